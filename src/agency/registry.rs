@@ -1,0 +1,189 @@
+//! Who takes part: agencies with their units, systems and officers, read from `agencies/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::message::id::{AgencyId, Purpose, SystemName, UnitId, UnitName};
+
+/// A pattern over message types in `sends` and `receives`: a type, `prefix.*`, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TypePattern {
+    /// Every type.
+    Any,
+    /// Every type below a prefix: `declaration.*`.
+    Below(String),
+    /// One type.
+    Exactly(String),
+}
+
+impl TypePattern {
+    /// Whether the pattern covers `message_type`.
+    pub fn covers(&self, message_type: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exactly(name) => name == message_type,
+            Self::Below(prefix) => message_type
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.starts_with('.')),
+        }
+    }
+}
+
+/// Which releases a unit's inbox takes (core.md section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InboxMode {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that none of the unit's own durable queues took.
+    Unbound,
+    /// None.
+    Off,
+}
+
+/// Which receipts a system gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Receipts {
+    /// One for each exchange.
+    #[default]
+    All,
+    /// Those with a refusal or a warning.
+    Exceptions,
+    /// None.
+    Off,
+}
+
+/// Where a system's messages get their idempotency key from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MessageIdRule {
+    /// The property must be set.
+    #[default]
+    Required,
+    /// The digest of type and content stands in where it is not.
+    Derived,
+}
+
+/// Who receives: one purpose, one inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Its address.
+    pub id: UnitId,
+    /// The one purpose for which it receives.
+    pub purpose: Purpose,
+    /// Its clearances, such as `controlled-delivery`.
+    pub clearances: BTreeSet<String>,
+    /// What it wants; policy says what it may.
+    pub receives: Vec<TypePattern>,
+    /// Whether others may know of it. Addressing an unlisted unit looks like addressing nobody.
+    pub listed: bool,
+    /// Which releases its inbox takes.
+    pub inbox: InboxMode,
+}
+
+/// One technical client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct System {
+    /// Its name within the agency.
+    pub name: SystemName,
+    /// The unit it belongs to.
+    pub unit: UnitName,
+    /// The SAN URI of its certificate, exact; or `CN=...` where the agency cannot issue SAN URIs.
+    pub certificate: String,
+    /// The types it may send; `case.open` and the like among them.
+    pub sends: Vec<TypePattern>,
+    /// Standing queues it may read, relative to its unit: `inbox`, `receipts`, `dead`.
+    pub reads: BTreeSet<String>,
+    /// Networks it may connect from, as CIDR; empty means any.
+    pub networks: Vec<String>,
+    /// Where the idempotency key comes from.
+    pub message_id: MessageIdRule,
+    /// Which receipts it gets.
+    pub receipts: Receipts,
+}
+
+/// A person at the HTTP API, console or command line: a staff number, never a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Officer {
+    /// Staff number, such as `o-2117`.
+    pub id: String,
+    /// `administrator`, `approver`, `auditor`, `operator`.
+    pub roles: BTreeSet<String>,
+    /// SAN URI of the officer's certificate.
+    pub certificate: Option<String>,
+    /// `sub` of the officer's token.
+    pub token: Option<String>,
+}
+
+/// What an agency may use of the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgencyLimits {
+    /// Messages a second; beyond, its sockets are read more slowly.
+    pub messages_per_second: u32,
+    /// Refusals a minute that get a record each; beyond, one record counts them.
+    pub refusals_per_minute: u32,
+}
+
+/// An agency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agency {
+    /// Its name: the folder's.
+    pub id: AgencyId,
+    /// `customs`, `police`, `environment`, `post`, `oversight`.
+    pub kind: String,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// Name by language.
+    pub name: BTreeMap<String, String>,
+    /// Certificates of its issuers, DER, each with its file name.
+    pub issuers: Vec<(String, Vec<u8>)>,
+    /// Its units by name; `main` always exists.
+    pub units: BTreeMap<UnitName, Arc<Unit>>,
+    /// Its systems by name.
+    pub systems: BTreeMap<SystemName, Arc<System>>,
+    /// Its officers by staff number.
+    pub officers: BTreeMap<String, Officer>,
+    /// Its limits.
+    pub limits: AgencyLimits,
+    /// How long payloads that it sent are kept: pattern over types, first match; the default last.
+    pub retention: Vec<(TypePattern, Duration)>,
+}
+
+/// All agencies of a rulebook.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registry {
+    agencies: BTreeMap<AgencyId, Arc<Agency>>,
+}
+
+impl Registry {
+    /// An agency by name.
+    pub fn agency(&self, id: &str) -> Option<&Arc<Agency>> {
+        self.agencies.get(id)
+    }
+
+    /// All agencies by name.
+    pub fn agencies(&self) -> impl Iterator<Item = &Arc<Agency>> {
+        self.agencies.values()
+    }
+
+    /// A unit by address.
+    pub fn unit(&self, id: &UnitId) -> Option<&Arc<Unit>> {
+        self.agency(id.agency.as_str())?.units.get(&id.unit)
+    }
+
+    /// All units of all agencies, by address.
+    pub fn units(&self) -> impl Iterator<Item = &Arc<Unit>> {
+        self.agencies().flat_map(|agency| agency.units.values())
+    }
+}
+
+/// A connected system, as `identify` found it. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its agency.
+    pub agency: Arc<Agency>,
+    /// Its unit.
+    pub unit: Arc<Unit>,
+    /// The system itself.
+    pub system: Arc<System>,
+}

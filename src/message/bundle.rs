@@ -1,0 +1,120 @@
+//! The text of a rulebook: the files of `agencies/`, `messages/` and `policies/` as one value.
+//!
+//! A bundle is what record 0 of the log holds and what a proposal carries. It is read from folders
+//! by `config` alone; everything that is built from it (registry, catalogue, policies) is a pure
+//! function of it, so the same bundle gives the same rulebook everywhere and for ever.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::Digest;
+
+/// Files by their path, such as `messages/postal.item/schema.json`; `/` separates, whatever the
+/// system.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Bundle {
+    /// Adds or replaces a file.
+    pub fn insert(&mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) {
+        self.files.insert(path.into(), content.into());
+    }
+
+    /// A file's content.
+    pub fn get(&self, path: &str) -> Option<&[u8]> {
+        self.files.get(path).map(Vec::as_slice)
+    }
+
+    /// A file's content as text; a fault where it is missing or not UTF-8.
+    pub fn text(&self, path: &str) -> Result<&str, Fault> {
+        let content = self.get(path).ok_or_else(|| Fault::new(path, "is missing", "add the file"))?;
+        std::str::from_utf8(content)
+            .map_err(|_| Fault::new(path, "is not UTF-8 text", "save it as UTF-8"))
+    }
+
+    /// All files with their paths, in the order of the paths.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
+    }
+
+    /// The files below `folder`, with their paths relative to it.
+    pub fn below<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.files().filter_map(move |(path, content)| {
+            let rest = path.strip_prefix(folder)?.strip_prefix('/')?;
+            Some((rest, content))
+        })
+    }
+
+    /// The names of the folders directly below `folder`, each once, in order.
+    pub fn folders<'a>(&'a self, folder: &'a str) -> Vec<&'a str> {
+        let names = self.below(folder).filter_map(|(path, _)| path.split_once('/'));
+        let mut names: Vec<&str> = names.map(|(name, _)| name).collect();
+        names.dedup();
+        names
+    }
+
+    /// SHA-256 over every path and content, each with its length before it.
+    pub fn digest(&self) -> Digest {
+        let mut text = Vec::new();
+        for (path, content) in &self.files {
+            for part in [path.as_bytes(), content] {
+                text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+                text.extend_from_slice(part);
+            }
+        }
+        Digest::of(&text)
+    }
+}
+
+impl fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bundle({} files, {})", self.files.len(), self.digest())
+    }
+}
+
+/// Something wrong in a bundle or configuration, for the person who can mend it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{place}: {says}; {cure}")]
+pub struct Fault {
+    /// Where: a path of the bundle, with line, JSON pointer or key behind it.
+    pub place: String,
+    /// What is wrong there.
+    pub says: String,
+    /// What to do about it.
+    pub cure: String,
+}
+
+impl Fault {
+    /// A fault at `place`.
+    pub fn new(place: impl Into<String>, says: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { place: place.into(), says: says.into(), cure: cure.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_and_files_are_found_below_a_folder_only() {
+        let mut bundle = Bundle::default();
+        bundle.insert("messages/a/message.toml", "x");
+        bundle.insert("messages/a/schema.json", "y");
+        bundle.insert("messages-old/b/schema.json", "z");
+        assert_eq!(bundle.folders("messages"), ["a"]);
+        assert_eq!(bundle.below("messages").count(), 2);
+        assert!(bundle.text("messages/b").is_err());
+    }
+
+    #[test]
+    fn the_digest_tells_where_a_path_ends() {
+        let (mut one, mut other) = (Bundle::default(), Bundle::default());
+        one.insert("ab", "c");
+        other.insert("a", "bc");
+        assert_ne!(one.digest(), other.digest());
+    }
+}

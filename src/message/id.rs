@@ -1,0 +1,436 @@
+//! The names and numbers of the domain, each with a type of its own.
+//!
+//! Every newtype parses with `FromStr`, prints with `Display`, and serialises as what it prints or
+//! holds. None of them can be built around its rule.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a name was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {expected}")]
+pub struct BadName {
+    /// What was given, cut to 80 characters.
+    pub text: String,
+    /// What would have been accepted.
+    pub expected: &'static str,
+}
+
+impl BadName {
+    fn new(text: &str, expected: &'static str) -> Self {
+        Self { text: text.chars().take(80).collect(), expected }
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    text.len() <= 48
+        && bytes.next().is_some_and(|b| b.is_ascii_lowercase())
+        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+fn is_dotted(text: &str) -> bool {
+    text.len() <= 96 && text.split('.').all(is_label)
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $rule:ident, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                if $rule(text) { Ok(Self(text.into())) } else { Err(BadName::new(text, $expected)) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = BadName;
+            fn try_from(text: String) -> Result<Self, BadName> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.as_ref().to_owned()
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// An agency: the name of its folder in `agencies/`, such as `customs-xa`.
+    AgencyId, is_label,
+    "an agency's name: lower case letters, digits and hyphens, a letter first, at most 48"
+);
+name!(
+    /// A unit's name within its agency, such as `main`.
+    UnitName, is_label,
+    "a unit's name: lower case letters, digits and hyphens, a letter first, at most 48"
+);
+name!(
+    /// A system's name within its agency, such as `declarations`.
+    SystemName, is_label,
+    "a system's name: lower case letters, digits and hyphens, a letter first, at most 48"
+);
+name!(
+    /// A message type of the catalogue, such as `declaration.import`.
+    MessageType, is_dotted,
+    "a message type: names of lower case letters, digits and hyphens joined by dots"
+);
+name!(
+    /// A purpose for which a unit receives, such as `customs-control`.
+    Purpose, is_label,
+    "a purpose: lower case letters, digits and hyphens, a letter first, at most 48"
+);
+
+macro_rules! within_agency {
+    ($(#[$doc:meta])* $name:ident { $part:ident: $type:ty }, $separator:literal, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name {
+            /// The agency it belongs to.
+            pub agency: AgencyId,
+            /// Its name there.
+            pub $part: $type,
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                let parts = text.split_once($separator);
+                let parsed = parts.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+                let (agency, $part) = parsed.ok_or_else(|| BadName::new(text, $expected))?;
+                Ok(Self { agency, $part })
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = BadName;
+            fn try_from(text: String) -> Result<Self, BadName> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}{}", self.agency, $separator, self.$part)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+within_agency!(
+    /// Who receives: `police/main`.
+    UnitId { unit: UnitName }, '/', "a unit's address, such as police/main"
+);
+within_agency!(
+    /// One technical client: `customs/declarations`.
+    SystemId { system: SystemName }, '/', "a system's address, such as customs/declarations"
+);
+
+macro_rules! bytes_id {
+    ($(#[$doc:meta])* $name:ident, $length:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub [u8; $length]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
+                let bytes = bytes.and_then(|b| b.try_into().ok());
+                bytes.map(Self).ok_or_else(|| BadName::new(text, "lower case hexadecimal"))
+            }
+        }
+    };
+}
+
+bytes_id!(
+    /// An exchange: 128 bits drawn at admission. It says nothing about sender, type or time.
+    ExchangeId, 16
+);
+bytes_id!(
+    /// A SHA-256 digest.
+    Digest, 32
+);
+bytes_id!(
+    /// A keyed digest (HMAC-SHA-256, cut to 16 bytes): equal values are found, none can be guessed.
+    KeyedDigest, 16
+);
+
+impl Digest {
+    /// SHA-256 of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        let mut out = [0; 32];
+        out.copy_from_slice(digest.as_ref());
+        Self(out)
+    }
+}
+
+/// A data category: what kind of data an element is.
+///
+/// The discriminant is the bit of a [`Mask`] and is written to disk: new ones are appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "each is defined in docs/policies.md under its own name")]
+pub enum Category {
+    Reference,
+    Party,
+    Identity,
+    Goods,
+    Commercial,
+    Financial,
+    Route,
+    Environment,
+    Postal,
+    Control,
+    Risk,
+    Investigation,
+    Special,
+    Officer,
+    Narrative,
+}
+
+impl Category {
+    /// All categories, in the order of their bits.
+    pub const ALL: [Self; 15] = [
+        Self::Reference,
+        Self::Party,
+        Self::Identity,
+        Self::Goods,
+        Self::Commercial,
+        Self::Financial,
+        Self::Route,
+        Self::Environment,
+        Self::Postal,
+        Self::Control,
+        Self::Risk,
+        Self::Investigation,
+        Self::Special,
+        Self::Officer,
+        Self::Narrative,
+    ];
+
+    /// The name used in schemas, policies, headers and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Party => "party",
+            Self::Identity => "identity",
+            Self::Goods => "goods",
+            Self::Commercial => "commercial",
+            Self::Financial => "financial",
+            Self::Route => "route",
+            Self::Environment => "environment",
+            Self::Postal => "postal",
+            Self::Control => "control",
+            Self::Risk => "risk",
+            Self::Investigation => "investigation",
+            Self::Special => "special",
+            Self::Officer => "officer",
+            Self::Narrative => "narrative",
+        }
+    }
+
+    /// The bit of this category in a [`Mask`].
+    pub const fn bit(self) -> u32 {
+        match self {
+            Self::Reference => 0,
+            Self::Party => 1,
+            Self::Identity => 2,
+            Self::Goods => 3,
+            Self::Commercial => 4,
+            Self::Financial => 5,
+            Self::Route => 6,
+            Self::Environment => 7,
+            Self::Postal => 8,
+            Self::Control => 9,
+            Self::Risk => 10,
+            Self::Investigation => 11,
+            Self::Special => 12,
+            Self::Officer => 13,
+            Self::Narrative => 14,
+        }
+    }
+}
+
+impl FromStr for Category {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let found = Self::ALL.into_iter().find(|c| c.name() == text);
+        found.ok_or_else(|| BadName::new(text, "a data category"))
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A set of data categories, with the weaker level `reference.token` as a bit of its own.
+///
+/// As a disclosure: what a unit gets. As a message type's `holds`: what its messages can contain.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Mask(u32);
+
+impl Mask {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Every category, in the clear.
+    pub const ALL: Self = Self((1 << 15) - 1);
+    /// References as tokens of the unit's own.
+    pub const REFERENCE_TOKEN: Self = Self(1 << 15);
+
+    /// The set of one category.
+    pub const fn of(category: Category) -> Self {
+        Self(1 << category.bit())
+    }
+    /// Whether `category` is in the set.
+    pub const fn has(self, category: Category) -> bool {
+        self.0 & (1 << category.bit()) != 0
+    }
+    /// Whether references may be shown as tokens.
+    pub const fn has_reference_token(self) -> bool {
+        self.0 & Self::REFERENCE_TOKEN.0 != 0
+    }
+    /// What is in either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+    /// What is in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+    /// What is in this one alone.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+    /// Whether nothing is in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+    /// The bits, for a record.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+    /// The categories of the set, in the order of their bits; the token level is not among them.
+    pub fn categories(self) -> impl Iterator<Item = Category> {
+        Category::ALL.into_iter().filter(move |c| self.has(*c))
+    }
+}
+
+impl FromIterator<Category> for Mask {
+    fn from_iter<I: IntoIterator<Item = Category>>(categories: I) -> Self {
+        categories.into_iter().fold(Self::NONE, |mask, c| mask.union(Self::of(c)))
+    }
+}
+
+/// Names joined by one blank, `reference.token` last.
+impl fmt::Display for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for category in self.categories() {
+            write!(f, "{separator}{category}")?;
+            separator = " ";
+        }
+        if self.has_reference_token() {
+            write!(f, "{separator}reference.token")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{self}]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_hold_their_rule_and_print_as_they_were_given() {
+        let unit: UnitId = "police/main".parse().unwrap();
+        assert_eq!(unit.to_string(), "police/main");
+        assert!("police".parse::<UnitId>().is_err());
+        assert!("Police/main".parse::<UnitId>().is_err());
+        assert!("declaration.import".parse::<MessageType>().is_ok());
+        assert!("declaration..import".parse::<MessageType>().is_err());
+    }
+
+    #[test]
+    fn a_mask_prints_its_categories_in_a_fixed_order() {
+        let mask: Mask = [Category::Postal, Category::Goods].into_iter().collect();
+        assert_eq!(mask.union(Mask::REFERENCE_TOKEN).to_string(), "goods postal reference.token");
+        for category in Category::ALL {
+            assert!(Mask::ALL.has(category));
+            assert_eq!(category.name().parse::<Category>().unwrap(), category);
+        }
+    }
+}
