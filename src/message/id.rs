@@ -22,7 +22,10 @@ pub struct BadName {
 
 impl BadName {
     fn new(text: &str, expected: &'static str) -> Self {
-        Self { text: text.chars().take(80).collect(), expected }
+        Self {
+            text: text.chars().take(80).collect(),
+            expected,
+        }
     }
 }
 
@@ -230,9 +233,13 @@ impl Digest {
 /// A data category: what kind of data an element is.
 ///
 /// The discriminant is the bit of a [`Mask`] and is written to disk: new ones are appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
-#[expect(missing_docs, reason = "each is defined in docs/policies.md under its own name")]
+#[expect(
+    missing_docs,
+    reason = "each is defined in docs/policies.md under its own name"
+)]
 pub enum Category {
     Reference,
     Party,
@@ -385,7 +392,9 @@ impl Mask {
 
 impl FromIterator<Category> for Mask {
     fn from_iter<I: IntoIterator<Item = Category>>(categories: I) -> Self {
-        categories.into_iter().fold(Self::NONE, |mask, c| mask.union(Self::of(c)))
+        categories
+            .into_iter()
+            .fold(Self::NONE, |mask, c| mask.union(Self::of(c)))
     }
 }
 
@@ -427,7 +436,10 @@ mod tests {
     #[test]
     fn a_mask_prints_its_categories_in_a_fixed_order() {
         let mask: Mask = [Category::Postal, Category::Goods].into_iter().collect();
-        assert_eq!(mask.union(Mask::REFERENCE_TOKEN).to_string(), "goods postal reference.token");
+        assert_eq!(
+            mask.union(Mask::REFERENCE_TOKEN).to_string(),
+            "goods postal reference.token"
+        );
         for category in Category::ALL {
             assert!(Mask::ALL.has(category));
             assert_eq!(category.name().parse::<Category>().unwrap(), category);
