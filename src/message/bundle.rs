@@ -31,14 +31,18 @@ impl Bundle {
 
     /// A file's content as text; a fault where it is missing or not UTF-8.
     pub fn text(&self, path: &str) -> Result<&str, Fault> {
-        let content = self.get(path).ok_or_else(|| Fault::new(path, "is missing", "add the file"))?;
+        let content = self
+            .get(path)
+            .ok_or_else(|| Fault::new(path, "is missing", "add the file"))?;
         std::str::from_utf8(content)
             .map_err(|_| Fault::new(path, "is not UTF-8 text", "save it as UTF-8"))
     }
 
     /// All files with their paths, in the order of the paths.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.files.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
+        self.files
+            .iter()
+            .map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 
     /// The files below `folder`, with their paths relative to it.
@@ -51,7 +55,9 @@ impl Bundle {
 
     /// The names of the folders directly below `folder`, each once, in order.
     pub fn folders<'a>(&'a self, folder: &'a str) -> Vec<&'a str> {
-        let names = self.below(folder).filter_map(|(path, _)| path.split_once('/'));
+        let names = self
+            .below(folder)
+            .filter_map(|(path, _)| path.split_once('/'));
         let mut names: Vec<&str> = names.map(|(name, _)| name).collect();
         names.dedup();
         names
@@ -62,7 +68,9 @@ impl Bundle {
         let mut text = Vec::new();
         for (path, content) in &self.files {
             for part in [path.as_bytes(), content] {
-                text.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+                text.extend_from_slice(
+                    &u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes(),
+                );
                 text.extend_from_slice(part);
             }
         }
@@ -91,7 +99,11 @@ pub struct Fault {
 impl Fault {
     /// A fault at `place`.
     pub fn new(place: impl Into<String>, says: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { place: place.into(), says: says.into(), cure: cure.into() }
+        Self {
+            place: place.into(),
+            says: says.into(),
+            cure: cure.into(),
+        }
     }
 }
 

@@ -76,3 +76,133 @@ pub enum FactValue {
 /// A message's facts by name. A fact of the catalogue that this type does not have is absent here
 /// and counts as its kind's empty value.
 pub type Facts = std::collections::BTreeMap<String, FactValue>;
+
+/// A fact in the making: what has been found of it so far.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    kind: FactKind,
+    value: FactValue,
+    is_found: bool,
+}
+
+impl Gathered {
+    /// Of nothing yet: the kind's empty value.
+    pub(super) fn new(kind: &FactKind) -> Self {
+        let value = match kind {
+            FactKind::HsPrefixes => FactValue::Strings(BTreeSet::new()),
+            FactKind::Areas => FactValue::Areas(BTreeSet::new()),
+            FactKind::Integer => FactValue::Long(0),
+            FactKind::Present | FactKind::Equals(_) => FactValue::Bool(false),
+            FactKind::Time => FactValue::Time(Timestamp::default()),
+        };
+        Self {
+            kind: kind.clone(),
+            value,
+            is_found: false,
+        }
+    }
+
+    /// Takes one element that stands at the fact's place: its text, or its spelling where it is no
+    /// string.
+    pub(super) fn take(&mut self, text: &str) {
+        let is_first = !self.is_found;
+        match (&self.kind, &mut self.value) {
+            (FactKind::Equals(expected), FactValue::Bool(value)) => *value |= text == expected,
+            (_, FactValue::Bool(value)) => *value = true,
+            (_, FactValue::Strings(set)) => {
+                let prefixes = [2, 4, 6]
+                    .into_iter()
+                    .filter_map(|length| text.get(..length));
+                set.extend(prefixes.map(str::to_owned));
+            }
+            (_, FactValue::Areas(set)) => {
+                set.insert(text.to_owned());
+            }
+            (_, FactValue::Long(largest)) => {
+                let Some(found) = integer(text) else { return };
+                *largest = if is_first { found } else { found.max(*largest) };
+            }
+            (_, FactValue::Time(earliest)) => {
+                let Some(found) = time(text) else { return };
+                *earliest = if is_first {
+                    found
+                } else {
+                    found.min(*earliest)
+                };
+            }
+        }
+        self.is_found = true;
+    }
+
+    /// The value.
+    pub(super) fn value(self) -> FactValue {
+        self.value
+    }
+}
+
+/// JSON Schema takes `70.0` and `7e1` for the integer that they are.
+fn integer(text: &str) -> Option<i64> {
+    text.parse()
+        .ok()
+        .or_else(|| format!("{:.0}", text.parse::<f64>().ok()?).parse().ok())
+}
+
+/// A time, or the first moment of a day in UTC.
+fn time(text: &str) -> Option<Timestamp> {
+    let whole_day = || Timestamp::from_rfc3339(&format!("{text}T00:00:00Z"));
+    Timestamp::from_rfc3339(text).or_else(whole_day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(kind: &str, texts: &[&str]) -> FactValue {
+        let mut gathered = Gathered::new(&kind.parse().unwrap());
+        for text in texts {
+            gathered.take(text);
+        }
+        gathered.value()
+    }
+
+    #[test]
+    fn each_kind_makes_its_own_value_of_what_is_found() {
+        let set = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        let found = gathered("hs-prefixes", &["39264000", "960110"]);
+        assert_eq!(
+            found,
+            FactValue::Strings(set(&["39", "3926", "392640", "96", "9601", "960110"]))
+        );
+        assert_eq!(
+            gathered("areas", &["drugs"]),
+            FactValue::Areas(set(&["drugs"]))
+        );
+        assert_eq!(
+            gathered("integer", &["-7", "-70", "-9"]),
+            FactValue::Long(-7)
+        );
+        assert_eq!(gathered("integer", &["70.0", "7"]), FactValue::Long(70));
+        assert_eq!(gathered("present", &["{}"]), FactValue::Bool(true));
+        assert_eq!(gathered("equals:a", &["a", "b"]), FactValue::Bool(true));
+        assert_eq!(gathered("equals:a", &["b"]), FactValue::Bool(false));
+        let earliest = gathered("time", &["2026-03-18", "2026-03-17T23:00:00-02:00"]);
+        assert_eq!(
+            earliest,
+            FactValue::Time(Timestamp::from_rfc3339("2026-03-18T00:00:00Z").unwrap())
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_empty() {
+        assert_eq!(
+            gathered("hs-prefixes", &[]),
+            FactValue::Strings(BTreeSet::new())
+        );
+        assert_eq!(gathered("integer", &[]), FactValue::Long(0));
+        assert_eq!(
+            gathered("time", &[]),
+            FactValue::Time(Timestamp::from_millis(0))
+        );
+        assert_eq!(gathered("present", &[]), FactValue::Bool(false));
+    }
+}

@@ -2,9 +2,24 @@
 //!
 //! The lowest module of the domain: it knows nothing of agencies, policies, disks or sockets, and
 //! holds no clock. [`id`] has the words everything above speaks.
+//!
+//! From bytes to a proof: [`envelope::Publish`] is what came in; [`valid::Valid::parse`] reads the
+//! envelope, scans the body ([`json`]), holds it to its type's schema ([`schema`]) and classifies
+//! it ([`fields`]) into spans, facts and keys. [`project::project`] is what goes out. Read
+//! [`fields::read`] first.
 
 pub mod bundle;
 pub mod catalogue;
+pub mod envelope;
 pub mod facts;
+pub mod fields;
+#[cfg(test)]
+mod fixture;
 pub mod id;
+pub mod identifier;
+pub mod json;
+pub mod project;
+pub mod schema;
+pub mod spans;
 pub mod time;
+pub mod valid;

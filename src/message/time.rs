@@ -25,7 +25,10 @@ impl Timestamp {
     /// Later by `delay`; the end of time when that cannot be written.
     #[must_use]
     pub fn plus(self, delay: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
     /// How long after `earlier`; nothing when it is not after.
     pub fn since(self, earlier: Self) -> Duration {
@@ -63,7 +66,10 @@ mod tests {
         let time = Timestamp::from_rfc3339("2026-03-17T14:47:00.5+02:00").unwrap();
         assert_eq!(time.to_string(), "2026-03-17T12:47:00.500Z");
         assert_eq!(Timestamp::from_rfc3339(&time.to_string()), Some(time));
-        assert_eq!(time.plus(Duration::from_millis(5)).since(time), Duration::from_millis(5));
+        assert_eq!(
+            time.plus(Duration::from_millis(5)).since(time),
+            Duration::from_millis(5)
+        );
         assert_eq!(Timestamp::from_rfc3339("2026-03-17"), None);
     }
 }

@@ -1,0 +1,118 @@
+//! Examples: each valid one is admitted, each invalid one refused at the place and by the rule that
+//! `expected.csv` says. They are part of a type: what they show cannot drift from what it does.
+
+use std::collections::BTreeMap;
+
+use super::MessageEntry;
+use crate::message::bundle::{Bundle, Fault};
+use crate::message::fields;
+
+/// A row of `expected.csv`; its column `says` is for people.
+struct Expected {
+    place: String,
+    rule: String,
+}
+
+/// Runs all examples of the type in `folder`.
+pub(super) fn run(bundle: &Bundle, folder: &str, entry: &MessageEntry) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let valid = format!("{folder}/examples/valid");
+    let mut count = 0;
+    for (file, body) in bundle.below(&valid) {
+        count += 1;
+        if let Err(invalid) = fields::read(entry, body, &|_| None) {
+            let place = format!("{valid}/{file}#{}", invalid.place);
+            let says = format!("{} ({})", invalid.says, invalid.rule);
+            faults.push(Fault::new(place, says, "mend the example or the schema"));
+        }
+        if body.len() > entry.max_size_bytes {
+            let place = format!("{valid}/{file}");
+            faults.push(Fault::new(
+                place,
+                "is larger than max_size",
+                "allow it or shorten it",
+            ));
+        }
+    }
+    if count == 0 {
+        faults.push(Fault::new(
+            valid,
+            "has no example",
+            "add one that shows the type",
+        ));
+    }
+    let invalid = format!("{folder}/examples/invalid");
+    let mut expected = match expectations(bundle, &invalid) {
+        Ok(expected) => expected,
+        Err(fault) => {
+            faults.push(fault);
+            return faults;
+        }
+    };
+    for (file, body) in bundle
+        .below(&invalid)
+        .filter(|(file, _)| *file != "expected.csv")
+    {
+        let place = format!("{invalid}/{file}");
+        let Some(expected) = expected.remove(file) else {
+            faults.push(Fault::new(
+                place,
+                "has no row in expected.csv",
+                "say place and rule",
+            ));
+            continue;
+        };
+        let says = match fields::read(entry, body, &|_| None) {
+            Ok(_) => "is accepted".to_owned(),
+            Err(found) if found.place == expected.place && found.rule == expected.rule => continue,
+            Err(found) => format!("is refused at {:?} by {}", found.place, found.rule),
+        };
+        let says = format!(
+            "{says}, expected at {:?} by {}",
+            expected.place, expected.rule
+        );
+        faults.push(Fault::new(
+            place,
+            says,
+            "mend the example, its row or the schema",
+        ));
+    }
+    let unused = expected.into_keys().map(|file| {
+        let says = format!("names {file}, which is not there");
+        Fault::new(
+            format!("{invalid}/expected.csv"),
+            says,
+            "add the example or leave the row out",
+        )
+    });
+    faults.extend(unused);
+    faults
+}
+
+fn expectations(bundle: &Bundle, folder: &str) -> Result<BTreeMap<String, Expected>, Fault> {
+    let place = format!("{folder}/expected.csv");
+    let mut expected = BTreeMap::new();
+    let Some(text) = bundle.get(&place) else {
+        return Ok(expected);
+    };
+    let broken = |says: String| Fault::new(place.clone(), says, "columns are file,place,rule,says");
+    let mut reader = csv::Reader::from_reader(text);
+    let headers = reader
+        .headers()
+        .map_err(|error| broken(error.to_string()))?;
+    if headers != &csv::StringRecord::from(vec!["file", "place", "rule", "says"]) {
+        return Err(broken("has other columns".to_owned()));
+    }
+    for row in reader.records() {
+        let row = row.map_err(|error| broken(error.to_string()))?;
+        let column = |index| row.get(index).unwrap_or_default().to_owned();
+        expected.insert(
+            column(0),
+            Expected {
+                place: column(1),
+                rule: column(2),
+            },
+        );
+    }
+    Ok(expected)
+}

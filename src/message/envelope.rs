@@ -1,0 +1,458 @@
+//! What travels around a body: AMQP properties and headers, read into what they mean.
+//!
+//! [`Publish`] is the one value that comes in from the wire; [`Envelope::parse`] accepts or refuses
+//! it before the body is looked at. What Carnet does not know is dropped and named as a warning;
+//! what could speak in Carnet's name, or hide the body from the catalogue, is refused.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::catalogue::{Addressed, MessageEntry};
+use super::id::{Digest, Purpose, UnitId};
+use super::valid::{Invalid, Warning};
+
+/// How many addressees a message may name: more than there are units in the largest exchange.
+pub const ADDRESSEES_MAX: usize = 256;
+/// The longest justification, in characters.
+pub const JUSTIFICATION_MAX: usize = 1000;
+/// The longest case reference, in bytes.
+pub const CASE_MAX: usize = 64;
+/// How many warnings a receipt names; those beyond are left out.
+pub const WARNINGS_MAX: usize = 32;
+
+const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. pika message_id=, \
+    Spring setCreateMessageIds(true), Celery apply_async(message_id=), amqplib messageId, .NET MessageId";
+
+/// A publish to the exchange `carnet`, as the connection built it from AMQP. Its `Debug` shows
+/// neither body nor ids.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Publish {
+    /// The routing key.
+    pub message_type: String,
+    /// Property `message_id`.
+    pub message_id: Option<String>,
+    /// Property `correlation_id`: the id of the delivery that this answers.
+    pub correlation_id: Option<String>,
+    /// Property `content_type`.
+    pub content_type: Option<String>,
+    /// Property `content_encoding`.
+    pub content_encoding: Option<String>,
+    /// Property `expiration`, in milliseconds as text.
+    pub expiration: Option<String>,
+    /// Property `user_id`.
+    pub user_id: Option<String>,
+    /// Property `priority`; a type's priority counts, not the sender's wish.
+    pub priority: Option<u8>,
+    /// The body.
+    pub body: Bytes,
+    /// Headers by name, in the order sent.
+    pub headers: Vec<(String, HeaderValue)>,
+}
+
+impl fmt::Debug for Publish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publish")
+            .field("message_type", &self.message_type)
+            .field("body_bytes", &self.body.len())
+            .field("headers", &self.headers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A header's value, as far as Carnet reads any.
+#[derive(Clone, PartialEq, Eq)]
+pub enum HeaderValue {
+    /// A text.
+    Text(String),
+    /// An array of texts.
+    List(Vec<String>),
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Debug for HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text",
+            Self::List(_) => "List",
+            Self::Other => "Other",
+        })
+    }
+}
+
+/// What the sender's registration says about its envelopes.
+#[derive(Debug, Clone, Copy)]
+pub struct SenderTerms<'a> {
+    /// What `user_id` must be where it is set: `<agency>-<system>`.
+    pub user_id: &'a str,
+    /// Whether the content's digest stands in for a missing `message_id`.
+    pub derives_message_id: bool,
+}
+
+/// One name in `to`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Addressee {
+    /// A unit's address; whether there is such a unit is not known here.
+    Unit(UnitId),
+    /// A text that is no address. It is answered as an unknown unit is.
+    Unreadable(String),
+}
+
+/// What the sender asks of recipients (header `handling`), weakest first.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+pub enum Handling {
+    /// Nothing.
+    #[default]
+    None,
+    /// Onward for the same purpose only.
+    SamePurpose,
+    /// Onward after asking the originator.
+    AskOriginator,
+    /// Never onward.
+    NoOnward,
+}
+
+impl Handling {
+    /// The name in the header.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SamePurpose => "same-purpose",
+            Self::AskOriginator => "ask-originator",
+            Self::NoOnward => "no-onward",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::None,
+            Self::SamePurpose,
+            Self::AskOriginator,
+            Self::NoOnward,
+        ];
+        all.into_iter().find(|handling| handling.name() == name)
+    }
+}
+
+/// Properties and headers of a valid message. Its `Debug` shows neither ids nor justification.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Envelope {
+    message_id: Option<String>,
+    correlation_id: Option<String>,
+    to: Vec<Addressee>,
+    purpose: Option<Purpose>,
+    case: Option<String>,
+    handling: Handling,
+    justification: Option<String>,
+    traceparent: Option<String>,
+    ttl: Option<Duration>,
+    warnings: Vec<Warning>,
+}
+
+impl Envelope {
+    /// Reads the envelope of `publish`, a message of type `entry`.
+    pub fn parse(
+        publish: &Publish,
+        entry: &MessageEntry,
+        terms: &SenderTerms<'_>,
+    ) -> Result<Self, Invalid> {
+        let mut envelope = Self {
+            message_id: publish.message_id.clone().filter(|id| !id.is_empty()),
+            correlation_id: publish.correlation_id.clone().filter(|id| !id.is_empty()),
+            ..Self::default()
+        };
+        properties(publish, entry, terms)?;
+        if envelope.message_id.is_none() && !terms.derives_message_id {
+            return Err(Invalid::envelope(
+                "property message_id",
+                "message_id",
+                MISSING_ID,
+            ));
+        }
+        envelope.ttl = publish.expiration.as_deref().map(ttl).transpose()?;
+        for (name, value) in &publish.headers {
+            envelope.header(name, value)?;
+        }
+        match entry.addressed {
+            Addressed::Never if !envelope.to.is_empty() => Err(Invalid::envelope(
+                "header to",
+                "addressed",
+                "is set, and this type is not addressed; leave it out",
+            )),
+            Addressed::Required if envelope.to.is_empty() => Err(Invalid::envelope(
+                "header to",
+                "addressed",
+                "is missing, and this type is always addressed",
+            )),
+            _ => Ok(envelope),
+        }
+    }
+
+    fn header(&mut self, name: &str, value: &HeaderValue) -> Result<(), Invalid> {
+        let place = || format!("header {}", name.chars().take(64).collect::<String>());
+        let is_ours = name
+            .get(..9)
+            .is_some_and(|start| start.eq_ignore_ascii_case("x-carnet-"));
+        if is_ours || matches!(name, "x-death" | "CC" | "BCC") {
+            return Err(Invalid::envelope(
+                &place(),
+                "reserved",
+                "is the broker's own; leave it out",
+            ));
+        }
+        match (name, value) {
+            ("to", HeaderValue::Text(text)) => self.addressees(text.split(','))?,
+            ("to", HeaderValue::List(list)) => self.addressees(list.iter().map(String::as_str))?,
+            ("purpose" | "case" | "handling" | "justification", HeaderValue::Text(text))
+                if text.trim().is_empty() => {}
+            ("purpose", HeaderValue::Text(text)) => {
+                let purpose = text.parse();
+                let says = "is not a purpose, such as customs-control";
+                self.purpose = Some(
+                    purpose.map_err(|_| Invalid::envelope("header purpose", "purpose", says))?,
+                );
+            }
+            ("case", HeaderValue::Text(text)) => {
+                if text.len() > CASE_MAX || !text.bytes().all(|b| b.is_ascii_graphic()) {
+                    let says = "is not a case: at most 64 printable characters without blanks";
+                    return Err(Invalid::envelope("header case", "case", says));
+                }
+                self.case = Some(text.clone());
+            }
+            ("handling", HeaderValue::Text(text)) => {
+                let says = "is none of none, same-purpose, ask-originator, no-onward";
+                let handling = Handling::named(text);
+                self.handling = handling
+                    .ok_or_else(|| Invalid::envelope("header handling", "handling", says))?;
+            }
+            ("justification", HeaderValue::Text(text)) => {
+                if text.chars().count() > JUSTIFICATION_MAX {
+                    let says = "is longer than 1000 characters";
+                    return Err(Invalid::envelope("header justification", "maxLength", says));
+                }
+                self.justification = Some(text.clone());
+            }
+            ("to" | "purpose" | "case" | "handling" | "justification", _) => {
+                return Err(Invalid::envelope(&place(), "type", "is not a text"));
+            }
+            ("traceparent", HeaderValue::Text(text)) if is_traceparent(text) => {
+                self.traceparent = Some(text.clone());
+            }
+            _ if self.warnings.len() < WARNINGS_MAX => {
+                self.warnings.push(Warning {
+                    place: place(),
+                    rule: "dropped".to_owned(),
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn addressees<'t>(&mut self, texts: impl Iterator<Item = &'t str>) -> Result<(), Invalid> {
+        for text in texts.map(str::trim).filter(|text| !text.is_empty()) {
+            let addressee = match text.parse() {
+                Ok(unit) => Addressee::Unit(unit),
+                Err(_) => Addressee::Unreadable(text.to_owned()),
+            };
+            if !self.to.contains(&addressee) {
+                self.to.push(addressee);
+            }
+            if self.to.len() > ADDRESSEES_MAX {
+                return Err(Invalid::envelope(
+                    "header to",
+                    "maxItems",
+                    "names more than 256 units",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What makes a repeat a repeat: see [`super::valid::Valid::content_digest`].
+    pub(super) fn content_digest(&self, entry: &MessageEntry, body: &[u8]) -> Digest {
+        let mut text = Vec::with_capacity(body.len() + 256);
+        let mut part = |bytes: &[u8]| {
+            text.extend_from_slice(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+            text.extend_from_slice(bytes);
+        };
+        part(entry.message_type.as_str().as_bytes());
+        part(body);
+        // The order of addressees means nothing, so it makes no other content.
+        let mut to: Vec<String> = self.to.iter().map(ToString::to_string).collect();
+        to.sort();
+        part(to.join(",").as_bytes());
+        let purpose = self.purpose.as_ref().map(Purpose::as_str);
+        for value in [purpose, self.case.as_deref(), self.justification.as_deref()] {
+            part(value.unwrap_or_default().as_bytes());
+        }
+        Digest::of(&text)
+    }
+
+    /// Property `message_id`, where it was set.
+    pub fn message_id(&self) -> Option<&str> {
+        self.message_id.as_deref()
+    }
+    /// Property `correlation_id`, where it was set.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.correlation_id.as_deref()
+    }
+    /// Addressees, each once, in the order sent; empty where the message is not addressed.
+    pub fn to(&self) -> &[Addressee] {
+        &self.to
+    }
+    /// The purpose to which the candidates are narrowed.
+    pub fn purpose(&self) -> Option<&Purpose> {
+        self.purpose.as_ref()
+    }
+    /// The case quoted. Whether it is one is standing's to say.
+    pub fn case(&self) -> Option<&str> {
+        self.case.as_deref()
+    }
+    /// What the sender asks of recipients.
+    pub fn handling(&self) -> Handling {
+        self.handling
+    }
+    /// Why it was sent, in the sender's words.
+    pub fn justification(&self) -> Option<&str> {
+        self.justification.as_deref()
+    }
+    /// W3C trace context of the sender; never passed on.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
+    /// How long it may wait in an inbox.
+    pub fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+    /// Headers that were dropped.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("purpose", &self.purpose)
+            .field("handling", &self.handling)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Addressee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unit(unit) => unit.fmt(f),
+            Self::Unreadable(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What the properties must be, whatever the headers say.
+fn properties(
+    publish: &Publish,
+    entry: &MessageEntry,
+    terms: &SenderTerms<'_>,
+) -> Result<(), Invalid> {
+    if publish
+        .user_id
+        .as_deref()
+        .is_some_and(|id| id != terms.user_id)
+    {
+        let says = format!(
+            "is not this system's; leave it out or set it to {}",
+            terms.user_id
+        );
+        return Err(Invalid::envelope("property user_id", "user_id", says));
+    }
+    if !publish.content_type.as_deref().is_none_or(is_json) {
+        let says = "is not application/json in UTF-8; set it so";
+        return Err(Invalid::envelope(
+            "property content_type",
+            "content_type",
+            says,
+        ));
+    }
+    let encoding = publish.content_encoding.as_deref().unwrap_or_default();
+    if !["", "utf-8", "utf8", "binary", "identity"]
+        .contains(&encoding.to_ascii_lowercase().as_str())
+    {
+        let says = "is not utf-8; send the body as it is, not compressed";
+        return Err(Invalid::envelope(
+            "property content_encoding",
+            "content_encoding",
+            says,
+        ));
+    }
+    if publish.body.len() > entry.max_size_bytes {
+        let says = format!(
+            "is larger than the {} bytes that this type allows",
+            entry.max_size_bytes
+        );
+        return Err(Invalid::envelope("body", "max_size", says));
+    }
+    Ok(())
+}
+
+/// `application/json`, in any case, with parameters; a charset among them must be UTF-8 or within.
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type
+        .split(';')
+        .map(|part| part.trim().to_ascii_lowercase());
+    let is_json = parts
+        .next()
+        .is_none_or(|media| media.is_empty() || media == "application/json");
+    let is_utf8 = |part: String| match part.strip_prefix("charset=") {
+        Some(charset) => matches!(charset.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"),
+        None => true,
+    };
+    is_json && parts.all(is_utf8)
+}
+
+/// Milliseconds as decimal digits.
+fn ttl(text: &str) -> Result<Duration, Invalid> {
+    let is_decimal = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let ms = text.parse().ok().filter(|_| is_decimal);
+    ms.map(Duration::from_millis).ok_or_else(|| {
+        let says = "is not a number of milliseconds in decimal digits";
+        Invalid::envelope("property expiration", "expiration", says)
+    })
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero.
+fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_hex = |part: &str, length| {
+        part.len() == length
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+    };
+    match parts.as_slice() {
+        [version, trace, parent, flags] => {
+            *version == "00"
+                && is_hex(trace, 32)
+                && is_hex(parent, 16)
+                && is_hex(flags, 2)
+                && [trace, parent]
+                    .iter()
+                    .all(|id| id.bytes().any(|b| b != b'0'))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,161 @@
+//! The tree of all elements that a message of one type can have.
+
+use crate::message::id::{Category, Mask};
+use crate::message::identifier::Format;
+
+/// How an element's category is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// It is that of the element around it.
+    Inherit,
+    /// It is always this one.
+    Fixed(Category),
+    /// It depends on another element's text.
+    By(By),
+}
+
+/// A category that depends on content: `{"by": "PartyKind", "legal": "party", "else": "identity"}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// How many objects out from the element the deciding key stands: 0 is the element itself
+    /// where it is an object, the nearest object around it where it is none.
+    pub out: usize,
+    /// The deciding key.
+    pub key: String,
+    /// The category for each of its texts.
+    pub cases: Vec<(String, Category)>,
+    /// The category for every other text and where the key is absent.
+    pub otherwise: Category,
+}
+
+/// An element.
+#[derive(Debug)]
+pub struct Node {
+    /// Its category.
+    pub rule: Rule,
+    /// Whether it is a reference that some recipients get as a token (`x-carnet-token`).
+    pub is_token: bool,
+    /// Its format, where ours.
+    pub format: Option<&'static Format>,
+    /// Whether a `CurrencyCode` beside it says how many decimals it may have.
+    pub is_amount: bool,
+    /// Its members, by name ascending, where it can be an object.
+    pub members: Vec<(Box<str>, Node)>,
+    /// Its items, where it can be an array.
+    pub items: Option<Box<Node>>,
+    /// The type of its value, as the schema names it; several where it names several.
+    pub types: Vec<String>,
+    /// Keys of the catalogue's entry that read it, by their place in its list.
+    pub keys: Vec<usize>,
+    /// Facts of the catalogue's entry that read it, by their place in its list.
+    pub facts: Vec<usize>,
+    /// Whether nothing below has a category of its own or is read: one span whatever it holds.
+    pub is_uniform: bool,
+    /// Whether a token can stand here or below.
+    pub has_token: bool,
+}
+
+impl Node {
+    /// An element of which nothing is known but its category.
+    pub fn new(rule: Rule) -> Self {
+        Self {
+            rule,
+            is_token: false,
+            format: None,
+            is_amount: false,
+            members: Vec::new(),
+            items: None,
+            types: Vec::new(),
+            keys: Vec::new(),
+            facts: Vec::new(),
+            is_uniform: false,
+            has_token: false,
+        }
+    }
+
+    /// The member `name`.
+    pub fn member(&self, name: &str) -> Option<&Self> {
+        let at = self
+            .members
+            .binary_search_by(|(known, _)| known.as_ref().cmp(name))
+            .ok()?;
+        self.members.get(at).map(|(_, node)| node)
+    }
+
+    /// The member `name` with the name as the plan holds it.
+    pub fn named(&self, name: &str) -> Option<(&str, &Self)> {
+        let at = self
+            .members
+            .binary_search_by(|(known, _)| known.as_ref().cmp(name))
+            .ok()?;
+        self.members
+            .get(at)
+            .map(|(name, node)| (name.as_ref(), node))
+    }
+
+    /// The element at `pointer`, in which `*` is every item of an array.
+    pub fn at_mut(&mut self, pointer: &str) -> Option<&mut Self> {
+        let mut node = self;
+        let steps = pointer.strip_prefix('/')?;
+        for step in steps.split('/') {
+            node = if step == "*" {
+                node.items.as_deref_mut()?
+            } else {
+                let name = step.replace("~1", "/").replace("~0", "~");
+                let at = node
+                    .members
+                    .binary_search_by(|(known, _)| known.as_ref().cmp(&name));
+                node.members.get_mut(at.ok()?).map(|(_, member)| member)?
+            };
+        }
+        Some(node)
+    }
+
+    /// Whether this is a list or an object.
+    pub fn is_container(&self) -> bool {
+        self.items.is_some() || self.types.iter().any(|name| name == "object")
+    }
+
+    /// Every category that the element and all below it can have.
+    pub fn holds(&self) -> Mask {
+        let own = match &self.rule {
+            Rule::Inherit => Mask::NONE,
+            Rule::Fixed(category) => Mask::of(*category),
+            Rule::By(by) => {
+                let cases = by.cases.iter().map(|(_, category)| *category);
+                cases.chain([by.otherwise]).collect()
+            }
+        };
+        self.below()
+            .fold(own, |mask, node| mask.union(node.holds()))
+    }
+
+    /// Marks, from the leaves up, what the walk over a message may skip.
+    pub fn settle(&mut self) {
+        for (_, member) in &mut self.members {
+            member.settle();
+        }
+        if let Some(items) = &mut self.items {
+            items.settle();
+        }
+        self.has_token = self.is_token || self.below().any(|node| node.has_token);
+        let is_read = |node: &Self| {
+            node.is_token
+                || node.is_amount
+                || !node.keys.is_empty()
+                || !node.facts.is_empty()
+                || node.format.is_some_and(|format| format.rule.is_some())
+        };
+        let below = self
+            .below()
+            .all(|node| node.is_uniform && node.rule == Rule::Inherit);
+        self.is_uniform = below && !is_read(self);
+    }
+
+    fn below(&self) -> impl Iterator<Item = &Self> {
+        self.members
+            .iter()
+            .map(|(_, member)| member)
+            .chain(self.items.as_deref())
+    }
+}

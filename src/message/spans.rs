@@ -1,0 +1,181 @@
+//! Which bytes of a body are of which data category: decided once, at admission.
+//!
+//! ```text
+//!  {"ID":"CP6...XA","PostedDate":"2026-03-16","Consignor":{"Name":"K","Contact":{...}}}
+//!   Token           Run postal                Within       Run party  Run identity
+//! ```
+//! A [`Spans`] is the list of these parts in the order of the body. It tiles the body: every byte
+//! that is not a bracket or a separator of a `Within` belongs to exactly one `Run` or `Token`.
+//! Neighbours of one category are one run, and a container of one category is no `Within`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{AgencyId, Category, Mask};
+
+/// One part of a body, in bytes of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Part {
+    /// Elements of one category, with the separators between them.
+    Run {
+        start: usize,
+        end: usize,
+        category: Category,
+    },
+    /// A container whose members differ. The next `parts` parts are what stands in it.
+    Within {
+        start: usize,
+        /// Behind the opening bracket.
+        inner: usize,
+        /// The closing bracket.
+        close: usize,
+        end: usize,
+        parts: usize,
+    },
+    /// A reference that is shown as a token to those who may not see it in the clear.
+    Token {
+        start: usize,
+        /// The string with its quotes: `value..after`.
+        value: usize,
+        after: usize,
+        end: usize,
+        kind: String,
+        /// Where it was sent as a token: what that stands for.
+        quoted: Option<Quoted>,
+    },
+}
+
+/// What a token that a sender quoted stands for.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quoted {
+    /// Whose data the value is.
+    pub originator: AgencyId,
+    /// The value.
+    pub clear: String,
+}
+
+impl fmt::Debug for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Quoted(of {})", self.originator)
+    }
+}
+
+/// The parts of a body with their categories. Its `Debug` shows no content.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spans {
+    pub(super) parts: Vec<Part>,
+}
+
+impl Spans {
+    /// Every category that stands in the body.
+    pub fn present(&self) -> Mask {
+        let category = |part: &Part| match part {
+            Part::Run { category, .. } => Some(*category),
+            Part::Token { .. } => Some(Category::Reference),
+            Part::Within { .. } => None,
+        };
+        self.parts.iter().filter_map(category).collect()
+    }
+}
+
+impl fmt::Debug for Spans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Spans({} parts: {})", self.parts.len(), self.present())
+    }
+}
+
+/// Writes the parts in the order of the body, joining what is of one category.
+#[derive(Default)]
+pub(super) struct Builder {
+    parts: Vec<Part>,
+    /// Containers that are open: the place of each in `parts`.
+    open: Vec<usize>,
+}
+
+impl Builder {
+    /// Elements of one category, as a segment of their container.
+    pub(super) fn run(&mut self, segment: std::ops::Range<usize>, category: Category) {
+        let is_first = self
+            .open
+            .last()
+            .is_some_and(|within| within + 1 == self.parts.len());
+        if let Some(Part::Run {
+            end,
+            category: before,
+            ..
+        }) = self.parts.last_mut()
+        {
+            // A neighbour in the same container: one separator lies between the two.
+            if !is_first && *before == category && *end + 1 == segment.start {
+                *end = segment.end;
+                return;
+            }
+        }
+        self.parts.push(Part::Run {
+            start: segment.start,
+            end: segment.end,
+            category,
+        });
+    }
+
+    /// A token element; `value` is its string.
+    pub(super) fn token(
+        &mut self,
+        segment: std::ops::Range<usize>,
+        value: std::ops::Range<usize>,
+        kind: String,
+        quoted: Option<Quoted>,
+    ) {
+        let (start, end) = (segment.start, segment.end);
+        self.parts.push(Part::Token {
+            start,
+            value: value.start,
+            after: value.end,
+            end,
+            kind,
+            quoted,
+        });
+    }
+
+    /// Opens a container that is not empty; `value` is the container from bracket to bracket.
+    pub(super) fn open(&mut self, segment: std::ops::Range<usize>, value: std::ops::Range<usize>) {
+        self.open.push(self.parts.len());
+        let (inner, close) = (value.start + 1, value.end.saturating_sub(1));
+        let (start, end) = (segment.start, segment.end);
+        self.parts.push(Part::Within {
+            start,
+            inner,
+            close,
+            end,
+            parts: 0,
+        });
+    }
+
+    /// Closes the innermost container. One run that fills it takes it in.
+    pub(super) fn close(&mut self) {
+        let Some(at) = self.open.pop() else { return };
+        let count = self.parts.len().saturating_sub(at + 1);
+        let only = match self.parts.get(at + 1) {
+            Some(Part::Run { category, .. }) if count == 1 => Some(*category),
+            _ => None,
+        };
+        let Some(Part::Within {
+            start, end, parts, ..
+        }) = self.parts.get_mut(at)
+        else {
+            return;
+        };
+        *parts = count;
+        let segment = *start..*end;
+        if let Some(category) = only {
+            self.parts.truncate(at);
+            self.run(segment, category);
+        }
+    }
+
+    /// All parts.
+    pub(super) fn finish(self) -> Spans {
+        Spans { parts: self.parts }
+    }
+}

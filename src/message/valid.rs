@@ -1,0 +1,197 @@
+//! A message that keeps its type's rules: the proof that everything above works with.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::catalogue::{Catalogue, MessageEntry};
+use super::envelope::{Envelope, Publish, SenderTerms};
+use super::facts::Facts;
+use super::fields;
+use super::id::{AgencyId, Digest};
+use super::spans::{Quoted, Spans};
+
+/// Whose fault an [`Invalid`] is about; decides the reply code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidKind {
+    /// The routing key is no type of the catalogue.
+    UnknownType,
+    /// A property, a header or the size.
+    Envelope,
+    /// The body.
+    Content,
+}
+
+/// Why a message is refused before anybody rules on it. Holds no value of the body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {says} ({rule})", if place.is_empty() { "the message" } else { place })]
+pub struct Invalid {
+    /// What it is about.
+    pub kind: InvalidKind,
+    /// Where: a JSON pointer (empty is the whole body), `property NAME` or `header NAME`.
+    pub place: String,
+    /// The rule: a keyword of JSON Schema, a format, or a stable name of ours.
+    pub rule: String,
+    /// What is wrong there.
+    pub says: String,
+}
+
+impl Invalid {
+    pub(super) fn content(place: String, rule: String, says: String) -> Self {
+        Self {
+            kind: InvalidKind::Content,
+            place,
+            rule,
+            says,
+        }
+    }
+
+    pub(super) fn envelope(place: &str, rule: &str, says: impl Into<String>) -> Self {
+        let (place, rule) = (place.to_owned(), rule.to_owned());
+        Self {
+            kind: InvalidKind::Envelope,
+            place,
+            rule,
+            says: says.into(),
+        }
+    }
+}
+
+/// Something that does not refuse a message and is told in its receipt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Warning {
+    /// Where, as in [`Invalid::place`].
+    pub place: String,
+    /// The rule, as in [`Invalid::rule`].
+    pub rule: String,
+}
+
+/// An identifier by which a message is found and correlated.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its kind, such as `s10`.
+    pub name: String,
+    /// The identifier.
+    pub value: String,
+    /// What tells equal identifiers apart, such as the posting date.
+    pub qualifier: Option<String>,
+    /// Whether it is the message's own.
+    pub own: bool,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Key({}{})",
+            self.name,
+            if self.own { ", own" } else { "" }
+        )
+    }
+}
+
+/// What a body says, once it is known to keep its type's rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Its bytes by data category.
+    pub spans: Spans,
+    /// What policies may read.
+    pub facts: Facts,
+    /// Its identifiers, in the order of the body.
+    pub keys: Vec<Key>,
+    /// Agencies whose references the sender quoted by token.
+    pub quotes: BTreeSet<AgencyId>,
+    /// What does not refuse it.
+    pub warnings: Vec<Warning>,
+}
+
+/// A valid message. [`Valid::parse`] is the only constructor.
+pub struct Valid {
+    entry: Arc<MessageEntry>,
+    envelope: Envelope,
+    content: Content,
+    body: Bytes,
+    digest: Digest,
+}
+
+impl Valid {
+    /// Holds a publish to the catalogue: the type is known, the envelope is in order, the body
+    /// keeps its schema, its own identifiers keep their rules.
+    ///
+    /// `quoted` opens a token of the sender's unit; none where it is not one.
+    pub fn parse(
+        publish: &Publish,
+        catalogue: &Catalogue,
+        terms: &SenderTerms<'_>,
+        quoted: &dyn Fn(&str) -> Option<Quoted>,
+    ) -> Result<Self, Invalid> {
+        let Some(entry) = catalogue.get(&publish.message_type) else {
+            return Err(Invalid {
+                kind: InvalidKind::UnknownType,
+                place: "routing key".to_owned(),
+                rule: "type".to_owned(),
+                says: "no such message type; `carnet message list` names them".to_owned(),
+            });
+        };
+        let envelope = Envelope::parse(publish, entry, terms)?;
+        let mut content = fields::read(entry, &publish.body, quoted)?;
+        content
+            .warnings
+            .splice(0..0, envelope.warnings().iter().cloned());
+        let digest = envelope.content_digest(entry, &publish.body);
+        let entry = Arc::clone(entry);
+        Ok(Self {
+            entry,
+            envelope,
+            content,
+            body: publish.body.clone(),
+            digest,
+        })
+    }
+
+    /// The type's entry.
+    pub fn entry(&self) -> &Arc<MessageEntry> {
+        &self.entry
+    }
+
+    /// Properties and headers.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// What the body says; the envelope's warnings are among the warnings.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The body as sent.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// What makes a repeat a repeat: SHA-256 over type, body, `to`, `purpose`, `case` and
+    /// `justification`.
+    pub fn content_digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The idempotency key: the `message_id`, or the content's digest where the sender's entry
+    /// lets it stand in.
+    pub fn message_id(&self) -> String {
+        self.envelope
+            .message_id()
+            .map_or_else(|| self.digest.to_string(), str::to_owned)
+    }
+}
+
+impl fmt::Debug for Valid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Valid")
+            .field("message_type", &self.entry.message_type)
+            .field("body_bytes", &self.body.len())
+            .field("spans", &self.content.spans)
+            .finish_non_exhaustive()
+    }
+}

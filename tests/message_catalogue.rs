@@ -1,0 +1,65 @@
+//! The catalogue of the repository: every type is whole, and every example is judged as it says.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use carnet::message::bundle::Bundle;
+use carnet::message::catalogue::Catalogue;
+use carnet::message::id::Mask;
+use carnet::message::{fields, project};
+
+fn add(bundle: &mut Bundle, folder: &Path, prefix: &str) {
+    for entry in folder.read_dir().unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            add(bundle, &entry.path(), &path);
+        } else {
+            let mut content = Vec::new();
+            File::open(entry.path()).unwrap().read_to_end(&mut content).unwrap();
+            bundle.insert(path, content);
+        }
+    }
+}
+
+fn bundle() -> Bundle {
+    let mut bundle = Bundle::default();
+    add(&mut bundle, &Path::new(env!("CARGO_MANIFEST_DIR")).join("messages"), "messages");
+    bundle
+}
+
+#[test]
+fn every_type_is_whole_and_its_examples_hold() {
+    if let Err(faults) = Catalogue::parse(&bundle()) {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        panic!("{}", faults.join("\n"));
+    }
+}
+
+#[test]
+fn every_valid_example_is_projected_to_every_single_category_as_json() {
+    let bundle = bundle();
+    let catalogue = Catalogue::parse(&bundle).unwrap();
+    for entry in catalogue.entries() {
+        let folder = format!("messages/{}/examples/valid", entry.message_type);
+        for (file, body) in bundle.below(&folder) {
+            let content = fields::read(entry, body, &|_| None).unwrap();
+            let present = content.spans.present();
+            assert!(present.without(entry.holds).is_empty(), "{folder}/{file}");
+            let mut token = |_: &project::TokenElement<'_>| "ct1~x".to_owned();
+            let whole = project::project(body, &content.spans, Mask::ALL, &mut token);
+            assert_eq!(whole.as_deref(), Some(body), "{folder}/{file}");
+            for category in entry.holds.categories() {
+                let seen = project::project(body, &content.spans, Mask::of(category), &mut token);
+                assert_eq!(seen.is_some(), present.has(category), "{folder}/{file} {category}");
+                if let Some(seen) = seen {
+                    let seen = fields::read(entry, &seen, &|_| None).map(|c| c.spans.present());
+                    // What is left mostly lacks what the schema requires; it is JSON all the same.
+                    let rule = seen.err().map(|invalid| invalid.rule).unwrap_or_default();
+                    assert!(!["syntax", "utf-8", "trailing"].contains(&rule.as_str()), "{file} {rule}");
+                }
+            }
+        }
+    }
+}
