@@ -17,7 +17,10 @@ fn add(bundle: &mut Bundle, folder: &Path, prefix: &str) {
             add(bundle, &entry.path(), &path);
         } else {
             let mut content = Vec::new();
-            File::open(entry.path()).unwrap().read_to_end(&mut content).unwrap();
+            File::open(entry.path())
+                .unwrap()
+                .read_to_end(&mut content)
+                .unwrap();
             bundle.insert(path, content);
         }
     }
@@ -25,7 +28,11 @@ fn add(bundle: &mut Bundle, folder: &Path, prefix: &str) {
 
 fn bundle() -> Bundle {
     let mut bundle = Bundle::default();
-    add(&mut bundle, &Path::new(env!("CARGO_MANIFEST_DIR")).join("messages"), "messages");
+    add(
+        &mut bundle,
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("messages"),
+        "messages",
+    );
     bundle
 }
 
@@ -52,12 +59,19 @@ fn every_valid_example_is_projected_to_every_single_category_as_json() {
             assert_eq!(whole.as_deref(), Some(body), "{folder}/{file}");
             for category in entry.holds.categories() {
                 let seen = project::project(body, &content.spans, Mask::of(category), &mut token);
-                assert_eq!(seen.is_some(), present.has(category), "{folder}/{file} {category}");
+                assert_eq!(
+                    seen.is_some(),
+                    present.has(category),
+                    "{folder}/{file} {category}"
+                );
                 if let Some(seen) = seen {
                     let seen = fields::read(entry, &seen, &|_| None).map(|c| c.spans.present());
                     // What is left mostly lacks what the schema requires; it is JSON all the same.
                     let rule = seen.err().map(|invalid| invalid.rule).unwrap_or_default();
-                    assert!(!["syntax", "utf-8", "trailing"].contains(&rule.as_str()), "{file} {rule}");
+                    assert!(
+                        !["syntax", "utf-8", "trailing"].contains(&rule.as_str()),
+                        "{file} {rule}"
+                    );
                 }
             }
         }

@@ -25,7 +25,7 @@ pub fn read(
     quoted: &dyn Fn(&str) -> Option<Quoted>,
 ) -> Result<Content, Invalid> {
     let plan = entry.schema().plan();
-    let mut document = Document::scan(body).map_err(|fault| unread(fault, plan))?;
+    let mut document = Document::scan(body).map_err(|fault| unread(&fault, plan))?;
     let mut opened = Vec::new();
     if plan.has_token {
         let mut path = Vec::new();
@@ -53,7 +53,7 @@ pub fn read(
 }
 
 /// A body that is no JSON: the place as far as the type knows the names on the way.
-fn unread(fault: ScanFault, plan: &Node) -> Invalid {
+fn unread(fault: &ScanFault, plan: &Node) -> Invalid {
     let mut node = Some(plan);
     let mut known = fault.path.iter().rev().take_while(|step| {
         node = node.and_then(|node| match step {
@@ -67,18 +67,22 @@ fn unread(fault: ScanFault, plan: &Node) -> Invalid {
     Invalid::content(place, fault.rule.to_owned(), says)
 }
 
+/// What is done with a token that was found: its element, text and the way to it.
+type Found<'f, 'd> = dyn FnMut(Element<'d>, &str, &[Step]) -> Result<(), Invalid> + 'f;
+
 /// Finds what was sent as a token where the plan has one, before the schema is applied: it is the
 /// clear value that must keep it.
 fn open_tokens<'d>(
     element: Element<'d>,
     node: &Node,
     path: &mut Vec<Step>,
-    found: &mut dyn FnMut(Element<'d>, &str, &[Step]) -> Result<(), Invalid>,
+    found: &mut Found<'_, 'd>,
 ) -> Result<(), Invalid> {
-    if node.is_token {
-        if let Some(text) = element.text().filter(|text| text.starts_with(TOKEN_PREFIX)) {
-            return found(element, &text, path);
-        }
+    let text = element
+        .text()
+        .filter(|text| node.is_token && text.starts_with(TOKEN_PREFIX));
+    if let Some(text) = text {
+        return found(element, &text, path);
     }
     for (index, child) in element.children().enumerate() {
         let (step, inner) = match element.kind() {
@@ -233,7 +237,7 @@ impl<'d> Walk<'d> {
         let Some(text) = text else { return Ok(()) };
         let entry = self.entry;
         let rules = || node.keys.iter().filter_map(|key| entry.keys.get(*key));
-        if node.is_amount {
+        if node.is_amount() {
             self.amount(&text)?;
         }
         if let Some(format) = node.format.filter(|format| !format.holds(&text)) {

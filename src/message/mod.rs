@@ -18,6 +18,8 @@ mod fixture;
 pub mod id;
 pub mod identifier;
 pub mod json;
+#[cfg(test)]
+mod laws;
 pub mod project;
 pub mod schema;
 pub mod spans;

@@ -56,7 +56,7 @@ struct Projection<'a> {
     out: Vec<u8>,
 }
 
-impl<'a> Projection<'a> {
+impl Projection<'_> {
     /// Takes the next `count` parts, which stand in one container; whether any of them was written.
     fn parts(&mut self, count: usize) -> Option<bool> {
         let rest = self.parts.get(count..)?.len();

@@ -96,18 +96,15 @@ pub(super) struct Builder {
 impl Builder {
     /// Elements of one category, as a segment of their container.
     pub(super) fn run(&mut self, segment: std::ops::Range<usize>, category: Category) {
-        let is_first = self
-            .open
-            .last()
-            .is_some_and(|within| within + 1 == self.parts.len());
         if let Some(Part::Run {
             end,
             category: before,
             ..
         }) = self.parts.last_mut()
         {
-            // A neighbour in the same container: one separator lies between the two.
-            if !is_first && *before == category && *end + 1 == segment.start {
+            // One separator between the two: neighbours in one container. Behind a container that was
+            // just closed there is its bracket as well; behind one just opened, no run is last.
+            if *before == category && *end + 1 == segment.start {
                 *end = segment.end;
                 return;
             }

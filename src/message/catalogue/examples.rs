@@ -15,18 +15,26 @@ struct Expected {
 
 /// Runs all examples of the type in `folder`.
 pub(super) fn run(bundle: &Bundle, folder: &str, entry: &MessageEntry) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let valid = format!("{folder}/examples/valid");
-    let mut count = 0;
-    for (file, body) in bundle.below(&valid) {
+    let mut faults = valid(bundle, &format!("{folder}/examples/valid"), entry);
+    let refused = format!("{folder}/examples/invalid");
+    match expectations(bundle, &refused) {
+        Ok(expected) => faults.extend(invalid(bundle, &refused, entry, expected)),
+        Err(fault) => faults.push(fault),
+    }
+    faults
+}
+
+fn valid(bundle: &Bundle, folder: &str, entry: &MessageEntry) -> Vec<Fault> {
+    let (mut faults, mut count) = (Vec::new(), 0);
+    for (file, body) in bundle.below(folder) {
         count += 1;
         if let Err(invalid) = fields::read(entry, body, &|_| None) {
-            let place = format!("{valid}/{file}#{}", invalid.place);
+            let place = format!("{folder}/{file}#{}", invalid.place);
             let says = format!("{} ({})", invalid.says, invalid.rule);
             faults.push(Fault::new(place, says, "mend the example or the schema"));
         }
         if body.len() > entry.max_size_bytes {
-            let place = format!("{valid}/{file}");
+            let place = format!("{folder}/{file}");
             faults.push(Fault::new(
                 place,
                 "is larger than max_size",
@@ -36,24 +44,26 @@ pub(super) fn run(bundle: &Bundle, folder: &str, entry: &MessageEntry) -> Vec<Fa
     }
     if count == 0 {
         faults.push(Fault::new(
-            valid,
+            folder,
             "has no example",
             "add one that shows the type",
         ));
     }
-    let invalid = format!("{folder}/examples/invalid");
-    let mut expected = match expectations(bundle, &invalid) {
-        Ok(expected) => expected,
-        Err(fault) => {
-            faults.push(fault);
-            return faults;
-        }
-    };
+    faults
+}
+
+fn invalid(
+    bundle: &Bundle,
+    folder: &str,
+    entry: &MessageEntry,
+    mut expected: BTreeMap<String, Expected>,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
     for (file, body) in bundle
-        .below(&invalid)
+        .below(folder)
         .filter(|(file, _)| *file != "expected.csv")
     {
-        let place = format!("{invalid}/{file}");
+        let place = format!("{folder}/{file}");
         let Some(expected) = expected.remove(file) else {
             faults.push(Fault::new(
                 place,
@@ -77,15 +87,11 @@ pub(super) fn run(bundle: &Bundle, folder: &str, entry: &MessageEntry) -> Vec<Fa
             "mend the example, its row or the schema",
         ));
     }
-    let unused = expected.into_keys().map(|file| {
+    for file in expected.into_keys() {
         let says = format!("names {file}, which is not there");
-        Fault::new(
-            format!("{invalid}/expected.csv"),
-            says,
-            "add the example or leave the row out",
-        )
-    });
-    faults.extend(unused);
+        let cure = "add the example or leave the row out";
+        faults.push(Fault::new(format!("{folder}/expected.csv"), says, cure));
+    }
     faults
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Addressed, KeyRule};
 use crate::message::bundle::Fault;
 use crate::message::facts::{FactKind, FactRule};
-use crate::message::id::MessageType;
+use crate::message::id::{Category, MessageType};
 
 /// The largest body that any type may allow: a megabyte, so that one message never holds up the
 /// others of its connection for long.
@@ -68,6 +68,19 @@ pub(super) struct Manifest {
     pub(super) facts: Vec<FactRule>,
 }
 
+/// Faults of one manifest.
+struct Faults<'p> {
+    place: &'p str,
+    list: Vec<Fault>,
+}
+
+impl Faults<'_> {
+    fn add(&mut self, at: &str, says: impl Into<String>, cure: &str) {
+        self.list
+            .push(Fault::new(format!("{}: {at}", self.place), says, cure));
+    }
+}
+
 /// Reads the manifest of the type in folder `name`. All faults that TOML itself lets be seen at
 /// once.
 pub(super) fn parse(name: &str, place: &str, text: &str) -> Result<Manifest, Vec<Fault>> {
@@ -76,75 +89,38 @@ pub(super) fn parse(name: &str, place: &str, text: &str) -> Result<Manifest, Vec
             .span()
             .and_then(|span| text.get(..span.start))
             .unwrap_or_default();
-        let line = before.lines().count().max(1) + usize::from(before.ends_with('\n'));
+        let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
         let cure = "docs/joining.md shows the whole file";
         vec![Fault::new(format!("{place}:{line}"), error.message(), cure)]
     })?;
-    let mut faults = Vec::new();
-    let mut fault = |at: &str, says: String, cure: &str| {
-        faults.push(Fault::new(format!("{place}: {at}"), says, cure));
+    let mut faults = Faults {
+        place,
+        list: Vec::new(),
     };
-    if file.r#type != name {
-        fault(
-            "type",
-            format!("is {}, and its folder is {name}", file.r#type),
-            "give both one name",
-        );
-    }
-    let message_type = name
-        .parse()
-        .map_err(|bad| fault("type", format!("{bad}"), "rename the folder"));
-    let is_entity = file.entity.starts_with(|c: char| c.is_ascii_uppercase())
-        && file.entity.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !is_entity {
-        fault(
-            "entity",
-            format!("{:?} is no name for policies", file.entity),
-            "letters and digits, a capital first",
-        );
-    }
-    if file.senders.is_empty() {
-        fault(
-            "senders",
-            "names no kind of agency".to_owned(),
-            "name the kinds that may send it",
-        );
-    }
-    let addressed = match file.addressed.as_str() {
-        "never" => Addressed::Never,
-        "required" => Addressed::Required,
-        "optional" => Addressed::Optional,
-        other => {
-            fault(
-                "addressed",
-                format!("is {other:?}"),
-                "say never, optional or required",
-            );
-            Addressed::Optional
-        }
-    };
+    let message_type = type_name(&file, name, &mut faults);
+    named(&file, &mut faults);
+    let addressed = addressed(&file.addressed, &mut faults);
     let max_size_bytes = size(&file.max_size).unwrap_or_else(|| {
-        fault(
+        let says = format!("is {:?}", file.max_size);
+        faults.add(
             "max_size",
-            format!("is {:?}", file.max_size),
+            says,
             "give a size such as 64 KiB, at most 1 MiB",
         );
         SIZE_MAX
     });
-    let keys = file.key.into_iter().map(|key| KeyRule {
+    let tables = file.facts.into_iter();
+    let facts = tables
+        .filter_map(|(name, table)| fact(name, table, &mut faults))
+        .collect();
+    let key = |key: KeyTable| KeyRule {
         name: key.name,
         at: key.at,
         own: key.own,
         qualifier: key.qualifier,
-    });
-    let keys = keys.collect();
-    let facts = file
-        .facts
-        .into_iter()
-        .filter_map(|(name, table)| fact(name, table, &mut fault));
-    let facts = facts.collect();
+    };
     match message_type {
-        Ok(message_type) if faults.is_empty() => Ok(Manifest {
+        Some(message_type) if faults.list.is_empty() => Ok(Manifest {
             message_type,
             entity: file.entity,
             edition: file.edition,
@@ -153,38 +129,77 @@ pub(super) fn parse(name: &str, place: &str, text: &str) -> Result<Manifest, Vec
             senders: file.senders,
             addressed,
             max_size_bytes,
-            keys,
+            keys: file.key.into_iter().map(key).collect(),
             facts,
         }),
-        _ => Err(faults),
+        _ => Err(faults.list),
     }
 }
 
-fn fact(
-    name: String,
-    table: FactTable,
-    fault: &mut dyn FnMut(&str, String, &str),
-) -> Option<FactRule> {
+fn type_name(file: &File, folder: &str, faults: &mut Faults<'_>) -> Option<MessageType> {
+    if file.r#type != folder {
+        let says = format!("is {}, and its folder is {folder}", file.r#type);
+        faults.add("type", says, "give both one name");
+    }
+    let parsed = folder.parse::<MessageType>();
+    parsed
+        .map_err(|bad| faults.add("type", bad.to_string(), "rename the folder"))
+        .ok()
+}
+
+/// The names that policies and people use.
+fn named(file: &File, faults: &mut Faults<'_>) {
+    let is_entity = file.entity.starts_with(|c: char| c.is_ascii_uppercase())
+        && file.entity.bytes().all(|b| b.is_ascii_alphanumeric());
+    if !is_entity {
+        let says = format!("{:?} is no name for policies", file.entity);
+        faults.add("entity", says, "letters and digits, a capital first");
+    }
+    if file.senders.is_empty() {
+        faults.add(
+            "senders",
+            "names no kind of agency",
+            "name the kinds that may send it",
+        );
+    }
+    if !file.title.contains_key("en") {
+        faults.add("title", "has no English text", "add en = \"...\"");
+    }
+}
+
+fn addressed(text: &str, faults: &mut Faults<'_>) -> Addressed {
+    match text {
+        "never" => Addressed::Never,
+        "required" => Addressed::Required,
+        "optional" => Addressed::Optional,
+        other => {
+            faults.add(
+                "addressed",
+                format!("is {other:?}"),
+                "say never, optional or required",
+            );
+            Addressed::Optional
+        }
+    }
+}
+
+fn fact(name: String, table: FactTable, faults: &mut Faults<'_>) -> Option<FactRule> {
     let at = format!("facts.{name}");
     let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if !is_name {
-        fault(
-            &at,
-            "is no name for policies".to_owned(),
-            "letters, digits and _, a small letter first",
-        );
+        let cure = "letters, digits and _, a small letter first";
+        faults.add(&at, "is no name for policies", cure);
     }
-    let kind = table
-        .r#as
-        .parse::<FactKind>()
-        .map_err(|bad| fault(&at, bad.to_string(), "mend `as`"));
-    let category = table
-        .category
-        .parse()
-        .map_err(|bad: crate::message::id::BadName| {
-            fault(&at, bad.to_string(), "name the category of the condition");
-        });
+    let kind = table.r#as.parse::<FactKind>();
+    let kind = kind
+        .map_err(|bad| faults.add(&at, bad.to_string(), "mend `as`"))
+        .ok();
+    let category = table.category.parse::<Category>();
+    let cure = "name the category of the condition";
+    let category = category
+        .map_err(|bad| faults.add(&at, bad.to_string(), cure))
+        .ok();
     let at = match table.at {
         Places::One(at) => vec![at],
         Places::Several(list) => list,
@@ -192,8 +207,8 @@ fn fact(
     Some(FactRule {
         name,
         at,
-        kind: kind.ok()?,
-        category: category.ok()?,
+        kind: kind?,
+        category: category?,
     })
 }
 

@@ -10,7 +10,7 @@ pub(super) fn s10_shape(text: &str) -> bool {
         && text
             .bytes()
             .enumerate()
-            .all(|(at, b)| letter(b) == !(2..11).contains(&at))
+            .all(|(at, b)| letter(b) != (2..11).contains(&at))
 }
 
 /// Weights 8 6 4 2 3 5 9 7, modulo 11: 10 becomes 0 and 11 becomes 5.

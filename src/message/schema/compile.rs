@@ -4,10 +4,10 @@ use serde_json::{Map, Value};
 
 use super::Codes;
 use super::assertion::Names;
-use super::keyword::{CATEGORY, TOKEN, is_known};
-use super::plan::{By, Node, Rule};
+use super::keyword::is_known;
+use super::plan::{Node, Rule};
 use crate::message::bundle::Fault;
-use crate::message::id::Category;
+use crate::message::id::Mask;
 use crate::message::identifier::Format;
 use crate::message::json::DEPTH_MAX;
 
@@ -25,19 +25,19 @@ pub(super) struct Compiler<'s> {
 }
 
 /// What an element's schema says, its `$ref` followed: the schema itself, then what it refers to.
-type Layers<'s> = Vec<&'s Map<String, Value>>;
+pub(super) type Layers<'s> = Vec<&'s Map<String, Value>>;
 
 /// Where in the tree of elements the compiler is.
 #[derive(Clone)]
-struct Scope<'s> {
+pub(super) struct Scope<'s> {
     /// The schema's place, as a JSON pointer.
-    at: String,
+    pub(super) at: String,
     /// References that are being followed.
     open: Vec<&'s str>,
     /// The objects around, with what they are made of, outermost first.
-    objects: Vec<Layers<'s>>,
-    /// Whether an element around has a category.
-    has_category: bool,
+    pub(super) objects: Vec<Layers<'s>>,
+    /// The categories that the element can have; none where none is in reach.
+    pub(super) in_reach: Mask,
     depth: usize,
 }
 
@@ -57,7 +57,7 @@ impl<'s> Compiler<'s> {
             at: String::new(),
             open: Vec::new(),
             objects: Vec::new(),
-            has_category: false,
+            in_reach: Mask::NONE,
             depth: 0,
         };
         let mut node = self.element(self.root, scope);
@@ -91,16 +91,17 @@ impl<'s> Compiler<'s> {
             scope.objects.push(layers.clone());
         }
         if let Some(rule) = self.rule(&layers, &scope) {
-            (node.rule, scope.has_category) = (rule, true);
+            scope.in_reach = rule.categories();
+            node.rule = rule;
         }
         let is_container = is_object || node.types.iter().any(|name| name == "array");
-        if !scope.has_category && (!is_container || can_be_empty(&layers, is_object)) {
+        if scope.in_reach.is_empty() && (!is_container || can_be_empty(&layers, is_object)) {
             let cure =
                 "name x-carnet-category here or around it (or require that something stands in it)";
             self.fault(&scope.at, "has no data category in reach", cure);
         }
         self.format(&layers, &scope.at, &mut node);
-        self.token(&layers, &scope.at, &mut node);
+        self.token(&layers, &scope, &mut node);
         self.inside(&layers, &scope, &mut node);
         node
     }
@@ -151,7 +152,7 @@ impl<'s> Compiler<'s> {
     }
 
     /// The schema and what its `$ref`s lead to.
-    fn layers(&mut self, schema: &'s Value, scope: &mut Scope<'s>) -> Layers<'s> {
+    pub(super) fn layers(&mut self, schema: &'s Value, scope: &mut Scope<'s>) -> Layers<'s> {
         let mut layers = Vec::new();
         let mut next = Some(schema);
         while let Some(schema) = next {
@@ -252,122 +253,18 @@ impl<'s> Compiler<'s> {
             return;
         };
         node.format = Format::named(name);
-        if let Some(list) = name.strip_prefix("code:") {
-            if !self.codes.contains_key(list) {
-                let says = format!("names the code list {list}, which does not exist");
-                self.fault(at, says, "add codes/NAME.txt or mend the name");
-            }
-        }
-        node.is_amount = name == "amount";
-    }
-
-    fn token(&mut self, layers: &Layers<'s>, at: &str, node: &mut Node) {
-        let Some(mark) = find(layers, TOKEN) else {
-            return;
-        };
-        node.is_token = mark == &Value::Bool(true);
-        if !node.is_token || node.types != ["string"] {
-            self.fault(
-                at,
-                format!("has {TOKEN} on what is no text"),
-                "mark elements of type string, with true",
-            );
-        }
-    }
-
-    /// The category that the element itself names.
-    fn rule(&mut self, layers: &Layers<'s>, scope: &Scope<'s>) -> Option<Rule> {
-        let mut named = layers.iter().filter_map(|layer| layer.get(CATEGORY));
-        let rule = named.next()?;
-        if named.any(|other| other != rule) {
-            self.fault(
-                &scope.at,
-                "has one category here and another behind its $ref",
-                "name it in one place",
-            );
-        }
-        match rule {
-            Value::String(name) => self.category(name, &scope.at).map(Rule::Fixed),
-            Value::Object(by) => self.by(by, scope).map(Rule::By),
-            _ => {
-                self.fault(
-                    &scope.at,
-                    format!("has {CATEGORY} of another form"),
-                    "give a category's name, or {\"by\": KEY, TEXT: CATEGORY, \"else\": CATEGORY}",
-                );
-                None
-            }
-        }
-    }
-
-    fn category(&mut self, name: &str, at: &str) -> Option<Category> {
-        let category = name.parse().ok();
-        if category.is_none() {
-            self.fault(
-                at,
-                format!("names the unknown data category {name}"),
-                "use one that docs/policies.md lists",
-            );
-        }
-        category
-    }
-
-    fn by(&mut self, rule: &'s Map<String, Value>, scope: &Scope<'s>) -> Option<By> {
-        let text = |word: &str| rule.get(word).and_then(Value::as_str);
-        let Some((key, otherwise)) = text("by").zip(text("else")) else {
-            self.fault(
-                &scope.at,
-                format!("has {CATEGORY} without `by` or `else`"),
-                "name the deciding key and the category where it is absent",
-            );
-            return None;
-        };
-        let key_schema = |layers: &Layers<'s>| find(layers, "properties").and_then(|p| p.get(key));
-        let found = scope.objects.iter().rev().enumerate();
-        let found = found
-            .filter_map(|(out, layers)| Some((out, key_schema(layers)?)))
-            .next();
-        let Some((out, deciding)) = found else {
-            let says = format!("is decided by {key}, which no object in reach has");
-            self.fault(
-                &scope.at,
-                says,
-                "name a member of this object or of one around it",
-            );
-            return None;
-        };
-        let deciding = self.layers(deciding, &mut scope.inner("by"));
-        let texts = find(&deciding, "enum")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice);
-        let mut cases = Vec::new();
-        for (value, category) in rule
-            .iter()
-            .filter(|(word, _)| !matches!(word.as_str(), "by" | "else"))
+        if let Some(list) = name
+            .strip_prefix("code:")
+            .filter(|l| !self.codes.contains_key(*l))
         {
-            if !texts.is_some_and(|texts| texts.iter().any(|text| text == value)) {
-                let says = format!("decides for {value}, which is not in the enum of {key}");
-                self.fault(
-                    &scope.at,
-                    says,
-                    "use the texts that the deciding key lists in its enum",
-                );
-            }
-            let category = category.as_str().unwrap_or_default();
-            cases.push((value.clone(), self.category(category, &scope.at)?));
+            let says = format!("names the code list {list}, which does not exist");
+            self.fault(at, says, "add codes/NAME.txt or mend the name");
         }
-        let otherwise = self.category(otherwise, &scope.at)?;
-        Some(By {
-            out,
-            key: key.to_owned(),
-            cases,
-            otherwise,
-        })
     }
 }
 
 impl Scope<'_> {
-    fn inner(&self, step: &str) -> Self {
+    pub(super) fn inner(&self, step: &str) -> Self {
         let mut inner = self.clone();
         inner.at = format!("{}/{step}", self.at);
         inner.depth += 1;
@@ -376,7 +273,7 @@ impl Scope<'_> {
 }
 
 /// A keyword's value, from the element's own schema before what it refers to.
-fn find<'s>(layers: &Layers<'s>, word: &str) -> Option<&'s Value> {
+pub(super) fn find<'s>(layers: &Layers<'s>, word: &str) -> Option<&'s Value> {
     layers.iter().find_map(|layer| layer.get(word))
 }
 

@@ -6,6 +6,7 @@
 //! classified. What the plan does not know, the validator refuses: objects are closed.
 
 mod assertion;
+mod category;
 mod compile;
 mod keyword;
 mod plan;

@@ -14,6 +14,20 @@ pub enum Rule {
     By(By),
 }
 
+impl Rule {
+    /// Every category that the rule itself can decide for.
+    pub fn categories(&self) -> Mask {
+        match self {
+            Self::Inherit => Mask::NONE,
+            Self::Fixed(category) => Mask::of(*category),
+            Self::By(by) => {
+                let cases = by.cases.iter().map(|(_, category)| *category);
+                cases.chain([by.otherwise]).collect()
+            }
+        }
+    }
+}
+
 /// A category that depends on content: `{"by": "PartyKind", "legal": "party", "else": "identity"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct By {
@@ -37,8 +51,6 @@ pub struct Node {
     pub is_token: bool,
     /// Its format, where ours.
     pub format: Option<&'static Format>,
-    /// Whether a `CurrencyCode` beside it says how many decimals it may have.
-    pub is_amount: bool,
     /// Its members, by name ascending, where it can be an object.
     pub members: Vec<(Box<str>, Node)>,
     /// Its items, where it can be an array.
@@ -62,7 +74,6 @@ impl Node {
             rule,
             is_token: false,
             format: None,
-            is_amount: false,
             members: Vec::new(),
             items: None,
             types: Vec::new(),
@@ -111,21 +122,14 @@ impl Node {
         Some(node)
     }
 
-    /// Whether this is a list or an object.
-    pub fn is_container(&self) -> bool {
-        self.items.is_some() || self.types.iter().any(|name| name == "object")
+    /// Whether a `CurrencyCode` beside it says how many decimals it may have.
+    pub fn is_amount(&self) -> bool {
+        self.format.is_some_and(|format| format.name == "amount")
     }
 
     /// Every category that the element and all below it can have.
     pub fn holds(&self) -> Mask {
-        let own = match &self.rule {
-            Rule::Inherit => Mask::NONE,
-            Rule::Fixed(category) => Mask::of(*category),
-            Rule::By(by) => {
-                let cases = by.cases.iter().map(|(_, category)| *category);
-                cases.chain([by.otherwise]).collect()
-            }
-        };
+        let own = self.rule.categories();
         self.below()
             .fold(own, |mask, node| mask.union(node.holds()))
     }
@@ -141,7 +145,7 @@ impl Node {
         self.has_token = self.is_token || self.below().any(|node| node.has_token);
         let is_read = |node: &Self| {
             node.is_token
-                || node.is_amount
+                || node.is_amount()
                 || !node.keys.is_empty()
                 || !node.facts.is_empty()
                 || node.format.is_some_and(|format| format.rule.is_some())
