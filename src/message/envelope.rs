@@ -4,14 +4,17 @@
 //! it before the body is looked at. What Carnet does not know is dropped and named as a warning;
 //! what could speak in Carnet's name, or hide the body from the catalogue, is refused.
 
+mod properties;
+mod publish;
+
 use std::fmt;
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::catalogue::{Addressed, MessageEntry};
 use super::id::{Digest, Purpose, UnitId};
 use super::valid::{Invalid, Warning};
+use properties::is_traceparent;
+pub use publish::{HeaderValue, Publish, SenderTerms};
 
 /// How many addressees a message may name: more than there are units in the largest exchange.
 pub const ADDRESSEES_MAX: usize = 256;
@@ -21,75 +24,6 @@ pub const JUSTIFICATION_MAX: usize = 1000;
 pub const CASE_MAX: usize = 64;
 /// How many warnings a receipt names; those beyond are left out.
 pub const WARNINGS_MAX: usize = 32;
-
-const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. pika message_id=, \
-    Spring setCreateMessageIds(true), Celery apply_async(message_id=), amqplib messageId, .NET MessageId";
-
-/// A publish to the exchange `carnet`, as the connection built it from AMQP. Its `Debug` shows
-/// neither body nor ids.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Publish {
-    /// The routing key.
-    pub message_type: String,
-    /// Property `message_id`.
-    pub message_id: Option<String>,
-    /// Property `correlation_id`: the id of the delivery that this answers.
-    pub correlation_id: Option<String>,
-    /// Property `content_type`.
-    pub content_type: Option<String>,
-    /// Property `content_encoding`.
-    pub content_encoding: Option<String>,
-    /// Property `expiration`, in milliseconds as text.
-    pub expiration: Option<String>,
-    /// Property `user_id`.
-    pub user_id: Option<String>,
-    /// Property `priority`; a type's priority counts, not the sender's wish.
-    pub priority: Option<u8>,
-    /// The body.
-    pub body: Bytes,
-    /// Headers by name, in the order sent.
-    pub headers: Vec<(String, HeaderValue)>,
-}
-
-impl fmt::Debug for Publish {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publish")
-            .field("message_type", &self.message_type)
-            .field("body_bytes", &self.body.len())
-            .field("headers", &self.headers.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A header's value, as far as Carnet reads any.
-#[derive(Clone, PartialEq, Eq)]
-pub enum HeaderValue {
-    /// A text.
-    Text(String),
-    /// An array of texts.
-    List(Vec<String>),
-    /// Anything else.
-    Other,
-}
-
-impl fmt::Debug for HeaderValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Text(_) => "Text",
-            Self::List(_) => "List",
-            Self::Other => "Other",
-        })
-    }
-}
-
-/// What the sender's registration says about its envelopes.
-#[derive(Debug, Clone, Copy)]
-pub struct SenderTerms<'a> {
-    /// What `user_id` must be where it is set: `<agency>-<system>`.
-    pub user_id: &'a str,
-    /// Whether the content's digest stands in for a missing `message_id`.
-    pub derives_message_id: bool,
-}
 
 /// One name in `to`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -174,15 +108,12 @@ impl Envelope {
             correlation_id: publish.correlation_id.clone().filter(|id| !id.is_empty()),
             ..Self::default()
         };
-        properties(publish, entry, terms)?;
-        if envelope.message_id.is_none() && !terms.derives_message_id {
-            return Err(Invalid::envelope(
-                "property message_id",
-                "message_id",
-                MISSING_ID,
-            ));
-        }
-        envelope.ttl = publish.expiration.as_deref().map(ttl).transpose()?;
+        properties::hold(publish, entry, terms)?;
+        envelope.ttl = publish
+            .expiration
+            .as_deref()
+            .map(properties::ttl)
+            .transpose()?;
         for (name, value) in &publish.headers {
             envelope.header(name, value)?;
         }
@@ -363,96 +294,5 @@ impl fmt::Display for Addressee {
     }
 }
 
-/// What the properties must be, whatever the headers say.
-fn properties(
-    publish: &Publish,
-    entry: &MessageEntry,
-    terms: &SenderTerms<'_>,
-) -> Result<(), Invalid> {
-    if publish
-        .user_id
-        .as_deref()
-        .is_some_and(|id| id != terms.user_id)
-    {
-        let says = format!(
-            "is not this system's; leave it out or set it to {}",
-            terms.user_id
-        );
-        return Err(Invalid::envelope("property user_id", "user_id", says));
-    }
-    if !publish.content_type.as_deref().is_none_or(is_json) {
-        let says = "is not application/json in UTF-8; set it so";
-        return Err(Invalid::envelope(
-            "property content_type",
-            "content_type",
-            says,
-        ));
-    }
-    let encoding = publish.content_encoding.as_deref().unwrap_or_default();
-    if !["", "utf-8", "utf8", "binary", "identity"]
-        .contains(&encoding.to_ascii_lowercase().as_str())
-    {
-        let says = "is not utf-8; send the body as it is, not compressed";
-        return Err(Invalid::envelope(
-            "property content_encoding",
-            "content_encoding",
-            says,
-        ));
-    }
-    if publish.body.len() > entry.max_size_bytes {
-        let says = format!(
-            "is larger than the {} bytes that this type allows",
-            entry.max_size_bytes
-        );
-        return Err(Invalid::envelope("body", "max_size", says));
-    }
-    Ok(())
-}
-
-/// `application/json`, in any case, with parameters; a charset among them must be UTF-8 or within.
-fn is_json(content_type: &str) -> bool {
-    let mut parts = content_type
-        .split(';')
-        .map(|part| part.trim().to_ascii_lowercase());
-    let is_json = parts
-        .next()
-        .is_none_or(|media| media.is_empty() || media == "application/json");
-    let is_utf8 = |part: String| match part.strip_prefix("charset=") {
-        Some(charset) => matches!(charset.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"),
-        None => true,
-    };
-    is_json && parts.all(is_utf8)
-}
-
-/// Milliseconds as decimal digits.
-fn ttl(text: &str) -> Result<Duration, Invalid> {
-    let is_decimal = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let ms = text.parse().ok().filter(|_| is_decimal);
-    ms.map(Duration::from_millis).ok_or_else(|| {
-        let says = "is not a number of milliseconds in decimal digits";
-        Invalid::envelope("property expiration", "expiration", says)
-    })
-}
-
-/// `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero.
-fn is_traceparent(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let is_hex = |part: &str, length| {
-        part.len() == length
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
-    };
-    match parts.as_slice() {
-        [version, trace, parent, flags] => {
-            *version == "00"
-                && is_hex(trace, 32)
-                && is_hex(parent, 16)
-                && is_hex(flags, 2)
-                && [trace, parent]
-                    .iter()
-                    .all(|id| id.bytes().any(|b| b != b'0'))
-        }
-        _ => false,
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -333,3 +333,6 @@ fn qualified(root: Element<'_>, at: &str) -> Option<String> {
     }
     Some(element.text()?.into_owned())
 }
+
+#[cfg(test)]
+mod tests;

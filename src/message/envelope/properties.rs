@@ -1,0 +1,116 @@
+//! The properties of a publish: what each must be, whatever the headers say.
+
+use std::time::Duration;
+
+use super::{Publish, SenderTerms};
+use crate::message::catalogue::MessageEntry;
+use crate::message::valid::Invalid;
+
+/// The text has to fit a return's 255 octets.
+const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. pika message_id=, \
+    Spring setCreateMessageIds(true), Celery apply_async(message_id=), amqplib messageId, .NET MessageId";
+
+/// What the properties must be, whatever the headers say.
+pub(super) fn hold(
+    publish: &Publish,
+    entry: &MessageEntry,
+    terms: &SenderTerms<'_>,
+) -> Result<(), Invalid> {
+    if publish
+        .user_id
+        .as_deref()
+        .is_some_and(|id| id != terms.user_id)
+    {
+        let says = format!(
+            "is not this system's; leave it out or set it to {}",
+            terms.user_id
+        );
+        return Err(Invalid::envelope("property user_id", "user_id", says));
+    }
+    if !publish.content_type.as_deref().is_none_or(is_json) {
+        let says = "is not application/json in UTF-8; set it so";
+        return Err(Invalid::envelope(
+            "property content_type",
+            "content_type",
+            says,
+        ));
+    }
+    let encoding = publish.content_encoding.as_deref().unwrap_or_default();
+    if !["", "utf-8", "utf8", "binary", "identity"]
+        .contains(&encoding.to_ascii_lowercase().as_str())
+    {
+        let says = "is not utf-8; send the body as it is, not compressed";
+        return Err(Invalid::envelope(
+            "property content_encoding",
+            "content_encoding",
+            says,
+        ));
+    }
+    let has_id = publish
+        .message_id
+        .as_deref()
+        .is_some_and(|id| !id.is_empty());
+    if !has_id && !terms.derives_message_id {
+        return Err(Invalid::envelope(
+            "property message_id",
+            "message_id",
+            MISSING_ID,
+        ));
+    }
+    if publish.body.len() > entry.max_size_bytes {
+        let says = format!(
+            "is larger than the {} bytes that this type allows",
+            entry.max_size_bytes
+        );
+        return Err(Invalid::envelope("body", "max_size", says));
+    }
+    Ok(())
+}
+
+/// `application/json`, in any case, with parameters; a charset among them must be UTF-8 or within.
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type
+        .split(';')
+        .map(|part| part.trim().to_ascii_lowercase());
+    let is_json = parts
+        .next()
+        .is_none_or(|media| media.is_empty() || media == "application/json");
+    let is_utf8 = |part: String| match part.strip_prefix("charset=") {
+        Some(charset) => matches!(charset.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"),
+        None => true,
+    };
+    is_json && parts.all(is_utf8)
+}
+
+/// Milliseconds as decimal digits.
+pub(super) fn ttl(text: &str) -> Result<Duration, Invalid> {
+    let is_decimal = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let ms = text.parse().ok().filter(|_| is_decimal);
+    ms.map(Duration::from_millis).ok_or_else(|| {
+        let says = "is not a number of milliseconds in decimal digits";
+        Invalid::envelope("property expiration", "expiration", says)
+    })
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero.
+pub(super) fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_hex = |part: &str, length| {
+        part.len() == length
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+    };
+    match parts.as_slice() {
+        [version, trace, parent, flags] => {
+            *version == "00"
+                && is_hex(trace, 32)
+                && is_hex(parent, 16)
+                && is_hex(flags, 2)
+                && [trace, parent]
+                    .iter()
+                    .all(|id| id.bytes().any(|b| b != b'0'))
+        }
+        _ => false,
+    }
+}
