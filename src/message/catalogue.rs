@@ -247,3 +247,6 @@ fn suits(kind: &FactKind, node: &Node) -> bool {
         FactKind::Time => matches!(format, Some("date" | "date-time")),
     }
 }
+
+#[cfg(test)]
+mod tests;
