@@ -1,7 +1,7 @@
 //! The catalogue of the repository: every type is whole, and every example is judged as it says.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use carnet::message::bundle::Bundle;
@@ -9,36 +9,31 @@ use carnet::message::catalogue::Catalogue;
 use carnet::message::id::Mask;
 use carnet::message::{fields, project};
 
-fn add(bundle: &mut Bundle, folder: &Path, prefix: &str) {
-    for entry in folder.read_dir().unwrap() {
-        let entry = entry.unwrap();
-        let path = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
-        if entry.file_type().unwrap().is_dir() {
-            add(bundle, &entry.path(), &path);
+fn add(bundle: &mut Bundle, folder: &Path, prefix: &str) -> io::Result<()> {
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        let path = format!("{prefix}/{}", entry.file_name().display());
+        if entry.file_type()?.is_dir() {
+            add(bundle, &entry.path(), &path)?;
         } else {
             let mut content = Vec::new();
-            File::open(entry.path())
-                .unwrap()
-                .read_to_end(&mut content)
-                .unwrap();
+            File::open(entry.path())?.read_to_end(&mut content)?;
             bundle.insert(path, content);
         }
     }
+    Ok(())
 }
 
-fn bundle() -> Bundle {
+fn bundle() -> io::Result<Bundle> {
     let mut bundle = Bundle::default();
-    add(
-        &mut bundle,
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("messages"),
-        "messages",
-    );
-    bundle
+    let messages = Path::new(env!("CARGO_MANIFEST_DIR")).join("messages");
+    add(&mut bundle, &messages, "messages")?;
+    Ok(bundle)
 }
 
 #[test]
 fn every_type_is_whole_and_its_examples_hold() {
-    if let Err(faults) = Catalogue::parse(&bundle()) {
+    if let Err(faults) = Catalogue::parse(&bundle().unwrap()) {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         panic!("{}", faults.join("\n"));
     }
@@ -46,7 +41,7 @@ fn every_type_is_whole_and_its_examples_hold() {
 
 #[test]
 fn every_valid_example_is_projected_to_every_single_category_as_json() {
-    let bundle = bundle();
+    let bundle = bundle().unwrap();
     let catalogue = Catalogue::parse(&bundle).unwrap();
     for entry in catalogue.entries() {
         let folder = format!("messages/{}/examples/valid", entry.message_type);

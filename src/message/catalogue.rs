@@ -220,16 +220,18 @@ fn mark(manifest: &manifest::Manifest, place: &str, plan: &mut Node, faults: &mu
         for at in &fact.at {
             match plan.at_mut(at) {
                 Some(node) if suits(&fact.kind, node) => node.facts.push(index),
-                Some(_) => fault(
-                    &of,
-                    format!("cannot be made of {at}"),
-                    "hs-prefixes wants format hs; time a date or date-time; integer an integer; areas and equals a text",
-                ),
-                None => fault(
-                    &of,
-                    format!("reads {at}, which the schema does not have"),
-                    "mend `at`",
-                ),
+                Some(_) => {
+                    let says = format!("cannot be made of {at}");
+                    fault(
+                        &of,
+                        says,
+                        "read an element that suits `as`: docs/joining.md has the list",
+                    );
+                }
+                None => {
+                    let says = format!("reads {at}, which the schema does not have");
+                    fault(&of, says, "mend `at`");
+                }
             }
         }
     }

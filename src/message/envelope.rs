@@ -18,6 +18,8 @@ pub use publish::{HeaderValue, Publish, SenderTerms};
 
 /// How many addressees a message may name: more than there are units in the largest exchange.
 pub const ADDRESSEES_MAX: usize = 256;
+/// How much of a text that is no address is kept, in characters: as much as the longest address.
+const ADDRESS_SHOWN: usize = 97;
 /// The longest justification, in characters.
 pub const JUSTIFICATION_MAX: usize = 1000;
 /// The longest case reference, in bytes.
@@ -197,7 +199,7 @@ impl Envelope {
         for text in texts.map(str::trim).filter(|text| !text.is_empty()) {
             let addressee = match text.parse() {
                 Ok(unit) => Addressee::Unit(unit),
-                Err(_) => Addressee::Unreadable(text.to_owned()),
+                Err(_) => Addressee::Unreadable(text.chars().take(ADDRESS_SHOWN).collect()),
             };
             if !self.to.contains(&addressee) {
                 self.to.push(addressee);

@@ -9,7 +9,7 @@ use super::catalogue::MessageEntry;
 use super::envelope::WARNINGS_MAX;
 use super::facts::Gathered;
 use super::id::{AgencyId, Category};
-use super::identifier::minor_unit;
+use super::identifier::{Format, minor_unit};
 use super::json::{Document, Element, Kind, ScanFault, Step, pointer};
 use super::schema::{By, Node, Rule};
 use super::spans::{Builder, Quoted};
@@ -17,6 +17,10 @@ use super::valid::{Content, Invalid, Key, Warning};
 
 /// How a token's text begins.
 const TOKEN_PREFIX: &str = "ct1~";
+
+/// How many tokens a message may quote: opening one costs a decryption, and they are opened before
+/// the schema bounds anything. Lists of items have at most 999.
+pub const TOKENS_MAX: usize = 1000;
 
 /// Reads `body` as a message of type `entry`. `quoted` opens a token of the sender's unit.
 pub fn read(
@@ -34,6 +38,10 @@ pub fn read(
             plan,
             &mut path,
             &mut |element, text, path| {
+                if opened.len() == TOKENS_MAX {
+                    let says = "quotes more than 1000 tokens".to_owned();
+                    return Err(Invalid::content(pointer(path), "maxItems".to_owned(), says));
+                }
                 let quoted = quoted(text).ok_or_else(|| {
                     let says = "is a token, and not one of this unit's".to_owned();
                     Invalid::content(pointer(path), "token".to_owned(), says)
@@ -186,11 +194,10 @@ impl<'d> Walk<'d> {
         let is_empty = element.children().next().is_none();
         if node.is_token && category == Some(Category::Reference) {
             let kind = node.format.map_or("text", |format| format.name).to_owned();
-            let quoted = self
-                .opened
-                .iter()
-                .find(|(index, _)| *index == element.index());
-            let quoted = quoted.map(|(_, quoted)| quoted.clone());
+            let at = element.index();
+            let at = self.opened.binary_search_by_key(&at, |(index, _)| *index);
+            let opened = at.ok().and_then(|at| self.opened.get(at));
+            let quoted = opened.map(|(_, quoted)| quoted.clone());
             self.spans
                 .token(element.segment(), element.range(), kind, quoted);
             return Ok(());
@@ -240,7 +247,9 @@ impl<'d> Walk<'d> {
         if node.is_amount() {
             self.amount(&text)?;
         }
-        if let Some(format) = node.format.filter(|format| !format.holds(&text)) {
+        // The shape holds already: the schema asserts it.
+        let is_broken = |format: &&Format| format.rule.is_some_and(|rule| !rule(&text));
+        if let Some(format) = node.format.filter(|format| is_broken(format)) {
             if rules().any(|rule| rule.own) {
                 let says = format!("is not {}", format.expects);
                 return Err(Invalid::content(

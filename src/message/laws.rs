@@ -4,6 +4,8 @@
 //! escapes anywhere. Beside the text the draw keeps what is plainly true of it: a tree of values
 //! with the category of each, against which spans and projection are held.
 
+use std::fmt::Write;
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -170,7 +172,7 @@ impl Draw {
                 '\\' => self.text.push_str("\\\\"),
                 '/' if self.dice.throw(2) == 0 => self.text.push_str("\\/"),
                 c if self.dice.throw(6) == 0 => {
-                    self.text.push_str(&format!("\\u{:04X}", u32::from(c)));
+                    write!(self.text, "\\u{:04X}", u32::from(c)).unwrap();
                 }
                 c => self.text.push(c),
             }
@@ -352,7 +354,7 @@ fn withheld(truth: &Truth, mask: Mask, out: &mut Vec<String>) {
 }
 
 /// Reads the parts of one container from `inner` to `close`; what is left of the list.
-fn tiled<'p>(mut parts: &'p [Part], inner: usize, close: usize) -> &'p [Part] {
+fn tiled(mut parts: &[Part], inner: usize, close: usize) -> &[Part] {
     let mut at = inner;
     while at <= close && !parts.is_empty() {
         let (part, rest) = parts.split_first().unwrap();

@@ -102,8 +102,8 @@ impl Builder {
             ..
         }) = self.parts.last_mut()
         {
-            // One separator between the two: neighbours in one container. Behind a container that was
-            // just closed there is its bracket as well; behind one just opened, no run is last.
+            // One separator between the two: neighbours in one container. Behind a container
+            // just closed there is its bracket too; behind one just opened no run is last.
             if *before == category && *end + 1 == segment.start {
                 *end = segment.end;
                 return;

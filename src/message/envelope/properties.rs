@@ -7,8 +7,9 @@ use crate::message::catalogue::MessageEntry;
 use crate::message::valid::Invalid;
 
 /// The text has to fit a return's 255 octets.
-const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. pika message_id=, \
-    Spring setCreateMessageIds(true), Celery apply_async(message_id=), amqplib messageId, .NET MessageId";
+const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. \
+    pika message_id=, Spring setCreateMessageIds(true), Celery apply_async(message_id=), \
+    amqplib messageId, .NET MessageId";
 
 /// What the properties must be, whatever the headers say.
 pub(super) fn hold(

@@ -163,6 +163,10 @@ fn a_fault_is_told_by_place_and_rule_and_never_by_value() {
     ] {
         assert_eq!(refused(&with(from, to)), (place, rule.to_owned()), "{to}");
     }
+}
+
+#[test]
+fn a_name_that_the_type_does_not_know_is_not_repeated() {
     let nick = with(
         "\"Name\": \"Ilse Marrow\"",
         "\"Name\": \"I\", \"Ilse Marrow\": \"x\"",

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `s10` | two letters, nine digits, two letters | check digit, country |
 //! | `container` | three letters, U J or Z, seven digits | check digit |
-//! | `mrn` | two digits, two letters, thirteen of either, a digit or `F` | check digit, country, procedure |
+//! | `mrn` | year, two letters, 13 of both, digit or `F` | check digit, country, procedure |
 //! | `ucr` `eori` `tin` `un-locode` | what each `expects` says | country |
 //! | `imo`, `awb` | seven, eleven digits | check digit |
 //! | `cites-permit` | 1 to 70 printable characters | the form of Res. Conf. 12.3 |

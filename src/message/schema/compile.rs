@@ -134,9 +134,8 @@ impl<'s> Compiler<'s> {
         for (name, schema) in members.into_iter().flatten() {
             let step = name.replace('~', "~0").replace('/', "~1");
             let member = self.element(schema, scope.inner(&format!("properties/{step}")));
-            node.members.push((name.as_str().into(), member));
+            node.insert(name, member);
         }
-        node.members.sort_by(|(one, _), (other, _)| one.cmp(other));
         let is_array = node.types.iter().any(|name| name == "array");
         match find(layers, "items") {
             Some(items) if is_array => {

@@ -1,7 +1,7 @@
 //! A message type's `schema.json`: what is accepted, and which data category each element has.
 //!
 //! One file says both, so they cannot differ. [`Schema::compile`] reads it into a validator (JSON
-//! Schema 2020-12, all `format`s asserted, no reference outside the document) and a [`Plan`]: the
+//! Schema 2020-12, all `format`s asserted, no reference outside the document) and the plan, a [`Node`]: the
 //! tree of all elements that a message can have, each with its category, along which a message is
 //! classified. What the plan does not know, the validator refuses: objects are closed.
 
@@ -79,7 +79,7 @@ impl Schema {
     }
 
     /// The tree, to mark what facts and keys read.
-    pub fn plan_mut(&mut self) -> &mut Node {
+    pub(in crate::message) fn plan_mut(&mut self) -> &mut Node {
         &mut self.plan
     }
 }

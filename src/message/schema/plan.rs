@@ -51,8 +51,8 @@ pub struct Node {
     pub is_token: bool,
     /// Its format, where ours.
     pub format: Option<&'static Format>,
-    /// Its members, by name ascending, where it can be an object.
-    pub members: Vec<(Box<str>, Node)>,
+    /// Its members, shorter names first, where it can be an object.
+    members: Vec<(Box<str>, Node)>,
     /// Its items, where it can be an array.
     pub items: Option<Box<Node>>,
     /// The type of its value, as the schema names it; several where it names several.
@@ -69,7 +69,7 @@ pub struct Node {
 
 impl Node {
     /// An element of which nothing is known but its category.
-    pub fn new(rule: Rule) -> Self {
+    pub(in crate::message) fn new(rule: Rule) -> Self {
         Self {
             rule,
             is_token: false,
@@ -84,28 +84,33 @@ impl Node {
         }
     }
 
+    /// Puts a member in its place.
+    pub(in crate::message) fn insert(&mut self, name: &str, node: Self) {
+        let at = self.place(name).unwrap_or_else(|at| at);
+        self.members.insert(at, (name.into(), node));
+    }
+
     /// The member `name`.
     pub fn member(&self, name: &str) -> Option<&Self> {
-        let at = self
-            .members
-            .binary_search_by(|(known, _)| known.as_ref().cmp(name))
-            .ok()?;
-        self.members.get(at).map(|(_, node)| node)
+        self.named(name).map(|(_, node)| node)
     }
 
     /// The member `name` with the name as the plan holds it.
     pub fn named(&self, name: &str) -> Option<(&str, &Self)> {
-        let at = self
-            .members
-            .binary_search_by(|(known, _)| known.as_ref().cmp(name))
-            .ok()?;
+        let at = self.place(name).ok()?;
         self.members
             .get(at)
             .map(|(name, node)| (name.as_ref(), node))
     }
 
+    /// Where the member `name` is, or would be. By length first: most names differ in it.
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        let order = |known: &str| known.len().cmp(&name.len()).then_with(|| known.cmp(name));
+        self.members.binary_search_by(|(known, _)| order(known))
+    }
+
     /// The element at `pointer`, in which `*` is every item of an array.
-    pub fn at_mut(&mut self, pointer: &str) -> Option<&mut Self> {
+    pub(in crate::message) fn at_mut(&mut self, pointer: &str) -> Option<&mut Self> {
         let mut node = self;
         let steps = pointer.strip_prefix('/')?;
         for step in steps.split('/') {
@@ -113,10 +118,8 @@ impl Node {
                 node.items.as_deref_mut()?
             } else {
                 let name = step.replace("~1", "/").replace("~0", "~");
-                let at = node
-                    .members
-                    .binary_search_by(|(known, _)| known.as_ref().cmp(&name));
-                node.members.get_mut(at.ok()?).map(|(_, member)| member)?
+                let at = node.place(&name).ok()?;
+                node.members.get_mut(at).map(|(_, member)| member)?
             };
         }
         Some(node)
@@ -135,7 +138,7 @@ impl Node {
     }
 
     /// Marks, from the leaves up, what the walk over a message may skip.
-    pub fn settle(&mut self) {
+    pub(in crate::message) fn settle(&mut self) {
         for (_, member) in &mut self.members {
             member.settle();
         }
