@@ -84,7 +84,7 @@ impl Handling {
 }
 
 /// Properties and headers of a valid message. Its `Debug` shows neither ids nor justification.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
     message_id: Option<String>,
     correlation_id: Option<String>,
@@ -108,7 +108,14 @@ impl Envelope {
         let mut envelope = Self {
             message_id: publish.message_id.clone().filter(|id| !id.is_empty()),
             correlation_id: publish.correlation_id.clone().filter(|id| !id.is_empty()),
-            ..Self::default()
+            to: Vec::new(),
+            purpose: None,
+            case: None,
+            handling: Handling::None,
+            justification: None,
+            traceparent: None,
+            ttl: None,
+            warnings: Vec::new(),
         };
         properties::hold(publish, entry, terms)?;
         envelope.ttl = publish

@@ -1,9 +1,9 @@
 //! A message type's `schema.json`: what is accepted, and which data category each element has.
 //!
 //! One file says both, so they cannot differ. [`Schema::compile`] reads it into a validator (JSON
-//! Schema 2020-12, all `format`s asserted, no reference outside the document) and the plan, a [`Node`]: the
-//! tree of all elements that a message can have, each with its category, along which a message is
-//! classified. What the plan does not know, the validator refuses: objects are closed.
+//! Schema 2020-12, all `format`s asserted, no reference outside the document) and the plan: the
+//! tree of all elements that a message can have, each a [`Node`] with its category, along which a
+//! message is classified. What the plan does not know, the validator refuses: objects are closed.
 
 mod assertion;
 mod category;
