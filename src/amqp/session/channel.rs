@@ -1,0 +1,134 @@
+//! An open channel: what its methods do.
+//!
+//! Owns one channel's publishing side, its consumers and deliveries, its requests in order, and
+//! the name that an empty queue name stands for. Never judges a request: the broker does.
+
+use amq_protocol::types::ShortString;
+
+use crate::amqp::codec::{ClientMethod, MethodId, decode, split_method};
+use crate::amqp::frame::{ChannelId, Frame, FrameKind};
+use crate::amqp::reply::{Misbehaved, ReplyCode};
+
+use super::answers::Answers;
+use super::content::Incoming;
+use super::event::{Event, Leftover, Settlement};
+use super::outbox::Outbox;
+use super::outgoing::Outgoing;
+use super::{Offer, Step};
+
+/// What an empty queue name stands for.
+#[derive(Debug)]
+pub(super) enum LastQueue {
+    /// Nothing has been declared.
+    None,
+    /// The name that the broker is making up.
+    Awaited,
+    Named(ShortString),
+}
+
+#[derive(Debug)]
+pub(super) struct Channel<D> {
+    pub(super) id: ChannelId,
+    pub(super) incoming: Incoming,
+    pub(super) outgoing: Outgoing<D>,
+    pub(super) answers: Answers,
+    pub(super) last_queue: LastQueue,
+}
+
+impl<D: Copy> Channel<D> {
+    pub(super) fn new(id: ChannelId) -> Self {
+        Self {
+            id,
+            incoming: Incoming::new(),
+            outgoing: Outgoing::new(),
+            answers: Answers::default(),
+            last_queue: LastQueue::None,
+        }
+    }
+
+    /// Takes what was out, which the channel forgets.
+    pub(super) fn leave(&mut self) -> Leftover<D> {
+        Leftover {
+            channel: self.id,
+            unsettled: self.outgoing.take_all(),
+            consumers: self.outgoing.take_consumers(),
+        }
+    }
+
+    /// The broker has declared a queue; `unnamed` says that it made the name up.
+    pub(super) fn declared(&mut self, name: &str, unnamed: bool) {
+        let awaited = matches!(self.last_queue, LastQueue::Awaited);
+        if unnamed && awaited && !self.answers.await_name() {
+            self.last_queue = ShortString::try_new(name).map_or(LastQueue::None, LastQueue::Named);
+        }
+    }
+
+    /// A frame on this channel.
+    pub(super) fn frame(
+        &mut self,
+        frame: &Frame<'_>,
+        offer: &Offer,
+        out: &mut Outbox,
+    ) -> Result<Step<D>, Misbehaved> {
+        let published = match frame.kind {
+            FrameKind::Body => self.incoming.body(self.id, frame.payload)?,
+            FrameKind::Header => self.incoming.header(self.id, frame.payload, offer)?,
+            FrameKind::Method => return self.method(frame, offer, out),
+            // Heartbeats off channel 0 never get here.
+            FrameKind::Heartbeat => None,
+        };
+        Ok(published.map_or(Step::Done, |publish| Step::Event(Event::Publish(publish))))
+    }
+
+    fn method(
+        &mut self,
+        frame: &Frame<'_>,
+        offer: &Offer,
+        out: &mut Outbox,
+    ) -> Result<Step<D>, Misbehaved> {
+        let (id, arguments) = split_method(frame.payload)?;
+        if self.incoming.is_under_way() {
+            return Err(Misbehaved::new(
+                ReplyCode::UnexpectedFrame,
+                format_args!("method {id} amid the content of a publish"),
+            ));
+        }
+        match decode(id, arguments, offer.tables)? {
+            ClientMethod::Publish(head) => {
+                self.incoming.method(&head)?;
+                Ok(Step::Done)
+            }
+            ClientMethod::Ack { tag, multiple } => self.settle(id, tag, multiple, Settlement::Ack),
+            ClientMethod::Nack {
+                tag,
+                multiple,
+                requeue,
+            } => self.settle(id, tag, multiple, Settlement::refusal(requeue)),
+            ClientMethod::Reject { tag, requeue } => {
+                self.settle(id, tag, false, Settlement::refusal(requeue))
+            }
+            method => self.ask(id, method, out),
+        }
+    }
+
+    fn settle(
+        &mut self,
+        id: MethodId,
+        tag: u64,
+        multiple: bool,
+        how: Settlement,
+    ) -> Result<Step<D>, Misbehaved> {
+        let deliveries = self
+            .outgoing
+            .settle(tag, multiple)
+            .map_err(|misbehaved| misbehaved.by(id))?;
+        if deliveries.is_empty() {
+            return Ok(Step::Done);
+        }
+        Ok(Step::Event(Event::Settle {
+            channel: self.id,
+            deliveries,
+            how,
+        }))
+    }
+}

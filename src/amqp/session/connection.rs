@@ -1,0 +1,336 @@
+//! The connection: its phases, and what comes on channel 0.
+//!
+//! Owns the one value that says what may happen next, and the two timers of heartbeats.
+
+use std::collections::VecDeque;
+
+use crate::amqp::codec::{ClientMethod, MethodId, decode, split_method};
+use crate::amqp::frame::{ChannelId, Frame, FrameKind};
+use crate::amqp::reply::{Misbehaved, Reply, ReplyCode, Scope};
+
+use super::event::{End, Event, Leftover};
+use super::handshake::{Handshake, Opening};
+use super::outbox::Outbox;
+use super::running::Running;
+use super::{Offer, Step};
+
+/// How long the peer may take to answer our close.
+const CLOSE_MS_MAX: u64 = 30_000;
+/// The smallest frame-max that there is.
+pub(super) const FRAME_BYTES_MIN: u32 = 4_096;
+/// What a frame may take until it is agreed: a start-ok may carry a token.
+const FRAME_BYTES_MAX_UNTUNED: u32 = 65_536;
+
+#[derive(Debug)]
+pub(super) enum Phase<D> {
+    /// Not open yet.
+    Handshake(Handshake),
+    /// Open.
+    Running(Running<D>),
+    /// The peer has closed; what came before is being confirmed.
+    PeerClosing(Running<D>),
+    /// We have closed; everything but the peer's answer is ignored.
+    Closing {
+        /// Set by the first tick, because closing does not come with a time.
+        deadline_ms: Option<u64>,
+    },
+    /// Over.
+    Finished(End),
+}
+
+#[derive(Debug)]
+pub(super) struct Connection<D> {
+    pub(super) offer: Offer,
+    pub(super) phase: Phase<D>,
+    pub(super) out: Outbox,
+    // What answers and closes brought about, before what the next frame brings.
+    pub(super) events: VecDeque<Event<D>>,
+    pub(super) leftovers: Vec<Leftover<D>>,
+    heard_ms: u64,
+    paused: bool,
+}
+
+impl<D: Copy> Connection<D> {
+    pub(super) fn new(offer: Offer, now_ms: u64) -> Self {
+        let frame_bytes_max = offer.frame_bytes_max.max(FRAME_BYTES_MIN);
+        let channels_max = match offer.channels_max {
+            0 => u16::MAX,
+            some => some,
+        };
+        Self {
+            offer: Offer {
+                channels_max,
+                frame_bytes_max,
+                ..offer
+            },
+            phase: Phase::Handshake(Handshake::new(now_ms)),
+            out: Outbox::new(frame_bytes_max, now_ms),
+            events: VecDeque::new(),
+            leftovers: Vec::new(),
+            heard_ms: now_ms,
+            paused: false,
+        }
+    }
+
+    pub(super) fn take_event(&mut self) -> Option<Event<D>> {
+        self.events.pop_front()
+    }
+
+    pub(super) fn end(&self) -> Option<End> {
+        match self.phase {
+            Phase::Finished(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.phase, Phase::Finished(_))
+    }
+
+    /// Whether nothing that the peer sends means anything any more.
+    pub(super) fn is_deaf(&self) -> bool {
+        matches!(self.phase, Phase::PeerClosing(_) | Phase::Finished(_))
+    }
+
+    pub(super) fn awaits_protocol_header(&self) -> bool {
+        matches!(&self.phase, Phase::Handshake(it) if matches!(it.opening, Opening::Header))
+    }
+
+    /// The size that frames from the peer may have now.
+    pub(super) fn frame_bytes_max(&self) -> u32 {
+        match &self.phase {
+            Phase::Handshake(it) => it
+                .tuned()
+                .map_or(FRAME_BYTES_MAX_UNTUNED, |tuned| tuned.frame_bytes_max),
+            Phase::Running(it) | Phase::PeerClosing(it) => it.tuned.frame_bytes_max,
+            Phase::Closing { .. } | Phase::Finished(_) => {
+                self.offer.frame_bytes_max.max(FRAME_BYTES_MAX_UNTUNED)
+            }
+        }
+    }
+
+    /// Deals with one frame. What it breaks is dealt with too.
+    pub(super) fn frame(&mut self, frame: &Frame<'_>) -> Step<D> {
+        let dealt_with = match &mut self.phase {
+            Phase::Closing { .. } => {
+                self.frame_while_closing(frame);
+                return Step::Done;
+            }
+            Phase::PeerClosing(_) | Phase::Finished(_) => return Step::Done,
+            Phase::Handshake(_) | Phase::Running(_) if frame.kind == FrameKind::Heartbeat => {
+                heartbeat(frame)
+            }
+            Phase::Running(running) if frame.channel != ChannelId::CONNECTION => {
+                running.frame(frame, &self.offer, &mut self.out)
+            }
+            Phase::Handshake(_) | Phase::Running(_) => self.own_frame(frame),
+        };
+        dealt_with.unwrap_or_else(|Misbehaved(reply)| {
+            self.fault(frame.channel, reply);
+            Step::Done
+        })
+    }
+
+    /// A frame on channel 0, or any frame before the connection is open.
+    fn own_frame(&mut self, frame: &Frame<'_>) -> Result<Step<D>, Misbehaved> {
+        if frame.kind != FrameKind::Method {
+            let sentence = format_args!("content on channel {}, which is not open", frame.channel);
+            let code = if frame.channel == ChannelId::CONNECTION {
+                ReplyCode::UnexpectedFrame
+            } else {
+                ReplyCode::ChannelError
+            };
+            return Err(Misbehaved::new(code, sentence));
+        }
+        let (id, arguments) = split_method(frame.payload)?;
+        if frame.channel != ChannelId::CONNECTION || id.class != MethodId::CONNECTION_START.class {
+            let method = decode(id, arguments, self.offer.tables).map(|_| ());
+            let sentence = format_args!("method {id} on channel {}", frame.channel);
+            return Err(method
+                .err()
+                .filter(|Misbehaved(reply)| reply.code() == ReplyCode::CommandInvalid)
+                .unwrap_or_else(|| Misbehaved::new(ReplyCode::ChannelError, sentence).by(id)));
+        }
+        if matches!(&self.phase, Phase::Handshake(it) if it.awaits_login()) {
+            return Ok(Step::Hold);
+        }
+        match decode(id, arguments, self.offer.tables)? {
+            ClientMethod::Close(close) => Ok(self.peer_closes(close)),
+            method => match &self.phase {
+                Phase::Handshake(_) => self.open(id, method),
+                _ => running_method(id, method),
+            },
+        }
+    }
+
+    fn frame_while_closing(&mut self, frame: &Frame<'_>) {
+        if frame.channel != ChannelId::CONNECTION || frame.kind != FrameKind::Method {
+            return;
+        }
+        match split_method(frame.payload) {
+            Ok((MethodId::CONNECTION_CLOSE_OK, _)) => self.phase = Phase::Finished(End::Closed),
+            // Both closed at once: the peer's close is answered, and it answers ours as well.
+            Ok((MethodId::CONNECTION_CLOSE, _)) => {
+                self.out
+                    .method(ChannelId::CONNECTION, MethodId::CONNECTION_CLOSE_OK, |_| ());
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// What came is no frame: the next one cannot be found.
+    pub(super) fn garbled(&mut self, Misbehaved(reply): Misbehaved) {
+        if !matches!(self.phase, Phase::Closing { .. }) {
+            self.close_for(reply);
+        }
+        self.finish(End::Garbled);
+    }
+
+    /// A protocol fault in a frame of `channel`.
+    fn fault(&mut self, channel: ChannelId, reply: Reply) {
+        if reply.code().scope() == Scope::Channel
+            && let Phase::Running(running) = &mut self.phase
+            && let Some(left) = running.end_channel(channel, Some(reply.clone()))
+        {
+            self.events.push_back(Event::ChannelEnding {
+                left,
+                fault: Some(reply),
+            });
+            return;
+        }
+        self.close_for(reply);
+    }
+
+    /// Closes for a fault of the peer.
+    pub(super) fn close_for(&mut self, reply: Reply) {
+        self.close(&reply);
+        self.events.push_back(Event::Misbehaved(reply));
+    }
+
+    /// Sends our close and keeps what was out.
+    pub(super) fn close(&mut self, reply: &Reply) {
+        self.out
+            .close(ChannelId::CONNECTION, MethodId::CONNECTION_CLOSE, reply);
+        self.keep_leftovers();
+        self.phase = Phase::Closing { deadline_ms: None };
+    }
+
+    pub(super) fn finish(&mut self, end: End) {
+        self.keep_leftovers();
+        self.phase = Phase::Finished(end);
+    }
+
+    pub(super) fn keep_leftovers(&mut self) {
+        if let Phase::Running(running) | Phase::PeerClosing(running) = &mut self.phase {
+            running.leave(&mut self.leftovers);
+        }
+    }
+
+    pub(super) fn heard(&mut self, now_ms: u64) {
+        self.out.set_now(now_ms);
+        self.heard_ms = self.out.now_ms();
+    }
+
+    pub(super) fn set_paused(&mut self, paused: bool, now_ms: u64) {
+        self.heard(now_ms);
+        self.paused = paused;
+    }
+
+    pub(super) fn tick(&mut self, now_ms: u64) {
+        self.out.set_now(now_ms);
+        let now_ms = self.out.now_ms();
+        match &mut self.phase {
+            Phase::Handshake(it) if now_ms >= it.deadline_ms => {
+                return self.finish(End::HandshakeTimeout);
+            }
+            Phase::Closing { deadline_ms } => {
+                let deadline = *deadline_ms.get_or_insert(now_ms.saturating_add(CLOSE_MS_MAX));
+                if now_ms >= deadline {
+                    self.finish(End::CloseTimeout);
+                }
+                return;
+            }
+            _ => {}
+        }
+        if self
+            .silence_deadline_ms()
+            .is_some_and(|deadline| now_ms >= deadline)
+        {
+            self.finish(End::HeartbeatMissed);
+        } else if self
+            .heartbeat_deadline_ms()
+            .is_some_and(|deadline| now_ms >= deadline)
+        {
+            self.out.heartbeat();
+        }
+    }
+
+    pub(super) fn next_deadline_ms(&self) -> Option<u64> {
+        let own = match &self.phase {
+            Phase::Handshake(it) => Some(it.deadline_ms),
+            Phase::Closing { deadline_ms } => Some(deadline_ms.unwrap_or(self.out.now_ms())),
+            Phase::Running(_) | Phase::PeerClosing(_) | Phase::Finished(_) => None,
+        };
+        [
+            own,
+            self.silence_deadline_ms(),
+            self.heartbeat_deadline_ms(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The agreed interval, where one is agreed and counts now.
+    fn heartbeat_ms(&self) -> Option<u64> {
+        let tuned = match &self.phase {
+            Phase::Handshake(it) => it.tuned()?,
+            Phase::Running(it) | Phase::PeerClosing(it) => it.tuned,
+            Phase::Closing { .. } | Phase::Finished(_) => return None,
+        };
+        (tuned.heartbeat_s > 0).then(|| u64::from(tuned.heartbeat_s).saturating_mul(1_000))
+    }
+
+    /// When the peer has been silent for too long. A peer that has said goodbye may be.
+    fn silence_deadline_ms(&self) -> Option<u64> {
+        if self.paused || matches!(self.phase, Phase::PeerClosing(_)) {
+            return None;
+        }
+        Some(
+            self.heard_ms
+                .saturating_add(self.heartbeat_ms()?.saturating_mul(2)),
+        )
+    }
+
+    /// When we have been silent for half an interval.
+    fn heartbeat_deadline_ms(&self) -> Option<u64> {
+        Some(
+            self.out
+                .written_ms()
+                .saturating_add(self.heartbeat_ms()?.div_euclid(2)),
+        )
+    }
+}
+
+fn heartbeat<D>(frame: &Frame<'_>) -> Result<Step<D>, Misbehaved> {
+    if frame.channel != ChannelId::CONNECTION {
+        let sentence = format_args!("a heartbeat on channel {}", frame.channel);
+        return Err(Misbehaved::new(ReplyCode::UnexpectedFrame, sentence));
+    }
+    if !frame.payload.is_empty() {
+        return Err(Misbehaved::new(
+            ReplyCode::FrameError,
+            "a heartbeat with a payload",
+        ));
+    }
+    Ok(Step::Done)
+}
+
+/// A method on channel 0 of an open connection, other than a close.
+fn running_method<D>(id: MethodId, method: ClientMethod<'_>) -> Result<Step<D>, Misbehaved> {
+    if let ClientMethod::UpdateSecret { secret, reason } = method {
+        return Ok(Step::Event(Event::UpdateSecret { secret, reason }));
+    }
+    let sentence = format_args!("method {id} on a connection that is open");
+    Err(Misbehaved::new(ReplyCode::CommandInvalid, sentence).by(id))
+}

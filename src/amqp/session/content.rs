@@ -1,0 +1,257 @@
+//! A message coming in: method, header, bodies, until it is whole.
+//!
+//! Owns the order of content frames and the one buffer that a message is assembled in. What it
+//! reserves follows what has come, never what was announced.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::amqp::BasicProperties;
+use crate::amqp::codec::{MethodId, PublishHead, Reader, decode_properties};
+use crate::amqp::reply::{Misbehaved, ReplyCode};
+
+use super::event::{Publish, PublishTag};
+use super::{ChannelId, Offer};
+
+/// The most that is reserved for a body before any of it has come.
+const RESERVED_BYTES_MAX: u64 = 65_536;
+/// The only class with content.
+const CLASS_BASIC: u16 = 60;
+
+/// Where a publish goes. Kept from one publish to the next: a publisher that repeats itself costs
+/// no allocation.
+#[derive(Clone, Debug)]
+struct Address {
+    exchange: Arc<str>,
+    routing_key: Arc<str>,
+}
+
+impl Address {
+    fn is(&self, head: &PublishHead<'_>) -> bool {
+        *self.exchange == *head.exchange && *self.routing_key == *head.routing_key
+    }
+}
+
+/// A message whose header has come.
+#[derive(Debug)]
+struct Assembly {
+    mandatory: bool,
+    properties: BasicProperties,
+    /// The properties as they came, then as much of the body as has come.
+    octets: Vec<u8>,
+    properties_bytes: usize,
+    missing: u64,
+}
+
+impl Assembly {
+    /// Makes room for what has come: grows by doubling, and never beyond the announced size.
+    fn reserve(&mut self, come: usize) {
+        let length = self.octets.len();
+        if self.octets.capacity().saturating_sub(length) < come {
+            let missing = usize::try_from(self.missing).unwrap_or(usize::MAX);
+            self.octets
+                .reserve_exact(come.saturating_add(missing.min(length)));
+        }
+    }
+}
+
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a channel, and a box would be an allocation a message"
+)]
+enum Stage {
+    /// No message is under way.
+    Idle,
+    /// The method has come.
+    Announced { mandatory: bool },
+    /// The header has come.
+    Filling(Assembly),
+}
+
+/// The publishing side of a channel.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    stage: Stage,
+    // The address of the message under way, or of the last one.
+    address: Address,
+    confirms: Option<Confirms>,
+}
+
+/// Confirm mode. Tags are given ascending and confirmed ascending, each once.
+#[derive(Clone, Copy, Debug)]
+struct Confirms {
+    next: u64,
+    // INVARIANT: at most `next`. Every tag below is confirmed.
+    unconfirmed: u64,
+}
+
+impl Incoming {
+    pub(super) fn new() -> Self {
+        let nowhere: Arc<str> = Arc::from("");
+        Self {
+            stage: Stage::Idle,
+            address: Address {
+                exchange: Arc::clone(&nowhere),
+                routing_key: nowhere,
+            },
+            confirms: None,
+        }
+    }
+
+    /// Whether content is due, so that a method is not.
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.stage, Stage::Idle)
+    }
+
+    /// confirm.select; asking again changes nothing.
+    pub(super) fn select_confirms(&mut self) {
+        self.confirms.get_or_insert(Confirms {
+            next: 1,
+            unconfirmed: 1,
+        });
+    }
+
+    /// The tags from the first unconfirmed to `tag` are confirmed now: how many they are.
+    pub(super) fn confirm_up_to(&mut self, tag: PublishTag) -> u64 {
+        let Some(confirms) = &mut self.confirms else {
+            return 0;
+        };
+        let after = tag.0.saturating_add(1).min(confirms.next);
+        let count = after.saturating_sub(confirms.unconfirmed);
+        confirms.unconfirmed = confirms.unconfirmed.max(after);
+        count
+    }
+
+    /// basic.publish.
+    pub(super) fn method(&mut self, head: &PublishHead<'_>) -> Result<(), Misbehaved> {
+        if head.immediate {
+            return Err(Misbehaved::new(
+                ReplyCode::NotImplemented,
+                "immediate is not supported, publish without it",
+            )
+            .by(MethodId::BASIC_PUBLISH));
+        }
+        if !self.address.is(head) {
+            self.address = Address {
+                exchange: Arc::from(head.exchange),
+                routing_key: Arc::from(head.routing_key),
+            };
+        }
+        self.stage = Stage::Announced {
+            mandatory: head.mandatory,
+        };
+        Ok(())
+    }
+
+    /// A header frame.
+    ///
+    /// # Errors
+    /// 505 where none is due, 311 where what it announces is above a limit, 501 and 502 where it
+    /// is malformed.
+    pub(super) fn header(
+        &mut self,
+        channel: ChannelId,
+        payload: &[u8],
+        offer: &Offer,
+    ) -> Result<Option<Publish>, Misbehaved> {
+        let Stage::Announced { mandatory } = self.stage else {
+            return Err(unexpected("a content header without a publish before it"));
+        };
+        let mut reader = Reader::new(payload);
+        let (class, weight) = (reader.short()?, reader.short()?);
+        if class != CLASS_BASIC || weight != 0 {
+            return Err(unexpected(format_args!(
+                "a content header of class {class} and weight {weight} after a publish"
+            )));
+        }
+        let announced = reader.long_long()?;
+        let raw = reader.rest();
+        within("body", announced, offer.body_bytes_max)?;
+        let raw_bytes = u64::try_from(raw.len()).unwrap_or(u64::MAX);
+        within(
+            "properties",
+            raw_bytes,
+            u64::from(offer.properties_bytes_max),
+        )?;
+        let properties = decode_properties(raw, offer.tables)?;
+        let reserved = raw_bytes.saturating_add(announced.min(RESERVED_BYTES_MAX));
+        let mut octets = Vec::with_capacity(usize::try_from(reserved).unwrap_or_default());
+        octets.extend_from_slice(raw);
+        let assembly = Assembly {
+            mandatory,
+            properties,
+            octets,
+            properties_bytes: raw.len(),
+            missing: announced,
+        };
+        if announced == 0 {
+            // No body frame comes, not even an empty one.
+            self.stage = Stage::Idle;
+            return Ok(Some(self.whole(channel, assembly)));
+        }
+        self.stage = Stage::Filling(assembly);
+        Ok(None)
+    }
+
+    /// A body frame.
+    ///
+    /// # Errors
+    /// 505 where none is due, 501 where more comes than was announced.
+    pub(super) fn body(
+        &mut self,
+        channel: ChannelId,
+        payload: &[u8],
+    ) -> Result<Option<Publish>, Misbehaved> {
+        let Stage::Filling(assembly) = &mut self.stage else {
+            return Err(unexpected("a content body without a header before it"));
+        };
+        let come = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        assembly.missing = assembly.missing.checked_sub(come).ok_or_else(|| {
+            Misbehaved::new(ReplyCode::FrameError, "more body than its header announced")
+                .by(MethodId::BASIC_PUBLISH)
+        })?;
+        assembly.reserve(payload.len());
+        assembly.octets.extend_from_slice(payload);
+        if assembly.missing > 0 {
+            return Ok(None);
+        }
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Filling(assembly) => Ok(Some(self.whole(channel, assembly))),
+            Stage::Idle | Stage::Announced { .. } => Ok(None),
+        }
+    }
+
+    fn whole(&mut self, channel: ChannelId, assembly: Assembly) -> Publish {
+        let confirm = self.confirms.as_mut().map(|confirms| {
+            let tag = PublishTag(confirms.next);
+            confirms.next = confirms.next.saturating_add(1);
+            tag
+        });
+        let mut body = Bytes::from(assembly.octets);
+        let raw_properties = body.split_to(assembly.properties_bytes);
+        Publish {
+            channel,
+            exchange: Arc::clone(&self.address.exchange),
+            routing_key: Arc::clone(&self.address.routing_key),
+            mandatory: assembly.mandatory,
+            properties: assembly.properties,
+            raw_properties,
+            body,
+            confirm,
+        }
+    }
+}
+
+fn unexpected(sentence: impl std::fmt::Display) -> Misbehaved {
+    Misbehaved::new(ReplyCode::UnexpectedFrame, sentence)
+}
+
+fn within(what: &str, octets: u64, octets_max: u64) -> Result<(), Misbehaved> {
+    if octets <= octets_max {
+        return Ok(());
+    }
+    let sentence = format_args!("{what} of {octets} octets, the limit is {octets_max}").to_string();
+    Err(Misbehaved::new(ReplyCode::ContentTooLarge, sentence).by(MethodId::BASIC_PUBLISH))
+}
