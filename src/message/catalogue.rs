@@ -76,3 +76,12 @@ impl Catalogue {
         self.entries.values()
     }
 }
+
+/// Of two entries with one type the last holds: `Catalogue::parse` refuses them before.
+impl FromIterator<MessageEntry> for Catalogue {
+    fn from_iter<I: IntoIterator<Item = MessageEntry>>(entries: I) -> Self {
+        let entries =
+            entries.into_iter().map(|entry| (entry.message_type.clone(), Arc::new(entry)));
+        Self { entries: entries.collect() }
+    }
+}
