@@ -1,5 +1,9 @@
 //! Who receives what: the promises of the policies, on five agencies and a handful of rules.
 
+#[path = "ruling/differential.rs"]
+mod differential;
+#[path = "ruling/faults.rs"]
+mod faults;
 #[path = "ruling/fixture.rs"]
 mod fixture;
 

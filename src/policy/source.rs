@@ -292,6 +292,12 @@ fn condition(clauses: &[pst::Clause]) -> Result<Option<Condition>, (String, &'st
         times.extend(instants(tree)?);
     }
     let parse = |tree: &Expr| {
+        // Cedar escapes what is not ASCII. No fact and no name holds such text, but what looks like
+        // one to a reader can.
+        if tree.to_string().contains("\\u{") {
+            let says = format!("compares with text that is not plain ASCII: {tree}");
+            return Err((says, "type the text again"));
+        }
         let parsed = tree.to_string().parse::<Expression>();
         parsed.map_err(|e| (e.to_string(), "write the condition more simply"))
     };

@@ -209,7 +209,7 @@ pub(crate) fn rulebook() -> Rulebook {
 }
 
 /// A message on its way: what is not set has a default that opens nothing.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) from: UnitId,
     pub(crate) message_type: &'static str,
