@@ -2,6 +2,8 @@
 
 #[path = "ruling/differential.rs"]
 mod differential;
+#[path = "ruling/explained.rs"]
+mod explained;
 #[path = "ruling/faults.rs"]
 mod faults;
 #[path = "ruling/fixture.rs"]

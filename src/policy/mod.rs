@@ -19,6 +19,7 @@
 pub mod agreement;
 pub mod check;
 mod entities;
+pub mod explain;
 pub mod head;
 mod question;
 pub mod reference;
@@ -29,4 +30,5 @@ pub mod schema;
 mod slice;
 pub mod source;
 pub mod standing;
+mod wording;
 pub mod words;
