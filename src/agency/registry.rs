@@ -177,6 +177,14 @@ impl Registry {
     }
 }
 
+/// Of two agencies with one name the last holds: `Registry::parse` refuses them before.
+impl FromIterator<Agency> for Registry {
+    fn from_iter<I: IntoIterator<Item = Agency>>(agencies: I) -> Self {
+        let agencies = agencies.into_iter().map(|agency| (agency.id.clone(), Arc::new(agency)));
+        Self { agencies: agencies.collect() }
+    }
+}
+
 /// A connected system, as `identify` found it. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {

@@ -1,1 +1,34 @@
-//! x
+//! Who may receive what: sharing policies in Cedar over agencies, catalogue and standing.
+//!
+//! A [`rulebook`] is one immutable value with one digest: agencies, message types, policies,
+//! agreements. [`standing`] is what changes between messages. [`rule::rule`] is the function to
+//! read first: pure, it says for each candidate what is released and what is refused, by which
+//! policies, and what it read to say so.
+//!
+//! Invariants: default is deny; a forbid beats every permit; a policy that cannot be evaluated
+//! withholds the actions that it names; an unknown, unlisted or hidden addressee gets one answer.
+//!
+//! ```text
+//!   policies/*.cedar -> source -> check -> Rulebook ---+
+//!   agencies/, messages/ ------------------^           |
+//!                        Standing, RuleRequest, now ---+--> entities -> slice -> Ruling
+//! ```
+//!
+//! Never here: clocks, randomness, disk; and no decision that the policies' text does not give.
+
+pub mod agreement;
+pub mod check;
+mod entities;
+pub mod explain;
+pub mod head;
+mod question;
+pub mod reference;
+pub mod rule;
+pub mod rulebook;
+pub mod ruling;
+pub mod schema;
+mod slice;
+pub mod source;
+pub mod standing;
+mod wording;
+pub mod words;

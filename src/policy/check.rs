@@ -1,0 +1,165 @@
+//! What a rulebook must satisfy beyond being readable: each fault with its place and cure.
+//!
+//! An agency's file opens that agency's data alone, the floor only forbids, every name names
+//! something. What Cedar's validator finds is passed on with the line it stands in.
+
+use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
+use std::sync::Arc;
+
+use crate::agency::registry::Registry;
+use crate::message::bundle::{Bundle, Fault};
+
+use super::agreement::Board;
+use super::source::{Rule, diagnostic};
+use super::words::{CLEARANCES, KINDS, PURPOSES};
+
+/// The file of the rules that no agency's rule can override.
+const FLOOR_PATH: &str = "policies/floor.cedar";
+/// The owner of the floor.
+const BOARD: &str = "board";
+/// How far conditions may look: the message, and what stands at its sender.
+const LEVEL: u32 = 2;
+
+/// Words of the registry that policies could never name.
+pub fn registry(registry: &Registry) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for agency in registry.agencies() {
+        let place = format!("agencies/{}/agency.toml", agency.id);
+        let mut closed = |what: &str, word: &str, words: &[&str]| {
+            if !words.contains(&word) {
+                let cure = format!("choose one of {}", words.join(", "));
+                faults.push(Fault::new(&place, format!("{word:?} is no {what}"), cure));
+            }
+        };
+        closed("kind of agency", &agency.kind, &KINDS);
+        for unit in agency.units.values() {
+            closed("purpose", unit.purpose.as_str(), &PURPOSES);
+            unit.clearances
+                .iter()
+                .for_each(|word| closed("clearance", word, &CLEARANCES));
+        }
+    }
+    faults
+}
+
+/// Whose rule may say what.
+pub fn rules(rules: &[Arc<Rule>], registry: &Registry) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for rule in rules {
+        let path = rule
+            .place
+            .rsplit_once(':')
+            .map_or(rule.place.as_str(), |(path, _)| path);
+        let mut fault = |says: String, cure: &str| {
+            faults.push(Fault::new(&rule.place, format!("{} {says}", rule.id), cure));
+        };
+        if path == FLOOR_PATH {
+            if rule.permits {
+                let cure = "move it to the file of the agency whose data it opens";
+                fault("permits, but the floor only forbids".to_owned(), cure);
+            }
+            if rule.owner != BOARD {
+                fault(
+                    format!("is owned by {:?}", rule.owner),
+                    "the floor is owned by \"board\"",
+                );
+            }
+            continue;
+        }
+        let name = path
+            .strip_prefix("policies/")
+            .and_then(|name| name.strip_suffix(".cedar"));
+        let Some(agency) = name.and_then(|name| registry.agency(name)) else {
+            fault(
+                format!("stands in {path}, a file of no agency"),
+                "name the file as its owner",
+            );
+            continue;
+        };
+        let agency = agency.id.as_str();
+        if rule.owner != agency {
+            let cure = "a rule is owned by the agency whose file it stands in";
+            fault(
+                format!("is owned by {:?} in the file of {agency}", rule.owner),
+                cure,
+            );
+        }
+        if rule.head.originator.as_deref() != Some(agency) {
+            let cure = format!("write in its head: resource in Border::Agency::\"{agency}\"");
+            fault(format!("is over data that are not {agency}'s own"), &cure);
+        }
+        if rule.permits && rule.condition.is_none() && is_unrestricted(rule) {
+            let cure = "say to whom, or when";
+            fault("permits everybody everything".to_owned(), cure);
+        }
+    }
+    faults
+}
+
+fn is_unrestricted(rule: &Rule) -> bool {
+    rule.head.recipient == super::head::Recipient::Any
+}
+
+/// What Cedar's validator says: errors and warnings alike, since a rule that warns does not do what
+/// its author meant.
+pub fn policies(
+    policies: &PolicySet,
+    schema: &Schema,
+    rules: &[Arc<Rule>],
+    bundle: &Bundle,
+) -> Vec<Fault> {
+    let validator = Validator::new(schema.clone());
+    let result = validator.validate_with_level(policies, ValidationMode::Strict, LEVEL);
+    let place = |id: &cedar_policy::PolicyId| {
+        let id: &str = id.as_ref();
+        let rule = rules.iter().find(|rule| rule.id.as_str() == id);
+        rule.map_or("policies", |rule| rule.place.as_str())
+    };
+    let fault = |id: &cedar_policy::PolicyId, error: &dyn miette::Diagnostic| {
+        let place = place(id);
+        let path = place.rsplit_once(':').map_or(place, |(path, _)| path);
+        diagnostic(path, bundle.text(path).unwrap_or_default(), place, error)
+    };
+    let errors = result
+        .validation_errors()
+        .map(|error| fault(error.policy_id(), error));
+    let warnings = result
+        .validation_warnings()
+        .map(|warning| fault(warning.policy_id(), warning));
+    errors.chain(warnings).collect()
+}
+
+/// Agencies, units and groups that rules name and nobody is: Cedar does not know which exist.
+pub fn literals(
+    policies: &PolicySet,
+    rules: &[Arc<Rule>],
+    registry: &Registry,
+    board: &Board,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for policy in policies.policies() {
+        let id: &str = policy.id().as_ref();
+        let Some(rule) = rules.iter().find(|rule| rule.id.as_str() == id) else {
+            continue;
+        };
+        for literal in policy.entity_literals() {
+            let name: &str = literal.id().as_ref();
+            let unknown = match literal.type_name().basename() {
+                "Agency" => registry.agency(name).is_none().then_some("agency"),
+                "Unit" => {
+                    let unit = name.parse().ok().and_then(|unit| registry.unit(&unit));
+                    unit.is_none().then_some("unit")
+                }
+                "Group" => (!board.groups.contains_key(name)).then_some("group"),
+                _ => None,
+            };
+            if let Some(what) = unknown {
+                let says = format!("{} names {name:?}, which is no {what}", rule.id);
+                let cure = "see agencies/ and the groups of policies/board.toml";
+                faults.push(Fault::new(&rule.place, says, cure));
+            }
+        }
+    }
+    faults.dedup();
+    faults
+}

@@ -1,0 +1,285 @@
+//! Agencies, messages and standing as Cedar's entities and context.
+//!
+//! What the rulebook gives (agencies, units, agreements) is built once; a message adds one entity.
+//! Any error in building refuses the message to everybody: nothing is ruled on half the facts.
+
+use std::collections::BTreeMap;
+
+use cedar_policy::{
+    Context, Entities, Entity, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
+};
+
+use crate::agency::registry::{Agency, Registry, Unit};
+use crate::message::catalogue::Catalogue;
+use crate::message::facts::{FactKind, FactValue};
+use crate::message::id::{AgencyId, MessageType, UnitId};
+use crate::message::time::Timestamp;
+
+use super::agreement::{Agreement, Board};
+use super::rule::RuleRequest;
+use super::standing::{Case, Level};
+use super::words::{Words, uid};
+
+type Value = RestrictedExpression;
+/// What could not be built: for us, not for a peer.
+pub(super) type Broken = String;
+
+/// The rulebook's part of what policies read.
+#[derive(Debug)]
+pub(super) struct World {
+    words: Words,
+    types: BTreeMap<MessageType, EntityTypeName>,
+    /// Every fact of the catalogue with its empty value.
+    empty_facts: BTreeMap<String, FactValue>,
+    base: Entities,
+}
+
+/// The clock and standing facts of one message, for candidates with and without its case.
+pub(super) struct Moment<'a> {
+    /// The time of ruling.
+    pub(super) now: Timestamp,
+    /// The level of the sender's agency.
+    pub(super) level: Level,
+    /// The quoted case, where it is a fact.
+    pub(super) case: Option<&'a Case>,
+    /// Originators that bind the sender in the quoted case.
+    pub(super) bans: Vec<&'a AgencyId>,
+    /// Holders of open orders on the message's own keys.
+    pub(super) orders: Vec<&'a AgencyId>,
+}
+
+impl World {
+    /// Builds the entities of agencies and units.
+    pub(super) fn new(
+        registry: &Registry,
+        catalogue: &Catalogue,
+        agreements: &[Agreement],
+        board: &Board,
+        schema: &Schema,
+    ) -> Result<Self, Broken> {
+        let words = Words::new().map_err(|e| e.to_string())?;
+        let mut types = BTreeMap::new();
+        let mut empty_facts = BTreeMap::new();
+        for entry in catalogue.entries() {
+            let name = format!("Border::{}", entry.entity);
+            let name = name
+                .parse()
+                .map_err(|_| format!("{name} is no entity type"))?;
+            types.insert(entry.message_type.clone(), name);
+            for rule in &entry.facts {
+                empty_facts.insert(rule.name.clone(), empty(&rule.kind));
+            }
+        }
+        let mut entities: Vec<Entity> = board
+            .groups
+            .keys()
+            .map(|name| Entity::with_uid(uid(&words.group, name)))
+            .collect();
+        for agency in registry.agencies() {
+            entities.push(agency_entity(&words, agency, board)?);
+            let tags = tags(&words, agency, agreements);
+            for unit in agency.units.values() {
+                entities.push(unit_entity(&words, agency, unit, &tags)?);
+            }
+        }
+        let base = Entities::from_entities(entities, Some(schema)).map_err(|e| e.to_string())?;
+        Ok(Self {
+            words,
+            types,
+            empty_facts,
+            base,
+        })
+    }
+
+    /// The principal's name.
+    pub(super) fn unit(&self, id: &UnitId) -> EntityUid {
+        uid(&self.words.unit, &id.to_string())
+    }
+
+    /// The entity type of a message type.
+    pub(super) fn message_uid(&self, message_type: &MessageType) -> Option<EntityUid> {
+        self.types
+            .get(message_type)
+            .map(|entity_type| uid(entity_type, "this"))
+    }
+
+    /// The rulebook's entities and the message's.
+    pub(super) fn with_message(&self, request: &RuleRequest<'_>) -> Result<Entities, Broken> {
+        let sender = &request.sender.id;
+        let message = self.message_uid(&request.entry.message_type);
+        let message = message.ok_or("the message type is not of this rulebook")?;
+        let mut attributes: BTreeMap<String, Value> = BTreeMap::new();
+        for (name, empty) in &self.empty_facts {
+            let declared = request.entry.facts.iter().any(|rule| rule.name == *name);
+            let given = request.facts.get(name).filter(|_| declared);
+            attributes.insert(name.clone(), self.fact(given.unwrap_or(empty)));
+        }
+        let known = |unit: &&UnitId| self.base.get(&self.unit(unit)).is_some();
+        let addressees: Vec<UnitId> = request
+            .to
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect();
+        let units = |units: &mut dyn Iterator<Item = &UnitId>| {
+            Value::new_set(units.map(|unit| Value::new_entity_uid(self.unit(unit))))
+        };
+        let addressees = units(&mut addressees.iter().filter(known));
+        attributes.insert(
+            "sender".to_owned(),
+            Value::new_entity_uid(self.unit(sender)),
+        );
+        attributes.insert("addressees".to_owned(), addressees);
+        attributes.insert("answers".to_owned(), units(&mut request.answers.iter()));
+        attributes.insert("quotes".to_owned(), self.agencies(request.quotes.iter()));
+        let parents = [uid(&self.words.agency, sender.agency.as_str())];
+        let entity = Entity::new_with_tags(message, attributes, parents, []);
+        let entity = entity.map_err(|e| e.to_string())?;
+        self.base
+            .clone()
+            .add_entities([entity], None)
+            .map_err(|e| e.to_string())
+    }
+
+    /// The context that `moment` gives.
+    pub(super) fn context(&self, moment: &Moment<'_>) -> Result<Context, Broken> {
+        let level = Value::new_entity_uid(uid(&self.words.level, moment.level.name()));
+        let mut pairs = vec![
+            ("now".to_owned(), datetime(moment.now)),
+            ("level".to_owned(), level),
+            (
+                "bans".to_owned(),
+                self.agencies(moment.bans.iter().copied()),
+            ),
+            (
+                "orders".to_owned(),
+                self.agencies(moment.orders.iter().copied()),
+            ),
+        ];
+        if let Some(case) = moment.case {
+            let case = Value::new_record([
+                ("areas".to_owned(), self.areas(case.areas.iter())),
+                ("members".to_owned(), self.agencies(case.members.iter())),
+            ]);
+            pairs.push(("case".to_owned(), case.map_err(|e| e.to_string())?));
+        }
+        Context::from_pairs(pairs).map_err(|e| e.to_string())
+    }
+
+    /// The question whether `unit` may do an action with the message. Conditions never read the
+    /// action: one question stands for all.
+    pub(super) fn question(
+        &self,
+        unit: &UnitId,
+        message_type: &MessageType,
+        context: Context,
+    ) -> Result<Request, Broken> {
+        let message = self.message_uid(message_type);
+        let message = message.ok_or("the message type is not of this rulebook")?;
+        let action = uid(&self.words.action, "receive");
+        Request::new(self.unit(unit), action, message, context, None).map_err(|e| e.to_string())
+    }
+
+    fn fact(&self, value: &FactValue) -> Value {
+        match value {
+            FactValue::Strings(texts) => {
+                Value::new_set(texts.iter().cloned().map(Value::new_string))
+            }
+            FactValue::Areas(areas) => self.areas(areas.iter()),
+            FactValue::Long(number) => Value::new_long(*number),
+            FactValue::Bool(truth) => Value::new_bool(*truth),
+            FactValue::Time(time) => datetime(*time),
+        }
+    }
+
+    fn areas<'a>(&self, areas: impl Iterator<Item = &'a String>) -> Value {
+        Value::new_set(areas.map(|area| Value::new_entity_uid(uid(&self.words.area, area))))
+    }
+
+    fn agencies<'a>(&self, agencies: impl Iterator<Item = &'a AgencyId>) -> Value {
+        let name = |agency: &AgencyId| uid(&self.words.agency, agency.as_str());
+        Value::new_set(agencies.map(|agency| Value::new_entity_uid(name(agency))))
+    }
+}
+
+/// The value of a fact that a message type does not have.
+fn empty(kind: &FactKind) -> FactValue {
+    match kind {
+        FactKind::HsPrefixes => FactValue::Strings(std::collections::BTreeSet::new()),
+        FactKind::Areas => FactValue::Areas(std::collections::BTreeSet::new()),
+        FactKind::Integer => FactValue::Long(0),
+        FactKind::Present | FactKind::Equals(_) => FactValue::Bool(false),
+        FactKind::Time => FactValue::Time(Timestamp::from_millis(0)),
+    }
+}
+
+/// A time outside of the years 0 to 9999 does not print as one, and Cedar refuses it.
+fn datetime(time: Timestamp) -> Value {
+    Value::new_datetime(time.to_string())
+}
+
+fn agency_entity(words: &Words, agency: &Agency, board: &Board) -> Result<Entity, Broken> {
+    let kind = Value::new_entity_uid(uid(&words.kind, &agency.kind));
+    let country = Value::new_string(agency.country.clone());
+    let attributes = [("kind".to_owned(), kind), ("country".to_owned(), country)];
+    let groups = board.groups_of(&agency.id);
+    let parents = groups.iter().map(|name| uid(&words.group, name));
+    let name = uid(&words.agency, agency.id.as_str());
+    Entity::new_with_tags(name, attributes, parents, []).map_err(|e| e.to_string())
+}
+
+fn unit_entity(
+    words: &Words,
+    agency: &Agency,
+    unit: &Unit,
+    tags: &[(String, Value)],
+) -> Result<Entity, Broken> {
+    let agency_uid = uid(&words.agency, agency.id.as_str());
+    let clearances = unit
+        .clearances
+        .iter()
+        .map(|name| uid(&words.clearance, name));
+    let entity = |uid: EntityUid| Value::new_entity_uid(uid);
+    let attributes = [
+        ("agency".to_owned(), entity(agency_uid.clone())),
+        ("kind".to_owned(), entity(uid(&words.kind, &agency.kind))),
+        (
+            "country".to_owned(),
+            Value::new_string(agency.country.clone()),
+        ),
+        (
+            "purpose".to_owned(),
+            entity(uid(&words.purpose, unit.purpose.as_str())),
+        ),
+        (
+            "clearances".to_owned(),
+            Value::new_set(clearances.map(entity)),
+        ),
+    ];
+    let name = uid(&words.unit, &unit.id.to_string());
+    let tags: Vec<(String, Value)> = tags.to_vec();
+    Entity::new_with_tags(name, attributes, [agency_uid], tags).map_err(|e| e.to_string())
+}
+
+fn tags(words: &Words, agency: &Agency, agreements: &[Agreement]) -> Vec<(String, Value)> {
+    let party =
+        |agreement: &&Agreement| agreement.parties.contains(&agency.id) && !agreement.suspended;
+    let tag = |agreement: &Agreement| {
+        let purposes = agreement
+            .purposes
+            .iter()
+            .map(|p| uid(&words.purpose, p.as_str()));
+        let record = Value::new_record([
+            ("from".to_owned(), datetime(agreement.from)),
+            ("to".to_owned(), datetime(agreement.to)),
+            (
+                "purposes".to_owned(),
+                Value::new_set(purposes.map(Value::new_entity_uid)),
+            ),
+        ]);
+        // Three different keys make a record: the error cannot happen, and would drop the tag,
+        // which withholds.
+        record.ok().map(|record| (agreement.id.clone(), record))
+    };
+    agreements.iter().filter(party).filter_map(tag).collect()
+}

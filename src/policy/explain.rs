@@ -1,0 +1,174 @@
+//! Why: an outcome with the rules that made it, their legal basis, and what was missing.
+//!
+//! For whom it is written decides what it tells: an officer of the sender or an auditor sees all
+//! conditions, a recipient only those on data that it gets.
+
+use std::fmt::Write as _;
+
+use cedar_policy::{EvalResult, eval_expression};
+
+use crate::message::id::{Mask, UnitId};
+use crate::message::time::Timestamp;
+
+use super::question::{Bench, StandingFacts};
+use super::rule::{RuleRequest, rule_for};
+use super::rulebook::Rulebook;
+use super::ruling::{Outcome, Refused, Released};
+use super::source::{Part, Rule};
+use super::standing::Standing;
+use super::wording::{in_words, is_about_the_unit};
+use super::words::PolicyId;
+
+/// A permit that would have applied, and what it lacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmet {
+    /// The rule.
+    pub policy: PolicyId,
+    /// Its title.
+    pub title: String,
+    /// What would have had to be so, in plain words; empty where the rule holds and another forbids.
+    pub needs: Vec<String>,
+}
+
+/// Says why `unit` does or does not receive the message; `reader` is what the reader gets of it.
+pub fn explain(
+    unit: &UnitId,
+    request: &RuleRequest<'_>,
+    (rulebook, standing): (&Rulebook, &Standing),
+    now: Timestamp,
+    reader: Mask,
+) -> String {
+    let mut text = String::new();
+    match rule_for(unit, request, rulebook, standing, now) {
+        Outcome::Released(released) => explain_release(&mut text, unit, &released, rulebook),
+        Outcome::Refused(Refused::Forbidden { policies, .. }) => {
+            line(
+                &mut text,
+                format_args!("{unit} does not receive it: forbidden."),
+            );
+            explain_rules(&mut text, "forbidden", &policies, rulebook);
+        }
+        Outcome::Refused(Refused::Failed) => {
+            line(
+                &mut text,
+                format_args!("{unit} does not receive it: a rule could not be evaluated."),
+            );
+        }
+        Outcome::Refused(Refused::NotPermitted) => {
+            line(
+                &mut text,
+                format_args!("{unit} does not receive it: not permitted."),
+            );
+            let unmet = unmet(unit, request, (rulebook, standing), now, reader);
+            if unmet.is_empty() {
+                line(
+                    &mut text,
+                    format_args!("  No rule gives it messages of this type and sender."),
+                );
+            }
+            for Unmet {
+                policy,
+                title,
+                needs,
+            } in unmet
+            {
+                let needs = match needs.is_empty() {
+                    true => {
+                        "is met, but the unit is not asked for or does not receive the type".into()
+                    }
+                    false => format!("only with {}", needs.join("; with ")),
+                };
+                line(&mut text, format_args!("  {policy}: {title}: {needs}."));
+            }
+        }
+    }
+    text
+}
+
+/// The permits on `receive` that could apply to the unit, each with what it lacks.
+pub fn unmet(
+    unit: &UnitId,
+    request: &RuleRequest<'_>,
+    (rulebook, standing): (&Rulebook, &Standing),
+    now: Timestamp,
+    reader: Mask,
+) -> Vec<Unmet> {
+    let facts = StandingFacts::read(request, rulebook, standing, now);
+    let mut bench = Bench::new(request, rulebook, &facts);
+    let Some(slice) = rulebook.slice(unit, &request.sender.id.agency, request.entry) else {
+        return Vec::new();
+    };
+    let Ok((question, entities)) = bench.question(&slice.unit) else {
+        return Vec::new();
+    };
+    let may_know = |fact: &str| {
+        let rule = request.entry.facts.iter().find(|rule| rule.name == fact);
+        rule.is_none_or(|rule| reader.has(rule.category))
+    };
+    // What follows an unmet part was written for the case that it is met, and may fail.
+    let is_unmet = |part: &&Part| {
+        let found = eval_expression(&question, entities, &part.expression);
+        matches!(found, Ok(EvalResult::Bool(false)))
+    };
+    let lacks = |rule: &Rule| {
+        let parts = rule.condition.iter().flat_map(|condition| &condition.parts);
+        let parts: Vec<&Part> = parts.filter(is_unmet).collect();
+        let never = parts.iter().any(|part| is_about_the_unit(&part.tree));
+        let needs = || {
+            parts
+                .iter()
+                .map(|part| in_words(&part.tree, &may_know))
+                .collect()
+        };
+        (!never).then(needs)
+    };
+    let receives = slice.permits().filter(|rule| rule.head.actions.receive);
+    let unmet = receives.filter_map(|rule| {
+        Some(Unmet {
+            policy: rule.id.clone(),
+            title: rule.title.clone(),
+            needs: lacks(rule)?,
+        })
+    });
+    unmet.collect()
+}
+
+fn explain_release(text: &mut String, unit: &UnitId, released: &Released, rulebook: &Rulebook) {
+    line(text, format_args!("{unit} receives: {}.", released.mask));
+    explain_rules(text, "given", &released.policies, rulebook);
+    if !released.withheld.is_empty() {
+        line(text, format_args!("  Withheld: {}.", released.withheld));
+    }
+    explain_rules(text, "taken", &released.withholding, rulebook);
+    line(
+        text,
+        format_args!(
+            "  It may keep them {} days; onward: {}.",
+            released.retain_days, released.onward
+        ),
+    );
+}
+
+fn explain_rules(text: &mut String, what: &str, policies: &[PolicyId], rulebook: &Rulebook) {
+    for id in policies {
+        match rulebook.rule(id) {
+            Some(rule) => line(
+                text,
+                format_args!(
+                    "  {what} by {id} ({}): {}. Basis: {}. Reason: {}.",
+                    rule.owner, rule.title, rule.basis, rule.reason
+                ),
+            ),
+            // A ruling of another rulebook, read beside this one.
+            None => line(
+                text,
+                format_args!("  {what} by {id}, which this rulebook does not have."),
+            ),
+        }
+    }
+}
+
+fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
+    // Writing to a String does not fail; the result is the trait's.
+    _ = writeln!(text, "{words}");
+}

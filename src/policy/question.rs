@@ -1,0 +1,158 @@
+//! The facts of one message as Cedar reads them, and the record of having looked.
+
+use std::collections::BTreeMap;
+
+use cedar_policy::{Context, Entities, Request};
+
+use crate::agency::registry::Unit;
+use crate::message::facts::{FactValue, Facts};
+use crate::message::id::AgencyId;
+use crate::message::time::Timestamp;
+
+use super::entities::{Broken, Moment};
+use super::rule::RuleRequest;
+use super::rulebook::Rulebook;
+use super::standing::{Case, CaseId, Level, Reads, Standing, StandingKey};
+
+/// What standing and clock say for one message, and the record of having looked.
+pub(super) struct StandingFacts<'a> {
+    now: Timestamp,
+    level: Level,
+    /// The quoted case, where it is open and the sender's agency has joined it.
+    case: Option<&'a Case>,
+    bans: Vec<&'a AgencyId>,
+    orders: Vec<&'a AgencyId>,
+    pub(super) reads: Reads,
+}
+
+impl<'a> StandingFacts<'a> {
+    pub(super) fn read(
+        request: &RuleRequest<'_>,
+        rulebook: &Rulebook,
+        standing: &'a Standing,
+        now: Timestamp,
+    ) -> Self {
+        let sender = request.sender.id.agency.clone();
+        let mut keys = vec![StandingKey::Level(sender.clone())];
+        let level = standing
+            .levels
+            .get(&sender)
+            .map(|level| level.value)
+            .unwrap_or_default();
+        let (mut case, mut bans, mut orders) = (None, Vec::new(), Vec::new());
+        if let Some(id) = request.case.and_then(|text| text.parse::<CaseId>().ok()) {
+            case = standing.cases.get(&id).map(|case| &case.value);
+            // Bans bind whether the case is open or not: closing it frees nobody's data.
+            let key = (id, sender.clone());
+            bans.extend(
+                standing
+                    .bans
+                    .get(&key)
+                    .into_iter()
+                    .flat_map(|bans| &bans.value),
+            );
+            keys.extend([
+                StandingKey::Case(key.0.clone()),
+                StandingKey::Bans(key.0, key.1),
+            ]);
+        }
+        for own_key in request.own_keys {
+            orders.extend(
+                standing
+                    .orders
+                    .get(own_key)
+                    .into_iter()
+                    .flat_map(|o| &o.value),
+            );
+            keys.push(StandingKey::Orders(*own_key));
+        }
+        let keys = keys.into_iter().map(|key| (standing.epoch(&key), key));
+        let keys = keys.map(|(epoch, key)| (key, epoch)).collect();
+        let valid_until = valid_until(request.facts, rulebook, now);
+        let reads = Reads {
+            rulebook_epoch: rulebook.epoch(),
+            keys,
+            valid_until,
+        };
+        let case = case.filter(|case| case.open && case.members.contains(&sender));
+        Self {
+            now,
+            level,
+            case,
+            bans,
+            orders,
+            reads,
+        }
+    }
+
+    /// The case, where this unit's agency has joined it too.
+    pub(super) fn case_for(&self, unit: &Unit) -> Option<&'a Case> {
+        self.case
+            .filter(|case| case.members.contains(&unit.id.agency))
+    }
+}
+
+/// The first instant after which some comparison of `now` with a time may come out otherwise:
+/// the next of all times that rules, agreements and the message name, or one millisecond after a
+/// time that is now.
+fn valid_until(facts: &Facts, rulebook: &Rulebook, now: Timestamp) -> Option<Timestamp> {
+    let own = facts.values().filter_map(|fact| match fact {
+        FactValue::Time(time) => Some(*time),
+        _ => None,
+    });
+    let after = |time: Timestamp| {
+        let next = Timestamp::from_millis(time.as_millis().saturating_add(1));
+        [time, next].into_iter().find(|time| *time > now)
+    };
+    own.chain(rulebook.times()).filter_map(after).min()
+}
+
+/// The entities and contexts of one message, each built once.
+pub(super) struct Bench<'a> {
+    request: &'a RuleRequest<'a>,
+    rulebook: &'a Rulebook,
+    facts: &'a StandingFacts<'a>,
+    entities: Result<Entities, Broken>,
+    /// Without and with the case.
+    contexts: BTreeMap<bool, Result<Context, Broken>>,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(
+        request: &'a RuleRequest<'a>,
+        rulebook: &'a Rulebook,
+        facts: &'a StandingFacts<'a>,
+    ) -> Self {
+        let entities = rulebook.world().with_message(request);
+        Self {
+            request,
+            rulebook,
+            facts,
+            entities,
+            contexts: BTreeMap::new(),
+        }
+    }
+
+    /// The entities, and the question whether `unit` may receive; an error where the facts of the
+    /// message could not be built.
+    pub(super) fn question(&mut self, unit: &Unit) -> Result<(Request, &Entities), Broken> {
+        let case = self.facts.case_for(unit);
+        let (world, facts) = (self.rulebook.world(), self.facts);
+        let context = self.contexts.entry(case.is_some()).or_insert_with(|| {
+            let (bans, orders) = (facts.bans.clone(), facts.orders.clone());
+            world.context(&Moment {
+                now: facts.now,
+                level: facts.level,
+                case,
+                bans,
+                orders,
+            })
+        });
+        let context = context.clone()?;
+        let entities = self.entities.as_ref().map_err(Clone::clone)?;
+        Ok((
+            world.question(&unit.id, &self.request.entry.message_type, context)?,
+            entities,
+        ))
+    }
+}

@@ -1,0 +1,65 @@
+//! Cedar's own answer, asked action by action: what every ruling must equal.
+//!
+//! Slices evaluate each rule once for all its actions. That this is the same as asking Cedar's
+//! `Authorizer` about each action is not proved but compared: by the tests on random facts, and by
+//! `carnet check` on every row of the decision tables.
+
+use cedar_policy::{Authorizer, Decision, Request};
+
+use crate::message::id::{Category, Mask, UnitId};
+use crate::message::time::Timestamp;
+
+use super::question::{Bench, StandingFacts};
+use super::rule::RuleRequest;
+use super::rulebook::Rulebook;
+use super::standing::Standing;
+use super::words::{Actions, Words, uid};
+
+/// What one unit may do with one message, found in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Comparison {
+    /// By slices: what rulings are made of.
+    pub slices: Actions,
+    /// By Cedar's `Authorizer`, one question an action.
+    pub cedar: Actions,
+}
+
+/// Asks both ways; nothing where the unit is unknown or the facts could not be built.
+pub fn compare(
+    unit: &UnitId,
+    request: &RuleRequest<'_>,
+    rulebook: &Rulebook,
+    standing: &Standing,
+    now: Timestamp,
+) -> Option<Comparison> {
+    let facts = StandingFacts::read(request, rulebook, standing, now);
+    let slice = rulebook.slice(unit, &request.sender.id.agency, request.entry)?;
+    let mut bench = Bench::new(request, rulebook, &facts);
+    let (question, entities) = bench.question(&slice.unit).ok()?;
+    let slices = slice.evaluate(&question, entities).allowed();
+    let words = Words::new().ok()?;
+    let (_, policies) = rulebook.cedar();
+    let allows = |action: &str| {
+        let (principal, resource) = (question.principal()?.clone(), question.resource()?.clone());
+        let (action, context) = (uid(&words.action, action), question.context()?.clone());
+        let question = Request::new(principal, action, resource, context, None).ok()?;
+        let response = Authorizer::new().is_authorized(&question, policies, entities);
+        // Cedar skips a rule that fails; we withhold what the rule decides on.
+        let failed = response.diagnostics().errors().next().is_some();
+        Some(response.decision() == Decision::Allow && !failed)
+    };
+    let mut disclose = Mask::NONE;
+    for category in Category::ALL {
+        if allows(&format!("disclose:{category}"))? {
+            disclose = disclose.union(Mask::of(category));
+        }
+    }
+    if allows("disclose:reference.token")? {
+        disclose = disclose.union(Mask::REFERENCE_TOKEN);
+    }
+    let cedar = Actions {
+        receive: allows("receive")?,
+        disclose,
+    };
+    Some(Comparison { slices, cedar })
+}

@@ -1,0 +1,241 @@
+//! The decision: for each candidate, what is released and what is refused.
+//!
+//! [`rule`] is pure and synchronous: message facts, rulebook, standing and clock in, [`Ruling`] out.
+
+use std::collections::BTreeSet;
+
+use crate::agency::registry::{Peer, Unit};
+use crate::message::catalogue::MessageEntry;
+use crate::message::facts::Facts;
+use crate::message::id::{AgencyId, KeyedDigest, Mask, Purpose, UnitId};
+use crate::message::time::Timestamp;
+
+use super::question::{Bench, StandingFacts};
+use super::rulebook::Rulebook;
+use super::ruling::{Outcome, Refused, Released, Ruling, Verdict, within};
+use super::slice::{Findings, Slice};
+use super::source::Rule;
+use super::standing::Standing;
+use super::words::{Actions, Onward, PolicyId};
+
+/// What is asked: one message of one sender.
+#[derive(Debug, Clone, Copy)]
+pub struct RuleRequest<'a> {
+    /// The sending unit.
+    pub sender: &'a Unit,
+    /// The message's type.
+    pub entry: &'a MessageEntry,
+    /// Its facts, as admission extracted them.
+    pub facts: &'a Facts,
+    /// Header `to`: addressees as they were written. `None`: not set, all candidates.
+    pub to: Option<&'a [String]>,
+    /// Header `purpose`: only units of this purpose.
+    pub purpose: Option<&'a Purpose>,
+    /// Header `case`, as it was written.
+    pub case: Option<&'a str>,
+    /// Units whose message this replies to.
+    pub answers: &'a BTreeSet<UnitId>,
+    /// Originators of tokens quoted in it.
+    pub quotes: &'a BTreeSet<AgencyId>,
+    /// Digests of the message's own keys, as orders are found by.
+    pub own_keys: &'a [KeyedDigest],
+    /// Header `handling`: what the sender allows recipients at most.
+    pub handling: Onward,
+}
+
+/// Whether this system may send messages of this type at all.
+pub fn may_send(peer: &Peer, entry: &MessageEntry) -> bool {
+    let wanted = peer
+        .system
+        .sends
+        .iter()
+        .any(|p| p.covers(entry.message_type.as_str()));
+    wanted && entry.senders.contains(&peer.agency.kind)
+}
+
+/// Rules on a message: the one decision of who receives what.
+pub fn rule(
+    request: &RuleRequest<'_>,
+    rulebook: &Rulebook,
+    standing: &Standing,
+    now: Timestamp,
+) -> Ruling {
+    let facts = StandingFacts::read(request, rulebook, standing, now);
+    let slices = rulebook.slices(&request.sender.id.agency, &request.entry.message_type);
+    let addressed = Addressed::new(request);
+    let candidates: Vec<&Slice> = slices
+        .iter()
+        .filter(|slice| slice.unit.id != request.sender.id)
+        .filter(|slice| {
+            request
+                .purpose
+                .is_none_or(|purpose| slice.unit.purpose == *purpose)
+        })
+        .filter(|slice| addressed.admits(&slice.unit, request))
+        .collect();
+    let case_counts = candidates
+        .iter()
+        .any(|slice| facts.case_for(&slice.unit).is_some());
+    let mut ruling = Ruling {
+        verdicts: Vec::with_capacity(candidates.len()),
+        unreachable: addressed.beyond(&candidates),
+        case_ignored: request.case.is_some() && !case_counts,
+        errors: Vec::new(),
+        reads: facts.reads.clone(),
+    };
+    let mut bench = Bench::new(request, rulebook, &facts);
+    for slice in candidates {
+        let (outcome, errors) = judge(slice, request, &mut bench);
+        ruling.errors.extend(errors);
+        ruling.verdicts.push(Verdict {
+            unit: slice.unit.id.clone(),
+            outcome,
+            addressed: request.to.is_some(),
+            known: knows(request.sender, &slice.unit),
+        });
+    }
+    ruling.errors.sort();
+    ruling.errors.dedup();
+    ruling
+}
+
+/// Rules for one unit, candidate or not: what decision tables and explanations ask.
+pub fn rule_for(
+    unit: &UnitId,
+    request: &RuleRequest<'_>,
+    rulebook: &Rulebook,
+    standing: &Standing,
+    now: Timestamp,
+) -> Outcome {
+    let facts = StandingFacts::read(request, rulebook, standing, now);
+    let Some(slice) = rulebook.slice(unit, &request.sender.id.agency, request.entry) else {
+        return Outcome::Refused(Refused::NotPermitted);
+    };
+    let mut bench = Bench::new(request, rulebook, &facts);
+    let (outcome, _) = judge(&slice, request, &mut bench);
+    let wanted = slice
+        .unit
+        .receives
+        .iter()
+        .any(|p| p.covers(request.entry.message_type.as_str()));
+    let meant = request
+        .purpose
+        .is_none_or(|purpose| slice.unit.purpose == *purpose)
+        && Addressed::new(request).admits(&slice.unit, request)
+        && *unit != request.sender.id;
+    match outcome {
+        Outcome::Released(_) if !wanted || !meant => Outcome::Refused(Refused::NotPermitted),
+        outcome => outcome,
+    }
+}
+
+/// Whether a sender may know that `unit` exists.
+fn knows(sender: &Unit, unit: &Unit) -> bool {
+    unit.listed || unit.id.agency == sender.id.agency
+}
+
+/// Header `to`, parsed.
+struct Addressed<'a> {
+    texts: Option<&'a [String]>,
+    units: BTreeSet<UnitId>,
+}
+
+impl<'a> Addressed<'a> {
+    fn new(request: &RuleRequest<'a>) -> Self {
+        let texts = request.to.unwrap_or_default();
+        let units = texts.iter().filter_map(|text| text.parse().ok()).collect();
+        Self {
+            texts: request.to,
+            units,
+        }
+    }
+
+    /// Whether `to` leaves this unit in: addressing what one may not know is addressing nobody.
+    fn admits(&self, unit: &Unit, request: &RuleRequest<'_>) -> bool {
+        self.texts.is_none() || (self.units.contains(&unit.id) && knows(request.sender, unit))
+    }
+
+    /// The addressees that are none of these candidates.
+    fn beyond(&self, candidates: &[&Slice]) -> BTreeSet<String> {
+        let found: BTreeSet<String> = candidates.iter().map(|c| c.unit.id.to_string()).collect();
+        let texts = self.texts.unwrap_or_default().iter();
+        texts
+            .filter(|text| !found.contains(*text))
+            .cloned()
+            .collect()
+    }
+}
+
+fn judge(
+    slice: &Slice,
+    request: &RuleRequest<'_>,
+    bench: &mut Bench<'_>,
+) -> (Outcome, Vec<PolicyId>) {
+    match bench.question(&slice.unit) {
+        Ok((question, entities)) => {
+            let findings = slice.evaluate(&question, entities);
+            let errors = findings.errors.iter().map(|rule| rule.id.clone()).collect();
+            (outcome(&findings, request), errors)
+        }
+        Err(_) => (Outcome::Refused(Refused::Failed), Vec::new()),
+    }
+}
+
+fn outcome(findings: &Findings<'_>, request: &RuleRequest<'_>) -> Outcome {
+    let allowed = findings.allowed();
+    let mask = within(allowed.disclose, request.entry.holds);
+    // A message of which nothing may be shown is not received either.
+    if !allowed.receive || mask.is_empty() {
+        return Outcome::Refused(refusal(findings, allowed.receive));
+    }
+    // A permit counts where it gave something: to receive, or a category that is in the mask.
+    let given = Actions {
+        receive: true,
+        disclose: mask,
+    };
+    let gave = |rule: &&&Rule| !rule.head.actions.intersection(given).is_empty();
+    let permits: Vec<&Rule> = findings.permits.iter().filter(gave).copied().collect();
+    let could = findings
+        .permits
+        .iter()
+        .fold(Mask::NONE, |m, r| m.union(r.head.actions.disclose));
+    let lost = within(could, request.entry.holds).without(mask);
+    let took = |rule: &&&Rule| !rule.head.actions.disclose.intersection(lost).is_empty();
+    let withholding: Vec<&Rule> = findings.forbids.iter().filter(took).copied().collect();
+    let retain = permits.iter().map(|rule| rule.retain_days).min();
+    let onward = permits.iter().map(|rule| rule.onward).max();
+    Outcome::Released(Released {
+        mask,
+        withheld: request.entry.holds.without(mask),
+        policies: ids(&permits),
+        withholding: ids(&withholding),
+        retain_days: retain.unwrap_or_default(),
+        onward: onward.unwrap_or(Onward::NoOnward).max(request.handling),
+    })
+}
+
+/// Why nothing is released: by the rules on `receive`, or by all where it `may_receive` in vain.
+fn refusal(findings: &Findings<'_>, may_receive: bool) -> Refused {
+    let decides = |rule: &&&Rule| may_receive || rule.head.actions.receive;
+    let forbids: Vec<&Rule> = findings.forbids.iter().filter(decides).copied().collect();
+    if !forbids.is_empty() {
+        return Refused::Forbidden {
+            policies: ids(&forbids),
+            hidden: forbids.iter().any(|rule| rule.hidden),
+            overrode: findings
+                .permits
+                .iter()
+                .any(|rule| rule.head.actions.receive),
+        };
+    }
+    match findings.errors.iter().any(|rule| decides(&rule)) {
+        true => Refused::Failed,
+        false => Refused::NotPermitted,
+    }
+}
+
+fn ids(rules: &[&Rule]) -> Vec<PolicyId> {
+    let mut ids: Vec<PolicyId> = rules.iter().map(|rule| rule.id.clone()).collect();
+    ids.sort();
+    ids
+}

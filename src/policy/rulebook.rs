@@ -1,0 +1,297 @@
+//! The rulebook: agencies, catalogue, policies and agreements as one immutable value.
+//!
+//! [`Rulebook::assemble`] is its only constructor: whoever holds one holds rules that parse, validate
+//! and agree with agencies and catalogue. It is a pure function of its bundle, whose digest is its
+//! name; the active one is what the log says.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use cedar_policy::{PolicySet, Schema};
+
+use crate::agency::registry::Registry;
+use crate::message::bundle::{Bundle, Fault};
+use crate::message::catalogue::{Catalogue, MessageEntry};
+use crate::message::id::{AgencyId, Digest, MessageType, UnitId};
+use crate::message::time::Timestamp;
+
+use super::agreement::{Agreement, Board, agreements, board};
+use super::check;
+use super::entities::World;
+use super::schema::{committed_schema_fault, schema_text};
+use super::slice::Slice;
+use super::source::{Rule, read_file};
+use super::words::PolicyId;
+
+/// Slices by sender and message type, each built when first asked for.
+type Slices = BTreeMap<AgencyId, BTreeMap<MessageType, OnceLock<Vec<Slice>>>>;
+
+/// Everything that rulings are made from, except the message, standing and the clock.
+pub struct Rulebook {
+    registry: Registry,
+    catalogue: Catalogue,
+    bundle: Bundle,
+    digest: Digest,
+    epoch: u64,
+    rules: Vec<Arc<Rule>>,
+    agreements: Vec<Agreement>,
+    board: Board,
+    schema: Schema,
+    policies: PolicySet,
+    world: World,
+    slices: Slices,
+}
+
+impl fmt::Debug for Rulebook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rulebook({} rules, {})", self.rules.len(), self.digest)
+    }
+}
+
+impl Rulebook {
+    /// Builds a rulebook of a bundle whose agencies and catalogue are read; all faults, sorted by
+    /// place, where it is not one whole rulebook.
+    pub fn assemble(
+        bundle: &Bundle,
+        registry: Registry,
+        catalogue: Catalogue,
+    ) -> Result<Self, Vec<Fault>> {
+        let mut faults = check::registry(&registry);
+        let (rules, policies) = read_policies(bundle, &mut faults);
+        let text = schema_text(&catalogue).unwrap_or_else(|found| {
+            faults.extend(found);
+            String::new()
+        });
+        faults.extend(committed_schema_fault(bundle, &text));
+        let agreements = agreements(bundle, &registry).unwrap_or_else(|found| {
+            faults.extend(found);
+            Vec::new()
+        });
+        let board = board(bundle, &registry).unwrap_or_else(|found| {
+            faults.extend(found);
+            Board::default()
+        });
+        faults.extend(check::rules(&rules, &registry));
+        let schema = match Schema::from_cedarschema_str(&text) {
+            Ok((schema, _)) => schema,
+            Err(error) => {
+                let cure = "this is a fault of Carnet: report it with messages/";
+                faults.push(Fault::new(
+                    "policies/border.cedarschema",
+                    error.to_string(),
+                    cure,
+                ));
+                faults.sort();
+                return Err(faults);
+            }
+        };
+        faults.extend(check::policies(&policies, &schema, &rules, bundle));
+        faults.extend(check::literals(&policies, &rules, &registry, &board));
+        let world = World::new(&registry, &catalogue, &agreements, &board, &schema);
+        let world = world.map_err(|broken| Fault::new("agencies", broken, "see agencies/"));
+        faults.sort();
+        match world {
+            Ok(world) if faults.is_empty() => {
+                let slices = empty_slices(&registry, &catalogue);
+                let (bundle, digest) = (bundle.clone(), bundle.digest());
+                Ok(Self {
+                    registry,
+                    catalogue,
+                    bundle,
+                    digest,
+                    epoch: 0,
+                    rules,
+                    agreements,
+                    board,
+                    schema,
+                    policies,
+                    world,
+                    slices,
+                })
+            }
+            Ok(_) => Err(faults),
+            // Often only a consequence of the others, which say more.
+            Err(fault) if faults.is_empty() => Err(vec![fault]),
+            Err(_) => Err(faults),
+        }
+    }
+
+    /// The same rulebook as the ledger counts it: its epoch rises with every activation.
+    #[must_use]
+    pub fn activated(self, epoch: u64) -> Self {
+        Self { epoch, ..self }
+    }
+
+    /// Which activation it is; 0 before any.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Its agencies.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Its message types.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Its text.
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// Its name: the digest of its text.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its rules, in the order of their files and lines.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().map(Arc::as_ref)
+    }
+
+    /// A rule by its id.
+    pub fn rule(&self, id: &PolicyId) -> Option<&Rule> {
+        self.rules().find(|rule| rule.id == *id)
+    }
+
+    /// Its agreements.
+    pub fn agreements(&self) -> &[Agreement] {
+        &self.agreements
+    }
+
+    /// Its board.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Its schema and policies as Cedar holds them: the reference for whoever re-checks a ruling.
+    pub fn cedar(&self) -> (&Schema, &PolicySet) {
+        (&self.schema, &self.policies)
+    }
+
+    /// Units that messages of this type from this agency can reach: who receives the type, and has
+    /// a permit on `receive` whose head matches.
+    pub fn candidates(
+        &self,
+        sender: &AgencyId,
+        message_type: &MessageType,
+    ) -> impl Iterator<Item = &UnitId> {
+        self.slices(sender, message_type)
+            .iter()
+            .map(|slice| &slice.unit.id)
+    }
+
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The instants that rules and agreements name.
+    pub(super) fn times(&self) -> impl Iterator<Item = Timestamp> {
+        let conditions = self.rules().filter_map(|rule| rule.condition.as_ref());
+        let named = conditions.flat_map(|condition| condition.times.iter().copied());
+        named.chain(
+            self.agreements
+                .iter()
+                .flat_map(|agreement| [agreement.from, agreement.to]),
+        )
+    }
+
+    /// The candidates' slices, by address.
+    pub(super) fn slices(&self, sender: &AgencyId, message_type: &MessageType) -> &[Slice] {
+        let cell = self
+            .slices
+            .get(sender)
+            .and_then(|types| types.get(message_type));
+        let entry = self.catalogue.get(message_type.as_str());
+        let (Some(cell), Some(entry)) = (cell, entry) else {
+            return &[];
+        };
+        cell.get_or_init(|| {
+            let receives = |slice: &Slice| {
+                slice
+                    .unit
+                    .receives
+                    .iter()
+                    .any(|pattern| pattern.covers(message_type.as_str()))
+                    && slice.may_receive()
+            };
+            let units = self.registry.units();
+            units
+                .filter_map(|unit| self.slice(&unit.id, sender, entry))
+                .filter(receives)
+                .collect()
+        })
+    }
+
+    /// The slice of any unit, built anew.
+    pub(super) fn slice(
+        &self,
+        unit: &UnitId,
+        sender: &AgencyId,
+        entry: &MessageEntry,
+    ) -> Option<Slice> {
+        let unit = self.registry.unit(unit)?;
+        let groups = self.board.groups_of(&unit.id.agency);
+        Some(Slice::new(
+            unit,
+            &groups,
+            &self.rules,
+            (sender, &entry.entity),
+        ))
+    }
+}
+
+fn empty_slices(registry: &Registry, catalogue: &Catalogue) -> Slices {
+    let types = || {
+        catalogue
+            .entries()
+            .map(|e| (e.message_type.clone(), OnceLock::new()))
+            .collect()
+    };
+    registry
+        .agencies()
+        .map(|agency| (agency.id.clone(), types()))
+        .collect()
+}
+
+/// Every `.cedar` file of `policies/`, as one set.
+fn read_policies(bundle: &Bundle, faults: &mut Vec<Fault>) -> (Vec<Arc<Rule>>, PolicySet) {
+    let mut rules: Vec<Arc<Rule>> = Vec::new();
+    let mut set = PolicySet::new();
+    let files: Vec<&str> = bundle.below("policies").map(|(path, _)| path).collect();
+    for name in files.into_iter().filter(|name| name.ends_with(".cedar")) {
+        let path = format!("policies/{name}");
+        let text = match bundle.text(&path) {
+            Ok(text) => text,
+            Err(fault) => {
+                faults.push(fault);
+                continue;
+            }
+        };
+        let file = read_file(&path, text);
+        faults.extend(file.faults);
+        for rule in file.rules {
+            if let Some(other) = rules.iter().find(|other| other.id == rule.id) {
+                let says = format!(
+                    "{} is the id of the rule at {} already",
+                    rule.id, other.place
+                );
+                faults.push(Fault::new(
+                    &rule.place,
+                    says,
+                    "give each rule an id of its own",
+                ));
+            }
+            rules.push(Arc::new(rule));
+        }
+        for policy in file.policies {
+            // Only a second policy with one id is refused, and that is a fault already.
+            _ = set.add(policy);
+        }
+    }
+    (rules, set)
+}

@@ -1,0 +1,115 @@
+//! Slices: for one unit, sender and message type, the rules whose heads match.
+//!
+//! A slice turns one question a category into one evaluation a rule: a rule that holds gives or
+//! takes all the actions of its head at once. Cedar evaluates the conditions; the differential test
+//! of `rule` compares the result with Cedar's own `Authorizer`, asked action by action.
+
+use std::sync::Arc;
+
+use cedar_policy::{Entities, EvalResult, Request, eval_expression};
+
+use crate::agency::registry::Unit;
+use crate::message::id::AgencyId;
+
+use super::source::Rule;
+use super::words::Actions;
+
+/// The rules that can decide for one unit.
+#[derive(Debug)]
+pub(super) struct Slice {
+    pub(super) unit: Arc<Unit>,
+    permits: Vec<Arc<Rule>>,
+    forbids: Vec<Arc<Rule>>,
+}
+
+/// What the rules of a slice say of one message.
+#[derive(Debug, Default)]
+pub(super) struct Findings<'a> {
+    /// Permits that hold.
+    pub(super) permits: Vec<&'a Rule>,
+    /// Forbids that hold.
+    pub(super) forbids: Vec<&'a Rule>,
+    /// Rules that could not be evaluated.
+    pub(super) errors: Vec<&'a Rule>,
+}
+
+impl Slice {
+    /// The rules that match; `groups` are those of the unit's agency.
+    pub(super) fn new(
+        unit: &Arc<Unit>,
+        groups: &[String],
+        rules: &[Arc<Rule>],
+        (sender, entity): (&AgencyId, &str),
+    ) -> Self {
+        let matching = |permits: bool| {
+            let rules = rules.iter().filter(|rule| {
+                rule.permits == permits
+                    && rule.head.admits(unit, groups)
+                    && rule.head.covers(sender, entity)
+            });
+            rules.cloned().collect()
+        };
+        Self {
+            unit: unit.clone(),
+            permits: matching(true),
+            forbids: matching(false),
+        }
+    }
+
+    /// Whether some permit's head opens `receive` at all.
+    pub(super) fn may_receive(&self) -> bool {
+        self.permits.iter().any(|rule| rule.head.actions.receive)
+    }
+
+    /// The permits whose heads match.
+    pub(super) fn permits(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.permits.iter()
+    }
+
+    /// Evaluates every rule once.
+    pub(super) fn evaluate(&self, request: &Request, entities: &Entities) -> Findings<'_> {
+        let mut findings = Findings::default();
+        for rule in &self.permits {
+            match holds(rule, request, entities) {
+                Some(true) => findings.permits.push(rule),
+                Some(false) => {}
+                None => findings.errors.push(rule),
+            }
+        }
+        for rule in &self.forbids {
+            match holds(rule, request, entities) {
+                Some(true) => findings.forbids.push(rule),
+                Some(false) => {}
+                None => findings.errors.push(rule),
+            }
+        }
+        findings
+    }
+}
+
+impl Findings<'_> {
+    /// The actions that are permitted, not forbidden, and that no rule failed on.
+    pub(super) fn allowed(&self) -> Actions {
+        union(&self.permits)
+            .without(union(&self.forbids))
+            .without(union(&self.errors))
+    }
+}
+
+fn union(rules: &[&Rule]) -> Actions {
+    rules
+        .iter()
+        .fold(Actions::NONE, |all, rule| all.union(rule.head.actions))
+}
+
+/// Whether the rule's condition holds; nothing where it cannot be evaluated. What went wrong is not
+/// kept: Cedar's text may name values of the message.
+fn holds(rule: &Rule, request: &Request, entities: &Entities) -> Option<bool> {
+    let Some(condition) = &rule.condition else {
+        return Some(true);
+    };
+    match eval_expression(request, entities, &condition.whole) {
+        Ok(EvalResult::Bool(truth)) => Some(truth),
+        Ok(_) | Err(_) => None,
+    }
+}

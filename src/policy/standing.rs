@@ -1,0 +1,235 @@
+//! Standing: facts that change between messages, as policies read them.
+//!
+//! The ledger owns and changes a [`Standing`], by records only; rulings read a snapshot. Each value
+//! carries the epoch at which it was set, so that a ruling can say exactly what it read and the
+//! committer can see whether that still holds. Absence has epoch 0.
+//!
+//! INVARIANT (the ledger's): an epoch is never given twice, and never is 0.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::id::{AgencyId, BadName, KeyedDigest};
+use crate::message::time::Timestamp;
+
+use super::words::LEVELS;
+
+/// A case's name, as its opener gave it: `CASE-2026-0317`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CaseId(std::sync::Arc<str>);
+
+impl CaseId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CaseId {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'/' | b'.' | b'_');
+        if !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed) {
+            return Ok(Self(text.into()));
+        }
+        Err(BadName {
+            text: text.chars().take(80).collect(),
+            expected: "a case: letters, digits and - / . _, at most 64",
+        })
+    }
+}
+
+impl TryFrom<String> for CaseId {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        text.parse()
+    }
+}
+
+impl From<CaseId> for String {
+    fn from(id: CaseId) -> Self {
+        id.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A case that agencies have opened or joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// Its risk areas.
+    pub areas: BTreeSet<String>,
+    /// The agencies that have joined, the opener among them.
+    pub members: BTreeSet<AgencyId>,
+    /// Whether it is open; a closed one is no fact.
+    pub open: bool,
+}
+
+/// How far an agency's own systems work, declared by two of its officers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Level {
+    /// All systems work.
+    #[default]
+    Normal,
+    /// Some work slowly or in part.
+    Degraded,
+    /// Fallback procedures are in force.
+    Fallback,
+    /// Nothing works.
+    Closed,
+}
+
+impl Level {
+    /// The word in policies.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Degraded => "degraded",
+            Self::Fallback => "fallback",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl FromStr for Level {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let all = [Self::Normal, Self::Degraded, Self::Fallback, Self::Closed];
+        debug_assert!(
+            all.iter()
+                .zip(LEVELS)
+                .all(|(level, word)| level.name() == word)
+        );
+        all.into_iter()
+            .find(|level| level.name() == text)
+            .ok_or_else(|| BadName {
+                text: text.chars().take(80).collect(),
+                expected: "normal, degraded, fallback or closed",
+            })
+    }
+}
+
+/// A value with the epoch at which it was set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versioned<T> {
+    /// When it was set, counted by the ledger; never 0.
+    pub epoch: u64,
+    /// The value.
+    pub value: T,
+}
+
+/// A snapshot of all standing facts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Cases, closed ones until they are forgotten.
+    pub cases: BTreeMap<CaseId, Versioned<Case>>,
+    /// Continuity levels; absent means normal.
+    pub levels: BTreeMap<AgencyId, Versioned<Level>>,
+    /// Per case and holder: the originators whose restricted data the holder has got in it.
+    pub bans: BTreeMap<(CaseId, AgencyId), Versioned<BTreeSet<AgencyId>>>,
+    /// Per digest of a message's own key: the agencies with an open `control.order` on it.
+    pub orders: BTreeMap<KeyedDigest, Versioned<BTreeSet<AgencyId>>>,
+}
+
+impl Standing {
+    /// The epoch of what `key` names; 0 where there is nothing.
+    pub fn epoch(&self, key: &StandingKey) -> u64 {
+        let epoch = match key {
+            StandingKey::Case(case) => self.cases.get(case).map(|v| v.epoch),
+            StandingKey::Level(agency) => self.levels.get(agency).map(|v| v.epoch),
+            StandingKey::Bans(case, holder) => self
+                .bans
+                .get(&(case.clone(), holder.clone()))
+                .map(|v| v.epoch),
+            StandingKey::Orders(own_key) => self.orders.get(own_key).map(|v| v.epoch),
+        };
+        epoch.unwrap_or(0)
+    }
+}
+
+/// One value of a [`Standing`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum StandingKey {
+    /// A case.
+    Case(CaseId),
+    /// An agency's continuity level.
+    Level(AgencyId),
+    /// The originators that bind a holder in a case.
+    Bans(CaseId, AgencyId),
+    /// The holders of orders on a message's own key.
+    Orders(KeyedDigest),
+}
+
+/// What a ruling was made from, besides the message: as long as it holds, so does the ruling.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reads {
+    /// The epoch of the rulebook.
+    pub rulebook_epoch: u64,
+    /// Every standing value looked at, with its epoch.
+    pub keys: Vec<(StandingKey, u64)>,
+    /// The first instant at which time alone may change the ruling; `None`: never.
+    pub valid_until: Option<Timestamp>,
+}
+
+impl Reads {
+    /// Whether a ruling made again at `now` from this standing and rulebook would be the same.
+    pub fn still_hold(&self, standing: &Standing, rulebook_epoch: u64, now: Timestamp) -> bool {
+        self.rulebook_epoch == rulebook_epoch
+            && self.valid_until.is_none_or(|until| now < until)
+            && self
+                .keys
+                .iter()
+                .all(|(key, epoch)| standing.epoch(key) == *epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_are_stale_once_a_key_the_rulebook_or_the_time_has_moved() {
+        let agency: AgencyId = "customs".parse().unwrap();
+        let key = StandingKey::Level(agency.clone());
+        let until = Timestamp::from_millis(1000);
+        let reads = Reads {
+            rulebook_epoch: 3,
+            keys: vec![(key, 0)],
+            valid_until: Some(until),
+        };
+        let mut standing = Standing::default();
+        assert!(reads.still_hold(&standing, 3, Timestamp::from_millis(999)));
+        assert!(!reads.still_hold(&standing, 3, until));
+        assert!(!reads.still_hold(&standing, 4, Timestamp::default()));
+        standing.levels.insert(
+            agency,
+            Versioned {
+                epoch: 9,
+                value: Level::Normal,
+            },
+        );
+        assert!(!reads.still_hold(&standing, 3, Timestamp::default()));
+    }
+
+    #[test]
+    fn every_level_has_the_word_that_the_schema_lists() {
+        for word in LEVELS {
+            assert_eq!(word.parse::<Level>().unwrap().name(), word);
+        }
+        assert!("open".parse::<Level>().is_err());
+    }
+}

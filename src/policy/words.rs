@@ -1,0 +1,294 @@
+//! The words that policies are written in: closed vocabularies, and Cedar's names of things.
+//!
+//! A closed vocabulary is an `enum` entity of the schema, so that a misspelt word in a policy is a
+//! fault of validation and not a rule that never holds. Extending one changes the product.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors};
+use serde::{Deserialize, Serialize};
+
+use crate::message::id::{BadName, Category, Mask};
+
+/// Purposes for which a unit may receive.
+pub const PURPOSES: [&str; 7] = [
+    "customs-control",
+    "law-enforcement",
+    "environment-protection",
+    "postal-security",
+    "statistics",
+    "mutual-assistance",
+    "integrity",
+];
+/// Kinds of agency.
+pub const KINDS: [&str; 5] = ["customs", "police", "environment", "post", "oversight"];
+/// Risk areas.
+pub const AREAS: [&str; 7] = [
+    "aml",
+    "heritage",
+    "drugs",
+    "environment",
+    "ipr",
+    "revenue",
+    "security",
+];
+/// Continuity levels, the normal one first.
+pub const LEVELS: [&str; 4] = ["normal", "degraded", "fallback", "closed"];
+/// Clearances of units.
+pub const CLEARANCES: [&str; 3] = ["special", "controlled-delivery", "integrity"];
+
+/// A policy's name: its `@id`, unique in the rulebook.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PolicyId(Arc<str>);
+
+impl PolicyId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PolicyId {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed) {
+            return Ok(Self(text.into()));
+        }
+        Err(BadName {
+            text: text.chars().take(80).collect(),
+            expected: "a policy's id: lower case letters, digits and hyphens, at most 64",
+        })
+    }
+}
+
+impl TryFrom<String> for PolicyId {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        text.parse()
+    }
+}
+
+impl From<PolicyId> for String {
+    fn from(id: PolicyId) -> Self {
+        id.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for PolicyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for PolicyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What may be done with released data, the widest first: of several, the strictest holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Onward {
+    /// No restriction beyond the law.
+    #[default]
+    Free,
+    /// For the same purpose only.
+    SamePurpose,
+    /// After asking the agency that it comes from.
+    AskOriginator,
+    /// Not at all.
+    NoOnward,
+}
+
+impl Onward {
+    /// The word of annotation `@onward`, header `handling` and `x-carnet-onward`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Free => "none",
+            Self::SamePurpose => "same-purpose",
+            Self::AskOriginator => "ask-originator",
+            Self::NoOnward => "no-onward",
+        }
+    }
+}
+
+impl fmt::Display for Onward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Onward {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let all = [
+            Self::Free,
+            Self::SamePurpose,
+            Self::AskOriginator,
+            Self::NoOnward,
+        ];
+        all.into_iter()
+            .find(|onward| onward.name() == text)
+            .ok_or_else(|| BadName {
+                text: text.chars().take(80).collect(),
+                expected: "none, same-purpose, ask-originator or no-onward",
+            })
+    }
+}
+
+/// A set of actions: `receive`, and one `disclose:*` for each bit of a mask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Actions {
+    /// `receive`.
+    pub receive: bool,
+    /// The categories disclosed; `reference` in the clear and its token level are two bits.
+    pub disclose: Mask,
+}
+
+impl Actions {
+    /// None.
+    pub const NONE: Self = Self {
+        receive: false,
+        disclose: Mask::NONE,
+    };
+    /// All.
+    pub const ALL: Self = Self {
+        receive: true,
+        disclose: Mask::ALL.union(Mask::REFERENCE_TOKEN),
+    };
+
+    /// The actions that are or are below `Border::Action::"name"`.
+    pub fn below(name: &str) -> Option<Self> {
+        let disclose = match name {
+            "receive" => {
+                return Some(Self {
+                    receive: true,
+                    disclose: Mask::NONE,
+                });
+            }
+            "disclose" => Self::ALL.disclose,
+            "disclose:reference.token" => Mask::REFERENCE_TOKEN,
+            _ => match name.strip_prefix("disclose:")?.parse().ok()? {
+                Category::Reference => Mask::of(Category::Reference).union(Mask::REFERENCE_TOKEN),
+                category => Mask::of(category),
+            },
+        };
+        Some(Self {
+            receive: false,
+            disclose,
+        })
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self {
+            receive: self.receive || other.receive,
+            disclose: self.disclose.union(other.disclose),
+        }
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self {
+            receive: self.receive && other.receive,
+            disclose: self.disclose.intersection(other.disclose),
+        }
+    }
+
+    /// What is in this one alone.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self {
+            receive: self.receive && !other.receive,
+            disclose: self.disclose.without(other.disclose),
+        }
+    }
+
+    /// Whether none is in the set.
+    pub const fn is_empty(self) -> bool {
+        !self.receive && self.disclose.is_empty()
+    }
+}
+
+/// Cedar's names for the entity types that every rulebook has, parsed once.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// `Border::Agency`.
+    pub agency: EntityTypeName,
+    /// `Border::Unit`.
+    pub unit: EntityTypeName,
+    /// `Border::Group`.
+    pub group: EntityTypeName,
+    /// `Border::Purpose`.
+    pub purpose: EntityTypeName,
+    /// `Border::Kind`.
+    pub kind: EntityTypeName,
+    /// `Border::Area`.
+    pub area: EntityTypeName,
+    /// `Border::Level`.
+    pub level: EntityTypeName,
+    /// `Border::Clearance`.
+    pub clearance: EntityTypeName,
+    /// `Border::Action`.
+    pub action: EntityTypeName,
+}
+
+impl Words {
+    /// Parses them; an error would be a fault of this file.
+    pub fn new() -> Result<Self, ParseErrors> {
+        Ok(Self {
+            agency: "Border::Agency".parse()?,
+            unit: "Border::Unit".parse()?,
+            group: "Border::Group".parse()?,
+            purpose: "Border::Purpose".parse()?,
+            kind: "Border::Kind".parse()?,
+            area: "Border::Area".parse()?,
+            level: "Border::Level".parse()?,
+            clearance: "Border::Clearance".parse()?,
+            action: "Border::Action".parse()?,
+        })
+    }
+}
+
+/// The entity of `entity_type` with this id.
+pub fn uid(entity_type: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(entity_type.clone(), EntityId::new(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_group_covers_what_stands_below_it() {
+        let reference = Actions::below("disclose:reference").unwrap();
+        assert!(reference.disclose.has(Category::Reference));
+        assert!(reference.disclose.has_reference_token());
+        let token = Actions::below("disclose:reference.token").unwrap();
+        assert!(!token.disclose.has(Category::Reference));
+        assert!(
+            Actions::below("disclose")
+                .unwrap()
+                .without(reference)
+                .disclose
+                .has(Category::Risk)
+        );
+        assert_eq!(Actions::below("disclose:none"), None);
+    }
+
+    #[test]
+    fn onward_words_order_from_wide_to_strict() {
+        assert!(Onward::NoOnward > Onward::AskOriginator);
+        assert_eq!(
+            "same-purpose".parse::<Onward>().unwrap(),
+            Onward::SamePurpose
+        );
+        assert!("anything".parse::<Onward>().is_err());
+    }
+}
