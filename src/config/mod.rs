@@ -1,1 +1,153 @@
-//! x
+//! Configuration: file < environment < flag; and the folders that make a bundle.
+//!
+//! Reads the environment, the configuration file and the folders of agencies, messages and
+//! policies; nobody else does. A misspelt key is an error that names it.
+
+mod folders;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use folders::{read_bundle, read_file, write_secret, write_text};
+
+/// What a process is told from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Address and port for AMQP over TLS. Port 0 takes a free one, which is printed.
+    pub amqp: SocketAddr,
+    /// The data folder: journal, snapshots, pages. One process at a time.
+    pub data: PathBuf,
+    /// One folder an agency.
+    pub agencies: PathBuf,
+    /// One folder a message type.
+    pub messages: PathBuf,
+    /// Sharing policies.
+    pub policies: PathBuf,
+    /// `server.pem`, `server.key`, and what `certs dev` writes.
+    pub certs: PathBuf,
+    /// The file with the master key, outside data folder and rulebook; made by `init`.
+    pub master_key: PathBuf,
+    /// The lowest TLS version, `1.3` or `1.2`. 1.2 is for old runtimes (Java 8, .NET Framework).
+    pub tls: TlsVersion,
+    /// Threads with a runtime each; 0 means one a core.
+    pub runtimes: usize,
+    /// Heartbeat offered to clients, in seconds; 0 turns it off.
+    pub heartbeat_s: u16,
+    /// Size of a journal segment, in MiB.
+    pub segment_mib: u64,
+    /// Seconds that a stop may take before connections are cut.
+    pub drain_s: u64,
+}
+
+/// The lowest TLS version that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// 1.2 and 1.3.
+    #[serde(rename = "1.2")]
+    V12,
+    /// 1.3 alone.
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// What the command line overrides.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Overrides {
+    /// Configuration file [default: carnet.toml, where it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address and port for AMQP over TLS [default: 127.0.0.1:5671]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub amqp: Option<String>,
+    /// Data folder [default: data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Folder of agencies [default: agencies]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub agencies: Option<PathBuf>,
+    /// Folder of message types [default: messages]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub messages: Option<PathBuf>,
+    /// Folder of sharing policies [default: policies]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub policies: Option<PathBuf>,
+    /// Folder of certificates [default: certs]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub certs: Option<PathBuf>,
+}
+
+impl Config {
+    /// Defaults, then the file, then `CARNET__…` variables, then flags.
+    pub fn load(overrides: &Overrides) -> Result<Self, config::ConfigError> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+        let file = overrides.config.clone().unwrap_or_else(|| PathBuf::from("carnet.toml"));
+        let environment = config::Environment::with_prefix("CARNET")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true);
+        config::Config::builder()
+            .add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml))
+            .add_source(
+                config::File::from(file.as_path())
+                    .format(config::FileFormat::Toml)
+                    .required(overrides.config.is_some()),
+            )
+            .add_source(environment)
+            .set_override_option("amqp", overrides.amqp.clone())?
+            .set_override_option("data", path(&overrides.data))?
+            .set_override_option("agencies", path(&overrides.agencies))?
+            .set_override_option("messages", path(&overrides.messages))?
+            .set_override_option("policies", path(&overrides.policies))?
+            .set_override_option("certs", path(&overrides.certs))?
+            .build()?
+            .try_deserialize()
+    }
+
+    /// The server's certificate chain.
+    pub fn server_certificate(&self) -> PathBuf {
+        self.certs.join("server.pem")
+    }
+
+    /// The server's private key.
+    pub fn server_key(&self) -> PathBuf {
+        self.certs.join("server.key")
+    }
+}
+
+/// Whether a data folder holds a log already.
+pub fn is_empty_folder(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) || !path.exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_whole_and_flags_win() {
+        let overrides = Overrides {
+            amqp: Some("127.0.0.1:0".to_owned()),
+            data: Some(PathBuf::from("/elsewhere")),
+            ..Overrides::default()
+        };
+        let config = Config::load(&overrides).unwrap();
+        assert_eq!(config.amqp.port(), 0);
+        assert_eq!(config.data, PathBuf::from("/elsewhere"));
+        assert_eq!(config.tls, TlsVersion::V13);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("carnet.toml");
+        std::fs::write(&file, "hearbeat_s = 3\n").unwrap();
+        let overrides = Overrides { config: Some(file), ..Overrides::default() };
+        let error = Config::load(&overrides).unwrap_err().to_string();
+        assert!(error.contains("hearbeat_s"), "{error}");
+    }
+}

@@ -1,1 +1,26 @@
-//! x
+//! The journal: the disk, and the only truth. It knows batches of records with payload frames, and
+//! nothing of what they mean.
+//!
+//! [`Journal`] writes: one write and one sync make everything durable that arrived during the last.
+//! [`Reader`] reads, anywhere, at any time. [`Journal::open`] is the function to read first: it
+//! tells a torn batch, which is cut, from corruption, which stops the start.
+//!
+//! Invariants: batch k+1 is first written after the sync of k returned; a batch never spans
+//! segments; after a failed write or sync nothing is ever written again by this process; after an
+//! unclean stop the last segment is never written again.
+//!
+//! Formats stand as diagrams in `batch` and `segment`.
+
+mod batch;
+mod layout;
+mod lsn;
+mod reader;
+mod recovery;
+mod segment;
+pub mod vfs;
+mod writer;
+
+pub use lsn::Lsn;
+pub use reader::{FrameRef, ReadError, Reader, Scan, StoredRecord};
+pub use recovery::{OpenError, Recovery};
+pub use writer::{Config, Journal, NoRoom, Poisoned};

@@ -1,0 +1,429 @@
+//! What comes to the committer, and what leaves it.
+//!
+//! A connection hands over what one read of its socket gave as one packet; effects go back to it
+//! after the sync of the batch that decided them, in the order of the commands.
+
+use std::sync::Arc;
+
+use super::record::{
+    Argument, CaseChange, Confidential, Exchange, Genesis, Narrowed, QueueId, QueueProperties, Rejected,
+};
+use crate::journal::Lsn;
+use crate::message::envelope::Publish;
+use crate::message::id::UnitId;
+use crate::policy::standing::Reads;
+
+/// A connection's number, never used again by this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// A consumer: its channel and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConsumerId {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The channel.
+    pub channel: u16,
+    /// Counts the connection's consumers.
+    pub number: u32,
+}
+
+impl ConsumerId {
+    /// The lowest id of a channel.
+    pub fn first(connection: ConnectionId, channel: u16) -> Self {
+        Self { connection, channel, number: 0 }
+    }
+    /// The highest id of a channel.
+    pub fn last(connection: ConnectionId, channel: u16) -> Self {
+        Self { connection, channel, number: u32::MAX }
+    }
+}
+
+/// One attempt at delivering one entry. A late settle of an earlier attempt changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeliveryId {
+    /// The queue.
+    pub queue: QueueId,
+    /// The entry: the record that placed it there.
+    pub entry: Lsn,
+    /// Counts all attempts of this process.
+    pub attempt: u32,
+}
+
+/// Where a submission came from and who waits for its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The channel: order is promised within it.
+    pub channel: u16,
+    /// Counts the channel's publishes, so that those behind a stale ruling keep their place.
+    pub serial: u64,
+    /// The publisher's confirm tag, in confirm mode.
+    pub confirm: Option<u64>,
+}
+
+/// A message that went through admission.
+#[derive(Debug)]
+pub struct Submission {
+    /// As it was published: for a return, and to be ruled again.
+    pub publish: Publish,
+    /// What admission made of it.
+    pub verdict: Verdict,
+    /// Whether its sender wants a receipt of this outcome.
+    pub receipt: bool,
+}
+
+/// What admission made of a publish.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Valid and ruled. The record lacks what only the ledger knows: time, numbers, queues.
+    Ruled {
+        /// The record to be.
+        exchange: Box<Exchange>,
+        /// The payload frame, sealed.
+        frame: Vec<u8>,
+        /// The return for its sender, where no recipient that it may know of gets it.
+        refusal: Option<Refusal>,
+    },
+    /// Refused before it could be ruled.
+    Rejected {
+        /// The record to be.
+        rejected: Box<Rejected>,
+        /// The return for its sender.
+        refusal: Refusal,
+    },
+    /// A change of a case.
+    Case(CaseChange),
+}
+
+/// A reply code and text for `basic.return`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// 312, 403 or 406.
+    pub code: u16,
+    /// At most 255 octets.
+    pub text: String,
+}
+
+/// What a connection asks of the core.
+#[derive(Debug)]
+pub enum Command {
+    /// A system has connected.
+    Attach {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its unit.
+        unit: UnitId,
+    },
+    /// A publish to the exchange `carnet`.
+    Submit(Origin, Box<Submission>),
+    /// A publish to an exchange of the agency's own.
+    Private(Box<Private>),
+    /// Anything else a channel asks for.
+    Ask {
+        /// Who.
+        connection: ConnectionId,
+        /// The channel.
+        channel: u16,
+        /// What.
+        ask: Ask,
+    },
+    /// Deliveries were settled.
+    Settle {
+        /// Which.
+        deliveries: Vec<DeliveryId>,
+        /// How.
+        how: Settle,
+    },
+    /// A consumer's task found that its release must be narrower.
+    Narrow {
+        /// The delivery that waits for it.
+        delivery: DeliveryId,
+        /// The record to be.
+        narrowed: Narrowed,
+    },
+    /// A connection has ended.
+    Gone(ConnectionId),
+    /// A page of a queue was loaded.
+    PageLoaded(QueueId, u64, Arc<[super::queue::Entry]>),
+    /// A page of a queue is on disk.
+    PageWritten(QueueId, u64),
+    /// A changed rulebook takes effect.
+    Activate(Box<Genesis>),
+    /// Time has passed: look for what expired.
+    Tick,
+    /// Stop: nothing follows.
+    Stop,
+}
+
+impl Command {
+    /// At most how many bytes of record and of frame this becomes.
+    pub fn weight(&self) -> (usize, usize) {
+        match self {
+            Self::Submit(_, submission) => match &submission.verdict {
+                Verdict::Ruled { exchange, frame, .. } => {
+                    let recipients = exchange.recipients.len() * RECIPIENT_BYTES;
+                    (RECORD_BYTES + recipients + exchange.sealed.len(), frame.len())
+                }
+                Verdict::Rejected { rejected, .. } => (RECORD_BYTES + rejected.sealed.len(), 0),
+                Verdict::Case(_) => (RECORD_BYTES, 0),
+            },
+            Self::Private(private) => (RECORD_BYTES, private.frame.len()),
+            Self::Settle { deliveries, .. } => (RECORD_BYTES * deliveries.len(), 0),
+            Self::Activate(genesis) => {
+                let files = genesis.bundle.files();
+                (RECORD_BYTES + files.map(|(path, text)| path.len() + text.len() + 16).sum::<usize>(), 0)
+            }
+            _ => (RECORD_BYTES, 0),
+        }
+    }
+}
+
+/// More than any record takes beside its recipients and its sealed part.
+const RECORD_BYTES: usize = 4 << 10;
+
+/// More than a recipient takes in a record.
+const RECIPIENT_BYTES: usize = 1 << 10;
+
+/// How deliveries were settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    /// Done with.
+    Ack,
+    /// Back to their place.
+    Requeue,
+    /// To the dead-letter queue, or dropped.
+    Reject,
+}
+
+/// A publish within an agency: kept, neither ruled nor evidence.
+#[derive(Debug)]
+pub struct Private {
+    /// Where it came from.
+    pub origin: Origin,
+    /// `""` or an exchange of the unit.
+    pub exchange: String,
+    /// Routing key.
+    pub routing_key: String,
+    /// Whether an unroutable message comes back.
+    pub mandatory: bool,
+    /// The frame: properties as published, and the body.
+    pub frame: Vec<u8>,
+    /// Time to live, from the property `expiration`.
+    pub ttl_ms: Option<u64>,
+    /// As it was published, for a return.
+    pub publish: Publish,
+}
+
+/// What a channel asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// `exchange.declare`.
+    DeclareExchange {
+        /// Its name.
+        name: String,
+        /// Its type.
+        kind: String,
+        /// Only look.
+        passive: bool,
+        /// Durable, auto-delete, internal.
+        traits: (bool, bool, bool),
+    },
+    /// `queue.declare`.
+    DeclareQueue {
+        /// Its name; drawn by the connection where the client gave none.
+        name: String,
+        /// Only look.
+        passive: bool,
+        /// Its properties.
+        properties: QueueProperties,
+    },
+    /// `queue.bind` (`unbind` where `remove`).
+    Bind {
+        /// The queue.
+        queue: String,
+        /// The exchange.
+        exchange: String,
+        /// The binding key.
+        key: String,
+        /// Unbind instead.
+        remove: bool,
+    },
+    /// `queue.purge`.
+    Purge(String),
+    /// `queue.delete`.
+    Delete {
+        /// The queue.
+        queue: String,
+        /// Only when it has no consumers.
+        if_unused: bool,
+        /// Only when it has no messages.
+        if_empty: bool,
+    },
+    /// `basic.consume`.
+    Consume {
+        /// The consumer's number, given by the connection.
+        number: u32,
+        /// The queue.
+        queue: String,
+        /// No other consumer beside it.
+        exclusive: bool,
+        /// Whether the system's entry lets it read this queue.
+        may_read: bool,
+    },
+    /// `basic.cancel`.
+    Cancel(u32),
+    /// `basic.get`.
+    Get {
+        /// The queue.
+        queue: String,
+        /// Whether the system's entry lets it read this queue.
+        may_read: bool,
+    },
+    /// `basic.qos`.
+    Prefetch {
+        /// 0 is unlimited.
+        count: u16,
+        /// Shared by the channel.
+        global: bool,
+    },
+    /// Everything asked before has been done: `channel.close`, `connection.close`, `basic.recover`.
+    Fence(Fence),
+}
+
+/// What waits behind a [`Ask::Fence`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fence {
+    /// The channel is to be closed; what is out to it comes back first.
+    CloseChannel,
+    /// The connection is to be closed.
+    CloseConnection,
+    /// What was requeued by `basic.recover` is back.
+    Recover,
+}
+
+/// What the core tells a connection.
+#[derive(Debug)]
+pub enum Effect {
+    /// The outcome of a publish: durable, whatever it is.
+    Outcome {
+        /// The channel.
+        channel: u16,
+        /// The confirm tag, in confirm mode.
+        confirm: Option<u64>,
+        /// Comes back to the publisher first.
+        returned: Option<Box<(Refusal, Publish)>>,
+    },
+    /// The outcome of a repeat: what was told the first time, read from that record.
+    Repeated {
+        /// The channel.
+        channel: u16,
+        /// The confirm tag, in confirm mode.
+        confirm: Option<u64>,
+        /// The first record, where it was refused for all: its return is told again.
+        refused: Option<(Lsn, Box<Publish>)>,
+    },
+    /// Not stored: no responsibility taken.
+    Nacked {
+        /// The channel.
+        channel: u16,
+        /// The confirm tag, in confirm mode.
+        confirm: Option<u64>,
+    },
+    /// Its ruling is stale, or it stood behind one that is: rule it again and submit it again.
+    Again(Origin, Box<Submission>),
+    /// An answer to [`Ask`].
+    Answer {
+        /// The channel.
+        channel: u16,
+        /// What.
+        answer: Answer,
+    },
+    /// A message for a consumer or a `get`.
+    Deliver(Box<Deliver>),
+    /// A consumer's queue is gone.
+    Cancelled {
+        /// The channel.
+        channel: u16,
+        /// The consumer's number.
+        number: u32,
+    },
+    /// Publishing is suspended (the text says why), or goes on.
+    Blocked(Option<&'static str>),
+}
+
+/// The answer to an [`Ask`], in the order of the asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, nothing to tell.
+    Done,
+    /// A queue is there.
+    Queue {
+        /// Its name.
+        name: String,
+        /// Messages ready.
+        messages: u64,
+        /// Consumers.
+        consumers: usize,
+    },
+    /// So many messages went.
+    Count(u64),
+    /// `basic.get` found nothing.
+    Empty,
+    /// A fence was reached.
+    Fenced(Fence),
+    /// Refused: the channel is closed with this code and text.
+    Refused {
+        /// AMQP reply code.
+        code: u16,
+        /// Text without the code's name.
+        text: String,
+    },
+}
+
+/// A message for a client, to be rendered by its connection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deliver {
+    /// The channel.
+    pub channel: u16,
+    /// The consumer's number; none for a `get`.
+    pub consumer: Option<u32>,
+    /// What is settled later.
+    pub delivery: DeliveryId,
+    /// Whether it was sent before.
+    pub redelivered: bool,
+    /// Times it came back.
+    pub returns: u32,
+    /// The queue's kind decides how it is rendered.
+    pub kind: super::ledger::QueueKind,
+    /// Whether its own agency published it for itself.
+    pub private: bool,
+    /// `x-death` and what was narrowed.
+    pub overlay: super::ledger::Overlay,
+    /// Messages left in the queue (for `get`).
+    pub left: u64,
+}
+
+/// What the exchange's sender is told again.
+impl Confidential {
+    /// The text of the return where all were refused.
+    pub fn refusal_text(&self) -> String {
+        let first = self.told.first();
+        first.map_or_else(|| NOT_PERMITTED.to_owned(), |told| told.reason.clone())
+    }
+}
+
+/// The one answer for unknown, unlisted, hidden and unpermitted addressees.
+pub const NOT_PERMITTED: &str = "not permitted";
+
+/// Arguments of a declaration as they are compared: sorted by name.
+pub fn sorted(mut arguments: Vec<(String, Argument)>) -> Vec<(String, Argument)> {
+    arguments.sort_by(|(a, _), (b, _)| a.cmp(b));
+    arguments
+}
+
+/// Whether a ruling still rests on what is so.
+pub fn holds(reads: &Reads, ledger: &super::ledger::Ledger) -> bool {
+    reads.still_hold(ledger.register().standing(), ledger.rulebook_epoch(), ledger.time())
+}

@@ -1,0 +1,234 @@
+//! The committer: the one thread that decides, appends, applies and syncs.
+//!
+//! [`Committer::step`] is the whole of it. Effects of a step leave it only after the sync of the
+//! batch that decided them. A crash before the sync loses nothing that anyone was told; a crash
+//! after it loses nothing at all. It waits for no lock and reads no file.
+
+mod ask;
+mod publish;
+mod settle;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::command::{Answer, Command, ConnectionId, Effect};
+use super::dispatch::{Dispatch, Sent};
+use super::ledger::{Change, Ledger};
+use super::limits::SETTLE_WAIT;
+use super::queue::Page;
+use super::record::{QueueId, Record, RecordError, SCHEMA, Settled, Stored};
+use crate::journal::vfs::Vfs;
+use crate::journal::{Journal, Lsn, Poisoned};
+use crate::message::time::Timestamp;
+
+/// Owns the journal, the ledger and dispatch. Lives on a thread of its own.
+pub struct Committer<V: Vfs> {
+    journal: Journal<V>,
+    ledger: Ledger,
+    dispatch: Dispatch,
+    /// Channels with a stale ruling on its way back, and the serial that is awaited.
+    held: BTreeMap<(ConnectionId, u16), u64>,
+    /// Since when records wait that did not ask for a sync.
+    unsynced_since: Option<Timestamp>,
+    /// Whether publishers were told that nothing can be stored.
+    blocked: bool,
+    scratch: Vec<u8>,
+}
+
+/// What a step gives, after its sync.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// For connections, in order.
+    pub effects: Vec<(ConnectionId, Effect)>,
+    /// Whether rulebook or standing changed: snapshots are to be published.
+    pub view_changed: bool,
+    /// Messages that this step stored, for deliveries that follow at once.
+    pub fresh: Vec<(Lsn, Arc<Stored>)>,
+    /// Pages of queues that want to be on disk.
+    pub pages: Vec<(QueueId, Page)>,
+    /// Pages of queues that a head will need.
+    pub wanted_pages: Vec<(QueueId, u64)>,
+}
+
+/// Why the process must end.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// A write or sync failed; it is never tried again.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+    /// A record could not be written down.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// A step in the making.
+#[derive(Default)]
+struct Turn {
+    out: Step,
+    settled: Settled,
+    got: Vec<Sent>,
+    sync: bool,
+    room: bool,
+}
+
+impl Turn {
+    fn tell(&mut self, connection: ConnectionId, effect: Effect) {
+        self.out.effects.push((connection, effect));
+    }
+
+    fn answer(&mut self, (connection, channel): (ConnectionId, u16), answer: Answer) {
+        self.tell(connection, Effect::Answer { channel, answer });
+    }
+}
+
+impl<V: Vfs> Committer<V> {
+    /// Takes over a recovered journal and the ledger that its records give.
+    pub fn new(journal: Journal<V>, ledger: Ledger) -> Self {
+        Self {
+            journal,
+            ledger,
+            dispatch: Dispatch::default(),
+            held: BTreeMap::new(),
+            unsynced_since: None,
+            blocked: false,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The durable state.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Journal<V> {
+        &self.journal
+    }
+
+    /// One batch: decide, append, apply; match; sync; then, and only then, its effects.
+    pub fn step(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<Step, Fatal> {
+        // Journal time never steps back, whatever the clock does.
+        let now = now.max(self.ledger.time());
+        let mut turn = Turn { room: self.make_room(&commands), ..Turn::default() };
+        self.tell_blocked(&mut turn);
+        for command in commands {
+            self.take(command, now, &mut turn)?;
+        }
+        self.write_settled(&mut turn)?;
+        self.match_credit(now, &mut turn)?;
+        let waited = self.unsynced_since.is_some_and(|since| now.since(since) >= SETTLE_WAIT);
+        if turn.sync || waited {
+            // Effects of this turn are still in our hands. If this fails nobody was told.
+            self.journal.commit()?;
+            self.unsynced_since = None;
+        } else if !self.journal.is_batch_empty() {
+            self.unsynced_since.get_or_insert(now);
+        }
+        Ok(turn.out)
+    }
+
+    /// Whether the journal has room for what these commands may become.
+    fn make_room(&mut self, commands: &[Command]) -> bool {
+        let (mut records, mut frames) = (RECORD_SLACK_BYTES, 0);
+        for command in commands {
+            let (record, frame) = command.weight();
+            records += record;
+            frames += frame;
+        }
+        self.journal.reserve(records, frames).is_ok()
+    }
+
+    fn tell_blocked(&mut self, turn: &mut Turn) {
+        if self.blocked == turn.room {
+            self.blocked = !turn.room;
+            let reason = self.blocked.then_some("the disk is full");
+            for connection in self.dispatch.connections() {
+                turn.out.effects.push((connection, Effect::Blocked(reason)));
+            }
+        }
+    }
+
+    fn take(&mut self, command: Command, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+        match command {
+            Command::Attach { connection, unit } => {
+                self.dispatch.attach(connection, unit);
+                if self.blocked {
+                    turn.tell(connection, Effect::Blocked(Some("the disk is full")));
+                }
+            }
+            Command::Submit(origin, submission) => self.submit(origin, *submission, now, turn)?,
+            Command::Private(private) => self.place(*private, now, turn)?,
+            Command::Ask { connection, channel, ask } => {
+                self.ask((connection, channel), ask, turn)?;
+            }
+            Command::Settle { deliveries, how } => {
+                for delivery in deliveries {
+                    self.settle(delivery, how, now, turn)?;
+                }
+            }
+            Command::Narrow { delivery, narrowed } => {
+                if let Some(taker) = self.dispatch.taker(delivery) {
+                    self.record(&Record::Narrowed(narrowed), None, turn)?;
+                    self.deliver(Sent { taker, delivery }, turn);
+                }
+            }
+            Command::Gone(connection) => {
+                self.held.retain(|(held, _), _| *held != connection);
+                let left = self.dispatch.gone(connection);
+                self.left(left, now, turn)?;
+            }
+            Command::PageLoaded(queue, page, entries) => {
+                self.ledger.page_loaded(queue, page, entries);
+                self.dispatch.look_at(queue);
+            }
+            Command::PageWritten(queue, page) => self.ledger.page_written(queue, page),
+            Command::Activate(genesis) => {
+                self.record(&Record::Activated(*genesis), None, turn)?;
+            }
+            Command::Tick => self.look_at_heads(now),
+            Command::Stop => {
+                self.write_settled(turn)?;
+                let out = self.dispatch.out();
+                self.record(&Record::Stopped { out }, None, turn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a fact and applies it. The only way to either.
+    fn record(
+        &mut self,
+        record: &Record,
+        frame: Option<&[u8]>,
+        turn: &mut Turn,
+    ) -> Result<Lsn, Fatal> {
+        self.scratch.clear();
+        record.encode(&mut self.scratch)?;
+        let lsn = self.journal.push(record.kind(), SCHEMA, &self.scratch, frame);
+        let changes = self.ledger.apply(record, lsn);
+        for consumer in self.dispatch.changed(&changes) {
+            let effect = Effect::Cancelled { channel: consumer.channel, number: consumer.number };
+            turn.tell(consumer.connection, effect);
+        }
+        for change in changes {
+            match change {
+                Change::Standing | Change::Rulebook => turn.out.view_changed = true,
+                Change::Page(queue, page) => turn.out.pages.push((queue, page)),
+                _ => {}
+            }
+        }
+        turn.sync |= !matches!(record, Record::Settled(_));
+        Ok(lsn)
+    }
+
+    /// Appends and applies a fact that holds a message.
+    fn store(&mut self, record: Record, frame: Vec<u8>, turn: &mut Turn) -> Result<(), Fatal> {
+        let lsn = self.record(&record, Some(&frame), turn)?;
+        turn.out.fresh.push((lsn, Arc::new(Stored { record, frame: frame.into() })));
+        Ok(())
+    }
+
+}
+
+/// Room kept in each step for what it does by itself: leases, expiries, settles.
+const RECORD_SLACK_BYTES: usize = 512 << 10;

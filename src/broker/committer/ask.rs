@@ -1,0 +1,162 @@
+//! Questions about queues and consumers, answered in the order in which they were asked.
+
+use super::{Committer, Fatal, Turn};
+use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence};
+use crate::broker::decide::Decided;
+use crate::broker::dispatch::FeedTraits;
+use crate::broker::record::{Argument, QueueId, Record, Topology};
+use crate::journal::vfs::Vfs;
+use crate::message::id::UnitId;
+
+impl<V: Vfs> Committer<V> {
+    pub(super) fn ask(
+        &mut self,
+        place: (ConnectionId, u16),
+        ask: Ask,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        let Some(unit) = self.dispatch.unit(place.0).cloned() else { return Ok(()) };
+        match ask {
+            Ask::Consume { number, queue, exclusive, may_read } => {
+                self.consume(place, number, (&unit, &queue), (exclusive, may_read), turn);
+            }
+            Ask::Cancel(number) => {
+                let id = ConsumerId { connection: place.0, channel: place.1, number };
+                if let Some(queue) = self.dispatch.cancel(id) {
+                    self.record(&Record::Topology(Topology::Deleted(queue)), None, turn)?;
+                }
+                turn.answer(place, Answer::Done);
+            }
+            Ask::Get { queue, may_read } => self.get(place, (&unit, &queue), may_read, turn),
+            Ask::Prefetch { count, global } => {
+                self.dispatch.prefetch(place.0, place.1, count, global);
+                turn.answer(place, Answer::Done);
+            }
+            Ask::Fence(fence) => {
+                if fence == Fence::CloseChannel {
+                    self.held.remove(&place);
+                    let left = self.dispatch.channel_gone(place.0, place.1);
+                    let now = self.ledger.time();
+                    self.left(left, now, turn)?;
+                }
+                turn.answer(place, Answer::Fenced(fence));
+            }
+            ask => self.ask_topology(place, &unit, &ask, turn)?,
+        }
+        Ok(())
+    }
+
+    fn ask_topology(
+        &mut self,
+        place: (ConnectionId, u16),
+        unit: &UnitId,
+        ask: &Ask,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        if let Some(answer) = self.locked(place.0, unit, ask) {
+            turn.answer(place, answer);
+            return Ok(());
+        }
+        let dispatch = &self.dispatch;
+        match self.ledger.ask(unit, ask, |queue| dispatch.consumer_count(queue)) {
+            Decided::Reply(answer) => turn.answer(place, answer),
+            Decided::Record(record, answer) => {
+                self.record(&record, None, turn)?;
+                if let Record::Topology(Topology::Declared { queue, properties, .. }) = &record {
+                    let single = properties.argument("x-single-active-consumer");
+                    let traits = FeedTraits {
+                        single_active: single == Some(&Argument::Bool(true)),
+                        auto_delete: properties.auto_delete,
+                    };
+                    let owner = properties.exclusive.then_some(place.0);
+                    self.dispatch.declared(*queue, owner, traits);
+                }
+                turn.answer(place, answer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Another connection's exclusive queue is locked, whatever is asked of it.
+    fn locked(&self, connection: ConnectionId, unit: &UnitId, ask: &Ask) -> Option<Answer> {
+        let name = match ask {
+            Ask::DeclareQueue { name: queue, .. }
+            | Ask::Bind { queue, .. }
+            | Ask::Purge(queue)
+            | Ask::Delete { queue, .. } => queue,
+            _ => return None,
+        };
+        self.locked_queue(connection, unit, name)
+    }
+
+    fn locked_queue(&self, connection: ConnectionId, unit: &UnitId, name: &str) -> Option<Answer> {
+        let queue = self.ledger.queue_named(unit, name)?;
+        let owner = self.dispatch.owner(queue)?;
+        (owner != connection).then(|| Answer::Refused {
+            code: 405,
+            text: format!("cannot obtain exclusive access to locked queue '{name}' in vhost '/'"),
+        })
+    }
+
+    fn readable(
+        &self,
+        connection: ConnectionId,
+        (unit, name): (&UnitId, &str),
+        may_read: bool,
+    ) -> Result<QueueId, Answer> {
+        if let Some(locked) = self.locked_queue(connection, unit, name) {
+            return Err(locked);
+        }
+        let Some(queue) = self.ledger.queue_named(unit, name) else {
+            return Err(Answer::Refused {
+                code: 404,
+                text: format!("no queue '{name}' in vhost '/'"),
+            });
+        };
+        if !may_read {
+            let text = format!("this system does not read queue '{name}': see its 'reads'");
+            return Err(Answer::Refused { code: 403, text });
+        }
+        Ok(queue)
+    }
+
+    fn consume(
+        &mut self,
+        place: (ConnectionId, u16),
+        number: u32,
+        queue: (&UnitId, &str),
+        (exclusive, may_read): (bool, bool),
+        turn: &mut Turn,
+    ) {
+        let answer = match self.readable(place.0, queue, may_read) {
+            Err(answer) => answer,
+            Ok(id) if !self.dispatch.may_consume(id, exclusive) => Answer::Refused {
+                code: 403,
+                text: format!("queue '{}' in exclusive use", queue.1),
+            },
+            Ok(id) => {
+                let consumer = ConsumerId { connection: place.0, channel: place.1, number };
+                self.dispatch.consume(consumer, id, exclusive);
+                Answer::Done
+            }
+        };
+        turn.answer(place, answer);
+    }
+
+    fn get(
+        &mut self,
+        place: (ConnectionId, u16),
+        queue: (&UnitId, &str),
+        may_read: bool,
+        turn: &mut Turn,
+    ) {
+        match self.readable(place.0, queue, may_read) {
+            Err(answer) => turn.answer(place, answer),
+            Ok(id) => match self.dispatch.get(&self.ledger, id, place) {
+                None => turn.answer(place, Answer::Empty),
+                // Sent with the turn's other deliveries, behind the lease that they may need.
+                Some(sent) => turn.got.push(sent),
+            },
+        }
+    }
+}

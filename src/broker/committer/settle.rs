@@ -1,0 +1,130 @@
+//! Settles and deliveries: what came back, what goes out, what is buried.
+
+use super::{Committer, Fatal, Turn};
+use crate::broker::command::{Deliver, DeliveryId, Effect, Settle};
+use crate::broker::decide::Cause;
+use crate::broker::dispatch::{Left, Sent, Taker};
+use crate::broker::limits::LEASE_BYTES;
+use crate::broker::record::{QueueId, Record, Settled, Topology};
+use crate::journal::Lsn;
+use crate::journal::vfs::Vfs;
+use crate::message::time::Timestamp;
+
+impl<V: Vfs> Committer<V> {
+    pub(super) fn settle(
+        &mut self,
+        delivery: DeliveryId,
+        how: Settle,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        if !self.dispatch.settle(delivery) {
+            return Ok(());
+        }
+        let place = (delivery.queue, delivery.entry);
+        match how {
+            Settle::Ack => turn.settled.gone.push(place),
+            Settle::Requeue => self.give_back(place, now, turn)?,
+            Settle::Reject => {
+                let record = self.ledger.bury(place.0, place.1, Cause::Rejected, now);
+                self.record(&record, None, turn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry comes back, or has come back too often.
+    fn give_back(
+        &mut self,
+        (queue, lsn): (QueueId, Lsn),
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        let returns = self.ledger.queue(queue).and_then(|q| q.backlog.get(lsn)).map(|e| e.returns);
+        if returns.is_some_and(|returns| returns + 1 >= self.ledger.delivery_limit(queue)) {
+            let record = self.ledger.bury(queue, lsn, Cause::DeliveryLimit, now);
+            self.record(&record, None, turn)?;
+        } else {
+            turn.settled.returned.push((queue, lsn));
+        }
+        Ok(())
+    }
+
+    /// What a connection or channel left: its messages come back, its queues go.
+    pub(super) fn left(&mut self, left: Left, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+        for place in left.returned {
+            self.give_back(place, now, turn)?;
+        }
+        self.write_settled(turn)?;
+        for queue in left.ended {
+            if self.ledger.queue(queue).is_some() {
+                self.record(&Record::Topology(Topology::Deleted(queue)), None, turn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All settles of a turn are one record. It rides: it asks for no sync.
+    pub(super) fn write_settled(&mut self, turn: &mut Turn) -> Result<(), Fatal> {
+        let settled = std::mem::take(&mut turn.settled);
+        if !settled.gone.is_empty() || !settled.returned.is_empty() {
+            self.record(&Record::Settled(settled), None, turn)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn look_at_heads(&mut self, now: Timestamp) {
+        let heads = self.ledger.queues().filter(|(_, queue)| {
+            queue.backlog.next_after(None).is_some_and(|entry| entry.is_expired(now))
+        });
+        let expired: Vec<QueueId> = heads.map(|(id, _)| id).collect();
+        for queue in expired {
+            self.dispatch.look_at(queue);
+        }
+    }
+
+    /// Matches heads with credit; buries what is found expired; extends leases before anything
+    /// above them is sent.
+    pub(super) fn match_credit(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+        let pumped = self.dispatch.pump(&self.ledger, now);
+        for (queue, lsn) in pumped.expired {
+            let record = self.ledger.bury(queue, lsn, Cause::Expired, now);
+            self.record(&record, None, turn)?;
+        }
+        turn.out.wanted_pages.extend(pumped.wanted_pages);
+        let got = std::mem::take(&mut turn.got);
+        for sent in got.into_iter().chain(pumped.sent) {
+            let queue = sent.delivery.queue;
+            let lease = self.ledger.queue(queue).map_or(Lsn::default(), |queue| queue.sent_up_to);
+            if sent.delivery.entry > lease {
+                let up_to = Lsn(self.journal.next().0.saturating_add(LEASE_BYTES));
+                self.record(&Record::Lease { queue, up_to }, None, turn)?;
+            }
+            self.deliver(sent, turn);
+        }
+        Ok(())
+    }
+
+    pub(super) fn deliver(&self, sent: Sent, turn: &mut Turn) {
+        let Sent { taker, delivery } = sent;
+        let Some(queue) = self.ledger.queue(delivery.queue) else { return };
+        let Some(entry) = queue.backlog.get(delivery.entry) else { return };
+        let out = u64::try_from(self.dispatch.out_count(delivery.queue)).unwrap_or(u64::MAX);
+        let (connection, channel) = taker.channel();
+        let deliver = Deliver {
+            channel,
+            consumer: match taker {
+                Taker::Consumer(consumer) => Some(consumer.number),
+                Taker::Get(..) => None,
+            },
+            delivery,
+            redelivered: queue.is_redelivered(entry),
+            returns: entry.returns,
+            kind: queue.kind,
+            private: entry.is_private(),
+            overlay: queue.overlay(delivery.entry).cloned().unwrap_or_default(),
+            left: queue.backlog.len().saturating_sub(out),
+        };
+        turn.tell(connection, Effect::Deliver(Box::new(deliver)));
+    }
+}

@@ -1,0 +1,440 @@
+//! Decisions: what record a command becomes. Reads the ledger, never writes it.
+
+use super::command::{Answer, Ask};
+use super::ledger::{Ledger, QueueKind, standing_name};
+use super::limits::{DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNIT_QUEUES};
+use super::queue::Entry;
+use super::record::{
+    Argument, Binding, Death, Exchange, Outcome, Placed, QueueId, QueueProperties, Record,
+    Rejected, Settled, Topology,
+};
+use crate::agency::registry::InboxMode;
+use crate::journal::Lsn;
+use crate::message::id::UnitId;
+use crate::message::time::Timestamp;
+
+/// What became of a question about queues.
+#[derive(Debug, PartialEq)]
+pub enum Decided {
+    /// A fact, and the answer once it is durable.
+    Record(Record, Answer),
+    /// An answer alone: nothing changes.
+    Reply(Answer),
+}
+
+/// Why a message leaves a queue other than by an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Rejected without requeue.
+    Rejected,
+    /// Its time is over.
+    Expired,
+    /// Delivered too often.
+    DeliveryLimit,
+}
+
+impl Cause {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::DeliveryLimit => "delivery_limit",
+        }
+    }
+}
+
+fn refused(code: u16, text: String) -> Decided {
+    Decided::Reply(Answer::Refused { code, text })
+}
+
+/// The standing topic exchanges of a unit's namespace that a client may declare as they are.
+fn standing_exchange(unit: &UnitId, name: &str) -> bool {
+    name == "carnet" || name == standing_name(unit, QueueKind::Inbox)
+}
+
+impl Ledger {
+    /// Fills in what only the ledger knows of an exchange: time, numbers, queues.
+    pub fn complete(&self, exchange: &mut Exchange, receipt: bool, now: Timestamp) {
+        exchange.at = now;
+        if let Some(sender) = self.unit(&exchange.unit) {
+            exchange.number = sender.sent + 1;
+            exchange.receipt = receipt.then_some(sender.receipts);
+        }
+        let key = format!("{}.{}", exchange.message_type, exchange.sender.agency);
+        for recipient in &mut exchange.recipients {
+            let Outcome::Released(released) = &mut recipient.outcome else { continue };
+            let Some(state) = self.unit(&recipient.unit) else { continue };
+            released.number = state.received + 1;
+            let inbox = standing_name(&recipient.unit, QueueKind::Inbox);
+            let mut queues = self.routed(&recipient.unit, &inbox, &key);
+            let durable = queues.iter().filter_map(|id| self.queue(*id));
+            let taken = durable.into_iter().any(|queue| !queue.properties.exclusive);
+            match state.inbox_mode {
+                InboxMode::Off => {}
+                InboxMode::Unbound if taken => {}
+                InboxMode::All | InboxMode::Unbound => queues.insert(0, state.inbox),
+            }
+            released.queues = queues;
+        }
+    }
+
+    /// Fills in what only the ledger knows of a rejection.
+    pub fn complete_rejected(&self, rejected: &mut Rejected, receipt: bool, now: Timestamp) {
+        rejected.at = now;
+        if let Some(sender) = self.unit(&rejected.unit) {
+            rejected.number = sender.sent + 1;
+            rejected.receipt = receipt.then_some(sender.receipts);
+        }
+    }
+
+    /// Where a private publish goes; none when no queue takes it. Standing objects are refused.
+    pub fn route_private(
+        &self,
+        unit: &UnitId,
+        exchange: &str,
+        key: &str,
+    ) -> Result<Vec<QueueId>, Answer> {
+        let deny = |code, text: String| Err(Answer::Refused { code, text });
+        if exchange.is_empty() {
+            let Some(id) = self.queue_named(unit, key) else { return Ok(Vec::new()) };
+            let kind = self.queue(id).map(|queue| queue.kind);
+            if kind != Some(QueueKind::Own) {
+                return deny(403, format!("queue '{key}' is filled by the broker alone"));
+            }
+            return Ok(vec![id]);
+        }
+        if standing_exchange(unit, exchange) {
+            return deny(403, format!("exchange '{exchange}' is filled by the broker alone"));
+        }
+        deny(404, format!("no exchange '{exchange}' in vhost '/'"))
+    }
+
+    /// Decides about a unit's queues. What needs credit or consumers is the caller's.
+    pub fn ask(&self, unit: &UnitId, ask: &Ask, consumers: impl Fn(QueueId) -> usize) -> Decided {
+        match ask {
+            Ask::DeclareExchange { name, kind, passive, traits } => {
+                declare_exchange(unit, name, kind, *passive, *traits)
+            }
+            Ask::DeclareQueue { name, passive, properties } => {
+                self.declare_queue(unit, name, *passive, properties, consumers)
+            }
+            Ask::Bind { queue, exchange, key, remove } => {
+                let binding = Binding { exchange: exchange.clone(), key: key.clone() };
+                self.bind(unit, queue, binding, *remove)
+            }
+            Ask::Purge(name) => match self.own_queue(unit, name) {
+                Ok(id) => {
+                    let count = self.queue(id).map_or(0, |queue| queue.backlog.len());
+                    Decided::Record(Record::Topology(Topology::Purged(id)), Answer::Count(count))
+                }
+                Err(answer) => Decided::Reply(answer),
+            },
+            Ask::Delete { queue, if_unused, if_empty } => {
+                self.delete(unit, queue, (*if_unused, *if_empty), consumers)
+            }
+            Ask::Consume { .. }
+            | Ask::Cancel(_)
+            | Ask::Get { .. }
+            | Ask::Prefetch { .. }
+            | Ask::Fence(_) => Decided::Reply(Answer::Done),
+        }
+    }
+
+    fn declare_queue(
+        &self,
+        unit: &UnitId,
+        name: &str,
+        passive: bool,
+        properties: &QueueProperties,
+        consumers: impl Fn(QueueId) -> usize,
+    ) -> Decided {
+        if let Some((id, queue)) = self.find(unit, name) {
+            let differs = if passive { None } else { queue.differs(name, properties) };
+            return match differs {
+                Some(text) => refused(406, text),
+                None => Decided::Reply(Answer::Queue {
+                    name: name.to_owned(),
+                    messages: queue.backlog.len(),
+                    consumers: consumers(id),
+                }),
+            };
+        }
+        if passive {
+            return refused(404, no_queue(name));
+        }
+        if name.starts_with("amq.") && !name.starts_with("amq.gen-") {
+            return refused(403, format!("queue name '{name}' contains reserved prefix 'amq.*'"));
+        }
+        if let Some(text) = bad_arguments(properties) {
+            return refused(406, text);
+        }
+        if self.queue_count(unit) >= UNIT_QUEUES {
+            return refused(406, format!("a unit has at most {UNIT_QUEUES} queues"));
+        }
+        let declared = Topology::Declared {
+            queue: self.next_queue(),
+            unit: unit.clone(),
+            name: name.to_owned(),
+            properties: properties.clone(),
+        };
+        let answer = Answer::Queue { name: name.to_owned(), messages: 0, consumers: 0 };
+        Decided::Record(Record::Topology(declared), answer)
+    }
+
+    fn bind(&self, unit: &UnitId, name: &str, binding: Binding, remove: bool) -> Decided {
+        let Some((queue, state)) = self.find(unit, name) else { return refused(404, no_queue(name)) };
+        let inbox = standing_name(unit, QueueKind::Inbox);
+        if state.kind != QueueKind::Own {
+            // kombu binds what it consumes to the exchange of that name, always.
+            let harmless = state.kind == QueueKind::Inbox && binding.exchange == inbox && !remove;
+            return if harmless {
+                Decided::Reply(Answer::Done)
+            } else {
+                refused(403, format!("queue '{name}' stands: it is not bound or unbound"))
+            };
+        }
+        if binding.exchange.is_empty() {
+            return refused(403, "the default exchange takes no bindings".to_owned());
+        }
+        if binding.exchange == "carnet" {
+            let text = format!("what exchange 'carnet' takes is ruled; bind to '{inbox}' instead");
+            return refused(403, text);
+        }
+        if binding.exchange != inbox {
+            return refused(404, format!("no exchange '{}' in vhost '/'", binding.exchange));
+        }
+        let bound = self.bindings(queue).any(|other| *other == binding);
+        if bound != remove {
+            return Decided::Reply(Answer::Done);
+        }
+        if !remove && self.bindings(queue).count() >= QUEUE_BINDINGS {
+            return refused(406, format!("a queue has at most {QUEUE_BINDINGS} bindings"));
+        }
+        let topology = if remove {
+            Topology::Unbound { queue, binding }
+        } else {
+            Topology::Bound { queue, binding }
+        };
+        Decided::Record(Record::Topology(topology), Answer::Done)
+    }
+
+    fn delete(
+        &self,
+        unit: &UnitId,
+        name: &str,
+        (if_unused, if_empty): (bool, bool),
+        consumers: impl Fn(QueueId) -> usize,
+    ) -> Decided {
+        if self.queue_named(unit, name).is_none() {
+            return Decided::Reply(Answer::Count(0));
+        }
+        let id = match self.own_queue(unit, name) {
+            Ok(id) => id,
+            Err(answer) => return Decided::Reply(answer),
+        };
+        let messages = self.queue(id).map_or(0, |queue| queue.backlog.len());
+        if if_unused && consumers(id) > 0 {
+            return refused(406, format!("queue '{name}' in vhost '/' in use"));
+        }
+        if if_empty && messages > 0 {
+            return refused(406, format!("queue '{name}' in vhost '/' is not empty"));
+        }
+        Decided::Record(Record::Topology(Topology::Deleted(id)), Answer::Count(messages))
+    }
+
+    fn find(&self, unit: &UnitId, name: &str) -> Option<(QueueId, &super::ledger::Queue)> {
+        let id = self.queue_named(unit, name)?;
+        Some((id, self.queue(id)?))
+    }
+
+    fn own_queue(&self, unit: &UnitId, name: &str) -> Result<QueueId, Answer> {
+        let refused = |code, text| Err(Answer::Refused { code, text });
+        match self.find(unit, name) {
+            None => refused(404, no_queue(name)),
+            Some((_, queue)) if queue.kind != QueueKind::Own => {
+                refused(403, format!("queue '{name}' stands: it is not purged or deleted"))
+            }
+            Some((id, _)) => Ok(id),
+        }
+    }
+
+    /// The record by which an entry leaves its queue for another reason than an acknowledgement:
+    /// to a dead-letter queue, or away.
+    pub fn bury(&self, id: QueueId, lsn: Lsn, cause: Cause, now: Timestamp) -> Record {
+        let gone = || Record::Settled(Settled { gone: vec![(id, lsn)], returned: Vec::new() });
+        let Some(queue) = self.queue(id) else { return gone() };
+        let Some(entry) = queue.backlog.get(lsn) else { return gone() };
+        let Some(target) = self.dead_letter_queue(queue, entry) else { return gone() };
+        let overlay = queue.overlay(lsn).cloned().unwrap_or_default();
+        Record::Placed(Box::new(Placed {
+            unit: queue.unit.clone(),
+            queues: vec![target],
+            source: Some(overlay.source.unwrap_or(lsn)),
+            private: entry.is_private(),
+            from: Some((id, lsn)),
+            deadline: None,
+            deaths: died(overlay.deaths, &queue.name, cause, now),
+            narrowed: overlay.narrowed,
+        }))
+    }
+
+    fn dead_letter_queue(&self, queue: &super::ledger::Queue, entry: &Entry) -> Option<QueueId> {
+        let unit = self.unit(&queue.unit)?;
+        match queue.kind {
+            QueueKind::Inbox => Some(unit.dead),
+            QueueKind::Receipts | QueueKind::Dead => None,
+            QueueKind::Own => {
+                let key = queue.properties.text("x-dead-letter-routing-key");
+                let own = queue.properties.text("x-dead-letter-exchange").filter(|x| x.is_empty());
+                let own = own.and_then(|_| self.queue_named(&queue.unit, key?));
+                own.or((!entry.is_private()).then_some(unit.dead))
+            }
+        }
+    }
+
+    /// The most often that a queue's messages are delivered.
+    pub fn delivery_limit(&self, id: QueueId) -> u32 {
+        let limit = self.queue(id).and_then(|q| q.properties.integer("x-delivery-limit"));
+        limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DELIVERY_ATTEMPTS)
+    }
+}
+
+/// The newest death first; a further one in the same queue for the same reason counts up.
+fn died(mut deaths: Vec<Death>, queue: &str, cause: Cause, now: Timestamp) -> Vec<Death> {
+    let same = deaths.iter().position(|d| d.queue == queue && d.reason == cause.name());
+    let death = match same {
+        Some(place) => {
+            let earlier = deaths.remove(place);
+            Death { count: earlier.count + 1, ..earlier }
+        }
+        None => Death { queue: queue.to_owned(), reason: cause.name().to_owned(), at: now, count: 1 },
+    };
+    deaths.insert(0, death);
+    deaths
+}
+
+fn no_queue(name: &str) -> String {
+    format!("no queue '{name}' in vhost '/'")
+}
+
+fn declare_exchange(
+    unit: &UnitId,
+    name: &str,
+    kind: &str,
+    passive: bool,
+    (durable, auto_delete, internal): (bool, bool, bool),
+) -> Decided {
+    let predeclared = [
+        ("amq.direct", "direct"),
+        ("amq.fanout", "fanout"),
+        ("amq.topic", "topic"),
+        ("amq.headers", "headers"),
+        ("amq.match", "headers"),
+    ];
+    let standing = standing_exchange(unit, name).then_some("topic");
+    let standing = standing.or(predeclared.iter().find(|(n, _)| *n == name).map(|(_, kind)| *kind));
+    let Some(current) = standing else {
+        if name.is_empty() || (name.starts_with("amq.") && !passive) {
+            return refused(403, format!("exchange name '{name}' is reserved"));
+        }
+        if passive {
+            return refused(404, format!("no exchange '{name}' in vhost '/'"));
+        }
+        return refused(
+            403,
+            format!("exchange '{name}': this broker has no exchanges of your own yet; bind queues to 'inbox'"),
+        );
+    };
+    let inequivalent = |what: &str, received: &str, current: &str| {
+        let text = format!(
+            "inequivalent arg '{what}' for exchange '{name}' in vhost '/': received '{received}' but current is '{current}'"
+        );
+        refused(406, text)
+    };
+    if passive {
+        Decided::Reply(Answer::Done)
+    } else if kind != current {
+        inequivalent("type", kind, current)
+    } else if !durable {
+        inequivalent("durable", "false", "true")
+    } else if auto_delete {
+        inequivalent("auto_delete", "true", "false")
+    } else if internal {
+        inequivalent("internal", "true", "false")
+    } else {
+        Decided::Reply(Answer::Done)
+    }
+}
+
+impl super::ledger::Queue {
+    /// How a declaration differs from what the queue is, as clients know the text.
+    fn differs(&self, name: &str, declared: &QueueProperties) -> Option<String> {
+        let text = |what: &str, received: &str, current: &str| {
+            Some(format!(
+                "inequivalent arg '{what}' for queue '{name}' in vhost '/': received '{received}' but current is '{current}'"
+            ))
+        };
+        let is = &self.properties;
+        let pairs = [
+            ("durable", declared.durable, is.durable || declared.exclusive && is.exclusive),
+            ("auto_delete", declared.auto_delete, is.auto_delete),
+            ("exclusive", declared.exclusive, is.exclusive),
+        ];
+        for (what, received, current) in pairs {
+            if received != current && !(what == "durable" && is.exclusive) {
+                return text(what, &received.to_string(), &current.to_string());
+            }
+        }
+        let names = declared.arguments.iter().chain(&is.arguments).map(|(name, _)| name);
+        for argument in names {
+            let (received, current) = (declared.argument(argument), is.argument(argument));
+            let standing_may = self.kind != QueueKind::Own && argument == "x-queue-type";
+            if received != current && !standing_may {
+                let show = |value: Option<&Argument>| {
+                    value.map_or_else(|| "none".to_owned(), ToString::to_string)
+                };
+                return text(argument, &show(received), &show(current));
+            }
+        }
+        None
+    }
+}
+
+/// Why a new queue's arguments cannot be.
+fn bad_arguments(properties: &QueueProperties) -> Option<String> {
+    for (name, value) in &properties.arguments {
+        let wants = match name.as_str() {
+            "x-message-ttl" | "x-max-length" | "x-max-length-bytes" | "x-delivery-limit" => {
+                (!matches!(value, Argument::Integer(n) if *n >= 0)).then_some("an integer from 0")
+            }
+            "x-expires" => {
+                (!matches!(value, Argument::Integer(n) if *n > 0)).then_some("an integer above 0")
+            }
+            "x-max-priority" => (!matches!(value, Argument::Integer(n) if (1..=255).contains(n)))
+                .then_some("an integer from 1 to 255"),
+            "x-single-active-consumer" => {
+                (!matches!(value, Argument::Bool(_))).then_some("true or false")
+            }
+            "x-dead-letter-exchange" | "x-dead-letter-routing-key" => {
+                (!matches!(value, Argument::Text(_))).then_some("a text")
+            }
+            "x-overflow" => (!matches!(value, Argument::Text(t) if t == "drop-head"))
+                .then_some("'drop-head'"),
+            "x-queue-type" => {
+                (!matches!(value, Argument::Text(t) if t == "classic" || t == "quorum"))
+                    .then_some("'classic' or 'quorum'")
+            }
+            _ => None,
+        };
+        if let Some(wants) = wants {
+            return Some(format!("invalid arg '{name}': wants {wants}"));
+        }
+    }
+    let has = |name| properties.argument(name).is_some();
+    if has("x-dead-letter-routing-key") && !has("x-dead-letter-exchange") {
+        return Some("invalid arg 'x-dead-letter-routing-key': wants 'x-dead-letter-exchange'".into());
+    }
+    let quorum = properties.text("x-queue-type") == Some("quorum");
+    let plain = properties.durable && !properties.exclusive && !properties.auto_delete;
+    (quorum && !plain).then(|| "a quorum queue is durable, not exclusive, not auto-delete".to_owned())
+}

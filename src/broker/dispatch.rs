@@ -1,0 +1,463 @@
+//! Dispatch: who consumes what, with which credit, and what is out to whom.
+//!
+//! Volatile: it starts empty, makes no record, and forgets nothing durable when it ends. Signals
+//! change it; [`Dispatch::pump`] matches what the ledger holds with the credit that is here. Were
+//! credit a record, replay would differ or each credit would cost one.
+//!
+//! Only entries in a queue's head can be out, so what a connection has to take is bounded by the
+//! head, whatever credit its client gave.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::command::{ConnectionId, ConsumerId, DeliveryId};
+use super::ledger::{Change, Ledger};
+use super::limits::TICK_EXPIRED;
+use super::record::QueueId;
+use crate::journal::Lsn;
+use crate::message::id::UnitId;
+use crate::message::time::Timestamp;
+
+/// Who gets a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taker {
+    /// A consumer.
+    Consumer(ConsumerId),
+    /// A `basic.get` on this channel.
+    Get(ConnectionId, u16),
+}
+
+impl Taker {
+    /// The connection and channel.
+    pub fn channel(self) -> (ConnectionId, u16) {
+        match self {
+            Self::Consumer(consumer) => (consumer.connection, consumer.channel),
+            Self::Get(connection, channel) => (connection, channel),
+        }
+    }
+}
+
+/// A message on its way to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// To whom.
+    pub taker: Taker,
+    /// Which attempt at which entry.
+    pub delivery: DeliveryId,
+}
+
+/// What matching found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Pumped {
+    /// To be sent.
+    pub sent: Vec<Sent>,
+    /// Found expired at the head.
+    pub expired: Vec<(QueueId, Lsn)>,
+    /// Pages that a head will need.
+    pub wanted_pages: Vec<(QueueId, u64)>,
+}
+
+/// What a connection left behind.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Entries that were out to it.
+    pub returned: Vec<(QueueId, Lsn)>,
+    /// Queues that end with it: exclusive ones, and auto-delete ones whose last consumer it was.
+    pub ended: Vec<QueueId>,
+}
+
+#[derive(Debug, Default)]
+struct Feed {
+    consumers: Vec<ConsumerId>,
+    turn: usize,
+    exclusive: Option<ConsumerId>,
+    owner: Option<ConnectionId>,
+    single: bool,
+    auto_delete: bool,
+    /// Everything up to here was sent once in this run.
+    cursor: Option<Lsn>,
+    /// Back below the cursor, to be sent again.
+    returned: BTreeSet<Lsn>,
+    out: BTreeMap<Lsn, (Taker, u32)>,
+}
+
+#[derive(Debug)]
+struct Consumer {
+    queue: QueueId,
+    limit: Option<u32>,
+    unacked: u32,
+}
+
+#[derive(Debug, Default)]
+struct Channel {
+    /// Shared by the channel's consumers (`global=1`).
+    limit: Option<u32>,
+    /// For consumers that start later (`global=0`), and for running ones.
+    each: Option<u32>,
+    unacked: u32,
+}
+
+#[derive(Debug)]
+struct Connection {
+    unit: UnitId,
+    channels: BTreeMap<u16, Channel>,
+}
+
+/// The volatile state of deliveries.
+#[derive(Debug, Default)]
+pub struct Dispatch {
+    connections: BTreeMap<ConnectionId, Connection>,
+    consumers: BTreeMap<ConsumerId, Consumer>,
+    feeds: BTreeMap<QueueId, Feed>,
+    dirty: BTreeSet<QueueId>,
+    attempts: u32,
+}
+
+impl Dispatch {
+    /// A connection's unit.
+    pub fn unit(&self, connection: ConnectionId) -> Option<&UnitId> {
+        self.connections.get(&connection).map(|connection| &connection.unit)
+    }
+
+    /// A system has connected.
+    pub fn attach(&mut self, connection: ConnectionId, unit: UnitId) {
+        let channels = BTreeMap::new();
+        self.connections.insert(connection, Connection { unit, channels });
+    }
+
+    /// All connections.
+    pub fn connections(&self) -> impl Iterator<Item = ConnectionId> {
+        self.connections.keys().copied()
+    }
+
+    /// Consumers of a queue.
+    pub fn consumer_count(&self, queue: QueueId) -> usize {
+        self.feeds.get(&queue).map_or(0, |feed| feed.consumers.len())
+    }
+
+    /// Entries of a queue that are out.
+    pub fn out_count(&self, queue: QueueId) -> usize {
+        self.feeds.get(&queue).map_or(0, |feed| feed.out.len())
+    }
+
+    /// Everything that is out, for a clean stop.
+    pub fn out(&self) -> Vec<(QueueId, Lsn)> {
+        let feeds = self.feeds.iter();
+        feeds.flat_map(|(queue, feed)| feed.out.keys().map(|lsn| (*queue, *lsn))).collect()
+    }
+
+    /// The connection that an exclusive queue belongs to.
+    pub fn owner(&self, queue: QueueId) -> Option<ConnectionId> {
+        self.feeds.get(&queue)?.owner
+    }
+
+    /// Notes what dispatch must know of a queue that was declared.
+    pub fn declared(&mut self, queue: QueueId, owner: Option<ConnectionId>, traits: FeedTraits) {
+        let feed = self.feeds.entry(queue).or_default();
+        feed.owner = owner;
+        feed.single = traits.single_active;
+        feed.auto_delete = traits.auto_delete;
+    }
+
+    /// Whether another consumer may start: none may beside an exclusive one, nor an exclusive one
+    /// beside others.
+    pub fn may_consume(&self, queue: QueueId, exclusive: bool) -> bool {
+        self.feeds.get(&queue).is_none_or(|feed| {
+            feed.exclusive.is_none() && !(exclusive && !feed.consumers.is_empty())
+        })
+    }
+
+    /// Starts a consumer.
+    pub fn consume(&mut self, id: ConsumerId, queue: QueueId, exclusive: bool) {
+        let connection = self.connections.get_mut(&id.connection);
+        let limit = connection.and_then(|c| c.channels.entry(id.channel).or_default().each);
+        self.consumers.insert(id, Consumer { queue, limit, unacked: 0 });
+        let feed = self.feeds.entry(queue).or_default();
+        feed.consumers.push(id);
+        feed.exclusive = exclusive.then_some(id);
+        self.dirty.insert(queue);
+    }
+
+    /// Ends a consumer. What it has not acknowledged stays with its channel. Returns the queue
+    /// when it goes with its last consumer.
+    pub fn cancel(&mut self, id: ConsumerId) -> Option<QueueId> {
+        let queue = self.consumers.remove(&id)?.queue;
+        let feed = self.feeds.get_mut(&queue)?;
+        feed.consumers.retain(|other| *other != id);
+        if feed.exclusive == Some(id) {
+            feed.exclusive = None;
+        }
+        self.dirty.insert(queue);
+        (feed.auto_delete && feed.consumers.is_empty()).then_some(queue)
+    }
+
+    /// Sets prefetch; 0 is unlimited. `global` shares it among the channel's consumers; otherwise it
+    /// is each consumer's, of running ones too (amqp.md section 6 says why).
+    pub fn prefetch(&mut self, connection: ConnectionId, channel: u16, count: u16, global: bool) {
+        let limit = (count > 0).then(|| u32::from(count));
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        let state = state.channels.entry(channel).or_default();
+        if global {
+            state.limit = limit;
+        } else {
+            state.each = limit;
+        }
+        let range = ConsumerId::first(connection, channel)..=ConsumerId::last(connection, channel);
+        for (_, consumer) in self.consumers.range_mut(range) {
+            if !global {
+                consumer.limit = limit;
+            }
+            self.dirty.insert(consumer.queue);
+        }
+    }
+
+    /// A client has settled a delivery. True where this very attempt was out: credit comes back at
+    /// once, and the entry is the caller's to settle or return. A late settle changes nothing.
+    pub fn settle(&mut self, delivery: DeliveryId) -> bool {
+        let Some(feed) = self.feeds.get_mut(&delivery.queue) else { return false };
+        match feed.out.get(&delivery.entry) {
+            Some((_, attempt)) if *attempt == delivery.attempt => {}
+            _ => return false,
+        }
+        if let Some((taker, _)) = feed.out.remove(&delivery.entry) {
+            self.give_back(taker);
+        }
+        true
+    }
+
+    /// Whether this very attempt is still out, and to whom.
+    pub fn taker(&self, delivery: DeliveryId) -> Option<Taker> {
+        let (taker, attempt) = self.feeds.get(&delivery.queue)?.out.get(&delivery.entry)?;
+        (*attempt == delivery.attempt).then_some(*taker)
+    }
+
+    fn give_back(&mut self, taker: Taker) {
+        let Taker::Consumer(id) = taker else { return };
+        let connection = self.connections.get_mut(&id.connection);
+        if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&id.channel)) {
+            channel.unacked = channel.unacked.saturating_sub(1);
+            if channel.limit.is_some() {
+                let all =
+                    ConsumerId::first(id.connection, id.channel)..=ConsumerId::last(id.connection, id.channel);
+                self.dirty.extend(self.consumers.range(all).map(|(_, other)| other.queue));
+            }
+        }
+        if let Some(consumer) = self.consumers.get_mut(&id) {
+            consumer.unacked = consumer.unacked.saturating_sub(1);
+            self.dirty.insert(consumer.queue);
+        }
+    }
+
+    /// A channel has ended: its consumers go, what was out to it comes back.
+    pub fn channel_gone(&mut self, connection: ConnectionId, channel: u16) -> Left {
+        let mut left = Left::default();
+        let range = ConsumerId::first(connection, channel)..=ConsumerId::last(connection, channel);
+        let consumers: Vec<ConsumerId> = self.consumers.range(range).map(|(id, _)| *id).collect();
+        for id in consumers {
+            left.ended.extend(self.cancel(id));
+        }
+        for (queue, feed) in &mut self.feeds {
+            let mine = feed.out.iter().filter(|(_, (t, _))| t.channel() == (connection, channel));
+            let mine: Vec<Lsn> = mine.map(|(lsn, _)| *lsn).collect();
+            for lsn in mine {
+                feed.out.remove(&lsn);
+                left.returned.push((*queue, lsn));
+            }
+        }
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.channels.remove(&channel);
+        }
+        left
+    }
+
+    /// A connection has ended.
+    pub fn gone(&mut self, connection: ConnectionId) -> Left {
+        let mut left = Left::default();
+        let out = self.feeds.values().flat_map(|feed| feed.out.values());
+        let of_out = out.map(|(taker, _)| taker.channel());
+        let of_consumers = self.consumers.keys().map(|id| (id.connection, id.channel));
+        let channels: BTreeSet<u16> = of_out
+            .chain(of_consumers)
+            .filter(|(other, _)| *other == connection)
+            .map(|(_, channel)| channel)
+            .collect();
+        for channel in channels {
+            let part = self.channel_gone(connection, channel);
+            left.returned.extend(part.returned);
+            left.ended.extend(part.ended);
+        }
+        let owned = self.feeds.iter().filter(|(_, feed)| feed.owner == Some(connection));
+        left.ended.extend(owned.map(|(queue, _)| *queue));
+        left.ended.sort_unstable();
+        left.ended.dedup();
+        self.connections.remove(&connection);
+        left
+    }
+
+    /// Takes notice of what the ledger did. Returns consumers whose queue is gone.
+    pub fn changed(&mut self, changes: &[Change]) -> Vec<ConsumerId> {
+        let mut cancelled = Vec::new();
+        for change in changes {
+            match change {
+                Change::Enqueued(queue) => {
+                    self.dirty.insert(*queue);
+                }
+                Change::Gone(queue, lsn) => self.entry_gone(*queue, *lsn),
+                Change::Returned(queue, lsn) => {
+                    if let Some(feed) = self.feeds.get_mut(queue) {
+                        feed.returned.insert(*lsn);
+                        self.dirty.insert(*queue);
+                    }
+                }
+                Change::Emptied(queue) => self.emptied(*queue),
+                Change::Removed(queue) => {
+                    self.emptied(*queue);
+                    let feed = self.feeds.remove(queue).unwrap_or_default();
+                    for id in &feed.consumers {
+                        self.consumers.remove(id);
+                    }
+                    cancelled.extend(feed.consumers);
+                    self.dirty.remove(queue);
+                }
+                Change::Page(..) | Change::Standing | Change::Rulebook | Change::Narrowed(..) => {}
+            }
+        }
+        cancelled
+    }
+
+    fn entry_gone(&mut self, queue: QueueId, lsn: Lsn) {
+        let Some(feed) = self.feeds.get_mut(&queue) else { return };
+        feed.returned.remove(&lsn);
+        if let Some((taker, _)) = feed.out.remove(&lsn) {
+            self.give_back(taker);
+        }
+    }
+
+    fn emptied(&mut self, queue: QueueId) {
+        let Some(feed) = self.feeds.get_mut(&queue) else { return };
+        feed.returned.clear();
+        for (taker, _) in std::mem::take(&mut feed.out).into_values() {
+            self.give_back(taker);
+        }
+    }
+
+    /// Whether a queue may have something for someone.
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Looks at a queue again: a page came back, or time has passed.
+    pub fn look_at(&mut self, queue: QueueId) {
+        self.dirty.insert(queue);
+    }
+
+    /// Matches heads with credit, for every queue in which something changed.
+    pub fn pump(&mut self, ledger: &Ledger, now: Timestamp) -> Pumped {
+        let mut pumped = Pumped::default();
+        for queue in std::mem::take(&mut self.dirty) {
+            self.pump_queue(ledger, queue, now, &mut pumped);
+        }
+        pumped
+    }
+
+    fn pump_queue(&mut self, ledger: &Ledger, id: QueueId, now: Timestamp, pumped: &mut Pumped) {
+        let Some(queue) = ledger.queue(id) else { return };
+        while let Some(lsn) = self.next_ready(ledger, id) {
+            if pumped.expired.len() >= TICK_EXPIRED {
+                self.dirty.insert(id);
+                break;
+            }
+            let expired = queue.backlog.get(lsn).is_some_and(|entry| entry.is_expired(now));
+            if expired {
+                self.take(id, lsn);
+                pumped.expired.push((id, lsn));
+                continue;
+            }
+            let Some(consumer) = self.next_with_credit(id) else { break };
+            pumped.sent.push(self.send(id, lsn, Taker::Consumer(consumer)));
+        }
+        pumped.wanted_pages.extend(queue.backlog.wanted_page().map(|page| (id, page)));
+    }
+
+    /// The next entry for a `basic.get`, if there is one.
+    pub fn get(&mut self, ledger: &Ledger, id: QueueId, to: (ConnectionId, u16)) -> Option<Sent> {
+        let lsn = self.next_ready(ledger, id)?;
+        Some(self.send(id, lsn, Taker::Get(to.0, to.1)))
+    }
+
+    fn next_ready(&mut self, ledger: &Ledger, id: QueueId) -> Option<Lsn> {
+        let feed = self.feeds.entry(id).or_default();
+        let backlog = &ledger.queue(id)?.backlog;
+        while let Some(lsn) = feed.returned.first().copied() {
+            if backlog.get(lsn).is_some() {
+                return Some(lsn);
+            }
+            feed.returned.remove(&lsn);
+        }
+        let mut after = feed.cursor;
+        while let Some(entry) = backlog.next_after(after) {
+            if !feed.out.contains_key(&entry.lsn) {
+                return Some(entry.lsn);
+            }
+            after = Some(entry.lsn);
+        }
+        None
+    }
+
+    /// Marks an entry as no longer waiting.
+    fn take(&mut self, id: QueueId, lsn: Lsn) {
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            feed.returned.remove(&lsn);
+            feed.cursor = feed.cursor.max(Some(lsn));
+        }
+    }
+
+    fn send(&mut self, id: QueueId, lsn: Lsn, taker: Taker) -> Sent {
+        self.take(id, lsn);
+        self.attempts = self.attempts.wrapping_add(1);
+        let delivery = DeliveryId { queue: id, entry: lsn, attempt: self.attempts };
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            feed.out.insert(lsn, (taker, delivery.attempt));
+        }
+        if let Taker::Consumer(consumer) = taker {
+            if let Some(state) = self.consumers.get_mut(&consumer) {
+                state.unacked += 1;
+            }
+            let connection = self.connections.get_mut(&consumer.connection);
+            if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&consumer.channel)) {
+                channel.unacked += 1;
+            }
+        }
+        Sent { taker, delivery }
+    }
+
+    /// The consumer whose turn it is among those with credit.
+    fn next_with_credit(&mut self, id: QueueId) -> Option<ConsumerId> {
+        let feed = self.feeds.get(&id)?;
+        let count = if feed.single { feed.consumers.len().min(1) } else { feed.consumers.len() };
+        let turns = (0..count).map(|step| (feed.turn + step) % count.max(1));
+        let (place, consumer) = turns
+            .filter_map(|place| Some((place, *feed.consumers.get(place)?)))
+            .find(|(_, consumer)| self.has_credit(*consumer))?;
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            feed.turn = place + 1;
+        }
+        Some(consumer)
+    }
+
+    fn has_credit(&self, id: ConsumerId) -> bool {
+        let Some(consumer) = self.consumers.get(&id) else { return false };
+        let connection = self.connections.get(&id.connection);
+        let channel = connection.and_then(|c| c.channels.get(&id.channel));
+        let channel_has = channel.is_none_or(|c| c.limit.is_none_or(|limit| c.unacked < limit));
+        channel_has && consumer.limit.is_none_or(|limit| consumer.unacked < limit)
+    }
+}
+
+/// What of a queue's declaration matters to dispatch.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FeedTraits {
+    /// Only the longest-standing consumer gets deliveries.
+    pub single_active: bool,
+    /// Goes with its last consumer.
+    pub auto_delete: bool,
+}

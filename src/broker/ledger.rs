@@ -1,0 +1,541 @@
+//! The ledger: everything durable, as one value with one writer.
+//!
+//! [`Ledger::apply`] is the only writer, live and in replay; it takes facts and cannot refuse them.
+//! What to do about a command is decided in `decide`, which reads and never writes. The committer
+//! thread owns the ledger; what others need of it leaves as published snapshots.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::dedup::{Known, KnownIds};
+use super::limits::NOTICE_ENTRIES;
+use super::queue::{Backlog, Entry, Page};
+use super::record::{
+    Binding, Death, Exchange, Genesis, Outcome, Placed, QueueId, QueueProperties, Record, Rejected,
+    Settled, Topology,
+};
+use super::register::Register;
+use super::topic;
+use crate::agency::registry::InboxMode;
+use crate::journal::Lsn;
+use crate::message::id::{Digest, Mask, UnitId};
+use crate::message::time::Timestamp;
+
+/// What a queue is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueKind {
+    /// A unit's standing queue of releases.
+    Inbox,
+    /// A unit's standing queue of receipts.
+    Receipts,
+    /// A unit's standing queue of what could not be delivered.
+    Dead,
+    /// Declared by a client.
+    Own,
+}
+
+/// What few entries have beside their 24 bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// The record that holds the message, where it is not the entry's own.
+    pub source: Option<Lsn>,
+    /// `x-death`, newest first.
+    pub deaths: Vec<Death>,
+    /// What a newer ruling left of the release.
+    pub narrowed: Option<(Mask, Digest)>,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Its owner.
+    pub unit: UnitId,
+    /// Its name in the unit.
+    pub name: String,
+    /// What it is for.
+    pub kind: QueueKind,
+    /// What it was declared with.
+    pub properties: QueueProperties,
+    /// Its entries.
+    pub backlog: Backlog,
+    /// The lease: nothing above is sent.
+    pub sent_up_to: Lsn,
+    /// After a stop that was not clean: everything up to here may have been sent.
+    redelivered_up_to: Lsn,
+    /// By entry.
+    overlays: BTreeMap<Lsn, Overlay>,
+    /// Entries that went because the queue was full, ever.
+    pub overflowed: u64,
+}
+
+/// What the ledger knows of a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitState {
+    /// Exchanges and rejections that it sent.
+    pub sent: u64,
+    /// Releases to it.
+    pub received: u64,
+    /// Which releases its inbox takes.
+    pub inbox_mode: InboxMode,
+    /// Its standing queues.
+    pub inbox: QueueId,
+    /// For receipts.
+    pub receipts: QueueId,
+    /// For what could not be delivered.
+    pub dead: QueueId,
+    names: BTreeMap<String, QueueId>,
+    bindings: BTreeMap<Binding, Vec<QueueId>>,
+}
+
+/// What `apply` did that dispatch and the shell must know. Replay drops these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Entries were put into a queue.
+    Enqueued(QueueId),
+    /// An entry left its queue.
+    Gone(QueueId, Lsn),
+    /// An entry came back to its queue.
+    Returned(QueueId, Lsn),
+    /// A queue was emptied.
+    Emptied(QueueId),
+    /// A queue was removed.
+    Removed(QueueId),
+    /// A page of a queue is full and wants to be on disk.
+    Page(QueueId, Page),
+    /// Standing facts changed.
+    Standing,
+    /// Another rulebook is active.
+    Rulebook,
+    /// A release was narrowed.
+    Narrowed(Lsn, UnitId),
+}
+
+/// The durable state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    time: Timestamp,
+    rulebook_epoch: u64,
+    rulebook: Option<Digest>,
+    development: bool,
+    units: BTreeMap<UnitId, UnitState>,
+    queues: BTreeMap<QueueId, Queue>,
+    next_queue: u32,
+    leaves: u64,
+    known: KnownIds,
+    register: Register,
+}
+
+impl Ledger {
+    /// Journal time: the time of the last record; it never steps back.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Counts activations; 0 before the first rulebook.
+    pub fn rulebook_epoch(&self) -> u64 {
+        self.rulebook_epoch
+    }
+
+    /// The active rulebook's digest.
+    pub fn rulebook(&self) -> Option<Digest> {
+        self.rulebook
+    }
+
+    /// Whether the log was begun with `--dev`.
+    pub fn is_development(&self) -> bool {
+        self.development
+    }
+
+    /// Evidence records so far: the size of the tree.
+    pub fn leaves(&self) -> u64 {
+        self.leaves
+    }
+
+    /// Standing facts, with what stands behind them.
+    pub fn register(&self) -> &Register {
+        &self.register
+    }
+
+    /// Ids that were used.
+    pub fn known(&self) -> &KnownIds {
+        &self.known
+    }
+
+    /// A unit's state.
+    pub fn unit(&self, unit: &UnitId) -> Option<&UnitState> {
+        self.units.get(unit)
+    }
+
+    /// A queue.
+    pub fn queue(&self, queue: QueueId) -> Option<&Queue> {
+        self.queues.get(&queue)
+    }
+
+    /// All queues.
+    pub fn queues(&self) -> impl Iterator<Item = (QueueId, &Queue)> {
+        self.queues.iter().map(|(id, queue)| (*id, queue))
+    }
+
+    /// A queue of a unit by name. Queues of other units are absent.
+    pub fn queue_named(&self, unit: &UnitId, name: &str) -> Option<QueueId> {
+        self.units.get(unit)?.names.get(name).copied()
+    }
+
+    /// How many queues a unit has.
+    pub fn queue_count(&self, unit: &UnitId) -> usize {
+        self.units.get(unit).map_or(0, |state| state.names.len())
+    }
+
+    /// The number that the next declared queue gets.
+    pub fn next_queue(&self) -> QueueId {
+        QueueId(self.next_queue)
+    }
+
+    /// Queues of `unit` that take a message published to one of its exchanges.
+    pub fn routed(&self, unit: &UnitId, exchange: &str, key: &str) -> Vec<QueueId> {
+        let Some(state) = self.units.get(unit) else { return Vec::new() };
+        let matching = state.bindings.iter().filter(|(binding, _)| {
+            binding.exchange == exchange && topic::matches(&binding.key, key)
+        });
+        let mut queues: Vec<QueueId> = matching.flat_map(|(_, queues)| queues).copied().collect();
+        queues.sort_unstable();
+        queues.dedup();
+        queues
+    }
+
+    /// Bindings of a queue.
+    pub fn bindings(&self, queue: QueueId) -> impl Iterator<Item = &Binding> {
+        let unit = self.queues.get(&queue).and_then(|queue| self.units.get(&queue.unit));
+        let all = unit.into_iter().flat_map(|unit| &unit.bindings);
+        all.filter(move |(_, queues)| queues.contains(&queue)).map(|(binding, _)| binding)
+    }
+
+    /// Applies a fact that lies at `at` in the journal.
+    pub fn apply(&mut self, record: &Record, at: Lsn) -> Vec<Change> {
+        self.leaves += u64::from(record.is_evidence());
+        let mut changes = Vec::new();
+        match record {
+            Record::Genesis(genesis) | Record::Activated(genesis) => {
+                self.activate(genesis);
+                changes.push(Change::Rulebook);
+            }
+            Record::Exchange(exchange) => self.exchanged(exchange, at, &mut changes),
+            Record::Rejected(rejected) => self.rejected(rejected, at, &mut changes),
+            Record::Placed(placed) => self.placed(placed, at, &mut changes),
+            Record::Settled(settled) => self.settled(settled, &mut changes),
+            Record::Topology(topology) => self.topology(topology, &mut changes),
+            Record::Lease { queue, up_to } => {
+                if let Some(queue) = self.queues.get_mut(queue) {
+                    queue.sent_up_to = queue.sent_up_to.max(*up_to);
+                }
+            }
+            Record::Case(case) => {
+                self.time = self.time.max(case.at);
+                self.register.case(case, at);
+                changes.push(Change::Standing);
+            }
+            Record::Narrowed(narrowed) => {
+                self.narrow(narrowed);
+                changes.push(Change::Narrowed(narrowed.exchange, narrowed.unit.clone()));
+            }
+            Record::Recovered => self.recovered(&mut changes),
+            Record::Stopped { out } => self.stopped(out, &mut changes),
+        }
+        changes
+    }
+
+    fn activate(&mut self, genesis: &Genesis) {
+        self.time = self.time.max(genesis.at);
+        self.rulebook_epoch += 1;
+        self.rulebook = Some(genesis.digest);
+        self.development = genesis.development;
+        for (unit, mode) in &genesis.units {
+            if let Some(state) = self.units.get_mut(unit) {
+                state.inbox_mode = *mode;
+                continue;
+            }
+            let kinds = [QueueKind::Inbox, QueueKind::Receipts, QueueKind::Dead];
+            let [inbox, receipts, dead] = kinds.map(|kind| self.standing_queue(unit, kind));
+            let names = [inbox, receipts, dead].into_iter().filter_map(|id| {
+                Some((self.queues.get(&id)?.name.clone(), id))
+            });
+            let state = UnitState {
+                sent: 0,
+                received: 0,
+                inbox_mode: *mode,
+                inbox,
+                receipts,
+                dead,
+                names: names.collect(),
+                bindings: BTreeMap::new(),
+            };
+            self.units.insert(unit.clone(), state);
+        }
+    }
+
+    fn standing_queue(&mut self, unit: &UnitId, kind: QueueKind) -> QueueId {
+        let id = QueueId(self.next_queue);
+        self.next_queue += 1;
+        let properties = QueueProperties { durable: true, ..QueueProperties::default() };
+        let name = standing_name(unit, kind);
+        self.queues.insert(id, Queue::new(unit.clone(), name, kind, properties));
+        id
+    }
+
+    fn exchanged(&mut self, exchange: &Exchange, at: Lsn, changes: &mut Vec<Change>) {
+        self.time = self.time.max(exchange.at);
+        if let Some(state) = self.units.get_mut(&exchange.unit) {
+            assert!(exchange.number == state.sent + 1, "a sender's numbers have no gaps");
+            state.sent = exchange.number;
+        }
+        for recipient in &exchange.recipients {
+            let Outcome::Released(released) = &recipient.outcome else { continue };
+            if let Some(state) = self.units.get_mut(&recipient.unit) {
+                assert!(released.number == state.received + 1, "a unit's numbers have no gaps");
+                state.received = released.number;
+            }
+            for queue in &released.queues {
+                self.enqueue(*queue, Entry::new(at, exchange.deadline), changes);
+            }
+        }
+        if let Some(receipts) = exchange.receipt {
+            self.enqueue(receipts, Entry::new(at, None), changes);
+        }
+        self.known.insert(exchange.key, Known::of(exchange, at), self.time);
+        if self.register.exchange(exchange, at) {
+            changes.push(Change::Standing);
+        }
+    }
+
+    fn rejected(&mut self, rejected: &Rejected, at: Lsn, changes: &mut Vec<Change>) {
+        self.time = self.time.max(rejected.at);
+        if let Some(state) = self.units.get_mut(&rejected.unit) {
+            state.sent = rejected.number;
+        }
+        if let Some(receipts) = rejected.receipt {
+            self.enqueue(receipts, Entry::new(at, None), changes);
+        }
+    }
+
+    fn placed(&mut self, placed: &Placed, at: Lsn, changes: &mut Vec<Change>) {
+        if let Some((queue, lsn)) = placed.from {
+            self.remove(queue, lsn, changes);
+        }
+        for queue in &placed.queues {
+            let entry = Entry::new(at, placed.deadline);
+            self.enqueue(*queue, if placed.private { entry.private() } else { entry }, changes);
+            if let Some(state) = self.queues.get_mut(queue)
+                && placed.source.is_some()
+            {
+                let deaths = placed.deaths.clone();
+                let overlay = Overlay { source: placed.source, deaths, narrowed: placed.narrowed };
+                state.overlays.insert(at, overlay);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, id: QueueId, entry: Entry, changes: &mut Vec<Change>) {
+        let now = self.time;
+        let Some(queue) = self.queues.get_mut(&id) else { return };
+        let own = queue.properties.integer("x-message-ttl");
+        let own = own.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        let entry = own.map_or(entry, |ttl| entry.until(now.plus(ttl)));
+        if let Some(page) = queue.backlog.push(entry) {
+            changes.push(Change::Page(id, page));
+        }
+        changes.push(Change::Enqueued(id));
+        while queue.is_over_its_length() {
+            let Some(oldest) = queue.backlog.next_after(None).map(|entry| entry.lsn) else { break };
+            queue.overflowed += 1;
+            queue.remove(oldest);
+            changes.push(Change::Gone(id, oldest));
+        }
+    }
+
+    fn remove(&mut self, id: QueueId, lsn: Lsn, changes: &mut Vec<Change>) {
+        if self.queues.get_mut(&id).is_some_and(|queue| queue.remove(lsn)) {
+            changes.push(Change::Gone(id, lsn));
+        }
+    }
+
+    fn settled(&mut self, settled: &Settled, changes: &mut Vec<Change>) {
+        for (queue, lsn) in &settled.gone {
+            self.remove(*queue, *lsn, changes);
+        }
+        for (id, lsn) in &settled.returned {
+            if let Some(queue) = self.queues.get_mut(id) {
+                queue.backlog.returned(*lsn);
+                changes.push(Change::Returned(*id, *lsn));
+            }
+        }
+    }
+
+    fn topology(&mut self, topology: &Topology, changes: &mut Vec<Change>) {
+        match topology {
+            Topology::Declared { queue, unit, name, properties } => {
+                let made =
+                    Queue::new(unit.clone(), name.clone(), QueueKind::Own, properties.clone());
+                self.next_queue = self.next_queue.max(queue.0 + 1);
+                self.queues.insert(*queue, made);
+                if let Some(state) = self.units.get_mut(unit) {
+                    state.names.insert(name.clone(), *queue);
+                }
+            }
+            Topology::Deleted(queue) => {
+                self.forget(*queue);
+                changes.push(Change::Removed(*queue));
+            }
+            Topology::Purged(id) => {
+                if let Some(queue) = self.queues.get_mut(id) {
+                    queue.backlog.clear();
+                    queue.overlays.clear();
+                    changes.push(Change::Emptied(*id));
+                }
+            }
+            Topology::Bound { queue, binding } => {
+                if let Some(unit) = self.unit_of(*queue) {
+                    let queues = unit.bindings.entry(binding.clone()).or_default();
+                    if !queues.contains(queue) {
+                        queues.push(*queue);
+                    }
+                }
+            }
+            Topology::Unbound { queue, binding } => {
+                if let Some(unit) = self.unit_of(*queue) {
+                    unit.unbind(binding, *queue);
+                }
+            }
+        }
+    }
+
+    fn unit_of(&mut self, queue: QueueId) -> Option<&mut UnitState> {
+        let unit = &self.queues.get(&queue)?.unit;
+        self.units.get_mut(unit)
+    }
+
+    fn forget(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.remove(&id) else { return };
+        let Some(unit) = self.units.get_mut(&queue.unit) else { return };
+        unit.names.remove(&queue.name);
+        unit.bindings.retain(|_, queues| {
+            queues.retain(|other| *other != id);
+            !queues.is_empty()
+        });
+    }
+
+    fn narrow(&mut self, narrowed: &super::record::Narrowed) {
+        self.time = self.time.max(narrowed.at);
+        let queues = self.queues.values_mut().filter(|queue| queue.unit == narrowed.unit);
+        for queue in queues {
+            if queue.backlog.get(narrowed.exchange).is_some() {
+                let overlay = queue.overlays.entry(narrowed.exchange).or_default();
+                overlay.narrowed = Some((narrowed.mask, narrowed.rulebook));
+            }
+        }
+    }
+
+    fn recovered(&mut self, changes: &mut Vec<Change>) {
+        self.drop_exclusive(changes);
+        for queue in self.queues.values_mut() {
+            queue.redelivered_up_to = queue.sent_up_to;
+        }
+    }
+
+    fn stopped(&mut self, out: &[(QueueId, Lsn)], changes: &mut Vec<Change>) {
+        self.drop_exclusive(changes);
+        for (id, lsn) in out {
+            if let Some(queue) = self.queues.get_mut(id) {
+                queue.backlog.was_sent(*lsn);
+            }
+        }
+    }
+
+    /// Exclusive queues end with their connection, and no connection outlives the process.
+    fn drop_exclusive(&mut self, changes: &mut Vec<Change>) {
+        let exclusive = self.queues.iter().filter(|(_, queue)| queue.properties.exclusive);
+        let exclusive: Vec<QueueId> = exclusive.map(|(id, _)| *id).collect();
+        for id in exclusive {
+            self.forget(id);
+            changes.push(Change::Removed(id));
+        }
+    }
+
+    /// Lets go of a page that the snapshot thread has written.
+    pub fn page_written(&mut self, queue: QueueId, number: u64) {
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.backlog.page_written(number);
+        }
+    }
+
+    /// Takes back a page that the reader thread has loaded.
+    pub fn page_loaded(&mut self, queue: QueueId, number: u64, entries: Arc<[Entry]>) {
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            queue.backlog.page_loaded(number, entries);
+        }
+    }
+}
+
+impl Queue {
+    fn new(unit: UnitId, name: String, kind: QueueKind, properties: QueueProperties) -> Self {
+        Self {
+            unit,
+            name,
+            kind,
+            properties,
+            backlog: Backlog::default(),
+            sent_up_to: Lsn::default(),
+            redelivered_up_to: Lsn::default(),
+            overlays: BTreeMap::new(),
+            overflowed: 0,
+        }
+    }
+
+    /// Whether an entry was sent before, as far as can be known.
+    pub fn is_redelivered(&self, entry: &Entry) -> bool {
+        entry.is_redelivered() || entry.lsn <= self.redelivered_up_to
+    }
+
+    /// What an entry has beside its 24 bytes.
+    pub fn overlay(&self, lsn: Lsn) -> Option<&Overlay> {
+        self.overlays.get(&lsn)
+    }
+
+    fn remove(&mut self, lsn: Lsn) -> bool {
+        self.overlays.remove(&lsn);
+        self.backlog.settle(lsn)
+    }
+
+    fn is_over_its_length(&self) -> bool {
+        let bound = match self.kind {
+            QueueKind::Inbox => return false,
+            QueueKind::Receipts | QueueKind::Dead => Some(NOTICE_ENTRIES),
+            QueueKind::Own => self.properties.integer("x-max-length"),
+        };
+        bound.and_then(|bound| u64::try_from(bound).ok()).is_some_and(|b| self.backlog.len() > b)
+    }
+}
+
+impl UnitState {
+    fn unbind(&mut self, binding: &Binding, queue: QueueId) {
+        if let Some(queues) = self.bindings.get_mut(binding) {
+            queues.retain(|other| *other != queue);
+            if queues.is_empty() {
+                self.bindings.remove(binding);
+            }
+        }
+    }
+}
+
+/// The name of a unit's standing queue: `inbox` of `main`, `inbox.<unit>` of others.
+pub fn standing_name(unit: &UnitId, kind: QueueKind) -> String {
+    let name = match kind {
+        QueueKind::Inbox => "inbox",
+        QueueKind::Receipts => "receipts",
+        QueueKind::Dead => "dead",
+        QueueKind::Own => "own",
+    };
+    if unit.unit.as_str() == "main" { name.to_owned() } else { format!("{name}.{}", unit.unit) }
+}

@@ -1,0 +1,84 @@
+//! Every bound of the core, with its reason and what a peer is told when it is hit.
+//!
+//! Bounds of the wire (frame, table, channel numbers) stand in `amqp::Offer`; they are given from
+//! here so that one page shows them all.
+
+use std::time::Duration;
+
+/// Entries of a queue in memory, the only ones that can be out. Half of it is one page.
+/// Hit: nothing is told; the rest of the queue waits on disk.
+pub const QUEUE_HEAD_ENTRIES: usize = 4_096;
+
+/// Entries of one page of a queue's backlog: 96 KiB on disk.
+pub const QUEUE_PAGE_ENTRIES: usize = 4_096;
+
+/// Commands that one step takes: bounds the time between two syncs.
+pub const STEP_COMMANDS: usize = 1_024;
+
+/// Bytes of records and frames that one step takes, for the same reason.
+pub const STEP_BYTES: usize = 1 << 20;
+
+/// Entries that one tick expires, so that a million expired messages do not hold up a confirm.
+pub const TICK_EXPIRED: usize = 1_000;
+
+/// How long a settle may wait for a batch with something that asks for a sync.
+/// A lost settle is a redelivery.
+pub const SETTLE_WAIT: Duration = Duration::from_millis(50);
+
+/// How far past the newest entry a queue's lease of sent entries reaches, in bytes of journal:
+/// about a thousand messages. After an unclean stop these are marked redelivered.
+pub const LEASE_BYTES: u64 = 1 << 20;
+
+/// Credit of a consumer without a prefetch limit, in messages.
+pub const UNLIMITED_PREFETCH: u32 = 1_000;
+
+/// Publishes of one connection that are not confirmed yet. Hit: the socket is not read.
+/// Above it a sender outruns the committer and deliveries fall behind by seconds.
+pub const UNCONFIRMED_PUBLISHES: usize = 256;
+
+/// Bytes of publishes that wait for the committer, over all connections. Hit: sockets are not
+/// read; after [`BLOCKED_AFTER`] the clients are told by `connection.blocked`.
+pub const WAITING_BYTES: usize = 64 << 20;
+
+/// How long a full budget lasts before clients are told.
+pub const BLOCKED_AFTER: Duration = Duration::from_millis(500);
+
+/// Bytes waiting to be written to one connection. Hit: the connection is not read, and nothing
+/// more is rendered for it, until the client reads.
+pub const OUTPUT_BYTES: usize = 1 << 20;
+
+/// Deliveries that one turn of a connection renders before others get theirs.
+pub const TURN_DELIVERIES: usize = 32;
+
+/// Identities for de-duplication in memory.
+pub const KNOWN_IDS: usize = 1_000_000;
+
+/// How long a repeat is recognised, by record time.
+pub const REPEAT_WINDOW: Duration = Duration::from_hours(24);
+
+/// The same where the id is derived from the content: there the same bytes may be meant again.
+pub const DERIVED_REPEAT_WINDOW: Duration = Duration::from_mins(10);
+
+/// Entries of a unit's `receipts` and `dead`. Hit: the oldest go, and are counted.
+pub const NOTICE_ENTRIES: u64 = 100_000;
+
+/// Deliveries of one message before it goes to `dead` with `delivery_limit`.
+pub const DELIVERY_ATTEMPTS: u32 = 20;
+
+/// Queues of one unit, its standing ones included. Hit: `406 PRECONDITION_FAILED` on the channel.
+pub const UNIT_QUEUES: usize = 1_000;
+
+/// Bindings of one queue. Hit: `406 PRECONDITION_FAILED` on the channel.
+pub const QUEUE_BINDINGS: usize = 1_000;
+
+/// Open cases of one agency. Hit: return 403.
+pub const AGENCY_CASES: usize = 10_000;
+
+/// Recent payloads kept in memory, in bytes: a delivery that follows its publish reads no disk.
+pub const RECENT_PAYLOAD_BYTES: usize = 64 << 20;
+
+/// The largest body of any type, in bytes. Hit: `311 CONTENT_TOO_LARGE` on the channel.
+pub const BODY_BYTES: u64 = 1 << 20;
+
+const _: () = assert!(QUEUE_HEAD_ENTRIES >= QUEUE_PAGE_ENTRIES);
+const _: () = assert!(QUEUE_PAGE_ENTRIES * 24 <= 128 << 10);

@@ -1,0 +1,353 @@
+//! A queue's entries: a bounded head in memory, pages that may lie on disk, a tail.
+//!
+//! ```text
+//! oldest                                                            newest
+//! | head: <= 4,096 + one page | page | page | ... | page | tail: < 4,096 |
+//!   the only ones that can       in memory until       becomes a page
+//!   be out to a consumer         written, then on disk when full
+//! ```
+//! Entries lie in the order of their addresses. Settling one that has not reached the head (which
+//! happens in replay only: there pages come back later than they did live) is remembered and done
+//! when its page does.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
+use crate::journal::Lsn;
+use crate::message::time::Timestamp;
+
+/// A message in a queue: where its record is, until when it is wanted, how often it came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The record that placed it: unique within the queue.
+    pub lsn: Lsn,
+    /// When it expires, in milliseconds since 1970; `i64::MAX` for never.
+    deadline_ms: i64,
+    /// Times it came back (requeued, or its connection ended).
+    pub returns: u32,
+    flags: u32,
+}
+
+const _: () = assert!(size_of::<Entry>() == 24);
+
+impl Entry {
+    const SETTLED: u32 = 1;
+    const REDELIVERED: u32 = 2;
+    const PRIVATE: u32 = 4;
+
+    /// A fresh entry.
+    pub fn new(lsn: Lsn, deadline: Option<Timestamp>) -> Self {
+        let deadline_ms = deadline.map_or(i64::MAX, Timestamp::as_millis);
+        Self { lsn, deadline_ms, returns: 0, flags: 0 }
+    }
+
+    /// The same entry, of a message that its own agency published for itself.
+    #[must_use]
+    pub fn private(mut self) -> Self {
+        self.flags |= Self::PRIVATE;
+        self
+    }
+
+    /// The same entry, wanted no longer than until `deadline`.
+    #[must_use]
+    pub fn until(mut self, deadline: Timestamp) -> Self {
+        self.deadline_ms = self.deadline_ms.min(deadline.as_millis());
+        self
+    }
+
+    /// Whether its own agency published it for itself.
+    pub fn is_private(&self) -> bool {
+        self.flags & Self::PRIVATE != 0
+    }
+
+    /// Whether it was wanted before `now` only.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.deadline_ms <= now.as_millis()
+    }
+
+    /// Whether it was surely sent before, whatever the queue's lease says.
+    pub fn is_redelivered(&self) -> bool {
+        self.returns > 0 || self.flags & Self::REDELIVERED != 0
+    }
+
+    fn is_settled(&self) -> bool {
+        self.flags & Self::SETTLED != 0
+    }
+}
+
+/// A full page of entries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Its number within the queue, never used again.
+    pub number: u64,
+    count: u64,
+    last: Lsn,
+    /// `None` while the entries are on disk alone.
+    entries: Option<Arc<[Entry]>>,
+}
+
+/// The entries of one queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    head: VecDeque<Entry>,
+    pages: VecDeque<Page>,
+    tail: Vec<Entry>,
+    settled_ahead: BTreeSet<Lsn>,
+    next_page: u64,
+    live: u64,
+}
+
+impl Backlog {
+    /// How many entries wait or are out.
+    pub fn len(&self) -> u64 {
+        self.live
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// The newest entry's address.
+    pub fn newest(&self) -> Option<Lsn> {
+        self.tail.last().or(self.head.back()).map(|entry| entry.lsn)
+    }
+
+    /// Adds the newest entry. Returns the page that it completed, to be written to disk.
+    pub fn push(&mut self, entry: Entry) -> Option<Page> {
+        self.live += 1;
+        if self.pages.is_empty() && self.tail.is_empty() && self.head.len() < QUEUE_HEAD_ENTRIES {
+            self.head.push_back(entry);
+            return None;
+        }
+        self.tail.push(entry);
+        if self.tail.len() < QUEUE_PAGE_ENTRIES {
+            return None;
+        }
+        let entries: Arc<[Entry]> = std::mem::take(&mut self.tail).into();
+        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let page = Page { number: self.next_page, count, last: entry.lsn, entries: Some(entries) };
+        self.next_page += 1;
+        self.pages.push_back(page.clone());
+        Some(page)
+    }
+
+    /// The first entry of the head that is not settled and lies after `after`.
+    pub fn next_after(&self, after: Option<Lsn>) -> Option<&Entry> {
+        let start = after.map_or(0, |lsn| self.head.partition_point(|entry| entry.lsn <= lsn));
+        self.head.range(start..).find(|entry| !entry.is_settled())
+    }
+
+    /// An entry of the head.
+    pub fn get(&self, lsn: Lsn) -> Option<&Entry> {
+        let entry = self.head.get(self.place(lsn)?)?;
+        (!entry.is_settled()).then_some(entry)
+    }
+
+    fn place(&self, lsn: Lsn) -> Option<usize> {
+        self.head.binary_search_by_key(&lsn, |entry| entry.lsn).ok()
+    }
+
+    /// Takes an entry away. False when it is not there (any more).
+    pub fn settle(&mut self, lsn: Lsn) -> bool {
+        if let Some(place) = self.place(lsn) {
+            let Some(entry) = self.head.get_mut(place).filter(|entry| !entry.is_settled()) else {
+                return false;
+            };
+            entry.flags |= Entry::SETTLED;
+            self.live -= 1;
+            while self.head.front().is_some_and(Entry::is_settled) {
+                self.head.pop_front();
+            }
+            self.refill();
+            return true;
+        }
+        if !self.may_hold(lsn) {
+            return false;
+        }
+        if let Ok(place) = self.tail.binary_search_by_key(&lsn, |entry| entry.lsn) {
+            self.tail.remove(place);
+            self.live -= 1;
+            return true;
+        }
+        let paged = self.pages.back().is_some_and(|page| lsn <= page.last);
+        let ahead = paged && self.settled_ahead.insert(lsn);
+        self.live -= u64::from(ahead);
+        ahead
+    }
+
+    fn may_hold(&self, lsn: Lsn) -> bool {
+        self.head.back().is_none_or(|last| last.lsn < lsn)
+            && self.newest().is_some_and(|newest| lsn <= newest)
+    }
+
+    /// Notes that an entry came back.
+    pub fn returned(&mut self, lsn: Lsn) {
+        if let Some(entry) = self.place(lsn).and_then(|place| self.head.get_mut(place)) {
+            entry.returns = entry.returns.saturating_add(1);
+        }
+    }
+
+    /// Notes that an entry was out when the broker stopped cleanly.
+    pub fn was_sent(&mut self, lsn: Lsn) {
+        if let Some(entry) = self.place(lsn).and_then(|place| self.head.get_mut(place)) {
+            entry.flags |= Entry::REDELIVERED;
+        }
+    }
+
+    /// Takes everything away, returns how many there were.
+    pub fn clear(&mut self) -> u64 {
+        let next_page = self.next_page;
+        let count = std::mem::take(self).live;
+        self.next_page = next_page;
+        count
+    }
+
+    /// The page that the head will need next and that is on disk alone, once half the head is used.
+    pub fn wanted_page(&self) -> Option<u64> {
+        let page = self.pages.front().filter(|page| page.entries.is_none())?;
+        (self.head.len() <= QUEUE_HEAD_ENTRIES / 2).then_some(page.number)
+    }
+
+    /// Lets go of a page's entries: they are on disk. The next page stays, it is wanted soon.
+    pub fn page_written(&mut self, number: u64) {
+        let later = self.pages.iter_mut().skip(1);
+        if let Some(page) = later.into_iter().find(|page| page.number == number) {
+            page.entries = None;
+        }
+    }
+
+    /// Takes a page's entries back from disk.
+    pub fn page_loaded(&mut self, number: u64, entries: Arc<[Entry]>) {
+        if let Some(page) = self.pages.front_mut().filter(|page| page.number == number) {
+            page.entries = Some(entries);
+            self.refill();
+        }
+    }
+
+    /// Pages that are wanted on disk: those a snapshot may name.
+    pub fn pages(&self) -> impl Iterator<Item = &Page> {
+        self.pages.iter()
+    }
+
+    fn refill(&mut self) {
+        while self.head.len() <= QUEUE_HEAD_ENTRIES / 2 {
+            let Some(page) = self.pages.front() else {
+                self.head.extend(self.tail.drain(..));
+                return;
+            };
+            let Some(entries) = page.entries.clone() else { return };
+            self.pages.pop_front();
+            let settled = &mut self.settled_ahead;
+            self.head.extend(entries.iter().filter(|entry| !settled.remove(&entry.lsn)));
+        }
+    }
+
+    /// Live entries in order, as far as they are in memory.
+    pub fn in_memory(&self) -> impl Iterator<Item = &Entry> {
+        let pages = self.pages.iter().filter_map(|page| page.entries.as_deref()).flatten();
+        let all = self.head.iter().chain(pages).chain(&self.tail);
+        all.filter(|entry| !entry.is_settled() && !self.settled_ahead.contains(&entry.lsn))
+    }
+}
+
+impl Page {
+    /// How many entries it has.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The entries, unless they are on disk alone.
+    pub fn entries(&self) -> Option<&Arc<[Entry]>> {
+        self.entries.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filled(count: u64) -> Backlog {
+        let mut backlog = Backlog::default();
+        for n in 1..=count {
+            backlog.push(Entry::new(Lsn(n), None));
+        }
+        backlog
+    }
+
+    fn drain(backlog: &mut Backlog) -> Vec<u64> {
+        let mut seen = Vec::new();
+        while let Some(lsn) = backlog.next_after(None).map(|entry| entry.lsn) {
+            seen.push(lsn.0);
+            assert!(backlog.settle(lsn));
+        }
+        seen
+    }
+
+    #[test]
+    fn a_long_backlog_comes_out_in_order_through_its_pages() {
+        let mut backlog = filled(20_000);
+        assert!(backlog.pages().count() >= 3);
+        assert_eq!(drain(&mut backlog), (1..=20_000).collect::<Vec<_>>());
+        assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn a_page_on_disk_is_asked_for_when_half_the_head_is_used() {
+        let mut backlog = filled(20_000);
+        let written: Vec<Page> = backlog.pages().cloned().collect();
+        for page in &written {
+            backlog.page_written(page.number);
+        }
+        let mut seen = Vec::new();
+        while seen.len() < 20_000 {
+            if let Some(number) = backlog.wanted_page() {
+                let page = written.iter().find(|page| page.number == number).unwrap();
+                backlog.page_loaded(number, page.entries().unwrap().clone());
+            }
+            let lsn = backlog.next_after(None).unwrap().lsn;
+            backlog.settle(lsn);
+            seen.push(lsn.0);
+        }
+        assert_eq!(seen, (1..=20_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_entry_settled_before_its_page_is_back_does_not_come_out() {
+        let mut backlog = filled(20_000);
+        let written: Vec<Page> = backlog.pages().cloned().collect();
+        for page in &written {
+            backlog.page_written(page.number);
+        }
+        assert!(backlog.settle(Lsn(9_000)));
+        assert!(!backlog.settle(Lsn(9_000)));
+        assert!(!backlog.settle(Lsn(30_000)));
+        assert_eq!(backlog.len(), 19_999);
+        for lsn in 1..=8_192 {
+            assert!(backlog.settle(Lsn(lsn)));
+        }
+        assert_eq!(backlog.wanted_page(), Some(1));
+        backlog.page_loaded(1, written[1].entries().unwrap().clone());
+        assert!(backlog.get(Lsn(9_000)).is_none());
+        assert!(backlog.get(Lsn(9_001)).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn settling_in_any_order_equals_a_plain_set(order in prop::collection::vec(1_u64..9_000, 1..300)) {
+            let mut backlog = filled(9_000);
+            let mut model: BTreeSet<u64> = (1..=9_000).collect();
+            for lsn in order {
+                prop_assert_eq!(backlog.settle(Lsn(lsn)), model.remove(&lsn));
+                prop_assert_eq!(backlog.len(), model.len() as u64);
+            }
+            let left: Vec<u64> = backlog.in_memory().map(|entry| entry.lsn.0).collect();
+            prop_assert_eq!(left, model.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

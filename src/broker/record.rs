@@ -1,0 +1,511 @@
+//! Records: the durable facts, each a decision already taken. Replay applies them and decides
+//! nothing, so it needs no old policy and no old code; only this encoding is versioned.
+//!
+//! A record is encoded by postcard behind the journal's record header, which has its kind and
+//! schema. New fields and kinds come with a new schema number; old ones stay readable.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agency::registry::InboxMode;
+use crate::journal::Lsn;
+use crate::message::bundle::Bundle;
+use crate::message::id::{
+    AgencyId, Digest, ExchangeId, KeyedDigest, Mask, MessageType, SystemId, UnitId,
+};
+use crate::message::time::Timestamp;
+use crate::policy::rule::Onward;
+use crate::policy::standing::{CaseId, Reads};
+
+/// The schema number of records written now.
+pub const SCHEMA: u16 = 1;
+
+/// A queue's number in the ledger, never used again.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct QueueId(pub u32);
+
+/// One durable fact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// The first rulebook. Record 0 of every log. Evidence.
+    Genesis(Genesis),
+    /// Another rulebook took its place. Evidence.
+    Activated(Genesis),
+    /// A valid message was ruled: released to some, refused to others. Evidence.
+    Exchange(Box<Exchange>),
+    /// A submission was refused before it could be ruled. Evidence.
+    Rejected(Box<Rejected>),
+    /// A message was put into queues of its unit's own: a private publish (its frame is this
+    /// record's), or one that moved (dead-lettered).
+    Placed(Box<Placed>),
+    /// Entries left their queues, or came back to them.
+    Settled(Settled),
+    /// A queue or binding was made or removed.
+    Topology(Topology),
+    /// Entries up to an address may be sent from now on.
+    Lease {
+        /// Whose entries.
+        queue: QueueId,
+        /// The highest address that may be sent.
+        up_to: Lsn,
+    },
+    /// A case was opened, joined or closed. Evidence.
+    Case(CaseChange),
+    /// A release was narrowed before it was delivered. Evidence.
+    Narrowed(Narrowed),
+    /// The broker started after a stop that was not clean.
+    Recovered,
+    /// The broker stopped cleanly; these entries were out.
+    Stopped {
+        /// Entries that were sent and not settled.
+        out: Vec<(QueueId, Lsn)>,
+    },
+}
+
+/// A record with the message that it holds, as a delivery needs both.
+#[derive(Debug)]
+pub struct Stored {
+    /// The record.
+    pub record: Record,
+    /// The payload frame.
+    pub frame: bytes::Bytes,
+}
+
+/// A rulebook that became the active one, with what the ledger needs of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Genesis {
+    /// When.
+    pub at: Timestamp,
+    /// Its whole text.
+    pub bundle: Bundle,
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether it came about by `--dev`: such a log is never served without it.
+    pub development: bool,
+    /// Its units, for their standing queues.
+    pub units: Vec<(UnitId, InboxMode)>,
+}
+
+/// A valid message and what was decided about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Drawn at admission.
+    pub id: ExchangeId,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// The system that sent it.
+    pub sender: SystemId,
+    /// Its unit.
+    pub unit: UnitId,
+    /// Its type.
+    pub message_type: MessageType,
+    /// What messages of the type can hold, by that rulebook.
+    pub holds: Mask,
+    /// The sending unit's own number of this exchange, from 1.
+    pub number: u64,
+    /// The rulebook that decided.
+    pub rulebook: Digest,
+    /// What the ruling rested on.
+    pub reads: Reads,
+    /// The case that counted as a fact.
+    pub case: Option<CaseId>,
+    /// SHA-256 of the facts as they stand in the frame.
+    pub facts: Digest,
+    /// SHA-256 of the frame, so that a segment verifies with and without its frames.
+    pub frame: Digest,
+    /// The body's length in bytes.
+    pub body_bytes: u64,
+    /// De-duplication: unit and `message_id`.
+    pub key: KeyedDigest,
+    /// De-duplication: the content.
+    pub content: KeyedDigest,
+    /// How long a repeat is recognised.
+    pub window: Duration,
+    /// Correlation keys, for the index and for open orders: kind, then keyed digest.
+    pub keys: Vec<(String, KeyedDigest)>,
+    /// When it expires in its recipients' queues.
+    pub deadline: Option<Timestamp>,
+    /// An order that this opens, or that this result closes.
+    pub order: Option<OrderChange>,
+    /// Releases and recorded refusals, in the order of units.
+    pub recipients: Vec<Recipient>,
+    /// The queue for the sender's receipt; the ledger fills it in where one is wanted.
+    pub receipt: Option<QueueId>,
+    /// [`Confidential`], sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// What of an exchange only the sender, and who is entitled, may read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confidential {
+    /// The publisher's `message_id`.
+    pub message_id: String,
+    /// Why it was sent, where the sender said so.
+    pub justification: Option<String>,
+    /// Addressees as named.
+    pub to: Vec<String>,
+    /// Faults that did not stop it: place and rule.
+    pub warnings: Vec<(String, String)>,
+    /// Texts of the refusals that are told: unit as the sender named it, policy, reason, basis.
+    pub told: Vec<Told>,
+}
+
+/// A refusal as the sender's receipt shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The unit, as the sender named it or may know it.
+    pub unit: String,
+    /// The deciding policy; none for a default refusal.
+    pub policy: Option<String>,
+    /// Why, in plain words.
+    pub reason: String,
+    /// On which legal basis.
+    pub basis: Option<String>,
+}
+
+/// What was decided for one unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// The unit.
+    pub unit: UnitId,
+    /// Whether the sender may know of it.
+    pub known: bool,
+    /// The decision.
+    pub outcome: Outcome,
+}
+
+/// A decision for one unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It receives the message.
+    Released(Released),
+    /// It does not; the policies that forbid it, none where no policy permits it.
+    Refused {
+        /// Policy ids, sorted.
+        policies: Vec<String>,
+    },
+}
+
+/// A release to one unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// The unit's own number of this delivery, from 1 and without gaps.
+    pub number: u64,
+    /// What it gets.
+    pub mask: Mask,
+    /// The permits that gave it, sorted.
+    pub policies: Vec<String>,
+    /// How long the unit may keep it.
+    pub retain_days: Option<u32>,
+    /// Whether it may pass it on.
+    pub onward: Onward,
+    /// Where it was put.
+    pub queues: Vec<QueueId>,
+}
+
+/// An order's effect on standing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OrderChange {
+    /// The agencies to which this is released have an open order on these keys until `deadline`.
+    Opens {
+        /// The order's own number.
+        number: KeyedDigest,
+        /// Keys of its subject.
+        subjects: Vec<KeyedDigest>,
+        /// When it ends by itself.
+        deadline: Option<Timestamp>,
+    },
+    /// The order with this number is done.
+    Closes {
+        /// The order's own number.
+        number: KeyedDigest,
+    },
+}
+
+/// A submission that was not ruled. Digest, place and rule are kept; never the body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// When.
+    pub at: Timestamp,
+    /// Who sent it.
+    pub sender: SystemId,
+    /// Its unit.
+    pub unit: UnitId,
+    /// The routing key, cut to 96 octets; empty where it is no type's name.
+    pub message_type: String,
+    /// The reply code: 312, 403 or 406.
+    pub code: u16,
+    /// JSON pointer or property.
+    pub place: String,
+    /// The rule that it broke.
+    pub rule: String,
+    /// Keyed digest of the body.
+    pub body: KeyedDigest,
+    /// The sending unit's own number, as of an exchange.
+    pub number: u64,
+    /// The queue for the sender's receipt; the ledger fills it in where one is wanted.
+    pub receipt: Option<QueueId>,
+    /// [`Confidential`], sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// A message put into queues of its unit's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Whose queues.
+    pub unit: UnitId,
+    /// Which.
+    pub queues: Vec<QueueId>,
+    /// Where the message itself is: the record that holds it; none where it is this one.
+    pub source: Option<Lsn>,
+    /// Whether its own agency published it for itself.
+    pub private: bool,
+    /// The entry that it was before: it leaves its queue.
+    pub from: Option<(QueueId, Lsn)>,
+    /// When it expires in these queues.
+    pub deadline: Option<Timestamp>,
+    /// What `x-death` shows, newest first.
+    pub deaths: Vec<Death>,
+    /// What a newer ruling had left of the release, and which.
+    pub narrowed: Option<(Mask, Digest)>,
+}
+
+/// One entry of `x-death`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Death {
+    /// Name of the queue it died in.
+    pub queue: String,
+    /// `rejected`, `expired`, `maxlen` or `delivery_limit`.
+    pub reason: String,
+    /// When first.
+    pub at: Timestamp,
+    /// How often for this reason in this queue.
+    pub count: u64,
+}
+
+/// Entries that left, and entries that came back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// Acknowledged, or dropped.
+    pub gone: Vec<(QueueId, Lsn)>,
+    /// Requeued, or left by a connection that ended.
+    pub returned: Vec<(QueueId, Lsn)>,
+}
+
+/// A change of a unit's queues.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Topology {
+    /// A queue was declared.
+    Declared {
+        /// Its number.
+        queue: QueueId,
+        /// Its owner.
+        unit: UnitId,
+        /// Its name there.
+        name: String,
+        /// Its properties.
+        properties: QueueProperties,
+    },
+    /// A queue was deleted, with what was in it.
+    Deleted(QueueId),
+    /// A queue was emptied of what it held up to an address.
+    Purged(QueueId),
+    /// A queue was bound to an exchange of its unit.
+    Bound {
+        /// The queue.
+        queue: QueueId,
+        /// The binding.
+        binding: Binding,
+    },
+    /// A binding was removed.
+    Unbound {
+        /// The queue.
+        queue: QueueId,
+        /// The binding.
+        binding: Binding,
+    },
+}
+
+/// What a queue was declared with. Compared by value when it is declared again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueProperties {
+    /// Survives a restart. All do, in truth, but exclusive ones; kept for equivalence.
+    pub durable: bool,
+    /// Gone with the connection that declared it.
+    pub exclusive: bool,
+    /// Gone when its last consumer leaves.
+    pub auto_delete: bool,
+    /// Arguments, sorted by name.
+    pub arguments: Vec<(String, Argument)>,
+}
+
+/// An argument of a declaration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Argument {
+    /// `t`.
+    Bool(bool),
+    /// Any integer type: compared by value.
+    Integer(i64),
+    /// `S`.
+    Text(String),
+    /// Anything else, as it prints.
+    Other(String),
+}
+
+/// A binding of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Binding {
+    /// The exchange, by its name in the unit.
+    pub exchange: String,
+    /// The binding key, a topic pattern.
+    pub key: String,
+}
+
+/// A change of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseChange {
+    /// When.
+    pub at: Timestamp,
+    /// The system that asked.
+    pub sender: SystemId,
+    /// Its unit.
+    pub unit: UnitId,
+    /// The case.
+    pub case: CaseId,
+    /// What changed.
+    pub what: CaseStep,
+}
+
+/// What happens to a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CaseStep {
+    /// Opened: areas, agencies invited to join.
+    Open {
+        /// Areas, such as `drugs`.
+        areas: Vec<String>,
+        /// Who may join.
+        invites: Vec<AgencyId>,
+    },
+    /// Joined by the sender's agency.
+    Join,
+    /// Closed by its opener.
+    Close,
+}
+
+/// A release that a newer rulebook or standing narrowed before it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Narrowed {
+    /// When.
+    pub at: Timestamp,
+    /// The exchange's record.
+    pub exchange: Lsn,
+    /// Whose release.
+    pub unit: UnitId,
+    /// What is left of it; nothing means it is withdrawn.
+    pub mask: Mask,
+    /// The rulebook that narrowed it.
+    pub rulebook: Digest,
+}
+
+/// Why a record could not be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a newer version.
+    #[error("record schema {0} is newer than this version reads ({SCHEMA}); upgrade carnet")]
+    Schema(u16),
+    /// The bytes are not a record.
+    #[error("record does not decode: {0}")]
+    Encoding(#[from] postcard::Error),
+}
+
+impl Record {
+    /// The kind, for the journal's record header.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Self::Genesis(_) => 1,
+            Self::Activated(_) => 2,
+            Self::Exchange(_) => 3,
+            Self::Rejected(_) => 4,
+            Self::Placed(_) => 5,
+            Self::Settled(_) => 6,
+            Self::Topology(_) => 7,
+            Self::Lease { .. } => 8,
+            Self::Case(_) => 9,
+            Self::Narrowed(_) => 10,
+            Self::Recovered => 11,
+            Self::Stopped { .. } => Self::STOPPED,
+        }
+    }
+
+    /// The kind of [`Record::Stopped`]: a journal that ends with it was closed cleanly.
+    pub const STOPPED: u8 = 12;
+
+    /// Whether it is a leaf of the tree.
+    pub fn is_evidence(&self) -> bool {
+        match self {
+            Self::Genesis(_)
+            | Self::Activated(_)
+            | Self::Exchange(_)
+            | Self::Rejected(_)
+            | Self::Case(_)
+            | Self::Narrowed(_) => true,
+            Self::Placed(_)
+            | Self::Settled(_)
+            | Self::Topology(_)
+            | Self::Lease { .. }
+            | Self::Recovered
+            | Self::Stopped { .. } => false,
+        }
+    }
+
+    /// Appends the encoding to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), RecordError> {
+        let buffer = std::mem::take(out);
+        *out = postcard::to_extend(self, buffer)?;
+        Ok(())
+    }
+
+    /// Reads a record back.
+    pub fn decode(schema: u16, body: &[u8]) -> Result<Self, RecordError> {
+        if schema > SCHEMA {
+            return Err(RecordError::Schema(schema));
+        }
+        Ok(postcard::from_bytes(body)?)
+    }
+}
+
+impl QueueProperties {
+    /// An argument by name.
+    pub fn argument(&self, name: &str) -> Option<&Argument> {
+        self.arguments.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// An argument that is an integer.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.argument(name)? {
+            Argument::Integer(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// An argument that is a text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.argument(name)? {
+            Argument::Text(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Argument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Text(value) | Self::Other(value) => f.write_str(value),
+        }
+    }
+}

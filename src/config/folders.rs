@@ -1,0 +1,89 @@
+//! Reading the folders of a rulebook, and writing files that others must not read.
+
+#![expect(clippy::disallowed_methods, reason = "configuration and its folders are read here alone")]
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::Config;
+use crate::message::bundle::{Bundle, Fault};
+
+/// The largest file that a rulebook may hold: nobody edits a larger one by hand.
+const FILE_BYTES: u64 = 4 << 20;
+
+/// Reads agencies, messages and policies into a bundle. Hidden files and README files are not of
+/// the rulebook. A private key in any of the folders is a fault: it would stay in the log for ever.
+pub fn read_bundle(config: &Config) -> Result<Bundle, Vec<Fault>> {
+    let mut bundle = Bundle::default();
+    let mut faults = Vec::new();
+    let folders =
+        [("agencies", &config.agencies), ("messages", &config.messages), ("policies", &config.policies)];
+    for (name, folder) in folders {
+        read_folder(name, folder, &mut bundle, &mut faults);
+    }
+    if faults.is_empty() { Ok(bundle) } else { Err(faults) }
+}
+
+fn read_folder(name: &str, folder: &Path, bundle: &mut Bundle, faults: &mut Vec<Fault>) {
+    let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let place = folder.display().to_string();
+            faults.push(Fault::new(place, format!("cannot be read: {error}"), "check the path"));
+            return;
+        }
+    };
+    for entry in entries {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        if file.starts_with('.') || file == "README.md" {
+            continue;
+        }
+        let (name, path) = (format!("{name}/{file}"), entry.path());
+        if path.is_dir() {
+            read_folder(&name, &path, bundle, faults);
+            continue;
+        }
+        match read_rulebook_file(&path) {
+            Ok(content) => bundle.insert(name, content),
+            Err((says, cure)) => faults.push(Fault::new(path.display().to_string(), says, cure)),
+        }
+    }
+}
+
+fn read_rulebook_file(path: &Path) -> Result<Vec<u8>, (String, &'static str)> {
+    let size = fs::metadata(path).map_err(|e| (format!("cannot be read: {e}"), "check the file"))?;
+    if size.len() > FILE_BYTES {
+        return Err((format!("is larger than {FILE_BYTES} bytes"), "split it"));
+    }
+    let content = fs::read(path).map_err(|e| (format!("cannot be read: {e}"), "check the file"))?;
+    if content.windows(12).any(|piece| piece == b"PRIVATE KEY-") {
+        let cure = "move it elsewhere and, if it was shared, replace it";
+        return Err(("holds a private key, which would stay in the log for ever".to_owned(), cure));
+    }
+    Ok(content)
+}
+
+/// Reads a file, with its name in the error.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// Writes a file that anybody may read, and the folders to it.
+pub fn write_text(path: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, content)
+}
+
+/// Writes a key: readable by its owner alone. An existing file stays as it is.
+pub fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}

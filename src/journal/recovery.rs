@@ -1,0 +1,251 @@
+//! Opening a journal: what is whole stays, what was torn is cut, what is corrupt stops the start.
+//!
+//! Let k be the batch of the first invalid byte. A valid batch above k, damage before the named end
+//! of an earlier segment: corruption. Otherwise k was being written when the power went: it was
+//! never confirmed and is cut whole. (Sectors of one unsynced batch persist in any order, so
+//! anything valid *of batch k* behind the first damage proves nothing.)
+//!
+//! Stated limit: damage inside the last batch before an unclean stop looks like a torn write.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::batch::{Header, RecordHeader};
+use super::layout::{SECTOR, narrow, wide};
+use super::lsn::Lsn;
+use super::reader::{Reader, Shared};
+use super::segment::{self, End, SegmentHeader};
+use super::vfs::{Access, Through, Vfs, VfsFile};
+use super::writer::{Config, Journal, Parts, seed};
+
+/// What was found at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    /// Whether the journal is new.
+    pub created: bool,
+    /// Whether it ended with the record of a clean stop.
+    pub clean: bool,
+    /// Where an unfinished batch was cut, if there was one.
+    pub cut: Option<Lsn>,
+    /// The end of what was kept.
+    pub end: Lsn,
+}
+
+/// Why a journal does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("the data folder is in use by another process; stop it, or choose another --data")]
+    InUse,
+    /// The disk failed.
+    #[error("the journal cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// What was durable once is not what it was.
+    #[error(
+        "the journal is corrupt in {file} at {at}: {says}; restore the file from a backup, nothing was changed"
+    )]
+    Corrupt {
+        /// The segment file.
+        file: String,
+        /// Address of the damage.
+        at: Lsn,
+        /// What is wrong.
+        says: &'static str,
+    },
+}
+
+struct Segment<V: Vfs> {
+    name: String,
+    header: SegmentHeader,
+    file: Arc<V::File>,
+}
+
+impl<V: Vfs> Segment<V> {
+    fn corrupt(&self, at: Lsn, says: &'static str) -> OpenError {
+        OpenError::Corrupt { file: self.name.clone(), at, says }
+    }
+}
+
+impl<V: Vfs> Journal<V> {
+    /// Opens the journal in `folder`, or begins one.
+    pub fn open(vfs: V, folder: &Path, mut config: Config) -> Result<(Self, Recovery), OpenError> {
+        vfs.create_folder(folder)?;
+        let lock = vfs.lock(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::InUse,
+            _ => OpenError::Io(error),
+        })?;
+        let segments = load_segments(&vfs, folder)?;
+        let created = segments.is_empty();
+        if let Some(segment) = segments.first() {
+            config.journal = segment.header.journal;
+        }
+        let seed = seed(&config.journal);
+        let found = survey(&segments, seed, config.stopped_kind)?;
+        let mut files: Vec<(Lsn, Arc<V::File>)> =
+            segments.iter().map(|s| (s.header.first, Arc::clone(&s.file))).collect();
+        let (first, file) = match segments.last() {
+            Some(last) => (last.header.first, Arc::clone(&last.file)),
+            None => {
+                segment::make_spare(&vfs, folder, SECTOR + config.segment_bytes)?;
+                let header = SegmentHeader {
+                    journal: config.journal,
+                    first: Lsn::START,
+                    predecessor: End::default(),
+                };
+                let file = Arc::new(segment::adopt_spare(&vfs, folder, &header)?);
+                files.push((Lsn::START, Arc::clone(&file)));
+                (Lsn::START, file)
+            }
+        };
+        let end = found.end;
+        let shared = Arc::new(Shared::new(seed, files, end.lsn));
+        let folder = folder.to_owned();
+        let parts = Parts { vfs, folder, config, shared, file, first, end, lock };
+        let mut journal = Self::new(parts);
+        if !created && !found.clean {
+            // Survivors may be in the page cache alone; then the segment is left for good, so that
+            // nothing is ever written over what a disk may still hold of the cut batch.
+            if let Some(last) = segments.last() {
+                last.file.fdatasync()?;
+            }
+            journal.leave_segment()?;
+        }
+        let recovery = Recovery { created, clean: found.clean, cut: found.cut, end: end.lsn };
+        Ok((journal, recovery))
+    }
+}
+
+impl<V: Vfs> Reader<V> {
+    /// Opens for reading only, beside a process that writes: no lock; ends at the first batch that
+    /// is not whole.
+    pub fn open(vfs: &V, folder: &Path) -> Result<Self, OpenError> {
+        let segments = load_segments(vfs, folder)?;
+        let Some(first) = segments.first() else {
+            let error = io::Error::new(io::ErrorKind::NotFound, "there is no journal here");
+            return Err(OpenError::Io(error));
+        };
+        let seed = seed(&first.header.journal);
+        let mut end = End::default();
+        for (place, segment) in segments.iter().enumerate() {
+            let until = segments.get(place + 1).map(|next| next.header.predecessor.lsn);
+            end = walk(segment, seed, until)?.0;
+        }
+        let files = segments.iter().map(|s| (s.header.first, Arc::clone(&s.file))).collect();
+        Ok(Self::new(Arc::new(Shared::new(seed, files, end.lsn))))
+    }
+}
+
+fn load_segments<V: Vfs>(vfs: &V, folder: &Path) -> Result<Vec<Segment<V>>, OpenError> {
+    let mut segments = Vec::new();
+    for name in vfs.list(folder)? {
+        let Some(first) = segment::first_of(&name) else { continue };
+        let path = folder.join(&name);
+        let file = vfs.open(&path, Access::Write).or_else(|_| vfs.open(&path, Access::Read))?;
+        let mut sector = vec![0; SECTOR];
+        file.pread(&mut sector, 0, Through::Disk)?;
+        let header = SegmentHeader::parse(&sector).filter(|header| header.first == first);
+        let Some(header) = header else {
+            let says = "its header is damaged";
+            return Err(OpenError::Corrupt { file: name, at: first, says });
+        };
+        segments.push(Segment { name, header, file: Arc::new(file) });
+    }
+    segments.sort_by_key(|segment| segment.header.first);
+    Ok(segments)
+}
+
+struct Found {
+    end: End,
+    clean: bool,
+    cut: Option<Lsn>,
+}
+
+fn survey<V: Vfs>(segments: &[Segment<V>], seed: u32, stopped: u8) -> Result<Found, OpenError> {
+    let mut end = End::default();
+    let mut clean = false;
+    for (place, segment) in segments.iter().enumerate() {
+        if segment.header.predecessor != end {
+            return Err(segment.corrupt(end.lsn, "its predecessor does not end where it names"));
+        }
+        let next = segments.get(place + 1).map(|next| next.header.predecessor);
+        let (reached, last_kind) = walk(segment, seed, next.map(|next| next.lsn))?;
+        if next.is_some_and(|next| next != reached) {
+            return Err(segment.corrupt(reached.lsn, "a batch before its named end is damaged"));
+        }
+        clean = last_kind.map_or(clean, |kind| kind == stopped);
+        end = reached;
+    }
+    let mut cut = None;
+    if let Some(last) = segments.last() {
+        let behind = inspect_behind(last, end, seed)?;
+        cut = behind.then_some(end.lsn);
+    }
+    Ok(Found { end, clean: clean && cut.is_none(), cut })
+}
+
+/// Walks whole batches from a segment's start. Returns where they end and the last record's kind.
+fn walk<V: Vfs>(
+    segment: &Segment<V>,
+    seed: u32,
+    until: Option<Lsn>,
+) -> Result<(End, Option<u8>), OpenError> {
+    let mut end = segment.header.predecessor;
+    let mut last_kind = None;
+    while until.is_none_or(|until| end.lsn < until) {
+        let place = wide(SECTOR) + end.lsn.bytes_since(segment.header.first);
+        let mut sector = vec![0; SECTOR];
+        let read = segment.file.pread(&mut sector, place, Through::Disk)?;
+        sector.truncate(read);
+        let Some(header) = Header::parse(&sector, seed) else { break };
+        if header.number != end.batch + 1 || header.lsn != end.lsn {
+            break;
+        }
+        let mut bytes = vec![0; header.total];
+        let read = segment.file.pread(&mut bytes, place, Through::Disk)?;
+        if read < header.total || !header.is_whole(&bytes, seed) {
+            break;
+        }
+        last_kind = last_kind_of(&bytes, &header).or(last_kind);
+        let chain = crc32c::crc32c_append(end.chain, &bytes);
+        end = End { lsn: end.lsn.plus(header.total), batch: header.number, chain };
+    }
+    Ok((end, last_kind))
+}
+
+fn last_kind_of(bytes: &[u8], header: &Header) -> Option<u8> {
+    let (mut at, end) = (super::batch::BATCH_HEADER, super::batch::BATCH_HEADER + header.records);
+    let mut kind = None;
+    while at < end {
+        let record = RecordHeader::parse(bytes.get(at..)?)?;
+        kind = Some(record.kind);
+        at += record.stride();
+    }
+    kind
+}
+
+/// Looks behind the end: true where an unfinished batch was begun; corruption where a later batch
+/// is there, for it was first written after this one's sync had returned.
+fn inspect_behind<V: Vfs>(segment: &Segment<V>, end: End, seed: u32) -> Result<bool, OpenError> {
+    let size = segment.file.size()?;
+    let mut place = wide(SECTOR) + end.lsn.bytes_since(segment.header.first);
+    let mut begun = false;
+    let mut piece = vec![0; 1 << 20];
+    while place < size {
+        let want = narrow(size - place).min(piece.len());
+        let Some(into) = piece.get_mut(..want) else { break };
+        let read = segment.file.pread(into, place, Through::Disk)?;
+        if read == 0 {
+            break;
+        }
+        for sector in piece.get(..read).unwrap_or_default().chunks(SECTOR) {
+            begun |= sector.iter().any(|byte| *byte != 0);
+            let later = Header::parse(sector, seed).filter(|h| h.number > end.batch + 1);
+            if later.is_some_and(|h| h.lsn >= end.lsn) {
+                return Err(segment.corrupt(end.lsn, "a damaged batch is followed by a later one"));
+            }
+        }
+        place += wide(read);
+    }
+    Ok(begun)
+}

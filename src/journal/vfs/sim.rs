@@ -1,0 +1,229 @@
+//! A disk that loses what was not synced, as real ones do. Deterministic by seed.
+//!
+//! The fault model. A file is two images, what the disk holds and what the page cache shows, and
+//! the list of sectors written since the last sync. A folder is two sets of names and the list of
+//! changes since the last `fsync_dir`. A [`crash`](SimVfs::crash) lets a subset of both lists reach
+//! the disk, in no order, torn inside a write; never anything that was not written. A sync that
+//! fails behaves as Linux does: a subset reaches the disk, the rest is forgotten, the cache goes on
+//! showing all of it, and the next sync succeeds.
+//!
+//! Not modelled: rot (a test flips bits with [`SimVfs::edit`]), a drive that lies about a sync,
+//! sectors that a power cut tears inside.
+
+mod disk;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Access, Through, Vfs, VfsFile};
+use disk::{Disk, NameChange};
+
+/// What reaches the disk of all that was not synced when the machine stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pattern {
+    /// Nothing.
+    Nothing,
+    /// Everything.
+    All,
+    /// What was written before some moment.
+    Prefix,
+    /// Any sectors and names.
+    Random,
+    /// Everything but part of the last sector written; names up to some moment.
+    TornLast,
+    /// The process died, not the machine: the page cache lives on and is still not synced.
+    Killed,
+}
+
+impl Pattern {
+    /// All of them, for tests that try each.
+    pub const EACH: [Self; 6] =
+        [Self::Nothing, Self::All, Self::Prefix, Self::Random, Self::TornLast, Self::Killed];
+}
+
+/// What goes wrong at a chosen call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The call and all later ones fail; [`SimVfs::crash`] gives the disk as found afterwards.
+    Crash,
+    /// The call fails with an I/O error, once, having done part of its work.
+    Broken,
+    /// The call fails for want of space, and so does all that needs more space until
+    /// [`SimVfs::make_room`].
+    Full,
+}
+
+/// A simulated file system; clones share one disk.
+#[derive(Debug, Clone)]
+pub struct SimVfs {
+    disk: Arc<Mutex<Disk>>,
+}
+
+/// An open file of a simulated disk.
+#[derive(Debug)]
+pub struct SimFile {
+    disk: Arc<Mutex<Disk>>,
+    node: u64,
+}
+
+/// A folder's lock; given back when dropped.
+#[derive(Debug)]
+pub struct SimLock {
+    disk: Arc<Mutex<Disk>>,
+    folder: PathBuf,
+}
+
+fn enter(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
+    disk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl SimVfs {
+    /// An empty disk whose choices follow from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { disk: Arc::new(Mutex::new(Disk::new(seed))) }
+    }
+
+    /// Plans what happens at the `call`-th changing call from the disk's beginning, counted from 0.
+    pub fn plan(&self, call: u64, fault: Fault) {
+        enter(&self.disk).plan = Some((call, fault));
+    }
+
+    /// How many calls changed or synced something so far; reads do not count.
+    pub fn calls(&self) -> u64 {
+        enter(&self.disk).calls
+    }
+
+    /// How many of those were syncs, of files or folders.
+    pub fn syncs(&self) -> u64 {
+        enter(&self.disk).syncs
+    }
+
+    /// Ends a want of space.
+    pub fn make_room(&self) {
+        enter(&self.disk).full = false;
+    }
+
+    /// Has the planned crash happened?
+    pub fn is_crashed(&self) -> bool {
+        enter(&self.disk).crashed
+    }
+
+    /// The disk as it is found after a crash now. This one stays as it is, so that one run serves
+    /// many patterns; counters start anew, plans are forgotten.
+    #[must_use]
+    pub fn crash(&self, pattern: Pattern, seed: u64) -> Self {
+        Self { disk: Arc::new(Mutex::new(enter(&self.disk).after_crash(pattern, seed))) }
+    }
+
+    /// Changes bytes of a file on the disk itself, as rot or an intruder would.
+    pub fn edit(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        enter(&self.disk).edit(path, change)
+    }
+}
+
+impl Vfs for SimVfs {
+    type File = SimFile;
+    type Lock = SimLock;
+
+    fn create_folder(&self, _folder: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<SimFile> {
+        let mut disk = enter(&self.disk);
+        let outcome = disk.call();
+        if outcome.is_ok() && disk.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        outcome?;
+        let node = disk.add_node();
+        disk.change_names(NameChange::Link { path: path.to_owned(), node });
+        Ok(SimFile { disk: Arc::clone(&self.disk), node })
+    }
+
+    fn open(&self, path: &Path, _access: Access) -> io::Result<SimFile> {
+        let disk = enter(&self.disk);
+        disk.alive()?;
+        let node = disk.node_of(path)?;
+        Ok(SimFile { disk: Arc::clone(&self.disk), node })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut disk = enter(&self.disk);
+        disk.call()?;
+        let node = disk.node_of(from)?;
+        disk.change_names(NameChange::Rename { from: from.to_owned(), to: to.to_owned(), node });
+        Ok(())
+    }
+
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        let mut disk = enter(&self.disk);
+        disk.call()?;
+        disk.node_of(path)?;
+        disk.change_names(NameChange::Unlink { path: path.to_owned() });
+        Ok(())
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let disk = enter(&self.disk);
+        disk.alive()?;
+        Ok(disk.list(folder))
+    }
+
+    fn lock(&self, folder: &Path) -> io::Result<SimLock> {
+        let mut disk = enter(&self.disk);
+        disk.alive()?;
+        if disk.locks.insert(folder.to_owned()) {
+            Ok(SimLock { disk: Arc::clone(&self.disk), folder: folder.to_owned() })
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+
+    fn fsync_dir(&self, folder: &Path) -> io::Result<()> {
+        let mut disk = enter(&self.disk);
+        let outcome = disk.call();
+        disk.sync_names(folder, outcome.is_ok());
+        outcome
+    }
+
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        let mut disk = enter(&self.disk);
+        disk.call()?;
+        disk.node_of(path).map(|_| ())
+    }
+}
+
+impl VfsFile for SimFile {
+    fn pread(&self, into: &mut [u8], at: u64, through: Through) -> io::Result<usize> {
+        let disk = enter(&self.disk);
+        disk.alive()?;
+        disk.read(self.node, into, at, through)
+    }
+
+    fn pwrite(&self, parts: &[&[u8]], at: u64) -> io::Result<()> {
+        let mut disk = enter(&self.disk);
+        let outcome = disk.call();
+        disk.write(self.node, &parts.concat(), at, outcome)
+    }
+
+    fn fdatasync(&self) -> io::Result<()> {
+        let mut disk = enter(&self.disk);
+        let outcome = disk.call();
+        disk.sync(self.node, outcome.is_ok());
+        outcome
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        let disk = enter(&self.disk);
+        disk.alive()?;
+        disk.size(self.node)
+    }
+}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        enter(&self.disk).locks.remove(&self.folder);
+    }
+}

@@ -1,0 +1,352 @@
+//! The state of a simulated disk and what a crash makes of it. Owns the fault model's mechanics;
+//! `super` owns its words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Fault, Pattern, Through};
+use crate::journal::layout::{SECTOR, narrow, wide};
+
+/// A sector as a write left it in the cache.
+#[derive(Debug, Clone)]
+struct Unsynced {
+    order: u64,
+    sector: usize,
+    bytes: [u8; SECTOR],
+}
+
+/// A file. Images are shared between forks of a disk until one changes.
+#[derive(Debug, Clone, Default)]
+struct Node {
+    on_disk: Arc<Vec<u8>>,
+    cached: Arc<Vec<u8>>,
+    unsynced: Vec<Unsynced>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum NameChange {
+    Link { path: PathBuf, node: u64 },
+    Rename { from: PathBuf, to: PathBuf, node: u64 },
+    Unlink { path: PathBuf },
+}
+
+impl NameChange {
+    fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Link { path, .. } | Self::Unlink { path } => path.parent(),
+            Self::Rename { to, .. } => to.parent(),
+        }
+    }
+
+    /// Changes may be applied without those before them, as a disk may have lost these.
+    fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
+        match self {
+            Self::Link { path, node } => {
+                names.insert(path.clone(), *node);
+            }
+            Self::Rename { from, to, node } => {
+                if names.get(from) == Some(node) {
+                    names.remove(from);
+                }
+                names.insert(to.clone(), *node);
+            }
+            Self::Unlink { path } => {
+                names.remove(path);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Disk {
+    nodes: BTreeMap<u64, Node>,
+    names: BTreeMap<PathBuf, u64>,
+    names_on_disk: BTreeMap<PathBuf, u64>,
+    unsynced_names: Vec<(u64, NameChange)>,
+    pub(super) locks: BTreeSet<PathBuf>,
+    pub(super) calls: u64,
+    pub(super) syncs: u64,
+    pub(super) plan: Option<(u64, Fault)>,
+    pub(super) full: bool,
+    pub(super) crashed: bool,
+    random: Random,
+}
+
+impl Disk {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            names: BTreeMap::new(),
+            names_on_disk: BTreeMap::new(),
+            unsynced_names: Vec::new(),
+            locks: BTreeSet::new(),
+            calls: 0,
+            syncs: 0,
+            plan: None,
+            full: false,
+            crashed: false,
+            random: Random(seed),
+        }
+    }
+
+    /// Counts a changing call and says whether it goes well.
+    pub(super) fn call(&mut self) -> io::Result<()> {
+        self.alive()?;
+        let number = self.calls;
+        self.calls = number.saturating_add(1);
+        match self.plan {
+            Some((at, Fault::Crash)) if at == number => {
+                self.crashed = true;
+                self.alive()
+            }
+            Some((at, Fault::Broken)) if at == number => Err(io::Error::other("broken sector")),
+            Some((at, Fault::Full)) if at == number => {
+                self.full = true;
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn alive(&self) -> io::Result<()> {
+        if self.crashed { Err(io::Error::other("the machine has stopped")) } else { Ok(()) }
+    }
+
+    pub(super) fn add_node(&mut self) -> u64 {
+        let node = self.nodes.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
+        self.nodes.insert(node, Node::default());
+        node
+    }
+
+    pub(super) fn node_of(&self, path: &Path) -> io::Result<u64> {
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    pub(super) fn change_names(&mut self, change: NameChange) {
+        change.apply(&mut self.names);
+        self.unsynced_names.push((self.calls, change));
+    }
+
+    pub(super) fn list(&self, folder: &Path) -> Vec<String> {
+        let inside = self.names.keys().filter(|path| path.parent() == Some(folder));
+        inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
+    }
+
+    /// A sync of names that fails leaves them as unsynced as they were: unlike pages, the journal
+    /// of a file system is not marked clean.
+    pub(super) fn sync_names(&mut self, folder: &Path, succeeds: bool) {
+        self.syncs = self.syncs.saturating_add(1);
+        if !succeeds {
+            return;
+        }
+        let names = &mut self.names_on_disk;
+        self.unsynced_names.retain(|(_, change)| {
+            let synced = change.folder() == Some(folder);
+            if synced {
+                change.apply(names);
+            }
+            !synced
+        });
+    }
+
+    fn node(&self, node: u64) -> io::Result<&Node> {
+        self.nodes.get(&node).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    pub(super) fn size(&self, node: u64) -> io::Result<u64> {
+        Ok(wide(self.node(node)?.cached.len()))
+    }
+
+    pub(super) fn read(
+        &self,
+        node: u64,
+        into: &mut [u8],
+        at: u64,
+        through: Through,
+    ) -> io::Result<usize> {
+        let node = self.node(node)?;
+        let image = match through {
+            Through::Cache => &node.cached,
+            Through::Disk => &node.on_disk,
+        };
+        let found = image.get(narrow(at)..).unwrap_or_default();
+        let found = found.get(..into.len()).unwrap_or(found);
+        if let Some(to) = into.get_mut(..found.len()) {
+            to.copy_from_slice(found);
+        }
+        Ok(found.len())
+    }
+
+    /// Writes into the cache. A write that fails has written some of its sectors.
+    pub(super) fn write(
+        &mut self,
+        node: u64,
+        bytes: &[u8],
+        at: u64,
+        outcome: io::Result<()>,
+    ) -> io::Result<()> {
+        let (order, full, crashed) = (self.calls, self.full, self.crashed);
+        let Some(found) = self.nodes.get_mut(&node) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let start = narrow(at);
+        let end = start.saturating_add(bytes.len());
+        if crashed {
+            return outcome;
+        }
+        let outcome = if outcome.is_ok() && full && end > found.cached.len() {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            outcome
+        };
+        let written = match outcome {
+            Ok(()) => bytes,
+            Err(_) => bytes.get(..self.random.below(bytes.len())).unwrap_or_default(),
+        };
+        found.write(written, start, order);
+        outcome
+    }
+
+    /// Brings a file to the disk; where that fails, a part of it, and forgets the rest.
+    pub(super) fn sync(&mut self, node: u64, succeeds: bool) {
+        self.syncs = self.syncs.saturating_add(1);
+        if self.crashed {
+            return;
+        }
+        if let Some(node) = self.nodes.get_mut(&node) {
+            let random = &mut self.random;
+            node.settle(|_| succeeds || random.below(2) == 0);
+        }
+    }
+
+    pub(super) fn edit(
+        &mut self,
+        path: &Path,
+        change: impl FnOnce(&mut Vec<u8>),
+    ) -> io::Result<()> {
+        let node = self.node_of(path)?;
+        if let Some(node) = self.nodes.get_mut(&node) {
+            change(Arc::make_mut(&mut node.on_disk));
+            node.cached = Arc::clone(&node.on_disk);
+        }
+        Ok(())
+    }
+
+    pub(super) fn after_crash(&self, pattern: Pattern, seed: u64) -> Self {
+        let mut random = Random(seed);
+        let mut after = Self::new(seed);
+        after.nodes.clone_from(&self.nodes);
+        after.names_on_disk.clone_from(&self.names_on_disk);
+        if pattern == Pattern::Killed {
+            after.names.clone_from(&self.names);
+            after.unsynced_names.clone_from(&self.unsynced_names);
+            return after;
+        }
+        let until = wide(random.below(narrow(self.calls).saturating_add(1)));
+        // From "almost nothing" to "all but a sector or two": each end finds other faults.
+        let kept_of_16 = [1, 8, 15].get(random.below(3)).copied().unwrap_or(8);
+        for node in after.nodes.values_mut() {
+            if pattern == Pattern::TornLast {
+                node.tear_last(random.below(SECTOR));
+            }
+            node.settle(|unsynced| match pattern {
+                Pattern::Nothing => false,
+                Pattern::All | Pattern::TornLast | Pattern::Killed => true,
+                Pattern::Prefix => unsynced.order <= until,
+                Pattern::Random => random.below(16) < kept_of_16,
+            });
+            node.cached = Arc::clone(&node.on_disk);
+        }
+        for (order, change) in &self.unsynced_names {
+            let kept = match pattern {
+                Pattern::Nothing => false,
+                Pattern::All | Pattern::Killed => true,
+                Pattern::Prefix | Pattern::TornLast => *order <= until,
+                Pattern::Random => random.below(2) == 0,
+            };
+            if kept {
+                change.apply(&mut after.names_on_disk);
+            }
+        }
+        after.names.clone_from(&after.names_on_disk);
+        let named: BTreeSet<u64> = after.names.values().copied().collect();
+        after.nodes.retain(|node, _| named.contains(node));
+        after
+    }
+}
+
+impl Node {
+    fn write(&mut self, bytes: &[u8], start: usize, order: u64) {
+        if bytes.is_empty() {
+            return;
+        }
+        let end = start.saturating_add(bytes.len());
+        let image = Arc::make_mut(&mut self.cached);
+        if image.len() < end {
+            image.resize(end, 0);
+        }
+        if let Some(to) = image.get_mut(start..end) {
+            to.copy_from_slice(bytes);
+        }
+        for sector in (start / SECTOR)..end.div_ceil(SECTOR) {
+            let from = sector.saturating_mul(SECTOR);
+            let found = image.get(from..).unwrap_or_default();
+            let found = found.get(..SECTOR).unwrap_or(found);
+            let mut bytes = [0; SECTOR];
+            if let Some(to) = bytes.get_mut(..found.len()) {
+                to.copy_from_slice(found);
+            }
+            self.unsynced.push(Unsynced { order, sector, bytes });
+        }
+    }
+
+    /// Lets those sectors that `reaches` says reach the disk, and forgets the others.
+    fn settle(&mut self, mut reaches: impl FnMut(&Unsynced) -> bool) {
+        let length = self.cached.len();
+        for unsynced in self.unsynced.drain(..) {
+            if !reaches(&unsynced) {
+                continue;
+            }
+            let start = unsynced.sector.saturating_mul(SECTOR);
+            let end = start.saturating_add(SECTOR).min(length);
+            let image = Arc::make_mut(&mut self.on_disk);
+            if image.len() < end {
+                image.resize(end, 0);
+            }
+            if let Some(to) = image.get_mut(start..end) {
+                let whole = unsynced.bytes.get(..to.len()).unwrap_or_default();
+                to.copy_from_slice(whole);
+            }
+        }
+    }
+
+    /// Of the last sector written, keeps the first `kept` bytes and what the disk had behind them.
+    fn tear_last(&mut self, kept: usize) {
+        let Some(last) = self.unsynced.last_mut() else { return };
+        let start = last.sector.saturating_mul(SECTOR);
+        let before = self.on_disk.get(start..).unwrap_or_default();
+        for (at, byte) in last.bytes.iter_mut().enumerate().skip(kept) {
+            *byte = before.get(at).copied().unwrap_or(0);
+        }
+    }
+}
+
+/// splitmix64.
+#[derive(Debug)]
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`; 0 where there is none.
+    fn below(&mut self, bound: usize) -> usize {
+        narrow(self.next().checked_rem(wide(bound)).unwrap_or(0))
+    }
+}

@@ -1,0 +1,83 @@
+//! Mutual TLS: the server's side of the handshake.
+//!
+//! A client certificate is always required. Which agency a chain belongs to is `agency::identify`'s
+//! to say; here it only has to end in an issuer that some agency lists. A changed rulebook gives a
+//! new configuration with a session store of its own, so nobody resumes past it.
+
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+use crate::agency::registry::Registry;
+use crate::config::TlsVersion;
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The certificate or key file is not what it should be.
+    #[error("{file}: {says}; write a PEM file, see certs/README.md")]
+    Pem {
+        /// Which file.
+        file: &'static str,
+        /// What is wrong.
+        says: String,
+    },
+    /// Certificate and key do not go together, or the like.
+    #[error("server certificate: {0}; check that server.pem and server.key belong together")]
+    Rustls(#[from] rustls::Error),
+    /// No agency lists an issuer.
+    #[error("client certificates cannot be verified: {0}; every agency lists its issuers")]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+}
+
+/// The server's own certificate and key, as PEM.
+#[derive(Clone)]
+pub struct ServerIdentity {
+    chain: Vec<CertificateDer<'static>>,
+    key: Arc<PrivateKeyDer<'static>>,
+}
+
+impl ServerIdentity {
+    /// Reads both files' contents.
+    pub fn parse(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        let pem = |file, error: rustls::pki_types::pem::Error| TlsError::Pem {
+            file,
+            says: error.to_string(),
+        };
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
+        let chain = chain.map_err(|error| pem("server.pem", error))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| pem("server.key", error))?;
+        Ok(Self { chain, key: Arc::new(key) })
+    }
+}
+
+/// The configuration for one rulebook's agencies.
+pub fn server_config(
+    identity: &ServerIdentity,
+    registry: &Registry,
+    lowest: TlsVersion,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    let issuers = registry.agencies().flat_map(|agency| &agency.issuers);
+    let issuers = issuers.map(|(_, der)| CertificateDer::from(der.clone()));
+    // An issuer that cannot be an anchor is a fault of the rulebook and was refused there.
+    roots.add_parsable_certificates(issuers);
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+    let versions: &[&rustls::SupportedProtocolVersion] = match lowest {
+        TlsVersion::V13 => &[&rustls::version::TLS13],
+        TlsVersion::V12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
+    };
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+    // Tickets would let a client come back without the certificate being looked at again.
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
