@@ -1,10 +1,15 @@
-//! Who takes part: agencies with their units, systems and officers, read from `agencies/`.
+//! Who takes part: agencies with their units, systems and officers.
+//!
+//! Values only; `Registry::parse` in [`super::parse`] reads them from `agencies/`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::message::id::{AgencyId, Purpose, SystemName, UnitId, UnitName};
+use super::network::Network;
+use crate::message::id::{AgencyId, BadName, MessageType, Purpose, SystemName, UnitId, UnitName};
 
 /// A pattern over message types in `sends` and `receives`: a type, `prefix.*`, or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +33,46 @@ impl TypePattern {
                 .is_some_and(|rest| rest.starts_with('.')),
         }
     }
+
+    /// How much of a type the pattern fixes; of two that cover one type the greater holds.
+    pub(super) fn precision(&self) -> (u8, usize) {
+        match self {
+            Self::Any => (0, 0),
+            Self::Below(prefix) => (1, prefix.len()),
+            Self::Exactly(name) => (2, name.len()),
+        }
+    }
+}
+
+impl FromStr for TypePattern {
+    type Err = BadName;
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let is_name = |name: &str| name.parse::<MessageType>().is_ok();
+        match text.strip_suffix(".*") {
+            _ if text == "*" => Ok(Self::Any),
+            Some(prefix) if is_name(prefix) => Ok(Self::Below(prefix.to_owned())),
+            None if is_name(text) => Ok(Self::Exactly(text.to_owned())),
+            _ => Err(BadName {
+                text: text.chars().take(80).collect(),
+                expected: "a message type, a prefix with .* behind it, or *",
+            }),
+        }
+    }
+}
+
+/// As it is written in `agency.toml`.
+impl fmt::Display for TypePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Below(prefix) => write!(f, "{prefix}.*"),
+            Self::Exactly(name) => f.write_str(name),
+        }
+    }
 }
 
 /// Which releases a unit's inbox takes (core.md section 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub enum InboxMode {
     /// All of them.
     #[default]
@@ -94,8 +135,8 @@ pub struct System {
     pub sends: Vec<TypePattern>,
     /// Standing queues it may read, relative to its unit: `inbox`, `receipts`, `dead`.
     pub reads: BTreeSet<String>,
-    /// Networks it may connect from, as CIDR; empty means any.
-    pub networks: Vec<String>,
+    /// Networks it may connect from; empty means any.
+    pub networks: Vec<Network>,
     /// Where the idempotency key comes from.
     pub message_id: MessageIdRule,
     /// Which receipts it gets.
@@ -124,6 +165,37 @@ pub struct AgencyLimits {
     pub refusals_per_minute: u32,
 }
 
+/// Where people of an agency are reached: a desk, never a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// The desk's name.
+    pub desk: String,
+    /// Its address.
+    pub email: String,
+}
+
+/// Where an agency's revocation list is fetched from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrlSource {
+    /// Its address.
+    pub url: String,
+    /// How often it is fetched.
+    pub refresh: Duration,
+    /// How old the last one may grow before nobody of this agency is let in.
+    pub stale_after: Duration,
+}
+
+/// Who vouches for an agency's officers, and for nobody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityProvider {
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// Where its keys are.
+    pub jwks: String,
+    /// The `aud` that its tokens must carry.
+    pub audience: String,
+}
+
 /// An agency.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agency {
@@ -135,8 +207,14 @@ pub struct Agency {
     pub country: String,
     /// Name by language.
     pub name: BTreeMap<String, String>,
+    /// The desk that answers for it.
+    pub contact: Contact,
     /// Certificates of its issuers, DER, each with its file name.
     pub issuers: Vec<(String, Vec<u8>)>,
+    /// Its revocation list, where it names one.
+    pub crl: Option<CrlSource>,
+    /// Who vouches for its officers' tokens, where it names one.
+    pub identity_provider: Option<IdentityProvider>,
     /// Its units by name; `main` always exists.
     pub units: BTreeMap<UnitName, Arc<Unit>>,
     /// Its systems by name.
@@ -145,8 +223,21 @@ pub struct Agency {
     pub officers: BTreeMap<String, Officer>,
     /// Its limits.
     pub limits: AgencyLimits,
-    /// How long payloads that it sent are kept: pattern over types, first match; the default last.
+    /// How long payloads that it sent are kept: pattern over types, first match; the most precise
+    /// patterns first, the default last.
     pub retention: Vec<(TypePattern, Duration)>,
+}
+
+impl Agency {
+    /// How long a payload of `message_type` that this agency sent is kept.
+    pub fn retention_of(&self, message_type: &str) -> Duration {
+        let first = self
+            .retention
+            .iter()
+            .find(|(pattern, _)| pattern.covers(message_type));
+        // A registry that was parsed always has a default; without one nothing is destroyed.
+        first.map_or(Duration::MAX, |(_, duration)| *duration)
+    }
 }
 
 /// All agencies of a rulebook.
@@ -180,8 +271,12 @@ impl Registry {
 /// Of two agencies with one name the last holds: `Registry::parse` refuses them before.
 impl FromIterator<Agency> for Registry {
     fn from_iter<I: IntoIterator<Item = Agency>>(agencies: I) -> Self {
-        let agencies = agencies.into_iter().map(|agency| (agency.id.clone(), Arc::new(agency)));
-        Self { agencies: agencies.collect() }
+        let agencies = agencies
+            .into_iter()
+            .map(|agency| (agency.id.clone(), Arc::new(agency)));
+        Self {
+            agencies: agencies.collect(),
+        }
     }
 }
 

@@ -185,7 +185,7 @@ impl<V: Vfs> Committer<V> {
             Command::Activate(genesis) => {
                 self.record(&Record::Activated(*genesis), None, turn)?;
             }
-            Command::Tick => self.look_at_heads(now),
+            Command::Tick => self.tick(now, turn)?,
             Command::Stop => {
                 self.write_settled(turn)?;
                 let out = self.dispatch.out();

@@ -241,6 +241,11 @@ impl Ledger {
                 self.narrow(narrowed);
                 changes.push(Change::Narrowed(narrowed.exchange, narrowed.unit.clone()));
             }
+            Record::OrderEnded { at: time, number } => {
+                self.time = self.time.max(*time);
+                self.register.end_order(*number, at);
+                changes.push(Change::Standing);
+            }
             Record::Recovered => self.recovered(&mut changes),
             Record::Stopped { out } => self.stopped(out, &mut changes),
         }
@@ -512,9 +517,11 @@ impl Queue {
         let bound = match self.kind {
             QueueKind::Inbox => return false,
             QueueKind::Receipts | QueueKind::Dead => Some(NOTICE_ENTRIES),
-            QueueKind::Own => self.properties.integer("x-max-length"),
+            QueueKind::Own => {
+                self.properties.integer("x-max-length").and_then(|bound| u64::try_from(bound).ok())
+            }
         };
-        bound.and_then(|bound| u64::try_from(bound).ok()).is_some_and(|b| self.backlog.len() > b)
+        bound.is_some_and(|bound| self.backlog.len() > bound)
     }
 }
 

@@ -1,5 +1,25 @@
 //! The core, pure: a command is decided into a record; the record is made durable; then its effects
-//! happen.
+//! happen. Replay is the same `apply` over the same records.
+//!
+//! [`admit`](admit::admit) is the function to read first, [`committer::Committer::step`] the second.
+//!
+//! ```text
+//! Publish -> admit -> Submission -> decide -> Record -> journal -> apply -> Change -> dispatch
+//!            (the connection's task)  (the committer thread) ...... sync ...... -> Effect
+//! ```
+//! Invariants: only [`ledger::Ledger::apply`] writes the ledger; an effect leaves after the sync of
+//! the batch that decided it; each number of a unit is given once, without gaps; a redelivery never
+//! shows more than the first.
 
+pub mod command;
+pub mod committer;
+pub mod decide;
+pub mod dedup;
+pub mod dispatch;
+pub mod ledger;
 pub mod limits;
 pub mod queue;
+pub mod receipt;
+pub mod record;
+pub mod register;
+pub mod topic;

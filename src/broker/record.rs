@@ -15,8 +15,8 @@ use crate::message::id::{
     AgencyId, Digest, ExchangeId, KeyedDigest, Mask, MessageType, SystemId, UnitId,
 };
 use crate::message::time::Timestamp;
-use crate::policy::rule::Onward;
 use crate::policy::standing::{CaseId, Reads};
+use crate::policy::words::{Onward, PolicyId};
 
 /// The schema number of records written now.
 pub const SCHEMA: u16 = 1;
@@ -56,6 +56,13 @@ pub enum Record {
     Case(CaseChange),
     /// A release was narrowed before it was delivered. Evidence.
     Narrowed(Narrowed),
+    /// An open order passed its deadline.
+    OrderEnded {
+        /// When.
+        at: Timestamp,
+        /// The order's own number.
+        number: KeyedDigest,
+    },
     /// The broker started after a stop that was not clean.
     Recovered,
     /// The broker stopped cleanly; these entries were out.
@@ -185,7 +192,7 @@ pub enum Outcome {
     /// It does not; the policies that forbid it, none where no policy permits it.
     Refused {
         /// Policy ids, sorted.
-        policies: Vec<String>,
+        policies: Vec<PolicyId>,
     },
 }
 
@@ -197,9 +204,9 @@ pub struct Released {
     /// What it gets.
     pub mask: Mask,
     /// The permits that gave it, sorted.
-    pub policies: Vec<String>,
+    pub policies: Vec<PolicyId>,
     /// How long the unit may keep it.
-    pub retain_days: Option<u32>,
+    pub retain_days: u32,
     /// Whether it may pass it on.
     pub onward: Onward,
     /// Where it was put.
@@ -436,6 +443,7 @@ impl Record {
             Self::Case(_) => 9,
             Self::Narrowed(_) => 10,
             Self::Recovered => 11,
+            Self::OrderEnded { .. } => 13,
             Self::Stopped { .. } => Self::STOPPED,
         }
     }
@@ -456,6 +464,7 @@ impl Record {
             | Self::Settled(_)
             | Self::Topology(_)
             | Self::Lease { .. }
+            | Self::OrderEnded { .. }
             | Self::Recovered
             | Self::Stopped { .. } => false,
         }

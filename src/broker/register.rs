@@ -13,8 +13,8 @@ use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome};
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, KeyedDigest};
 use crate::message::time::Timestamp;
-use crate::policy::rule::Onward;
-use crate::policy::standing::{CaseId, Standing, StandingCase};
+use crate::policy::standing::{Case, CaseId, Standing, Versioned};
+use crate::policy::words::Onward;
 
 /// Standing facts and what stands behind them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl Register {
     pub fn may(&self, change: &CaseChange) -> Result<(), String> {
         let agency = &change.sender.agency;
         let file = self.cases.get(&change.case);
-        let open = self.standing.cases.get(&change.case).filter(|case| case.open);
+        let open = self.standing.cases.get(&change.case).filter(|case| case.value.open);
         match (&change.what, file, open) {
             (CaseStep::Open { .. }, None, _) => {
                 let opened = self.cases.values().filter(|file| file.opener == *agency).count();
@@ -74,23 +74,23 @@ impl Register {
             CaseStep::Open { areas, invites } => {
                 let invites = invites.iter().cloned().collect();
                 self.cases.insert(change.case.clone(), CaseFile { opener: agency.clone(), invites });
-                let case = StandingCase {
+                let value = Case {
                     areas: areas.iter().cloned().collect(),
                     members: BTreeSet::from([agency]),
                     open: true,
-                    epoch: at.0,
                 };
+                let case = Versioned { epoch: at.0, value };
                 standing.cases.insert(change.case.clone(), case);
             }
             CaseStep::Join => {
                 if let Some(case) = standing.cases.get_mut(&change.case) {
-                    case.members.insert(agency);
+                    case.value.members.insert(agency);
                     case.epoch = at.0;
                 }
             }
             CaseStep::Close => {
                 if let Some(case) = standing.cases.get_mut(&change.case) {
-                    case.open = false;
+                    case.value.open = false;
                     case.epoch = at.0;
                 }
             }
@@ -109,47 +109,72 @@ impl Register {
             for (holder, release) in released.clone() {
                 let bound = matches!(release.onward, Onward::NoOnward | Onward::AskOriginator);
                 if bound && holder != originator {
-                    let standing = Arc::make_mut(&mut self.standing);
-                    changed |= standing.ban(case, holder, originator, at.0);
+                    changed |= self.ban(case, holder, originator, at);
                 }
             }
         }
         match &exchange.order {
             Some(OrderChange::Opens { number, subjects, deadline }) => {
-                let agencies: BTreeSet<AgencyId> = released.map(|(agency, _)| agency.clone()).collect();
+                let agencies: BTreeSet<AgencyId> =
+                    released.map(|(agency, _)| agency.clone()).collect();
                 if !agencies.is_empty() {
-                    let standing = Arc::make_mut(&mut self.standing);
-                    for subject in subjects {
-                        standing.order(*subject, &agencies, *deadline, at.0);
-                    }
-                    let order =
-                        OpenOrder { subjects: subjects.clone(), agencies, deadline: *deadline };
-                    self.orders.insert(*number, order);
+                    let (subjects, deadline) = (subjects.clone(), *deadline);
+                    self.orders.insert(*number, OpenOrder { subjects, agencies, deadline });
+                    self.publish_order(*number, at);
                     changed = true;
                 }
             }
             Some(OrderChange::Closes { number }) => {
-                if let Some(order) = self.orders.remove(number) {
-                    self.withdraw(&order, at);
-                    changed = true;
-                }
+                changed |= self.orders.contains_key(number);
+                self.end_order(*number, at);
             }
             None => {}
         }
         changed
     }
 
-    /// Takes an order's agencies off its keys, unless another open order keeps them there.
-    fn withdraw(&mut self, order: &OpenOrder, at: Lsn) {
-        let standing = Arc::make_mut(&mut self.standing);
-        for subject in &order.subjects {
-            let others = self.orders.values().filter(|other| other.subjects.contains(subject));
-            let kept: Vec<(BTreeSet<AgencyId>, Option<Timestamp>)> =
-                others.map(|other| (other.agencies.clone(), other.deadline)).collect();
-            standing.clear_orders(*subject, at.0);
-            for (agencies, deadline) in kept {
-                standing.order(*subject, &agencies, deadline, at.0);
-            }
+    fn ban(&mut self, case: &CaseId, holder: &AgencyId, originator: &AgencyId, at: Lsn) -> bool {
+        let key = (case.clone(), holder.clone());
+        let known = self.standing.bans.get(&key);
+        if known.is_some_and(|originators| originators.value.contains(originator)) {
+            return false;
         }
+        let bans = &mut Arc::make_mut(&mut self.standing).bans;
+        let value = BTreeSet::new();
+        let originators = bans.entry(key).or_insert(Versioned { epoch: at.0, value });
+        originators.epoch = at.0;
+        originators.value.insert(originator.clone());
+        true
+    }
+
+    /// Orders whose deadline has passed.
+    pub fn overdue(&self, now: Timestamp) -> Vec<KeyedDigest> {
+        let orders = self.orders.iter();
+        let overdue = orders.filter(|(_, order)| order.deadline.is_some_and(|end| end <= now));
+        overdue.map(|(number, _)| *number).collect()
+    }
+
+    /// An order is done, or its deadline has passed.
+    pub fn end_order(&mut self, number: KeyedDigest, at: Lsn) {
+        let Some(order) = self.orders.remove(&number) else { return };
+        for subject in &order.subjects {
+            self.publish_subject(*subject, at);
+        }
+    }
+
+    fn publish_order(&mut self, number: KeyedDigest, at: Lsn) {
+        let subjects = self.orders.get(&number).map(|order| order.subjects.clone());
+        for subject in subjects.unwrap_or_default() {
+            self.publish_subject(subject, at);
+        }
+    }
+
+    /// The agencies with any open order on a key, as policies read them. Kept when empty: its epoch
+    /// says that rulings which saw the order are stale.
+    fn publish_subject(&mut self, subject: KeyedDigest, at: Lsn) {
+        let orders = self.orders.values().filter(|order| order.subjects.contains(&subject));
+        let value = orders.flat_map(|order| order.agencies.iter().cloned()).collect();
+        let standing = Arc::make_mut(&mut self.standing);
+        standing.orders.insert(subject, Versioned { epoch: at.0, value });
     }
 }

@@ -73,7 +73,16 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    pub(super) fn look_at_heads(&mut self, now: Timestamp) {
+    /// Time has passed: orders end, heads may have expired.
+    pub(super) fn tick(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+        for number in self.ledger.register().overdue(now) {
+            self.record(&Record::OrderEnded { at: now, number }, None, turn)?;
+        }
+        self.look_at_heads(now);
+        Ok(())
+    }
+
+    fn look_at_heads(&mut self, now: Timestamp) {
         let heads = self.ledger.queues().filter(|(_, queue)| {
             queue.backlog.next_after(None).is_some_and(|entry| entry.is_expired(now))
         });

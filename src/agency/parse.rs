@@ -1,0 +1,140 @@
+//! The registry out of a bundle: `agencies/<id>/agency.toml` with the issuers' certificates beside.
+//!
+//! Pure: the same bundle gives the same registry. Dates are not judged here but by
+//! [`super::expiry`], so that a rulebook of last year still parses.
+
+use std::collections::BTreeMap;
+
+use super::file::{self, Draft};
+use super::issuers::{self, holds_private_key, private_key_fault};
+use super::registry::Registry;
+use crate::message::bundle::{Bundle, Fault};
+use crate::message::id::AgencyId;
+
+impl Registry {
+    /// Reads all agencies of the bundle.
+    ///
+    /// # Errors
+    /// All faults of all files, each with its place and cure.
+    pub fn parse(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
+        let (mut drafts, mut faults) = drafts(bundle);
+        let mut owners: BTreeMap<[u8; 32], (AgencyId, String)> = BTreeMap::new();
+        for draft in &mut drafts {
+            for (file, place) in &draft.issuers {
+                let path = format!("agencies/{}/{file}", draft.agency.id);
+                match issuers::read(place, &path, bundle.get(&path)) {
+                    Ok(read) => {
+                        for (der, summary) in read {
+                            // One key is one authority, however many certificates it has.
+                            let owner = (draft.agency.id.clone(), path.clone());
+                            let first = owners.entry(summary.public_key.0).or_insert(owner);
+                            if first.0 != draft.agency.id {
+                                let says = format!("holds the same issuer as {}", first.1);
+                                let cure = "give each agency an issuer of its own: whoever shares \
+                                            one can take the other's name";
+                                faults.push(Fault::new(&path, says, cure));
+                            }
+                            draft.agency.issuers.push((file.clone(), der));
+                        }
+                    }
+                    Err(fault) => faults.push(fault),
+                }
+            }
+        }
+        if faults.is_empty() {
+            Ok(drafts.into_iter().map(|draft| draft.agency).collect())
+        } else {
+            Err(faults)
+        }
+    }
+}
+
+/// All agencies without their issuers, and all faults but the issuers' own.
+pub(super) fn drafts(bundle: &Bundle) -> (Vec<Draft>, Vec<Fault>) {
+    let (mut drafts, mut faults) = (Vec::new(), Vec::new());
+    let folders = bundle.folders("agencies");
+    if folders.is_empty() {
+        let cure = "add a folder with an agency.toml for each agency";
+        faults.push(Fault::new("agencies", "no agency takes part", cure));
+    }
+    for folder in folders {
+        let path = format!("agencies/{folder}/agency.toml");
+        let read = bundle.text(&path).map_err(|fault| vec![fault]);
+        match read.and_then(|text| file::read(folder, &path, text)) {
+            Ok(draft) => drafts.push(draft),
+            Err(mut found) => faults.append(&mut found),
+        }
+    }
+    for (path, content) in bundle
+        .below("agencies")
+        .filter(|(_, file)| holds_private_key(file))
+    {
+        let listed = drafts.iter().flat_map(|draft| {
+            draft
+                .issuers
+                .iter()
+                .map(|(file, _)| format!("{}/{file}", draft.agency.id))
+        });
+        // A listed issuer's file is judged with its entry.
+        if !content.is_empty() && listed.into_iter().all(|file| file != path) {
+            faults.push(private_key_fault(&format!("agencies/{path}")));
+        }
+    }
+    faults.append(&mut shared_certificates(&drafts));
+    faults.append(&mut shared_system_names(&drafts));
+    (drafts, faults)
+}
+
+/// Two entries with one certificate: a connection could be either.
+fn shared_certificates(drafts: &[Draft]) -> Vec<Fault> {
+    let entries = drafts.iter().flat_map(|draft| &draft.certificates);
+    twice(
+        entries.map(|(name, place)| (name.clone(), place.clone())),
+        |name, first| {
+            (
+                format!("certificate {name:?} is also named at {first}"),
+                "name another: a certificate stands for one system or officer",
+            )
+        },
+    )
+}
+
+/// `<agency>-<system>` names the system in `user_id` and its files among certificates, so it must
+/// not be read in two ways; `<agency>-ca` is the agency's development issuer.
+fn shared_system_names(drafts: &[Draft]) -> Vec<Fault> {
+    let names = drafts.iter().flat_map(|draft| {
+        let issuer = (
+            format!("{}-ca", draft.agency.id),
+            format!("agencies/{}", draft.agency.id),
+        );
+        let systems = draft
+            .systems
+            .iter()
+            .map(|(system, place)| (format!("{}-{system}", draft.agency.id), place.clone()));
+        std::iter::once(issuer).chain(systems)
+    });
+    twice(names, |name, first| {
+        (
+            format!("{name} is also the name that {first} gives"),
+            "rename the system",
+        )
+    })
+}
+
+/// A fault at each but the first place of a name.
+fn twice(
+    entries: impl Iterator<Item = (String, String)>,
+    words: impl Fn(&str, &str) -> (String, &'static str),
+) -> Vec<Fault> {
+    let mut first: BTreeMap<String, String> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (name, place) in entries {
+        if let Some(other) = first.get(&name) {
+            let (says, cure) = words(&name, other);
+            faults.push(Fault::new(place, says, cure));
+        } else {
+            first.insert(name, place);
+        }
+    }
+    faults
+}
