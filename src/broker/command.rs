@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::record::{
     Argument, CaseChange, Confidential, Exchange, Genesis, Narrowed, QueueId, QueueProperties, Rejected,
 };
@@ -66,12 +68,27 @@ pub struct Origin {
 /// A message that went through admission.
 #[derive(Debug)]
 pub struct Submission {
-    /// As it was published: for a return, and to be ruled again.
+    /// As it was published, to be ruled again where its ruling is stale.
     pub publish: Publish,
+    /// As it stood on the wire, for a return.
+    pub wire: Returnable,
     /// What admission made of it.
     pub verdict: Verdict,
     /// Whether its sender wants a receipt of this outcome.
     pub receipt: bool,
+}
+
+/// A message as it stood on the wire: a return must carry it unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returnable {
+    /// The exchange that it was published to.
+    pub exchange: Arc<str>,
+    /// The routing key.
+    pub routing_key: Arc<str>,
+    /// Properties as they came, flags included.
+    pub raw_properties: Bytes,
+    /// The body.
+    pub body: Bytes,
 }
 
 /// What admission made of a publish.
@@ -85,6 +102,8 @@ pub enum Verdict {
         frame: Vec<u8>,
         /// The return for its sender, where no recipient that it may know of gets it.
         refusal: Option<Refusal>,
+        /// Whether its receipt has a warning or a refusal.
+        warned: bool,
     },
     /// Refused before it could be ruled.
     Rejected {
@@ -202,18 +221,14 @@ pub enum Settle {
 pub struct Private {
     /// Where it came from.
     pub origin: Origin,
-    /// `""` or an exchange of the unit.
-    pub exchange: String,
-    /// Routing key.
-    pub routing_key: String,
+    /// As it stood on the wire: `""` or an exchange of the unit, and the routing key.
+    pub wire: Returnable,
     /// Whether an unroutable message comes back.
     pub mandatory: bool,
     /// The frame: properties as published, and the body.
     pub frame: Vec<u8>,
     /// Time to live, from the property `expiration`.
     pub ttl_ms: Option<u64>,
-    /// As it was published, for a return.
-    pub publish: Publish,
 }
 
 /// What a channel asks for.
@@ -313,7 +328,7 @@ pub enum Effect {
         /// The confirm tag, in confirm mode.
         confirm: Option<u64>,
         /// Comes back to the publisher first.
-        returned: Option<Box<(Refusal, Publish)>>,
+        returned: Option<Box<(Refusal, Returnable)>>,
     },
     /// The outcome of a repeat: what was told the first time, read from that record.
     Repeated {
@@ -322,7 +337,7 @@ pub enum Effect {
         /// The confirm tag, in confirm mode.
         confirm: Option<u64>,
         /// The first record, where it was refused for all: its return is told again.
-        refused: Option<(Lsn, Box<Publish>)>,
+        refused: Option<(Lsn, Box<Returnable>)>,
     },
     /// Not stored: no responsibility taken.
     Nacked {

@@ -11,6 +11,7 @@
 //! the batch that decided it; each number of a unit is given once, without gaps; a redelivery never
 //! shows more than the first.
 
+pub mod admit;
 pub mod command;
 pub mod committer;
 pub mod decide;
@@ -18,6 +19,7 @@ pub mod dedup;
 pub mod dispatch;
 pub mod ledger;
 pub mod limits;
+pub mod payload;
 pub mod queue;
 pub mod receipt;
 pub mod record;

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::{Committer, Fatal, Turn};
-use crate::broker::command::{Effect, Origin, Private, Refusal, Submission, Verdict, holds};
+use crate::broker::command::{Effect, Origin, Private, Refusal, Returnable, Submission, Verdict, holds};
 use crate::broker::record::{Exchange, Placed, Record, Rejected};
 use crate::journal::vfs::Vfs;
-use crate::message::envelope::Publish;
 use crate::message::time::Timestamp;
 
 impl<V: Vfs> Committer<V> {
@@ -28,14 +27,14 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         self.held.remove(&place);
-        let Submission { publish, verdict, receipt } = submission;
+        let Submission { publish, wire, verdict, receipt } = submission;
         let refusal = match verdict {
-            Verdict::Ruled { exchange, frame, refusal } => {
+            Verdict::Ruled { exchange, frame, refusal, warned } => {
                 if let Some(known) = self.ledger.known().get(exchange.key, now) {
                     let anew = known.refused.as_ref().is_some_and(|r| !holds(r, &self.ledger));
                     if known.content == exchange.content && !anew {
                         let refused = known.refused.is_some().then_some(known.lsn);
-                        let refused = refused.map(|lsn| (lsn, Box::new(publish)));
+                        let refused = refused.map(|lsn| (lsn, Box::new(wire)));
                         let (channel, confirm) = (origin.channel, origin.confirm);
                         let effect = Effect::Repeated { channel, confirm, refused };
                         turn.tell(origin.connection, effect);
@@ -44,14 +43,14 @@ impl<V: Vfs> Committer<V> {
                     if known.content != exchange.content {
                         let (rejected, refusal) = other_content(*exchange);
                         self.reject(rejected, receipt, now, turn)?;
-                        outcome(&origin, Some(refusal), publish, turn);
+                        outcome(&origin, Some(refusal), wire, turn);
                         return Ok(());
                     }
                 }
                 if !holds(&exchange.reads, &self.ledger) {
                     self.held.insert(place, origin.serial);
-                    let verdict = Verdict::Ruled { exchange, frame, refusal };
-                    let again = Submission { publish, verdict, receipt };
+                    let verdict = Verdict::Ruled { exchange, frame, refusal, warned };
+                    let again = Submission { publish, wire, verdict, receipt };
                     turn.tell(origin.connection, Effect::Again(origin, Box::new(again)));
                     return Ok(());
                 }
@@ -73,7 +72,7 @@ impl<V: Vfs> Committer<V> {
                 Err(text) => Some(Refusal { code: 403, text }),
             },
         };
-        outcome(&origin, refusal, publish, turn);
+        outcome(&origin, refusal, wire, turn);
         Ok(())
     }
 
@@ -97,7 +96,10 @@ impl<V: Vfs> Committer<V> {
             turn.tell(origin.connection, effect);
             return Ok(());
         }
-        let routed = self.ledger.route_private(&unit, &private.exchange, &private.routing_key);
+        let routed = {
+            let wire = &private.wire;
+            self.ledger.route_private(&unit, &wire.exchange, &wire.routing_key)
+        };
         let queues = match routed {
             Ok(queues) => queues,
             Err(answer) => {
@@ -122,7 +124,7 @@ impl<V: Vfs> Committer<V> {
         }
         let refusal = (unroutable && private.mandatory)
             .then(|| Refusal { code: 312, text: "NO_ROUTE".to_owned() });
-        outcome(&origin, refusal, private.publish, turn);
+        outcome(&origin, refusal, private.wire, turn);
         Ok(())
     }
 }
@@ -130,10 +132,10 @@ impl<V: Vfs> Committer<V> {
 fn outcome(
     origin: &Origin,
     refusal: Option<Refusal>,
-    publish: Publish,
+    wire: Returnable,
     turn: &mut Turn,
 ) {
-    let returned = refusal.map(|refusal| Box::new((refusal, publish)));
+    let returned = refusal.map(|refusal| Box::new((refusal, wire)));
     let effect = Effect::Outcome { channel: origin.channel, confirm: origin.confirm, returned };
     turn.tell(origin.connection, effect);
 }
