@@ -10,6 +10,7 @@ mod file;
 pub mod identity;
 pub mod issue;
 mod issuers;
+pub mod keys;
 pub mod network;
 mod parse;
 pub mod refusal;

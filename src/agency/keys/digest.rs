@@ -1,0 +1,129 @@
+//! Keyed digests: equal values are found, none can be guessed by who reads the disk.
+//!
+//! HMAC-SHA-256 cut to 16 bytes, under a key of a purpose and a period. The period's key is derived
+//! from the master key; that digests end with their period needs keys that can be destroyed, which
+//! come with erasure.
+
+use aws_lc_rs::hmac;
+
+use crate::message::id::KeyedDigest;
+use crate::message::time::Timestamp;
+
+/// What a digest is for: the same value has another digest for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DigestPurpose {
+    /// The id of a message within its unit.
+    MessageId,
+    /// The content that a repeated id must have.
+    Content,
+    /// A key of the index.
+    Index,
+    /// A message's own identifier, by which standing facts find it.
+    OwnKey,
+}
+
+impl DigestPurpose {
+    /// Part of the derivation: never changed, or nothing written before is found.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::MessageId => "message-id",
+            Self::Content => "content",
+            Self::Index => "index",
+            Self::OwnKey => "own-key",
+        }
+    }
+}
+
+/// A month, for which one digest key holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period(u32);
+
+impl Period {
+    /// The one period of what must be found whenever it was written.
+    pub const ALWAYS: Self = Self(0);
+
+    /// The month of an instant, in UTC. Whoever looks across its edge asks the month before too.
+    pub fn of(at: Timestamp) -> Self {
+        let instant = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
+        let date = instant.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let months = i32::from(date.year()) * 12 + i32::from(date.month());
+        Self(u32::try_from(months).unwrap_or(0))
+    }
+
+    /// The month before.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// Its number: years times twelve, and months from 1.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// The key of a purpose and period.
+pub struct DigestKey(hmac::Key);
+
+impl DigestKey {
+    pub(super) fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// The digest of a value in parts; where one part ends is part of the value.
+    pub fn digest(&self, parts: &[&[u8]]) -> KeyedDigest {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(part);
+        }
+        let tag = context.sign();
+        let mut cut = [0; 16];
+        cut.iter_mut()
+            .zip(tag.as_ref())
+            .for_each(|(to, from)| *to = *from);
+        KeyedDigest(cut)
+    }
+}
+
+/// Shows no key.
+impl std::fmt::Debug for DigestKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DigestKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Epoch, Keys, MasterKey};
+    use super::*;
+
+    #[test]
+    fn a_digest_depends_on_value_parts_purpose_and_period_and_on_nothing_else() {
+        let keys = Keys::new(&MasterKey::from_random([3; 32]), Epoch::FIRST);
+        let other_epoch = Keys::new(&MasterKey::from_random([3; 32]), Epoch::new(5).unwrap());
+        let march = Period::of(Timestamp::from_rfc3339("2026-03-31T23:59:59Z").unwrap());
+        let april = Period::of(Timestamp::from_rfc3339("2026-04-01T00:00:00Z").unwrap());
+        let january = Period::of(Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap());
+        let december = Period::of(Timestamp::from_rfc3339("2025-12-31T00:00:00Z").unwrap());
+        assert_eq!((april.before(), january.before()), (march, december));
+        let digest = |purpose, period, parts: &[&[u8]]| keys.digests(purpose, period).digest(parts);
+        let first = digest(DigestPurpose::Index, march, &[b"ab", b"c"]);
+        assert_eq!(
+            first,
+            other_epoch
+                .digests(DigestPurpose::Index, march)
+                .digest(&[b"ab", b"c"])
+        );
+        for other in [
+            digest(DigestPurpose::Index, march, &[b"a", b"bc"]),
+            digest(DigestPurpose::Index, march, &[b"abc"]),
+            digest(DigestPurpose::Index, april, &[b"ab", b"c"]),
+            digest(DigestPurpose::Content, march, &[b"ab", b"c"]),
+            digest(DigestPurpose::MessageId, march, &[b"ab", b"c"]),
+            digest(DigestPurpose::OwnKey, march, &[b"ab", b"c"]),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+}
