@@ -171,165 +171,168 @@ fn the_most_precise_pattern_says_how_long_a_payload_is_kept() {
     }
 }
 
+/// What is changed in the example, into what, and the fault: line, what is wrong, the cure.
+const FAULTS: &[(&str, &str, &str)] = &[
+    (
+        "id = \"customs\"",
+        "id = \"custom\"",
+        "1: id \"custom\" differs from its folder \"customs\"; name both alike",
+    ),
+    (
+        "country = \"XM\"",
+        "country = \"Meridia\"",
+        "3: \"Meridia\" is no country; write two capital letters, as ISO 3166-1 has them",
+    ),
+    (
+        "kind = \"customs\"\n",
+        "",
+        "1: the file has no kind; add it",
+    ),
+    (
+        "{ en =",
+        "{ english =",
+        "4: \"english\" is no language; write its code, such as en",
+    ),
+    (
+        "desk =",
+        "dsek =",
+        "5: \"dsek\" is no key of [contact]; write desk, or remove it",
+    ),
+    (
+        "issuers = [\"customs-ca.pem\"]",
+        "",
+        "7: [trust] lists no issuers; list the certificate that issues for this agency's systems",
+    ),
+    (
+        "\"customs-ca.pem\"",
+        "\"../post/post-ca.pem\"",
+        "8: \"../post/post-ca.pem\" is no file beside this one; put the certificate beside this file and name it alone",
+    ),
+    (
+        "refresh = \"15m\"",
+        "refresh = \"15 min\"",
+        "9: \"15 min\" is not a length of time, such as 15m, 24h or 1095d; correct it",
+    ),
+    (
+        "https://pki",
+        "http://pki",
+        "9: \"http://pki.customs.example/a.crl\" is no https address; write an address that begins with https://",
+    ),
+    (
+        "id = \"main\"\npurpose",
+        "id = \"front\"\npurpose",
+        "1: the agency has no unit main; add a [[unit]] with id = \"main\"",
+    ),
+    (
+        "id = \"investigation\"",
+        "id = \"main\"",
+        "21: unit main is there twice; rename or remove one",
+    ),
+    (
+        "inbox = \"unbound\"",
+        "inbox = \"unbuond\"",
+        "27: inbox has no \"unbuond\"; write unbound",
+    ),
+    (
+        "listed = false",
+        "listed = \"no\"",
+        "26: listed holds a wrong string; write true or false",
+    ),
+    (
+        "unit = \"main\"",
+        "unit = \"mian\"",
+        "31: the agency has no unit \"mian\"; name one of its units: investigation, main",
+    ),
+    (
+        "customs:system",
+        "post:system",
+        "32: \"urn:carnet:post:system:declarations\" cannot name a certificate here; urn:carnet: names begin with urn:carnet:customs: in this file",
+    ),
+    (
+        "urn:carnet:customs:system:declarations",
+        "declarations",
+        "32: \"declarations\" cannot name a certificate here; write a URI, such as urn:carnet:customs:system:NAME",
+    ),
+    (
+        "urn:carnet:customs:officer:o-2117",
+        "CN=o-2117",
+        "42: \"CN=o-2117\" cannot name a certificate here; write the URI of its subject alternative name",
+    ),
+    (
+        "\"declaration.*\", \"rel",
+        "\"declaration*\", \"rel",
+        "33: \"declaration*\" is not a message type, a prefix with .* behind it, or *; correct it",
+    ),
+    (
+        "\"dead\"",
+        "\"outbox\"",
+        "34: reads has no \"outbox\"; write one of: inbox, receipts, dead",
+    ),
+    (
+        "10.20.0.0/16",
+        "10.20.0.1/16",
+        "35: \"10.20.0.1/16\" is not a network, such as 10.20.0.0/16: no bits set behind the prefix; correct it",
+    ),
+    (
+        "message_id = \"derived\"",
+        "message_id = \"any\"",
+        "36: message_id has no \"any\"; write one of: required, derived",
+    ),
+    (
+        "message_id =",
+        "mesage_id =",
+        "36: \"mesage_id\" is no key of [[system]]; write message_id, or remove it",
+    ),
+    (
+        "id = \"o-2117\"",
+        "id = \"meyer-17\"",
+        "40: \"meyer-17\" is no staff number; write digits with a short prefix, such as o-2117; never a name: it stays in the log",
+    ),
+    (
+        "\"administrator\"",
+        "\"admin\"",
+        "41: roles has no \"admin\"; write one of: administrator, approver, auditor, operator",
+    ),
+    (
+        "token = \"8d1f0c52\"",
+        "",
+        "44: the officer has neither a certificate nor a token; give one, or remove the entry",
+    ),
+    (
+        "id = \"o-0934\"",
+        "id = \"o-2117\"",
+        "44: officer o-2117 is there twice; remove one",
+    ),
+    (
+        "= 2000",
+        "= 0",
+        "50: messages_per_second holds a wrong integer; write a whole number from 1 to 4294967295",
+    ),
+    (
+        "\"3650d\"",
+        "\"30h\"",
+        "55: retention is counted in days; write it as days: 30d",
+    ),
+    (
+        "default =",
+        "fallback =",
+        "53: [retention] has no default; add one, such as default = \"1095d\"",
+    ),
+    (
+        "[limits]",
+        "[limit]",
+        "49: \"limit\" is no key of the file; write limits, or remove it",
+    ),
+    (
+        "[limits]",
+        "[colours]",
+        "49: \"colours\" is no key of the file; remove it; known here: id, kind, country, name, contact, trust, identity_provider, unit, system, officer, limits, retention",
+    ),
+];
+
 #[test]
 fn a_fault_of_a_file_has_its_line_and_its_cure() {
-    for (old, new, expected) in [
-        (
-            "id = \"customs\"",
-            "id = \"custom\"",
-            "1: id \"custom\" differs from its folder \"customs\"; name both alike",
-        ),
-        (
-            "country = \"XM\"",
-            "country = \"Meridia\"",
-            "3: \"Meridia\" is no country; write two capital letters, as ISO 3166-1 has them",
-        ),
-        (
-            "kind = \"customs\"\n",
-            "",
-            "1: the file has no kind; add it",
-        ),
-        (
-            "{ en =",
-            "{ english =",
-            "4: \"english\" is no language; write its code, such as en",
-        ),
-        (
-            "desk =",
-            "dsek =",
-            "5: \"dsek\" is no key of [contact]; write desk, or remove it",
-        ),
-        (
-            "issuers = [\"customs-ca.pem\"]",
-            "",
-            "7: [trust] lists no issuers; list the certificate that issues for this agency's systems",
-        ),
-        (
-            "\"customs-ca.pem\"",
-            "\"../post/post-ca.pem\"",
-            "8: \"../post/post-ca.pem\" is no file beside this one; put the certificate beside this file and name it alone",
-        ),
-        (
-            "refresh = \"15m\"",
-            "refresh = \"15 min\"",
-            "9: \"15 min\" is not a length of time, such as 15m, 24h or 1095d; correct it",
-        ),
-        (
-            "https://pki",
-            "http://pki",
-            "9: \"http://pki.customs.example/a.crl\" is no https address; write an address that begins with https://",
-        ),
-        (
-            "id = \"main\"\npurpose",
-            "id = \"front\"\npurpose",
-            "1: the agency has no unit main; add a [[unit]] with id = \"main\"",
-        ),
-        (
-            "id = \"investigation\"",
-            "id = \"main\"",
-            "21: unit main is there twice; rename or remove one",
-        ),
-        (
-            "inbox = \"unbound\"",
-            "inbox = \"unbuond\"",
-            "27: inbox has no \"unbuond\"; write unbound",
-        ),
-        (
-            "listed = false",
-            "listed = \"no\"",
-            "26: listed holds a wrong string; write true or false",
-        ),
-        (
-            "unit = \"main\"",
-            "unit = \"mian\"",
-            "31: the agency has no unit \"mian\"; name one of its units: investigation, main",
-        ),
-        (
-            "customs:system",
-            "post:system",
-            "32: \"urn:carnet:post:system:declarations\" cannot name a certificate here; urn:carnet: names begin with urn:carnet:customs: in this file",
-        ),
-        (
-            "urn:carnet:customs:system:declarations",
-            "declarations",
-            "32: \"declarations\" cannot name a certificate here; write a URI, such as urn:carnet:customs:system:NAME",
-        ),
-        (
-            "urn:carnet:customs:officer:o-2117",
-            "CN=o-2117",
-            "42: \"CN=o-2117\" cannot name a certificate here; write the URI of its subject alternative name",
-        ),
-        (
-            "\"declaration.*\", \"rel",
-            "\"declaration*\", \"rel",
-            "33: \"declaration*\" is not a message type, a prefix with .* behind it, or *; correct it",
-        ),
-        (
-            "\"dead\"",
-            "\"outbox\"",
-            "34: reads has no \"outbox\"; write one of: inbox, receipts, dead",
-        ),
-        (
-            "10.20.0.0/16",
-            "10.20.0.1/16",
-            "35: \"10.20.0.1/16\" is not a network, such as 10.20.0.0/16: no bits set behind the prefix; correct it",
-        ),
-        (
-            "message_id = \"derived\"",
-            "message_id = \"any\"",
-            "36: message_id has no \"any\"; write one of: required, derived",
-        ),
-        (
-            "message_id =",
-            "mesage_id =",
-            "36: \"mesage_id\" is no key of [[system]]; write message_id, or remove it",
-        ),
-        (
-            "id = \"o-2117\"",
-            "id = \"meyer-17\"",
-            "40: \"meyer-17\" is no staff number; write digits with a short prefix, such as o-2117; never a name: it stays in the log",
-        ),
-        (
-            "\"administrator\"",
-            "\"admin\"",
-            "41: roles has no \"admin\"; write one of: administrator, approver, auditor, operator",
-        ),
-        (
-            "token = \"8d1f0c52\"",
-            "",
-            "44: the officer has neither a certificate nor a token; give one, or remove the entry",
-        ),
-        (
-            "id = \"o-0934\"",
-            "id = \"o-2117\"",
-            "44: officer o-2117 is there twice; remove one",
-        ),
-        (
-            "= 2000",
-            "= 0",
-            "50: messages_per_second holds a wrong integer; write a whole number from 1 to 4294967295",
-        ),
-        (
-            "\"3650d\"",
-            "\"30h\"",
-            "55: retention is counted in days; write it as days: 30d",
-        ),
-        (
-            "default =",
-            "fallback =",
-            "53: [retention] has no default; add one, such as default = \"1095d\"",
-        ),
-        (
-            "[limits]",
-            "[limit]",
-            "49: \"limit\" is no key of the file; write limits, or remove it",
-        ),
-        (
-            "[limits]",
-            "[colours]",
-            "49: \"colours\" is no key of the file; remove it; known here: id, kind, country, name, contact, trust, identity_provider, unit, system, officer, limits, retention",
-        ),
-    ] {
+    for (old, new, expected) in FAULTS {
         assert!(CUSTOMS.contains(old), "{old}");
         let found = faults(&with_issuers(&bundle(&CUSTOMS.replacen(old, new, 1), POST)));
         let expected = format!("agencies/customs/agency.toml:{expected}");
@@ -342,9 +345,9 @@ fn a_fault_of_a_file_has_its_line_and_its_cure() {
 
 #[test]
 fn a_token_needs_somebody_to_vouch_for_it() {
-    let provider = CUSTOMS.find("[identity_provider]").unwrap();
-    let units = CUSTOMS.find("[[unit]]").unwrap();
-    let customs = format!("{}{}", &CUSTOMS[..provider], &CUSTOMS[units..]);
+    let (before, provider) = CUSTOMS.split_once("[identity_provider]").unwrap();
+    let (_, behind) = provider.split_once("[[unit]]").unwrap();
+    let customs = format!("{before}[[unit]]{behind}");
     let found = faults(&with_issuers(&bundle(&customs, POST)));
     assert_eq!(
         found,
