@@ -1,6 +1,6 @@
 //! Keyed digests: equal values are found, none can be guessed by who reads the disk.
 //!
-//! HMAC-SHA-256 cut to 16 bytes, under a key of a purpose and a period. The period's key is derived
+//! HMAC-SHA-256 cut to 16 bytes, under a key of a period, over a label that says what for. The period's key is derived
 //! from the master key; that digests end with their period needs keys that can be destroyed, which
 //! come with erasure.
 
@@ -8,31 +8,6 @@ use aws_lc_rs::hmac;
 
 use crate::message::id::KeyedDigest;
 use crate::message::time::Timestamp;
-
-/// What a digest is for: the same value has another digest for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DigestPurpose {
-    /// The id of a message within its unit.
-    MessageId,
-    /// The content that a repeated id must have.
-    Content,
-    /// A key of the index.
-    Index,
-    /// A message's own identifier, by which standing facts find it.
-    OwnKey,
-}
-
-impl DigestPurpose {
-    /// Part of the derivation: never changed, or nothing written before is found.
-    pub(super) const fn label(self) -> &'static str {
-        match self {
-            Self::MessageId => "message-id",
-            Self::Content => "content",
-            Self::Index => "index",
-            Self::OwnKey => "own-key",
-        }
-    }
-}
 
 /// A month, for which one digest key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +37,7 @@ impl Period {
     }
 }
 
-/// The key of a purpose and period.
+/// The key of a period.
 pub struct DigestKey(hmac::Key);
 
 impl DigestKey {
@@ -70,10 +45,11 @@ impl DigestKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// The digest of a value in parts; where one part ends is part of the value.
-    pub fn digest(&self, parts: &[&[u8]]) -> KeyedDigest {
+    /// The digest of a value in parts; where one part ends is part of the value. A value has another
+    /// digest for each label.
+    pub fn digest(&self, label: &str, parts: &[&[u8]]) -> KeyedDigest {
         let mut context = hmac::Context::with_key(&self.0);
-        for part in parts {
+        for part in std::iter::once(&label.as_bytes()).chain(parts) {
             context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             context.update(part);
         }
@@ -99,31 +75,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_depends_on_value_parts_purpose_and_period_and_on_nothing_else() {
-        let keys = Keys::new(&MasterKey::from_random([3; 32]), Epoch::FIRST);
-        let other_epoch = Keys::new(&MasterKey::from_random([3; 32]), Epoch::new(5).unwrap());
-        let march = Period::of(Timestamp::from_rfc3339("2026-03-31T23:59:59Z").unwrap());
-        let april = Period::of(Timestamp::from_rfc3339("2026-04-01T00:00:00Z").unwrap());
-        let january = Period::of(Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap());
-        let december = Period::of(Timestamp::from_rfc3339("2025-12-31T00:00:00Z").unwrap());
-        assert_eq!((april.before(), january.before()), (march, december));
-        let digest = |purpose, period, parts: &[&[u8]]| keys.digests(purpose, period).digest(parts);
-        let first = digest(DigestPurpose::Index, march, &[b"ab", b"c"]);
+    fn a_digest_depends_on_value_parts_label_and_period_and_on_nothing_else() {
+        let keys = |epoch| {
+            let epoch = Epoch::new(epoch).unwrap();
+            Keys::derive_in(epoch, &MasterKey::new([3; 32]), std::iter::empty())
+        };
+        let at = |text| Period::of(Timestamp::from_rfc3339(text).unwrap());
+        let (march, april) = (at("2026-03-31T23:59:59Z"), at("2026-04-01T00:00:00Z"));
+        assert_eq!(april.before(), march);
         assert_eq!(
-            first,
-            other_epoch
-                .digests(DigestPurpose::Index, march)
-                .digest(&[b"ab", b"c"])
+            at("2026-01-01T00:00:00Z").before(),
+            at("2025-12-31T00:00:00Z")
         );
+        let digest = |period, label, parts: &[&[u8]]| keys(0).digests(period).digest(label, parts);
+        let first = digest(march, "id", &[b"ab", b"c"]);
+        assert_eq!(first, keys(5).digests(march).digest("id", &[b"ab", b"c"]));
         for other in [
-            digest(DigestPurpose::Index, march, &[b"a", b"bc"]),
-            digest(DigestPurpose::Index, march, &[b"abc"]),
-            digest(DigestPurpose::Index, april, &[b"ab", b"c"]),
-            digest(DigestPurpose::Content, march, &[b"ab", b"c"]),
-            digest(DigestPurpose::MessageId, march, &[b"ab", b"c"]),
-            digest(DigestPurpose::OwnKey, march, &[b"ab", b"c"]),
+            digest(march, "id", &[b"a", b"bc"]),
+            digest(march, "id", &[b"abc"]),
+            digest(march, "content", &[b"ab", b"c"]),
+            digest(april, "id", &[b"ab", b"c"]),
+            keys(0).digest("id", &[b"ab", b"c"]),
         ] {
             assert_ne!(first, other);
         }
+        assert_eq!(
+            digest(Period::ALWAYS, "id", &[b"x"]),
+            keys(5).digest("id", &[b"x"])
+        );
     }
 }

@@ -15,13 +15,14 @@ use zeroize::Zeroizing;
 const HEADER: &str = "carnet master key 1";
 
 /// The key from which all others come. Wiped from memory when dropped.
+#[derive(Clone, PartialEq, Eq)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 /// Why a text is no master key. It never quotes the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadMasterKey {
     /// The first line is another.
-    #[error("the file does not begin with \"{HEADER}\": name the file that keys init wrote")]
+    #[error("the file does not begin with \"{HEADER}\": name the master key's file")]
     Header,
     /// The second line is not 64 hexadecimal digits, or lines are missing or too many.
     #[error("the file is not whole: it has three lines, the second of 64 hexadecimal digits")]
@@ -33,7 +34,7 @@ pub enum BadMasterKey {
 
 impl MasterKey {
     /// A new one from 32 random bytes of the operating system.
-    pub fn from_random(bytes: [u8; 32]) -> Self {
+    pub fn new(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
@@ -53,7 +54,7 @@ impl MasterKey {
         let bytes = bytes
             .ok()
             .and_then(|b| <[u8; 32]>::try_from(b.as_slice()).ok());
-        let key = Self::from_random(bytes.ok_or(BadMasterKey::Digits)?);
+        let key = Self::new(bytes.ok_or(BadMasterKey::Digits)?);
         if key.check() == check {
             Ok(key)
         } else {
@@ -62,7 +63,7 @@ impl MasterKey {
     }
 
     /// The text of its file, which only the operator of the broker may read (0400).
-    pub fn to_text(&self) -> Zeroizing<String> {
+    pub fn to_file(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("{}{}\n", *self.body(), self.check()))
     }
 
@@ -95,15 +96,15 @@ mod tests {
 
     #[test]
     fn a_key_reads_back_from_its_file() {
-        let key = MasterKey::from_random(std::array::from_fn(|i| u8::try_from(i).unwrap()));
-        let text = key.to_text();
+        let key = MasterKey::new(std::array::from_fn(|i| u8::try_from(i).unwrap()));
+        let text = key.to_file();
         assert_eq!(
             *text,
             "carnet master key 1\n\
              000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n\
              check a688d388\n"
         );
-        assert_eq!(MasterKey::parse(&text).unwrap().bytes(), key.bytes());
+        assert_eq!(MasterKey::parse(&text), Ok(key.clone()));
         assert_eq!(
             MasterKey::parse(&text.replace('\n', " \r\n"))
                 .unwrap()
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_wrong_digit_and_a_broken_file_are_found() {
-        let text = MasterKey::from_random([9; 32]).to_text();
+        let text = MasterKey::new([9; 32]).to_file();
         for (broken, why) in [
             (text.replace("carnet", "other"), BadMasterKey::Header),
             (String::new(), BadMasterKey::Header),
@@ -125,7 +126,7 @@ mod tests {
             (format!("{}more\n", *text), BadMasterKey::Digits),
             (HEADER.to_owned(), BadMasterKey::Digits),
         ] {
-            assert_eq!(MasterKey::parse(&broken).map(drop).unwrap_err(), why);
+            assert_eq!(MasterKey::parse(&broken).unwrap_err(), why);
         }
     }
 }

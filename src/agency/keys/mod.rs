@@ -1,33 +1,35 @@
 //! Keys: one master key outside the data folder, everything else derived from it.
 //!
 //! ```text
-//! MasterKey ─HKDF─► Keys (an epoch) ─► UnitKeys      reference tokens, ids of deliveries
-//!                                   └► DigestKey     keyed digests of a purpose and period
+//! MasterKey ─HKDF─► Keys of an epoch: a pair for each unit (reference tokens, ids of deliveries)
+//!                                 └► DigestKey of a period
 //! ```
 //! Derivation is HKDF-SHA-256: extracted once with a salt of this product, expanded with a purpose
 //! and its context, each part with its length before it, so that no two contexts give one key.
-//! Randomness is an argument. Nothing here is written anywhere but by [`MasterKey::to_text`].
+//! Randomness is an argument. Nothing here is written anywhere but by [`MasterKey::to_file`].
 //!
-//! Payload frames have their layout in [`frame`].
+//! Payload frames have their layout in `frame`.
 
 mod delivery;
 mod digest;
-pub mod frame;
+mod frame;
 mod master;
 mod sealed;
 mod token;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
-pub use digest::{DigestKey, DigestPurpose, Period};
+pub use digest::{DigestKey, Period};
+pub use frame::{BadFrame, RetentionClass, frame_class, open_frame, seal_frame};
 pub use master::{BadMasterKey, MasterKey};
 pub use token::Token;
 
-use self::sealed::SealingKey;
-use crate::message::id::UnitId;
+use self::sealed::{Sealed, SealingKey};
+use crate::message::id::{KeyedDigest, UnitId};
 
 /// The salt of the extraction: separates this product's keys from any other use of the same bytes.
 const SALT: &[u8] = b"carnet master key 1";
@@ -57,80 +59,103 @@ impl Epoch {
     }
 }
 
-/// All keys of a master key. Share it behind an `Arc`.
+/// The keys in use: of every unit of a rulebook, and of the digests. Share them behind an `Arc`.
 pub struct Keys {
     root: hkdf::Prk,
     epoch: Epoch,
+    units: BTreeMap<UnitId, UnitKeys>,
+    always: DigestKey,
 }
 
+/// What one unit's tokens and ids are sealed with, in the epoch of the keys.
+struct UnitKeys {
+    token: SealingKey,
+    delivery: SealingKey,
+}
+
+const TOKEN: &[u8] = b"token";
+const DELIVERY: &[u8] = b"delivery";
+
 impl Keys {
-    /// The keys of `master`, sealing in `epoch`.
-    pub fn new(master: &MasterKey, epoch: Epoch) -> Self {
-        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(master.bytes());
-        Self { root, epoch }
+    /// Derives the keys of these units in the first epoch.
+    pub fn derive<'u>(master: &MasterKey, units: impl Iterator<Item = &'u UnitId>) -> Self {
+        Self::derive_in(Epoch::FIRST, master, units)
     }
 
-    /// The keys of one unit. Deriving takes microseconds: keep them as long as a connection lives.
-    pub fn unit(&self, unit: &UnitId) -> UnitKeys {
-        let (root, unit) = (self.root.clone(), unit.to_string());
-        let token = SealingKey(derive(&root, TOKEN, &context(self.epoch, &unit)));
-        let delivery = SealingKey(derive(&root, DELIVERY, &context(self.epoch, &unit)));
-        UnitKeys {
+    /// Derives the keys of these units; tokens and ids are sealed in `epoch` and opened in all.
+    pub fn derive_in<'u>(
+        epoch: Epoch,
+        master: &MasterKey,
+        units: impl Iterator<Item = &'u UnitId>,
+    ) -> Self {
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(master.bytes());
+        let keys = |unit: &UnitId| UnitKeys {
+            token: sealing_key(&root, TOKEN, epoch, unit),
+            delivery: sealing_key(&root, DELIVERY, epoch, unit),
+        };
+        let units = units.map(|unit| (unit.clone(), keys(unit))).collect();
+        let always = digest_key(&root, Period::ALWAYS);
+        Self {
             root,
-            epoch: self.epoch,
-            unit,
-            token,
-            delivery,
+            epoch,
+            units,
+            always,
         }
     }
 
-    /// The key under which values are digested for `purpose` in `period`.
-    pub fn digests(&self, purpose: DigestPurpose, period: Period) -> DigestKey {
-        let period = period.number().to_be_bytes();
-        let key: Zeroizing<[u8; 32]> = derive(
-            &self.root,
-            b"digest",
-            &[purpose.label().as_bytes(), &period],
-        );
-        DigestKey::new(key.as_slice())
+    /// A keyed digest of parts that is the same whenever it is made, each label another.
+    pub fn digest(&self, label: &str, parts: &[&[u8]]) -> KeyedDigest {
+        self.always.digest(label, parts)
+    }
+
+    /// The key under which values are digested in `period`.
+    pub fn digests(&self, period: Period) -> DigestKey {
+        digest_key(&self.root, period)
+    }
+
+    /// Opens what was sealed for `unit` in whatever epoch.
+    fn open<const N: usize>(
+        &self,
+        purpose: &[u8],
+        unit: &UnitId,
+        sealed: &Sealed<'_>,
+    ) -> Option<[Vec<u8>; N]> {
+        let keys = self.units.get(unit)?;
+        if sealed.epoch == self.epoch {
+            let key = if purpose == TOKEN {
+                &keys.token
+            } else {
+                &keys.delivery
+            };
+            return key.open(sealed);
+        }
+        sealing_key(&self.root, purpose, sealed.epoch, unit).open(sealed)
     }
 }
 
 /// Shows no key.
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys(epoch {})", self.epoch.0)
+        write!(
+            f,
+            "Keys({} units, epoch {})",
+            self.units.len(),
+            self.epoch.0
+        )
     }
 }
 
-const TOKEN: &[u8] = b"token";
-const DELIVERY: &[u8] = b"delivery";
-
-/// The keys of one unit: what they seal opens for this unit and for no other.
-pub struct UnitKeys {
-    root: hkdf::Prk,
-    epoch: Epoch,
-    unit: String,
-    token: SealingKey,
-    delivery: SealingKey,
+fn sealing_key(root: &hkdf::Prk, purpose: &[u8], epoch: Epoch, unit: &UnitId) -> SealingKey {
+    let unit = unit.to_string();
+    SealingKey(derive(
+        root,
+        &[purpose, &epoch.0.to_be_bytes(), unit.as_bytes()],
+    ))
 }
 
-impl UnitKeys {
-    /// The key that sealed in another epoch.
-    fn key_of(&self, purpose: &[u8], epoch: Epoch) -> SealingKey {
-        SealingKey(derive(&self.root, purpose, &context(epoch, &self.unit)))
-    }
-}
-
-/// Shows no key.
-impl fmt::Debug for UnitKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UnitKeys({}, epoch {})", self.unit, self.epoch.0)
-    }
-}
-
-fn context(epoch: Epoch, unit: &str) -> [Vec<u8>; 2] {
-    [epoch.0.to_be_bytes().to_vec(), unit.as_bytes().to_vec()]
+fn digest_key(root: &hkdf::Prk, period: Period) -> DigestKey {
+    let key: Zeroizing<[u8; 32]> = derive(root, &[b"digest", &period.number().to_be_bytes()]);
+    DigestKey::new(key.as_slice())
 }
 
 /// The length of a derived key, as aws-lc-rs asks for it.
@@ -142,14 +167,10 @@ impl hkdf::KeyType for Length {
     }
 }
 
-/// HKDF-Expand with a purpose and its context.
-fn derive<const N: usize>(
-    root: &hkdf::Prk,
-    purpose: &[u8],
-    context: &[impl AsRef<[u8]>],
-) -> Zeroizing<[u8; N]> {
+/// HKDF-Expand with a purpose and its context, each part with its length before it.
+fn derive<const N: usize>(root: &hkdf::Prk, parts: &[&[u8]]) -> Zeroizing<[u8; N]> {
     let mut info = Vec::new();
-    for part in std::iter::once(purpose).chain(context.iter().map(AsRef::as_ref)) {
+    for part in parts {
         info.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         info.extend_from_slice(part);
     }
@@ -167,11 +188,23 @@ fn derive<const N: usize>(
 mod tests {
     use super::*;
 
+    fn keys(fill: u8, epoch: u16, unit: &str) -> Keys {
+        let unit = unit.parse().unwrap();
+        let units = std::iter::once(&unit);
+        Keys::derive_in(
+            Epoch::new(epoch).unwrap(),
+            &MasterKey::new([fill; 32]),
+            units,
+        )
+    }
+
+    fn only(keys: &Keys) -> &UnitKeys {
+        keys.units.values().next().unwrap()
+    }
+
     #[test]
     fn a_key_is_rfc_5869_over_the_documented_context() {
         // HKDF by its definition from HMAC, so that another implementation can open what we seal.
-        let master = MasterKey::from_random([7; 32]);
-        let keys = Keys::new(&master, Epoch::FIRST);
         let hmac = |key: &[u8], parts: &[&[u8]]| {
             let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key);
             aws_lc_rs::hmac::sign(&key, &parts.concat())
@@ -182,46 +215,47 @@ mod tests {
         let info = b"\0\0\0\0\0\0\0\x05token\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\0\0\x0bpolice/main";
         let first = hmac(&root, &[info, &[1]]);
         let second = hmac(&root, &[&first, info, &[2]]);
-        let unit = keys.unit(&"police/main".parse().unwrap());
-        assert_eq!(unit.token.0.as_slice(), [first, second].concat());
+        let keys = keys(7, 0, "police/main");
+        assert_eq!(only(&keys).token.0.as_slice(), [first, second].concat());
     }
 
     #[test]
     fn keys_differ_by_purpose_unit_epoch_and_master() {
-        let unit = |name: &str| name.parse::<UnitId>().unwrap();
-        let keys = |fill, epoch| {
-            Keys::new(
-                &MasterKey::from_random([fill; 32]),
-                Epoch::new(epoch).unwrap(),
-            )
-        };
+        let first = keys(1, 0, "police/main");
         let bytes = |key: &SealingKey| key.0.to_vec();
-        let first = keys(1, 0).unit(&unit("police/main"));
         let others = [
-            bytes(&first.delivery),
-            bytes(&keys(1, 0).unit(&unit("police/other")).token),
-            bytes(&keys(1, 1).unit(&unit("police/main")).token),
-            bytes(&keys(2, 0).unit(&unit("police/main")).token),
+            bytes(&only(&first).delivery),
+            bytes(&only(&keys(1, 0, "police/other")).token),
+            bytes(&only(&keys(1, 1, "police/main")).token),
+            bytes(&only(&keys(2, 0, "police/main")).token),
         ];
-        assert!(others.iter().all(|other| *other != bytes(&first.token)));
-        assert_eq!(
-            bytes(&first.key_of(TOKEN, Epoch::new(1).unwrap())),
-            others[2]
+        assert!(
+            others
+                .iter()
+                .all(|other| *other != bytes(&only(&first).token))
         );
         assert_eq!(Epoch::new(1024), None);
     }
 
     #[test]
-    fn nothing_shows_a_key() {
-        let master = MasterKey::from_random([0xab; 32]);
-        let keys = Keys::new(&master, Epoch::FIRST);
-        let shown = format!(
-            "{master:?} {keys:?} {:?}",
-            keys.unit(&"post/main".parse().unwrap())
-        );
+    fn a_unit_that_is_not_in_the_rulebook_has_no_keys() {
+        let (police, post) = (keys(1, 0, "police/main"), "post/main".parse().unwrap());
+        let token = Token {
+            kind: "s10".to_owned(),
+            originator: "post".parse().unwrap(),
+            value: "CP618402774XA".to_owned(),
+        };
+        assert_eq!(police.seal_token(&post, &token), None);
         assert_eq!(
-            shown,
-            "MasterKey(..) Keys(epoch 0) UnitKeys(post/main, epoch 0)"
+            police.seal_delivery(&post, crate::message::id::ExchangeId([1; 16]), &post),
+            None
         );
+    }
+
+    #[test]
+    fn nothing_shows_a_key() {
+        let master = MasterKey::new([0xab; 32]);
+        let shown = format!("{master:?} {:?}", keys(0xab, 0, "post/main"));
+        assert_eq!(shown, "MasterKey(..) Keys(1 units, epoch 0)");
     }
 }

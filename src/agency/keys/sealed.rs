@@ -27,23 +27,19 @@ impl SealingKey {
         Aes256Siv::new(&Array(*self.0))
     }
 
-    /// Seals parts, of at most 65,535 bytes each.
-    pub(super) fn seal(&self, prefix: &str, epoch: Epoch, parts: &[&[u8]]) -> String {
+    /// Seals parts; `None` where one has more than 65,535 bytes.
+    pub(super) fn seal(&self, prefix: &str, epoch: Epoch, parts: &[&[u8]]) -> Option<String> {
         let mut plain = Zeroizing::new(Vec::new());
         for part in parts {
-            let length = u16::try_from(part.len());
-            assert!(length.is_ok(), "a sealed part has {} bytes", part.len());
-            plain.extend_from_slice(&length.unwrap_or_default().to_be_bytes());
+            plain.extend_from_slice(&u16::try_from(part.len()).ok()?.to_be_bytes());
             plain.extend_from_slice(part);
         }
         let padded = plain.len().next_multiple_of(BLOCK_BYTES);
         plain.resize(padded, 0);
         let mut text = format!("{prefix}{}", epoch_text(epoch));
-        let sealed = self.cipher().encrypt([text.as_bytes()], &plain);
-        // One header: there is nothing that AES-SIV could refuse.
-        assert!(sealed.is_ok(), "AES-SIV refused {} bytes", plain.len());
-        text.push_str(&BASE32_NOPAD.encode(&sealed.unwrap_or_default()));
-        text
+        let sealed = self.cipher().encrypt([text.as_bytes()], &plain).ok()?;
+        text.push_str(&BASE32_NOPAD.encode(&sealed));
+        Some(text)
     }
 
     /// The `N` parts of a text that this key sealed.
