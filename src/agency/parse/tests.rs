@@ -1,3 +1,5 @@
+//! The registry's promises: every setting is read, every fault is found with its line and cure.
+
 use std::time::Duration;
 
 use super::super::development::{DevelopmentPki, development_bundle};
