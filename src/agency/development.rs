@@ -35,7 +35,9 @@ impl DevelopmentPki {
         }
         let mut pki = Self::default();
         let made = pki.add_server(now).and_then(|()| {
-            drafts.iter().try_for_each(|draft| pki.add_agency(&draft.agency, now))
+            drafts
+                .iter()
+                .try_for_each(|draft| pki.add_agency(&draft.agency, now))
         });
         let fault = |error: IssueError| {
             let cure = "correct the entry it was made for";
@@ -47,7 +49,10 @@ impl DevelopmentPki {
 
     fn add_server(&mut self, now: Timestamp) -> Result<(), IssueError> {
         let authority = Authority::create(&Profile::issuer("carnet development CA", now))?;
-        self.files.insert("ca.pem".to_owned(), authority.to_issued().certificate.into_bytes());
+        self.files.insert(
+            "ca.pem".to_owned(),
+            authority.to_issued().certificate.into_bytes(),
+        );
         self.add("server", authority.issue(&Profile::local_server(now))?);
         Ok(())
     }
@@ -64,8 +69,10 @@ impl DevelopmentPki {
     }
 
     fn add(&mut self, stem: &str, issued: Issued) {
-        self.files.insert(format!("{stem}.pem"), issued.certificate.into_bytes());
-        self.files.insert(format!("{stem}.key"), issued.key.into_bytes());
+        self.files
+            .insert(format!("{stem}.pem"), issued.certificate.into_bytes());
+        self.files
+            .insert(format!("{stem}.key"), issued.key.into_bytes());
     }
 
     /// A file's content.
@@ -75,7 +82,9 @@ impl DevelopmentPki {
 
     /// All files by name. Those that end in `.key` are for their owner's eyes alone (0400).
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.files.iter().map(|(name, content)| (name.as_str(), content.as_slice()))
+        self.files
+            .iter()
+            .map(|(name, content)| (name.as_str(), content.as_slice()))
     }
 }
 
@@ -106,12 +115,20 @@ pub fn development_bundle(bundle: &Bundle, pki: &DevelopmentPki) -> Result<Bundl
         let agency = &draft.agency.id;
         let Some(issuer) = pki.get(&format!("{agency}-ca.pem")) else {
             let says = format!("has no {agency}-ca.pem");
-            faults.push(Fault::new("certificates", says, "make them anew: carnet certs dev DIR"));
+            faults.push(Fault::new(
+                "certificates",
+                says,
+                "make them anew: carnet certs dev DIR",
+            ));
             continue;
         };
         for (file, _) in &draft.issuers {
             development.insert(format!("agencies/{agency}/{file}"), issuer);
         }
     }
-    if faults.is_empty() { Ok(development) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(development)
+    } else {
+        Err(faults)
+    }
 }

@@ -12,12 +12,20 @@ const STANDING_QUEUES: [&str; 3] = ["inbox", "receipts", "dead"];
 /// What an officer can be.
 const ROLES: [&str; 4] = ["administrator", "approver", "auditor", "operator"];
 
+/// An agency's units: those that could be read, and the names of all, so that a fault of one unit
+/// is not reported again by the systems that belong to it.
+#[derive(Default)]
+pub(super) struct Units {
+    pub(super) whole: BTreeMap<UnitName, Arc<Unit>>,
+    names: BTreeSet<UnitName>,
+}
+
 pub(super) fn read_units(
     owner: &AgencyId,
     root: &mut Section<'_>,
     faults: &mut Faults<'_>,
-) -> BTreeMap<UnitName, Arc<Unit>> {
-    let mut units = BTreeMap::new();
+) -> Units {
+    let mut units = Units::default();
     for mut section in root.sections("unit", faults) {
         let span = section.span().clone();
         let name = section
@@ -36,10 +44,16 @@ pub(super) fn read_units(
         ];
         let inbox = one_of("inbox", &inbox, &mut section, faults);
         section.close(faults);
-        let (Some(name), Some(purpose)) = (name, purpose) else {
-            continue;
-        };
+        let Some(name) = name else { continue };
         let name: UnitName = name;
+        if !units.names.insert(name.clone()) {
+            faults.add(
+                &span,
+                format!("unit {name} is there twice"),
+                "rename or remove one",
+            );
+        }
+        let Some(purpose) = purpose else { continue };
         let unit = Unit {
             id: UnitId {
                 agency: owner.clone(),
@@ -54,15 +68,9 @@ pub(super) fn read_units(
             listed,
             inbox,
         };
-        if units.insert(name.clone(), Arc::new(unit)).is_some() {
-            faults.add(
-                &span,
-                format!("unit {name} is there twice"),
-                "rename or remove one",
-            );
-        }
+        units.whole.insert(name, Arc::new(unit));
     }
-    if !units.contains_key("main") {
+    if !units.names.contains("main") {
         let cure = "add a [[unit]] with id = \"main\"";
         faults.add(&(0..0), "the agency has no unit main", cure);
     }
@@ -77,7 +85,7 @@ pub(super) struct Entries<'e, 't> {
 }
 
 pub(super) fn read_systems(
-    units: &BTreeMap<UnitName, Arc<Unit>>,
+    units: &Units,
     root: &mut Section<'_>,
     entries: &mut Entries<'_, '_>,
 ) -> BTreeMap<SystemName, (Arc<System>, String)> {
@@ -104,7 +112,7 @@ pub(super) fn read_systems(
 }
 
 fn read_system(
-    units: &BTreeMap<UnitName, Arc<Unit>>,
+    units: &Units,
     mut section: Section<'_>,
     entries: &mut Entries<'_, '_>,
 ) -> Option<System> {
@@ -115,10 +123,10 @@ fn read_system(
     let certificate = certificate.and_then(|text| read_certificate(&text, true, entries));
     let faults = &mut *entries.faults;
     let unit: Option<UnitName> = unit.and_then(|text| {
-        if units.contains_key(text.value) {
+        if units.names.contains(text.value) {
             return text.parse(faults);
         }
-        let known: Vec<&str> = units.keys().map(UnitName::as_str).collect();
+        let known: Vec<&str> = units.names.iter().map(UnitName::as_str).collect();
         let cure = format!("name one of its units: {}", known.join(", "));
         faults.add(
             &text.span,

@@ -109,7 +109,7 @@ fn read_agency(folder: &str, mut root: Section<'_>, faults: &mut Faults<'_>) -> 
             issuers: Vec::new(),
             crl,
             identity_provider,
-            units,
+            units: units.whole,
             systems: systems
                 .into_iter()
                 .map(|(name, (system, _))| (name, system))

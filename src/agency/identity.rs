@@ -201,10 +201,15 @@ impl Presented<'_> {
         } else {
             shown.join(", ")
         };
-        let Some(issuing) = registry
-            .agencies()
-            .find(|agency| self.issued_by(agency).is_ok())
-        else {
+        let mut issuing = None;
+        for agency in registry.agencies() {
+            match self.issued_by(agency) {
+                Ok(()) => issuing = Some(agency),
+                Err(error) if !is_issuers_matter(&error) => return broken(&error),
+                Err(_) => {}
+            }
+        }
+        let Some(issuing) = issuing else {
             let detail = format!("{shown}: no agency lists its issuer");
             return IdentityRefusal::new(RefusalKind::UnknownIssuer, detail);
         };

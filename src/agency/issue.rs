@@ -133,7 +133,9 @@ impl Profile {
         params.not_before = date(self.validity.from)?;
         params.not_after = date(self.validity.until)?;
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, self.common_name.as_str());
+        params
+            .distinguished_name
+            .push(DnType::CommonName, self.common_name.as_str());
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         match &self.usage {
@@ -181,7 +183,9 @@ pub struct Issued {
 /// Shows no key.
 impl fmt::Debug for Issued {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued").field("certificate", &self.certificate).finish_non_exhaustive()
+        f.debug_struct("Issued")
+            .field("certificate", &self.certificate)
+            .finish_non_exhaustive()
     }
 }
 
@@ -217,7 +221,9 @@ impl Authority {
         let read = super::issuers::read("", "", Some(certificate.as_bytes()));
         let read = read.map_err(|_| IssueError::Issuer("certificate"))?;
         let public_key = crate::message::id::Digest::of(&key.subject_public_key_info());
-        let is_pair = read.first().is_some_and(|(_, summary)| summary.public_key == public_key);
+        let is_pair = read
+            .first()
+            .is_some_and(|(_, summary)| summary.public_key == public_key);
         if !is_pair {
             return Err(IssueError::Issuer("key"));
         }
@@ -248,7 +254,9 @@ impl Authority {
     /// [`IssueError`] where the profile's name or dates cannot be written.
     pub fn issue_authority(&self, profile: &Profile) -> Result<Self, IssueError> {
         let (params, key) = (profile.params()?, new_key()?);
-        let certificate = params.signed_by(&key, &self.issuer).map_err(IssueError::Made)?;
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .map_err(IssueError::Made)?;
         Ok(Self {
             certificate: certificate.pem(),
             issuer: Issuer::new(params, key),
@@ -267,7 +275,9 @@ impl Authority {
 /// Shows no key.
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority").field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("Authority")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,15 @@
-//! Who takes part: the registry of agencies, units, systems and officers.
+//! Who takes part: the agencies with their units, systems and officers; who is connecting; keys.
+//!
+//! Pure: bundles, certificate chains, dates and random bytes come in as values, and the same values
+//! give the same answer. The exception is [`issue`], where rcgen draws the keys of certificates
+//! made here. It never opens a file or a socket, and it decides nothing about messages.
+//!
+//! - [`registry`] has the words. `Registry::parse` reads `agencies/` strictly: every fault with its
+//!   line and cure. Dates are [`expiry`]'s, so that a rulebook of last year still parses.
+//! - [`identity::identify`] is the function to read first: a certificate chain in, a system or a
+//!   [`refusal`] out. A name counts only under an issuer that its own agency lists.
+//! - [`keys`]: reference tokens, ids of deliveries, keyed digests, payload frames.
+//! - [`issue`] and [`development`]: certificates made here.
 
 pub mod certificate;
 mod chain;

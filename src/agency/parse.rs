@@ -138,3 +138,6 @@ fn twice(
     }
     faults
 }
+
+#[cfg(test)]
+mod tests;
