@@ -20,3 +20,8 @@ pub use reader::Malformed;
 pub(super) use reader::Reader;
 pub use table::TableLimits;
 pub(super) use writer::Writer;
+
+#[cfg(test)]
+pub(super) mod tests {
+    pub(in crate::amqp) use super::properties::tests::any_properties;
+}

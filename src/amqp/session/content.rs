@@ -255,3 +255,50 @@ fn within(what: &str, octets: u64, octets_max: u64) -> Result<(), Misbehaved> {
     let sentence = format_args!("{what} of {octets} octets, the limit is {octets_max}").to_string();
     Err(Misbehaved::new(ReplyCode::ContentTooLarge, sentence).by(MethodId::BASIC_PUBLISH))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amqp::codec::TableLimits;
+
+    #[test]
+    fn room_for_a_body_follows_what_has_come_and_not_what_was_announced() {
+        let offer = Offer {
+            channels_max: 1,
+            frame_bytes_max: 131_072,
+            heartbeat_s: 0,
+            body_bytes_max: u64::MAX,
+            properties_bytes_max: 1_000,
+            tables: TableLimits {
+                depth_max: 1,
+                bytes_max: 1_000,
+            },
+            mechanisms: "EXTERNAL",
+            product: String::new(),
+            version: String::new(),
+            platform: String::new(),
+        };
+        let channel = ChannelId::new(1);
+        let mut incoming = Incoming::new();
+        let room = |incoming: &Incoming| match &incoming.stage {
+            Stage::Filling(assembly) => assembly.octets.capacity(),
+            Stage::Idle | Stage::Announced { .. } => 0,
+        };
+        let head = PublishHead {
+            exchange: "x",
+            routing_key: "k",
+            mandatory: false,
+            immediate: false,
+        };
+        incoming.method(&head).unwrap();
+        let header = [0, 60, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        assert_eq!(incoming.header(channel, &header, &offer), Ok(None));
+        assert!(room(&incoming) <= 65_538);
+        let mut come = 0;
+        for _ in 0..50 {
+            assert_eq!(incoming.body(channel, &[0; 10_000]), Ok(None));
+            come += 10_000;
+            assert!(room(&incoming) <= 65_538.max(2 * come + 10_000), "{come}");
+        }
+    }
+}

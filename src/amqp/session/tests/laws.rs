@@ -1,0 +1,243 @@
+//! What must hold for any traffic, split anywhere.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+/// Answers everything at once, and writes down what happened.
+fn play(session: &mut Session<u64>, log: &mut Vec<String>) {
+    while let Some(event) = session.next_event() {
+        log.push(format!("{event:?}"));
+        let next = u64::try_from(log.len()).unwrap();
+        match event {
+            Event::Login(_) => session.accept_login(),
+            Event::Publish(publish) => {
+                if let Some(tag) = publish.confirm {
+                    session.confirm_up_to(publish.channel, tag);
+                }
+            }
+            Event::Request { channel, request } => answer(session, channel, &request, next),
+            Event::ChannelEnding { left, .. } => session.channel_ended(left.channel),
+            Event::UpdateSecret { .. } => session.secret_updated(),
+            Event::ConnectionEnding { .. } => session.connection_ended(),
+            _ => {}
+        }
+    }
+}
+
+fn answer(session: &mut Session<u64>, channel: ChannelId, request: &Request<u64>, next: u64) {
+    match request {
+        Request::QueueDeclare(it) if it.queue.as_str() == "refused" => {
+            session.refuse(channel, Reply::new(ReplyCode::AccessRefused, "no"));
+        }
+        Request::QueueDeclare(it) if it.queue.as_str().is_empty() => {
+            session.queue_declared(channel, "amq.gen-1", 0, 0);
+        }
+        Request::QueueDeclare(it) => session.queue_declared(channel, it.queue.as_str(), 0, 0),
+        Request::QueuePurge(_) => session.queue_purged(channel, 0),
+        Request::QueueDelete(_) => session.queue_deleted(channel, 0),
+        Request::Consume(it) => {
+            session.consuming(channel, it.consumer_tag.as_str());
+            for delivery in 0..3 {
+                session
+                    .deliver(
+                        channel,
+                        it.consumer_tag.as_str(),
+                        sending(delivery),
+                        &message(b"d"),
+                    )
+                    .unwrap();
+            }
+        }
+        Request::Cancel(_) => session.cancelled(channel),
+        Request::Get(_) if next.is_multiple_of(2) => session.got_nothing(channel),
+        Request::Get(_) => session
+            .got(channel, sending(next), 0, &message(b"g"))
+            .unwrap(),
+        _ => session.done(channel),
+    }
+}
+
+/// Plays `octets`, cut where `cuts` say, and returns what happened and what was said.
+fn played(octets: &[u8], cuts: &[usize]) -> (Vec<String>, Vec<u8>, Option<End>) {
+    let mut session = Session::new(offer(), 0);
+    let mut log = Vec::new();
+    let mut rest = octets;
+    for cut in cuts {
+        let (part, after) = rest.split_at(cut % 97 % (rest.len() + 1));
+        session.receive(part, 0);
+        play(&mut session, &mut log);
+        rest = after;
+    }
+    session.receive(rest, 0);
+    play(&mut session, &mut log);
+    (log, std::mem::take(session.output()), session.end())
+}
+
+fn opening() -> Vec<u8> {
+    let header = b"AMQP\0\0\x09\x01".to_vec();
+    [
+        header,
+        start_ok(ALL),
+        tune_ok(8, 8_192, 0),
+        open("/"),
+        channel_open(1),
+    ]
+    .concat()
+}
+
+/// Frames that a client may send, in an order that it may not.
+fn any_traffic() -> impl Strategy<Value = Vec<u8>> {
+    let number = prop_oneof![8 => Just(1_u16), 2 => Just(2_u16), 1 => Just(3_u16)];
+    let frame = (
+        number,
+        0..24_usize,
+        0..5_u64,
+        any::<bool>(),
+        vec(any::<u8>(), 0..60),
+    )
+        .prop_map(|(number, kind, small, flag, octets)| match kind {
+            0..=5 => publish(number, &octets),
+            6 => confirm_select(number),
+            7 => consume(number, ["a", "b", "c"][usize::from(flag)], flag),
+            8 | 9 => ack(number, small, flag),
+            10 => get(number, if flag { "q" } else { "" }),
+            11 => declare(number, ["", "q", "refused"][octets.len() % 3], flag),
+            12 => channel_open(number + 1),
+            13 => channel_close(number),
+            14 => channel_close_ok(number),
+            15 => raw(8, 0, b""),
+            16 => publish_method(number),
+            17 => header(number, small, &BasicProperties::default()),
+            18 => body(number, &octets),
+            19 => basic(
+                number,
+                basic::AMQPMethod::Recover(basic::Recover { requeue: true }),
+            ),
+            20 => basic(
+                number,
+                basic::AMQPMethod::Cancel(basic::Cancel {
+                    consumer_tag: "a".into(),
+                    nowait: flag,
+                }),
+            ),
+            21 => basic(
+                number,
+                basic::AMQPMethod::Nack(basic::Nack {
+                    delivery_tag: small,
+                    multiple: true,
+                    requeue: flag,
+                }),
+            ),
+            22 if small == 0 => connection_close(),
+            _ => basic(
+                number,
+                basic::AMQPMethod::Qos(basic::Qos {
+                    prefetch_count: 3,
+                    global: flag,
+                }),
+            ),
+        });
+    vec(frame, 0..40).prop_map(|frames| frames.concat())
+}
+
+/// Well-formed frames with anything in them, methods that exist among it.
+fn any_frames() -> impl Strategy<Value = Vec<u8>> {
+    let ids = prop_oneof![
+        (Just(10_u16), 0..8_u16),
+        (Just(20_u16), 0..5_u16),
+        (Just(40_u16), 0..6_u16),
+        (Just(50_u16), 0..6_u16),
+        (Just(60_u16), 0..13_u16),
+        (Just(85_u16), 0..2_u16),
+        (Just(90_u16), 0..4_u16),
+        (any::<u16>(), any::<u16>()),
+    ];
+    let frame = (
+        prop_oneof![6 => Just(1_u8), 2 => Just(2), 2 => Just(3), 1 => Just(8), 1 => any::<u8>()],
+        0..3_u16,
+        ids,
+        vec(prop_oneof![3 => 0..4_u8, 1 => any::<u8>()], 0..40),
+    )
+        .prop_map(|(kind, channel, (class, tens), arguments)| {
+            let ids = [class.to_be_bytes(), tens.wrapping_mul(10).to_be_bytes()].concat();
+            raw(kind, channel, &[ids, arguments].concat())
+        });
+    vec(frame, 0..20).prop_map(|frames| frames.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn traffic_means_the_same_however_it_is_cut(traffic in any_traffic(), cuts in vec(any::<usize>(), 0..60)) {
+        let octets = [opening(), traffic].concat();
+        prop_assert_eq!(played(&octets, &cuts), played(&octets, &[]));
+    }
+
+    #[test]
+    fn any_frames_mean_the_same_however_they_are_cut(frames in any_frames(), cuts in vec(any::<usize>(), 0..60)) {
+        let octets = [opening(), frames].concat();
+        prop_assert_eq!(played(&octets, &cuts), played(&octets, &[]));
+    }
+
+    #[test]
+    fn any_octets_are_survived_and_mean_the_same_however_they_are_cut(
+        opened in any::<bool>(),
+        octets in vec(any::<u8>(), 0..300),
+        cuts in vec(any::<usize>(), 0..30),
+    ) {
+        let octets = if opened { [opening(), octets].concat() } else { octets };
+        prop_assert_eq!(played(&octets, &cuts), played(&octets, &[]));
+    }
+
+    #[test]
+    fn what_is_said_is_always_whole_frames_of_the_agreed_size(traffic in any_traffic()) {
+        let (_, said, _) = played(&[opening(), traffic].concat(), &[]);
+        let mut rest = said.as_slice();
+        while !rest.is_empty() {
+            let (after, _) = parse_frame(rest).unwrap();
+            prop_assert!(rest.len() - after.len() <= 8_192);
+            rest = after;
+        }
+    }
+
+    #[test]
+    fn every_delivery_is_settled_left_or_out_exactly_once(traffic in any_traffic()) {
+        let octets = [opening(), traffic].concat();
+        let mut session = Session::new(offer(), 0);
+        session.receive(&octets, 0);
+        let (mut sent, mut back) = (0_usize, 0_usize);
+        while let Some(event) = session.next_event() {
+            match event {
+                Event::Login(_) => session.accept_login(),
+                Event::Settle { deliveries, .. } => back += deliveries.len(),
+                Event::ChannelEnding { left, .. } => {
+                    back += left.unsettled.len();
+                    session.channel_ended(left.channel);
+                }
+                Event::ChannelGone { left } => back += left.unsettled.len(),
+                Event::Request { channel, request: Request::Recover(all) } => {
+                    back += all.len();
+                    session.done(channel);
+                }
+                Event::Request { channel, request: Request::Consume(it) } => {
+                    session.consuming(channel, it.consumer_tag.as_str());
+                    for delivery in 0..3 {
+                        let sending = sending(delivery);
+                        session.deliver(channel, it.consumer_tag.as_str(), sending, &message(b"")).unwrap();
+                        sent += usize::from(!it.no_ack);
+                    }
+                }
+                Event::Request { channel, request } => {
+                    sent += usize::from(matches!(&request, Request::Get(_)));
+                    answer(&mut session, channel, &request, 1);
+                }
+                _ => {}
+            }
+        }
+        let left: usize = session.take_leftovers().iter().map(|it| it.unsettled.len()).sum();
+        prop_assert_eq!(sent, back + left);
+    }
+}

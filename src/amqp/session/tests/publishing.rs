@@ -1,0 +1,214 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::amqp::codec::encode_properties;
+
+fn published(event: Event<u64>) -> Publish {
+    match event {
+        Event::Publish(publish) => publish,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_publish_is_whole_with_its_last_body_frame_and_not_before() {
+    let mut peer = Peer::open();
+    let properties = BasicProperties::default().with_message_id("m-1".into());
+    assert_eq!(
+        peer.send([publish_method(1), header(1, 5, &properties)].concat()),
+        []
+    );
+    // Empty bodies amid a message, other channels and heartbeats between are legal.
+    let between = [
+        body(1, b""),
+        body(1, b"he"),
+        raw(8, 0, b""),
+        channel_open(2),
+        body(1, b"ll"),
+    ];
+    assert_eq!(peer.send(between.concat()), []);
+    let publish = published(peer.ask(body(1, b"o")));
+    assert_eq!(publish.body, Bytes::from_static(b"hello"));
+    assert_eq!(
+        (&*publish.exchange, &*publish.routing_key),
+        ("carnet", "postal.item")
+    );
+    assert!(publish.mandatory);
+    assert_eq!(publish.properties, properties);
+    assert_eq!(publish.confirm, None);
+}
+
+#[test]
+fn two_channels_publish_at_the_same_time() {
+    let mut peer = Peer::open();
+    peer.send(channel_open(2));
+    let properties = BasicProperties::default();
+    let events = peer.send(
+        [
+            publish_method(1),
+            publish_method(2),
+            header(2, 2, &properties),
+            header(1, 2, &properties),
+            body(1, b"a"),
+            body(2, b"bb"),
+            body(1, b"a"),
+        ]
+        .concat(),
+    );
+    let bodies: Vec<_> = events
+        .into_iter()
+        .map(published)
+        .map(|it| (it.channel.get(), it.body))
+        .collect();
+    assert_eq!(bodies, [(2, Bytes::from("bb")), (1, Bytes::from("aa"))]);
+}
+
+#[test]
+fn an_empty_body_has_no_body_frame_in_either_direction() {
+    let mut peer = Peer::open();
+    let publish = published(peer.ask(publish(1, b"")));
+    assert!(publish.body.is_empty());
+    peer.session
+        .return_message(id(1), &Reply::new(ReplyCode::NoRoute, "x"), &message(b""));
+    let said = peer.said();
+    assert_eq!((said.len(), said[1].as_str()), (2, "1 header of 0"));
+}
+
+#[test]
+fn a_body_of_many_frames_arrives_whole_and_goes_out_in_frames_of_the_agreed_size() {
+    let mut peer = Peer::open_with(ALL, tune_ok(8, 4_096, 0));
+    let octets: Vec<u8> = (0..300_000_u32).map(|it| it.to_be_bytes()[3]).collect();
+    let mut frames = publish_method(1);
+    frames.extend(header(1, 300_000, &BasicProperties::default()));
+    for part in octets.chunks(4_088) {
+        frames.extend(body(1, part));
+    }
+    let publish = published(peer.ask(&frames));
+    assert!(publish.body == octets);
+    peer.said();
+    let message = Message {
+        exchange: &publish.exchange,
+        routing_key: &publish.routing_key,
+        properties: Properties::Raw(&publish.raw_properties),
+        body: &publish.body,
+    };
+    peer.session
+        .return_message(id(1), &Reply::new(ReplyCode::NoRoute, "x"), &message);
+    let out = std::mem::take(peer.session.output());
+    assert!(
+        out.ends_with(&frames[publish_method(1).len()..]),
+        "content comes back as it went"
+    );
+}
+
+#[test]
+fn confirm_tags_count_publishes_after_the_select_and_every_one_of_them() {
+    let mut peer = Peer::open();
+    assert_eq!(published(peer.ask(publish(1, b"before"))).confirm, None);
+    let all = [
+        confirm_select(1),
+        publish(1, b"a"),
+        confirm_select(1),
+        publish(1, b"b"),
+    ]
+    .concat();
+    let tags: Vec<_> = peer
+        .send(all)
+        .into_iter()
+        .map(|it| published(it).confirm.unwrap().get())
+        .collect();
+    assert_eq!(tags, [1, 2]);
+    assert_eq!(peer.said(), ["1 SelectOk", "1 SelectOk"]);
+}
+
+#[test]
+fn confirms_cover_each_tag_once_and_say_multiple_only_for_several() {
+    let mut peer = Peer::open();
+    peer.send([confirm_select(1), publish(1, b"m").repeat(6)].concat());
+    peer.said();
+    let session = &mut peer.session;
+    session.confirm_up_to(id(1), PublishTag(1));
+    session.confirm_up_to(id(1), PublishTag(1));
+    session.confirm_up_to(id(1), PublishTag(4));
+    session.confirm_up_to(id(1), PublishTag(2));
+    session.decline_up_to(id(1), PublishTag(5));
+    session.confirm_up_to(id(1), PublishTag(6));
+    assert_eq!(
+        peer.said(),
+        [
+            "1 Ack { delivery_tag: 1, multiple: false }",
+            "1 Ack { delivery_tag: 4, multiple: true }",
+            "1 Nack { delivery_tag: 5, multiple: false, requeue: false }",
+            "1 Ack { delivery_tag: 6, multiple: false }",
+        ]
+    );
+}
+
+#[test]
+fn a_return_carries_the_code_the_key_and_the_whole_message() {
+    let mut peer = Peer::open();
+    peer.said();
+    let reply = Reply::new(ReplyCode::AccessRefused, "no recipient may have it");
+    peer.session
+        .return_message(id(1), &reply, &message(b"hello"));
+    assert_eq!(
+        peer.said(),
+        [
+            "1 Return { reply_code: 403, reply_text: ShortString(\"ACCESS_REFUSED - no recipient \
+             may have it\"), exchange: ShortString(\"inbox\"), routing_key: \
+             ShortString(\"postal.item.post\") }",
+            "1 header of 5",
+            "1 body hello",
+        ]
+    );
+}
+
+#[test]
+fn blocked_is_told_once_and_only_to_those_who_asked() {
+    let mut peer = Peer::open();
+    peer.session.blocked("the disk is full");
+    peer.session.blocked("the disk is full");
+    peer.session.unblocked();
+    peer.session.unblocked();
+    assert_eq!(
+        peer.said(),
+        [
+            "0 Blocked { reason: ShortString(\"the disk is full\") }",
+            "0 Unblocked"
+        ]
+    );
+    let mut peer = Peer::open_with(&[], tune_ok(8, 8_192, 0));
+    peer.session.blocked("the disk is full");
+    peer.session.unblocked();
+    assert!(peer.said().is_empty());
+}
+
+proptest! {
+    #[test]
+    fn a_return_repeats_content_octet_by_octet(
+        properties in crate::amqp::codec::tests::any_properties(),
+        octets in proptest::collection::vec(any::<u8>(), 0..10_000),
+    ) {
+        let mut peer = Peer::with(Offer { properties_bytes_max: 8_000, tables: TableLimits { depth_max: 8, bytes_max: 65_536 }, ..offer() });
+        peer.send([b"AMQP\0\0\x09\x01".to_vec(), start_ok(ALL)].concat());
+        peer.session.accept_login();
+        peer.send([tune_ok(8, 8_192, 0), open("/"), channel_open(1)].concat());
+        peer.said();
+        let mut raw_properties = Vec::new();
+        encode_properties(&properties, &mut raw_properties);
+        prop_assume!(raw_properties.len() <= 8_000);
+        let mut content = header(1, u64::try_from(octets.len()).unwrap(), &properties);
+        for part in octets.chunks(8_184) {
+            content.extend(body(1, part));
+        }
+        let publish = published(peer.ask([publish_method(1), content.clone()].concat()));
+        prop_assert_eq!(&publish.properties, &properties);
+        prop_assert_eq!(&publish.raw_properties[..], &raw_properties[..]);
+        for properties in [Properties::Raw(&publish.raw_properties), Properties::Parsed(&publish.properties)] {
+            let message = Message { exchange: "x", routing_key: "k", properties, body: &publish.body };
+            peer.session.return_message(id(1), &Reply::new(ReplyCode::NoRoute, "x"), &message);
+            prop_assert!(std::mem::take(peer.session.output()).ends_with(&content));
+        }
+    }
+}

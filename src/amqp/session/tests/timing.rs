@@ -1,0 +1,112 @@
+use super::*;
+
+fn heartbeating() -> Peer {
+    Peer::open_with(ALL, tune_ok(8, 8_192, 10))
+}
+
+#[test]
+fn a_heartbeat_goes_out_after_half_an_interval_of_silence() {
+    let mut peer = heartbeating();
+    assert_eq!(peer.session.next_deadline_ms(), Some(5_000));
+    peer.session.tick(4_999);
+    assert!(peer.said().is_empty());
+    peer.session.tick(5_000);
+    assert_eq!(peer.said(), ["heartbeat"]);
+    assert_eq!(peer.session.next_deadline_ms(), Some(10_000));
+    // Whatever is sent counts.
+    peer.session.tick(9_000);
+    peer.session.confirm_up_to(id(1), PublishTag(1));
+    peer.session.blocked("x");
+    peer.said();
+    peer.session.tick(10_000);
+    assert!(peer.said().is_empty());
+    assert_eq!(peer.session.next_deadline_ms(), Some(14_000));
+}
+
+#[test]
+fn a_peer_that_is_silent_for_two_intervals_is_cut_and_any_octet_counts() {
+    let mut peer = heartbeating();
+    peer.now_ms = 15_000;
+    peer.send(&publish(1, b"large and slow")[..9]);
+    for (now_ms, finished) in [(34_999, false), (35_000, true)] {
+        peer.session.tick(now_ms);
+        assert_eq!(peer.session.is_finished(), finished, "at {now_ms}");
+    }
+    assert_eq!(peer.session.end(), Some(End::HeartbeatMissed));
+    assert_eq!(peer.session.next_deadline_ms(), None);
+}
+
+#[test]
+fn silence_while_we_do_not_read_is_not_held_against_the_peer() {
+    let mut peer = heartbeating();
+    peer.session.set_paused(true, 10_000);
+    peer.session.tick(200_000);
+    assert!(!peer.session.is_finished());
+    assert_eq!(peer.said(), ["heartbeat"], "ours go on");
+    peer.session.set_paused(false, 300_000);
+    peer.session.tick(319_999);
+    assert!(!peer.session.is_finished());
+    peer.session.tick(320_000);
+    assert!(peer.session.is_finished());
+}
+
+#[test]
+fn without_heartbeats_nothing_is_sent_and_nobody_cut() {
+    let mut peer = Peer::open();
+    assert_eq!(peer.session.next_deadline_ms(), None);
+    peer.session.tick(1_000_000_000);
+    assert!(peer.said().is_empty() && !peer.session.is_finished());
+}
+
+#[test]
+fn heartbeats_count_before_open() {
+    let mut peer = Peer::new();
+    peer.send([b"AMQP\0\0\x09\x01".to_vec(), start_ok(ALL)].concat());
+    peer.session.accept_login();
+    assert_eq!(
+        peer.send([tune_ok(8, 8_192, 2), raw(8, 0, b"")].concat()),
+        []
+    );
+    peer.said();
+    peer.session.tick(1_000);
+    assert_eq!(peer.said(), ["heartbeat"]);
+}
+
+#[test]
+fn a_handshake_has_ten_seconds_however_it_trickles() {
+    let mut peer = Peer::new();
+    for octet in *b"AMQP\0\0\x09" {
+        peer.now_ms += 1_000;
+        peer.send([octet]);
+        peer.session.tick(peer.now_ms);
+    }
+    assert_eq!(peer.session.next_deadline_ms(), Some(10_000));
+    peer.session.tick(10_000);
+    assert_eq!(peer.session.end(), Some(End::HandshakeTimeout));
+}
+
+#[test]
+fn our_close_waits_thirty_seconds_from_the_tick_after_it() {
+    let mut peer = Peer::open();
+    // Idle for an hour, told no time since.
+    peer.session
+        .close_connection(&Reply::new(ReplyCode::ConnectionForced, "bye"));
+    assert_eq!(peer.session.next_deadline_ms(), Some(0), "at once");
+    peer.session.tick(3_600_000);
+    assert_eq!(peer.session.next_deadline_ms(), Some(3_630_000));
+    peer.session.tick(3_629_999);
+    assert!(!peer.session.is_finished());
+    peer.session.tick(3_630_000);
+    assert_eq!(peer.session.end(), Some(End::CloseTimeout));
+}
+
+#[test]
+fn a_clock_that_steps_back_changes_nothing() {
+    let mut peer = heartbeating();
+    peer.now_ms = 15_000;
+    peer.send(raw(8, 0, b""));
+    peer.now_ms = 1;
+    peer.send(raw(8, 0, b""));
+    peer.session.tick(34_000);
+    assert!(!peer.session.is_finished());
+}
