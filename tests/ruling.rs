@@ -482,8 +482,11 @@ fn a_redelivery_takes_what_both_rulings_give() {
 fn a_system_sends_what_its_entry_and_the_type_allow() {
     let rulebook = rulebook();
     let order = rulebook.catalogue().get("control.order").unwrap();
-    assert!(may_send(&peer("customs/main", "control.order"), order));
-    assert!(may_send(&peer("customs/main", "control.*"), order));
-    assert!(!may_send(&peer("customs/main", "postal.item"), order));
-    assert!(!may_send(&peer("post/main", "control.order"), order));
+    assert!(may_send(
+        &peer(&rulebook, "customs", "control.order"),
+        order
+    ));
+    assert!(may_send(&peer(&rulebook, "customs", "control.*"), order));
+    assert!(!may_send(&peer(&rulebook, "customs", "postal.item"), order));
+    assert!(!may_send(&peer(&rulebook, "post", "control.order"), order));
 }

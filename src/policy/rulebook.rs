@@ -1,6 +1,6 @@
 //! The rulebook: agencies, catalogue, policies and agreements as one immutable value.
 //!
-//! [`Rulebook::assemble`] is its only constructor: whoever holds one holds rules that parse, validate
+//! [`Rulebook::parse`] is how one is made: whoever holds one holds rules that parse, validate
 //! and agree with agencies and catalogue. It is a pure function of its bundle, whose digest is its
 //! name; the active one is what the log says.
 
@@ -50,6 +50,22 @@ impl fmt::Debug for Rulebook {
 }
 
 impl Rulebook {
+    /// Reads a bundle; all faults, sorted by place, where it is not one whole rulebook.
+    pub fn parse(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
+        let registry = Registry::parse(bundle);
+        let catalogue = Catalogue::parse(bundle);
+        let (registry, catalogue) = match (registry, catalogue) {
+            (Ok(registry), Ok(catalogue)) => (registry, catalogue),
+            (registry, catalogue) => {
+                let mut faults = registry.err().unwrap_or_default();
+                faults.extend(catalogue.err().unwrap_or_default());
+                faults.sort();
+                return Err(faults);
+            }
+        };
+        Self::assemble(bundle, registry, catalogue)
+    }
+
     /// Builds a rulebook of a bundle whose agencies and catalogue are read; all faults, sorted by
     /// place, where it is not one whole rulebook.
     pub fn assemble(

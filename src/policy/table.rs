@@ -155,7 +155,12 @@ fn run_row<'r, 'f>(
     };
     let (sender, recipient) = (unit(field("from"))?, unit(field("to"))?);
     let agency = &sender.id.agency;
-    let given = Given::parse(field("given"), agency, rulebook.registry(), rulebook.catalogue())?;
+    let given = Given::parse(
+        field("given"),
+        agency,
+        rulebook.registry(),
+        rulebook.catalogue(),
+    )?;
     let expected = Cells::parse(field, entry)?;
     let mut facts = admit(entry, example)?;
     facts.extend(given.facts.clone());

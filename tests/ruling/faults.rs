@@ -1,9 +1,8 @@
 //! What a rulebook is refused for: each fault with the place and a cure.
 
 use carnet::message::bundle::{Bundle, Fault};
-use carnet::policy::rulebook::Rulebook;
 
-use super::fixture::{CUSTOMS, FLOOR, POST, bundle, catalogue, registry, rulebook_of};
+use super::fixture::{CUSTOMS, FLOOR, POST, bundle, rulebook_of};
 
 const RULE: &str = r#"
 @id("new-rule")
@@ -284,17 +283,32 @@ fn all_faults_are_told_at_once_in_the_order_of_their_places() {
 
 #[test]
 fn words_of_agencies_that_no_policy_can_name_are_faults() {
-    let registry = registry();
-    let agencies = registry.agencies().map(|agency| {
-        let mut agency = agency.as_ref().clone();
-        if agency.id.as_str() == "post" {
-            "mail".clone_into(&mut agency.kind);
-        }
-        agency
-    });
-    let agencies = agencies.collect();
-    let found = Rulebook::assemble(&bundle(), agencies, catalogue())
-        .err()
-        .unwrap_or_default();
+    let mut bundle = bundle();
+    let text = bundle.text("agencies/post/agency.toml").unwrap();
+    let text = text.replace("kind = \"post\"", "kind = \"mail\"");
+    bundle.insert(
+        "agencies/post/agency.toml",
+        text.replace("postal-security", "post"),
+    );
+    let found = faults(&bundle);
     says(&found, "\"mail\" is no kind of agency");
+    says(&found, "\"post\" is no purpose");
+}
+
+#[test]
+fn faults_of_agencies_and_messages_are_told_together() {
+    let mut bundle = bundle();
+    bundle.insert("agencies/post/agency.toml", "id = 1");
+    bundle.insert("messages/postal.item/schema.json", "{}");
+    let found = faults(&bundle);
+    assert!(
+        found
+            .iter()
+            .any(|fault| fault.place.starts_with("agencies/post/"))
+    );
+    assert!(
+        found
+            .iter()
+            .any(|fault| fault.place.starts_with("messages/postal.item/"))
+    );
 }

@@ -1,16 +1,15 @@
 //! Five agencies, five message types and the rules of the shapes, small enough to read.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use carnet::agency::registry::{
-    Agency, AgencyLimits, InboxMode, Peer, Registry, System, TypePattern, Unit,
-};
+use carnet::agency::development::{DevelopmentPki, development_bundle};
+use carnet::agency::registry::Peer;
 use carnet::message::bundle::{Bundle, Fault};
-use carnet::message::catalogue::{Addressed, Catalogue, MessageEntry};
-use carnet::message::facts::{FactRule, FactValue, Facts};
-use carnet::message::id::{AgencyId, KeyedDigest, Mask, Purpose, UnitId};
+use carnet::message::catalogue::Catalogue;
+use carnet::message::facts::{FactValue, Facts};
+use carnet::message::id::{AgencyId, KeyedDigest, Purpose, UnitId};
 use carnet::message::time::Timestamp;
 use carnet::policy::rule::{RuleRequest, rule, rule_for};
 use carnet::policy::rulebook::Rulebook;
@@ -35,166 +34,204 @@ pub(crate) fn noon() -> Timestamp {
     Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap()
 }
 
-fn unit(address: &str, purpose: &str, clearances: &[&str], listed: bool) -> Unit {
-    Unit {
-        id: id(address),
-        purpose: id(purpose),
-        clearances: set(clearances),
-        receives: vec![TypePattern::Any],
-        listed,
-        inbox: InboxMode::All,
-    }
-}
-
-fn agency(name: &str, kind: &str, country: &str, units: Vec<Unit>) -> Agency {
-    let units = units
-        .into_iter()
-        .map(|unit| (unit.id.unit.clone(), Arc::new(unit)));
-    Agency {
-        id: id(name),
-        kind: kind.to_owned(),
-        country: country.to_owned(),
-        name: BTreeMap::new(),
-        issuers: Vec::new(),
-        units: units.collect(),
-        systems: BTreeMap::new(),
-        officers: BTreeMap::new(),
-        limits: AgencyLimits {
-            messages_per_second: 10,
-            refusals_per_minute: 10,
-        },
-        retention: Vec::new(),
-    }
-}
-
-pub(crate) fn registry() -> Registry {
-    let main = |name: &str, purpose, clearances: &[&str]| {
-        unit(&format!("{name}/main"), purpose, clearances, true)
-    };
-    let mut investigation = unit(
-        "customs/investigation",
-        "law-enforcement",
-        &["controlled-delivery"],
-        false,
+/// An agency's file; each unit is `(name, purpose, further lines)`.
+fn agency(name: &str, kind: &str, country: &str, units: &[(&str, &str, &str)]) -> String {
+    let mut text = format!(
+        r#"id = "{name}"
+kind = "{kind}"
+country = "{country}"
+name = {{ en = "{name}" }}
+contact = {{ desk = "Desk", email = "desk@{name}.example" }}
+[trust]
+issuers = ["ca.pem"]
+[retention]
+default = "30d"
+[[system]]
+id = "test"
+unit = "main"
+certificate = "urn:carnet:{name}:system:test"
+sends = []
+reads = ["inbox"]
+"#
     );
-    investigation.receives = vec![
-        TypePattern::Exactly("control.order".to_owned()),
-        TypePattern::Below("seizure".into()),
+    for (unit, purpose, more) in units {
+        let receives = if more.contains("receives") {
+            ""
+        } else {
+            "receives = [\"*\"]"
+        };
+        text +=
+            &format!("[[unit]]\nid = \"{unit}\"\npurpose = \"{purpose}\"\n{receives}\n{more}\n");
+    }
+    text
+}
+
+fn agencies() -> [(&'static str, String); 5] {
+    const CLEARED: &str = "clearances = [\"controlled-delivery\"]";
+    let investigation =
+        format!("{CLEARED}\nreceives = [\"control.order\", \"seizure.*\"]\nlisted = false");
+    let customs = [
+        ("main", "customs-control", ""),
+        ("investigation", "law-enforcement", &*investigation),
     ];
-    let customs = vec![main("customs", "customs-control", &[]), investigation];
-    let police = vec![main("police", "law-enforcement", &["controlled-delivery"])];
-    let environment = vec![main("environment", "environment-protection", &[])];
-    let post = vec![main("post", "postal-security", &[])];
-    let abroad = vec![main("customs-xa", "mutual-assistance", &[])];
+    let main = |purpose, more| [("main", purpose, more)];
     [
-        agency("customs", "customs", "XM", customs),
-        agency("police", "police", "XM", police),
-        agency("environment", "environment", "XM", environment),
-        agency("post", "post", "XM", post),
-        agency("customs-xa", "customs", "XA", abroad),
+        ("customs", agency("customs", "customs", "XM", &customs)),
+        (
+            "police",
+            agency("police", "police", "XM", &main("law-enforcement", CLEARED)),
+        ),
+        (
+            "environment",
+            agency(
+                "environment",
+                "environment",
+                "XM",
+                &main("environment-protection", ""),
+            ),
+        ),
+        (
+            "post",
+            agency("post", "post", "XM", &main("postal-security", "")),
+        ),
+        (
+            "customs-xa",
+            agency(
+                "customs-xa",
+                "customs",
+                "XA",
+                &main("mutual-assistance", ""),
+            ),
+        ),
     ]
-    .into_iter()
-    .collect()
 }
 
-fn entry(name: &str, entity: &str, senders: &[&str], facts: &[(&str, &str)]) -> MessageEntry {
-    let fact = |(name, kind): &(&str, &str)| FactRule {
-        name: (*name).to_owned(),
-        at: vec!["/x".to_owned()],
-        kind: id(kind),
-        category: id("goods"),
-    };
-    MessageEntry {
-        message_type: id(name),
-        entity: entity.to_owned(),
-        edition: "2026-01".to_owned(),
-        title: BTreeMap::new(),
-        standard: String::new(),
-        senders: senders.iter().map(|s| (*s).to_owned()).collect(),
-        addressed: Addressed::Optional,
-        max_size_bytes: 65536,
-        keys: Vec::new(),
-        facts: facts.iter().map(fact).collect(),
-        holds: holds(name),
-        has_tokens: true,
+/// A message type with one element a category and one a fact.
+fn message(
+    bundle: &mut Bundle,
+    (name, entity): (&str, &str),
+    senders: &str,
+    facts: &[(&str, &str)],
+    categories: &str,
+) {
+    let mut manifest = format!(
+        r#"type = "{name}"
+entity = "{entity}"
+edition = "2026-01"
+title = {{ en = "{name}" }}
+standard = "none"
+senders = [{senders}]
+addressed = "optional"
+max_size = "64 KiB"
+"#
+    );
+    let mut elements = Vec::new();
+    for category in categories.split(' ') {
+        let token = if category == "reference" {
+            ", \"x-carnet-token\": true"
+        } else {
+            ""
+        };
+        elements.push(format!(
+            r#""{category}": {{"type": "string", "x-carnet-category": "{category}"{token}}}"#
+        ));
     }
+    for (fact, kind) in facts {
+        manifest += &format!(
+            "[facts.{fact}]\nat = \"/of-{fact}\"\nas = \"{kind}\"\ncategory = \"goods\"\n"
+        );
+        let element = match *kind {
+            "integer" => r#""type": "integer""#,
+            "hs-prefixes" => r#""type": "string", "format": "hs""#,
+            "time" => r#""type": "string", "format": "date""#,
+            _ => r#""type": "string""#,
+        };
+        elements.push(format!(
+            r#""of-{fact}": {{{element}, "x-carnet-category": "goods"}}"#
+        ));
+    }
+    let schema = format!(
+        r#"{{"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "carnet:{name}:2026-01",
+        "type": "object", "additionalProperties": false, "required": ["reference"], "properties": {{{}}}}}"#,
+        elements.join(", ")
+    );
+    bundle.insert(format!("messages/{name}/message.toml"), manifest);
+    bundle.insert(format!("messages/{name}/schema.json"), schema);
+    bundle.insert(
+        format!("messages/{name}/examples/valid/least.json"),
+        r#"{"reference": "x"}"#,
+    );
 }
 
-pub(crate) fn holds(message_type: &str) -> Mask {
-    let text = match message_type {
-        "postal.item" => "reference party identity goods commercial postal",
-        "control.order" => "reference goods route postal control investigation officer narrative",
-        "declaration.export" => "reference party identity goods commercial financial route",
-        "risk.assessment" => "reference goods control risk",
-        _ => "reference goods route environment control investigation narrative identity",
-    };
-    text.split(' ').map(|name| name.parse().unwrap()).collect()
+fn messages(bundle: &mut Bundle) {
+    let (hs, areas, risk) = (
+        ("hs", "hs-prefixes"),
+        ("areas", "areas"),
+        ("risk", "integer"),
+    );
+    let secret = ("secret", "equals:controlled-delivery");
+    message(
+        bundle,
+        ("postal.item", "PostalItem"),
+        r#""post""#,
+        &[hs, ("permit", "present")],
+        "reference party identity goods commercial postal",
+    );
+    message(
+        bundle,
+        ("control.order", "ControlOrder"),
+        r#""customs""#,
+        &[areas, secret, ("until", "time"), hs],
+        "reference goods route postal control investigation officer narrative",
+    );
+    message(
+        bundle,
+        ("declaration.export", "DeclarationExport"),
+        r#""customs""#,
+        &[hs, areas, risk],
+        "reference party identity goods commercial financial route",
+    );
+    message(
+        bundle,
+        ("risk.assessment", "RiskAssessment"),
+        r#""customs", "police""#,
+        &[areas, risk],
+        "reference goods control risk",
+    );
+    message(
+        bundle,
+        ("seizure.report", "SeizureReport"),
+        r#""customs", "police", "post""#,
+        &[areas, hs],
+        "reference goods route environment control investigation narrative identity",
+    );
 }
 
-pub(crate) fn catalogue() -> Catalogue {
-    let hs = ("hs", "hs-prefixes");
-    let areas = ("areas", "areas");
-    let risk = ("risk", "integer");
-    [
-        entry(
-            "postal.item",
-            "PostalItem",
-            &["post"],
-            &[hs, ("permit", "present")],
-        ),
-        entry(
-            "control.order",
-            "ControlOrder",
-            &["customs"],
-            &[
-                areas,
-                ("secret", "equals:controlled-delivery"),
-                ("until", "time"),
-                hs,
-            ],
-        ),
-        entry(
-            "declaration.export",
-            "DeclarationExport",
-            &["customs"],
-            &[hs, areas, risk],
-        ),
-        entry(
-            "risk.assessment",
-            "RiskAssessment",
-            &["customs", "police"],
-            &[areas, risk],
-        ),
-        entry(
-            "seizure.report",
-            "SeizureReport",
-            &["customs", "police", "post"],
-            &[areas, hs],
-        ),
-    ]
-    .into_iter()
-    .collect()
-}
-
+/// The whole bundle, its issuers made once: what tests change is text.
 pub(crate) fn bundle() -> Bundle {
-    let mut bundle = Bundle::default();
-    bundle.insert(
-        "policies/border.cedarschema",
-        schema_text(&catalogue()).unwrap(),
-    );
-    bundle.insert(
-        "policies/board.toml",
-        "[board]\nquorum = 2\nmembers = [\"customs\", \"post\"]\n",
-    );
-    bundle.insert("policies/agreements.toml", include_str!("agreements.toml"));
-    bundle.insert("policies/post.cedar", POST);
-    bundle.insert("policies/customs.cedar", CUSTOMS);
-    bundle.insert("policies/floor.cedar", FLOOR);
-    bundle
+    static BUNDLE: OnceLock<Bundle> = OnceLock::new();
+    let made = || {
+        let mut bundle = Bundle::default();
+        for (name, text) in agencies() {
+            bundle.insert(format!("agencies/{name}/agency.toml"), text);
+        }
+        messages(&mut bundle);
+        let schema = schema_text(&Catalogue::parse(&bundle).unwrap()).unwrap();
+        bundle.insert("policies/border.cedarschema", schema);
+        let board = "[board]\nquorum = 2\nmembers = [\"customs\", \"post\"]\n";
+        bundle.insert("policies/board.toml", board);
+        bundle.insert("policies/agreements.toml", include_str!("agreements.toml"));
+        bundle.insert("policies/post.cedar", POST);
+        bundle.insert("policies/customs.cedar", CUSTOMS);
+        bundle.insert("policies/floor.cedar", FLOOR);
+        let pki = DevelopmentPki::create(&bundle, noon()).unwrap();
+        development_bundle(&bundle, &pki).unwrap()
+    };
+    BUNDLE.get_or_init(made).clone()
 }
 
 pub(crate) fn rulebook_of(bundle: &Bundle) -> Result<Rulebook, Vec<Fault>> {
-    Rulebook::assemble(bundle, registry(), catalogue())
+    Rulebook::parse(bundle)
 }
 
 /// The fixture's rulebook with further rules in customs' file.
@@ -318,27 +355,15 @@ impl Message {
     }
 }
 
-/// A system of the unit that may send `sends`.
-pub(crate) fn peer(unit: &str, sends: &str) -> Peer {
-    let unit: UnitId = id(unit);
-    let registry = registry();
-    let agency = registry.agency(unit.agency.as_str()).unwrap().clone();
-    let system = System {
-        name: id("test"),
-        unit: unit.unit.clone(),
-        certificate: String::new(),
-        sends: vec![match sends.strip_suffix(".*") {
-            Some(prefix) => TypePattern::Below(prefix.to_owned()),
-            None => TypePattern::Exactly(sends.to_owned()),
-        }],
-        reads: BTreeSet::new(),
-        networks: Vec::new(),
-        message_id: carnet::agency::registry::MessageIdRule::Required,
-        receipts: carnet::agency::registry::Receipts::All,
-    };
+/// A system of the agency's main unit that may send `sends`.
+pub(crate) fn peer(rulebook: &Rulebook, agency: &str, sends: &str) -> Peer {
+    let agency = rulebook.registry().agency(agency).unwrap().clone();
+    let unit = agency.units["main"].clone();
+    let mut system = agency.systems["test"].as_ref().clone();
+    system.sends = vec![id(sends)];
     Peer {
-        unit: agency.units[&unit.unit].clone(),
         agency,
+        unit,
         system: Arc::new(system),
     }
 }

@@ -73,7 +73,11 @@ wider,postal.item/orchids,post/main,,environment/main,release,all,post-environme
 refused,postal.item/ornaments,post/main,,customs/main,refuse,,not permitted
 by,postal.item/ornaments,post/main,,customs/main,release,all,post-environment-regulated
 ";
-    insta::assert_snapshot!(faults("post.csv", rows).join("\n"), @"");
+    insta::assert_snapshot!(faults("post.csv", rows).join("\n"), @r#"
+    policies/tables/post.csv:2: row "wider" no longer holds: it is now release,goods postal reference.token,post-environment-regulated; change the rule back, or the row if the change is meant
+    policies/tables/post.csv:3: row "refused" no longer holds: it is now release,all,post-customs; change the rule back, or the row if the change is meant
+    policies/tables/post.csv:4: row "by" no longer holds: it is now release,all,post-customs; change the rule back, or the row if the change is meant
+    "#);
 }
 
 #[test]
@@ -93,7 +97,21 @@ k,postal.item/orchids,post/main,,customs/main,permit,all,post-customs
 l,postal.item/orchids,post/main,now=noon,customs/main,release,all,post-customs
 m,postal.item/orchids
 ";
-    insta::assert_snapshot!(faults("post.csv", rows).join("\n"), @"");
+    insta::assert_snapshot!(faults("post.csv", rows).join("\n"), @r#"
+    policies/tables/post.csv:2: row "a": "postal.item" is not TYPE/EXAMPLE; see docs/policies.md, tables
+    policies/tables/post.csv:3: row "b": "postal.itme" is no message type; see docs/policies.md, tables
+    policies/tables/post.csv:4: row "c": no example roses; see docs/policies.md, tables
+    policies/tables/post.csv:5: row "d": "post/mian" is no unit; see docs/policies.md, tables
+    policies/tables/post.csv:6: row "e": "rsik" is no fact of messages/; see docs/policies.md, tables
+    policies/tables/post.csv:7: row "f": case=drugs is not AREAS:AGENCIES, such as drugs:customs+police; see docs/policies.md, tables
+    policies/tables/post.csv:8: row "g": "costums" is no agency; see docs/policies.md, tables
+    policies/tables/post.csv:9: row "h": release with categories ""; see docs/policies.md, tables
+    policies/tables/post.csv:10: row "i": postal.item never holds officer; see docs/policies.md, tables
+    policies/tables/post.csv:11: row "j": by is empty: name the deciding rules, or not permitted; see docs/policies.md, tables
+    policies/tables/post.csv:12: row "k": "permit" is not release, refuse or hidden; see docs/policies.md, tables
+    policies/tables/post.csv:13: row "l": "noon" is no time: write 2026-03-17 or 2026-03-17T12:00:00Z; see docs/policies.md, tables
+    policies/tables/post.csv:14: is not a row of the table; write the columns row,message,from,given,to,outcome,categories,by
+    "#);
 }
 
 #[test]
