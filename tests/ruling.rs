@@ -1,13 +1,21 @@
 //! Who receives what: the promises of the policies, on five agencies and a handful of rules.
 
+#[cfg(test)]
 #[path = "ruling/differential.rs"]
 mod differential;
+#[cfg(test)]
 #[path = "ruling/explained.rs"]
 mod explained;
+#[cfg(test)]
 #[path = "ruling/faults.rs"]
 mod faults;
+#[cfg(test)]
 #[path = "ruling/fixture.rs"]
 mod fixture;
+#[cfg(test)]
+#[path = "ruling/shipped.rs"]
+mod shipped;
+#[cfg(test)]
 #[path = "ruling/tables.rs"]
 mod tables;
 

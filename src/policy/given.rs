@@ -168,10 +168,10 @@ fn parse<T: FromStr<Err: ToString>>(text: &str) -> Result<T, String> {
 }
 
 fn word(text: &str, words: &[&str]) -> Result<String, String> {
-    match words.contains(&text) {
-        true => Ok(text.to_owned()),
-        false => Err(format!("{text:?} is none of {}", words.join(", "))),
+    if words.contains(&text) {
+        return Ok(text.to_owned());
     }
+    Err(format!("{text:?} is none of {}", words.join(", ")))
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {

@@ -17,7 +17,9 @@
 //! Never here: clocks, randomness, disk; and no decision that the policies' text does not give.
 
 pub mod agreement;
+mod annotation;
 pub mod check;
+mod condition;
 mod entities;
 pub mod explain;
 pub mod given;

@@ -75,19 +75,10 @@ impl Rulebook {
     ) -> Result<Self, Vec<Fault>> {
         let mut faults = check::registry(&registry);
         let (rules, policies) = read_policies(bundle, &mut faults);
-        let text = schema_text(&catalogue).unwrap_or_else(|found| {
-            faults.extend(found);
-            String::new()
-        });
+        let text = accept(schema_text(&catalogue), &mut faults);
         faults.extend(committed_schema_fault(bundle, &text));
-        let agreements = agreements(bundle, &registry).unwrap_or_else(|found| {
-            faults.extend(found);
-            Vec::new()
-        });
-        let board = board(bundle, &registry).unwrap_or_else(|found| {
-            faults.extend(found);
-            Board::default()
-        });
+        let agreements = accept(agreements(bundle, &registry), &mut faults);
+        let board = accept(board(bundle, &registry), &mut faults);
         faults.extend(check::rules(&rules, &registry));
         let schema = match Schema::from_cedarschema_str(&text) {
             Ok((schema, _)) => schema,
@@ -126,10 +117,9 @@ impl Rulebook {
                     slices,
                 })
             }
-            Ok(_) => Err(faults),
             // Often only a consequence of the others, which say more.
             Err(fault) if faults.is_empty() => Err(vec![fault]),
-            Err(_) => Err(faults),
+            Ok(_) | Err(_) => Err(faults),
         }
     }
 
@@ -261,6 +251,14 @@ impl Rulebook {
     }
 }
 
+/// What was read, or nothing and the faults: so that all faults are told at once.
+fn accept<T: Default>(read: Result<T, Vec<Fault>>, faults: &mut Vec<Fault>) -> T {
+    read.unwrap_or_else(|found| {
+        faults.extend(found);
+        T::default()
+    })
+}
+
 fn empty_slices(registry: &Registry, catalogue: &Catalogue) -> Slices {
     let types = || {
         catalogue
@@ -278,9 +276,11 @@ fn empty_slices(registry: &Registry, catalogue: &Catalogue) -> Slices {
 fn read_policies(bundle: &Bundle, faults: &mut Vec<Fault>) -> (Vec<Arc<Rule>>, PolicySet) {
     let mut rules: Vec<Arc<Rule>> = Vec::new();
     let mut set = PolicySet::new();
-    let files: Vec<&str> = bundle.below("policies").map(|(path, _)| path).collect();
-    for name in files.into_iter().filter(|name| name.ends_with(".cedar")) {
-        let path = format!("policies/{name}");
+    for (name, _) in bundle.below("policies") {
+        let Some(name) = name.strip_suffix(".cedar") else {
+            continue;
+        };
+        let path = format!("policies/{name}.cedar");
         let text = match bundle.text(&path) {
             Ok(text) => text,
             Err(fault) => {

@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::message::bundle::Fault;
+use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::MessageEntry;
 use crate::message::facts::Facts;
+use crate::message::fields;
 use crate::message::id::{Category, Mask, UnitId};
 
 use super::given::Given;
@@ -33,6 +34,7 @@ pub const COLUMNS: [&str; 8] = [
 const NOT_PERMITTED: &str = "not permitted";
 
 /// Admits the example of this name and gives its facts; the error says why it is none.
+/// [`admit_example`] is the real one.
 pub type Admit<'a> = dyn FnMut(&MessageEntry, &str) -> Result<Facts, String> + 'a;
 
 /// How the tables of a rulebook went.
@@ -52,6 +54,27 @@ struct Cells {
     by: BTreeSet<String>,
 }
 
+/// Reads `messages/<type>/examples/valid/<example>.json` of the bundle as admission does.
+pub fn admit_example(
+    bundle: &Bundle,
+    entry: &MessageEntry,
+    example: &str,
+) -> Result<Facts, String> {
+    let path = format!(
+        "messages/{}/examples/valid/{example}.json",
+        entry.message_type
+    );
+    let body = bundle.get(&path).ok_or(format!("{path} is missing"))?;
+    // Nobody has sent the example, so no token in it is anybody's.
+    match fields::read(entry, body, &|_| None) {
+        Ok(content) => Ok(content.facts),
+        Err(invalid) => Err(format!(
+            "{path} is refused at {}: {}",
+            invalid.place, invalid.says
+        )),
+    }
+}
+
 /// Runs every decision table of the rulebook's bundle.
 pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
     let mut report = TablesReport::default();
@@ -61,10 +84,7 @@ pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
         };
         let path = format!("policies/tables/{path}");
         let mut reader = csv::Reader::from_reader(content);
-        let columns = reader
-            .headers()
-            .map(|line| line.iter().eq(COLUMNS))
-            .unwrap_or(false);
+        let columns = reader.headers().is_ok_and(|line| line.iter().eq(COLUMNS));
         match (columns, rulebook.registry().agency(name)) {
             (true, Some(_)) => {}
             (false, None) => continue,
@@ -252,9 +272,11 @@ impl Cells {
     /// The cells as they would stand in the table.
     fn in_words(&self, holds: Mask) -> impl fmt::Display {
         let by: Vec<&str> = self.by.iter().map(String::as_str).collect();
-        let categories = match self.categories == holds {
-            true if self.outcome == "release" => "all".to_owned(),
-            _ => self.categories.to_string(),
+        let is_all = self.categories == holds && self.outcome == "release";
+        let categories = if is_all {
+            "all".to_owned()
+        } else {
+            self.categories.to_string()
         };
         format!("{},{categories},{}", self.outcome, by.join(" "))
     }

@@ -36,7 +36,7 @@ pub(crate) fn noon() -> Timestamp {
 
 /// An agency's file; each unit is `(name, purpose, further lines)`.
 fn agency(name: &str, kind: &str, country: &str, units: &[(&str, &str, &str)]) -> String {
-    let mut text = format!(
+    let mut parts = vec![format!(
         r#"id = "{name}"
 kind = "{kind}"
 country = "{country}"
@@ -53,17 +53,18 @@ certificate = "urn:carnet:{name}:system:test"
 sends = []
 reads = ["inbox"]
 "#
-    );
+    )];
     for (unit, purpose, more) in units {
         let receives = if more.contains("receives") {
             ""
         } else {
             "receives = [\"*\"]"
         };
-        text +=
-            &format!("[[unit]]\nid = \"{unit}\"\npurpose = \"{purpose}\"\n{receives}\n{more}\n");
+        parts.push(format!(
+            "[[unit]]\nid = \"{unit}\"\npurpose = \"{purpose}\"\n{receives}\n{more}\n"
+        ));
     }
-    text
+    parts.concat()
 }
 
 fn agencies() -> [(&'static str, String); 5] {
@@ -114,7 +115,7 @@ fn message(
     facts: &[(&str, &str)],
     categories: &str,
 ) {
-    let mut manifest = format!(
+    let mut manifest = vec![format!(
         r#"type = "{name}"
 entity = "{entity}"
 edition = "2026-01"
@@ -124,7 +125,7 @@ senders = [{senders}]
 addressed = "optional"
 max_size = "64 KiB"
 "#
-    );
+    )];
     let mut elements = Vec::new();
     for category in categories.split(' ') {
         let token = if category == "reference" {
@@ -137,9 +138,9 @@ max_size = "64 KiB"
         ));
     }
     for (fact, kind) in facts {
-        manifest += &format!(
+        manifest.push(format!(
             "[facts.{fact}]\nat = \"/of-{fact}\"\nas = \"{kind}\"\ncategory = \"goods\"\n"
-        );
+        ));
         let element = match *kind {
             "integer" => r#""type": "integer""#,
             "hs-prefixes" => r#""type": "string", "format": "hs""#,
@@ -155,7 +156,7 @@ max_size = "64 KiB"
         "type": "object", "additionalProperties": false, "required": ["reference"], "properties": {{{}}}}}"#,
         elements.join(", ")
     );
-    bundle.insert(format!("messages/{name}/message.toml"), manifest);
+    bundle.insert(format!("messages/{name}/message.toml"), manifest.concat());
     bundle.insert(format!("messages/{name}/schema.json"), schema);
     bundle.insert(
         format!("messages/{name}/examples/valid/least.json"),
@@ -249,7 +250,7 @@ pub(crate) fn rulebook() -> Rulebook {
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) from: UnitId,
-    pub(crate) message_type: &'static str,
+    pub(crate) kind: &'static str,
     pub(crate) facts: Facts,
     pub(crate) to: Option<Vec<String>>,
     pub(crate) purpose: Option<Purpose>,
@@ -266,7 +267,7 @@ impl Message {
     pub(crate) fn new(from: &str, message_type: &'static str) -> Self {
         Self {
             from: id(from),
-            message_type,
+            kind: message_type,
             facts: Facts::new(),
             to: None,
             purpose: None,
@@ -303,24 +304,27 @@ impl Message {
         self
     }
 
-    /// Puts a case into standing, at a new epoch.
+    /// Puts a case into standing.
     pub(crate) fn case(mut self, name: &str, members: &[&str], open: bool) -> Self {
         let case = Case {
             areas: set(&["drugs"]),
             members: set(members),
             open,
         };
-        let epoch = 100 + self.standing.cases.len() as u64;
-        self.standing
-            .cases
-            .insert(id(name), Versioned { epoch, value: case });
+        self.standing.cases.insert(
+            id(name),
+            Versioned {
+                epoch: 100,
+                value: case,
+            },
+        );
         self
     }
 
     pub(crate) fn ask<T>(&self, rulebook: &Rulebook, ask: impl FnOnce(&RuleRequest<'_>) -> T) -> T {
         ask(&RuleRequest {
             sender: rulebook.registry().unit(&self.from).unwrap(),
-            entry: rulebook.catalogue().get(self.message_type).unwrap(),
+            entry: rulebook.catalogue().get(self.kind).unwrap(),
             facts: &self.facts,
             to: self.to.as_deref(),
             purpose: self.purpose.as_ref(),
