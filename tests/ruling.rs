@@ -211,6 +211,11 @@ fn a_release_to_an_unlisted_unit_alone_looks_like_a_refusal() {
     assert_eq!(ruling.releases().count(), 1);
     assert!(!ruling.is_released_visibly());
     assert!(ruling.answer().is_empty());
+    // Addressing it is addressing nobody, although the rule would open.
+    let addressed = Message::new("police/main", "seizure.report").to(&["customs/investigation"]);
+    let ruling = addressed.rule(&rulebook);
+    assert_eq!(ruling.releases().count(), 0);
+    assert_eq!(ruling.answer()["customs/investigation"], Told::NotPermitted);
 }
 
 #[test]
