@@ -1,6 +1,6 @@
 //! The rulebook: agencies, catalogue, policies and agreements as one immutable value.
 //!
-//! [`Rulebook::parse`] is how one is made: whoever holds one holds rules that parse, validate
+//! [`Rulebook::parse`] is its only constructor: whoever holds one holds rules that parse, validate
 //! and agree with agencies and catalogue. It is a pure function of its bundle, whose digest is its
 //! name; the active one is what the log says.
 
@@ -68,7 +68,7 @@ impl Rulebook {
 
     /// Builds a rulebook of a bundle whose agencies and catalogue are read; all faults, sorted by
     /// place, where it is not one whole rulebook.
-    pub fn assemble(
+    fn assemble(
         bundle: &Bundle,
         registry: Registry,
         catalogue: Catalogue,
