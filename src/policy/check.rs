@@ -10,6 +10,7 @@ use crate::agency::registry::Registry;
 use crate::message::bundle::{Bundle, Fault};
 
 use super::agreement::Board;
+use super::head::Recipient;
 use super::source::{Rule, diagnostic};
 use super::words::{CLEARANCES, KINDS, PURPOSES};
 
@@ -97,7 +98,7 @@ pub fn rules(rules: &[Arc<Rule>], registry: &Registry) -> Vec<Fault> {
 }
 
 fn is_unrestricted(rule: &Rule) -> bool {
-    rule.head.recipient == super::head::Recipient::Any
+    rule.head.recipient == Recipient::Any && rule.head.entity.is_none()
 }
 
 /// What Cedar's validator says: errors and warnings alike, since a rule that warns does not do what

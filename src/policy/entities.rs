@@ -110,8 +110,7 @@ impl World {
         let message = message.ok_or("the message type is not of this rulebook")?;
         let mut attributes: BTreeMap<String, Value> = BTreeMap::new();
         for (name, empty) in &self.empty_facts {
-            let declared = request.entry.facts.iter().any(|rule| rule.name == *name);
-            let given = request.facts.get(name).filter(|_| declared);
+            let given = request.facts.get(name);
             attributes.insert(name.clone(), self.fact(given.unwrap_or(empty)));
         }
         let known = |unit: &&UnitId| self.base.get(&self.unit(unit)).is_some();

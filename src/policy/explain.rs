@@ -10,11 +10,12 @@ use cedar_policy::{EvalResult, eval_expression};
 use crate::message::id::{Mask, UnitId};
 use crate::message::time::Timestamp;
 
+use super::condition::Part;
 use super::question::{Bench, StandingFacts};
 use super::rule::{RuleRequest, rule_for};
 use super::rulebook::Rulebook;
 use super::ruling::{Outcome, Refused, Released};
-use super::source::{Part, Rule};
+use super::source::Rule;
 use super::standing::Standing;
 use super::wording::{in_words, is_about_the_unit};
 use super::words::PolicyId;
@@ -72,11 +73,10 @@ pub fn explain(
                 needs,
             } in unmet
             {
-                let needs = match needs.is_empty() {
-                    true => {
-                        "is met, but the unit is not asked for or does not receive the type".into()
-                    }
-                    false => format!("only with {}", needs.join("; with ")),
+                let needs = if needs.is_empty() {
+                    "is met, but the unit is not asked for or does not receive the type".into()
+                } else {
+                    format!("only with {}", needs.join("; with "))
                 };
                 line(&mut text, format_args!("  {policy}: {title}: {needs}."));
             }

@@ -70,11 +70,6 @@ impl Head {
             .is_none_or(|agency| sender.as_str() == agency)
             && self.entity.as_ref().is_none_or(|name| name == entity)
     }
-
-    /// Whether the head restricts anything but the action.
-    pub fn is_open(&self) -> bool {
-        self.recipient == Recipient::Any && self.originator.is_none() && self.entity.is_none()
-    }
 }
 
 /// The last part of a name in namespace `Border`; nothing in any other.

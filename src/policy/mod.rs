@@ -17,9 +17,12 @@
 //! Never here: clocks, randomness, disk; and no decision that the policies' text does not give.
 
 pub mod agreement;
+mod annotation;
 pub mod check;
+mod condition;
 mod entities;
 pub mod explain;
+pub mod given;
 pub mod head;
 mod question;
 pub mod reference;
@@ -30,5 +33,6 @@ pub mod schema;
 mod slice;
 pub mod source;
 pub mod standing;
+pub mod table;
 mod wording;
 pub mod words;

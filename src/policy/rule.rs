@@ -228,10 +228,10 @@ fn refusal(findings: &Findings<'_>, may_receive: bool) -> Refused {
                 .any(|rule| rule.head.actions.receive),
         };
     }
-    match findings.errors.iter().any(|rule| decides(&rule)) {
-        true => Refused::Failed,
-        false => Refused::NotPermitted,
+    if findings.errors.iter().any(|rule| decides(&rule)) {
+        return Refused::Failed;
     }
+    Refused::NotPermitted
 }
 
 fn ids(rules: &[&Rule]) -> Vec<PolicyId> {

@@ -1,6 +1,6 @@
 //! The rulebook: agencies, catalogue, policies and agreements as one immutable value.
 //!
-//! [`Rulebook::assemble`] is its only constructor: whoever holds one holds rules that parse, validate
+//! [`Rulebook::parse`] is its only constructor: whoever holds one holds rules that parse, validate
 //! and agree with agencies and catalogue. It is a pure function of its bundle, whose digest is its
 //! name; the active one is what the log says.
 
@@ -50,28 +50,35 @@ impl fmt::Debug for Rulebook {
 }
 
 impl Rulebook {
+    /// Reads a bundle; all faults, sorted by place, where it is not one whole rulebook.
+    pub fn parse(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
+        let registry = Registry::parse(bundle);
+        let catalogue = Catalogue::parse(bundle);
+        let (registry, catalogue) = match (registry, catalogue) {
+            (Ok(registry), Ok(catalogue)) => (registry, catalogue),
+            (registry, catalogue) => {
+                let mut faults = registry.err().unwrap_or_default();
+                faults.extend(catalogue.err().unwrap_or_default());
+                faults.sort();
+                return Err(faults);
+            }
+        };
+        Self::assemble(bundle, registry, catalogue)
+    }
+
     /// Builds a rulebook of a bundle whose agencies and catalogue are read; all faults, sorted by
     /// place, where it is not one whole rulebook.
-    pub fn assemble(
+    fn assemble(
         bundle: &Bundle,
         registry: Registry,
         catalogue: Catalogue,
     ) -> Result<Self, Vec<Fault>> {
         let mut faults = check::registry(&registry);
         let (rules, policies) = read_policies(bundle, &mut faults);
-        let text = schema_text(&catalogue).unwrap_or_else(|found| {
-            faults.extend(found);
-            String::new()
-        });
+        let text = accept(schema_text(&catalogue), &mut faults);
         faults.extend(committed_schema_fault(bundle, &text));
-        let agreements = agreements(bundle, &registry).unwrap_or_else(|found| {
-            faults.extend(found);
-            Vec::new()
-        });
-        let board = board(bundle, &registry).unwrap_or_else(|found| {
-            faults.extend(found);
-            Board::default()
-        });
+        let agreements = accept(agreements(bundle, &registry), &mut faults);
+        let board = accept(board(bundle, &registry), &mut faults);
         faults.extend(check::rules(&rules, &registry));
         let schema = match Schema::from_cedarschema_str(&text) {
             Ok((schema, _)) => schema,
@@ -110,10 +117,9 @@ impl Rulebook {
                     slices,
                 })
             }
-            Ok(_) => Err(faults),
             // Often only a consequence of the others, which say more.
             Err(fault) if faults.is_empty() => Err(vec![fault]),
-            Err(_) => Err(faults),
+            Ok(_) | Err(_) => Err(faults),
         }
     }
 
@@ -245,6 +251,14 @@ impl Rulebook {
     }
 }
 
+/// What was read, or nothing and the faults: so that all faults are told at once.
+fn accept<T: Default>(read: Result<T, Vec<Fault>>, faults: &mut Vec<Fault>) -> T {
+    read.unwrap_or_else(|found| {
+        faults.extend(found);
+        T::default()
+    })
+}
+
 fn empty_slices(registry: &Registry, catalogue: &Catalogue) -> Slices {
     let types = || {
         catalogue
@@ -262,9 +276,11 @@ fn empty_slices(registry: &Registry, catalogue: &Catalogue) -> Slices {
 fn read_policies(bundle: &Bundle, faults: &mut Vec<Fault>) -> (Vec<Arc<Rule>>, PolicySet) {
     let mut rules: Vec<Arc<Rule>> = Vec::new();
     let mut set = PolicySet::new();
-    let files: Vec<&str> = bundle.below("policies").map(|(path, _)| path).collect();
-    for name in files.into_iter().filter(|name| name.ends_with(".cedar")) {
-        let path = format!("policies/{name}");
+    for (name, _) in bundle.below("policies") {
+        let Some(name) = name.strip_suffix(".cedar") else {
+            continue;
+        };
+        let path = format!("policies/{name}.cedar");
         let text = match bundle.text(&path) {
             Ok(text) => text,
             Err(fault) => {

@@ -99,9 +99,12 @@ pub enum Told<'a> {
 impl Released {
     /// What both rulings give: a redelivery never widens. Nothing where that is nothing.
     pub fn intersect(&self, newer: &Self) -> Option<Self> {
-        let levels = |mask: Mask| match mask.has(Category::Reference) {
-            true => mask.union(Mask::REFERENCE_TOKEN),
-            false => mask,
+        let levels = |mask: Mask| {
+            if mask.has(Category::Reference) {
+                mask.union(Mask::REFERENCE_TOKEN)
+            } else {
+                mask
+            }
         };
         let withheld = self.withheld.union(newer.withheld);
         let holds = self
@@ -191,8 +194,8 @@ impl Ruling {
 pub(super) fn within(mask: Mask, holds: Mask) -> Mask {
     let clear = mask.intersection(holds);
     let token = holds.has(Category::Reference) && !clear.has(Category::Reference);
-    match token && mask.has_reference_token() {
-        true => clear.union(Mask::REFERENCE_TOKEN),
-        false => clear,
+    if token && mask.has_reference_token() {
+        return clear.union(Mask::REFERENCE_TOKEN);
     }
+    clear
 }

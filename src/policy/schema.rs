@@ -5,7 +5,6 @@
 //! The text is a pure function of the catalogue: the same catalogue gives the same bytes.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::Catalogue;
@@ -46,11 +45,10 @@ pub fn schema_text(catalogue: &Catalogue) -> Result<String, Vec<Fault>> {
         format!(" appliesTo {{ principal: Unit, resource: {types}, context: Standing }};");
     let disclose = |name: &str| format!("\"disclose:{name}\"");
     let categories: Vec<String> = Category::ALL.iter().map(|c| disclose(c.name())).collect();
-    let mut shape = String::from("sender: Unit, ");
-    for (name, kind) in &facts {
-        // Writing to a String does not fail; the result is the trait's.
-        _ = write!(shape, "{name}: {kind}, ");
-    }
+    let facts: Vec<String> = facts
+        .iter()
+        .map(|(name, kind)| format!("    {name}: {kind},"))
+        .collect();
     let lines = [
         vocabulary("Purpose", &PURPOSES),
         vocabulary("Kind", &KINDS),
@@ -67,7 +65,11 @@ pub fn schema_text(catalogue: &Catalogue) -> Result<String, Vec<Fault>> {
         ),
         "\n  // Resource: this message, a child of the agency that sent it.".to_owned(),
         wrap(&format!("entity {} in [Agency] = {{", entities.join(", "))),
-        wrap(shape.trim_end()).replacen("  ", "    ", 1),
+        "    sender: Unit,".to_owned(),
+        facts.join(
+            "
+",
+        ),
         "    addressees: Set<Unit>,  // header `to`".to_owned(),
         "    answers: Set<Unit>,  // whose message this replies to".to_owned(),
         "    quotes: Set<Agency> };  // originators of quoted tokens".to_owned(),

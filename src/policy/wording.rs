@@ -3,7 +3,7 @@
 //! The forms that our rules use have words; any other is shown as it is written. A condition on a
 //! fact whose category the reader does not get is not told: it would give the fact away.
 
-use cedar_policy::pst::{BinaryOp as Op, Expr, Literal, UnaryOp, Var};
+use cedar_policy::pst::{BinaryOp as Op, Expr, Literal, SmolStr, UnaryOp, Var};
 
 /// Whether the reader may know a condition on this fact.
 pub(super) type MayKnow<'a> = &'a dyn Fn(&str) -> bool;
@@ -18,7 +18,10 @@ pub(super) fn in_words(tree: &Expr, may_know: MayKnow<'_>) -> String {
             op: Op::Or,
             left,
             right,
-        } => either(&in_words(left, may_know), &in_words(right, may_know)),
+        } => Some(either(
+            &in_words(left, may_know),
+            &in_words(right, may_know),
+        )),
         Expr::BinaryOp {
             op: Op::And,
             left,
@@ -82,13 +85,10 @@ fn facts_of(tree: &Expr) -> Vec<String> {
 }
 
 /// Two ways to meet a condition; message types are named in one list.
-fn either(left: &str, right: &str) -> Option<String> {
+fn either(left: &str, right: &str) -> String {
     const TYPE: &str = "a message of type ";
-    let right = match left.contains(TYPE) {
-        true => right.strip_prefix(TYPE).unwrap_or(right),
-        false => right,
-    };
-    Some(format!("{left} or {right}"))
+    let shorter = right.strip_prefix(TYPE).filter(|_| left.contains(TYPE));
+    format!("{left} or {}", shorter.unwrap_or(right))
 }
 
 /// `principal.purpose` and the like; nothing for what is no plain path.
@@ -99,7 +99,7 @@ fn path(tree: &Expr) -> Option<String> {
         Expr::Var(Var::Context) => Some("context".to_owned()),
         Expr::GetAttr { expr, attr } => Some(format!("{}.{attr}", path(expr)?)),
         Expr::HasAttr { expr, attrs } => {
-            let attrs: Vec<&str> = attrs.iter().map(|attr| attr.as_str()).collect();
+            let attrs: Vec<&str> = attrs.iter().map(SmolStr::as_str).collect();
             Some(format!("{}.{}", path(expr)?, attrs.join(".")))
         }
         _ => None,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use cedar_policy::{EntityId, EntityTypeName, EntityUid, ParseErrors};
+use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use serde::{Deserialize, Serialize};
 
 use crate::message::id::{BadName, Category, Mask};
@@ -241,19 +241,26 @@ pub struct Words {
 
 impl Words {
     /// Parses them; an error would be a fault of this file.
-    pub fn new() -> Result<Self, ParseErrors> {
+    pub fn new() -> Result<Self, BadName> {
         Ok(Self {
-            agency: "Border::Agency".parse()?,
-            unit: "Border::Unit".parse()?,
-            group: "Border::Group".parse()?,
-            purpose: "Border::Purpose".parse()?,
-            kind: "Border::Kind".parse()?,
-            area: "Border::Area".parse()?,
-            level: "Border::Level".parse()?,
-            clearance: "Border::Clearance".parse()?,
-            action: "Border::Action".parse()?,
+            agency: entity_type("Border::Agency")?,
+            unit: entity_type("Border::Unit")?,
+            group: entity_type("Border::Group")?,
+            purpose: entity_type("Border::Purpose")?,
+            kind: entity_type("Border::Kind")?,
+            area: entity_type("Border::Area")?,
+            level: entity_type("Border::Level")?,
+            clearance: entity_type("Border::Clearance")?,
+            action: entity_type("Border::Action")?,
         })
     }
+}
+
+fn entity_type(name: &'static str) -> Result<EntityTypeName, BadName> {
+    name.parse().map_err(|_| BadName {
+        text: name.to_owned(),
+        expected: "a name of Cedar's",
+    })
 }
 
 /// The entity of `entity_type` with this id.

@@ -1,0 +1,225 @@
+//! The column `given` of a decision table: what stands around a row's message.
+//!
+//! ```text
+//!   given  = [ item { ";" item } ]
+//!   item   = "case=" areas ":" agencies     quoted, open, joined by these agencies
+//!          | "quotes=" agencies | "orders=" agencies | "bans=" agencies | "answers=" units
+//!          | "to=" addressees | "purpose=" purpose | "handling=" word
+//!          | "level=" level | "now=" RFC 3339
+//!          | fact "=" value                 overrides a fact of the message
+//!   lists  = word { "+" word }
+//! ```
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use crate::agency::registry::Registry;
+use crate::message::catalogue::Catalogue;
+use crate::message::facts::{FactKind, FactValue, Facts};
+use crate::message::id::{AgencyId, KeyedDigest, Purpose, UnitId};
+use crate::message::time::Timestamp;
+
+use super::standing::{Case, CaseId, Level, Standing, Versioned};
+use super::words::{AREAS, Onward, PURPOSES};
+
+/// When a row plays that does not say: noon of the demo's day.
+const NOW_MS: i64 = 1_773_748_800_000;
+/// The name of the case that a row's message quotes.
+const CASE: &str = "CASE-TABLE";
+/// The own key of every row's message.
+const OWN_KEY: KeyedDigest = KeyedDigest([0; 16]);
+
+/// What stands around a row's message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// Facts that override those of the example.
+    pub facts: Facts,
+    /// Header `to`.
+    pub to: Option<Vec<String>>,
+    /// Header `purpose`.
+    pub purpose: Option<Purpose>,
+    /// Header `case`.
+    pub case: Option<String>,
+    /// Header `handling`.
+    pub handling: Onward,
+    /// Units whose message it answers.
+    pub answers: BTreeSet<UnitId>,
+    /// Originators of quoted tokens.
+    pub quotes: BTreeSet<AgencyId>,
+    /// Digests of its own keys.
+    pub own_keys: Vec<KeyedDigest>,
+    /// Standing facts.
+    pub standing: Standing,
+    /// The clock.
+    pub now: Timestamp,
+}
+
+impl Given {
+    /// Reads the column for a message from `sender`; the error says what is wrong. A fact may be
+    /// given to a type that never has it: rules read one shape.
+    pub fn parse(
+        text: &str,
+        sender: &AgencyId,
+        registry: &Registry,
+        catalogue: &Catalogue,
+    ) -> Result<Self, String> {
+        let mut given = Self {
+            facts: Facts::new(),
+            to: None,
+            purpose: None,
+            case: None,
+            handling: Onward::Free,
+            answers: BTreeSet::new(),
+            quotes: BTreeSet::new(),
+            own_keys: vec![OWN_KEY],
+            standing: Standing::default(),
+            now: Timestamp::from_millis(NOW_MS),
+        };
+        for item in text
+            .split(';')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
+        {
+            let (key, value) = item
+                .split_once('=')
+                .ok_or(format!("{item:?} is not NAME=VALUE"))?;
+            match key {
+                "case" => given.set_case(value, registry)?,
+                "quotes" => given.quotes = agencies(value, registry)?,
+                "answers" => given.answers = units(value, registry)?,
+                "orders" => {
+                    let value = agencies(value, registry)?;
+                    given
+                        .standing
+                        .orders
+                        .insert(OWN_KEY, Versioned { epoch: 1, value });
+                }
+                "bans" => {
+                    let value = agencies(value, registry)?;
+                    let key = (case_id()?, sender.clone());
+                    given
+                        .standing
+                        .bans
+                        .insert(key, Versioned { epoch: 1, value });
+                    given.case.get_or_insert_with(|| CASE.to_owned());
+                }
+                "level" => {
+                    let value: Level = parse(value)?;
+                    given
+                        .standing
+                        .levels
+                        .insert(sender.clone(), Versioned { epoch: 1, value });
+                }
+                "to" => given.to = Some(list(value).map(ToOwned::to_owned).collect()),
+                "purpose" => given.purpose = Some(parse(&word(value, &PURPOSES)?)?),
+                "handling" => given.handling = parse(value)?,
+                "now" => given.now = time(value)?,
+                fact => {
+                    let mut rules = catalogue.entries().flat_map(|entry| &entry.facts);
+                    let rule = rules.find(|rule| rule.name == fact);
+                    let rule = rule.ok_or(format!("{fact:?} is no fact of messages/"))?;
+                    given
+                        .facts
+                        .insert(fact.to_owned(), fact_value(&rule.kind, value)?);
+                }
+            }
+        }
+        Ok(given)
+    }
+
+    fn set_case(&mut self, value: &str, registry: &Registry) -> Result<(), String> {
+        let Some((areas, members)) = value.split_once(':') else {
+            return Err(format!(
+                "case={value} is not AREAS:AGENCIES, such as drugs:customs+police"
+            ));
+        };
+        let areas = list(areas)
+            .map(|area| word(area, &AREAS))
+            .collect::<Result<_, _>>()?;
+        let case = Case {
+            areas,
+            members: agencies(members, registry)?,
+            open: true,
+        };
+        self.standing.cases.insert(
+            case_id()?,
+            Versioned {
+                epoch: 1,
+                value: case,
+            },
+        );
+        self.case = Some(CASE.to_owned());
+        Ok(())
+    }
+}
+
+fn case_id() -> Result<CaseId, String> {
+    parse(CASE)
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split('+')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+}
+
+fn parse<T: FromStr<Err: ToString>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+fn word(text: &str, words: &[&str]) -> Result<String, String> {
+    if words.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{text:?} is none of {}", words.join(", ")))
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let day = || Timestamp::from_rfc3339(&format!("{text}T00:00:00Z"));
+    let time = Timestamp::from_rfc3339(text).or_else(day);
+    time.ok_or_else(|| format!("{text:?} is no time: write 2026-03-17 or 2026-03-17T12:00:00Z"))
+}
+
+fn agencies(text: &str, registry: &Registry) -> Result<BTreeSet<AgencyId>, String> {
+    let known = |name: &str| match registry.agency(name) {
+        Some(agency) => Ok(agency.id.clone()),
+        None => Err(format!("{name:?} is no agency")),
+    };
+    list(text).map(known).collect()
+}
+
+fn units(text: &str, registry: &Registry) -> Result<BTreeSet<UnitId>, String> {
+    let known = |name: &str| {
+        let unit: UnitId = parse(name)?;
+        registry
+            .unit(&unit)
+            .map(|unit| unit.id.clone())
+            .ok_or(format!("{name:?} is no unit"))
+    };
+    list(text).map(known).collect()
+}
+
+fn fact_value(kind: &FactKind, text: &str) -> Result<FactValue, String> {
+    match kind {
+        FactKind::HsPrefixes => Ok(FactValue::Strings(
+            list(text).map(ToOwned::to_owned).collect(),
+        )),
+        FactKind::Areas => {
+            let areas = list(text)
+                .map(|area| word(area, &AREAS))
+                .collect::<Result<_, _>>()?;
+            Ok(FactValue::Areas(areas))
+        }
+        FactKind::Integer => {
+            let number = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+            Ok(FactValue::Long(number))
+        }
+        FactKind::Present | FactKind::Equals(_) => {
+            let truth = text
+                .parse()
+                .map_err(|_| format!("{text:?} is not true or false"))?;
+            Ok(FactValue::Bool(truth))
+        }
+        FactKind::Time => Ok(FactValue::Time(time(text)?)),
+    }
+}

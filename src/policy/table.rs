@@ -1,0 +1,316 @@
+//! Decision tables: what rules are meant to do, row by row, in words of the domain.
+//!
+//! `policies/tables/<agency>.csv` has the columns of [`COLUMNS`]. A row's facts come from a named
+//! example through the real admission, which the caller brings; the outcome is compared cell by
+//! cell, and with Cedar's own answer besides. Another `.csv` there is a code list and left alone.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::message::bundle::{Bundle, Fault};
+use crate::message::catalogue::MessageEntry;
+use crate::message::facts::Facts;
+use crate::message::fields;
+use crate::message::id::{Category, Mask, UnitId};
+
+use super::given::Given;
+use super::reference::compare;
+use super::rule::{RuleRequest, rule_for};
+use super::rulebook::Rulebook;
+use super::ruling::{Outcome, Refused};
+
+/// The first line of a decision table.
+pub const COLUMNS: [&str; 8] = [
+    "row",
+    "message",
+    "from",
+    "given",
+    "to",
+    "outcome",
+    "categories",
+    "by",
+];
+/// What `by` says where no rule gives the message.
+const NOT_PERMITTED: &str = "not permitted";
+
+/// Admits the example of this name and gives its facts; the error says why it is none.
+/// [`admit_example`] is the real one.
+pub type Admit<'a> = dyn FnMut(&MessageEntry, &str) -> Result<Facts, String> + 'a;
+
+/// How the tables of a rulebook went.
+#[derive(Debug, Default)]
+pub struct TablesReport {
+    /// Rows that were read and run.
+    pub rows: usize,
+    /// Rows that cannot be read or no longer hold.
+    pub faults: Vec<Fault>,
+}
+
+/// The last three columns: an outcome as a table says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cells {
+    outcome: &'static str,
+    categories: Mask,
+    by: BTreeSet<String>,
+}
+
+/// Reads `messages/<type>/examples/valid/<example>.json` of the bundle as admission does.
+pub fn admit_example(
+    bundle: &Bundle,
+    entry: &MessageEntry,
+    example: &str,
+) -> Result<Facts, String> {
+    let path = format!(
+        "messages/{}/examples/valid/{example}.json",
+        entry.message_type
+    );
+    let body = bundle.get(&path).ok_or(format!("{path} is missing"))?;
+    // Nobody has sent the example, so no token in it is anybody's.
+    match fields::read(entry, body, &|_| None) {
+        Ok(content) => Ok(content.facts),
+        Err(invalid) => Err(format!(
+            "{path} is refused at {}: {}",
+            invalid.place, invalid.says
+        )),
+    }
+}
+
+/// Runs every decision table of the rulebook's bundle.
+pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
+    let mut report = TablesReport::default();
+    for (path, content) in rulebook.bundle().below("policies/tables") {
+        let Some(name) = path.strip_suffix(".csv") else {
+            continue;
+        };
+        let path = format!("policies/tables/{path}");
+        let mut reader = csv::Reader::from_reader(content);
+        let columns = reader.headers().is_ok_and(|line| line.iter().eq(COLUMNS));
+        match (columns, rulebook.registry().agency(name)) {
+            (true, Some(_)) => {}
+            (false, None) => continue,
+            (false, Some(_)) => {
+                let cure = format!("its first line is {}", COLUMNS.join(","));
+                report
+                    .faults
+                    .push(Fault::new(path, "has not the columns of a table", cure));
+                continue;
+            }
+            (true, None) => {
+                let cure = "name the table as the agency whose rules it shows";
+                report
+                    .faults
+                    .push(Fault::new(path, "is a table of no agency", cure));
+                continue;
+            }
+        }
+        for record in reader.records() {
+            report.rows += 1;
+            if let Err(fault) = run_record(&path, record, rulebook, admit) {
+                report.faults.push(fault);
+            }
+        }
+    }
+    report
+}
+
+fn run_record(
+    path: &str,
+    record: Result<csv::StringRecord, csv::Error>,
+    rulebook: &Rulebook,
+    admit: &mut Admit<'_>,
+) -> Result<(), Fault> {
+    let record = record.map_err(|error| {
+        let line = error.position().map_or(0, csv::Position::line);
+        let cure = format!("write the columns {}", COLUMNS.join(","));
+        Fault::new(format!("{path}:{line}"), "is not a row of the table", cure)
+    })?;
+    let line = record.position().map_or(0, csv::Position::line);
+    let field = |column: &str| {
+        let index = COLUMNS.iter().position(|name| *name == column);
+        index
+            .and_then(|index| record.get(index))
+            .unwrap_or_default()
+            .trim()
+    };
+    let place = format!("{path}:{line}");
+    let row = field("row");
+    let unreadable = |says: String| {
+        Fault::new(
+            &place,
+            format!("row {row:?}: {says}"),
+            "see docs/policies.md, tables",
+        )
+    };
+    let (entry, expected, found) = run_row(&field, rulebook, admit).map_err(unreadable)?;
+    if found == expected {
+        return Ok(());
+    }
+    let says = format!(
+        "row {row:?} no longer holds: it is now {}",
+        found.in_words(entry.holds)
+    );
+    Err(Fault::new(
+        place,
+        says,
+        "change the rule back, or the row if the change is meant",
+    ))
+}
+
+/// Runs a row: what it expects and what is found.
+fn run_row<'r, 'f>(
+    field: &impl Fn(&str) -> &'f str,
+    rulebook: &'r Rulebook,
+    admit: &mut Admit<'_>,
+) -> Result<(&'r MessageEntry, Cells, Cells), String> {
+    let message = field("message");
+    let (message_type, example) = message
+        .split_once('/')
+        .ok_or(format!("{message:?} is not TYPE/EXAMPLE"))?;
+    let entry = rulebook.catalogue().get(message_type);
+    let entry = entry.ok_or(format!("{message_type:?} is no message type"))?;
+    let unit = |text: &str| {
+        let unit: Option<UnitId> = text.parse().ok();
+        let unit = unit.and_then(|unit| rulebook.registry().unit(&unit));
+        unit.ok_or(format!("{text:?} is no unit"))
+    };
+    let (sender, recipient) = (unit(field("from"))?, unit(field("to"))?);
+    let agency = &sender.id.agency;
+    let given = Given::parse(
+        field("given"),
+        agency,
+        rulebook.registry(),
+        rulebook.catalogue(),
+    )?;
+    let expected = Cells::parse(field, entry)?;
+    let mut facts = admit(entry, example)?;
+    facts.extend(given.facts.clone());
+    let request = RuleRequest {
+        sender,
+        entry,
+        facts: &facts,
+        to: given.to.as_deref(),
+        purpose: given.purpose.as_ref(),
+        case: given.case.as_deref(),
+        answers: &given.answers,
+        quotes: &given.quotes,
+        own_keys: &given.own_keys,
+        handling: given.handling,
+    };
+    let both = compare(
+        &recipient.id,
+        &request,
+        rulebook,
+        &given.standing,
+        given.now,
+    );
+    if both.is_none_or(|both| both.slices != both.cedar) {
+        return Err(format!(
+            "the ruling is not Cedar's, report it as a fault of Carnet: {both:?}"
+        ));
+    }
+    let outcome = rule_for(
+        &recipient.id,
+        &request,
+        rulebook,
+        &given.standing,
+        given.now,
+    );
+    Ok((entry, expected, Cells::of(&outcome)))
+}
+
+impl Cells {
+    fn parse<'f>(field: &impl Fn(&str) -> &'f str, entry: &MessageEntry) -> Result<Self, String> {
+        let outcome = match field("outcome") {
+            "release" => "release",
+            "refuse" => "refuse",
+            "hidden" => "hidden",
+            other => return Err(format!("{other:?} is not release, refuse or hidden")),
+        };
+        let categories = categories(field("categories"), entry)?;
+        if (outcome == "release") == categories.is_empty() {
+            return Err(format!(
+                "{outcome} with categories {:?}",
+                field("categories")
+            ));
+        }
+        let by = match field("by") {
+            "" => return Err("by is empty: name the deciding rules, or not permitted".to_owned()),
+            NOT_PERMITTED => BTreeSet::from([NOT_PERMITTED.to_owned()]),
+            ids => ids.split_whitespace().map(ToOwned::to_owned).collect(),
+        };
+        Ok(Self {
+            outcome,
+            categories,
+            by,
+        })
+    }
+
+    fn of(outcome: &Outcome) -> Self {
+        let (outcome, categories, by) = match outcome {
+            Outcome::Released(released) => ("release", released.mask, Some(&released.policies)),
+            Outcome::Refused(Refused::Forbidden {
+                policies, hidden, ..
+            }) => (
+                if *hidden { "hidden" } else { "refuse" },
+                Mask::NONE,
+                Some(policies),
+            ),
+            Outcome::Refused(Refused::NotPermitted) => ("refuse", Mask::NONE, None),
+            Outcome::Refused(Refused::Failed) => ("failed", Mask::NONE, None),
+        };
+        let by = match by {
+            Some(policies) => policies.iter().map(ToString::to_string).collect(),
+            None => BTreeSet::from([NOT_PERMITTED.to_owned()]),
+        };
+        Self {
+            outcome,
+            categories,
+            by,
+        }
+    }
+
+    /// The cells as they would stand in the table.
+    fn in_words(&self, holds: Mask) -> impl fmt::Display {
+        let by: Vec<&str> = self.by.iter().map(String::as_str).collect();
+        let is_all = self.categories == holds && self.outcome == "release";
+        let categories = if is_all {
+            "all".to_owned()
+        } else {
+            self.categories.to_string()
+        };
+        format!("{},{categories},{}", self.outcome, by.join(" "))
+    }
+}
+
+/// `all`, `all -x -y +reference.token`, or names.
+fn categories(text: &str, entry: &MessageEntry) -> Result<Mask, String> {
+    let mut mask = Mask::NONE;
+    for (index, word) in text.split_whitespace().enumerate() {
+        let (removes, name) = match word.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, word.strip_prefix('+').unwrap_or(word)),
+        };
+        let named = match name {
+            "all" if index == 0 && !removes => entry.holds,
+            "reference.token" => Mask::REFERENCE_TOKEN,
+            name => Mask::of(
+                name.parse::<Category>()
+                    .map_err(|error| error.to_string())?,
+            ),
+        };
+        if !entry
+            .holds
+            .union(Mask::REFERENCE_TOKEN)
+            .intersection(named)
+            .eq(&named)
+        {
+            return Err(format!("{} never holds {name}", entry.message_type));
+        }
+        mask = if removes {
+            mask.without(named)
+        } else {
+            mask.union(named)
+        };
+    }
+    Ok(mask)
+}

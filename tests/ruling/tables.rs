@@ -1,0 +1,130 @@
+//! Decision tables: rows that hold, rows that do not, rows that cannot be read.
+
+use carnet::message::facts::{FactValue, Facts};
+use carnet::policy::rulebook::Rulebook;
+use carnet::policy::table::{TablesReport, run_tables};
+
+use super::fixture::{bundle, later, noon, rulebook_of, set};
+
+const HEAD: &str = "row,message,from,given,to,outcome,categories,by\n";
+
+/// The examples: orchids are regulated, ornaments are not, an order runs an hour.
+fn run(rulebook: &Rulebook) -> TablesReport {
+    run_tables(rulebook, &mut |_, example| {
+        let hs = |codes: &[&str]| ("hs".to_owned(), FactValue::Strings(set(codes)));
+        match example {
+            "orchids" => Ok(Facts::from([hs(&["06", "0602", "060290"])])),
+            "ornaments" => Ok(Facts::from([hs(&["39", "3926", "392640"])])),
+            "order" => Ok(Facts::from([(
+                "until".to_owned(),
+                FactValue::Time(later(noon(), 3600)),
+            )])),
+            "export" => Ok(Facts::new()),
+            other => Err(format!("no example {other}")),
+        }
+    })
+}
+
+fn faults(table: &str, rows: &str) -> Vec<String> {
+    let mut bundle = bundle();
+    bundle.insert(format!("policies/tables/{table}"), format!("{HEAD}{rows}"));
+    let report = run(&rulebook_of(&bundle).unwrap());
+    assert_eq!(
+        report.rows,
+        if table.starts_with("post") {
+            rows.lines().count()
+        } else {
+            0
+        }
+    );
+    report.faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_rows_of_the_shapes_hold() {
+    let rows = "\
+all to customs,postal.item/ornaments,post/main,,customs/main,release,all,post-customs
+goods not regulated,postal.item/ornaments,post/main,,environment/main,refuse,,not permitted
+goods regulated,postal.item/orchids,post/main,,environment/main,release,goods postal reference.token,post-environment-regulated
+overridden,postal.item/ornaments,post/main,hs=01+0106,environment/main,release,goods postal reference.token,post-environment-regulated
+police: no standing feed,postal.item/orchids,post/main,case=drugs:customs+police,police/main,refuse,,not permitted
+a quoted token stays one,postal.item/ornaments,post/main,quotes=environment,customs/main,release,all -reference +reference.token,post-customs
+addressed to others,postal.item/ornaments,post/main,to=environment/main,customs/main,refuse,,not permitted
+for another purpose,postal.item/ornaments,post/main,purpose=integrity,customs/main,refuse,,not permitted
+case,declaration.export/export,customs/main,case=drugs:customs+police,police/main,release,reference goods route,customs-police-case
+not joined,declaration.export/export,customs/main,case=drugs:customs,police/main,refuse,,not permitted
+score,declaration.export/export,customs/main,risk=60;areas=drugs+ipr,police/main,release,reference goods route,customs-police-case
+banned,declaration.export/export,customs/main,case=drugs:customs+police;bans=post,police/main,refuse,,floor-originator
+fallback,declaration.export/export,customs/main,level=fallback,post/main,release,route,customs-continuity
+agreement,declaration.export/export,customs/main,now=2029-06-30,customs-xa/main,release,reference party goods,customs-partner-export
+agreement over,declaration.export/export,customs/main,now=2029-07-01T00:00:00Z,customs-xa/main,refuse,,not permitted
+order,control.order/order,customs/main,,police/main,release,all -officer,customs-orders
+secret,control.order/order,customs/main,secret=true,post/main,hidden,,floor-secret
+a fact of other types,postal.item/orchids,post/main,secret=true;case=drugs:customs+police,customs/main,hidden,,floor-secret
+held,seizure.report/export,customs/main,orders=environment,environment/main,release,goods,customs-seizures-of-orders
+";
+    assert_eq!(faults("post.csv", rows), Vec::<String>::new());
+}
+
+#[test]
+fn a_row_that_does_not_hold_says_what_it_is_now() {
+    let rows = "\
+wider,postal.item/orchids,post/main,,environment/main,release,all,post-environment-regulated
+refused,postal.item/ornaments,post/main,,customs/main,refuse,,not permitted
+by,postal.item/ornaments,post/main,,customs/main,release,all,post-environment-regulated
+";
+    insta::assert_snapshot!(faults("post.csv", rows).join("\n"), @r#"
+    policies/tables/post.csv:2: row "wider" no longer holds: it is now release,goods postal reference.token,post-environment-regulated; change the rule back, or the row if the change is meant
+    policies/tables/post.csv:3: row "refused" no longer holds: it is now release,all,post-customs; change the rule back, or the row if the change is meant
+    policies/tables/post.csv:4: row "by" no longer holds: it is now release,all,post-customs; change the rule back, or the row if the change is meant
+    "#);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_says_why() {
+    let rows = "\
+a,postal.item,post/main,,customs/main,release,all,post-customs
+b,postal.itme/orchids,post/main,,customs/main,release,all,post-customs
+c,postal.item/roses,post/main,,customs/main,release,all,post-customs
+d,postal.item/orchids,post/mian,,customs/main,release,all,post-customs
+e,postal.item/orchids,post/main,rsik=3,customs/main,release,all,post-customs
+f,postal.item/orchids,post/main,case=drugs,customs/main,release,all,post-customs
+g,postal.item/orchids,post/main,quotes=costums,customs/main,release,all,post-customs
+h,postal.item/orchids,post/main,,customs/main,release,,post-customs
+i,postal.item/orchids,post/main,,customs/main,release,all -officer,post-customs
+j,postal.item/orchids,post/main,,customs/main,release,all,
+k,postal.item/orchids,post/main,,customs/main,permit,all,post-customs
+l,postal.item/orchids,post/main,now=noon,customs/main,release,all,post-customs
+m,postal.item/orchids
+";
+    insta::assert_snapshot!(faults("post.csv", rows).join("\n"), @r#"
+    policies/tables/post.csv:2: row "a": "postal.item" is not TYPE/EXAMPLE; see docs/policies.md, tables
+    policies/tables/post.csv:3: row "b": "postal.itme" is no message type; see docs/policies.md, tables
+    policies/tables/post.csv:4: row "c": no example roses; see docs/policies.md, tables
+    policies/tables/post.csv:5: row "d": "post/mian" is no unit; see docs/policies.md, tables
+    policies/tables/post.csv:6: row "e": "rsik" is no fact of messages/; see docs/policies.md, tables
+    policies/tables/post.csv:7: row "f": case=drugs is not AREAS:AGENCIES, such as drugs:customs+police; see docs/policies.md, tables
+    policies/tables/post.csv:8: row "g": "costums" is no agency; see docs/policies.md, tables
+    policies/tables/post.csv:9: row "h": release with categories ""; see docs/policies.md, tables
+    policies/tables/post.csv:10: row "i": postal.item never holds officer; see docs/policies.md, tables
+    policies/tables/post.csv:11: row "j": by is empty: name the deciding rules, or not permitted; see docs/policies.md, tables
+    policies/tables/post.csv:12: row "k": "permit" is not release, refuse or hidden; see docs/policies.md, tables
+    policies/tables/post.csv:13: row "l": "noon" is no time: write 2026-03-17 or 2026-03-17T12:00:00Z; see docs/policies.md, tables
+    policies/tables/post.csv:14: is not a row of the table; write the columns row,message,from,given,to,outcome,categories,by
+    "#);
+}
+
+#[test]
+fn a_table_is_an_agencys_and_code_lists_are_left_alone() {
+    assert_eq!(faults("mail.csv", "").len(), 1);
+    let mut bundle = bundle();
+    bundle.insert(
+        "policies/tables/regulated-hs.csv",
+        "heading,why\n01,live animals\n",
+    );
+    bundle.insert("policies/tables/post.csv", "row,message\n");
+    let report = run(&rulebook_of(&bundle).unwrap());
+    assert_eq!(report.rows, 0);
+    assert_eq!(report.faults.len(), 1);
+    assert_eq!(report.faults[0].place, "policies/tables/post.csv");
+}
