@@ -1,13 +1,16 @@
 //! Words that should not be there: dead code, notes to oneself, empty names, private keys, snapshots
 //! that nothing compares with any more. And the few that should: what each file owns.
 
+use crate::layers::product_files;
 use crate::source::{Source, is_word};
 use crate::tree::{Finding, Tree, extension, folder};
 
-/// Rust files that do not open with `//!`.
+/// Rust files that do not open with `//!`. Files of unit tests belong to the module they test, whose
+/// words stand above them.
 pub(crate) fn unintroduced_files(tree: &Tree) -> Vec<Finding> {
-    let unintroduced = tree
-        .rust()
+    let test_files = tree.rust().filter(|(path, _)| path.starts_with("tests/"));
+    let unintroduced = product_files(tree)
+        .chain(test_files)
         .filter(|(_, text)| !text.trim_start().starts_with("//!"));
     let says = "opens without `//!`: say what this file owns and what it never does";
     unintroduced
@@ -209,9 +212,14 @@ mod tests {
     fn a_file_without_introduction_is_found() {
         let tree = Tree::of(&[
             ("src/a.rs", "//! Owns a.\nuse b;"),
-            ("src/b.rs", "// no\nuse c;"),
+            ("src/b.rs", "// no\nuse c;\n#[cfg(test)]\nmod tests;"),
+            ("src/b/tests.rs", "use super::*;"),
+            ("tests/c.rs", "use carnet::a;"),
         ]);
-        assert_eq!(places(&unintroduced_files(&tree)), [("src/b.rs", 1)]);
+        assert_eq!(
+            places(&unintroduced_files(&tree)),
+            [("src/b.rs", 1), ("tests/c.rs", 1)]
+        );
     }
 
     #[test]
