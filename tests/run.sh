@@ -1,0 +1,232 @@
+#!/usr/bin/env bash
+# Installs what the tests need and is missing, then runs them, cheapest part first.
+#
+#   tests/run.sh              every part: fmt tidy deny clippy doc nextest interop
+#   tests/run.sh clippy doc   the named parts
+#   tests/run.sh story        one test binary (tests/story.rs); `unit` is the library's own tests
+#
+# Needs Rust and, for what is missing, apt-get as root or through sudo. Built and installed things go
+# to ${XDG_CACHE_HOME:-~/.cache}/carnet (and CARGO_TARGET_DIR, if set), so a second run installs
+# nothing. Stops at the first part that fails; its exit code is 0 when all passed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/carnet
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+ALL_PARTS=(fmt tidy deny clippy doc nextest interop)
+INSTALLED=()
+
+# --- installing -----------------------------------------------------------------------------------
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo --preserve-env=DEBIAN_FRONTEND "$@"
+  else
+    echo "tests/run.sh: neither root nor sudo; run as root: $*" >&2
+    return 1
+  fi
+}
+
+# The Debian packages among the given ones that are not installed.
+absent_packages() {
+  local package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+  done
+}
+
+install_packages() {
+  [ $# -gt 0 ] || return 0
+  echo "installing from Debian: $*"
+  export DEBIAN_FRONTEND=noninteractive
+  if [ -z "${APT_UPDATED:-}" ]; then
+    as_root apt-get update -qq
+    APT_UPDATED=yes
+  fi
+  as_root apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >/dev/null
+  INSTALLED+=("$@")
+}
+
+# A command counts wherever it comes from: a machine's own Node or JDK is as good as Debian's.
+need_command() {
+  local command=$1
+  shift
+  command -v "$command" >/dev/null || install_packages "$@"
+}
+
+need_rust() {
+  if ! command -v cargo >/dev/null; then
+    echo "tests/run.sh: cargo not found; install Rust 1.95 or later (https://rustup.rs)" >&2
+    return 1
+  fi
+  need_command cc gcc libc6-dev
+  need_command git git
+}
+
+need_nextest() {
+  if ! command -v cargo-nextest >/dev/null; then
+    echo "installing from crates.io: cargo-nextest"
+    cargo install --quiet --locked cargo-nextest
+    INSTALLED+=(cargo-nextest)
+  fi
+}
+
+# Languages, client libraries, and a folder for this very list of Python and npm packages.
+need_clients() {
+  local listed absent
+  mapfile -t listed <tests/interop/debian.txt
+  mapfile -t absent < <(absent_packages "${listed[@]}")
+  install_packages "${absent[@]}"
+  need_command javac default-jdk-headless
+  need_command npm nodejs npm
+  python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3 python3-venv
+
+  local key tools
+  key=$({ python3 -VV; node --version; cat tests/interop/{requirements.txt,package-lock.json}; } |
+    sha256sum | cut -c 1-16)
+  tools=$CACHE/interop/$key
+  mkdir -p "$CACHE/interop"
+  # Two runs at once (two clones, one cache) wait for each other here.
+  exec 9>"$CACHE/interop/lock"
+  flock 9
+  if [ ! -e "$tools/complete" ]; then
+    echo "installing from PyPI and npm: $tools"
+    rm -rf "$tools"
+    python3 -m venv "$tools/python"
+    "$tools/python/bin/pip" install --quiet --disable-pip-version-check -r tests/interop/requirements.txt
+    mkdir "$tools/node"
+    cp tests/interop/package.json tests/interop/package-lock.json "$tools/node"
+    npm ci --prefix "$tools/node" --silent --no-audit --no-fund
+    touch "$tools/complete"
+    INSTALLED+=(PyPI:tests/interop/requirements.txt npm:tests/interop/package.json)
+  fi
+  # So that a plain `cargo nextest run` finds it too.
+  ln -sfn "$key" "$CACHE/interop/current"
+  exec 9>&-
+  export CARNET_INTEROP_TOOLS=$tools
+}
+
+needs_of() {
+  need_rust
+  case $1 in
+    fmt | deny | clippy | doc) return ;;
+  esac
+  need_nextest
+  case $1 in
+    tidy) need_command shellcheck shellcheck ;;
+    interop) need_clients ;;
+  esac
+}
+
+# --- parts ----------------------------------------------------------------------------------------
+
+part_fmt() {
+  cargo fmt --all --check
+}
+
+part_tidy() {
+  local scripts
+  mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
+  shellcheck "${scripts[@]}"
+  cargo nextest run --locked --test tidy
+}
+
+# What deny.toml bans must not be linked. Licences, sources and duplicates: cargo-deny, where it is.
+part_deny() {
+  local banned linked found
+  banned=$(sed -n '/^\[bans\]/,/^\[sources\]/p' deny.toml | sed -n 's/{ name/\n&/gp' |
+    sed -n 's/^{ name = "\([^"]*\)".*/\1/p')
+  [ -n "$banned" ] || { echo "deny.toml: no banned crates found under [bans]" >&2; return 1; }
+  linked=$(cargo tree --locked --edges normal,build --prefix none --format '{p}' | cut -d ' ' -f 1 | sort -u)
+  if found=$(grep -xF "$banned" <<<"$linked"); then
+    printf 'banned by deny.toml, yet in the build: %s\n' "$found" >&2
+    echo "cargo tree --edges normal,build --invert NAME shows who brings it" >&2
+    return 1
+  fi
+  echo "$(wc -l <<<"$linked") crates linked, none of the banned: $(tr '\n' ' ' <<<"$banned")"
+  if command -v cargo-deny >/dev/null; then
+    cargo deny check bans licenses sources
+  fi
+}
+
+part_clippy() {
+  cargo clippy --locked --all-targets -- -D warnings
+}
+
+part_doc() {
+  RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+}
+
+part_nextest() {
+  cargo nextest run --locked -E 'not binary(/^(tidy|interop)$/)'
+}
+
+part_unit() {
+  cargo nextest run --locked --lib
+}
+
+part_binary() {
+  cargo nextest run --locked --test "$1"
+}
+
+run_part() {
+  if declare -F "part_$1" >/dev/null && [ "$1" != binary ]; then
+    "part_$1"
+  else
+    part_binary "$1"
+  fi
+}
+
+# --- main -----------------------------------------------------------------------------------------
+
+usage() {
+  sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' tests/run.sh
+}
+
+case ${1:-} in
+  -h | --help)
+    usage
+    exit 0
+    ;;
+esac
+PARTS=("$@")
+[ $# -gt 0 ] || PARTS=("${ALL_PARTS[@]}")
+for part in "${PARTS[@]}"; do
+  [ "$part" = unit ] || [[ " ${ALL_PARTS[*]} " == *" $part "* ]] ||
+    [ -e "tests/$part.rs" ] || [ -e "tests/$part/main.rs" ] || {
+    echo "tests/run.sh: no part and no test binary is called '$part'; there are: ${ALL_PARTS[*]} unit" >&2
+    usage >&2
+    exit 2
+  }
+done
+
+NOW=installing
+TIMES=()
+closing() {
+  local status=$?
+  if [ $status -eq 0 ]; then
+    echo "tests/run.sh: passed in ${SECONDS} s:${TIMES[*]}"
+  else
+    echo "tests/run.sh: FAILED in '$NOW' after ${SECONDS} s, exit code $status; passed before:${TIMES[*]:- none}"
+  fi
+}
+trap closing EXIT
+
+for part in "${PARTS[@]}"; do
+  needs_of "$part"
+done
+if [ ${#INSTALLED[@]} -eq 0 ]; then
+  echo "nothing to install"
+else
+  echo "installed in ${SECONDS} s: ${INSTALLED[*]}"
+fi
+for part in "${PARTS[@]}"; do
+  NOW=$part
+  echo "== $part"
+  started=$SECONDS
+  run_part "$part"
+  TIMES+=(" $part $((SECONDS - started)) s")
+done
