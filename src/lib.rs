@@ -3,11 +3,8 @@
 
 pub mod agency;
 pub mod amqp;
-pub mod backbone;
 pub mod broker;
-pub mod cli;
 pub mod config;
-pub mod evidence;
 pub mod journal;
 pub mod message;
 pub mod policy;

@@ -1,5 +1,7 @@
 //! Admission: from a publish to a submission. Pure and synchronous; runs in the connection's task.
 
+mod case;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -7,14 +9,13 @@ use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
 use super::limits::{DERIVED_REPEAT_WINDOW, REPEAT_WINDOW};
 use super::payload::{self, PayloadHead};
 use super::record::{
-    CaseChange, CaseStep, Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected,
-    Released, Told,
+    Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
 };
-use crate::agency::keys::Keys;
+use crate::agency::keys::{Keys, RetentionClass};
 use crate::agency::registry::{MessageIdRule, Peer, Receipts};
 use crate::message::envelope::{Addressee, Handling, Publish, SenderTerms};
 use crate::message::facts::FactValue;
-use crate::message::id::{AgencyId, Digest, ExchangeId, KeyedDigest, UnitId};
+use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId, UnitId};
 use crate::message::spans::Quoted;
 use crate::message::time::Timestamp;
 use crate::message::valid::{Invalid, InvalidKind, Valid, Warning};
@@ -50,7 +51,11 @@ struct NotRuled {
 
 impl From<Invalid> for NotRuled {
     fn from(invalid: Invalid) -> Self {
-        let code = if invalid.kind == InvalidKind::UnknownType { 312 } else { 406 };
+        let code = if invalid.kind == InvalidKind::UnknownType {
+            312
+        } else {
+            406
+        };
         Self { code, invalid }
     }
 }
@@ -64,27 +69,33 @@ pub fn admit(
     draw: Draw,
     now: Timestamp,
 ) -> Submission {
-    let wants = peer.system.receipts;
-    if let Some(step) = publish.message_type.strip_prefix("case.") {
-        let verdict = match case_change(peer, step, &publish) {
-            Ok(change) => Verdict::Case(change),
-            Err(not_ruled) => rejected(peer, &publish, view, &not_ruled),
-        };
-        return Submission { publish, wire, verdict, receipt: false };
-    }
-    let verdict = valid(peer, &publish, view)
-        .and_then(|valid| ruled(peer, &valid, view, draw, now))
-        .unwrap_or_else(|not_ruled| rejected(peer, &publish, view, &not_ruled));
-    let exceptional = match &verdict {
-        Verdict::Ruled { refusal, warned, .. } => refusal.is_some() || *warned,
-        Verdict::Rejected { .. } | Verdict::Case(_) => true,
+    let verdict = match publish.message_type.strip_prefix("case.") {
+        Some(step) => case::case_change(peer, step, &publish).map(Verdict::Case),
+        None => valid(peer, &publish, view).and_then(|valid| ruled(peer, &valid, view, draw, now)),
     };
-    let receipt = match wants {
+    let verdict = verdict.unwrap_or_else(|not_ruled| rejected(peer, &publish, view, &not_ruled));
+    let receipt = wants_receipt(peer.system.receipts, &verdict);
+    Submission {
+        publish,
+        wire,
+        verdict,
+        receipt,
+    }
+}
+
+fn wants_receipt(receipts: Receipts, verdict: &Verdict) -> bool {
+    let exceptional = match verdict {
+        Verdict::Ruled {
+            refusal, warned, ..
+        } => refusal.is_some() || *warned,
+        Verdict::Rejected { .. } => true,
+        Verdict::Case(_) => return false,
+    };
+    match receipts {
         Receipts::All => true,
         Receipts::Exceptions => exceptional,
         Receipts::Off => false,
-    };
-    Submission { publish, wire, verdict, receipt }
+    }
 }
 
 /// The message, where it keeps its type's rules and this system may send it.
@@ -93,21 +104,38 @@ fn valid(peer: &Peer, publish: &Publish, view: &View) -> Result<Valid, NotRuled>
     if let Some(entry) = catalogue.get(&publish.message_type)
         && !may_send(peer, entry)
     {
-        return Err(refused("sends", "this system does not send this type: see its 'sends'"));
+        return Err(refused(
+            "sends",
+            "this system does not send this type: see its 'sends'",
+        ));
     }
     let user_id = format!("{}-{}", peer.agency.id, peer.system.name);
     let derives_message_id = peer.system.message_id == MessageIdRule::Derived;
-    let terms = SenderTerms { user_id: &user_id, derives_message_id };
+    let terms = SenderTerms {
+        user_id: &user_id,
+        derives_message_id,
+    };
     let quoted = |text: &str| {
         let token = view.keys.open_token(&peer.unit.id, text)?;
-        Some(Quoted { originator: token.originator, clear: token.value })
+        Some(Quoted {
+            originator: token.originator,
+            clear: token.value,
+        })
     };
     Ok(Valid::parse(publish, catalogue, &terms, &quoted)?)
 }
 
 fn refused(rule: &str, says: &str) -> NotRuled {
     let (place, rule, says) = ("routing key".to_owned(), rule.to_owned(), says.to_owned());
-    NotRuled { code: 403, invalid: Invalid { kind: InvalidKind::Envelope, place, rule, says } }
+    NotRuled {
+        code: 403,
+        invalid: Invalid {
+            kind: InvalidKind::Envelope,
+            place,
+            rule,
+            says,
+        },
+    }
 }
 
 /// Rules on a valid message and makes the record to be, and its payload frame.
@@ -120,10 +148,14 @@ fn ruled(
 ) -> Result<Verdict, NotRuled> {
     let (envelope, content, keys) = (valid.envelope(), valid.content(), &view.keys);
     let to: Vec<String> = envelope.to().iter().map(addressee).collect();
-    let answered = envelope.correlation_id().and_then(|id| keys.open_delivery(&peer.unit.id, id));
+    let answered = envelope
+        .correlation_id()
+        .and_then(|id| keys.open_delivery(&peer.unit.id, id));
     let answers: BTreeSet<UnitId> = answered.map(|(_, sender)| sender).into_iter().collect();
     let own = content.keys.iter().filter(|key| key.own);
-    let own_keys: Vec<KeyedDigest> = own.map(|key| key_digest(keys, &key.name, &key.value)).collect();
+    let own_keys: Vec<KeyedDigest> = own
+        .map(|key| key_digest(keys, &key.name, &key.value))
+        .collect();
     let request = RuleRequest {
         sender: &peer.unit,
         entry: valid.entry(),
@@ -137,8 +169,15 @@ fn ruled(
         handling: onward(envelope.handling()),
     };
     let ruling = rule(&request, &view.rulebook, &view.standing, now);
-    let head = PayloadHead { spans: content.spans.clone(), facts: content.facts.clone() };
-    let frame = payload::seal(draw.exchange, &head, valid.body());
+    let head = PayloadHead {
+        spans: content.spans.clone(),
+        facts: content.facts.clone(),
+    };
+    let kept = peer
+        .agency
+        .retention_of(valid.entry().message_type.as_str());
+    let class = RetentionClass::of(kept);
+    let frame = payload::seal(draw.exchange, class, &head, valid.body());
     let frame = frame.map_err(|_| refused("size", "cannot be stored"))?;
     let confidential = confidential(valid, &ruling, &view.rulebook, to);
     let refusal = (!ruling.is_released_visibly()).then(|| Refusal {
@@ -146,26 +185,37 @@ fn ruled(
         text: text(403, &confidential.refusal_text()),
     });
     let warned = !confidential.warnings.is_empty() || !confidential.told.is_empty();
-    let exchange = exchange(peer, valid, view, (&ruling, draw.exchange), (&frame, &confidential), now);
-    Ok(Verdict::Ruled { exchange: Box::new(exchange), frame, refusal, warned })
+    let exchange = exchange(
+        (peer, now),
+        valid,
+        view,
+        (&ruling, draw.exchange),
+        (&frame, &confidential),
+    );
+    Ok(Verdict::Ruled {
+        exchange: Box::new(exchange),
+        frame,
+        refusal,
+        warned,
+    })
 }
 
 fn exchange(
-    peer: &Peer,
+    (peer, now): (&Peer, Timestamp),
     valid: &Valid,
     view: &View,
     (ruling, id): (&Ruling, ExchangeId),
     (frame, confidential): (&[u8], &Confidential),
-    now: Timestamp,
 ) -> Exchange {
     let (content, keys, envelope) = (valid.content(), &view.keys, valid.envelope());
     let unit = peer.unit.id.to_string();
-    let derived = peer.system.message_id == MessageIdRule::Derived && envelope.message_id().is_none();
+    let derived =
+        peer.system.message_id == MessageIdRule::Derived && envelope.message_id().is_none();
     let case = envelope.case().filter(|_| !ruling.case_ignored);
     Exchange {
         id,
         at: now,
-        sender: crate::message::id::SystemId {
+        sender: SystemId {
             agency: peer.agency.id.clone(),
             system: peer.system.name.clone(),
         },
@@ -179,9 +229,16 @@ fn exchange(
         facts: payload::facts_digest(&content.facts),
         frame: Digest::of(frame),
         body_bytes: u64::try_from(valid.body().len()).unwrap_or(u64::MAX),
-        key: keys.digest("message_id", &[unit.as_bytes(), confidential.message_id.as_bytes()]),
+        key: keys.digest(
+            "message_id",
+            &[unit.as_bytes(), confidential.message_id.as_bytes()],
+        ),
         content: keys.digest("content", &[&valid.content_digest().0]),
-        window: if derived { DERIVED_REPEAT_WINDOW } else { REPEAT_WINDOW },
+        window: if derived {
+            DERIVED_REPEAT_WINDOW
+        } else {
+            REPEAT_WINDOW
+        },
         keys: content
             .keys
             .iter()
@@ -217,7 +274,10 @@ fn onward(handling: Handling) -> Onward {
 }
 
 fn recipients(ruling: &Ruling) -> Vec<Recipient> {
-    let recorded = ruling.verdicts.iter().filter(|verdict| verdict.is_recorded());
+    let recorded = ruling
+        .verdicts
+        .iter()
+        .filter(|verdict| verdict.is_recorded());
     recorded
         .map(|verdict| Recipient {
             unit: verdict.unit.clone(),
@@ -232,9 +292,13 @@ fn recipients(ruling: &Ruling) -> Vec<Recipient> {
                     queues: Vec::new(),
                 }),
                 ruling::Outcome::Refused(ruling::Refused::Forbidden { policies, .. }) => {
-                    Outcome::Refused { policies: policies.clone() }
+                    Outcome::Refused {
+                        policies: policies.clone(),
+                    }
                 }
-                ruling::Outcome::Refused(_) => Outcome::Refused { policies: Vec::new() },
+                ruling::Outcome::Refused(_) => Outcome::Refused {
+                    policies: Vec::new(),
+                },
             },
         })
         .collect()
@@ -252,7 +316,11 @@ fn confidential(
         place: "header case".to_owned(),
         rule: "case".to_owned(),
     });
-    let warnings = envelope.warnings().iter().chain(&valid.content().warnings).chain(&case);
+    let warnings = envelope
+        .warnings()
+        .iter()
+        .chain(&valid.content().warnings)
+        .chain(&case);
     let told = ruling.answer();
     let told = told.iter().filter_map(|(unit, told)| match told {
         ruling::Told::Released(_) => None,
@@ -276,7 +344,9 @@ fn confidential(
         message_id: valid.message_id(),
         justification: envelope.justification().map(str::to_owned),
         to,
-        warnings: warnings.map(|w| (w.place.clone(), w.rule.clone())).collect(),
+        warnings: warnings
+            .map(|w| (w.place.clone(), w.rule.clone()))
+            .collect(),
         told: told.collect(),
     }
 }
@@ -284,18 +354,26 @@ fn confidential(
 /// An order opens by its release and closes by its result; a secret one never counts.
 fn order_change(valid: &Valid, keys: &Keys) -> Option<OrderChange> {
     let content = valid.content();
-    let order = content.keys.iter().find(|key| key.name == "control-order")?;
+    let order = content
+        .keys
+        .iter()
+        .find(|key| key.name == "control-order")?;
     let number = key_digest(keys, &order.name, &order.value);
     match valid.entry().message_type.as_str() {
         "control.order" if content.facts.get("secret") != Some(&FactValue::Bool(true)) => {
-            let subjects = content.keys.iter().filter(|key| key.name != "control-order");
+            let subjects = content
+                .keys
+                .iter()
+                .filter(|key| key.name != "control-order");
             let deadline = match content.facts.get("until") {
                 Some(FactValue::Time(time)) if time.as_millis() > 0 => Some(*time),
                 _ => None,
             };
             Some(OrderChange::Opens {
                 number,
-                subjects: subjects.map(|key| key_digest(keys, &key.name, &key.value)).collect(),
+                subjects: subjects
+                    .map(|key| key_digest(keys, &key.name, &key.value))
+                    .collect(),
                 deadline,
             })
         }
@@ -307,7 +385,13 @@ fn order_change(valid: &Valid, keys: &Keys) -> Option<OrderChange> {
 fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -> Verdict {
     let NotRuled { code, invalid } = not_ruled;
     let confidential = Confidential {
-        message_id: publish.message_id.clone().unwrap_or_default().chars().take(255).collect(),
+        message_id: publish
+            .message_id
+            .clone()
+            .unwrap_or_default()
+            .chars()
+            .take(255)
+            .collect(),
         justification: None,
         to: Vec::new(),
         warnings: Vec::new(),
@@ -315,7 +399,7 @@ fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -
     };
     let rejected = Rejected {
         at: Timestamp::default(),
-        sender: crate::message::id::SystemId {
+        sender: SystemId {
             agency: peer.agency.id.clone(),
             system: peer.system.name.clone(),
         },
@@ -329,8 +413,14 @@ fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -
         receipt: None,
         sealed: postcard::to_stdvec(&confidential).unwrap_or_default(),
     };
-    let refusal = Refusal { code: *code, text: text(*code, &invalid.to_string()) };
-    Verdict::Rejected { rejected: Box::new(rejected), refusal }
+    let refusal = Refusal {
+        code: *code,
+        text: text(*code, &invalid.to_string()),
+    };
+    Verdict::Rejected {
+        rejected: Box::new(rejected),
+        refusal,
+    }
 }
 
 /// A reply text: the code's name, a plain sentence, 255 octets at most.
@@ -345,61 +435,4 @@ fn text(code: u16, says: &str) -> String {
         text.pop();
     }
     text
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CaseBody {
-    #[serde(rename = "CaseID")]
-    case: String,
-    #[serde(rename = "Areas", default)]
-    areas: Vec<String>,
-    #[serde(rename = "Invites", default)]
-    invites: Vec<AgencyId>,
-}
-
-/// `case.open`, `case.join`, `case.close`: standing facts, changed by messages of their own.
-fn case_change(peer: &Peer, step: &str, publish: &Publish) -> Result<CaseChange, NotRuled> {
-    if !peer.system.sends.iter().any(|pattern| pattern.covers(&publish.message_type)) {
-        return Err(refused("sends", "this system does not send this type: see its 'sends'"));
-    }
-    let invalid = |place: &str, rule: &str, says: String| NotRuled {
-        code: 406,
-        invalid: Invalid {
-            kind: InvalidKind::Content,
-            place: place.to_owned(),
-            rule: rule.to_owned(),
-            says,
-        },
-    };
-    let body: CaseBody = serde_json::from_slice(&publish.body).map_err(|_| {
-        invalid("", "schema", "wants {\"CaseID\", \"Areas\": [], \"Invites\": [agency]}".to_owned())
-    })?;
-    let case = body.case.parse().map_err(|bad: crate::message::id::BadName| {
-        invalid("/CaseID", "case", format!("is not {}", bad.expected))
-    })?;
-    if let Some(unknown) =
-        body.areas.iter().find(|area| !crate::policy::words::AREAS.contains(&area.as_str()))
-    {
-        return Err(invalid("/Areas", "area", format!("has an unknown area of {} letters", unknown.len())));
-    }
-    let what = match step {
-        "open" => CaseStep::Open { areas: body.areas, invites: body.invites },
-        "join" => CaseStep::Join,
-        "close" => CaseStep::Close,
-        _ => {
-            let says = "is none of case.open, case.join, case.close".to_owned();
-            return Err(invalid("routing key", "type", says));
-        }
-    };
-    Ok(CaseChange {
-        at: Timestamp::default(),
-        sender: crate::message::id::SystemId {
-            agency: peer.agency.id.clone(),
-            system: peer.system.name.clone(),
-        },
-        unit: peer.unit.id.clone(),
-        case,
-        what,
-    })
 }

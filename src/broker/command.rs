@@ -8,11 +8,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::record::{
-    Argument, CaseChange, Confidential, Exchange, Genesis, Narrowed, QueueId, QueueProperties, Rejected,
+    Argument, CaseChange, Confidential, Exchange, Genesis, Narrowed, QueueId, QueueProperties,
+    Rejected,
 };
 use crate::journal::Lsn;
 use crate::message::envelope::Publish;
 use crate::message::id::UnitId;
+use crate::message::time::Timestamp;
 use crate::policy::standing::Reads;
 
 /// A connection's number, never used again by this process.
@@ -33,11 +35,19 @@ pub struct ConsumerId {
 impl ConsumerId {
     /// The lowest id of a channel.
     pub fn first(connection: ConnectionId, channel: u16) -> Self {
-        Self { connection, channel, number: 0 }
+        Self {
+            connection,
+            channel,
+            number: 0,
+        }
     }
     /// The highest id of a channel.
     pub fn last(connection: ConnectionId, channel: u16) -> Self {
-        Self { connection, channel, number: u32::MAX }
+        Self {
+            connection,
+            channel,
+            number: u32::MAX,
+        }
     }
 }
 
@@ -181,9 +191,14 @@ impl Command {
     pub fn weight(&self) -> (usize, usize) {
         match self {
             Self::Submit(_, submission) => match &submission.verdict {
-                Verdict::Ruled { exchange, frame, .. } => {
+                Verdict::Ruled {
+                    exchange, frame, ..
+                } => {
                     let recipients = exchange.recipients.len() * RECIPIENT_BYTES;
-                    (RECORD_BYTES + recipients + exchange.sealed.len(), frame.len())
+                    (
+                        RECORD_BYTES + recipients + exchange.sealed.len(),
+                        frame.len(),
+                    )
                 }
                 Verdict::Rejected { rejected, .. } => (RECORD_BYTES + rejected.sealed.len(), 0),
                 Verdict::Case(_) => (RECORD_BYTES, 0),
@@ -192,7 +207,13 @@ impl Command {
             Self::Settle { deliveries, .. } => (RECORD_BYTES * deliveries.len(), 0),
             Self::Activate(genesis) => {
                 let files = genesis.bundle.files();
-                (RECORD_BYTES + files.map(|(path, text)| path.len() + text.len() + 16).sum::<usize>(), 0)
+                (
+                    RECORD_BYTES
+                        + files
+                            .map(|(path, text)| path.len() + text.len() + 16)
+                            .sum::<usize>(),
+                    0,
+                )
             }
             _ => (RECORD_BYTES, 0),
         }
@@ -438,7 +459,7 @@ pub fn sorted(mut arguments: Vec<(String, Argument)>) -> Vec<(String, Argument)>
     arguments
 }
 
-/// Whether a ruling still rests on what is so.
-pub fn holds(reads: &Reads, ledger: &super::ledger::Ledger) -> bool {
-    reads.still_hold(ledger.register().standing(), ledger.rulebook_epoch(), ledger.time())
+/// Whether a ruling still rests on what is so at `now`.
+pub fn holds(reads: &Reads, ledger: &super::ledger::Ledger, now: Timestamp) -> bool {
+    reads.still_hold(ledger.register().standing(), ledger.rulebook_epoch(), now)
 }

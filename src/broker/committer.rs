@@ -109,14 +109,19 @@ impl<V: Vfs> Committer<V> {
     pub fn step(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<Step, Fatal> {
         // Journal time never steps back, whatever the clock does.
         let now = now.max(self.ledger.time());
-        let mut turn = Turn { room: self.make_room(&commands), ..Turn::default() };
+        let mut turn = Turn {
+            room: self.make_room(&commands),
+            ..Turn::default()
+        };
         self.tell_blocked(&mut turn);
         for command in commands {
             self.take(command, now, &mut turn)?;
         }
         self.write_settled(&mut turn)?;
         self.match_credit(now, &mut turn)?;
-        let waited = self.unsynced_since.is_some_and(|since| now.since(since) >= SETTLE_WAIT);
+        let waited = self
+            .unsynced_since
+            .is_some_and(|since| now.since(since) >= SETTLE_WAIT);
         if turn.sync || waited {
             // Effects of this turn are still in our hands. If this fails nobody was told.
             self.journal.commit()?;
@@ -158,7 +163,11 @@ impl<V: Vfs> Committer<V> {
             }
             Command::Submit(origin, submission) => self.submit(origin, *submission, now, turn)?,
             Command::Private(private) => self.place(*private, now, turn)?,
-            Command::Ask { connection, channel, ask } => {
+            Command::Ask {
+                connection,
+                channel,
+                ask,
+            } => {
                 self.ask((connection, channel), ask, turn)?;
             }
             Command::Settle { deliveries, how } => {
@@ -204,10 +213,15 @@ impl<V: Vfs> Committer<V> {
     ) -> Result<Lsn, Fatal> {
         self.scratch.clear();
         record.encode(&mut self.scratch)?;
-        let lsn = self.journal.push(record.kind(), SCHEMA, &self.scratch, frame);
+        let lsn = self
+            .journal
+            .push(record.kind(), SCHEMA, &self.scratch, frame);
         let changes = self.ledger.apply(record, lsn);
         for consumer in self.dispatch.changed(&changes) {
-            let effect = Effect::Cancelled { channel: consumer.channel, number: consumer.number };
+            let effect = Effect::Cancelled {
+                channel: consumer.channel,
+                number: consumer.number,
+            };
             turn.tell(consumer.connection, effect);
         }
         for change in changes {
@@ -224,10 +238,15 @@ impl<V: Vfs> Committer<V> {
     /// Appends and applies a fact that holds a message.
     fn store(&mut self, record: Record, frame: Vec<u8>, turn: &mut Turn) -> Result<(), Fatal> {
         let lsn = self.record(&record, Some(&frame), turn)?;
-        turn.out.fresh.push((lsn, Arc::new(Stored { record, frame: frame.into() })));
+        turn.out.fresh.push((
+            lsn,
+            Arc::new(Stored {
+                record,
+                frame: frame.into(),
+            }),
+        ));
         Ok(())
     }
-
 }
 
 /// Room kept in each step for what it does by itself: leases, expiries, settles.

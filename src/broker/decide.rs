@@ -62,8 +62,12 @@ impl Ledger {
         }
         let key = format!("{}.{}", exchange.message_type, exchange.sender.agency);
         for recipient in &mut exchange.recipients {
-            let Outcome::Released(released) = &mut recipient.outcome else { continue };
-            let Some(state) = self.unit(&recipient.unit) else { continue };
+            let Outcome::Released(released) = &mut recipient.outcome else {
+                continue;
+            };
+            let Some(state) = self.unit(&recipient.unit) else {
+                continue;
+            };
             released.number = state.received + 1;
             let inbox = standing_name(&recipient.unit, QueueKind::Inbox);
             let mut queues = self.routed(&recipient.unit, &inbox, &key);
@@ -96,7 +100,9 @@ impl Ledger {
     ) -> Result<Vec<QueueId>, Answer> {
         let deny = |code, text: String| Err(Answer::Refused { code, text });
         if exchange.is_empty() {
-            let Some(id) = self.queue_named(unit, key) else { return Ok(Vec::new()) };
+            let Some(id) = self.queue_named(unit, key) else {
+                return Ok(Vec::new());
+            };
             let kind = self.queue(id).map(|queue| queue.kind);
             if kind != Some(QueueKind::Own) {
                 return deny(403, format!("queue '{key}' is filled by the broker alone"));
@@ -104,7 +110,10 @@ impl Ledger {
             return Ok(vec![id]);
         }
         if standing_exchange(unit, exchange) {
-            return deny(403, format!("exchange '{exchange}' is filled by the broker alone"));
+            return deny(
+                403,
+                format!("exchange '{exchange}' is filled by the broker alone"),
+            );
         }
         deny(404, format!("no exchange '{exchange}' in vhost '/'"))
     }
@@ -112,14 +121,27 @@ impl Ledger {
     /// Decides about a unit's queues. What needs credit or consumers is the caller's.
     pub fn ask(&self, unit: &UnitId, ask: &Ask, consumers: impl Fn(QueueId) -> usize) -> Decided {
         match ask {
-            Ask::DeclareExchange { name, kind, passive, traits } => {
-                declare_exchange(unit, name, kind, *passive, *traits)
-            }
-            Ask::DeclareQueue { name, passive, properties } => {
-                self.declare_queue(unit, name, *passive, properties, consumers)
-            }
-            Ask::Bind { queue, exchange, key, remove } => {
-                let binding = Binding { exchange: exchange.clone(), key: key.clone() };
+            Ask::DeclareExchange {
+                name,
+                kind,
+                passive,
+                traits,
+            } => declare_exchange(unit, name, kind, *passive, *traits),
+            Ask::DeclareQueue {
+                name,
+                passive,
+                properties,
+            } => self.declare_queue(unit, (name, *passive), properties, consumers),
+            Ask::Bind {
+                queue,
+                exchange,
+                key,
+                remove,
+            } => {
+                let binding = Binding {
+                    exchange: exchange.clone(),
+                    key: key.clone(),
+                };
                 self.bind(unit, queue, binding, *remove)
             }
             Ask::Purge(name) => match self.own_queue(unit, name) {
@@ -129,9 +151,11 @@ impl Ledger {
                 }
                 Err(answer) => Decided::Reply(answer),
             },
-            Ask::Delete { queue, if_unused, if_empty } => {
-                self.delete(unit, queue, (*if_unused, *if_empty), consumers)
-            }
+            Ask::Delete {
+                queue,
+                if_unused,
+                if_empty,
+            } => self.delete(unit, queue, (*if_unused, *if_empty), consumers),
             Ask::Consume { .. }
             | Ask::Cancel(_)
             | Ask::Get { .. }
@@ -143,13 +167,16 @@ impl Ledger {
     fn declare_queue(
         &self,
         unit: &UnitId,
-        name: &str,
-        passive: bool,
+        (name, passive): (&str, bool),
         properties: &QueueProperties,
         consumers: impl Fn(QueueId) -> usize,
     ) -> Decided {
         if let Some((id, queue)) = self.find(unit, name) {
-            let differs = if passive { None } else { queue.differs(name, properties) };
+            let differs = if passive {
+                None
+            } else {
+                queue.differs(name, properties)
+            };
             return match differs {
                 Some(text) => refused(406, text),
                 None => Decided::Reply(Answer::Queue {
@@ -163,7 +190,10 @@ impl Ledger {
             return refused(404, no_queue(name));
         }
         if name.starts_with("amq.") && !name.starts_with("amq.gen-") {
-            return refused(403, format!("queue name '{name}' contains reserved prefix 'amq.*'"));
+            return refused(
+                403,
+                format!("queue name '{name}' contains reserved prefix 'amq.*'"),
+            );
         }
         if let Some(text) = bad_arguments(properties) {
             return refused(406, text);
@@ -177,12 +207,18 @@ impl Ledger {
             name: name.to_owned(),
             properties: properties.clone(),
         };
-        let answer = Answer::Queue { name: name.to_owned(), messages: 0, consumers: 0 };
+        let answer = Answer::Queue {
+            name: name.to_owned(),
+            messages: 0,
+            consumers: 0,
+        };
         Decided::Record(Record::Topology(declared), answer)
     }
 
     fn bind(&self, unit: &UnitId, name: &str, binding: Binding, remove: bool) -> Decided {
-        let Some((queue, state)) = self.find(unit, name) else { return refused(404, no_queue(name)) };
+        let Some((queue, state)) = self.find(unit, name) else {
+            return refused(404, no_queue(name));
+        };
         let inbox = standing_name(unit, QueueKind::Inbox);
         if state.kind != QueueKind::Own {
             // kombu binds what it consumes to the exchange of that name, always.
@@ -190,7 +226,10 @@ impl Ledger {
             return if harmless {
                 Decided::Reply(Answer::Done)
             } else {
-                refused(403, format!("queue '{name}' stands: it is not bound or unbound"))
+                refused(
+                    403,
+                    format!("queue '{name}' stands: it is not bound or unbound"),
+                )
             };
         }
         if binding.exchange.is_empty() {
@@ -201,14 +240,20 @@ impl Ledger {
             return refused(403, text);
         }
         if binding.exchange != inbox {
-            return refused(404, format!("no exchange '{}' in vhost '/'", binding.exchange));
+            return refused(
+                404,
+                format!("no exchange '{}' in vhost '/'", binding.exchange),
+            );
         }
         let bound = self.bindings(queue).any(|other| *other == binding);
         if bound != remove {
             return Decided::Reply(Answer::Done);
         }
         if !remove && self.bindings(queue).count() >= QUEUE_BINDINGS {
-            return refused(406, format!("a queue has at most {QUEUE_BINDINGS} bindings"));
+            return refused(
+                406,
+                format!("a queue has at most {QUEUE_BINDINGS} bindings"),
+            );
         }
         let topology = if remove {
             Topology::Unbound { queue, binding }
@@ -239,7 +284,10 @@ impl Ledger {
         if if_empty && messages > 0 {
             return refused(406, format!("queue '{name}' in vhost '/' is not empty"));
         }
-        Decided::Record(Record::Topology(Topology::Deleted(id)), Answer::Count(messages))
+        Decided::Record(
+            Record::Topology(Topology::Deleted(id)),
+            Answer::Count(messages),
+        )
     }
 
     fn find(&self, unit: &UnitId, name: &str) -> Option<(QueueId, &super::ledger::Queue)> {
@@ -251,9 +299,10 @@ impl Ledger {
         let refused = |code, text| Err(Answer::Refused { code, text });
         match self.find(unit, name) {
             None => refused(404, no_queue(name)),
-            Some((_, queue)) if queue.kind != QueueKind::Own => {
-                refused(403, format!("queue '{name}' stands: it is not purged or deleted"))
-            }
+            Some((_, queue)) if queue.kind != QueueKind::Own => refused(
+                403,
+                format!("queue '{name}' stands: it is not purged or deleted"),
+            ),
             Some((id, _)) => Ok(id),
         }
     }
@@ -261,10 +310,21 @@ impl Ledger {
     /// The record by which an entry leaves its queue for another reason than an acknowledgement:
     /// to a dead-letter queue, or away.
     pub fn bury(&self, id: QueueId, lsn: Lsn, cause: Cause, now: Timestamp) -> Record {
-        let gone = || Record::Settled(Settled { gone: vec![(id, lsn)], returned: Vec::new() });
-        let Some(queue) = self.queue(id) else { return gone() };
-        let Some(entry) = queue.backlog.get(lsn) else { return gone() };
-        let Some(target) = self.dead_letter_queue(queue, entry) else { return gone() };
+        let gone = || {
+            Record::Settled(Settled {
+                gone: vec![(id, lsn)],
+                returned: Vec::new(),
+            })
+        };
+        let Some(queue) = self.queue(id) else {
+            return gone();
+        };
+        let Some(entry) = queue.backlog.get(lsn) else {
+            return gone();
+        };
+        let Some(target) = self.dead_letter_queue(queue, entry) else {
+            return gone();
+        };
         let overlay = queue.overlay(lsn).cloned().unwrap_or_default();
         Record::Placed(Box::new(Placed {
             unit: queue.unit.clone(),
@@ -285,7 +345,10 @@ impl Ledger {
             QueueKind::Receipts | QueueKind::Dead => None,
             QueueKind::Own => {
                 let key = queue.properties.text("x-dead-letter-routing-key");
-                let own = queue.properties.text("x-dead-letter-exchange").filter(|x| x.is_empty());
+                let own = queue
+                    .properties
+                    .text("x-dead-letter-exchange")
+                    .filter(|x| x.is_empty());
                 let own = own.and_then(|_| self.queue_named(&queue.unit, key?));
                 own.or((!entry.is_private()).then_some(unit.dead))
             }
@@ -294,20 +357,34 @@ impl Ledger {
 
     /// The most often that a queue's messages are delivered.
     pub fn delivery_limit(&self, id: QueueId) -> u32 {
-        let limit = self.queue(id).and_then(|q| q.properties.integer("x-delivery-limit"));
-        limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(DELIVERY_ATTEMPTS)
+        let limit = self
+            .queue(id)
+            .and_then(|q| q.properties.integer("x-delivery-limit"));
+        limit
+            .and_then(|limit| u32::try_from(limit).ok())
+            .unwrap_or(DELIVERY_ATTEMPTS)
     }
 }
 
 /// The newest death first; a further one in the same queue for the same reason counts up.
 fn died(mut deaths: Vec<Death>, queue: &str, cause: Cause, now: Timestamp) -> Vec<Death> {
-    let same = deaths.iter().position(|d| d.queue == queue && d.reason == cause.name());
+    let same = deaths
+        .iter()
+        .position(|d| d.queue == queue && d.reason == cause.name());
     let death = match same {
         Some(place) => {
             let earlier = deaths.remove(place);
-            Death { count: earlier.count + 1, ..earlier }
+            Death {
+                count: earlier.count + 1,
+                ..earlier
+            }
         }
-        None => Death { queue: queue.to_owned(), reason: cause.name().to_owned(), at: now, count: 1 },
+        None => Death {
+            queue: queue.to_owned(),
+            reason: cause.name().to_owned(),
+            at: now,
+            count: 1,
+        },
     };
     deaths.insert(0, death);
     deaths
@@ -332,7 +409,10 @@ fn declare_exchange(
         ("amq.match", "headers"),
     ];
     let standing = standing_exchange(unit, name).then_some("topic");
-    let standing = standing.or(predeclared.iter().find(|(n, _)| *n == name).map(|(_, kind)| *kind));
+    let standing = standing.or(predeclared
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, kind)| *kind));
     let Some(current) = standing else {
         if name.is_empty() || (name.starts_with("amq.") && !passive) {
             return refused(403, format!("exchange name '{name}' is reserved"));
@@ -342,7 +422,9 @@ fn declare_exchange(
         }
         return refused(
             403,
-            format!("exchange '{name}': this broker has no exchanges of your own yet; bind queues to 'inbox'"),
+            format!(
+                "exchange '{name}': this broker has no exchanges of your own yet; bind queues to 'inbox'"
+            ),
         );
     };
     let inequivalent = |what: &str, received: &str, current: &str| {
@@ -376,7 +458,11 @@ impl super::ledger::Queue {
         };
         let is = &self.properties;
         let pairs = [
-            ("durable", declared.durable, is.durable || declared.exclusive && is.exclusive),
+            (
+                "durable",
+                declared.durable,
+                is.durable || declared.exclusive && is.exclusive,
+            ),
             ("auto_delete", declared.auto_delete, is.auto_delete),
             ("exclusive", declared.exclusive, is.exclusive),
         ];
@@ -385,7 +471,11 @@ impl super::ledger::Queue {
                 return text(what, &received.to_string(), &current.to_string());
             }
         }
-        let names = declared.arguments.iter().chain(&is.arguments).map(|(name, _)| name);
+        let names = declared
+            .arguments
+            .iter()
+            .chain(&is.arguments)
+            .map(|(name, _)| name);
         for argument in names {
             let (received, current) = (declared.argument(argument), is.argument(argument));
             let standing_may = self.kind != QueueKind::Own && argument == "x-queue-type";
@@ -418,8 +508,9 @@ fn bad_arguments(properties: &QueueProperties) -> Option<String> {
             "x-dead-letter-exchange" | "x-dead-letter-routing-key" => {
                 (!matches!(value, Argument::Text(_))).then_some("a text")
             }
-            "x-overflow" => (!matches!(value, Argument::Text(t) if t == "drop-head"))
-                .then_some("'drop-head'"),
+            "x-overflow" => {
+                (!matches!(value, Argument::Text(t) if t == "drop-head")).then_some("'drop-head'")
+            }
             "x-queue-type" => {
                 (!matches!(value, Argument::Text(t) if t == "classic" || t == "quorum"))
                     .then_some("'classic' or 'quorum'")
@@ -432,9 +523,12 @@ fn bad_arguments(properties: &QueueProperties) -> Option<String> {
     }
     let has = |name| properties.argument(name).is_some();
     if has("x-dead-letter-routing-key") && !has("x-dead-letter-exchange") {
-        return Some("invalid arg 'x-dead-letter-routing-key': wants 'x-dead-letter-exchange'".into());
+        return Some(
+            "invalid arg 'x-dead-letter-routing-key': wants 'x-dead-letter-exchange'".into(),
+        );
     }
     let quorum = properties.text("x-queue-type") == Some("quorum");
     let plain = properties.durable && !properties.exclusive && !properties.auto_delete;
-    (quorum && !plain).then(|| "a quorum queue is durable, not exclusive, not auto-delete".to_owned())
+    (quorum && !plain)
+        .then(|| "a quorum queue is durable, not exclusive, not auto-delete".to_owned())
 }

@@ -33,10 +33,17 @@ impl Known {
     pub fn of(exchange: &Exchange, lsn: Lsn) -> Self {
         let released = exchange.recipients.iter();
         let released = released.filter(|recipient| recipient.known);
-        let any = released.into_iter().any(|r| matches!(r.outcome, Outcome::Released(_)));
+        let any = released
+            .into_iter()
+            .any(|r| matches!(r.outcome, Outcome::Released(_)));
         let refused = (!any).then(|| Box::new(exchange.reads.clone()));
         let until = exchange.at.plus(exchange.window);
-        Self { content: exchange.content, lsn, until, refused }
+        Self {
+            content: exchange.content,
+            lsn,
+            until,
+            refused,
+        }
     }
 }
 
@@ -73,7 +80,11 @@ impl KnownIds {
             }
             self.by_age.pop_front();
             // A later use of the same id has a later end, and stays.
-            if self.by_key.get(&oldest).is_some_and(|known| known.until == until) {
+            if self
+                .by_key
+                .get(&oldest)
+                .is_some_and(|known| known.until == until)
+            {
                 self.by_key.remove(&oldest);
             }
         }

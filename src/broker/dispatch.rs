@@ -115,13 +115,16 @@ pub struct Dispatch {
 impl Dispatch {
     /// A connection's unit.
     pub fn unit(&self, connection: ConnectionId) -> Option<&UnitId> {
-        self.connections.get(&connection).map(|connection| &connection.unit)
+        self.connections
+            .get(&connection)
+            .map(|connection| &connection.unit)
     }
 
     /// A system has connected.
     pub fn attach(&mut self, connection: ConnectionId, unit: UnitId) {
         let channels = BTreeMap::new();
-        self.connections.insert(connection, Connection { unit, channels });
+        self.connections
+            .insert(connection, Connection { unit, channels });
     }
 
     /// All connections.
@@ -131,7 +134,9 @@ impl Dispatch {
 
     /// Consumers of a queue.
     pub fn consumer_count(&self, queue: QueueId) -> usize {
-        self.feeds.get(&queue).map_or(0, |feed| feed.consumers.len())
+        self.feeds
+            .get(&queue)
+            .map_or(0, |feed| feed.consumers.len())
     }
 
     /// Entries of a queue that are out.
@@ -142,7 +147,9 @@ impl Dispatch {
     /// Everything that is out, for a clean stop.
     pub fn out(&self) -> Vec<(QueueId, Lsn)> {
         let feeds = self.feeds.iter();
-        feeds.flat_map(|(queue, feed)| feed.out.keys().map(|lsn| (*queue, *lsn))).collect()
+        feeds
+            .flat_map(|(queue, feed)| feed.out.keys().map(|lsn| (*queue, *lsn)))
+            .collect()
     }
 
     /// The connection that an exclusive queue belongs to.
@@ -162,7 +169,7 @@ impl Dispatch {
     /// beside others.
     pub fn may_consume(&self, queue: QueueId, exclusive: bool) -> bool {
         self.feeds.get(&queue).is_none_or(|feed| {
-            feed.exclusive.is_none() && !(exclusive && !feed.consumers.is_empty())
+            feed.exclusive.is_none() && (!exclusive || feed.consumers.is_empty())
         })
     }
 
@@ -170,7 +177,14 @@ impl Dispatch {
     pub fn consume(&mut self, id: ConsumerId, queue: QueueId, exclusive: bool) {
         let connection = self.connections.get_mut(&id.connection);
         let limit = connection.and_then(|c| c.channels.entry(id.channel).or_default().each);
-        self.consumers.insert(id, Consumer { queue, limit, unacked: 0 });
+        self.consumers.insert(
+            id,
+            Consumer {
+                queue,
+                limit,
+                unacked: 0,
+            },
+        );
         let feed = self.feeds.entry(queue).or_default();
         feed.consumers.push(id);
         feed.exclusive = exclusive.then_some(id);
@@ -194,7 +208,9 @@ impl Dispatch {
     /// is each consumer's, of running ones too (amqp.md section 6 says why).
     pub fn prefetch(&mut self, connection: ConnectionId, channel: u16, count: u16, global: bool) {
         let limit = (count > 0).then(|| u32::from(count));
-        let Some(state) = self.connections.get_mut(&connection) else { return };
+        let Some(state) = self.connections.get_mut(&connection) else {
+            return;
+        };
         let state = state.channels.entry(channel).or_default();
         if global {
             state.limit = limit;
@@ -213,7 +229,9 @@ impl Dispatch {
     /// A client has settled a delivery. True where this very attempt was out: credit comes back at
     /// once, and the entry is the caller's to settle or return. A late settle changes nothing.
     pub fn settle(&mut self, delivery: DeliveryId) -> bool {
-        let Some(feed) = self.feeds.get_mut(&delivery.queue) else { return false };
+        let Some(feed) = self.feeds.get_mut(&delivery.queue) else {
+            return false;
+        };
         match feed.out.get(&delivery.entry) {
             Some((_, attempt)) if *attempt == delivery.attempt => {}
             _ => return false,
@@ -236,9 +254,10 @@ impl Dispatch {
         if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&id.channel)) {
             channel.unacked = channel.unacked.saturating_sub(1);
             if channel.limit.is_some() {
-                let all =
-                    ConsumerId::first(id.connection, id.channel)..=ConsumerId::last(id.connection, id.channel);
-                self.dirty.extend(self.consumers.range(all).map(|(_, other)| other.queue));
+                let all = ConsumerId::first(id.connection, id.channel)
+                    ..=ConsumerId::last(id.connection, id.channel);
+                self.dirty
+                    .extend(self.consumers.range(all).map(|(_, other)| other.queue));
             }
         }
         if let Some(consumer) = self.consumers.get_mut(&id) {
@@ -256,7 +275,10 @@ impl Dispatch {
             left.ended.extend(self.cancel(id));
         }
         for (queue, feed) in &mut self.feeds {
-            let mine = feed.out.iter().filter(|(_, (t, _))| t.channel() == (connection, channel));
+            let mine = feed
+                .out
+                .iter()
+                .filter(|(_, (t, _))| t.channel() == (connection, channel));
             let mine: Vec<Lsn> = mine.map(|(lsn, _)| *lsn).collect();
             for lsn in mine {
                 feed.out.remove(&lsn);
@@ -285,7 +307,10 @@ impl Dispatch {
             left.returned.extend(part.returned);
             left.ended.extend(part.ended);
         }
-        let owned = self.feeds.iter().filter(|(_, feed)| feed.owner == Some(connection));
+        let owned = self
+            .feeds
+            .iter()
+            .filter(|(_, feed)| feed.owner == Some(connection));
         left.ended.extend(owned.map(|(queue, _)| *queue));
         left.ended.sort_unstable();
         left.ended.dedup();
@@ -325,7 +350,9 @@ impl Dispatch {
     }
 
     fn entry_gone(&mut self, queue: QueueId, lsn: Lsn) {
-        let Some(feed) = self.feeds.get_mut(&queue) else { return };
+        let Some(feed) = self.feeds.get_mut(&queue) else {
+            return;
+        };
         feed.returned.remove(&lsn);
         if let Some((taker, _)) = feed.out.remove(&lsn) {
             self.give_back(taker);
@@ -333,7 +360,9 @@ impl Dispatch {
     }
 
     fn emptied(&mut self, queue: QueueId) {
-        let Some(feed) = self.feeds.get_mut(&queue) else { return };
+        let Some(feed) = self.feeds.get_mut(&queue) else {
+            return;
+        };
         feed.returned.clear();
         for (taker, _) in std::mem::take(&mut feed.out).into_values() {
             self.give_back(taker);
@@ -360,22 +389,33 @@ impl Dispatch {
     }
 
     fn pump_queue(&mut self, ledger: &Ledger, id: QueueId, now: Timestamp, pumped: &mut Pumped) {
-        let Some(queue) = ledger.queue(id) else { return };
+        let Some(queue) = ledger.queue(id) else {
+            return;
+        };
         while let Some(lsn) = self.next_ready(ledger, id) {
             if pumped.expired.len() >= TICK_EXPIRED {
                 self.dirty.insert(id);
                 break;
             }
-            let expired = queue.backlog.get(lsn).is_some_and(|entry| entry.is_expired(now));
+            let expired = queue
+                .backlog
+                .get(lsn)
+                .is_some_and(|entry| entry.is_expired(now));
             if expired {
                 self.take(id, lsn);
                 pumped.expired.push((id, lsn));
                 continue;
             }
-            let Some(consumer) = self.next_with_credit(id) else { break };
-            pumped.sent.push(self.send(id, lsn, Taker::Consumer(consumer)));
+            let Some(consumer) = self.next_with_credit(id) else {
+                break;
+            };
+            pumped
+                .sent
+                .push(self.send(id, lsn, Taker::Consumer(consumer)));
         }
-        pumped.wanted_pages.extend(queue.backlog.wanted_page().map(|page| (id, page)));
+        pumped
+            .wanted_pages
+            .extend(queue.backlog.wanted_page().map(|page| (id, page)));
     }
 
     /// The next entry for a `basic.get`, if there is one.
@@ -414,7 +454,11 @@ impl Dispatch {
     fn send(&mut self, id: QueueId, lsn: Lsn, taker: Taker) -> Sent {
         self.take(id, lsn);
         self.attempts = self.attempts.wrapping_add(1);
-        let delivery = DeliveryId { queue: id, entry: lsn, attempt: self.attempts };
+        let delivery = DeliveryId {
+            queue: id,
+            entry: lsn,
+            attempt: self.attempts,
+        };
         if let Some(feed) = self.feeds.get_mut(&id) {
             feed.out.insert(lsn, (taker, delivery.attempt));
         }
@@ -433,7 +477,11 @@ impl Dispatch {
     /// The consumer whose turn it is among those with credit.
     fn next_with_credit(&mut self, id: QueueId) -> Option<ConsumerId> {
         let feed = self.feeds.get(&id)?;
-        let count = if feed.single { feed.consumers.len().min(1) } else { feed.consumers.len() };
+        let count = if feed.single {
+            feed.consumers.len().min(1)
+        } else {
+            feed.consumers.len()
+        };
         let turns = (0..count).map(|step| (feed.turn + step) % count.max(1));
         let (place, consumer) = turns
             .filter_map(|place| Some((place, *feed.consumers.get(place)?)))
@@ -445,7 +493,9 @@ impl Dispatch {
     }
 
     fn has_credit(&self, id: ConsumerId) -> bool {
-        let Some(consumer) = self.consumers.get(&id) else { return false };
+        let Some(consumer) = self.consumers.get(&id) else {
+            return false;
+        };
         let connection = self.connections.get(&id.connection);
         let channel = connection.and_then(|c| c.channels.get(&id.channel));
         let channel_has = channel.is_none_or(|c| c.limit.is_none_or(|limit| c.unacked < limit));

@@ -4,91 +4,27 @@
 //! What to do about a command is decided in `decide`, which reads and never writes. The committer
 //! thread owns the ledger; what others need of it leaves as published snapshots.
 
+mod owned;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use owned::{Overlay, Queue, QueueKind, UnitState, standing_name};
+
 use super::dedup::{Known, KnownIds};
-use super::limits::NOTICE_ENTRIES;
-use super::queue::{Backlog, Entry, Page};
+use super::queue::{Entry, Page};
 use super::record::{
-    Binding, Death, Exchange, Genesis, Outcome, Placed, QueueId, QueueProperties, Record, Rejected,
+    Binding, Exchange, Genesis, Outcome, Placed, QueueId, QueueProperties, Record, Rejected,
     Settled, Topology,
 };
 use super::register::Register;
 use super::topic;
-use crate::agency::registry::InboxMode;
 use crate::journal::Lsn;
-use crate::message::id::{Digest, Mask, UnitId};
+use crate::message::id::{Digest, UnitId};
 use crate::message::time::Timestamp;
-
-/// What a queue is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum QueueKind {
-    /// A unit's standing queue of releases.
-    Inbox,
-    /// A unit's standing queue of receipts.
-    Receipts,
-    /// A unit's standing queue of what could not be delivered.
-    Dead,
-    /// Declared by a client.
-    Own,
-}
-
-/// What few entries have beside their 24 bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Overlay {
-    /// The record that holds the message, where it is not the entry's own.
-    pub source: Option<Lsn>,
-    /// `x-death`, newest first.
-    pub deaths: Vec<Death>,
-    /// What a newer ruling left of the release.
-    pub narrowed: Option<(Mask, Digest)>,
-}
-
-/// A queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Queue {
-    /// Its owner.
-    pub unit: UnitId,
-    /// Its name in the unit.
-    pub name: String,
-    /// What it is for.
-    pub kind: QueueKind,
-    /// What it was declared with.
-    pub properties: QueueProperties,
-    /// Its entries.
-    pub backlog: Backlog,
-    /// The lease: nothing above is sent.
-    pub sent_up_to: Lsn,
-    /// After a stop that was not clean: everything up to here may have been sent.
-    redelivered_up_to: Lsn,
-    /// By entry.
-    overlays: BTreeMap<Lsn, Overlay>,
-    /// Entries that went because the queue was full, ever.
-    pub overflowed: u64,
-}
-
-/// What the ledger knows of a unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnitState {
-    /// Exchanges and rejections that it sent.
-    pub sent: u64,
-    /// Releases to it.
-    pub received: u64,
-    /// Which releases its inbox takes.
-    pub inbox_mode: InboxMode,
-    /// Its standing queues.
-    pub inbox: QueueId,
-    /// For receipts.
-    pub receipts: QueueId,
-    /// For what could not be delivered.
-    pub dead: QueueId,
-    names: BTreeMap<String, QueueId>,
-    bindings: BTreeMap<Binding, Vec<QueueId>>,
-}
 
 /// What `apply` did that dispatch and the shell must know. Replay drops these.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,7 +132,9 @@ impl Ledger {
 
     /// Queues of `unit` that take a message published to one of its exchanges.
     pub fn routed(&self, unit: &UnitId, exchange: &str, key: &str) -> Vec<QueueId> {
-        let Some(state) = self.units.get(unit) else { return Vec::new() };
+        let Some(state) = self.units.get(unit) else {
+            return Vec::new();
+        };
         let matching = state.bindings.iter().filter(|(binding, _)| {
             binding.exchange == exchange && topic::matches(&binding.key, key)
         });
@@ -208,9 +146,13 @@ impl Ledger {
 
     /// Bindings of a queue.
     pub fn bindings(&self, queue: QueueId) -> impl Iterator<Item = &Binding> {
-        let unit = self.queues.get(&queue).and_then(|queue| self.units.get(&queue.unit));
+        let unit = self
+            .queues
+            .get(&queue)
+            .and_then(|queue| self.units.get(&queue.unit));
         let all = unit.into_iter().flat_map(|unit| &unit.bindings);
-        all.filter(move |(_, queues)| queues.contains(&queue)).map(|(binding, _)| binding)
+        all.filter(move |(_, queues)| queues.contains(&queue))
+            .map(|(binding, _)| binding)
     }
 
     /// Applies a fact that lies at `at` in the journal.
@@ -264,9 +206,9 @@ impl Ledger {
             }
             let kinds = [QueueKind::Inbox, QueueKind::Receipts, QueueKind::Dead];
             let [inbox, receipts, dead] = kinds.map(|kind| self.standing_queue(unit, kind));
-            let names = [inbox, receipts, dead].into_iter().filter_map(|id| {
-                Some((self.queues.get(&id)?.name.clone(), id))
-            });
+            let names = [inbox, receipts, dead]
+                .into_iter()
+                .filter_map(|id| Some((self.queues.get(&id)?.name.clone(), id)));
             let state = UnitState {
                 sent: 0,
                 received: 0,
@@ -284,22 +226,34 @@ impl Ledger {
     fn standing_queue(&mut self, unit: &UnitId, kind: QueueKind) -> QueueId {
         let id = QueueId(self.next_queue);
         self.next_queue += 1;
-        let properties = QueueProperties { durable: true, ..QueueProperties::default() };
+        let properties = QueueProperties {
+            durable: true,
+            ..QueueProperties::default()
+        };
         let name = standing_name(unit, kind);
-        self.queues.insert(id, Queue::new(unit.clone(), name, kind, properties));
+        self.queues
+            .insert(id, Queue::new(unit.clone(), name, kind, properties));
         id
     }
 
     fn exchanged(&mut self, exchange: &Exchange, at: Lsn, changes: &mut Vec<Change>) {
         self.time = self.time.max(exchange.at);
         if let Some(state) = self.units.get_mut(&exchange.unit) {
-            assert!(exchange.number == state.sent + 1, "a sender's numbers have no gaps");
+            assert!(
+                exchange.number == state.sent + 1,
+                "a sender's numbers have no gaps"
+            );
             state.sent = exchange.number;
         }
         for recipient in &exchange.recipients {
-            let Outcome::Released(released) = &recipient.outcome else { continue };
+            let Outcome::Released(released) = &recipient.outcome else {
+                continue;
+            };
             if let Some(state) = self.units.get_mut(&recipient.unit) {
-                assert!(released.number == state.received + 1, "a unit's numbers have no gaps");
+                assert!(
+                    released.number == state.received + 1,
+                    "a unit's numbers have no gaps"
+                );
                 state.received = released.number;
             }
             for queue in &released.queues {
@@ -309,7 +263,8 @@ impl Ledger {
         if let Some(receipts) = exchange.receipt {
             self.enqueue(receipts, Entry::new(at, None), changes);
         }
-        self.known.insert(exchange.key, Known::of(exchange, at), self.time);
+        self.known
+            .insert(exchange.key, Known::of(exchange, at), self.time);
         if self.register.exchange(exchange, at) {
             changes.push(Change::Standing);
         }
@@ -331,12 +286,24 @@ impl Ledger {
         }
         for queue in &placed.queues {
             let entry = Entry::new(at, placed.deadline);
-            self.enqueue(*queue, if placed.private { entry.private() } else { entry }, changes);
+            self.enqueue(
+                *queue,
+                if placed.private {
+                    entry.private()
+                } else {
+                    entry
+                },
+                changes,
+            );
             if let Some(state) = self.queues.get_mut(queue)
                 && placed.source.is_some()
             {
                 let deaths = placed.deaths.clone();
-                let overlay = Overlay { source: placed.source, deaths, narrowed: placed.narrowed };
+                let overlay = Overlay {
+                    source: placed.source,
+                    deaths,
+                    narrowed: placed.narrowed,
+                };
                 state.overlays.insert(at, overlay);
             }
         }
@@ -344,16 +311,22 @@ impl Ledger {
 
     fn enqueue(&mut self, id: QueueId, entry: Entry, changes: &mut Vec<Change>) {
         let now = self.time;
-        let Some(queue) = self.queues.get_mut(&id) else { return };
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return;
+        };
         let own = queue.properties.integer("x-message-ttl");
-        let own = own.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        let own = own
+            .and_then(|ms| u64::try_from(ms).ok())
+            .map(Duration::from_millis);
         let entry = own.map_or(entry, |ttl| entry.until(now.plus(ttl)));
         if let Some(page) = queue.backlog.push(entry) {
             changes.push(Change::Page(id, page));
         }
         changes.push(Change::Enqueued(id));
         while queue.is_over_its_length() {
-            let Some(oldest) = queue.backlog.next_after(None).map(|entry| entry.lsn) else { break };
+            let Some(oldest) = queue.backlog.next_after(None).map(|entry| entry.lsn) else {
+                break;
+            };
             queue.overflowed += 1;
             queue.remove(oldest);
             changes.push(Change::Gone(id, oldest));
@@ -361,7 +334,11 @@ impl Ledger {
     }
 
     fn remove(&mut self, id: QueueId, lsn: Lsn, changes: &mut Vec<Change>) {
-        if self.queues.get_mut(&id).is_some_and(|queue| queue.remove(lsn)) {
+        if self
+            .queues
+            .get_mut(&id)
+            .is_some_and(|queue| queue.remove(lsn))
+        {
             changes.push(Change::Gone(id, lsn));
         }
     }
@@ -380,9 +357,18 @@ impl Ledger {
 
     fn topology(&mut self, topology: &Topology, changes: &mut Vec<Change>) {
         match topology {
-            Topology::Declared { queue, unit, name, properties } => {
-                let made =
-                    Queue::new(unit.clone(), name.clone(), QueueKind::Own, properties.clone());
+            Topology::Declared {
+                queue,
+                unit,
+                name,
+                properties,
+            } => {
+                let made = Queue::new(
+                    unit.clone(),
+                    name.clone(),
+                    QueueKind::Own,
+                    properties.clone(),
+                );
                 self.next_queue = self.next_queue.max(queue.0 + 1);
                 self.queues.insert(*queue, made);
                 if let Some(state) = self.units.get_mut(unit) {
@@ -422,8 +408,12 @@ impl Ledger {
     }
 
     fn forget(&mut self, id: QueueId) {
-        let Some(queue) = self.queues.remove(&id) else { return };
-        let Some(unit) = self.units.get_mut(&queue.unit) else { return };
+        let Some(queue) = self.queues.remove(&id) else {
+            return;
+        };
+        let Some(unit) = self.units.get_mut(&queue.unit) else {
+            return;
+        };
         unit.names.remove(&queue.name);
         unit.bindings.retain(|_, queues| {
             queues.retain(|other| *other != id);
@@ -433,7 +423,10 @@ impl Ledger {
 
     fn narrow(&mut self, narrowed: &super::record::Narrowed) {
         self.time = self.time.max(narrowed.at);
-        let queues = self.queues.values_mut().filter(|queue| queue.unit == narrowed.unit);
+        let queues = self
+            .queues
+            .values_mut()
+            .filter(|queue| queue.unit == narrowed.unit);
         for queue in queues {
             if queue.backlog.get(narrowed.exchange).is_some() {
                 let overlay = queue.overlays.entry(narrowed.exchange).or_default();
@@ -460,7 +453,10 @@ impl Ledger {
 
     /// Exclusive queues end with their connection, and no connection outlives the process.
     fn drop_exclusive(&mut self, changes: &mut Vec<Change>) {
-        let exclusive = self.queues.iter().filter(|(_, queue)| queue.properties.exclusive);
+        let exclusive = self
+            .queues
+            .iter()
+            .filter(|(_, queue)| queue.properties.exclusive);
         let exclusive: Vec<QueueId> = exclusive.map(|(id, _)| *id).collect();
         for id in exclusive {
             self.forget(id);
@@ -481,68 +477,4 @@ impl Ledger {
             queue.backlog.page_loaded(number, entries);
         }
     }
-}
-
-impl Queue {
-    fn new(unit: UnitId, name: String, kind: QueueKind, properties: QueueProperties) -> Self {
-        Self {
-            unit,
-            name,
-            kind,
-            properties,
-            backlog: Backlog::default(),
-            sent_up_to: Lsn::default(),
-            redelivered_up_to: Lsn::default(),
-            overlays: BTreeMap::new(),
-            overflowed: 0,
-        }
-    }
-
-    /// Whether an entry was sent before, as far as can be known.
-    pub fn is_redelivered(&self, entry: &Entry) -> bool {
-        entry.is_redelivered() || entry.lsn <= self.redelivered_up_to
-    }
-
-    /// What an entry has beside its 24 bytes.
-    pub fn overlay(&self, lsn: Lsn) -> Option<&Overlay> {
-        self.overlays.get(&lsn)
-    }
-
-    fn remove(&mut self, lsn: Lsn) -> bool {
-        self.overlays.remove(&lsn);
-        self.backlog.settle(lsn)
-    }
-
-    fn is_over_its_length(&self) -> bool {
-        let bound = match self.kind {
-            QueueKind::Inbox => return false,
-            QueueKind::Receipts | QueueKind::Dead => Some(NOTICE_ENTRIES),
-            QueueKind::Own => {
-                self.properties.integer("x-max-length").and_then(|bound| u64::try_from(bound).ok())
-            }
-        };
-        bound.is_some_and(|bound| self.backlog.len() > bound)
-    }
-}
-
-impl UnitState {
-    fn unbind(&mut self, binding: &Binding, queue: QueueId) {
-        if let Some(queues) = self.bindings.get_mut(binding) {
-            queues.retain(|other| *other != queue);
-            if queues.is_empty() {
-                self.bindings.remove(binding);
-            }
-        }
-    }
-}
-
-/// The name of a unit's standing queue: `inbox` of `main`, `inbox.<unit>` of others.
-pub fn standing_name(unit: &UnitId, kind: QueueKind) -> String {
-    let name = match kind {
-        QueueKind::Inbox => "inbox",
-        QueueKind::Receipts => "receipts",
-        QueueKind::Dead => "dead",
-        QueueKind::Own => "own",
-    };
-    if unit.unit.as_str() == "main" { name.to_owned() } else { format!("{name}.{}", unit.unit) }
 }

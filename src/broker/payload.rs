@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::agency::keys::{BadFrame, open_frame, seal_frame};
+use crate::agency::keys::{BadFrame, RetentionClass, open_frame, seal_frame};
 use crate::message::facts::Facts;
 use crate::message::id::{Digest, ExchangeId};
 use crate::message::spans::Spans;
@@ -18,13 +18,18 @@ pub struct PayloadHead {
 }
 
 /// Frames a payload: length of the head, head, body.
-pub fn seal(id: ExchangeId, head: &PayloadHead, body: &[u8]) -> Result<Vec<u8>, postcard::Error> {
+pub fn seal(
+    id: ExchangeId,
+    class: RetentionClass,
+    head: &PayloadHead,
+    body: &[u8],
+) -> Result<Vec<u8>, postcard::Error> {
     let head = postcard::to_stdvec(head)?;
     let mut inside = Vec::with_capacity(4 + head.len() + body.len());
     inside.extend_from_slice(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes());
     inside.extend_from_slice(&head);
     inside.extend_from_slice(body);
-    Ok(seal_frame(id, &inside))
+    Ok(seal_frame(id, class, &inside))
 }
 
 /// Opens the frame of an exchange.

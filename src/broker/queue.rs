@@ -41,7 +41,12 @@ impl Entry {
     /// A fresh entry.
     pub fn new(lsn: Lsn, deadline: Option<Timestamp>) -> Self {
         let deadline_ms = deadline.map_or(i64::MAX, Timestamp::as_millis);
-        Self { lsn, deadline_ms, returns: 0, flags: 0 }
+        Self {
+            lsn,
+            deadline_ms,
+            returns: 0,
+            flags: 0,
+        }
     }
 
     /// The same entry, of a message that its own agency published for itself.
@@ -129,7 +134,12 @@ impl Backlog {
         }
         let entries: Arc<[Entry]> = std::mem::take(&mut self.tail).into();
         let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        let page = Page { number: self.next_page, count, last: entry.lsn, entries: Some(entries) };
+        let page = Page {
+            number: self.next_page,
+            count,
+            last: entry.lsn,
+            entries: Some(entries),
+        };
         self.next_page += 1;
         self.pages.push_back(page.clone());
         Some(page)
@@ -239,16 +249,23 @@ impl Backlog {
                 self.head.extend(self.tail.drain(..));
                 return;
             };
-            let Some(entries) = page.entries.clone() else { return };
+            let Some(entries) = page.entries.clone() else {
+                return;
+            };
             self.pages.pop_front();
             let settled = &mut self.settled_ahead;
-            self.head.extend(entries.iter().filter(|entry| !settled.remove(&entry.lsn)));
+            self.head
+                .extend(entries.iter().filter(|entry| !settled.remove(&entry.lsn)));
         }
     }
 
     /// Live entries in order, as far as they are in memory.
     pub fn in_memory(&self) -> impl Iterator<Item = &Entry> {
-        let pages = self.pages.iter().filter_map(|page| page.entries.as_deref()).flatten();
+        let pages = self
+            .pages
+            .iter()
+            .filter_map(|page| page.entries.as_deref())
+            .flatten();
         let all = self.head.iter().chain(pages).chain(&self.tail);
         all.filter(|entry| !entry.is_settled() && !self.settled_ahead.contains(&entry.lsn))
     }
@@ -344,7 +361,7 @@ mod tests {
             let mut model: BTreeSet<u64> = (1..=9_000).collect();
             for lsn in order {
                 prop_assert_eq!(backlog.settle(Lsn(lsn)), model.remove(&lsn));
-                prop_assert_eq!(backlog.len(), model.len() as u64);
+                prop_assert_eq!(backlog.len(), u64::try_from(model.len()).unwrap());
             }
             let left: Vec<u64> = backlog.in_memory().map(|entry| entry.lsn.0).collect();
             prop_assert_eq!(left, model.into_iter().collect::<Vec<_>>());

@@ -7,7 +7,10 @@ use crate::message::id::Mask;
 
 /// The receipt of a ruled exchange.
 pub fn of_exchange(exchange: &Exchange, confidential: &Confidential) -> Value {
-    let released = exchange.recipients.iter().filter(|recipient| recipient.known);
+    let released = exchange
+        .recipients
+        .iter()
+        .filter(|recipient| recipient.known);
     let released = released.filter_map(|recipient| match &recipient.outcome {
         Outcome::Released(released) => Some((recipient.unit.to_string(), released)),
         Outcome::Refused { .. } => None,
@@ -18,7 +21,11 @@ pub fn of_exchange(exchange: &Exchange, confidential: &Confidential) -> Value {
             json!({ "unit": unit, "outcome": "released", "withheld": withheld })
         })
         .collect();
-    let outcome = if recipients.is_empty() { "refused" } else { "released" };
+    let outcome = if recipients.is_empty() {
+        "refused"
+    } else {
+        "released"
+    };
     recipients.extend(confidential.told.iter().map(|told| {
         let mut refusal = Map::new();
         refusal.insert("unit".into(), told.unit.clone().into());
@@ -58,10 +65,16 @@ pub fn of_rejected(rejected: &Rejected, confidential: &Confidential) -> Value {
 
 fn warnings(confidential: &Confidential) -> Vec<Value> {
     let warnings = confidential.warnings.iter();
-    warnings.map(|(place, rule)| json!({ "place": place, "rule": rule })).collect()
+    warnings
+        .map(|(place, rule)| json!({ "place": place, "rule": rule }))
+        .collect()
 }
 
 /// Names of the categories that the type can hold and the unit does not get, present or not.
 pub fn withheld(holds: Mask, mask: Mask) -> Vec<String> {
-    holds.without(mask).categories().map(|category| category.to_string()).collect()
+    holds
+        .without(mask)
+        .categories()
+        .map(|category| category.to_string())
+        .collect()
 }

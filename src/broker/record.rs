@@ -489,7 +489,10 @@ impl Record {
 impl QueueProperties {
     /// An argument by name.
     pub fn argument(&self, name: &str) -> Option<&Argument> {
-        self.arguments.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+        self.arguments
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
     }
 
     /// An argument that is an integer.

@@ -47,10 +47,18 @@ impl Register {
     pub fn may(&self, change: &CaseChange) -> Result<(), String> {
         let agency = &change.sender.agency;
         let file = self.cases.get(&change.case);
-        let open = self.standing.cases.get(&change.case).filter(|case| case.value.open);
+        let open = self
+            .standing
+            .cases
+            .get(&change.case)
+            .filter(|case| case.value.open);
         match (&change.what, file, open) {
             (CaseStep::Open { .. }, None, _) => {
-                let opened = self.cases.values().filter(|file| file.opener == *agency).count();
+                let opened = self
+                    .cases
+                    .values()
+                    .filter(|file| file.opener == *agency)
+                    .count();
                 if opened >= AGENCY_CASES {
                     return Err(format!("an agency has at most {AGENCY_CASES} cases"));
                 }
@@ -73,7 +81,13 @@ impl Register {
         match &change.what {
             CaseStep::Open { areas, invites } => {
                 let invites = invites.iter().cloned().collect();
-                self.cases.insert(change.case.clone(), CaseFile { opener: agency.clone(), invites });
+                self.cases.insert(
+                    change.case.clone(),
+                    CaseFile {
+                        opener: agency.clone(),
+                        invites,
+                    },
+                );
                 let value = Case {
                     areas: areas.iter().cloned().collect(),
                     members: BTreeSet::from([agency]),
@@ -99,10 +113,14 @@ impl Register {
 
     /// Applies what an exchange changes: onward bans within its case, orders. True where it did.
     pub fn exchange(&mut self, exchange: &Exchange, at: Lsn) -> bool {
-        let released = exchange.recipients.iter().filter_map(|recipient| match &recipient.outcome {
-            Outcome::Released(released) => Some((&recipient.unit.agency, released)),
-            Outcome::Refused { .. } => None,
-        });
+        let released =
+            exchange
+                .recipients
+                .iter()
+                .filter_map(|recipient| match &recipient.outcome {
+                    Outcome::Released(released) => Some((&recipient.unit.agency, released)),
+                    Outcome::Refused { .. } => None,
+                });
         let mut changed = false;
         let originator = &exchange.sender.agency;
         if let Some(case) = &exchange.case {
@@ -114,12 +132,23 @@ impl Register {
             }
         }
         match &exchange.order {
-            Some(OrderChange::Opens { number, subjects, deadline }) => {
+            Some(OrderChange::Opens {
+                number,
+                subjects,
+                deadline,
+            }) => {
                 let agencies: BTreeSet<AgencyId> =
                     released.map(|(agency, _)| agency.clone()).collect();
                 if !agencies.is_empty() {
                     let (subjects, deadline) = (subjects.clone(), *deadline);
-                    self.orders.insert(*number, OpenOrder { subjects, agencies, deadline });
+                    self.orders.insert(
+                        *number,
+                        OpenOrder {
+                            subjects,
+                            agencies,
+                            deadline,
+                        },
+                    );
                     self.publish_order(*number, at);
                     changed = true;
                 }
@@ -156,7 +185,9 @@ impl Register {
 
     /// An order is done, or its deadline has passed.
     pub fn end_order(&mut self, number: KeyedDigest, at: Lsn) {
-        let Some(order) = self.orders.remove(&number) else { return };
+        let Some(order) = self.orders.remove(&number) else {
+            return;
+        };
         for subject in &order.subjects {
             self.publish_subject(*subject, at);
         }
@@ -172,9 +203,16 @@ impl Register {
     /// The agencies with any open order on a key, as policies read them. Kept when empty: its epoch
     /// says that rulings which saw the order are stale.
     fn publish_subject(&mut self, subject: KeyedDigest, at: Lsn) {
-        let orders = self.orders.values().filter(|order| order.subjects.contains(&subject));
-        let value = orders.flat_map(|order| order.agencies.iter().cloned()).collect();
+        let orders = self
+            .orders
+            .values()
+            .filter(|order| order.subjects.contains(&subject));
+        let value = orders
+            .flat_map(|order| order.agencies.iter().cloned())
+            .collect();
         let standing = Arc::make_mut(&mut self.standing);
-        standing.orders.insert(subject, Versioned { epoch: at.0, value });
+        standing
+            .orders
+            .insert(subject, Versioned { epoch: at.0, value });
     }
 }

@@ -18,7 +18,9 @@ pub fn matches(pattern: &str, key: &str) -> bool {
                 word += 1;
             }
             _ => {
-                let Some((back, from)) = retry else { return false };
+                let Some((back, from)) = retry else {
+                    return false;
+                };
                 retry = Some((back, from + 1));
                 at = back;
                 word = from + 1;

@@ -1,6 +1,9 @@
 //! Reading the folders of a rulebook, and writing files that others must not read.
 
-#![expect(clippy::disallowed_methods, reason = "configuration and its folders are read here alone")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "configuration and its folders are read here alone"
+)]
 
 use std::fs;
 use std::io::{self, Write};
@@ -18,12 +21,19 @@ const FILE_BYTES: u64 = 4 << 20;
 pub fn read_bundle(config: &Config) -> Result<Bundle, Vec<Fault>> {
     let mut bundle = Bundle::default();
     let mut faults = Vec::new();
-    let folders =
-        [("agencies", &config.agencies), ("messages", &config.messages), ("policies", &config.policies)];
+    let folders = [
+        ("agencies", &config.agencies),
+        ("messages", &config.messages),
+        ("policies", &config.policies),
+    ];
     for (name, folder) in folders {
         read_folder(name, folder, &mut bundle, &mut faults);
     }
-    if faults.is_empty() { Ok(bundle) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(bundle)
+    } else {
+        Err(faults)
+    }
 }
 
 fn read_folder(name: &str, folder: &Path, bundle: &mut Bundle, faults: &mut Vec<Fault>) {
@@ -31,7 +41,11 @@ fn read_folder(name: &str, folder: &Path, bundle: &mut Bundle, faults: &mut Vec<
         Ok(entries) => entries,
         Err(error) => {
             let place = folder.display().to_string();
-            faults.push(Fault::new(place, format!("cannot be read: {error}"), "check the path"));
+            faults.push(Fault::new(
+                place,
+                format!("cannot be read: {error}"),
+                "check the path",
+            ));
             return;
         }
     };
@@ -53,21 +67,26 @@ fn read_folder(name: &str, folder: &Path, bundle: &mut Bundle, faults: &mut Vec<
 }
 
 fn read_rulebook_file(path: &Path) -> Result<Vec<u8>, (String, &'static str)> {
-    let size = fs::metadata(path).map_err(|e| (format!("cannot be read: {e}"), "check the file"))?;
+    let size =
+        fs::metadata(path).map_err(|e| (format!("cannot be read: {e}"), "check the file"))?;
     if size.len() > FILE_BYTES {
         return Err((format!("is larger than {FILE_BYTES} bytes"), "split it"));
     }
     let content = fs::read(path).map_err(|e| (format!("cannot be read: {e}"), "check the file"))?;
     if content.windows(12).any(|piece| piece == b"PRIVATE KEY-") {
         let cure = "move it elsewhere and, if it was shared, replace it";
-        return Err(("holds a private key, which would stay in the log for ever".to_owned(), cure));
+        return Err((
+            "holds a private key, which would stay in the log for ever".to_owned(),
+            cure,
+        ));
     }
     Ok(content)
 }
 
 /// Reads a file, with its name in the error.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    fs::read(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 /// Writes a file that anybody may read, and the folders to it.
@@ -83,7 +102,11 @@ pub fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o400)
+        .open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }

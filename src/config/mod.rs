@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::server::tls::TlsVersion;
+
 pub use folders::{read_bundle, read_file, write_secret, write_text};
 
 /// What a process is told from outside.
@@ -40,17 +42,6 @@ pub struct Config {
     pub segment_mib: u64,
     /// Seconds that a stop may take before connections are cut.
     pub drain_s: u64,
-}
-
-/// The lowest TLS version that is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TlsVersion {
-    /// 1.2 and 1.3.
-    #[serde(rename = "1.2")]
-    V12,
-    /// 1.3 alone.
-    #[serde(rename = "1.3")]
-    V13,
 }
 
 const DEFAULTS: &str = include_str!("defaults.toml");
@@ -85,7 +76,10 @@ impl Config {
     /// Defaults, then the file, then `CARNET__…` variables, then flags.
     pub fn load(overrides: &Overrides) -> Result<Self, config::ConfigError> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
-        let file = overrides.config.clone().unwrap_or_else(|| PathBuf::from("carnet.toml"));
+        let file = overrides
+            .config
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("carnet.toml"));
         let environment = config::Environment::with_prefix("CARNET")
             .prefix_separator("__")
             .separator("__")
@@ -145,8 +139,11 @@ mod tests {
     fn a_misspelt_key_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("carnet.toml");
-        std::fs::write(&file, "hearbeat_s = 3\n").unwrap();
-        let overrides = Overrides { config: Some(file), ..Overrides::default() };
+        write_text(&file, b"hearbeat_s = 3\n").unwrap();
+        let overrides = Overrides {
+            config: Some(file),
+            ..Overrides::default()
+        };
         let error = Config::load(&overrides).unwrap_err().to_string();
         assert!(error.contains("hearbeat_s"), "{error}");
     }

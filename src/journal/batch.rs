@@ -28,8 +28,16 @@ const MARKER_MAGIC: u32 = 0xCA_12_E0_DD;
 pub(super) struct Open {
     bytes: Vec<u8>,
     frames: Vec<u8>,
-    /// Where each record starts, and its frame: offset among the frames, length, CRC.
-    records: Vec<(usize, Option<(usize, usize, u32)>)>,
+    /// Where each record starts, and its frame.
+    records: Vec<(usize, Option<Placed>)>,
+}
+
+/// A frame among the frames of its batch.
+#[derive(Debug, Clone, Copy, Default)]
+struct Placed {
+    offset: usize,
+    length: usize,
+    crc: u32,
 }
 
 impl Open {
@@ -39,7 +47,10 @@ impl Open {
 
     /// Bytes on disk if it were closed now.
     pub(super) fn size(&self) -> usize {
-        padded(self.bytes.len().max(BATCH_HEADER) + self.frames.len() + MARKER, SECTOR)
+        padded(
+            self.bytes.len().max(BATCH_HEADER) + self.frames.len() + MARKER,
+            SECTOR,
+        )
     }
 
     /// Adds a record; returns its offset in the batch.
@@ -67,7 +78,11 @@ impl Open {
         let frame = frame.map(|frame| {
             let offset = self.frames.len();
             self.frames.extend_from_slice(frame);
-            (offset, frame.len(), crc32c::crc32c(frame))
+            Placed {
+                offset,
+                length: frame.len(),
+                crc: crc32c::crc32c(frame),
+            }
         });
         self.records.push((at, frame));
         at
@@ -77,8 +92,16 @@ impl Open {
     pub(super) fn close(&mut self, number: u64, lsn: Lsn, seed: u32) -> &[u8] {
         let records_end = self.bytes.len();
         for (at, frame) in &self.records {
-            let (offset, length, crc) = frame.unwrap_or_default();
-            let frame_at = if frame.is_some() { records_end + offset } else { 0 };
+            let Placed {
+                offset,
+                length,
+                crc,
+            } = frame.unwrap_or_default();
+            let frame_at = if frame.is_some() {
+                records_end + offset
+            } else {
+                0
+            };
             put(&mut self.bytes, at + 20, &short(frame_at).to_le_bytes());
             put(&mut self.bytes, at + 24, &short(length).to_le_bytes());
             put(&mut self.bytes, at + 28, &crc.to_le_bytes());
@@ -90,7 +113,9 @@ impl Open {
         let mut header = Vec::with_capacity(BATCH_HEADER);
         let lengths = [total, records_end - BATCH_HEADER, self.frames.len()];
         header.extend_from_slice(&BATCH_MAGIC.to_le_bytes());
-        lengths.iter().for_each(|length| header.extend_from_slice(&short(*length).to_le_bytes()));
+        for length in lengths {
+            header.extend_from_slice(&short(length).to_le_bytes());
+        }
         header.extend_from_slice(&number.to_le_bytes());
         header.extend_from_slice(&lsn.0.to_le_bytes());
         header.resize(BATCH_HEADER - 4, 0);
@@ -125,9 +150,13 @@ fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
 
 /// The CRC of a record that starts `bytes`; 0, which is as good as wrong, where it is cut.
 fn record_crc(bytes: &[u8], seed: u32) -> u32 {
-    let length = Fields(bytes).u32().map_or(0, |length| narrow(u64::from(length)));
+    let length = Fields(bytes)
+        .u32()
+        .map_or(0, |length| narrow(u64::from(length)));
     let body = bytes.get(RECORD_HEADER..RECORD_HEADER + length);
-    let (Some(head), Some(body)) = (bytes.get(..RECORD_HEADER - 4), body) else { return 0 };
+    let (Some(head), Some(body)) = (bytes.get(..RECORD_HEADER - 4), body) else {
+        return 0;
+    };
     crc32c::crc32c_append(crc32c::crc32c_append(seed, head), body)
 }
 
@@ -155,14 +184,24 @@ impl Header {
         }
         let mut length = || fields.u32().map(|length| narrow(u64::from(length)));
         let (total, records, frames) = (length()?, length()?, length()?);
-        Some(Self { total, records, frames, number: fields.u64()?, lsn: Lsn(fields.u64()?) })
+        Some(Self {
+            total,
+            records,
+            frames,
+            number: fields.u64()?,
+            lsn: Lsn(fields.u64()?),
+        })
     }
 
     /// Whether the whole batch is there: its marker stands where it should and covers it.
     pub(super) fn is_whole(&self, bytes: &[u8], seed: u32) -> bool {
         let end = BATCH_HEADER + self.records + self.frames;
-        let Some(marker) = bytes.get(end..end + MARKER) else { return false };
-        let Some(content) = bytes.get(..end) else { return false };
+        let Some(marker) = bytes.get(end..end + MARKER) else {
+            return false;
+        };
+        let Some(content) = bytes.get(..end) else {
+            return false;
+        };
         let mut fields = Fields(marker);
         fields.u32() == Some(MARKER_MAGIC)
             && fields.u32() == Some(crc32c::crc32c_append(seed, content))
@@ -194,7 +233,16 @@ impl RecordHeader {
         let mut address = || fields.u32().map(|at| narrow(u64::from(at)));
         let (back, frame_at, frame_length) = (address()?, address()?, address()?);
         let frame_crc = fields.u32()?;
-        Some(Self { length, kind, schema, number, back, frame_at, frame_length, frame_crc })
+        Some(Self {
+            length,
+            kind,
+            schema,
+            number,
+            back,
+            frame_at,
+            frame_length,
+            frame_crc,
+        })
     }
 
     /// The body, where the record is whole.

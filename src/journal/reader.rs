@@ -54,11 +54,18 @@ pub(super) struct Shared<V: Vfs> {
 
 impl<V: Vfs> Shared<V> {
     pub(super) fn new(seed: u32, segments: Vec<(Lsn, Arc<V::File>)>, end: Lsn) -> Self {
-        Self { seed, segments: RwLock::new(segments), end: AtomicU64::new(end.0) }
+        Self {
+            seed,
+            segments: RwLock::new(segments),
+            end: AtomicU64::new(end.0),
+        }
     }
 
     pub(super) fn add(&self, first: Lsn, file: Arc<V::File>) {
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).push((first, file));
+        self.segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((first, file));
     }
 
     pub(super) fn advance(&self, end: Lsn) {
@@ -74,7 +81,9 @@ impl<V: Vfs> Shared<V> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         let after = segments.partition_point(|(first, _)| *first <= lsn);
         let (first, file) = segments.get(after.checked_sub(1)?)?;
-        let end = segments.get(after).map_or_else(|| self.end(), |(next, _)| *next);
+        let end = segments
+            .get(after)
+            .map_or_else(|| self.end(), |(next, _)| *next);
         Some((*first, Arc::clone(file), end))
     }
 }
@@ -86,7 +95,9 @@ pub struct Reader<V: Vfs> {
 
 impl<V: Vfs> Clone for Reader<V> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -136,7 +147,14 @@ impl<V: Vfs> Reader<V> {
     /// was durable once.
     pub fn scan(&self, from: Lsn) -> Scan<V> {
         let batch = Vec::new();
-        Scan { reader: self.clone(), start: from, next: from, batch, at: 0, records_end: 0 }
+        Scan {
+            reader: self.clone(),
+            start: from,
+            next: from,
+            batch,
+            at: 0,
+            records_end: 0,
+        }
     }
 }
 
@@ -148,7 +166,13 @@ fn stored(lsn: Lsn, header: &RecordHeader, bytes: &[u8], seed: u32) -> Option<St
         length: header.frame_length,
         crc: header.frame_crc,
     });
-    Some(StoredRecord { lsn, kind: header.kind, schema: header.schema, body, frame })
+    Some(StoredRecord {
+        lsn,
+        kind: header.kind,
+        schema: header.schema,
+        body,
+        frame,
+    })
 }
 
 /// Records in order, to the durable end.
@@ -171,7 +195,9 @@ impl<V: Vfs> Scan<V> {
         let damaged = ReadError::Damaged(self.next);
         let head = self.reader.read(self.next, BATCH_HEADER)?;
         let seed = self.reader.shared.seed;
-        let Some(header) = Header::parse(&head, seed) else { return Err(damaged) };
+        let Some(header) = Header::parse(&head, seed) else {
+            return Err(damaged);
+        };
         // Frames are not loaded: a replay needs none of them.
         self.batch = self.reader.read(self.next, BATCH_HEADER + header.records)?;
         self.at = BATCH_HEADER;

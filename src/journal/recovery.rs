@@ -63,7 +63,11 @@ struct Segment<V: Vfs> {
 
 impl<V: Vfs> Segment<V> {
     fn corrupt(&self, at: Lsn, says: &'static str) -> OpenError {
-        OpenError::Corrupt { file: self.name.clone(), at, says }
+        OpenError::Corrupt {
+            file: self.name.clone(),
+            at,
+            says,
+        }
     }
 }
 
@@ -82,26 +86,36 @@ impl<V: Vfs> Journal<V> {
         }
         let seed = seed(&config.journal);
         let found = survey(&segments, seed, config.stopped_kind)?;
-        let mut files: Vec<(Lsn, Arc<V::File>)> =
-            segments.iter().map(|s| (s.header.first, Arc::clone(&s.file))).collect();
-        let (first, file) = match segments.last() {
-            Some(last) => (last.header.first, Arc::clone(&last.file)),
-            None => {
-                segment::make_spare(&vfs, folder, SECTOR + config.segment_bytes)?;
-                let header = SegmentHeader {
-                    journal: config.journal,
-                    first: Lsn::START,
-                    predecessor: End::default(),
-                };
-                let file = Arc::new(segment::adopt_spare(&vfs, folder, &header)?);
-                files.push((Lsn::START, Arc::clone(&file)));
-                (Lsn::START, file)
-            }
+        let mut files: Vec<(Lsn, Arc<V::File>)> = segments
+            .iter()
+            .map(|s| (s.header.first, Arc::clone(&s.file)))
+            .collect();
+        let (first, file) = if let Some(last) = segments.last() {
+            (last.header.first, Arc::clone(&last.file))
+        } else {
+            segment::make_spare(&vfs, folder, SECTOR + config.segment_bytes)?;
+            let header = SegmentHeader {
+                journal: config.journal,
+                first: Lsn::START,
+                predecessor: End::default(),
+            };
+            let file = Arc::new(segment::adopt_spare(&vfs, folder, &header)?);
+            files.push((Lsn::START, Arc::clone(&file)));
+            (Lsn::START, file)
         };
         let end = found.end;
         let shared = Arc::new(Shared::new(seed, files, end.lsn));
         let folder = folder.to_owned();
-        let parts = Parts { vfs, folder, config, shared, file, first, end, lock };
+        let parts = Parts {
+            vfs,
+            folder,
+            config,
+            shared,
+            file,
+            first,
+            end,
+            lock,
+        };
         let mut journal = Self::new(parts);
         if !created && !found.clean {
             // Survivors may be in the page cache alone; then the segment is left for good, so that
@@ -111,7 +125,12 @@ impl<V: Vfs> Journal<V> {
             }
             journal.leave_segment()?;
         }
-        let recovery = Recovery { created, clean: found.clean, cut: found.cut, end: end.lsn };
+        let recovery = Recovery {
+            created,
+            clean: found.clean,
+            cut: found.cut,
+            end: end.lsn,
+        };
         Ok((journal, recovery))
     }
 }
@@ -128,10 +147,15 @@ impl<V: Vfs> Reader<V> {
         let seed = seed(&first.header.journal);
         let mut end = End::default();
         for (place, segment) in segments.iter().enumerate() {
-            let until = segments.get(place + 1).map(|next| next.header.predecessor.lsn);
+            let until = segments
+                .get(place + 1)
+                .map(|next| next.header.predecessor.lsn);
             end = walk(segment, seed, until)?.0;
         }
-        let files = segments.iter().map(|s| (s.header.first, Arc::clone(&s.file))).collect();
+        let files = segments
+            .iter()
+            .map(|s| (s.header.first, Arc::clone(&s.file)))
+            .collect();
         Ok(Self::new(Arc::new(Shared::new(seed, files, end.lsn))))
     }
 }
@@ -139,17 +163,29 @@ impl<V: Vfs> Reader<V> {
 fn load_segments<V: Vfs>(vfs: &V, folder: &Path) -> Result<Vec<Segment<V>>, OpenError> {
     let mut segments = Vec::new();
     for name in vfs.list(folder)? {
-        let Some(first) = segment::first_of(&name) else { continue };
+        let Some(first) = segment::first_of(&name) else {
+            continue;
+        };
         let path = folder.join(&name);
-        let file = vfs.open(&path, Access::Write).or_else(|_| vfs.open(&path, Access::Read))?;
+        let file = vfs
+            .open(&path, Access::Write)
+            .or_else(|_| vfs.open(&path, Access::Read))?;
         let mut sector = vec![0; SECTOR];
         file.pread(&mut sector, 0, Through::Disk)?;
         let header = SegmentHeader::parse(&sector).filter(|header| header.first == first);
         let Some(header) = header else {
             let says = "its header is damaged";
-            return Err(OpenError::Corrupt { file: name, at: first, says });
+            return Err(OpenError::Corrupt {
+                file: name,
+                at: first,
+                says,
+            });
         };
-        segments.push(Segment { name, header, file: Arc::new(file) });
+        segments.push(Segment {
+            name,
+            header,
+            file: Arc::new(file),
+        });
     }
     segments.sort_by_key(|segment| segment.header.first);
     Ok(segments)
@@ -181,7 +217,11 @@ fn survey<V: Vfs>(segments: &[Segment<V>], seed: u32, stopped: u8) -> Result<Fou
         let behind = inspect_behind(last, end, seed)?;
         cut = behind.then_some(end.lsn);
     }
-    Ok(Found { end, clean: clean && cut.is_none(), cut })
+    Ok(Found {
+        end,
+        clean: clean && cut.is_none(),
+        cut,
+    })
 }
 
 /// Walks whole batches from a segment's start. Returns where they end and the last record's kind.
@@ -197,7 +237,9 @@ fn walk<V: Vfs>(
         let mut sector = vec![0; SECTOR];
         let read = segment.file.pread(&mut sector, place, Through::Disk)?;
         sector.truncate(read);
-        let Some(header) = Header::parse(&sector, seed) else { break };
+        let Some(header) = Header::parse(&sector, seed) else {
+            break;
+        };
         if header.number != end.batch + 1 || header.lsn != end.lsn {
             break;
         }
@@ -208,13 +250,20 @@ fn walk<V: Vfs>(
         }
         last_kind = last_kind_of(&bytes, &header).or(last_kind);
         let chain = crc32c::crc32c_append(end.chain, &bytes);
-        end = End { lsn: end.lsn.plus(header.total), batch: header.number, chain };
+        end = End {
+            lsn: end.lsn.plus(header.total),
+            batch: header.number,
+            chain,
+        };
     }
     Ok((end, last_kind))
 }
 
 fn last_kind_of(bytes: &[u8], header: &Header) -> Option<u8> {
-    let (mut at, end) = (super::batch::BATCH_HEADER, super::batch::BATCH_HEADER + header.records);
+    let (mut at, end) = (
+        super::batch::BATCH_HEADER,
+        super::batch::BATCH_HEADER + header.records,
+    );
     let mut kind = None;
     while at < end {
         let record = RecordHeader::parse(bytes.get(at..)?)?;
@@ -233,7 +282,9 @@ fn inspect_behind<V: Vfs>(segment: &Segment<V>, end: End, seed: u32) -> Result<b
     let mut piece = vec![0; 1 << 20];
     while place < size {
         let want = narrow(size - place).min(piece.len());
-        let Some(into) = piece.get_mut(..want) else { break };
+        let Some(into) = piece.get_mut(..want) else {
+            break;
+        };
         let read = segment.file.pread(into, place, Through::Disk)?;
         if read == 0 {
             break;

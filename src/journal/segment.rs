@@ -63,8 +63,16 @@ impl SegmentHeader {
         let journal = fields.array()?;
         let first = Lsn(fields.u64()?);
         let lsn = Lsn(fields.u64()?);
-        let predecessor = End { lsn, batch: fields.u64()?, chain: fields.u32()? };
-        Some(Self { journal, first, predecessor })
+        let predecessor = End {
+            lsn,
+            batch: fields.u64()?,
+            chain: fields.u32()?,
+        };
+        Some(Self {
+            journal,
+            first,
+            predecessor,
+        })
     }
 }
 
@@ -75,7 +83,9 @@ pub(super) fn name(first: Lsn) -> String {
 
 /// The first address of a segment by its file's name.
 pub(super) fn first_of(name: &str) -> Option<Lsn> {
-    let digits = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 16)?;
+    let digits = name
+        .strip_suffix(SUFFIX)
+        .filter(|digits| digits.len() == 16)?;
     u64::from_str_radix(digits, 16).ok().map(Lsn)
 }
 

@@ -34,7 +34,9 @@ pub struct NoRoom;
 /// A write or sync failed. What reached the disk is unknown, and a second sync would lie: the
 /// process ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the journal cannot be written: {0}; the process ends, a restart recovers what was confirmed")]
+#[error(
+    "the journal cannot be written: {0}; the process ends, a restart recovers what was confirmed"
+)]
 pub struct Poisoned(pub String);
 
 /// The journal's writing side.
@@ -74,7 +76,16 @@ pub(super) struct Parts<V: Vfs> {
 
 impl<V: Vfs> Journal<V> {
     pub(super) fn new(parts: Parts<V>) -> Self {
-        let Parts { vfs, folder, config, shared, file, first, end, lock } = parts;
+        let Parts {
+            vfs,
+            folder,
+            config,
+            shared,
+            file,
+            first,
+            end,
+            lock,
+        } = parts;
         Self {
             vfs,
             folder,
@@ -97,7 +108,11 @@ impl<V: Vfs> Journal<V> {
 
     /// The address past everything in the open batch.
     pub fn next(&self) -> Lsn {
-        self.end.lsn.plus(if self.open.is_empty() { 0 } else { self.open.size() })
+        self.end.lsn.plus(if self.open.is_empty() {
+            0
+        } else {
+            self.open.size()
+        })
     }
 
     /// Whether nothing waits for a commit.
@@ -155,8 +170,10 @@ impl<V: Vfs> Journal<V> {
             let (vfs, folder) = (self.vfs.clone(), self.folder.clone());
             let size = SECTOR + self.capacity();
             let make = move || segment::make_spare(&vfs, &folder, size);
-            let made = std::thread::Builder::new().name("journal-fill".into()).spawn(make);
-            self.spare = made.map_or(Spare::Missing, Spare::Making);
+            let thread = std::thread::Builder::new()
+                .name("journal-fill".into())
+                .spawn(make);
+            self.spare = thread.map_or(Spare::Missing, Spare::Making);
         }
     }
 
@@ -164,7 +181,9 @@ impl<V: Vfs> Journal<V> {
         match std::mem::replace(&mut self.spare, Spare::Missing) {
             Spare::Ready => {}
             Spare::Making(thread) => {
-                let made = thread.join().map_err(|_| io::Error::other("the filling thread died"))?;
+                let made = thread
+                    .join()
+                    .map_err(|_| io::Error::other("the filling thread died"))?;
                 made.map(drop)?;
             }
             Spare::Missing => {
@@ -174,7 +193,11 @@ impl<V: Vfs> Journal<V> {
         }
         self.spare = Spare::Ready;
         let journal = self.config.journal;
-        let header = SegmentHeader { journal, first: self.end.lsn, predecessor: self.end };
+        let header = SegmentHeader {
+            journal,
+            first: self.end.lsn,
+            predecessor: self.end,
+        };
         let file = Arc::new(segment::adopt_spare(&self.vfs, &self.folder, &header)?);
         self.spare = Spare::Missing;
         // Nobody writes it again; a failure to say so to the file system harms nothing.
@@ -212,12 +235,19 @@ impl<V: Vfs> Journal<V> {
             "a batch was reserved before it was filled"
         );
         let chain = crc32c::crc32c_append(self.end.chain, bytes);
-        let written = self.file.pwrite(&[bytes], place).and_then(|()| self.file.fdatasync());
+        let written = self
+            .file
+            .pwrite(&[bytes], place)
+            .and_then(|()| self.file.fdatasync());
         let length = bytes.len();
         if let Err(error) = written {
             return Err(self.poison(&error));
         }
-        self.end = End { lsn: self.end.lsn.plus(length), batch: number, chain };
+        self.end = End {
+            lsn: self.end.lsn.plus(length),
+            batch: number,
+            chain,
+        };
         self.shared.advance(self.end.lsn);
         self.open.clear();
         Ok(())

@@ -11,17 +11,27 @@ pub struct Clock {
 }
 
 impl Default for Clock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
     fn default() -> Self {
-        Self { started: Instant::now() }
+        Self {
+            started: Instant::now(),
+        }
     }
 }
 
 impl Clock {
     /// Wall time. It may step back; journal time does not.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
     pub fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
@@ -40,7 +50,10 @@ pub struct Entropy {
 
 impl Default for Entropy {
     fn default() -> Self {
-        Self { pool: Box::new([0; 8192]), used: 8192 }
+        Self {
+            pool: Box::new([0; 8192]),
+            used: 8192,
+        }
     }
 }
 

@@ -10,9 +10,20 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use serde::{Deserialize, Serialize};
 
 use crate::agency::registry::Registry;
-use crate::config::TlsVersion;
+
+/// The lowest TLS version that is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// 1.2 and 1.3.
+    #[serde(rename = "1.2")]
+    V12,
+    /// 1.3 alone.
+    #[serde(rename = "1.3")]
+    V13,
+}
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +61,10 @@ impl ServerIdentity {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
         let chain = chain.map_err(|error| pem("server.pem", error))?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| pem("server.key", error))?;
-        Ok(Self { chain, key: Arc::new(key) })
+        Ok(Self {
+            chain,
+            key: Arc::new(key),
+        })
     }
 }
 
@@ -67,7 +81,8 @@ pub fn server_config(
     // An issuer that cannot be an anchor is a fault of the rulebook and was refused there.
     roots.add_parsable_certificates(issuers);
     let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()?;
     let versions: &[&rustls::SupportedProtocolVersion] = match lowest {
         TlsVersion::V13 => &[&rustls::version::TLS13],
         TlsVersion::V12 => &[&rustls::version::TLS13, &rustls::version::TLS12],

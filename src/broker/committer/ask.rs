@@ -15,13 +15,30 @@ impl<V: Vfs> Committer<V> {
         ask: Ask,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        let Some(unit) = self.dispatch.unit(place.0).cloned() else { return Ok(()) };
+        let Some(unit) = self.dispatch.unit(place.0).cloned() else {
+            return Ok(());
+        };
         match ask {
-            Ask::Consume { number, queue, exclusive, may_read } => {
-                self.consume(place, number, (&unit, &queue), (exclusive, may_read), turn);
+            Ask::Consume {
+                number,
+                queue,
+                exclusive,
+                may_read,
+            } => {
+                let consumer = ConsumerId {
+                    connection: place.0,
+                    channel: place.1,
+                    number,
+                };
+                let answer = self.consume(consumer, (&unit, &queue), (exclusive, may_read));
+                turn.answer(place, answer);
             }
             Ask::Cancel(number) => {
-                let id = ConsumerId { connection: place.0, channel: place.1, number };
+                let id = ConsumerId {
+                    connection: place.0,
+                    channel: place.1,
+                    number,
+                };
                 if let Some(queue) = self.dispatch.cancel(id) {
                     self.record(&Record::Topology(Topology::Deleted(queue)), None, turn)?;
                 }
@@ -58,11 +75,17 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         let dispatch = &self.dispatch;
-        match self.ledger.ask(unit, ask, |queue| dispatch.consumer_count(queue)) {
+        match self
+            .ledger
+            .ask(unit, ask, |queue| dispatch.consumer_count(queue))
+        {
             Decided::Reply(answer) => turn.answer(place, answer),
             Decided::Record(record, answer) => {
                 self.record(&record, None, turn)?;
-                if let Record::Topology(Topology::Declared { queue, properties, .. }) = &record {
+                if let Record::Topology(Topology::Declared {
+                    queue, properties, ..
+                }) = &record
+                {
                     let single = properties.argument("x-single-active-consumer");
                     let traits = FeedTraits {
                         single_active: single == Some(&Argument::Bool(true)),
@@ -79,14 +102,14 @@ impl<V: Vfs> Committer<V> {
 
     /// Another connection's exclusive queue is locked, whatever is asked of it.
     fn locked(&self, connection: ConnectionId, unit: &UnitId, ask: &Ask) -> Option<Answer> {
-        let name = match ask {
-            Ask::DeclareQueue { name: queue, .. }
-            | Ask::Bind { queue, .. }
-            | Ask::Purge(queue)
-            | Ask::Delete { queue, .. } => queue,
-            _ => return None,
+        let (Ask::DeclareQueue { name: queue, .. }
+        | Ask::Bind { queue, .. }
+        | Ask::Purge(queue)
+        | Ask::Delete { queue, .. }) = ask
+        else {
+            return None;
         };
-        self.locked_queue(connection, unit, name)
+        self.locked_queue(connection, unit, queue)
     }
 
     fn locked_queue(&self, connection: ConnectionId, unit: &UnitId, name: &str) -> Option<Answer> {
@@ -122,25 +145,21 @@ impl<V: Vfs> Committer<V> {
 
     fn consume(
         &mut self,
-        place: (ConnectionId, u16),
-        number: u32,
+        consumer: ConsumerId,
         queue: (&UnitId, &str),
         (exclusive, may_read): (bool, bool),
-        turn: &mut Turn,
-    ) {
-        let answer = match self.readable(place.0, queue, may_read) {
+    ) -> Answer {
+        match self.readable(consumer.connection, queue, may_read) {
             Err(answer) => answer,
             Ok(id) if !self.dispatch.may_consume(id, exclusive) => Answer::Refused {
                 code: 403,
                 text: format!("queue '{}' in exclusive use", queue.1),
             },
             Ok(id) => {
-                let consumer = ConsumerId { connection: place.0, channel: place.1, number };
                 self.dispatch.consume(consumer, id, exclusive);
                 Answer::Done
             }
-        };
-        turn.answer(place, answer);
+        }
     }
 
     fn get(

@@ -3,10 +3,23 @@
 use std::time::Duration;
 
 use super::{Committer, Fatal, Turn};
-use crate::broker::command::{Effect, Origin, Private, Refusal, Returnable, Submission, Verdict, holds};
-use crate::broker::record::{Exchange, Placed, Record, Rejected};
+use crate::broker::command::{
+    Effect, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
+};
+use crate::broker::record::{CaseChange, Exchange, Placed, Record, Rejected};
+use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
 use crate::message::time::Timestamp;
+
+/// Whether an id was used before.
+enum Seen {
+    /// It was not.
+    Never,
+    /// For this very message; its record, where it was refused for all.
+    Same(Option<Lsn>),
+    /// For another message.
+    OtherContent,
+}
 
 impl<V: Vfs> Committer<V> {
     pub(super) fn submit(
@@ -18,62 +31,108 @@ impl<V: Vfs> Committer<V> {
     ) -> Result<(), Fatal> {
         let place = (origin.connection, origin.channel);
         if !turn.room {
-            let effect = Effect::Nacked { channel: origin.channel, confirm: origin.confirm };
+            let effect = Effect::Nacked {
+                channel: origin.channel,
+                confirm: origin.confirm,
+            };
             turn.tell(origin.connection, effect);
             return Ok(());
         }
-        if self.held.get(&place).is_some_and(|serial| *serial != origin.serial) {
-            turn.tell(origin.connection, Effect::Again(origin, Box::new(submission)));
+        if self
+            .held
+            .get(&place)
+            .is_some_and(|serial| *serial != origin.serial)
+        {
+            turn.tell(
+                origin.connection,
+                Effect::Again(origin, Box::new(submission)),
+            );
             return Ok(());
         }
         self.held.remove(&place);
-        let Submission { publish, wire, verdict, receipt } = submission;
-        let refusal = match verdict {
-            Verdict::Ruled { exchange, frame, refusal, warned } => {
-                if let Some(known) = self.ledger.known().get(exchange.key, now) {
-                    let anew = known.refused.as_ref().is_some_and(|r| !holds(r, &self.ledger));
-                    if known.content == exchange.content && !anew {
-                        let refused = known.refused.is_some().then_some(known.lsn);
-                        let refused = refused.map(|lsn| (lsn, Box::new(wire)));
-                        let (channel, confirm) = (origin.channel, origin.confirm);
-                        let effect = Effect::Repeated { channel, confirm, refused };
-                        turn.tell(origin.connection, effect);
-                        return Ok(());
-                    }
-                    if known.content != exchange.content {
-                        let (rejected, refusal) = other_content(*exchange);
-                        self.reject(rejected, receipt, now, turn)?;
-                        outcome(&origin, Some(refusal), wire, turn);
-                        return Ok(());
-                    }
+        if self.is_stale(&submission.verdict, now) {
+            // Those behind it keep their place: none is taken until it is back.
+            self.held.insert(place, origin.serial);
+            let again = Effect::Again(origin, Box::new(submission));
+            turn.tell(origin.connection, again);
+            return Ok(());
+        }
+        let (wire, receipt) = (submission.wire, submission.receipt);
+        let refusal = match submission.verdict {
+            Verdict::Ruled {
+                mut exchange,
+                frame,
+                refusal,
+                ..
+            } => match self.seen(&exchange, now) {
+                Seen::Never => {
+                    self.ledger.complete(&mut exchange, receipt, now);
+                    self.store(Record::Exchange(exchange), frame, turn)?;
+                    refusal
                 }
-                if !holds(&exchange.reads, &self.ledger) {
-                    self.held.insert(place, origin.serial);
-                    let verdict = Verdict::Ruled { exchange, frame, refusal, warned };
-                    let again = Submission { publish, wire, verdict, receipt };
-                    turn.tell(origin.connection, Effect::Again(origin, Box::new(again)));
+                Seen::Same(refused) => {
+                    let refused = refused.map(|lsn| (lsn, Box::new(wire)));
+                    let (channel, confirm) = (origin.channel, origin.confirm);
+                    let effect = Effect::Repeated {
+                        channel,
+                        confirm,
+                        refused,
+                    };
+                    turn.tell(origin.connection, effect);
                     return Ok(());
                 }
-                let mut exchange = exchange;
-                self.ledger.complete(&mut exchange, receipt, now);
-                self.store(Record::Exchange(exchange), frame, turn)?;
-                refusal
-            }
+                Seen::OtherContent => {
+                    let (rejected, refusal) = other_content(*exchange);
+                    self.reject(rejected, receipt, now, turn)?;
+                    Some(refusal)
+                }
+            },
             Verdict::Rejected { rejected, refusal } => {
                 self.reject(*rejected, receipt, now, turn)?;
                 Some(refusal)
             }
-            Verdict::Case(mut change) => match self.ledger.register().may(&change) {
-                Ok(()) => {
-                    change.at = now;
-                    self.record(&Record::Case(change), None, turn)?;
-                    None
-                }
-                Err(text) => Some(Refusal { code: 403, text }),
-            },
+            Verdict::Case(change) => self.change_case(change, now, turn)?,
         };
         outcome(&origin, refusal, wire, turn);
         Ok(())
+    }
+
+    /// Whether a ruling rests on what is no longer so. A repeat of what was decided is never stale.
+    fn is_stale(&self, verdict: &Verdict, now: Timestamp) -> bool {
+        let Verdict::Ruled { exchange, .. } = verdict else {
+            return false;
+        };
+        matches!(self.seen(exchange, now), Seen::Never)
+            && !holds(&exchange.reads, &self.ledger, now)
+    }
+
+    /// Whether this id was used before. A refusal for all counts only while what it rested on is so.
+    fn seen(&self, exchange: &Exchange, now: Timestamp) -> Seen {
+        let Some(known) = self.ledger.known().get(exchange.key, now) else {
+            return Seen::Never;
+        };
+        let refused = known.refused.as_ref();
+        if known.content != exchange.content {
+            Seen::OtherContent
+        } else if refused.is_some_and(|reads| !holds(reads, &self.ledger, now)) {
+            Seen::Never
+        } else {
+            Seen::Same(refused.map(|_| known.lsn))
+        }
+    }
+
+    fn change_case(
+        &mut self,
+        mut change: CaseChange,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<Option<Refusal>, Fatal> {
+        if let Err(text) = self.ledger.register().may(&change) {
+            return Ok(Some(Refusal { code: 403, text }));
+        }
+        change.at = now;
+        self.record(&Record::Case(change), None, turn)?;
+        Ok(None)
     }
 
     fn reject(
@@ -88,17 +147,28 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    pub(super) fn place(&mut self, private: Private, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+    pub(super) fn place(
+        &mut self,
+        private: Private,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
         let origin = private.origin;
-        let Some(unit) = self.dispatch.unit(origin.connection).cloned() else { return Ok(()) };
+        let Some(unit) = self.dispatch.unit(origin.connection).cloned() else {
+            return Ok(());
+        };
         if !turn.room {
-            let effect = Effect::Nacked { channel: origin.channel, confirm: origin.confirm };
+            let effect = Effect::Nacked {
+                channel: origin.channel,
+                confirm: origin.confirm,
+            };
             turn.tell(origin.connection, effect);
             return Ok(());
         }
         let routed = {
             let wire = &private.wire;
-            self.ledger.route_private(&unit, &wire.exchange, &wire.routing_key)
+            self.ledger
+                .route_private(&unit, &wire.exchange, &wire.routing_key)
         };
         let queues = match routed {
             Ok(queues) => queues,
@@ -122,21 +192,22 @@ impl<V: Vfs> Committer<V> {
             };
             self.store(Record::Placed(Box::new(placed)), private.frame, turn)?;
         }
-        let refusal = (unroutable && private.mandatory)
-            .then(|| Refusal { code: 312, text: "NO_ROUTE".to_owned() });
+        let refusal = (unroutable && private.mandatory).then(|| Refusal {
+            code: 312,
+            text: "NO_ROUTE".to_owned(),
+        });
         outcome(&origin, refusal, private.wire, turn);
         Ok(())
     }
 }
 
-fn outcome(
-    origin: &Origin,
-    refusal: Option<Refusal>,
-    wire: Returnable,
-    turn: &mut Turn,
-) {
+fn outcome(origin: &Origin, refusal: Option<Refusal>, wire: Returnable, turn: &mut Turn) {
     let returned = refusal.map(|refusal| Box::new((refusal, wire)));
-    let effect = Effect::Outcome { channel: origin.channel, confirm: origin.confirm, returned };
+    let effect = Effect::Outcome {
+        channel: origin.channel,
+        confirm: origin.confirm,
+        returned,
+    };
     turn.tell(origin.connection, effect);
 }
 
@@ -156,5 +227,11 @@ fn other_content(exchange: Exchange) -> (Rejected, Refusal) {
         receipt: None,
         sealed: exchange.sealed,
     };
-    (rejected, Refusal { code: 406, text: text.to_owned() })
+    (
+        rejected,
+        Refusal {
+            code: 406,
+            text: text.to_owned(),
+        },
+    )
 }

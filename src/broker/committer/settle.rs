@@ -5,7 +5,7 @@ use crate::broker::command::{Deliver, DeliveryId, Effect, Settle};
 use crate::broker::decide::Cause;
 use crate::broker::dispatch::{Left, Sent, Taker};
 use crate::broker::limits::LEASE_BYTES;
-use crate::broker::record::{QueueId, Record, Settled, Topology};
+use crate::broker::record::{QueueId, Record, Topology};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
 use crate::message::time::Timestamp;
@@ -40,7 +40,11 @@ impl<V: Vfs> Committer<V> {
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        let returns = self.ledger.queue(queue).and_then(|q| q.backlog.get(lsn)).map(|e| e.returns);
+        let returns = self
+            .ledger
+            .queue(queue)
+            .and_then(|q| q.backlog.get(lsn))
+            .map(|e| e.returns);
         if returns.is_some_and(|returns| returns + 1 >= self.ledger.delivery_limit(queue)) {
             let record = self.ledger.bury(queue, lsn, Cause::DeliveryLimit, now);
             self.record(&record, None, turn)?;
@@ -51,7 +55,12 @@ impl<V: Vfs> Committer<V> {
     }
 
     /// What a connection or channel left: its messages come back, its queues go.
-    pub(super) fn left(&mut self, left: Left, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+    pub(super) fn left(
+        &mut self,
+        left: Left,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
         for place in left.returned {
             self.give_back(place, now, turn)?;
         }
@@ -84,7 +93,10 @@ impl<V: Vfs> Committer<V> {
 
     fn look_at_heads(&mut self, now: Timestamp) {
         let heads = self.ledger.queues().filter(|(_, queue)| {
-            queue.backlog.next_after(None).is_some_and(|entry| entry.is_expired(now))
+            queue
+                .backlog
+                .next_after(None)
+                .is_some_and(|entry| entry.is_expired(now))
         });
         let expired: Vec<QueueId> = heads.map(|(id, _)| id).collect();
         for queue in expired {
@@ -104,7 +116,10 @@ impl<V: Vfs> Committer<V> {
         let got = std::mem::take(&mut turn.got);
         for sent in got.into_iter().chain(pumped.sent) {
             let queue = sent.delivery.queue;
-            let lease = self.ledger.queue(queue).map_or(Lsn::default(), |queue| queue.sent_up_to);
+            let lease = self
+                .ledger
+                .queue(queue)
+                .map_or(Lsn::default(), |queue| queue.sent_up_to);
             if sent.delivery.entry > lease {
                 let up_to = Lsn(self.journal.next().0.saturating_add(LEASE_BYTES));
                 self.record(&Record::Lease { queue, up_to }, None, turn)?;
@@ -116,8 +131,12 @@ impl<V: Vfs> Committer<V> {
 
     pub(super) fn deliver(&self, sent: Sent, turn: &mut Turn) {
         let Sent { taker, delivery } = sent;
-        let Some(queue) = self.ledger.queue(delivery.queue) else { return };
-        let Some(entry) = queue.backlog.get(delivery.entry) else { return };
+        let Some(queue) = self.ledger.queue(delivery.queue) else {
+            return;
+        };
+        let Some(entry) = queue.backlog.get(delivery.entry) else {
+            return;
+        };
         let out = u64::try_from(self.dispatch.out_count(delivery.queue)).unwrap_or(u64::MAX);
         let (connection, channel) = taker.channel();
         let deliver = Deliver {

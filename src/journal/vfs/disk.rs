@@ -34,14 +34,25 @@ impl Vfs for DiskVfs {
 
     fn create(&self, path: &Path) -> io::Result<DiskFile> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true).mode(0o600);
-        Ok(DiskFile { file: options.open(path)?, path: path.to_owned() })
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600);
+        Ok(DiskFile {
+            file: options.open(path)?,
+            path: path.to_owned(),
+        })
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<DiskFile> {
         let mut options = OpenOptions::new();
         options.read(true).write(access == Access::Write);
-        Ok(DiskFile { file: options.open(path)?, path: path.to_owned() })
+        Ok(DiskFile {
+            file: options.open(path)?,
+            path: path.to_owned(),
+        })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -125,7 +136,10 @@ impl DiskFile {
     /// the kernel to forget the pages first, which it does for those that are clean.
     fn read_past_cache(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
         let flags = i32::try_from(OFlags::DIRECT.bits()).unwrap_or(0);
-        let direct = OpenOptions::new().read(true).custom_flags(flags).open(&self.path);
+        let direct = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&self.path);
         let Ok(direct) = direct else {
             rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?;
             return read_full(&self.file, into, at, 1);
@@ -134,8 +148,15 @@ impl DiskFile {
         let length = padded(skipped.saturating_add(into.len()), ALIGNMENT);
         let mut memory = vec![0; length.saturating_add(ALIGNMENT)];
         let start = memory.as_ptr().align_offset(ALIGNMENT);
-        let aligned = memory.get_mut(start..start.saturating_add(length)).unwrap_or_default();
-        let read = read_full(&direct, aligned, at.saturating_sub(wide(skipped)), ALIGNMENT)?;
+        let aligned = memory
+            .get_mut(start..start.saturating_add(length))
+            .unwrap_or_default();
+        let read = read_full(
+            &direct,
+            aligned,
+            at.saturating_sub(wide(skipped)),
+            ALIGNMENT,
+        )?;
         let found = aligned.get(skipped..read).unwrap_or_default();
         let found = found.get(..into.len()).unwrap_or(found);
         if let Some(to) = into.get_mut(..found.len()) {

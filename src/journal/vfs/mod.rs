@@ -72,32 +72,8 @@ pub trait Vfs: Clone + Send + Sync + 'static {
 
 /// Is this "no space left", which is waited out, rather than a fault, which is not?
 pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// What a name of a file still being written ends with; such a file is never read.
-pub(super) const UNFINISHED: &str = ".unfinished";
-
-/// Puts a whole file in place or leaves what was there: written aside, synced, renamed. Durable
-/// after `fsync_dir`, which is left to the caller because one serves many files.
-pub(super) fn replace<V: Vfs>(
-    vfs: &V,
-    folder: &Path,
-    name: &str,
-    parts: &[&[u8]],
-) -> io::Result<()> {
-    let aside = folder.join(format!("{name}{UNFINISHED}"));
-    let file = vfs.create(&aside)?;
-    file.pwrite(parts, 0)?;
-    file.fdatasync()?;
-    vfs.rename(&aside, &folder.join(name))
-}
-
-/// A whole file through the page cache.
-pub(super) fn read_whole<V: Vfs>(vfs: &V, path: &Path) -> io::Result<Vec<u8>> {
-    let file = vfs.open(path, Access::Read)?;
-    let mut bytes = vec![0; super::layout::narrow(file.size()?)];
-    let read = file.pread(&mut bytes, 0, Through::Cache)?;
-    bytes.truncate(read);
-    Ok(bytes)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

@@ -38,8 +38,14 @@ pub enum Pattern {
 
 impl Pattern {
     /// All of them, for tests that try each.
-    pub const EACH: [Self; 6] =
-        [Self::Nothing, Self::All, Self::Prefix, Self::Random, Self::TornLast, Self::Killed];
+    pub const EACH: [Self; 6] = [
+        Self::Nothing,
+        Self::All,
+        Self::Prefix,
+        Self::Random,
+        Self::TornLast,
+        Self::Killed,
+    ];
 }
 
 /// What goes wrong at a chosen call.
@@ -81,7 +87,9 @@ fn enter(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
 impl SimVfs {
     /// An empty disk whose choices follow from `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { disk: Arc::new(Mutex::new(Disk::new(seed))) }
+        Self {
+            disk: Arc::new(Mutex::new(Disk::new(seed))),
+        }
     }
 
     /// Plans what happens at the `call`-th changing call from the disk's beginning, counted from 0.
@@ -113,7 +121,9 @@ impl SimVfs {
     /// many patterns; counters start anew, plans are forgotten.
     #[must_use]
     pub fn crash(&self, pattern: Pattern, seed: u64) -> Self {
-        Self { disk: Arc::new(Mutex::new(enter(&self.disk).after_crash(pattern, seed))) }
+        Self {
+            disk: Arc::new(Mutex::new(enter(&self.disk).after_crash(pattern, seed))),
+        }
     }
 
     /// Changes bytes of a file on the disk itself, as rot or an intruder would.
@@ -138,22 +148,35 @@ impl Vfs for SimVfs {
         }
         outcome?;
         let node = disk.add_node();
-        disk.change_names(NameChange::Link { path: path.to_owned(), node });
-        Ok(SimFile { disk: Arc::clone(&self.disk), node })
+        disk.change_names(NameChange::Link {
+            path: path.to_owned(),
+            node,
+        });
+        Ok(SimFile {
+            disk: Arc::clone(&self.disk),
+            node,
+        })
     }
 
     fn open(&self, path: &Path, _access: Access) -> io::Result<SimFile> {
         let disk = enter(&self.disk);
         disk.alive()?;
         let node = disk.node_of(path)?;
-        Ok(SimFile { disk: Arc::clone(&self.disk), node })
+        Ok(SimFile {
+            disk: Arc::clone(&self.disk),
+            node,
+        })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut disk = enter(&self.disk);
         disk.call()?;
         let node = disk.node_of(from)?;
-        disk.change_names(NameChange::Rename { from: from.to_owned(), to: to.to_owned(), node });
+        disk.change_names(NameChange::Rename {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            node,
+        });
         Ok(())
     }
 
@@ -161,7 +184,9 @@ impl Vfs for SimVfs {
         let mut disk = enter(&self.disk);
         disk.call()?;
         disk.node_of(path)?;
-        disk.change_names(NameChange::Unlink { path: path.to_owned() });
+        disk.change_names(NameChange::Unlink {
+            path: path.to_owned(),
+        });
         Ok(())
     }
 
@@ -175,7 +200,10 @@ impl Vfs for SimVfs {
         let mut disk = enter(&self.disk);
         disk.alive()?;
         if disk.locks.insert(folder.to_owned()) {
-            Ok(SimLock { disk: Arc::clone(&self.disk), folder: folder.to_owned() })
+            Ok(SimLock {
+                disk: Arc::clone(&self.disk),
+                folder: folder.to_owned(),
+            })
         } else {
             Err(io::ErrorKind::WouldBlock.into())
         }

@@ -27,9 +27,18 @@ struct Node {
 
 #[derive(Debug, Clone)]
 pub(super) enum NameChange {
-    Link { path: PathBuf, node: u64 },
-    Rename { from: PathBuf, to: PathBuf, node: u64 },
-    Unlink { path: PathBuf },
+    Link {
+        path: PathBuf,
+        node: u64,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+        node: u64,
+    },
+    Unlink {
+        path: PathBuf,
+    },
 }
 
 impl NameChange {
@@ -63,7 +72,7 @@ impl NameChange {
 pub(super) struct Disk {
     nodes: BTreeMap<u64, Node>,
     names: BTreeMap<PathBuf, u64>,
-    names_on_disk: BTreeMap<PathBuf, u64>,
+    names_durable: BTreeMap<PathBuf, u64>,
     unsynced_names: Vec<(u64, NameChange)>,
     pub(super) locks: BTreeSet<PathBuf>,
     pub(super) calls: u64,
@@ -79,7 +88,7 @@ impl Disk {
         Self {
             nodes: BTreeMap::new(),
             names: BTreeMap::new(),
-            names_on_disk: BTreeMap::new(),
+            names_durable: BTreeMap::new(),
             unsynced_names: Vec::new(),
             locks: BTreeSet::new(),
             calls: 0,
@@ -111,17 +120,27 @@ impl Disk {
     }
 
     pub(super) fn alive(&self) -> io::Result<()> {
-        if self.crashed { Err(io::Error::other("the machine has stopped")) } else { Ok(()) }
+        if self.crashed {
+            Err(io::Error::other("the machine has stopped"))
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn add_node(&mut self) -> u64 {
-        let node = self.nodes.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
+        let node = self
+            .nodes
+            .last_key_value()
+            .map_or(0, |(last, _)| last.saturating_add(1));
         self.nodes.insert(node, Node::default());
         node
     }
 
     pub(super) fn node_of(&self, path: &Path) -> io::Result<u64> {
-        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.names
+            .get(path)
+            .copied()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     pub(super) fn change_names(&mut self, change: NameChange) {
@@ -130,8 +149,13 @@ impl Disk {
     }
 
     pub(super) fn list(&self, folder: &Path) -> Vec<String> {
-        let inside = self.names.keys().filter(|path| path.parent() == Some(folder));
-        inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
+        let inside = self
+            .names
+            .keys()
+            .filter(|path| path.parent() == Some(folder));
+        inside
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect()
     }
 
     /// A sync of names that fails leaves them as unsynced as they were: unlike pages, the journal
@@ -141,7 +165,7 @@ impl Disk {
         if !succeeds {
             return;
         }
-        let names = &mut self.names_on_disk;
+        let names = &mut self.names_durable;
         self.unsynced_names.retain(|(_, change)| {
             let synced = change.folder() == Some(folder);
             if synced {
@@ -152,7 +176,9 @@ impl Disk {
     }
 
     fn node(&self, node: u64) -> io::Result<&Node> {
-        self.nodes.get(&node).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.nodes
+            .get(&node)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     pub(super) fn size(&self, node: u64) -> io::Result<u64> {
@@ -203,7 +229,9 @@ impl Disk {
         };
         let written = match outcome {
             Ok(()) => bytes,
-            Err(_) => bytes.get(..self.random.below(bytes.len())).unwrap_or_default(),
+            Err(_) => bytes
+                .get(..self.random.below(bytes.len()))
+                .unwrap_or_default(),
         };
         found.write(written, start, order);
         outcome
@@ -238,7 +266,7 @@ impl Disk {
         let mut random = Random(seed);
         let mut after = Self::new(seed);
         after.nodes.clone_from(&self.nodes);
-        after.names_on_disk.clone_from(&self.names_on_disk);
+        after.names_durable.clone_from(&self.names_durable);
         if pattern == Pattern::Killed {
             after.names.clone_from(&self.names);
             after.unsynced_names.clone_from(&self.unsynced_names);
@@ -267,10 +295,10 @@ impl Disk {
                 Pattern::Random => random.below(2) == 0,
             };
             if kept {
-                change.apply(&mut after.names_on_disk);
+                change.apply(&mut after.names_durable);
             }
         }
-        after.names.clone_from(&after.names_on_disk);
+        after.names.clone_from(&after.names_durable);
         let named: BTreeSet<u64> = after.names.values().copied().collect();
         after.nodes.retain(|node, _| named.contains(node));
         after
@@ -298,7 +326,11 @@ impl Node {
             if let Some(to) = bytes.get_mut(..found.len()) {
                 to.copy_from_slice(found);
             }
-            self.unsynced.push(Unsynced { order, sector, bytes });
+            self.unsynced.push(Unsynced {
+                order,
+                sector,
+                bytes,
+            });
         }
     }
 
@@ -324,7 +356,9 @@ impl Node {
 
     /// Of the last sector written, keeps the first `kept` bytes and what the disk had behind them.
     fn tear_last(&mut self, kept: usize) {
-        let Some(last) = self.unsynced.last_mut() else { return };
+        let Some(last) = self.unsynced.last_mut() else {
+            return;
+        };
         let start = last.sector.saturating_mul(SECTOR);
         let before = self.on_disk.get(start..).unwrap_or_default();
         for (at, byte) in last.bytes.iter_mut().enumerate().skip(kept) {

@@ -1,0 +1,152 @@
+//! What a unit owns in the ledger: its queues, its numbers, its bindings.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::agency::registry::InboxMode;
+use crate::broker::limits::NOTICE_ENTRIES;
+use crate::broker::queue::{Backlog, Entry};
+use crate::broker::record::{Binding, Death, QueueId, QueueProperties};
+use crate::journal::Lsn;
+use crate::message::id::{Digest, Mask, UnitId};
+
+/// What a queue is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueKind {
+    /// A unit's standing queue of releases.
+    Inbox,
+    /// A unit's standing queue of receipts.
+    Receipts,
+    /// A unit's standing queue of what could not be delivered.
+    Dead,
+    /// Declared by a client.
+    Own,
+}
+
+/// What few entries have beside their 24 bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// The record that holds the message, where it is not the entry's own.
+    pub source: Option<Lsn>,
+    /// `x-death`, newest first.
+    pub deaths: Vec<Death>,
+    /// What a newer ruling left of the release.
+    pub narrowed: Option<(Mask, Digest)>,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Its owner.
+    pub unit: UnitId,
+    /// Its name in the unit.
+    pub name: String,
+    /// What it is for.
+    pub kind: QueueKind,
+    /// What it was declared with.
+    pub properties: QueueProperties,
+    /// Its entries.
+    pub backlog: Backlog,
+    /// The lease: nothing above is sent.
+    pub sent_up_to: Lsn,
+    /// After a stop that was not clean: everything up to here may have been sent.
+    pub(super) redelivered_up_to: Lsn,
+    /// By entry.
+    pub(super) overlays: BTreeMap<Lsn, Overlay>,
+    /// Entries that went because the queue was full, ever.
+    pub overflowed: u64,
+}
+
+/// What the ledger knows of a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitState {
+    /// Exchanges and rejections that it sent.
+    pub sent: u64,
+    /// Releases to it.
+    pub received: u64,
+    /// Which releases its inbox takes.
+    pub inbox_mode: InboxMode,
+    /// Its standing queues.
+    pub inbox: QueueId,
+    /// For receipts.
+    pub receipts: QueueId,
+    /// For what could not be delivered.
+    pub dead: QueueId,
+    pub(super) names: BTreeMap<String, QueueId>,
+    pub(super) bindings: BTreeMap<Binding, Vec<QueueId>>,
+}
+
+impl Queue {
+    pub(super) fn new(
+        unit: UnitId,
+        name: String,
+        kind: QueueKind,
+        properties: QueueProperties,
+    ) -> Self {
+        Self {
+            unit,
+            name,
+            kind,
+            properties,
+            backlog: Backlog::default(),
+            sent_up_to: Lsn::default(),
+            redelivered_up_to: Lsn::default(),
+            overlays: BTreeMap::new(),
+            overflowed: 0,
+        }
+    }
+
+    /// Whether an entry was sent before, as far as can be known.
+    pub fn is_redelivered(&self, entry: &Entry) -> bool {
+        entry.is_redelivered() || entry.lsn <= self.redelivered_up_to
+    }
+
+    /// What an entry has beside its 24 bytes.
+    pub fn overlay(&self, lsn: Lsn) -> Option<&Overlay> {
+        self.overlays.get(&lsn)
+    }
+
+    pub(super) fn remove(&mut self, lsn: Lsn) -> bool {
+        self.overlays.remove(&lsn);
+        self.backlog.settle(lsn)
+    }
+
+    pub(super) fn is_over_its_length(&self) -> bool {
+        let bound = match self.kind {
+            QueueKind::Inbox => return false,
+            QueueKind::Receipts | QueueKind::Dead => Some(NOTICE_ENTRIES),
+            QueueKind::Own => self
+                .properties
+                .integer("x-max-length")
+                .and_then(|bound| u64::try_from(bound).ok()),
+        };
+        bound.is_some_and(|bound| self.backlog.len() > bound)
+    }
+}
+
+impl UnitState {
+    pub(super) fn unbind(&mut self, binding: &Binding, queue: QueueId) {
+        if let Some(queues) = self.bindings.get_mut(binding) {
+            queues.retain(|other| *other != queue);
+            if queues.is_empty() {
+                self.bindings.remove(binding);
+            }
+        }
+    }
+}
+
+/// The name of a unit's standing queue: `inbox` of `main`, `inbox.<unit>` of others.
+pub fn standing_name(unit: &UnitId, kind: QueueKind) -> String {
+    let name = match kind {
+        QueueKind::Inbox => "inbox",
+        QueueKind::Receipts => "receipts",
+        QueueKind::Dead => "dead",
+        QueueKind::Own => "own",
+    };
+    if unit.unit.as_str() == "main" {
+        name.to_owned()
+    } else {
+        format!("{name}.{}", unit.unit)
+    }
+}
