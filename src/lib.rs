@@ -3,6 +3,7 @@
 
 pub mod agency;
 pub mod amqp;
+pub mod backbone;
 pub mod broker;
 pub mod config;
 pub mod journal;

@@ -2,12 +2,11 @@
 
 mod case;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
 use super::limits::{DERIVED_REPEAT_WINDOW, REPEAT_WINDOW};
-use super::payload::{self, PayloadHead};
+use super::payload::{self, PayloadHead, Question};
 use super::record::{
     Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
 };
@@ -15,11 +14,11 @@ use crate::agency::keys::{Keys, RetentionClass};
 use crate::agency::registry::{MessageIdRule, Peer, Receipts};
 use crate::message::envelope::{Addressee, Handling, Publish, SenderTerms};
 use crate::message::facts::FactValue;
-use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId, UnitId};
+use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId};
 use crate::message::spans::Quoted;
 use crate::message::time::Timestamp;
 use crate::message::valid::{Invalid, InvalidKind, Valid, Warning};
-use crate::policy::rule::{RuleRequest, may_send, rule};
+use crate::policy::rule::{may_send, rule};
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{self, Ruling};
 use crate::policy::standing::Standing;
@@ -146,32 +145,15 @@ fn ruled(
     draw: Draw,
     now: Timestamp,
 ) -> Result<Verdict, NotRuled> {
-    let (envelope, content, keys) = (valid.envelope(), valid.content(), &view.keys);
-    let to: Vec<String> = envelope.to().iter().map(addressee).collect();
-    let answered = envelope
-        .correlation_id()
-        .and_then(|id| keys.open_delivery(&peer.unit.id, id));
-    let answers: BTreeSet<UnitId> = answered.map(|(_, sender)| sender).into_iter().collect();
-    let own = content.keys.iter().filter(|key| key.own);
-    let own_keys: Vec<KeyedDigest> = own
-        .map(|key| key_digest(keys, &key.name, &key.value))
-        .collect();
-    let request = RuleRequest {
-        sender: &peer.unit,
-        entry: valid.entry(),
-        facts: &content.facts,
-        to: (!to.is_empty()).then_some(to.as_slice()),
-        purpose: envelope.purpose(),
-        case: envelope.case(),
-        answers: &answers,
-        quotes: &content.quotes,
-        own_keys: &own_keys,
-        handling: onward(envelope.handling()),
-    };
+    let content = valid.content();
+    let question = question(peer, valid, &view.keys);
+    let request = question.request(&peer.unit, valid.entry(), &content.facts);
     let ruling = rule(&request, &view.rulebook, &view.standing, now);
+    let confidential = confidential(valid, &ruling, &view.rulebook, &question);
     let head = PayloadHead {
         spans: content.spans.clone(),
         facts: content.facts.clone(),
+        question,
     };
     let kept = peer
         .agency
@@ -179,7 +161,6 @@ fn ruled(
     let class = RetentionClass::of(kept);
     let frame = payload::seal(draw.exchange, class, &head, valid.body());
     let frame = frame.map_err(|_| refused("size", "cannot be stored"))?;
-    let confidential = confidential(valid, &ruling, &view.rulebook, to);
     let refusal = (!ruling.is_released_visibly()).then(|| Refusal {
         code: 403,
         text: text(403, &confidential.refusal_text()),
@@ -198,6 +179,26 @@ fn ruled(
         refusal,
         warned,
     })
+}
+
+fn question(peer: &Peer, valid: &Valid, keys: &Keys) -> Question {
+    let (envelope, content) = (valid.envelope(), valid.content());
+    let to: Vec<String> = envelope.to().iter().map(addressee).collect();
+    let answered = envelope
+        .correlation_id()
+        .and_then(|id| keys.open_delivery(&peer.unit.id, id));
+    let own = content.keys.iter().filter(|key| key.own);
+    Question {
+        to: (!to.is_empty()).then_some(to),
+        purpose: envelope.purpose().cloned(),
+        case: envelope.case().map(str::to_owned),
+        answers: answered.map(|(_, sender)| sender).into_iter().collect(),
+        quotes: content.quotes.clone(),
+        own_keys: own
+            .map(|key| key_digest(keys, &key.name, &key.value))
+            .collect(),
+        handling: onward(envelope.handling()),
+    }
 }
 
 fn exchange(
@@ -309,7 +310,7 @@ fn confidential(
     valid: &Valid,
     ruling: &Ruling,
     rulebook: &Rulebook,
-    to: Vec<String>,
+    question: &Question,
 ) -> Confidential {
     let envelope = valid.envelope();
     let case = ruling.case_ignored.then(|| Warning {
@@ -343,7 +344,7 @@ fn confidential(
     Confidential {
         message_id: valid.message_id(),
         justification: envelope.justification().map(str::to_owned),
-        to,
+        to: question.to.clone().unwrap_or_default(),
         warnings: warnings
             .map(|w| (w.place.clone(), w.rule.clone()))
             .collect(),

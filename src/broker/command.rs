@@ -367,6 +367,15 @@ pub enum Effect {
         /// The confirm tag, in confirm mode.
         confirm: Option<u64>,
     },
+    /// A publish was refused in a way that ends its channel.
+    PublishRefused {
+        /// The channel.
+        channel: u16,
+        /// AMQP reply code.
+        code: u16,
+        /// Text without the code's name.
+        text: String,
+    },
     /// Its ruling is stale, or it stood behind one that is: rule it again and submit it again.
     Again(Origin, Box<Submission>),
     /// An answer to [`Ask`].

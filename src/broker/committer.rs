@@ -132,6 +132,24 @@ impl<V: Vfs> Committer<V> {
         Ok(turn.out)
     }
 
+    /// Writes the record with which a log, or a run, begins.
+    pub fn begin(&mut self, record: &Record) -> Result<(), Fatal> {
+        let mut turn = Turn::default();
+        let bytes = match record {
+            Record::Genesis(genesis) => {
+                let files = genesis.bundle.files();
+                files.map(|(path, text)| path.len() + text.len() + 16).sum()
+            }
+            _ => 0,
+        };
+        if self.journal.reserve(RECORD_SLACK_BYTES + bytes, 0).is_err() {
+            return Err(Poisoned("the disk is full".to_owned()).into());
+        }
+        self.record(record, None, &mut turn)?;
+        self.journal.commit()?;
+        Ok(())
+    }
+
     /// Whether the journal has room for what these commands may become.
     fn make_room(&mut self, commands: &[Command]) -> bool {
         let (mut records, mut frames) = (RECORD_SLACK_BYTES, 0);

@@ -1,6 +1,6 @@
 //! Decisions: what record a command becomes. Reads the ledger, never writes it.
 
-use super::command::{Answer, Ask};
+use super::command::{Answer, Ask, Refusal};
 use super::ledger::{Ledger, QueueKind, standing_name};
 use super::limits::{DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNIT_QUEUES};
 use super::queue::Entry;
@@ -97,8 +97,8 @@ impl Ledger {
         unit: &UnitId,
         exchange: &str,
         key: &str,
-    ) -> Result<Vec<QueueId>, Answer> {
-        let deny = |code, text: String| Err(Answer::Refused { code, text });
+    ) -> Result<Vec<QueueId>, Refusal> {
+        let deny = |code, text: String| Err(Refusal { code, text });
         if exchange.is_empty() {
             let Some(id) = self.queue_named(unit, key) else {
                 return Ok(Vec::new());

@@ -16,6 +16,7 @@ pub mod command;
 pub mod committer;
 pub mod decide;
 pub mod dedup;
+pub mod delivery;
 pub mod dispatch;
 pub mod ledger;
 pub mod limits;

@@ -1,12 +1,18 @@
 //! What a payload frame holds of an exchange: kept properties, spans, facts and body.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::agency::keys::{BadFrame, RetentionClass, open_frame, seal_frame};
+use crate::agency::registry::Unit;
+use crate::message::catalogue::MessageEntry;
 use crate::message::facts::Facts;
-use crate::message::id::{Digest, ExchangeId};
+use crate::message::id::{AgencyId, Digest, ExchangeId, KeyedDigest, Purpose, UnitId};
 use crate::message::spans::Spans;
+use crate::policy::rule::RuleRequest;
+use crate::policy::words::Onward;
 
 /// A payload but its body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +21,95 @@ pub struct PayloadHead {
     pub spans: Spans,
     /// What policies read: a ruling is repeated from these.
     pub facts: Facts,
+    /// What was asked beside them.
+    pub question: Question,
+}
+
+/// What a ruling was asked beside the facts, so that it can be asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Addressees as written; `None` where there were none.
+    pub to: Option<Vec<String>>,
+    /// Only units of this purpose.
+    pub purpose: Option<Purpose>,
+    /// The case as quoted.
+    pub case: Option<String>,
+    /// Whose message it replies to.
+    pub answers: BTreeSet<UnitId>,
+    /// Originators of quoted tokens.
+    pub quotes: BTreeSet<AgencyId>,
+    /// Digests of its own keys.
+    pub own_keys: Vec<KeyedDigest>,
+    /// What the sender asks of recipients.
+    pub handling: Onward,
+}
+
+impl Question {
+    /// The request for a ruling.
+    pub fn request<'a>(
+        &'a self,
+        sender: &'a Unit,
+        entry: &'a MessageEntry,
+        facts: &'a Facts,
+    ) -> RuleRequest<'a> {
+        RuleRequest {
+            sender,
+            entry,
+            facts,
+            to: self.to.as_deref(),
+            purpose: self.purpose.as_ref(),
+            case: self.case.as_deref(),
+            answers: &self.answers,
+            quotes: &self.quotes,
+            own_keys: &self.own_keys,
+            handling: self.handling,
+        }
+    }
+}
+
+/// A private publish as it stood on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivateHead {
+    /// The exchange.
+    pub exchange: String,
+    /// The routing key.
+    pub routing_key: String,
+    /// Properties, flags included.
+    pub raw_properties: Vec<u8>,
+}
+
+/// Frames a private publish.
+pub fn seal_private(head: &PrivateHead, body: &[u8]) -> Result<Vec<u8>, postcard::Error> {
+    Ok(seal_frame(
+        PRIVATE,
+        RetentionClass::PRIVATE,
+        &joined(&postcard::to_stdvec(head)?, body),
+    ))
+}
+
+/// Opens the frame of a private publish.
+pub fn open_private(frame: &Bytes) -> Result<(PrivateHead, Bytes), BadFrame> {
+    let (head, body) = parted(frame, open_frame(PRIVATE, frame)?)?;
+    Ok((postcard::from_bytes(&head).map_err(|_| BadFrame)?, body))
+}
+
+/// A private publish is no exchange.
+const PRIVATE: ExchangeId = ExchangeId([0; 16]);
+
+fn joined(head: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut inside = Vec::with_capacity(4 + head.len() + body.len());
+    inside.extend_from_slice(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes());
+    inside.extend_from_slice(head);
+    inside.extend_from_slice(body);
+    inside
+}
+
+fn parted(frame: &Bytes, inside: &[u8]) -> Result<(Bytes, Bytes), BadFrame> {
+    let inside = frame.slice_ref(inside);
+    let (length, rest) = inside.split_first_chunk::<4>().ok_or(BadFrame)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| BadFrame)?;
+    let (head, body) = rest.split_at_checked(length).ok_or(BadFrame)?;
+    Ok((inside.slice_ref(head), inside.slice_ref(body)))
 }
 
 /// Frames a payload: length of the head, head, body.
@@ -24,23 +119,17 @@ pub fn seal(
     head: &PayloadHead,
     body: &[u8],
 ) -> Result<Vec<u8>, postcard::Error> {
-    let head = postcard::to_stdvec(head)?;
-    let mut inside = Vec::with_capacity(4 + head.len() + body.len());
-    inside.extend_from_slice(&u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes());
-    inside.extend_from_slice(&head);
-    inside.extend_from_slice(body);
-    Ok(seal_frame(id, class, &inside))
+    Ok(seal_frame(
+        id,
+        class,
+        &joined(&postcard::to_stdvec(head)?, body),
+    ))
 }
 
 /// Opens the frame of an exchange.
 pub fn open(id: ExchangeId, frame: &Bytes) -> Result<(PayloadHead, Bytes), BadFrame> {
-    let inside = open_frame(id, frame)?;
-    let inside = frame.slice_ref(inside);
-    let (length, rest) = inside.split_first_chunk::<4>().ok_or(BadFrame)?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| BadFrame)?;
-    let (head, body) = rest.split_at_checked(length).ok_or(BadFrame)?;
-    let head = postcard::from_bytes(head).map_err(|_| BadFrame)?;
-    Ok((head, inside.slice_ref(body)))
+    let (head, body) = parted(frame, open_frame(id, frame)?)?;
+    Ok((postcard::from_bytes(&head).map_err(|_| BadFrame)?, body))
 }
 
 /// The digest of facts, as a leaf carries it.

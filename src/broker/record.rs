@@ -146,7 +146,7 @@ pub struct Exchange {
 }
 
 /// What of an exchange only the sender, and who is entitled, may read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confidential {
     /// The publisher's `message_id`.
     pub message_id: String,

@@ -161,6 +161,11 @@ impl<D> Request<D> {
 pub struct PublishTag(pub(super) u64);
 
 impl PublishTag {
+    /// The tag with this number, as an event gave it.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number.
     pub const fn get(self) -> u64 {
         self.0

@@ -172,8 +172,14 @@ impl<V: Vfs> Committer<V> {
         };
         let queues = match routed {
             Ok(queues) => queues,
-            Err(answer) => {
-                turn.answer((origin.connection, origin.channel), answer);
+            Err(Refusal { code, text }) => {
+                let channel = origin.channel;
+                let effect = Effect::PublishRefused {
+                    channel,
+                    code,
+                    text,
+                };
+                turn.tell(origin.connection, effect);
                 return Ok(());
             }
         };

@@ -1,0 +1,301 @@
+//! The embedded backbone: the committer thread of this process, and what connects tasks with it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::mailbox::{Inbox, Outbox};
+use super::recent::Recent;
+use super::start::{Started, start};
+use crate::agency::keys::{Keys, MasterKey};
+use crate::broker::admit::View;
+use crate::broker::command::{Command, ConnectionId};
+use crate::broker::committer::{Committer, Step};
+use crate::broker::record::{Genesis, Record, RecordError, Stored};
+use crate::journal::vfs::{DiskVfs, Vfs};
+use crate::journal::{Lsn, ReadError, Reader};
+use crate::message::id::UnitId;
+use crate::message::time::Timestamp;
+use crate::policy::rulebook::Rulebook;
+
+pub use super::start::{Options, StartError};
+
+/// How long the committer waits for a command before it looks at the time: expiry, and settles that
+/// ride.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Reads the wall clock: `server::clock` gives it.
+pub type ReadClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The backbone of one process. Cheap to share by `Arc`.
+pub struct Embedded {
+    inbox: Arc<Inbox>,
+    view: Arc<ArcSwap<View>>,
+    outboxes: Outboxes,
+    recent: Arc<Recent>,
+    reader: Reader<DiskVfs>,
+    connections: AtomicU64,
+    fatal: watch::Receiver<Option<String>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    development: bool,
+}
+
+type Outboxes = Arc<Mutex<BTreeMap<ConnectionId, Arc<Outbox>>>>;
+
+/// A connection's way to the core and back.
+pub struct Port {
+    /// The connection's number.
+    pub id: ConnectionId,
+    inbox: Arc<Inbox>,
+    /// What came back.
+    pub outbox: Arc<Outbox>,
+    outboxes: Outboxes,
+}
+
+impl Embedded {
+    /// Opens the log in `data`, or begins one with the genesis that `options` give, and starts the
+    /// committer thread.
+    pub fn open(
+        data: &Path,
+        options: Options,
+        master: MasterKey,
+        clock: ReadClock,
+    ) -> Result<Arc<Self>, StartError> {
+        let Started {
+            committer,
+            rulebook,
+        } = start(DiskVfs::default(), data, options, clock())?;
+        let rulebook = Arc::new(rulebook);
+        let view = Arc::new(ArcSwap::from_pointee(view_of(
+            &committer, rulebook, &master,
+        )));
+        let (tell_fatal, fatal) = watch::channel(None);
+        let inbox = Arc::new(Inbox::default());
+        let outboxes = Outboxes::default();
+        let recent = Arc::new(Recent::default());
+        let reader = committer.journal().reader();
+        let development = committer.ledger().is_development();
+        let run = Run {
+            committer,
+            inbox: Arc::clone(&inbox),
+            view: Arc::clone(&view),
+            outboxes: Arc::clone(&outboxes),
+            recent: Arc::clone(&recent),
+            master,
+            clock,
+            fatal: tell_fatal,
+        };
+        let thread = std::thread::Builder::new()
+            .name("committer".into())
+            .spawn(move || run.run())
+            .map_err(StartError::Thread)?;
+        Ok(Arc::new(Self {
+            inbox,
+            view,
+            outboxes,
+            recent,
+            reader,
+            connections: AtomicU64::new(1),
+            fatal,
+            thread: Mutex::new(Some(thread)),
+            development,
+        }))
+    }
+
+    /// Rulebook, standing and keys as they are now.
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Whether the log was begun with `--dev`.
+    pub fn is_development(&self) -> bool {
+        self.development
+    }
+
+    /// Tells why the process must end, once it must.
+    pub fn fatal(&self) -> watch::Receiver<Option<String>> {
+        self.fatal.clone()
+    }
+
+    /// A way to the core for a new connection of `unit`.
+    pub fn attach(&self, unit: UnitId) -> Port {
+        let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));
+        let outbox = Arc::new(Outbox::default());
+        let mut outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        outboxes.insert(id, Arc::clone(&outbox));
+        drop(outboxes);
+        let connection = id;
+        self.inbox
+            .push(&mut vec![Command::Attach { connection, unit }]);
+        Port {
+            id,
+            inbox: Arc::clone(&self.inbox),
+            outbox,
+            outboxes: Arc::clone(&self.outboxes),
+        }
+    }
+
+    /// The record at `lsn` with its message: from memory where it is fresh.
+    pub fn stored(&self, lsn: Lsn) -> Result<Arc<Stored>, LoadError> {
+        match self.recent.get(lsn) {
+            Some(stored) => Ok(stored),
+            None => load(&self.reader, lsn).map(Arc::new),
+        }
+    }
+
+    /// Puts another rulebook into force.
+    pub fn activate(&self, genesis: Genesis) {
+        self.inbox
+            .push(&mut vec![Command::Activate(Box::new(genesis))]);
+    }
+
+    /// Writes what is left, syncs, and ends the committer thread.
+    pub fn stop(&self) {
+        self.inbox.push(&mut vec![Command::Stop]);
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the committer thread died");
+        }
+    }
+}
+
+/// Why a stored message could not be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The journal.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+/// Reads a record and its frame from the journal.
+pub fn load<V: Vfs>(reader: &Reader<V>, lsn: Lsn) -> Result<Stored, LoadError> {
+    let stored = reader.record(lsn)?;
+    let record = Record::decode(stored.schema, &stored.body)?;
+    let frame = stored.frame.map(|frame| reader.frame(&frame)).transpose()?;
+    Ok(Stored {
+        record,
+        frame: frame.unwrap_or_default(),
+    })
+}
+
+impl Port {
+    /// Hands over commands in order; they are taken out of `commands`.
+    pub fn send(&self, commands: &mut Vec<Command>) {
+        if !commands.is_empty() {
+            self.inbox.push(commands);
+        }
+    }
+
+    /// Whether publishes may be read; when not, `waker` is woken once they may.
+    pub fn has_room(&self, waker: &Waker) -> bool {
+        self.inbox.has_room(waker)
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        let mut outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        outboxes.remove(&self.id);
+        drop(outboxes);
+        self.inbox.push(&mut vec![Command::Gone(self.id)]);
+    }
+}
+
+fn view_of<V: Vfs>(committer: &Committer<V>, rulebook: Arc<Rulebook>, master: &MasterKey) -> View {
+    let units = rulebook.registry().units().map(|unit| &unit.id);
+    let keys = Arc::new(Keys::derive(master, units));
+    let standing = Arc::clone(committer.ledger().register().standing());
+    View {
+        rulebook,
+        standing,
+        keys,
+    }
+}
+
+/// The committer thread: owns the committer, publishes what it decides.
+struct Run {
+    committer: Committer<DiskVfs>,
+    inbox: Arc<Inbox>,
+    view: Arc<ArcSwap<View>>,
+    outboxes: Outboxes,
+    recent: Arc<Recent>,
+    master: MasterKey,
+    clock: ReadClock,
+    fatal: watch::Sender<Option<String>>,
+}
+
+impl Run {
+    fn run(mut self) {
+        loop {
+            let mut commands = self.inbox.take(PATIENCE);
+            let stop = commands
+                .iter()
+                .any(|command| matches!(command, Command::Stop));
+            if commands.is_empty() {
+                commands.push(Command::Tick);
+            }
+            let activated = commands.iter().rev().find_map(|command| match command {
+                Command::Activate(genesis) => Some(genesis.bundle.clone()),
+                _ => None,
+            });
+            match self.committer.step(commands, (self.clock)()) {
+                Ok(step) => {
+                    if step.view_changed {
+                        self.publish(activated);
+                    }
+                    self.release(step);
+                }
+                Err(fatal) => {
+                    tracing::error!(%fatal, "the process ends");
+                    self.fatal.send_replace(Some(fatal.to_string()));
+                    return;
+                }
+            }
+            if stop {
+                return;
+            }
+        }
+    }
+
+    /// Publishes the new snapshot: after the sync, before the effects that rest on it.
+    fn publish(&self, activated: Option<crate::message::bundle::Bundle>) {
+        let current = self.view.load();
+        let epoch = self.committer.ledger().rulebook_epoch();
+        let parsed = activated.map(|bundle| Rulebook::parse(&bundle));
+        let rulebook = match parsed {
+            // It was parsed before it was handed over; a bundle is a rulebook or it is not.
+            Some(Ok(rulebook)) => Arc::new(rulebook.activated(epoch)),
+            Some(Err(_)) | None => Arc::clone(&current.rulebook),
+        };
+        self.view
+            .store(Arc::new(view_of(&self.committer, rulebook, &self.master)));
+    }
+
+    /// Hands effects to their connections and wakes each once.
+    fn release(&self, step: Step) {
+        self.recent.insert(step.fresh);
+        let outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut touched = BTreeMap::new();
+        for (connection, effect) in step.effects {
+            // A connection that is gone needs no effects; what was out to it comes back.
+            if let Some(outbox) = outboxes.get(&connection) {
+                outbox.push(effect);
+                touched.insert(connection, Arc::clone(outbox));
+            }
+        }
+        drop(outboxes);
+        for outbox in touched.values() {
+            outbox.wake();
+        }
+    }
+}

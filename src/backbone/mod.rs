@@ -1,0 +1,8 @@
+//! What carries commands to the core and effects back. Embedded: a thread of this process.
+//!
+//! [`embedded::Embedded::open`] is the function to read first.
+
+pub mod embedded;
+pub mod mailbox;
+mod recent;
+pub mod start;

@@ -1,0 +1,129 @@
+//! Starting: the log is replayed into a ledger, and says itself which rulebook is active.
+
+use std::io;
+use std::path::Path;
+
+use crate::broker::committer::{Committer, Fatal};
+use crate::broker::ledger::Ledger;
+use crate::broker::record::{Genesis, Record, RecordError};
+use crate::journal::vfs::Vfs;
+use crate::journal::{Config, Journal, Lsn, OpenError, ReadError};
+use crate::message::bundle::{Bundle, Fault};
+use crate::message::time::Timestamp;
+use crate::policy::rulebook::Rulebook;
+
+/// How to start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Begins the log where there is none.
+    pub genesis: Option<Bundle>,
+    /// Whether this is `--dev`.
+    pub development: bool,
+    /// Bytes of a journal segment.
+    pub segment_bytes: usize,
+    /// Names a new journal; random.
+    pub journal: [u8; 16],
+}
+
+/// Why the log cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The journal cannot be read back.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A record cannot be read back.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// Nothing could be written.
+    #[error(transparent)]
+    Fatal(#[from] Fatal),
+    /// There is no log yet.
+    #[error("there is no log in the data folder; begin one with `carnet init`")]
+    NoLog,
+    /// A development log is never served without `--dev`.
+    #[error("this log was begun with --dev and is never served without it; use another --data")]
+    Development,
+    /// A real log is never served with `--dev`.
+    #[error("this log was not begun with --dev; serve it without, or use another --data")]
+    NotDevelopment,
+    /// The rulebook has faults.
+    #[error("the rulebook has {} faults, the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    Rulebook(Vec<Fault>),
+    /// No thread.
+    #[error("the committer thread cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+/// What a start gives.
+pub struct Started<V: Vfs> {
+    /// Journal and ledger, ready for the first step.
+    pub committer: Committer<V>,
+    /// The active rulebook.
+    pub rulebook: Rulebook,
+}
+
+/// Opens the journal, replays it, and begins a log where there is none and a genesis is given.
+pub fn start<V: Vfs>(
+    vfs: V,
+    data: &Path,
+    options: Options,
+    now: Timestamp,
+) -> Result<Started<V>, StartError> {
+    let config = Config {
+        segment_bytes: options.segment_bytes,
+        background: true,
+        journal: options.journal,
+        stopped_kind: Record::STOPPED,
+    };
+    let (journal, recovery) = Journal::open(vfs, &data.join("journal"), config)?;
+    if let Some(at) = recovery.cut {
+        tracing::warn!(journal.lsn = %at, "an unfinished batch was cut; nothing of it was confirmed");
+    }
+    let mut ledger = Ledger::default();
+    let mut active = None;
+    for stored in journal.reader().scan(Lsn::START) {
+        let stored = stored?;
+        let record = Record::decode(stored.schema, &stored.body)?;
+        ledger.apply(&record, stored.lsn);
+        if let Record::Genesis(genesis) | Record::Activated(genesis) = record {
+            active = Some(genesis.bundle);
+        }
+    }
+    let fresh = active.is_none();
+    let bundle = active.or(options.genesis).ok_or(StartError::NoLog)?;
+    let rulebook = Rulebook::parse(&bundle).map_err(StartError::Rulebook)?;
+    let mut committer = Committer::new(journal, ledger);
+    if fresh {
+        let genesis = genesis_of(&rulebook, options.development, now);
+        committer.begin(&Record::Genesis(genesis))?;
+    } else {
+        match (committer.ledger().is_development(), options.development) {
+            (true, false) => return Err(StartError::Development),
+            (false, true) => return Err(StartError::NotDevelopment),
+            _ => {}
+        }
+        if !recovery.clean {
+            committer.begin(&Record::Recovered)?;
+        }
+    }
+    let epoch = committer.ledger().rulebook_epoch();
+    Ok(Started {
+        committer,
+        rulebook: rulebook.activated(epoch),
+    })
+}
+
+/// The record by which a rulebook comes into force.
+pub fn genesis_of(rulebook: &Rulebook, development: bool, at: Timestamp) -> Genesis {
+    let units = rulebook.registry().units();
+    Genesis {
+        at,
+        bundle: rulebook.bundle().clone(),
+        digest: rulebook.digest(),
+        development,
+        units: units.map(|unit| (unit.id.clone(), unit.inbox)).collect(),
+    }
+}
