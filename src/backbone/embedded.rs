@@ -71,7 +71,7 @@ impl Embedded {
         let Started {
             committer,
             rulebook,
-        } = start(DiskVfs::default(), data, options, clock())?;
+        } = start(DiskVfs, data, options, clock())?;
         let rulebook = Arc::new(rulebook);
         let view = Arc::new(ArcSwap::from_pointee(view_of(
             &committer, rulebook, &master,
@@ -238,7 +238,7 @@ impl Run {
     fn run(mut self) {
         loop {
             let mut commands = self.inbox.take(PATIENCE);
-            let stop = commands
+            let last = commands
                 .iter()
                 .any(|command| matches!(command, Command::Stop));
             if commands.is_empty() {
@@ -261,7 +261,7 @@ impl Run {
                     return;
                 }
             }
-            if stop {
+            if last {
                 return;
             }
         }

@@ -267,9 +267,10 @@ impl<'a> Release<'a> {
     fn headers(&self, mask: Mask, rulebook: Digest, view: &View) -> Vec<(&'static str, String)> {
         let unit = view.rulebook.registry().unit(&self.exchange.unit);
         let listed = unit.is_some_and(|unit| unit.listed);
-        let sender = match listed {
-            true => self.exchange.unit.to_string(),
-            false => self.exchange.sender.agency.to_string(),
+        let sender = if listed {
+            self.exchange.unit.to_string()
+        } else {
+            self.exchange.sender.agency.to_string()
         };
         let policy = self.released.policies.first();
         let reason = policy.and_then(|id| view.rulebook.rule(id));
