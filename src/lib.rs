@@ -5,6 +5,7 @@ pub mod agency;
 pub mod amqp;
 pub mod backbone;
 pub mod broker;
+pub mod cli;
 pub mod config;
 pub mod journal;
 pub mod message;

@@ -83,6 +83,19 @@ fn read_rulebook_file(path: &Path) -> Result<Vec<u8>, (String, &'static str)> {
     Ok(content)
 }
 
+/// The files directly in a folder, by name.
+pub fn read_folder_files(folder: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.path().is_file() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            files.push((name, fs::read(entry.path())?));
+        }
+    }
+    Ok(files)
+}
+
 /// Reads a file, with its name in the error.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)

@@ -1,4 +1,9 @@
 //! The shell: it listens, shakes hands, moves bytes. It decides nothing.
+//!
+//! [`listen::serve`] is the function to read first, then `connection`.
 
 pub mod clock;
+mod connection;
+pub mod listen;
 pub mod tls;
+mod translate;

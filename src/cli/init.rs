@@ -1,0 +1,58 @@
+//! `carnet init`: begins a log with the folders' rulebook.
+
+use super::{Failed, output};
+use crate::agency::keys::MasterKey;
+use crate::backbone::embedded::Options;
+use crate::backbone::start::start;
+use crate::config::{Config, is_empty_folder, read_bundle, read_file, write_secret};
+use crate::journal::vfs::DiskVfs;
+use crate::server::clock::{Clock, Entropy};
+
+pub(super) fn run(config: &Config) -> Result<(), Failed> {
+    if !is_empty_folder(&config.data) {
+        let says = format!(
+            "{} is not empty; a log is begun once, in an empty folder: choose another --data",
+            config.data.display()
+        );
+        return Err(Failed::CannotRun(says));
+    }
+    let bundle = read_bundle(config)?;
+    master_key(config)?;
+    let options = Options {
+        genesis: Some(bundle),
+        development: false,
+        segment_bytes: segment_bytes(config),
+        journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
+    };
+    let started = start(DiskVfs, &config.data, options, Clock::default().now());
+    let started = started.map_err(super::serve::failed)?;
+    let digest = started.rulebook.digest();
+    output::line(&format!(
+        "the log in {} begins with rulebook {digest}",
+        config.data.display()
+    ));
+    output::line("compare this digest with the other members of the board before you serve it");
+    Ok(())
+}
+
+/// The master key: as its file says, or a new one.
+pub(super) fn master_key(config: &Config) -> Result<MasterKey, Failed> {
+    let path = &config.master_key;
+    if !path.exists() {
+        let random = Entropy::default().draw().map_err(Failed::cannot_run)?;
+        let key = MasterKey::new(random);
+        write_secret(path, key.to_file().as_bytes())
+            .map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))?;
+        return Ok(key);
+    }
+    let file = read_file(path).map_err(Failed::cannot_run)?;
+    let parsed = MasterKey::parse(&String::from_utf8_lossy(&file));
+    parsed.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))
+}
+
+pub(super) fn segment_bytes(config: &Config) -> usize {
+    usize::try_from(config.segment_mib)
+        .unwrap_or(64)
+        .clamp(1, 1024)
+        << 20
+}

@@ -1,0 +1,127 @@
+//! The command line: one file a command. It prints and it says how it ended; it has no logic of its
+//! own.
+
+mod certs;
+mod check;
+mod init;
+mod list;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{Config, Overrides};
+use crate::message::bundle::Fault;
+
+/// The message broker that border agencies connect to.
+#[derive(Debug, Parser)]
+#[command(name = "carnet", version, after_help = EXAMPLES, propagate_version = true)]
+struct Arguments {
+    #[command(flatten)]
+    overrides: Overrides,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  carnet serve --dev                     a broker to try, with its own certificates in data/certs
+  carnet check                           every fault of agencies, messages and policies
+  carnet init && carnet serve            a broker of your own
+  carnet agency show customs             what an agency may send and read
+
+Exit codes: 0 done, 1 faults found, 2 wrong usage, 3 cannot run (disk, network, configuration).";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Begin a log with the folders' rulebook as its record 0
+    Init,
+    /// Serve agencies over AMQP and mutual TLS
+    Serve(serve::Serve),
+    /// Check agencies, messages, policies and decision tables
+    Check,
+    /// Certificates for development
+    #[command(subcommand)]
+    Certs(certs::Certs),
+    /// Agencies of the folders
+    #[command(subcommand)]
+    Agency(list::AgencyCommand),
+    /// Message types of the folders
+    #[command(subcommand)]
+    Message(list::MessageCommand),
+    /// The sharing policies' schema
+    #[command(subcommand)]
+    Policy(list::PolicyCommand),
+    /// The configuration in force
+    #[command(subcommand)]
+    Config(list::ConfigCommand),
+    /// Completion for your shell
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+enum Failed {
+    /// Faults in what was checked, each already with place and cure.
+    Faults(Vec<Fault>),
+    /// It could not run: what happened, and what to do.
+    CannotRun(String),
+}
+
+impl Failed {
+    fn cannot_run(error: impl std::fmt::Display) -> Self {
+        Self::CannotRun(error.to_string())
+    }
+}
+
+impl From<Vec<Fault>> for Failed {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Faults(faults)
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    output::start_logs();
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    if provider.install_default().is_err() {
+        output::error("another TLS provider is installed");
+        return ExitCode::from(3);
+    }
+    match dispatch(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Faults(faults)) => {
+            output::faults(&faults);
+            ExitCode::from(1)
+        }
+        Err(Failed::CannotRun(says)) => {
+            output::error(&says);
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<(), Failed> {
+    if let Command::Completion { shell } = arguments.command {
+        output::text(&output::completion(shell, &mut Arguments::command()));
+        return Ok(());
+    }
+    let config = Config::load(&arguments.overrides).map_err(Failed::cannot_run)?;
+    match arguments.command {
+        Command::Init => init::run(&config),
+        Command::Serve(serve) => serve.run(&config),
+        Command::Check => check::run(&config),
+        Command::Certs(certs) => certs.run(&config),
+        Command::Agency(command) => command.run(&config),
+        Command::Message(command) => command.run(&config),
+        Command::Policy(command) => command.run(&config),
+        Command::Config(command) => command.run(&config),
+        Command::Completion { .. } => Ok(()),
+    }
+}

@@ -1,0 +1,64 @@
+//! The only place that prints.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "everything that is printed is printed here"
+)]
+
+use std::io::IsTerminal;
+
+use crate::message::bundle::Fault;
+
+/// Logs go to standard error, so that what a command prints stays readable by programs.
+pub(super) fn start_logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CARNET_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("carnet=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+/// A line of text.
+pub(super) fn line(text: &str) {
+    println!("{text}");
+}
+
+/// Text as it is.
+pub(super) fn text(text: &str) {
+    print!("{text}");
+}
+
+/// Why a command ended.
+pub(super) fn error(says: &str) {
+    eprintln!("{} {says}", painted("error:", "31"));
+}
+
+/// Faults, a block each: place, what is wrong, what to do.
+pub(super) fn faults(faults: &[Fault]) {
+    for fault in faults {
+        eprintln!("{} {}", painted("fault:", "31"), fault.place);
+        eprintln!("       {}", fault.says);
+        eprintln!("  {} {}", painted("cure:", "36"), fault.cure);
+    }
+    let count = faults.len();
+    eprintln!("{count} {}", if count == 1 { "fault" } else { "faults" });
+}
+
+/// Colours on a terminal alone.
+fn painted(text: &str, colour: &str) -> String {
+    if std::io::stderr().is_terminal() {
+        format!("\x1b[{colour}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A shell's completion script.
+pub(super) fn completion(shell: clap_complete::Shell, command: &mut clap::Command) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, command, "carnet", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}

@@ -1,0 +1,170 @@
+//! `carnet serve`: the broker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::init::{master_key, segment_bytes};
+use super::{Failed, certs, output};
+use crate::agency::development::development_bundle;
+use crate::backbone::embedded::{Embedded, Options, StartError};
+use crate::backbone::start::genesis_of;
+use crate::config::{Config, read_bundle, read_file};
+use crate::message::bundle::Bundle;
+use crate::policy::rulebook::Rulebook;
+use crate::server::clock::{Clock, Entropy};
+use crate::server::listen::{Shell, serve};
+use crate::server::tls::{ServerIdentity, server_config};
+
+/// Serve agencies over AMQP and mutual TLS.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  carnet serve --dev --amqp 127.0.0.1:0\n  carnet serve --data /var/lib/carnet"
+)]
+pub(super) struct Serve {
+    /// To try things: makes its own certificates in the data folder and takes changed folders by
+    /// itself. Such a log is never served without it
+    #[arg(long)]
+    dev: bool,
+}
+
+impl Serve {
+    pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
+        let mut config = config.clone();
+        let mut genesis = None;
+        if self.dev {
+            config.certs = config.data.join("certs");
+            config.master_key = config.data.join("master.key");
+            genesis = Some(development_rulebook(&config)?);
+        }
+        let master = if self.dev || config.master_key.exists() {
+            master_key(&config)?
+        } else {
+            let path = config.master_key.display();
+            return Err(Failed::CannotRun(format!(
+                "{path} is missing; `carnet init` writes one"
+            )));
+        };
+        let clock = Clock::default();
+        let options = Options {
+            genesis: genesis.clone(),
+            development: self.dev,
+            segment_bytes: segment_bytes(&config),
+            journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
+        };
+        let now = Arc::new(move || clock.now());
+        let backbone = Embedded::open(&config.data, options, master, now).map_err(failed)?;
+        if let Some(bundle) = genesis {
+            take_changed_folders(&backbone, &bundle, clock)?;
+        }
+        let served = listen(&config, &backbone, clock);
+        let fatal = backbone.fatal().borrow().clone();
+        backbone.stop();
+        match fatal {
+            Some(fatal) => Err(Failed::CannotRun(fatal)),
+            None => served,
+        }
+    }
+}
+
+/// The folders as a bundle, with the development authority in place of the agencies' issuers.
+fn development_rulebook(config: &Config) -> Result<Bundle, Failed> {
+    let bundle = read_bundle(config)?;
+    let pki = certs::development_pki(&bundle, &config.certs)?;
+    Ok(development_bundle(&bundle, &pki)?)
+}
+
+fn take_changed_folders(
+    backbone: &Arc<Embedded>,
+    bundle: &Bundle,
+    clock: Clock,
+) -> Result<(), Failed> {
+    if bundle.digest() == backbone.view().rulebook.digest() {
+        return Ok(());
+    }
+    let rulebook = Rulebook::parse(bundle)?;
+    tracing::info!(rulebook = %rulebook.digest(), "the folders have changed: activated, since this is --dev");
+    backbone.activate(genesis_of(&rulebook, true, clock.now()));
+    Ok(())
+}
+
+pub(super) fn failed(error: StartError) -> Failed {
+    match error {
+        StartError::Rulebook(faults) => Failed::Faults(faults),
+        other => Failed::cannot_run(other),
+    }
+}
+
+fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(Failed::cannot_run)?;
+    let chain = read_file(&config.server_certificate()).map_err(Failed::cannot_run)?;
+    let key = read_file(&config.server_key()).map_err(Failed::cannot_run)?;
+    let identity = ServerIdentity::parse(&chain, &key).map_err(Failed::cannot_run)?;
+    let view = backbone.view();
+    let tls = server_config(&identity, view.rulebook.registry(), config.tls);
+    let tls = tls.map_err(Failed::cannot_run)?;
+    let runtimes = match config.runtimes {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        runtimes => runtimes,
+    };
+    let shell = Shell {
+        backbone: Arc::clone(backbone),
+        tls: Arc::new(ArcSwap::new(tls)),
+        clock,
+        heartbeat_s: config.heartbeat_s,
+        runtimes,
+        drain: Duration::from_secs(config.drain_s),
+    };
+    runtime.block_on(async {
+        let listener = TcpListener::bind(config.amqp).await;
+        let listener = listener.map_err(|error| {
+            Failed::CannotRun(format!("{} cannot be listened on: {error}", config.amqp))
+        })?;
+        let address = listener.local_addr().map_err(Failed::cannot_run)?;
+        announce(config, backbone, address);
+        let (stop, stopping) = watch::channel(false);
+        let fatal = backbone.fatal();
+        tokio::spawn(wait_for_the_end(stop, fatal));
+        serve(shell, listener, stopping).await;
+        Ok(())
+    })
+}
+
+/// Says how to connect; the first line is for programs.
+fn announce(config: &Config, backbone: &Embedded, address: std::net::SocketAddr) {
+    output::line(&format!("listening on amqps://{address}"));
+    output::line(&format!("rulebook {}", backbone.view().rulebook.digest()));
+    if backbone.is_development() {
+        let certs = config.certs.display();
+        output::line(
+            "DEVELOPMENT: certificates are throw-away, changed folders take effect by themselves",
+        );
+        output::line(&format!(
+            "connect with {certs}/ca.pem and a system's certificate, such as {certs}/post-items.pem and .key"
+        ));
+    }
+}
+
+/// Ends on SIGTERM or SIGINT, or when the core cannot go on.
+async fn wait_for_the_end(stop: watch::Sender<bool>, mut fatal: watch::Receiver<Option<String>>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("signals cannot be listened to: stop this process by SIGKILL");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = fatal.wait_for(Option::is_some) => {}
+    }
+    stop.send_replace(true);
+}

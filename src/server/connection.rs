@@ -1,0 +1,315 @@
+//! One connection: bytes in, events, commands; effects, frames, bytes out.
+//!
+//! It lives on one core as one hand-written poll, [`Connection::turn`], which goes round until
+//! nothing moves: take effects, render, write, read, parse, admit, submit. It never waits for a
+//! write before reading, and reads no further while it is not allowed to publish.
+
+mod effects;
+mod events;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::clock::{Clock, Entropy};
+use crate::agency::registry::Peer;
+use crate::amqp::{Offer, Session, TableLimits};
+use crate::backbone::embedded::{Embedded, Port};
+use crate::broker::command::{Command, DeliveryId, Effect};
+use crate::broker::limits::{
+    BLOCKED_AFTER, BODY_BYTES, OUTPUT_BYTES, TURN_DELIVERIES, UNCONFIRMED_PUBLISHES,
+};
+
+/// A read takes at most this much.
+const READ_BYTES: usize = 64 << 10;
+
+/// What a channel of the session waits for, in the order of its requests.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// Nothing but the end of it.
+    Done,
+    /// A queue's declaration.
+    Declare,
+    /// A count of purged messages.
+    Purge,
+    /// A count of deleted messages.
+    Delete,
+    /// A consumer to start: its number and tag.
+    Consume(u32, String),
+    /// A consumer to end.
+    Cancel(u32),
+    /// A get.
+    Get { no_ack: bool },
+    /// A prefetch limit, which the session has answered.
+    Prefetch,
+    /// The end of the channel.
+    CloseChannel,
+    /// The end of a channel that the broker itself closed.
+    Forget,
+    /// The end of the connection.
+    CloseConnection,
+}
+
+/// A consumer that was started.
+#[derive(Debug)]
+pub(super) struct Consumer {
+    tag: String,
+    no_ack: bool,
+}
+
+/// A connection of one system.
+pub(super) struct Connection<S> {
+    stream: S,
+    session: Session<DeliveryId>,
+    peer: Arc<Peer>,
+    backbone: Arc<Embedded>,
+    /// The way to the core: once the connection is open.
+    port: Option<Port>,
+    clock: Clock,
+    entropy: Entropy,
+    commands: Vec<Command>,
+    effects: VecDeque<Effect>,
+    taken: Vec<Effect>,
+    pending: BTreeMap<u16, VecDeque<Pending>>,
+    consumers: BTreeMap<(u16, u32), Consumer>,
+    next_consumer: u32,
+    /// Publishes of each channel so far: their serial numbers.
+    serials: BTreeMap<u16, u64>,
+    /// Confirms to be sent, the highest of each channel.
+    confirms: BTreeMap<u16, u64>,
+    unconfirmed: usize,
+    /// Since when there is no room for publishes.
+    full_since_ms: Option<u64>,
+    timer: Pin<Box<Sleep>>,
+    written: usize,
+    peer_has_closed: bool,
+    buffer: Box<[u8]>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(
+        stream: S,
+        peer: Arc<Peer>,
+        backbone: Arc<Embedded>,
+        clock: Clock,
+        heartbeat_s: u16,
+    ) -> Self {
+        let offer = Offer {
+            channels_max: 2047,
+            frame_bytes_max: 131_072,
+            heartbeat_s,
+            body_bytes_max: BODY_BYTES,
+            properties_bytes_max: 65_536,
+            tables: TableLimits {
+                depth_max: 16,
+                bytes_max: 65_536,
+            },
+            mechanisms: "EXTERNAL",
+            product: "Carnet".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            platform: "Rust".to_owned(),
+        };
+        Self {
+            stream,
+            session: Session::new(offer, clock.monotonic_ms()),
+            peer,
+            backbone,
+            port: None,
+            clock,
+            entropy: Entropy::default(),
+            commands: Vec::new(),
+            effects: VecDeque::new(),
+            taken: Vec::new(),
+            pending: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            next_consumer: 1,
+            serials: BTreeMap::new(),
+            confirms: BTreeMap::new(),
+            unconfirmed: 0,
+            full_since_ms: None,
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            written: 0,
+            peer_has_closed: false,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+        }
+    }
+
+    /// Serves the connection until it ends. `closing` closes it with 320 when it says so.
+    pub(super) async fn serve(
+        mut self,
+        mut closing: tokio::sync::watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        let mut told = false;
+        let ended = loop {
+            let turn = std::future::poll_fn(|cx| self.turn(cx));
+            tokio::select! {
+                ended = turn => break ended,
+                changed = closing.changed(), if !told => {
+                    told = changed.is_err() || *closing.borrow();
+                    if told {
+                        self.close_for_shutdown();
+                    }
+                }
+            }
+        };
+        self.leave();
+        ended
+    }
+
+    /// One poll: round until nothing moves. Ready when the connection has ended.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut rounds = 0;
+        loop {
+            let mut moved = self.take_effects(cx);
+            moved |= self.write(cx)?;
+            if self.is_over() {
+                return self.end(cx);
+            }
+            moved |= self.read(cx)?;
+            moved |= self.parse(cx);
+            if let Some(port) = &self.port {
+                port.send(&mut self.commands);
+            }
+            self.look_at_time(cx);
+            rounds += 1;
+            if !moved {
+                return Poll::Pending;
+            }
+            if rounds >= TURN_DELIVERIES {
+                // Others on this core get their turn.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn is_over(&mut self) -> bool {
+        let drained = self.session.output().len() == self.written;
+        (self.session.is_finished() && drained) || self.peer_has_closed
+    }
+
+    /// Shuts the writing side down: the peer reads our last frame before the end.
+    fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut moved = false;
+        loop {
+            let output = self.session.output();
+            let Some(rest) = output.get(self.written..).filter(|rest| !rest.is_empty()) else {
+                if self.written > 0 {
+                    output.clear();
+                    self.written = 0;
+                    self.session.shed();
+                }
+                break;
+            };
+            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                Poll::Ready(count) => {
+                    self.written += count?;
+                    moved = true;
+                }
+                Poll::Pending => break,
+            }
+        }
+        if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
+            flushed?;
+        }
+        Ok(moved)
+    }
+
+    fn waiting_output(&mut self) -> usize {
+        self.session.output().len() - self.written
+    }
+
+    /// Whether more publishes may be taken in.
+    fn may_publish(&mut self, cx: &Context<'_>) -> bool {
+        let room = self
+            .port
+            .as_ref()
+            .is_none_or(|port| port.has_room(cx.waker()));
+        let full = !room || self.unconfirmed >= UNCONFIRMED_PUBLISHES;
+        let now = self.clock.monotonic_ms();
+        self.session.set_paused(full, now);
+        match (room, self.full_since_ms) {
+            (false, None) => self.full_since_ms = Some(now),
+            (false, Some(since)) if now - since >= blocked_after_ms() => {
+                self.session.blocked("the broker is catching up");
+            }
+            (true, Some(_)) => {
+                self.full_since_ms = None;
+                self.session.unblocked();
+            }
+            _ => {}
+        }
+        !full
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        if self.waiting_output() > OUTPUT_BYTES
+            || self.session.is_holding()
+            || !self.may_publish(cx)
+        {
+            return Ok(false);
+        }
+        let mut into = ReadBuf::new(&mut self.buffer);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.peer_has_closed = true;
+                Ok(true)
+            }
+            Poll::Ready(result) => {
+                result?;
+                let filled = into.filled();
+                if filled.is_empty() {
+                    self.peer_has_closed = true;
+                } else {
+                    self.session.receive(filled, self.clock.monotonic_ms());
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    fn look_at_time(&mut self, cx: &mut Context<'_>) {
+        let now = self.clock.monotonic_ms();
+        self.session.tick(now);
+        let deadline = self.session.next_deadline_ms();
+        let full = self.full_since_ms.map(|since| since + blocked_after_ms());
+        let next = deadline.into_iter().chain(full).min();
+        let wait = next.map_or(Duration::from_mins(1), |at| {
+            Duration::from_millis(at.saturating_sub(now).max(1))
+        });
+        self.timer.as_mut().reset(later(wait));
+        if self.timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// What the connection had out comes back; nothing is told any more.
+    fn leave(&mut self) {
+        // Dropping the port says `Gone`, behind everything that was handed over.
+        if let Some(port) = self.port.take() {
+            port.send(&mut self.commands);
+        }
+        self.session.take_leftovers();
+    }
+}
+
+fn blocked_after_ms() -> u64 {
+    u64::try_from(BLOCKED_AFTER.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// tokio's own clock drives its timers: this reads no wall time.
+fn later(wait: Duration) -> Instant {
+    Instant::now() + wait
+}

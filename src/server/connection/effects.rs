@@ -1,0 +1,274 @@
+//! What the core decided, as frames for the client.
+
+use std::task::Context;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Connection, Pending};
+use crate::amqp::{ChannelId, Message, Properties, PublishTag, Reply, Sending, Undeliverable};
+use crate::broker::command::{Answer, Command, Deliver, Effect, Refusal, Returnable, Settle};
+use crate::broker::delivery::{Prepared, Rendered, confidential, prepare};
+use crate::broker::limits::{OUTPUT_BYTES, TURN_DELIVERIES};
+use crate::broker::record::{Narrowed, Record};
+use crate::journal::Lsn;
+use crate::server::translate;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Takes effects and turns them into frames, as long as the client reads.
+    pub(super) fn take_effects(&mut self, cx: &Context<'_>) -> bool {
+        let mut moved = false;
+        if let Some(port) = &self.port {
+            // Registered before the look, or a wake between them would be lost.
+            port.outbox.register(cx.waker());
+            moved |= port.outbox.take(&mut self.taken);
+            self.effects.extend(self.taken.drain(..));
+        }
+        let mut rendered = 0;
+        while rendered < TURN_DELIVERIES && self.waiting_output() < OUTPUT_BYTES {
+            let Some(effect) = self.effects.pop_front() else {
+                break;
+            };
+            rendered += usize::from(matches!(effect, Effect::Deliver(_)));
+            moved = true;
+            self.effect(effect);
+        }
+        self.send_confirms();
+        moved
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Outcome {
+                channel,
+                confirm,
+                returned,
+            } => {
+                if let Some(returned) = returned {
+                    let (refusal, wire) = *returned;
+                    self.give_back(channel, &refusal, &wire);
+                }
+                self.confirmed(channel, confirm);
+            }
+            Effect::Repeated {
+                channel,
+                confirm,
+                refused,
+            } => {
+                if let Some((first, wire)) = refused {
+                    let refusal = self.first_refusal(first);
+                    self.give_back(channel, &refusal, &wire);
+                }
+                self.confirmed(channel, confirm);
+            }
+            Effect::Nacked { channel, confirm } => {
+                self.send_confirms();
+                self.unconfirmed = self.unconfirmed.saturating_sub(1);
+                if let Some(tag) = confirm {
+                    self.session
+                        .decline_up_to(ChannelId::new(channel), PublishTag::new(tag));
+                }
+            }
+            Effect::PublishRefused {
+                channel,
+                code,
+                text,
+            } => {
+                self.send_confirms();
+                self.unconfirmed = self.unconfirmed.saturating_sub(1);
+                let reply = Reply::new(translate::reply_code(code), text);
+                self.session.close_channel(ChannelId::new(channel), &reply);
+            }
+            Effect::Again(origin, submission) => {
+                let submission = *submission;
+                self.submit(origin, (submission.publish, submission.wire));
+            }
+            Effect::Answer { channel, answer } => {
+                self.send_confirms();
+                self.answer(channel, answer);
+            }
+            Effect::Deliver(deliver) => self.deliver(&deliver),
+            Effect::Cancelled { channel, number } => {
+                if let Some(consumer) = self.consumers.remove(&(channel, number)) {
+                    self.session
+                        .cancel_consumer(ChannelId::new(channel), &consumer.tag);
+                }
+            }
+            Effect::Blocked(Some(reason)) => self.session.blocked(reason),
+            Effect::Blocked(None) => self.session.unblocked(),
+        }
+    }
+
+    fn confirmed(&mut self, channel: u16, confirm: Option<u64>) {
+        self.unconfirmed = self.unconfirmed.saturating_sub(1);
+        if let Some(tag) = confirm {
+            self.confirms.insert(channel, tag);
+        }
+    }
+
+    /// One ack a channel for all of a batch.
+    fn send_confirms(&mut self) {
+        for (channel, tag) in std::mem::take(&mut self.confirms) {
+            self.session
+                .confirm_up_to(ChannelId::new(channel), PublishTag::new(tag));
+        }
+    }
+
+    fn give_back(&mut self, channel: u16, refusal: &Refusal, wire: &Returnable) {
+        // The session puts the code's name before the sentence.
+        let sentence = refusal
+            .text
+            .split_once(" - ")
+            .map_or(&*refusal.text, |(_, says)| says);
+        let reply = Reply::new(translate::reply_code(refusal.code), sentence);
+        let message = Message {
+            exchange: &wire.exchange,
+            routing_key: &wire.routing_key,
+            properties: Properties::Raw(&wire.raw_properties),
+            body: &wire.body,
+        };
+        self.session
+            .return_message(ChannelId::new(channel), &reply, &message);
+    }
+
+    /// What the sender was told the first time, from that record.
+    fn first_refusal(&self, first: Lsn) -> Refusal {
+        let stored = self.backbone.stored(first);
+        let sealed = stored
+            .as_ref()
+            .ok()
+            .and_then(|stored| match &stored.record {
+                Record::Exchange(exchange) => Some(&exchange.sealed),
+                _ => None,
+            });
+        let told = sealed
+            .map(|sealed| confidential(sealed))
+            .unwrap_or_default();
+        Refusal {
+            code: 403,
+            text: told.refusal_text(),
+        }
+    }
+
+    fn answer(&mut self, channel: u16, answer: Answer) {
+        let pending = self
+            .pending
+            .get_mut(&channel)
+            .and_then(std::collections::VecDeque::pop_front);
+        let Some(pending) = pending else { return };
+        let id = ChannelId::new(channel);
+        match (pending, answer) {
+            (Pending::Prefetch | Pending::Forget, _) => {}
+            (pending, Answer::Refused { code, text }) => {
+                if let Pending::Consume(number, _) = pending {
+                    self.consumers.remove(&(channel, number));
+                }
+                self.session
+                    .refuse(id, Reply::new(translate::reply_code(code), text));
+            }
+            (
+                Pending::Declare,
+                Answer::Queue {
+                    name,
+                    messages,
+                    consumers,
+                },
+            ) => {
+                let consumers = u32::try_from(consumers).unwrap_or(u32::MAX);
+                self.session
+                    .queue_declared(id, &name, clamp(messages), consumers);
+            }
+            (Pending::Purge, Answer::Count(count)) => self.session.queue_purged(id, clamp(count)),
+            (Pending::Delete, Answer::Count(count)) => self.session.queue_deleted(id, clamp(count)),
+            (Pending::Consume(_, tag), _) => self.session.consuming(id, &tag),
+            (Pending::Cancel(number), _) => {
+                self.consumers.remove(&(channel, number));
+                self.session.cancelled(id);
+            }
+            (Pending::Get { .. }, Answer::Empty) => self.session.got_nothing(id),
+            (Pending::CloseChannel, _) => {
+                self.consumers.retain(|(other, _), _| *other != channel);
+                self.serials.remove(&channel);
+                self.session.channel_ended(id);
+            }
+            (Pending::CloseConnection, _) => self.session.connection_ended(),
+            (_, _) => self.session.done(id),
+        }
+    }
+
+    fn deliver(&mut self, deliver: &Deliver) {
+        let address = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
+        let view = self.backbone.view();
+        let prepared = match self.backbone.stored(address) {
+            Ok(stored) => {
+                let now = self.clock.now();
+                prepare(deliver, &stored, &self.peer.unit.id, &view, now)
+            }
+            Err(error) => {
+                tracing::error!(journal.lsn = %address, %error, "a message cannot be read back");
+                return;
+            }
+        };
+        match prepared {
+            Ok(Prepared::Send(rendered)) => self.send(deliver, &rendered),
+            Ok(Prepared::Narrow(mask)) => {
+                let narrowed = Narrowed {
+                    at: self.clock.now(),
+                    exchange: address,
+                    unit: self.peer.unit.id.clone(),
+                    mask,
+                    rulebook: view.rulebook.digest(),
+                };
+                let delivery = deliver.delivery;
+                self.commands.push(Command::Narrow { delivery, narrowed });
+            }
+            Err(error) => {
+                tracing::error!(journal.lsn = %address, %error, "a message cannot be rendered");
+            }
+        }
+    }
+
+    fn send(&mut self, deliver: &Deliver, rendered: &Rendered) {
+        let channel = ChannelId::new(deliver.channel);
+        let properties = translate::properties(rendered);
+        let message = Message {
+            exchange: &rendered.exchange,
+            routing_key: &rendered.routing_key,
+            properties: Properties::Raw(&properties),
+            body: &rendered.body,
+        };
+        let sending = Sending {
+            delivery: deliver.delivery,
+            redelivered: deliver.redelivered,
+        };
+        let (sent, no_ack) = if let Some(number) = deliver.consumer {
+            match self.consumers.get(&(deliver.channel, number)) {
+                Some(consumer) => {
+                    let tag = &consumer.tag;
+                    let sent = self.session.deliver(channel, tag, sending, &message);
+                    (sent, consumer.no_ack)
+                }
+                None => (Err(Undeliverable::Gone), false),
+            }
+        } else {
+            let pending = self.pending.get_mut(&deliver.channel);
+            let pending = pending.and_then(std::collections::VecDeque::pop_front);
+            let no_ack = matches!(pending, Some(Pending::Get { no_ack: true }));
+            let left = clamp(deliver.left);
+            (self.session.got(channel, sending, left, &message), no_ack)
+        };
+        // What cannot be sent here goes back to its place. What needs no ack is settled once it is
+        // written into the session: it is the client's from here.
+        let how = match sent {
+            Ok(()) if no_ack => Settle::Ack,
+            Ok(()) => return,
+            Err(Undeliverable::Gone) => Settle::Requeue,
+            Err(Undeliverable::PropertiesTooLarge) => Settle::Reject,
+        };
+        let deliveries = vec![deliver.delivery];
+        self.commands.push(Command::Settle { deliveries, how });
+    }
+}
+
+fn clamp(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,321 @@
+//! What a client does, as commands for the core.
+
+use std::task::Context;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Connection, Consumer, Pending};
+use crate::amqp::{self, ChannelId, Event, Reply, ReplyCode, Request, Settlement, basic};
+use crate::broker::admit::{Draw, admit};
+use crate::broker::command::{
+    Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle,
+};
+use crate::broker::payload::{PrivateHead, seal_private};
+use crate::message::envelope::Publish;
+use crate::message::id::ExchangeId;
+use crate::server::translate;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Turns what was received into commands, as far as publishes may be taken in.
+    pub(super) fn parse(&mut self, cx: &Context<'_>) -> bool {
+        let mut moved = false;
+        while self.may_publish(cx) {
+            let Some(event) = self.session.next_event() else {
+                break;
+            };
+            moved = true;
+            self.event(event);
+        }
+        moved
+    }
+
+    fn event(&mut self, event: Event<DeliveryId>) {
+        match event {
+            Event::Login(login) => {
+                if login.mechanism.as_str() == "EXTERNAL" {
+                    self.session.accept_login();
+                } else {
+                    self.session
+                        .refuse_login("use SASL EXTERNAL: the certificate is the login");
+                }
+            }
+            Event::Opened => self.port = Some(self.backbone.attach(self.peer.unit.id.clone())),
+            Event::Publish(publish) => self.publish(publish),
+            Event::Request { channel, request } => self.request(channel, request),
+            Event::Qos { channel, qos } => {
+                let (count, global) = (qos.prefetch_count, qos.global);
+                self.ask(channel, Pending::Prefetch, Ask::Prefetch { count, global });
+            }
+            Event::Settle {
+                deliveries, how, ..
+            } => {
+                let how = match how {
+                    Settlement::Ack => Settle::Ack,
+                    Settlement::Requeue => Settle::Requeue,
+                    Settlement::Reject => Settle::Reject,
+                };
+                let deliveries = deliveries.into_iter().map(|settled| settled.delivery);
+                let deliveries = deliveries.collect();
+                self.commands.push(Command::Settle { deliveries, how });
+            }
+            Event::ChannelEnding { left, .. } => {
+                self.ask(
+                    left.channel,
+                    Pending::CloseChannel,
+                    Ask::Fence(Fence::CloseChannel),
+                );
+            }
+            Event::ChannelGone { left } => {
+                self.ask(
+                    left.channel,
+                    Pending::Forget,
+                    Ask::Fence(Fence::CloseChannel),
+                );
+            }
+            Event::UpdateSecret { .. } => self.session.secret_updated(),
+            Event::ConnectionEnding { .. } => {
+                let fence = Ask::Fence(Fence::CloseConnection);
+                self.ask(ChannelId::new(0), Pending::CloseConnection, fence);
+                if self.port.is_none() {
+                    self.session.connection_ended();
+                }
+            }
+            Event::Misbehaved(reply) => {
+                tracing::info!(
+                    agency.id = %self.peer.agency.id,
+                    system.name = %self.peer.system.name,
+                    reply.text = reply.text(),
+                    "a client broke the protocol and is disconnected"
+                );
+            }
+        }
+    }
+
+    fn publish(&mut self, publish: amqp::Publish) {
+        let Some(port) = &self.port else { return };
+        let serial = self.serials.entry(publish.channel.get()).or_default();
+        *serial += 1;
+        let origin = Origin {
+            connection: port.id,
+            channel: publish.channel.get(),
+            serial: *serial,
+            confirm: publish.confirm.map(amqp::PublishTag::get),
+        };
+        self.unconfirmed += 1;
+        if &*publish.exchange == "carnet" {
+            let publish = translate::publish(publish);
+            self.submit(origin, publish);
+        } else {
+            self.publish_privately(origin, publish);
+        }
+    }
+
+    /// Admits a message, or admits it again, and hands it over.
+    pub(super) fn submit(&mut self, origin: Origin, publish: (Publish, Returnable)) {
+        let Ok(exchange) = self.entropy.draw() else {
+            // Without randomness nothing can be stored: no responsibility is taken.
+            self.no_entropy();
+            return;
+        };
+        let view = self.backbone.view();
+        let draw = Draw {
+            exchange: ExchangeId(exchange),
+        };
+        let submission = admit(&self.peer, publish, &view, draw, self.clock.now());
+        self.commands
+            .push(Command::Submit(origin, Box::new(submission)));
+    }
+
+    fn no_entropy(&mut self) {
+        let reply = Reply::new(ReplyCode::InternalError, "the system gives no random bytes");
+        self.session.close_connection(&reply);
+    }
+
+    fn publish_privately(&mut self, origin: Origin, publish: amqp::Publish) {
+        let head = PrivateHead {
+            exchange: publish.exchange.to_string(),
+            routing_key: publish.routing_key.to_string(),
+            raw_properties: publish.raw_properties.to_vec(),
+        };
+        let expiration = publish.properties.expiration().as_ref();
+        let ttl = expiration.map(|text| text.as_str().parse::<u64>());
+        let channel = publish.channel;
+        let (Ok(frame), Ok(ttl_ms)) = (seal_private(&head, &publish.body), ttl.transpose()) else {
+            self.unconfirmed = self.unconfirmed.saturating_sub(1);
+            let says = "expiration is not a number of milliseconds";
+            let reply = Reply::new(ReplyCode::PreconditionFailed, says);
+            self.session.close_channel(channel, &reply);
+            return;
+        };
+        let private = Private {
+            origin,
+            mandatory: publish.mandatory,
+            wire: translate::returnable(publish),
+            frame,
+            ttl_ms,
+        };
+        self.commands.push(Command::Private(Box::new(private)));
+    }
+
+    /// Asks the core; the answer comes back in order.
+    fn ask(&mut self, channel: ChannelId, pending: Pending, ask: Ask) {
+        let Some(port) = &self.port else { return };
+        let connection = port.id;
+        let channel = channel.get();
+        self.pending.entry(channel).or_default().push_back(pending);
+        self.commands.push(Command::Ask {
+            connection,
+            channel,
+            ask,
+        });
+    }
+
+    fn request(&mut self, channel: ChannelId, request: Request<DeliveryId>) {
+        match request {
+            Request::ExchangeDeclare(declare) => {
+                let ask = Ask::DeclareExchange {
+                    name: declare.exchange.to_string(),
+                    kind: declare.kind.to_string(),
+                    passive: declare.passive,
+                    traits: (declare.durable, declare.auto_delete, declare.internal),
+                };
+                self.ask(channel, Pending::Done, ask);
+            }
+            Request::ExchangeDelete(_) | Request::ExchangeBind(_) | Request::ExchangeUnbind(_) => {
+                let says = "exchanges stand: they are not deleted or bound to each other";
+                let reply = Reply::new(ReplyCode::AccessRefused, says);
+                self.session.refuse(channel, reply);
+            }
+            Request::QueueDeclare(declare) => self.declare_queue(channel, &declare),
+            Request::QueueBind(bind) => {
+                let ask = Ask::Bind {
+                    queue: bind.queue.to_string(),
+                    exchange: bind.exchange.to_string(),
+                    key: bind.routing_key.to_string(),
+                    remove: false,
+                };
+                self.ask(channel, Pending::Done, ask);
+            }
+            Request::QueueUnbind(unbind) => {
+                let ask = Ask::Bind {
+                    queue: unbind.queue.to_string(),
+                    exchange: unbind.exchange.to_string(),
+                    key: unbind.routing_key.to_string(),
+                    remove: true,
+                };
+                self.ask(channel, Pending::Done, ask);
+            }
+            Request::QueuePurge(purge) => {
+                self.ask(channel, Pending::Purge, Ask::Purge(purge.queue.to_string()));
+            }
+            Request::QueueDelete(delete) => {
+                let ask = Ask::Delete {
+                    queue: delete.queue.to_string(),
+                    if_unused: delete.if_unused,
+                    if_empty: delete.if_empty,
+                };
+                self.ask(channel, Pending::Delete, ask);
+            }
+            Request::Consume(consume) => self.consume(channel, &consume),
+            Request::Cancel(cancel) => self.cancel(channel, cancel.consumer_tag.as_str()),
+            Request::Get(get) => {
+                let queue = get.queue.to_string();
+                let may_read = self.may_read(&queue);
+                let pending = Pending::Get { no_ack: get.no_ack };
+                self.ask(channel, pending, Ask::Get { queue, may_read });
+            }
+            Request::Recover(unsettled) => {
+                let deliveries = unsettled.into_iter().map(|settled| settled.delivery);
+                let (deliveries, how) = (deliveries.collect(), Settle::Requeue);
+                self.commands.push(Command::Settle { deliveries, how });
+                self.ask(channel, Pending::Done, Ask::Fence(Fence::Recover));
+            }
+        }
+    }
+
+    fn drawn_name(&mut self, prefix: &str) -> Option<String> {
+        let Ok(random) = self.entropy.draw::<16>() else {
+            self.no_entropy();
+            return None;
+        };
+        Some(format!(
+            "{prefix}{}",
+            data_encoding::BASE64URL_NOPAD.encode(&random)
+        ))
+    }
+
+    fn declare_queue(&mut self, channel: ChannelId, declare: &amqp::queue::Declare) {
+        let mut name = declare.queue.to_string();
+        if name.is_empty() {
+            let Some(drawn) = self.drawn_name("amq.gen-") else {
+                return;
+            };
+            name = drawn;
+        }
+        let ask = Ask::DeclareQueue {
+            name,
+            passive: declare.passive,
+            properties: translate::queue_properties(declare),
+        };
+        self.ask(channel, Pending::Declare, ask);
+    }
+
+    fn consume(&mut self, channel: ChannelId, consume: &basic::Consume) {
+        if consume.queue.as_str() == "amq.rabbitmq.reply-to" {
+            let says = "direct reply-to is not offered; declare a reply queue of your own";
+            let reply = Reply::new(ReplyCode::AccessRefused, says);
+            self.session.refuse(channel, reply);
+            return;
+        }
+        let mut tag = consume.consumer_tag.to_string();
+        if tag.is_empty() {
+            let Some(drawn) = self.drawn_name("amq.ctag-") else {
+                return;
+            };
+            tag = drawn;
+        }
+        let number = self.next_consumer;
+        self.next_consumer += 1;
+        let no_ack = consume.no_ack;
+        let consumer = Consumer {
+            tag: tag.clone(),
+            no_ack,
+        };
+        self.consumers.insert((channel.get(), number), consumer);
+        let queue = consume.queue.to_string();
+        let may_read = self.may_read(&queue);
+        let ask = Ask::Consume {
+            number,
+            queue,
+            exclusive: consume.exclusive,
+            may_read,
+        };
+        self.ask(channel, Pending::Consume(number, tag), ask);
+    }
+
+    fn cancel(&mut self, channel: ChannelId, tag: &str) {
+        let mut of_channel = self
+            .consumers
+            .range((channel.get(), 0)..=(channel.get(), u32::MAX));
+        let found = of_channel.find(|(_, consumer)| consumer.tag == tag);
+        let number = found.map_or(0, |((_, number), _)| *number);
+        self.ask(channel, Pending::Cancel(number), Ask::Cancel(number));
+    }
+
+    /// Whether this system may read a queue: `reads` names standing queues relative to its unit;
+    /// queues that its unit declared are its own.
+    fn may_read(&self, queue: &str) -> bool {
+        let unit = self.peer.unit.id.unit.as_str();
+        let standing = ["inbox", "receipts", "dead"].into_iter().find(|name| {
+            let rest = queue.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.') == Some(unit))
+        });
+        standing.is_none_or(|name| self.peer.system.reads.contains(name))
+    }
+
+    /// The broker stops: clients with recovery come back on 320.
+    pub(super) fn close_for_shutdown(&mut self) {
+        let reply = Reply::new(ReplyCode::ConnectionForced, "the broker is shutting down");
+        self.session.close_connection(&reply);
+    }
+}

@@ -1,0 +1,173 @@
+//! Listening: a permit, then accept, TLS, identity; then the connection on a core of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::clock::Clock;
+use super::connection::Connection;
+use crate::agency::identity::identify;
+use crate::backbone::embedded::Embedded;
+
+/// Connections at a time. Beyond, clients wait in the operating system's queue.
+const CONNECTIONS: usize = 10_000;
+/// How long a TLS handshake may take.
+const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// What the shell is started with.
+pub struct Shell {
+    /// The core.
+    pub backbone: Arc<Embedded>,
+    /// TLS as the active rulebook wants it; exchanged when that changes.
+    pub tls: Arc<ArcSwap<ServerConfig>>,
+    /// Time.
+    pub clock: Clock,
+    /// Heartbeat offered to clients.
+    pub heartbeat_s: u16,
+    /// Runtimes, one a thread.
+    pub runtimes: usize,
+    /// How long a stop may take.
+    pub drain: Duration,
+}
+
+/// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
+/// has the drain time to end.
+pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bool>) {
+    let shell = Arc::new(shell);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let workers = start_workers(&shell, &stop);
+    let mut turn = 0_usize;
+    let mut stopping = stop.clone();
+    loop {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+            break;
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((socket, remote)) => {
+                let place = turn.checked_rem(workers.len()).unwrap_or(0);
+                turn = turn.wrapping_add(1);
+                if let (Some(worker), Ok(socket)) = (workers.get(place), socket.into_std()) {
+                    // A worker that is gone takes none: the socket closes.
+                    if worker.send((socket, remote, permit)).is_err() {
+                        tracing::error!("a worker thread has ended");
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                // Out of file descriptors: let some go before the next try.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(workers);
+    let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
+    if timeout(shell.drain, permits.acquire_many(all))
+        .await
+        .is_err()
+    {
+        tracing::warn!("some connections did not end in time and are cut");
+    }
+}
+
+type Accepted = (
+    std::net::TcpStream,
+    SocketAddr,
+    tokio::sync::OwnedSemaphorePermit,
+);
+
+fn start_workers(
+    shell: &Arc<Shell>,
+    stop: &watch::Receiver<bool>,
+) -> Vec<mpsc::UnboundedSender<Accepted>> {
+    let mut workers = Vec::new();
+    for number in 0..shell.runtimes.max(1) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (shell, stop) = (Arc::clone(shell), stop.clone());
+        let run = move || work(&shell, receiver, &stop);
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        match thread.spawn(run) {
+            Ok(_) => workers.push(sender),
+            Err(error) => tracing::error!(%error, "a worker thread cannot be started"),
+        }
+    }
+    workers
+}
+
+fn work(
+    shell: &Arc<Shell>,
+    mut sockets: mpsc::UnboundedReceiver<Accepted>,
+    stop: &watch::Receiver<bool>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else {
+        tracing::error!("a worker's runtime cannot be started");
+        return;
+    };
+    let local = tokio::task::LocalSet::new();
+    local.spawn_local({
+        let (shell, stop) = (Arc::clone(shell), stop.clone());
+        async move {
+            while let Some((socket, remote, permit)) = sockets.recv().await {
+                let (shell, stop) = (Arc::clone(&shell), stop.clone());
+                tokio::task::spawn_local(async move {
+                    if let Err(error) = connect(&shell, socket, remote, stop).await {
+                        tracing::info!(%remote, %error, "a connection ended");
+                    }
+                    drop(permit);
+                });
+            }
+        }
+    });
+    runtime.block_on(local);
+}
+
+async fn connect(
+    shell: &Shell,
+    socket: std::net::TcpStream,
+    remote: SocketAddr,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let socket = TcpStream::from_std(socket)?;
+    socket.set_nodelay(true)?;
+    let acceptor = TlsAcceptor::from(shell.tls.load_full());
+    let accepted = timeout(TLS_HANDSHAKE, acceptor.accept(socket)).await;
+    let stream = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let (_, tls) = stream.get_ref();
+    let chain: Vec<CertificateDer<'static>> = tls
+        .peer_certificates()
+        .unwrap_or_default()
+        .iter()
+        .cloned()
+        .map(CertificateDer::into_owned)
+        .collect();
+    let view = shell.backbone.view();
+    let registry = view.rulebook.registry();
+    let peer = match identify(&chain, registry, shell.clock.now(), remote.ip()) {
+        Ok(peer) => Arc::new(peer),
+        Err(refusal) => {
+            let code = refusal.code();
+            tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
+            return Ok(());
+        }
+    };
+    tracing::info!(%remote, agency.id = %peer.agency.id, system.name = %peer.system.name, "connected");
+    let backbone = Arc::clone(&shell.backbone);
+    let connection = Connection::new(stream, peer, backbone, shell.clock, shell.heartbeat_s);
+    connection.serve(stop).await
+}

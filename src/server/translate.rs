@@ -1,0 +1,166 @@
+//! Between the wire's types and the domain's: properties, headers, arguments, reply codes.
+
+use bytes::Bytes;
+
+use crate::amqp::{
+    self, AMQPValue, BasicProperties, FieldArray, FieldTable, LongString, ReplyCode, ShortString,
+};
+use crate::broker::command::{Returnable, sorted};
+use crate::broker::delivery::{Made, Rendered, Shown};
+use crate::broker::record::{Argument, Death, QueueProperties};
+use crate::message::envelope::{HeaderValue, Publish};
+
+/// A publish to the exchange `carnet`, and what a return of it must carry.
+pub(super) fn publish(from: amqp::Publish) -> (Publish, Returnable) {
+    let properties = &from.properties;
+    let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
+    let headers = properties.headers().iter().flat_map(FieldTable::inner);
+    let publish = Publish {
+        message_type: from.routing_key.to_string(),
+        message_id: text(properties.message_id()),
+        correlation_id: text(properties.correlation_id()),
+        content_type: text(properties.content_type()),
+        content_encoding: text(properties.content_encoding()),
+        expiration: text(properties.expiration()),
+        user_id: text(properties.user_id()),
+        priority: *properties.priority(),
+        body: from.body.clone(),
+        headers: headers
+            .map(|(name, value)| (name.to_string(), header(value)))
+            .collect(),
+    };
+    (publish, returnable(from))
+}
+
+/// What a return of a publish must carry.
+pub(super) fn returnable(from: amqp::Publish) -> Returnable {
+    Returnable {
+        exchange: from.exchange,
+        routing_key: from.routing_key,
+        raw_properties: from.raw_properties,
+        body: from.body,
+    }
+}
+
+fn header(value: &AMQPValue) -> HeaderValue {
+    match value {
+        AMQPValue::LongString(text) => as_text(text).map_or(HeaderValue::Other, HeaderValue::Text),
+        AMQPValue::FieldArray(list) => {
+            let texts = list.as_slice().iter().map(|value| match value {
+                AMQPValue::LongString(text) => as_text(text),
+                _ => None,
+            });
+            let texts: Option<Vec<String>> = texts.collect();
+            texts.map_or(HeaderValue::Other, HeaderValue::List)
+        }
+        _ => HeaderValue::Other,
+    }
+}
+
+fn as_text(text: &LongString) -> Option<String> {
+    std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned)
+}
+
+/// What a queue is declared with.
+pub(super) fn queue_properties(declare: &amqp::queue::Declare) -> QueueProperties {
+    let arguments = declare.arguments.inner().iter();
+    let arguments = arguments.map(|(name, value)| (name.to_string(), argument(value)));
+    QueueProperties {
+        durable: declare.durable,
+        exclusive: declare.exclusive,
+        auto_delete: declare.auto_delete,
+        arguments: sorted(arguments.collect()),
+    }
+}
+
+fn argument(value: &AMQPValue) -> Argument {
+    let integer = match value {
+        AMQPValue::Boolean(value) => return Argument::Bool(*value),
+        AMQPValue::LongString(text) => {
+            let other = || Argument::Other("binary".to_owned());
+            return as_text(text).map_or_else(other, Argument::Text);
+        }
+        AMQPValue::ShortShortInt(value) => i64::from(*value),
+        AMQPValue::ShortShortUInt(value) => i64::from(*value),
+        AMQPValue::ShortInt(value) => i64::from(*value),
+        AMQPValue::ShortUInt(value) => i64::from(*value),
+        AMQPValue::LongInt(value) => i64::from(*value),
+        AMQPValue::LongUInt(value) => i64::from(*value),
+        AMQPValue::LongLongInt(value) => *value,
+        other => return Argument::Other(format!("{other:?}")),
+    };
+    Argument::Integer(integer)
+}
+
+/// Properties of a delivery, encoded.
+pub(super) fn properties(rendered: &Rendered) -> Bytes {
+    let made = match &rendered.properties {
+        Shown::Raw(raw) => return raw.clone(),
+        Shown::Made(made) => made,
+    };
+    let mut headers = FieldTable::default();
+    for (name, value) in &made.headers {
+        headers.insert(short(name), AMQPValue::LongString(value.as_str().into()));
+    }
+    deaths(&rendered.deaths, rendered, &mut headers);
+    let mut properties = BasicProperties::default()
+        .with_content_type(short("application/json"))
+        .with_delivery_mode(2)
+        .with_timestamp(made.timestamp.as_seconds())
+        .with_headers(headers);
+    let Made {
+        message_id,
+        correlation_id,
+        ..
+    } = made.as_ref();
+    if let Some(id) = message_id {
+        properties = properties.with_message_id(short(id));
+    }
+    if let Some(id) = correlation_id {
+        properties = properties.with_correlation_id(short(id));
+    }
+    let mut out = Vec::new();
+    amqp::codec::encode_properties(&properties, &mut out);
+    out.into()
+}
+
+/// Texts of the broker's own, which fit; what does not is left empty rather than cut.
+fn short(text: &str) -> ShortString {
+    ShortString::try_new(text).unwrap_or_default()
+}
+
+/// `x-death` with the types that clients cast to: newest first, count as `l`, time as `T`.
+fn deaths(deaths: &[Death], rendered: &Rendered, headers: &mut FieldTable) {
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    let mut list = FieldArray::default();
+    for death in deaths {
+        let mut keys = FieldArray::default();
+        keys.push(text(&rendered.routing_key));
+        let mut entry = FieldTable::default();
+        let count = i64::try_from(death.count).unwrap_or(i64::MAX);
+        entry.insert(short("count"), AMQPValue::LongLongInt(count));
+        entry.insert(short("reason"), text(&death.reason));
+        entry.insert(short("queue"), text(&death.queue));
+        entry.insert(short("time"), AMQPValue::Timestamp(death.at.as_seconds()));
+        entry.insert(short("exchange"), text(&rendered.exchange));
+        entry.insert(short("routing-keys"), AMQPValue::FieldArray(keys));
+        list.push(AMQPValue::FieldTable(entry));
+    }
+    let Some(first) = deaths.last() else { return };
+    headers.insert(short("x-death"), AMQPValue::FieldArray(list));
+    headers.insert(short("x-first-death-queue"), text(&first.queue));
+    headers.insert(short("x-first-death-reason"), text(&first.reason));
+    headers.insert(short("x-first-death-exchange"), text(&rendered.exchange));
+}
+
+/// The code that the core means; anything else is a fault of ours.
+pub(super) fn reply_code(code: u16) -> ReplyCode {
+    match code {
+        312 => ReplyCode::NoRoute,
+        403 => ReplyCode::AccessRefused,
+        404 => ReplyCode::NotFound,
+        405 => ReplyCode::ResourceLocked,
+        406 => ReplyCode::PreconditionFailed,
+        _ => ReplyCode::InternalError,
+    }
+}
