@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and is missing, then runs them, cheapest part first.
 #
-#   tests/run.sh              every part: fmt tidy deny clippy doc nextest
+#   tests/run.sh              every part: fmt tidy deny clippy doc nextest interop
 #   tests/run.sh clippy doc   the named parts
 #   tests/run.sh story        one test binary (tests/story.rs); `unit` is the library's own tests
 #
@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/carnet
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
-ALL_PARTS=(fmt tidy deny clippy doc nextest)
+ALL_PARTS=(fmt tidy deny clippy doc nextest interop)
 INSTALLED=()
 
 # --- installing -----------------------------------------------------------------------------------

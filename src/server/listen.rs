@@ -73,6 +73,8 @@ pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bo
             }
         }
     }
+    // A client that comes now is refused at once and tries again, rather than waiting in the queue.
+    drop(listener);
     drop(workers);
     let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
     if timeout(shell.drain, permits.acquire_many(all))

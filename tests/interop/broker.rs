@@ -38,6 +38,8 @@ impl Broker {
             ])
             .arg(data.path())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
+            // Clients that are idle between two calls do not answer the broker's goodbye.
+            .env("CARNET__DRAIN_S", "2")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the broker starts");

@@ -23,7 +23,7 @@ RECOVERED = Queue.new
 CONNECT = lambda do |name|
   connection = Bunny.new(
     host: host, port: port.to_i, heartbeat: 10,
-    tls: true, verify_peer: true,
+    tls: true, verify_peer: true, tls_protocol: :SSLv23, # any version, 1.3 first
     tls_cert: "#{CERTS}/#{name}.pem", tls_key: "#{CERTS}/#{name}.key",
     tls_ca_certificates: ["#{CERTS}/ca.pem"],
     auth_mechanism: 'EXTERNAL',
