@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::keeper::{PageWork, Pages, start_pages, start_snapshots};
 use super::mailbox::{Inbox, Outbox};
 use super::recent::Recent;
 use super::start::{Started, start};
@@ -18,7 +20,8 @@ use crate::agency::keys::{Keys, MasterKey};
 use crate::broker::admit::View;
 use crate::broker::command::{Command, ConnectionId};
 use crate::broker::committer::{Committer, Step};
-use crate::broker::record::{Genesis, Record, RecordError, Stored};
+use crate::broker::record::{Genesis, QueueId, Record, RecordError, Stored};
+use crate::journal::snapshot::Files;
 use crate::journal::vfs::{DiskVfs, Vfs};
 use crate::journal::{Lsn, ReadError, Reader};
 use crate::message::id::UnitId;
@@ -45,6 +48,30 @@ pub struct Embedded {
     fatal: watch::Receiver<Option<String>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     development: bool,
+    prepared: Prepared,
+}
+
+/// A rulebook that is about to be activated.
+type Prepared = Arc<Mutex<Option<Rulebook>>>;
+
+/// How other threads of the backbone reach the committer.
+#[derive(Clone)]
+pub(super) struct Tell {
+    inbox: Arc<Inbox>,
+    fatal: watch::Sender<Option<String>>,
+}
+
+impl Tell {
+    /// A command, behind what waits.
+    pub(super) fn command(&self, command: Command) {
+        self.inbox.push(&mut vec![command]);
+    }
+
+    /// The process must end.
+    pub(super) fn fatal(&self, says: &str) {
+        tracing::error!(says, "the process ends");
+        self.fatal.send_replace(Some(says.to_owned()));
+    }
 }
 
 type Outboxes = Arc<Mutex<BTreeMap<ConnectionId, Arc<Outbox>>>>;
@@ -71,7 +98,7 @@ impl Embedded {
         let Started {
             committer,
             rulebook,
-        } = start(DiskVfs, data, options, clock())?;
+        } = start(&DiskVfs, data, options, clock())?;
         let rulebook = Arc::new(rulebook);
         let view = Arc::new(ArcSwap::from_pointee(view_of(
             &committer, rulebook, &master,
@@ -82,6 +109,12 @@ impl Embedded {
         let recent = Arc::new(Recent::default());
         let reader = committer.journal().reader();
         let development = committer.ledger().is_development();
+        let tell = Tell {
+            inbox: Arc::clone(&inbox),
+            fatal: tell_fatal,
+        };
+        let prepared = Prepared::default();
+        let (pages, snapshots) = keepers(data, &reader, &tell).map_err(StartError::Pages)?;
         let run = Run {
             committer,
             inbox: Arc::clone(&inbox),
@@ -90,7 +123,11 @@ impl Embedded {
             recent: Arc::clone(&recent),
             master,
             clock,
-            fatal: tell_fatal,
+            tell,
+            prepared: Arc::clone(&prepared),
+            pages,
+            asked: BTreeMap::new(),
+            _snapshots: snapshots,
         };
         let thread = std::thread::Builder::new()
             .name("committer".into())
@@ -106,6 +143,7 @@ impl Embedded {
             fatal,
             thread: Mutex::new(Some(thread)),
             development,
+            prepared,
         }))
     }
 
@@ -151,7 +189,11 @@ impl Embedded {
     }
 
     /// Puts another rulebook into force.
-    pub fn activate(&self, genesis: Genesis) {
+    pub fn activate(&self, rulebook: Rulebook, genesis: Genesis) {
+        // Parsed and checked here, so that the committer has nothing to do but to say so.
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        *prepared = Some(rulebook);
+        drop(prepared);
         self.inbox
             .push(&mut vec![Command::Activate(Box::new(genesis))]);
     }
@@ -211,6 +253,15 @@ impl Drop for Port {
     }
 }
 
+type Keepers = (Sender<PageWork>, Sender<()>);
+
+fn keepers(data: &Path, reader: &Reader<DiskVfs>, tell: &Tell) -> std::io::Result<Keepers> {
+    let pages = Pages::open(DiskVfs, data)?;
+    let snapshots = Files::snapshots(DiskVfs, data)?;
+    let work = start_pages(pages.clone(), tell.clone())?;
+    Ok((work, start_snapshots(reader.clone(), snapshots, pages)?))
+}
+
 fn view_of<V: Vfs>(committer: &Committer<V>, rulebook: Arc<Rulebook>, master: &MasterKey) -> View {
     let units = rulebook.registry().units().map(|unit| &unit.id);
     let keys = Arc::new(Keys::derive(master, units));
@@ -231,7 +282,12 @@ struct Run {
     recent: Arc<Recent>,
     master: MasterKey,
     clock: ReadClock,
-    fatal: watch::Sender<Option<String>>,
+    tell: Tell,
+    prepared: Prepared,
+    pages: Sender<PageWork>,
+    asked: BTreeMap<QueueId, u64>,
+    /// Dropped with the committer, which ends the thread of snapshots.
+    _snapshots: Sender<()>,
 }
 
 impl Run {
@@ -244,20 +300,15 @@ impl Run {
             if commands.is_empty() {
                 commands.push(Command::Tick);
             }
-            let activated = commands.iter().rev().find_map(|command| match command {
-                Command::Activate(genesis) => Some(genesis.bundle.clone()),
-                _ => None,
-            });
             match self.committer.step(commands, (self.clock)()) {
                 Ok(step) => {
                     if step.view_changed {
-                        self.publish(activated);
+                        self.publish();
                     }
                     self.release(step);
                 }
                 Err(fatal) => {
-                    tracing::error!(%fatal, "the process ends");
-                    self.fatal.send_replace(Some(fatal.to_string()));
+                    self.tell.fatal(&fatal.to_string());
                     return;
                 }
             }
@@ -268,22 +319,41 @@ impl Run {
     }
 
     /// Publishes the new snapshot: after the sync, before the effects that rest on it.
-    fn publish(&self, activated: Option<crate::message::bundle::Bundle>) {
-        let current = self.view.load();
-        let epoch = self.committer.ledger().rulebook_epoch();
-        let parsed = activated.map(|bundle| Rulebook::parse(&bundle));
-        let rulebook = match parsed {
-            // It was parsed before it was handed over; a bundle is a rulebook or it is not.
-            Some(Ok(rulebook)) => Arc::new(rulebook.activated(epoch)),
-            Some(Err(_)) | None => Arc::clone(&current.rulebook),
+    fn publish(&self) {
+        let current = Arc::clone(&self.view.load().rulebook);
+        let ledger = self.committer.ledger();
+        let prepared = self
+            .prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let activated = prepared.filter(|rulebook| Some(rulebook.digest()) == ledger.rulebook());
+        let rulebook = match activated {
+            Some(rulebook) => Arc::new(rulebook.activated(ledger.rulebook_epoch())),
+            None => current,
         };
         self.view
             .store(Arc::new(view_of(&self.committer, rulebook, &self.master)));
     }
 
     /// Hands effects to their connections and wakes each once.
-    fn release(&self, step: Step) {
+    fn release(&mut self, step: Step) {
         self.recent.insert(step.fresh);
+        let written = step.pages.into_iter();
+        let written = written.map(|(queue, page)| PageWork::Write(queue, page));
+        let wanted = step.wanted_pages.into_iter();
+        let wanted = wanted.filter(|(queue, page)| {
+            // Asked for once, however often the queue is looked at until it comes.
+            self.asked.insert(*queue, page.number) != Some(page.number)
+        });
+        let wanted: Vec<PageWork> = wanted
+            .map(|(queue, page)| PageWork::Read(queue, page))
+            .collect();
+        for work in written.chain(wanted) {
+            if self.pages.send(work).is_err() {
+                self.tell.fatal("the thread of pages has died");
+            }
+        }
         let outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut touched = BTreeMap::new();
         for (connection, effect) in step.effects {

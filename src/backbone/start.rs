@@ -3,11 +3,13 @@
 use std::io;
 use std::path::Path;
 
+use super::keeper::{Pages, latest, replay};
 use crate::broker::committer::{Committer, Fatal};
 use crate::broker::ledger::Ledger;
 use crate::broker::record::{Genesis, Record, RecordError};
+use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
-use crate::journal::{Config, Journal, Lsn, OpenError, ReadError};
+use crate::journal::{Config, Journal, Lsn, OpenError, ReadError, Reader};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
@@ -23,6 +25,8 @@ pub struct Options {
     pub segment_bytes: usize,
     /// Names a new journal; random.
     pub journal: [u8; 16],
+    /// Whether the ledger is made from the journal alone: the same, and slower.
+    pub ignore_snapshots: bool,
 }
 
 /// Why the log cannot be served.
@@ -52,6 +56,19 @@ pub enum StartError {
     /// The rulebook has faults.
     #[error("the rulebook has {} faults, the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
     Rulebook(Vec<Fault>),
+    /// A snapshot or page.
+    #[error("snapshots or pages of queues cannot be used: {0}; start with --ignore-snapshots")]
+    Pages(io::Error),
+    /// A snapshot names an address that the journal does not reach: something durable is gone.
+    #[error(
+        "the journal ends at {end}, a snapshot says that it reached {snapshot}; restore the journal from a backup"
+    )]
+    Lost {
+        /// Where the journal ends.
+        end: Lsn,
+        /// Where it ended once.
+        snapshot: Lsn,
+    },
     /// No thread.
     #[error("the committer thread cannot be started: {0}")]
     Thread(io::Error),
@@ -67,7 +84,7 @@ pub struct Started<V: Vfs> {
 
 /// Opens the journal, replays it, and begins a log where there is none and a genesis is given.
 pub fn start<V: Vfs>(
-    vfs: V,
+    vfs: &V,
     data: &Path,
     options: Options,
     now: Timestamp,
@@ -78,20 +95,22 @@ pub fn start<V: Vfs>(
         journal: options.journal,
         stopped_kind: Record::STOPPED,
     };
-    let (journal, recovery) = Journal::open(vfs, &data.join("journal"), config)?;
+    let (journal, recovery) = Journal::open(vfs.clone(), &data.join("journal"), config)?;
     if let Some(at) = recovery.cut {
         tracing::warn!(journal.lsn = %at, "an unfinished batch was cut; nothing of it was confirmed");
     }
-    let mut ledger = Ledger::default();
-    let mut active = None;
-    for stored in journal.reader().scan(Lsn::START) {
-        let stored = stored?;
-        let record = Record::decode(stored.schema, &stored.body)?;
-        ledger.apply(&record, stored.lsn);
-        if let Record::Genesis(genesis) | Record::Activated(genesis) = record {
-            active = Some(genesis.bundle);
-        }
+    let (mut ledger, from) = base(vfs, data, &options)?;
+    if from > journal.end() {
+        return Err(StartError::Lost {
+            end: journal.end(),
+            snapshot: from,
+        });
     }
+    let pages = Pages::open(vfs.clone(), data).map_err(StartError::Pages)?;
+    let (reader, end) = (journal.reader(), journal.end());
+    replay(&reader, (&mut ledger, from), end, &pages)?;
+    let active = ledger.rulebook_at().map(|at| active_bundle(&reader, at));
+    let active = active.transpose()?;
     let fresh = active.is_none();
     let bundle = active.or(options.genesis).ok_or(StartError::NoLog)?;
     let rulebook = Rulebook::parse(&bundle).map_err(StartError::Rulebook)?;
@@ -114,6 +133,25 @@ pub fn start<V: Vfs>(
         committer,
         rulebook: rulebook.activated(epoch),
     })
+}
+
+/// The ledger to replay onto: the newest snapshot's, or an empty one.
+fn base<V: Vfs>(vfs: &V, data: &Path, options: &Options) -> Result<(Ledger, Lsn), StartError> {
+    if options.ignore_snapshots {
+        return Ok((Ledger::default(), Lsn::START));
+    }
+    let snapshots = Files::snapshots(vfs.clone(), data).map_err(StartError::Pages)?;
+    let found = latest(&snapshots).map_err(StartError::Pages)?;
+    Ok(found.unwrap_or_default())
+}
+
+/// The rulebook that the log says is active.
+fn active_bundle<V: Vfs>(reader: &Reader<V>, at: Lsn) -> Result<Bundle, StartError> {
+    let stored = reader.record(at)?;
+    match Record::decode(stored.schema, &stored.body)? {
+        Record::Genesis(genesis) | Record::Activated(genesis) => Ok(genesis.bundle),
+        _ => Err(ReadError::Damaged(at).into()),
+    }
 }
 
 /// The record by which a rulebook comes into force.

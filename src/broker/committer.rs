@@ -47,7 +47,7 @@ pub struct Step {
     /// Pages of queues that want to be on disk.
     pub pages: Vec<(QueueId, Page)>,
     /// Pages of queues that a head will need.
-    pub wanted_pages: Vec<(QueueId, u64)>,
+    pub wanted_pages: Vec<(QueueId, Page)>,
 }
 
 /// Why the process must end.

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
 use super::ledger::{Change, Ledger};
 use super::limits::TICK_EXPIRED;
+use super::queue::Page;
 use super::record::QueueId;
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
@@ -53,7 +54,7 @@ pub struct Pumped {
     /// Found expired at the head.
     pub expired: Vec<(QueueId, Lsn)>,
     /// Pages that a head will need.
-    pub wanted_pages: Vec<(QueueId, u64)>,
+    pub wanted_pages: Vec<(QueueId, Page)>,
 }
 
 /// What a connection left behind.
@@ -415,7 +416,7 @@ impl Dispatch {
         }
         pumped
             .wanted_pages
-            .extend(queue.backlog.wanted_page().map(|page| (id, page)));
+            .extend(queue.backlog.wanted_page().map(|page| (id, page.clone())));
     }
 
     /// The next entry for a `basic.get`, if there is one.

@@ -55,6 +55,7 @@ pub struct Ledger {
     time: Timestamp,
     rulebook_epoch: u64,
     rulebook: Option<Digest>,
+    rulebook_at: Option<Lsn>,
     development: bool,
     units: BTreeMap<UnitId, UnitState>,
     queues: BTreeMap<QueueId, Queue>,
@@ -78,6 +79,11 @@ impl Ledger {
     /// The active rulebook's digest.
     pub fn rulebook(&self) -> Option<Digest> {
         self.rulebook
+    }
+
+    /// The record by which the active rulebook came into force.
+    pub fn rulebook_at(&self) -> Option<Lsn> {
+        self.rulebook_at
     }
 
     /// Whether the log was begun with `--dev`.
@@ -162,6 +168,7 @@ impl Ledger {
         match record {
             Record::Genesis(genesis) | Record::Activated(genesis) => {
                 self.activate(genesis);
+                self.rulebook_at = Some(at);
                 changes.push(Change::Rulebook);
             }
             Record::Exchange(exchange) => self.exchanged(exchange, at, &mut changes),
@@ -462,6 +469,19 @@ impl Ledger {
             self.forget(id);
             changes.push(Change::Removed(id));
         }
+    }
+
+    /// The same ledger with every page on disk alone, for a snapshot, and the pages that have to be
+    /// written before it.
+    pub fn paged_out(&self) -> (Self, Vec<(QueueId, Page)>) {
+        let mut out = self.clone();
+        let mut written = Vec::new();
+        for (id, queue) in &mut out.queues {
+            let (backlog, pages) = queue.backlog.paged_out();
+            queue.backlog = backlog;
+            written.extend(pages.into_iter().map(|page| (*id, page)));
+        }
+        (out, written)
     }
 
     /// Lets go of a page that the snapshot thread has written.

@@ -89,7 +89,11 @@ pub struct Page {
     /// Its number within the queue, never used again.
     pub number: u64,
     count: u64,
-    last: Lsn,
+    /// Its first entry. With its last one it names the page: what a queue holds between two
+    /// addresses is the same whoever replays it.
+    pub first: Lsn,
+    /// Its last entry.
+    pub last: Lsn,
     /// `None` while the entries are on disk alone.
     entries: Option<Arc<[Entry]>>,
 }
@@ -137,6 +141,7 @@ impl Backlog {
         let page = Page {
             number: self.next_page,
             count,
+            first: entries.first().map_or(entry.lsn, |first| first.lsn),
             last: entry.lsn,
             entries: Some(entries),
         };
@@ -217,9 +222,22 @@ impl Backlog {
     }
 
     /// The page that the head will need next and that is on disk alone, once half the head is used.
-    pub fn wanted_page(&self) -> Option<u64> {
+    pub fn wanted_page(&self) -> Option<&Page> {
         let page = self.pages.front().filter(|page| page.entries.is_none())?;
-        (self.head.len() <= QUEUE_HEAD_ENTRIES / 2).then_some(page.number)
+        (self.head.len() <= QUEUE_HEAD_ENTRIES / 2).then_some(page)
+    }
+
+    /// The same backlog with every page on disk alone, and the pages that have to be written for
+    /// that.
+    pub fn paged_out(&self) -> (Self, Vec<Page>) {
+        let held = self.pages.iter().filter(|page| page.entries.is_some());
+        let held = held.cloned().collect();
+        let pages = self.pages.iter().map(Page::without_entries).collect();
+        let out = Self {
+            pages,
+            ..self.clone()
+        };
+        (out, held)
     }
 
     /// Lets go of a page's entries: they are on disk. The next page stays, it is wanted soon.
@@ -272,6 +290,15 @@ impl Backlog {
 }
 
 impl Page {
+    /// The same page with its entries on disk alone.
+    #[must_use]
+    pub fn without_entries(&self) -> Self {
+        Self {
+            entries: None,
+            ..self.clone()
+        }
+    }
+
     /// How many entries it has.
     pub fn count(&self) -> u64 {
         self.count
@@ -323,7 +350,7 @@ mod tests {
         }
         let mut seen = Vec::new();
         while seen.len() < 20_000 {
-            if let Some(number) = backlog.wanted_page() {
+            if let Some(number) = backlog.wanted_page().map(|page| page.number) {
                 let page = written.iter().find(|page| page.number == number).unwrap();
                 backlog.page_loaded(number, page.entries().unwrap().clone());
             }
@@ -348,7 +375,7 @@ mod tests {
         for lsn in 1..=8_192 {
             assert!(backlog.settle(Lsn(lsn)));
         }
-        assert_eq!(backlog.wanted_page(), Some(1));
+        assert_eq!(backlog.wanted_page().map(|page| page.number), Some(1));
         backlog.page_loaded(1, written[1].entries().unwrap().clone());
         assert!(backlog.get(Lsn(9_000)).is_none());
         assert!(backlog.get(Lsn(9_001)).is_some());

@@ -23,8 +23,9 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
         development: false,
         segment_bytes: segment_bytes(config),
         journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
+        ignore_snapshots: false,
     };
-    let started = start(DiskVfs, &config.data, options, Clock::default().now());
+    let started = start(&DiskVfs, &config.data, options, Clock::default().now());
     let started = started.map_err(super::serve::failed)?;
     let digest = started.rulebook.digest();
     output::line(&format!(

@@ -29,6 +29,9 @@ pub(super) struct Serve {
     /// itself. Such a log is never served without it
     #[arg(long)]
     dev: bool,
+    /// Make the queues' state from the journal alone: slower, and the same
+    #[arg(long)]
+    ignore_snapshots: bool,
 }
 
 impl Serve {
@@ -54,6 +57,7 @@ impl Serve {
             development: self.dev,
             segment_bytes: segment_bytes(&config),
             journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
+            ignore_snapshots: self.ignore_snapshots,
         };
         let now = Arc::new(move || clock.now());
         let backbone = Embedded::open(&config.data, options, master, now).map_err(failed)?;
@@ -87,7 +91,8 @@ fn take_changed_folders(
     }
     let rulebook = Rulebook::parse(bundle)?;
     tracing::info!(rulebook = %rulebook.digest(), "the folders have changed: activated, since this is --dev");
-    backbone.activate(genesis_of(&rulebook, true, clock.now()));
+    let genesis = genesis_of(&rulebook, true, clock.now());
+    backbone.activate(rulebook, genesis);
     Ok(())
 }
 

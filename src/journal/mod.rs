@@ -17,6 +17,7 @@ mod lsn;
 mod reader;
 mod recovery;
 mod segment;
+pub mod snapshot;
 pub mod vfs;
 mod writer;
 

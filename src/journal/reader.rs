@@ -114,6 +114,13 @@ impl<V: Vfs> Reader<V> {
         self.shared.end()
     }
 
+    /// Where the active segment begins: everything before it is never written again.
+    pub fn sealed_end(&self) -> Lsn {
+        let segments = self.shared.segments.read();
+        let segments = segments.unwrap_or_else(PoisonError::into_inner);
+        segments.last().map_or(Lsn::START, |(first, _)| *first)
+    }
+
     fn read(&self, at: Lsn, length: usize) -> Result<Vec<u8>, ReadError> {
         let (first, file, end) = self.shared.segment(at).ok_or(ReadError::Damaged(at))?;
         let left = super::layout::narrow(end.bytes_since(at));

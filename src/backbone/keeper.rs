@@ -1,0 +1,365 @@
+//! What keeps memory and restarts small: pages of backlogs on disk, and snapshots.
+//!
+//! Two threads. One writes the pages that queues fill and reads them back before their heads need
+//! them. The other makes a snapshot of all sealed segments whenever one is sealed: it never touches
+//! live state, but replays into a ledger of its own. Both make only what the journal can make again.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use super::embedded::Tell;
+use super::start::StartError;
+use crate::broker::command::Command;
+use crate::broker::ledger::{Change, Ledger};
+use crate::broker::queue::{Entry, Page};
+use crate::broker::record::{QueueId, Record};
+use crate::journal::snapshot::{Files, snapshot_name};
+use crate::journal::vfs::Vfs;
+use crate::journal::{Lsn, Reader};
+
+/// How often a new sealed segment is looked for.
+const LOOK: Duration = Duration::from_secs(1);
+/// Snapshots kept: the newest may be damaged.
+const KEPT: usize = 2;
+
+/// Pages of queues, by queue and addresses.
+#[derive(Debug, Clone)]
+pub struct Pages<V> {
+    files: Files<V>,
+    /// Pages that live queues have on disk alone, written by this process.
+    live: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl<V: Vfs> Pages<V> {
+    /// The pages below `data`.
+    pub fn open(vfs: V, data: &Path) -> io::Result<Self> {
+        Ok(Self {
+            files: Files::pages(vfs, data)?,
+            live: Arc::default(),
+        })
+    }
+
+    fn name(queue: QueueId, page: &Page) -> String {
+        format!("{:08x}-{:016x}-{:016x}", queue.0, page.first.0, page.last.0)
+    }
+
+    fn live(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, queue: QueueId, page: &Page) -> io::Result<()> {
+        let Some(entries) = page.entries() else {
+            return Ok(());
+        };
+        let entries: &[Entry] = entries;
+        let bytes = postcard::to_stdvec(entries).map_err(io::Error::other)?;
+        self.files
+            .write(&Self::name(queue, page), page.first.0, &bytes)
+    }
+
+    fn read(&self, queue: QueueId, page: &Page) -> io::Result<Arc<[Entry]>> {
+        let found = self.files.read(&Self::name(queue, page))?;
+        let missing = || io::Error::other("a page of a queue is missing or damaged");
+        let (_, bytes) = found.ok_or_else(missing)?;
+        let entries: Vec<Entry> = postcard::from_bytes(&bytes).map_err(io::Error::other)?;
+        Ok(entries.into())
+    }
+
+    /// Takes away what neither a kept snapshot names nor a live queue has on disk alone.
+    fn sweep(&self, named: &BTreeSet<String>) -> io::Result<()> {
+        for name in self.files.names()? {
+            let live = self.live();
+            if !named.contains(&name) && !live.contains(&name) {
+                self.files.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Work for the thread of pages.
+pub(super) enum PageWork {
+    /// Write a page, then let go of it.
+    Write(QueueId, Page),
+    /// Read a page back.
+    Read(QueueId, Page),
+}
+
+/// Starts the thread of pages.
+pub(super) fn start_pages<V: Vfs>(pages: Pages<V>, tell: Tell) -> io::Result<Sender<PageWork>> {
+    let (sender, work) = mpsc::channel();
+    let run = move || keep_pages(&pages, &work, &tell);
+    std::thread::Builder::new()
+        .name("pages".into())
+        .spawn(run)?;
+    Ok(sender)
+}
+
+fn keep_pages<V: Vfs>(pages: &Pages<V>, work: &Receiver<PageWork>, tell: &Tell) {
+    for work in work {
+        match work {
+            PageWork::Write(queue, page) => {
+                let name = Pages::<V>::name(queue, &page);
+                pages.live().insert(name.clone());
+                match pages.write(queue, &page) {
+                    Ok(()) => tell.command(Command::PageWritten(queue, page.number)),
+                    Err(error) => {
+                        // It stays in memory; nothing is lost.
+                        tracing::warn!(%error, "a page of a queue stays in memory");
+                        pages.live().remove(&name);
+                    }
+                }
+            }
+            PageWork::Read(queue, page) => match pages.read(queue, &page) {
+                Ok(entries) => {
+                    tell.command(Command::PageLoaded(queue, page.number, entries));
+                    pages.live().remove(&Pages::<V>::name(queue, &page));
+                }
+                Err(error) => {
+                    let says = format!("{error}; start with --ignore-snapshots to make it again");
+                    tell.fatal(&says);
+                }
+            },
+        }
+    }
+}
+
+/// The newest snapshot that is whole: the ledger, and the address up to which it is.
+pub fn latest<V: Vfs>(snapshots: &Files<V>) -> io::Result<Option<(Ledger, Lsn)>> {
+    for name in snapshots.names()?.iter().rev() {
+        let Some((at, bytes)) = snapshots.read(name)? else {
+            continue;
+        };
+        if let Ok(ledger) = postcard::from_bytes(&bytes) {
+            return Ok(Some((ledger, Lsn(at))));
+        }
+    }
+    Ok(None)
+}
+
+/// Applies records to a ledger, up to an address; pages that heads need are read back on the way.
+pub fn replay<V: Vfs>(
+    reader: &Reader<V>,
+    (ledger, from): (&mut Ledger, Lsn),
+    until: Lsn,
+    pages: &Pages<V>,
+) -> Result<(), StartError> {
+    for stored in reader.scan(from) {
+        let stored = stored?;
+        if stored.lsn >= until {
+            break;
+        }
+        let record = Record::decode(stored.schema, &stored.body)?;
+        for change in ledger.apply(&record, stored.lsn) {
+            if let Change::Gone(queue, _) = change {
+                let wanted = ledger
+                    .queue(queue)
+                    .and_then(|queue| queue.backlog.wanted_page());
+                if let Some(page) = wanted.cloned() {
+                    let entries = pages.read(queue, &page).map_err(StartError::Pages)?;
+                    ledger.page_loaded(queue, page.number, entries);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Starts the thread of snapshots. It ends with the process: what it makes is made again.
+pub(super) fn start_snapshots<V: Vfs>(
+    reader: Reader<V>,
+    snapshots: Files<V>,
+    pages: Pages<V>,
+) -> io::Result<Sender<()>> {
+    let (sender, stopped) = mpsc::channel::<()>();
+    let run = move || {
+        let mut done = Lsn::START;
+        while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            let sealed = reader.sealed_end();
+            if sealed > done {
+                match snapshot(&reader, &snapshots, &pages, sealed) {
+                    Ok(()) => done = sealed,
+                    Err(error) => {
+                        tracing::warn!(%error, "no snapshot: the next start replays more");
+                    }
+                }
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("snapshot".into())
+        .spawn(run)?;
+    Ok(sender)
+}
+
+/// Makes the snapshot of everything before `until`.
+pub fn snapshot<V: Vfs>(
+    reader: &Reader<V>,
+    snapshots: &Files<V>,
+    pages: &Pages<V>,
+    until: Lsn,
+) -> Result<(), StartError> {
+    let (mut ledger, from) = latest(snapshots)
+        .map_err(StartError::Pages)?
+        .unwrap_or_default();
+    if from >= until {
+        return Ok(());
+    }
+    replay(reader, (&mut ledger, from), until, pages)?;
+    let (ledger, written) = ledger.paged_out();
+    for (queue, page) in written {
+        pages.write(queue, &page).map_err(StartError::Pages)?;
+    }
+    let bytes = postcard::to_stdvec(&ledger).map_err(io::Error::other);
+    let written = bytes.and_then(|bytes| snapshots.write(&snapshot_name(until), until.0, &bytes));
+    written.map_err(StartError::Pages)?;
+    sweep(snapshots, pages).map_err(StartError::Pages)
+}
+
+/// Keeps the newest snapshots, and the pages that they name.
+fn sweep<V: Vfs>(snapshots: &Files<V>, pages: &Pages<V>) -> io::Result<()> {
+    let all = snapshots.names()?;
+    let (old, kept) = all.split_at(all.len().saturating_sub(KEPT));
+    for snapshot in old {
+        snapshots.remove(snapshot)?;
+    }
+    let mut named = BTreeSet::new();
+    for snapshot in kept {
+        let Some((_, bytes)) = snapshots.read(snapshot)? else {
+            continue;
+        };
+        let Ok(ledger) = postcard::from_bytes::<Ledger>(&bytes) else {
+            continue;
+        };
+        for (id, queue) in ledger.queues() {
+            let pages = queue.backlog.pages();
+            named.extend(pages.map(|page| Pages::<V>::name(id, page)));
+        }
+    }
+    pages.sweep(&named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agency::registry::InboxMode;
+    use crate::broker::record::{Genesis, Placed, Settled};
+    use crate::journal::vfs::SimVfs;
+    use crate::journal::{Config, Journal};
+    use crate::message::bundle::Bundle;
+    use crate::message::id::{Digest, UnitId};
+    use crate::message::time::Timestamp;
+
+    const DATA: &str = "/data";
+
+    fn push(journal: &mut Journal<SimVfs>, record: &Record) -> Lsn {
+        journal.reserve(64 << 10, 0).unwrap();
+        let mut body = Vec::new();
+        record.encode(&mut body).unwrap();
+        journal.push(record.kind(), 1, &body, None)
+    }
+
+    /// A journal in which one queue got `count` messages, and lost every tenth of the first 2,000.
+    fn filled(vfs: &SimVfs, count: u64) -> (Journal<SimVfs>, Vec<Lsn>) {
+        let mut ends = Vec::new();
+        let config = Config {
+            segment_bytes: 256 << 10,
+            background: false,
+            journal: [7; 16],
+            stopped_kind: Record::STOPPED,
+        };
+        let folder = Path::new(DATA).join("journal");
+        let (mut journal, _) = Journal::open(vfs.clone(), &folder, config).unwrap();
+        let unit: UnitId = "post/main".parse().unwrap();
+        let genesis = Genesis {
+            at: Timestamp::default(),
+            bundle: Bundle::default(),
+            digest: Digest([0; 32]),
+            development: true,
+            units: vec![(unit.clone(), InboxMode::All)],
+        };
+        push(&mut journal, &Record::Genesis(genesis));
+        let placed = Placed {
+            unit,
+            queues: vec![QueueId(0)],
+            source: None,
+            private: true,
+            from: None,
+            deadline: None,
+            deaths: Vec::new(),
+            narrowed: None,
+        };
+        for number in 0..count {
+            let lsn = push(&mut journal, &Record::Placed(Box::new(placed.clone())));
+            if number < 2_000 && number % 10 == 0 {
+                let gone = vec![(QueueId(0), lsn)];
+                let returned = Vec::new();
+                push(&mut journal, &Record::Settled(Settled { gone, returned }));
+            }
+            if number % 100 == 0 {
+                journal.commit().unwrap();
+                ends.push(journal.end());
+            }
+        }
+        journal.commit().unwrap();
+        (journal, ends)
+    }
+
+    fn drain(ledger: &mut Ledger, pages: &Pages<SimVfs>) -> Vec<Lsn> {
+        let id = QueueId(0);
+        let mut seen = Vec::new();
+        loop {
+            let backlog = &ledger.queue(id).unwrap().backlog;
+            if let Some(page) = backlog.wanted_page().cloned() {
+                let entries = pages.read(id, &page).unwrap();
+                ledger.page_loaded(id, page.number, entries);
+                continue;
+            }
+            let Some(lsn) = backlog.next_after(None).map(|entry| entry.lsn) else {
+                return seen;
+            };
+            let gone = vec![(id, lsn)];
+            let returned = Vec::new();
+            ledger.apply(&Record::Settled(Settled { gone, returned }), Lsn(u64::MAX));
+            seen.push(lsn);
+        }
+    }
+
+    #[test]
+    fn a_start_from_a_snapshot_gives_the_same_queues_as_the_journal_alone() {
+        let vfs = SimVfs::new(3);
+        let (journal, ends) = filled(&vfs, 20_000);
+        let reader = journal.reader();
+        let data = Path::new(DATA);
+        let snapshots = Files::snapshots(vfs.clone(), data).unwrap();
+        let pages = Pages::open(vfs.clone(), data).unwrap();
+        // Several snapshots, each on top of the one before it.
+        let sealed = reader.sealed_end();
+        for part in [4, 2, 1] {
+            let until = *ends.iter().rfind(|end| end.0 <= sealed.0 / part).unwrap();
+            snapshot(&reader, &snapshots, &pages, until).unwrap();
+        }
+        snapshot(&reader, &snapshots, &pages, sealed).unwrap();
+        let (mut from_snapshot, at) = latest(&snapshots).unwrap().unwrap();
+        assert_eq!(at, sealed);
+        replay(&reader, (&mut from_snapshot, at), reader.end(), &pages).unwrap();
+        let mut from_journal = Ledger::default();
+        let whole = (&mut from_journal, Lsn::START);
+        replay(&reader, whole, reader.end(), &pages).unwrap();
+        assert_eq!(from_snapshot.leaves(), from_journal.leaves());
+        let (one, other) = (
+            drain(&mut from_snapshot, &pages),
+            drain(&mut from_journal, &pages),
+        );
+        assert_eq!(one.len(), 20_000 - 200);
+        assert!(one == other, "the order differs");
+        assert!(
+            pages.files.names().unwrap().len() <= 5,
+            "pages of old snapshots are swept"
+        );
+    }
+}

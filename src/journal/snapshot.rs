@@ -1,0 +1,133 @@
+//! Snapshots and pages: files beside the journal that can be made again from it.
+//!
+//! ```text
+//! <address, 16 hex digits>.snapshot      magic 8 | version u32 | lsn u64 | length u64 | bytes | crc u32
+//! <queue, 8 hex>-<number, 16 hex>.page   magic 8 | version u32 | queue, number as lsn | length | bytes | crc
+//! ```
+//! Each is written aside, synced, renamed, and its folder synced. A damaged one counts as absent.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::layout::{Fields, append_crc, checked, narrow, wide};
+use super::lsn::Lsn;
+use super::vfs::{Access, Through, Vfs, VfsFile};
+
+const MAGIC: [u8; 8] = *b"CARNETS1";
+const VERSION: u32 = 1;
+const UNFINISHED: &str = ".unfinished";
+const HEADER: usize = 28;
+
+/// Whole files in one folder, each under a name and a number of its own.
+#[derive(Debug, Clone)]
+pub struct Files<V> {
+    vfs: V,
+    folder: PathBuf,
+    suffix: &'static str,
+}
+
+impl<V: Vfs> Files<V> {
+    /// The snapshots below `data`.
+    pub fn snapshots(vfs: V, data: &Path) -> io::Result<Self> {
+        Self::open(vfs, data.join("snapshots"), ".snapshot")
+    }
+
+    /// The pages of queues below `data`.
+    pub fn pages(vfs: V, data: &Path) -> io::Result<Self> {
+        Self::open(vfs, data.join("pages"), ".page")
+    }
+
+    fn open(vfs: V, folder: PathBuf, suffix: &'static str) -> io::Result<Self> {
+        vfs.create_folder(&folder)?;
+        Ok(Self {
+            vfs,
+            folder,
+            suffix,
+        })
+    }
+
+    /// The names of the files that are there, without their suffix, in order.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let names = self.vfs.list(&self.folder)?;
+        let ours = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(self.suffix));
+        Ok(ours.map(str::to_owned).collect())
+    }
+
+    /// Puts a whole file in place; durable when this returns.
+    pub fn write(&self, name: &str, number: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut content = Vec::with_capacity(HEADER + bytes.len() + 4);
+        content.extend_from_slice(&MAGIC);
+        content.extend_from_slice(&VERSION.to_le_bytes());
+        content.extend_from_slice(&number.to_le_bytes());
+        content.extend_from_slice(&wide(bytes.len()).to_le_bytes());
+        content.extend_from_slice(bytes);
+        append_crc(&mut content);
+        let path = self.path(name);
+        let aside = self
+            .folder
+            .join(format!("{name}{}{UNFINISHED}", self.suffix));
+        let file = self.vfs.create(&aside)?;
+        file.pwrite(&[&content], 0)?;
+        file.fdatasync()?;
+        self.vfs.rename(&aside, &path)?;
+        self.vfs.fsync_dir(&self.folder)
+    }
+
+    /// A file's number and bytes; `None` where it is missing or damaged.
+    pub fn read(&self, name: &str) -> io::Result<Option<(u64, Vec<u8>)>> {
+        let file = match self.vfs.open(&self.path(name), Access::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut content = vec![0; narrow(file.size()?)];
+        let read = file.pread(&mut content, 0, Through::Cache)?;
+        content.truncate(read);
+        Ok(parse(&content))
+    }
+
+    /// Takes a file away. That it is gone is no promise before the next write.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        self.vfs.unlink(&self.path(name))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}{}", self.suffix))
+    }
+}
+
+fn parse(content: &[u8]) -> Option<(u64, Vec<u8>)> {
+    let content = checked(content)?;
+    let (header, bytes) = content.split_at_checked(HEADER)?;
+    let mut fields = Fields(header);
+    (fields.array()? == MAGIC && fields.u32()? == VERSION).then_some(())?;
+    let number = fields.u64()?;
+    (fields.u64()? == wide(bytes.len())).then(|| (number, bytes.to_vec()))
+}
+
+/// The name of the snapshot at an address: names sort as addresses do.
+pub fn snapshot_name(at: Lsn) -> String {
+    format!("{:016x}", at.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::vfs::SimVfs;
+
+    #[test]
+    fn a_file_reads_back_and_a_damaged_one_counts_as_absent() {
+        let vfs = SimVfs::new(1);
+        let data = Path::new("/data");
+        let files = Files::snapshots(vfs.clone(), data).unwrap();
+        files.write("a", 7, b"bytes").unwrap();
+        assert_eq!(files.names().unwrap(), ["a"]);
+        assert_eq!(files.read("a").unwrap(), Some((7, b"bytes".to_vec())));
+        assert_eq!(files.read("b").unwrap(), None);
+        let path = data.join("snapshots/a.snapshot");
+        vfs.edit(&path, |bytes| bytes[HEADER] ^= 1).unwrap();
+        assert_eq!(files.read("a").unwrap(), None);
+    }
+}
