@@ -5,6 +5,7 @@ mod certs;
 mod check;
 mod client;
 mod consume;
+mod demo;
 mod init;
 mod list;
 mod output;
@@ -30,6 +31,7 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
+  carnet demo                            a day at the border, played and checked
   carnet serve --dev                     a broker to try, with its own certificates in data/certs
   carnet check                           every fault of agencies, messages and policies
   carnet init && carnet serve            a broker of your own
@@ -43,6 +45,8 @@ enum Command {
     Init,
     /// Serve agencies over AMQP and mutual TLS
     Serve(serve::Serve),
+    /// Play a day at the border against a broker of its own
+    Demo(demo::Demo),
     /// Publish messages as a system does
     Publish(publish::Publish),
     /// Consume a queue as a system does
@@ -129,6 +133,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
     match arguments.command {
         Command::Init => init::run(&config),
         Command::Serve(serve) => serve.run(&config),
+        Command::Demo(demo) => demo.run(&config),
         Command::Publish(publish) => publish.run(&config),
         Command::Consume(consume) => consume.run(&config),
         Command::Check => check::run(&config),
