@@ -17,6 +17,8 @@ const EVENTS: u32 = 100;
 /// Sent at first, and of these waited for, before the rest is sent and the broker is killed.
 const SENT_FIRST: usize = 60;
 const WAITED_FOR: usize = 30;
+/// Deliveries that customs acknowledge before the broker is killed: their acks may die with it.
+const TAKEN: usize = 10;
 
 /// What customs have of the events: by the number of the delivery, which event it was.
 #[derive(Default)]
@@ -39,24 +41,25 @@ pub(super) async fn crash(
     ));
     let events = events(script)?;
     let before = stage.counters("customs/main").delivered;
-    let in_flight = send(stage, &events, served).await?;
-    let unconfirmed = unconfirmed(stage, &events, in_flight).await;
     let mut received = Received::default();
-    // What had reached the client before the broker died has reached it.
-    while let Ok(Some(arrival)) = stage.unit("customs/main")?.inbox.here() {
-        take(stage, &mut received, &arrival)?;
-    }
-    let (confirmed, early) = (events.len() - unconfirmed.len(), received.events.len());
+    let sent = send(stage, &events, &mut received).await?;
+    served.kill()?;
+    let unconfirmed = unconfirmed(stage, &events, sent).await;
     output::line(&format!(
-        "       killed: {confirmed} were confirmed, {} were not; customs have {early}",
+        "       killed: {} were confirmed, {} were not; customs have taken {TAKEN}",
+        events.len() - unconfirmed.len(),
         unconfirmed.len()
     ));
     let port = served.broker(data).port;
     *served = Served::start(config, data, port)?;
     stage.seat_all(&served.broker(data)).await?;
-    output::line(
-        "       restarted on the same data; post sends again, with their ids, those not confirmed",
-    );
+    for arrival in stage.unit("customs/main")?.rest().await?.inbox {
+        take(stage, &mut received, &arrival)?;
+    }
+    output::line(&format!(
+        "       restarted on the same data: {} of {EVENTS} are in the log; post sends again, with their ids, those not confirmed",
+        received.events.len()
+    ));
     for event in unconfirmed {
         let answer = stage.system("post/items")?.client.publish(event).await?;
         if answer != Answer::Accepted {
@@ -64,6 +67,9 @@ pub(super) async fn crash(
         }
     }
     collect(stage, &mut received, events.len()).await?;
+    for arrival in stage.unit("customs/main")?.rest().await?.inbox {
+        take(stage, &mut received, &arrival)?;
+    }
     compare(stage, &events, &received, before);
     receipts(stage, &events).await?;
     let (count, again) = (received.events.len(), received.again);
@@ -118,28 +124,30 @@ fn s10(serial: u32) -> String {
     format!("CP{digits}{check}XA")
 }
 
-/// Sends all, and kills the broker with most of them in flight.
+/// Sends all; when it returns, many are in flight, and customs have taken some.
 async fn send(
     stage: &mut Stage,
     events: &[Outgoing],
-    served: &mut Served,
+    received: &mut Received,
 ) -> Result<Vec<Sent>, Failed> {
-    let post = &stage.system("post/items")?.client;
     let mut sent = Vec::new();
     let (first, rest) = events.split_at_checked(SENT_FIRST).unwrap_or((events, &[]));
+    let post = &stage.system("post/items")?.client;
     for event in first {
         sent.push(Sent::Waiting(post.send(event).await?));
     }
     for sent in sent.iter_mut().take(WAITED_FOR) {
-        let waiting = std::mem::replace(sent, Sent::Answered(Answer::NotStored));
-        if let Sent::Waiting(in_flight) = waiting {
-            *sent = Sent::Answered(in_flight.answer().await?);
-        }
+        wait_for(sent).await?;
     }
+    collect(stage, received, TAKEN).await?;
+    let post = &stage.system("post/items")?.client;
     for event in rest {
         sent.push(Sent::Waiting(post.send(event).await?));
     }
-    served.kill()?;
+    // From here the broker is in the midst of them: some are logged that nobody heard of.
+    if let Some(next) = sent.get_mut(SENT_FIRST) {
+        wait_for(next).await?;
+    }
     Ok(sent)
 }
 
@@ -147,6 +155,15 @@ async fn send(
 enum Sent {
     Answered(Answer),
     Waiting(InFlight),
+}
+
+async fn wait_for(sent: &mut Sent) -> Result<(), Failed> {
+    let waiting = std::mem::replace(sent, Sent::Answered(Answer::NotStored));
+    *sent = match waiting {
+        Sent::Waiting(in_flight) => Sent::Answered(in_flight.answer().await?),
+        answered @ Sent::Answered(_) => answered,
+    };
+    Ok(())
 }
 
 /// The events without a confirm: they may be logged or not, nobody was promised anything.
@@ -173,15 +190,14 @@ async fn unconfirmed<'a>(
     unconfirmed
 }
 
-/// Takes deliveries until customs have as many different ones as were sent.
-async fn collect(stage: &mut Stage, received: &mut Received, all: usize) -> Result<(), Failed> {
-    while received.events.len() < all {
+/// Takes deliveries until customs have so many different ones.
+async fn collect(stage: &mut Stage, received: &mut Received, many: usize) -> Result<(), Failed> {
+    while received.events.len() < many {
         let Some(arrival) = stage.delivery("customs/main").await? else {
             return Ok(());
         };
         take(stage, received, &arrival)?;
     }
-    // Those whose acks died with the broker come first, so none is left behind these.
     Ok(())
 }
 
@@ -218,7 +234,7 @@ fn compare(stage: &mut Stage, events: &[Outgoing], received: &Received, before: 
     stage.counters("customs/main").delivered = last.copied().unwrap_or(before);
 }
 
-/// One receipt an event, though some were sent twice and some receipts came twice.
+/// One number an event, though some were sent twice and some receipts may come twice.
 async fn receipts(stage: &mut Stage, events: &[Outgoing]) -> Result<(), Failed> {
     let mut numbers: BTreeMap<String, u64> = BTreeMap::new();
     while numbers.len() < events.len() {
@@ -227,10 +243,8 @@ async fn receipts(stage: &mut Stage, events: &[Outgoing]) -> Result<(), Failed> 
         };
         let number = receipt.get("sequence").and_then(Value::as_u64);
         let number = number.unwrap_or_default();
-        if numbers
-            .insert(id.clone(), number)
-            .is_some_and(|known| known != number)
-        {
+        let known = numbers.insert(id.clone(), number);
+        if known.is_some_and(|known| known != number) {
             stage.surprise(format!("{id} stands in the log twice"));
         }
     }

@@ -74,6 +74,7 @@ impl Demo {
                 }
             }
         }
+        stage.all_settled().await?;
         table.print();
         let seconds = script.clock.monotonic_ms() / 1000;
         let surprises = std::mem::take(&mut stage.surprises);

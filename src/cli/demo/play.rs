@@ -97,7 +97,7 @@ pub(super) async fn message(
             stage.counters(gets.unit).last_id = id;
         }
         let holds = holds.categories().count();
-        cells.push((gets.unit.to_owned(), Cell::gets(holds, &expected)));
+        cells.push((gets.unit.to_owned(), Cell::gets(holds, expected.len())));
     }
     if message.twist == Twist::Repeat {
         output::line("       confirmed again; no second delivery, no second entry in the log");
@@ -129,7 +129,7 @@ fn answered(stage: &mut Stage, message: &Message, answer: Answer) {
     match (answer, message.returned) {
         (Answer::Accepted, None) => {}
         (Answer::Refused { code, says }, Some(expected)) if code == expected => {
-            output::line(&format!("       returned: {code} {says}"));
+            output::line(&format!("       returned to it: {code} {says}"));
         }
         (answer, expected) => stage.surprise(format!(
             "message {} was answered {answer:?}, not {expected:?}",

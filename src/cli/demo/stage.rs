@@ -12,6 +12,7 @@ use crate::message::id::{SystemId, UnitId};
 
 /// Far beyond what a debug build needs on a busy machine.
 pub(super) const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+const LOOKS_EVERY: Duration = Duration::from_millis(20);
 
 /// Who takes part: a unit, and the system by which it is connected.
 const CAST: [(&str, &str); 6] = [
@@ -66,23 +67,36 @@ impl Seat {
         })
     }
 
-    /// What is here in either queue once the broker has sent all that it had for this client.
-    /// And how many messages wait all the same, though this client would take them.
-    async fn rest(&mut self) -> Result<(Vec<Arrival>, u32), ClientError> {
-        let waiting = self.client.waiting(&queue(&self.unit, "inbox")).await?
-            + self.client.waiting(&queue(&self.unit, "receipts")).await?;
-        let mut rest = Vec::new();
+    /// What is here in either queue once the broker has sent all that it had for this client,
+    /// acknowledged.
+    pub(super) async fn rest(&mut self) -> Result<Rest, ClientError> {
+        // Asked on the channel of both consumers, so the answer comes after their deliveries.
+        self.client.waiting(&queue(&self.unit, "receipts")).await?;
+        let mut rest = Rest::default();
         while let Some(arrival) = self.inbox.here()? {
-            rest.push(arrival);
+            arrival.ack().await?;
+            rest.inbox.push(arrival);
         }
         while let Some(arrival) = self.receipts.here()? {
-            rest.push(arrival);
-        }
-        for arrival in &rest {
             arrival.ack().await?;
+            rest.receipts.push(arrival);
         }
-        Ok((rest, waiting))
+        Ok(rest)
     }
+
+    /// Messages in its queues that are not settled, or not delivered at all.
+    async fn unsettled(&self) -> Result<u32, ClientError> {
+        let inbox = self.client.waiting(&queue(&self.unit, "inbox")).await?;
+        let receipts = self.client.waiting(&queue(&self.unit, "receipts")).await?;
+        Ok(inbox + receipts)
+    }
+}
+
+/// What had arrived beyond what was waited for.
+#[derive(Default)]
+pub(super) struct Rest {
+    pub(super) inbox: Vec<Arrival>,
+    pub(super) receipts: Vec<Arrival>,
 }
 
 impl Stage {
@@ -162,14 +176,33 @@ impl Stage {
     pub(super) async fn nothing_more(&mut self) -> Result<(), Failed> {
         let mut surprises = Vec::new();
         for seat in &mut self.seats {
-            let (rest, waiting) = seat.rest().await?;
+            let rest = seat.rest().await?;
             let unit = &seat.unit;
-            for arrival in rest {
+            for arrival in rest.inbox.into_iter().chain(rest.receipts) {
                 let key = arrival.key;
                 surprises.push(format!("{unit} got {key}, which it was not to get"));
             }
-            if waiting > 0 {
-                surprises.push(format!("{waiting} messages for {unit} are not delivered"));
+        }
+        for says in surprises {
+            self.surprise(says);
+        }
+        Ok(())
+    }
+
+    /// Waits until every queue is empty: all that was acknowledged is settled.
+    pub(super) async fn all_settled(&mut self) -> Result<(), Failed> {
+        let mut surprises = Vec::new();
+        for seat in &self.seats {
+            let settled = async {
+                let mut pace = tokio::time::interval(LOOKS_EVERY);
+                while seat.unsettled().await? > 0 {
+                    pace.tick().await;
+                }
+                Ok::<(), ClientError>(())
+            };
+            match timeout(ARRIVES_WITHIN, settled).await {
+                Ok(settled) => settled?,
+                Err(_) => surprises.push(format!("{}'s queues do not empty", seat.unit)),
             }
         }
         for says in surprises {

@@ -1,6 +1,6 @@
 //! What an outsider reads while the story is played, and the table at its end.
 
-use comfy_table::{ContentArrangement, presets};
+use comfy_table::presets;
 use serde_json::Value;
 
 use super::story::{Gets, Message};
@@ -27,7 +27,7 @@ pub(super) fn sends(message: &Message) {
     } = message;
     output::line("");
     output::line(&format!(
-        "{number:>2}  {time}  {from} sends {message_type}: {says}"
+        "{number:<8} {time}  {from} sends {message_type}: {says}"
     ));
     let about = [
         ("to", message.to),
@@ -81,22 +81,18 @@ pub(super) fn refusals(receipt: &Value) {
 pub(super) enum Cell {
     Sender,
     All,
-    /// All but these, or these alone: whichever is shorter to read.
-    But(String),
+    /// So many categories of those that the type can hold.
+    Some(usize, usize),
     Hidden,
     Forbidden,
 }
 
 impl Cell {
-    /// The cell of a unit that gets all but `withheld` of `holds` categories.
-    pub(super) fn gets(holds: usize, withheld: &[String]) -> Self {
+    /// The cell of a unit from which `withheld` of `holds` categories are withheld.
+    pub(super) fn gets(holds: usize, withheld: usize) -> Self {
         match withheld {
-            [] => Self::All,
-            _ => Self::But(format!(
-                "{} of {holds}, not {}",
-                holds.saturating_sub(withheld.len()),
-                withheld.join(" ")
-            )),
+            0 => Self::All,
+            _ => Self::Some(holds.saturating_sub(withheld), holds),
         }
     }
 
@@ -104,7 +100,7 @@ impl Cell {
         match self {
             Self::Sender => "sender".to_owned(),
             Self::All => "all".to_owned(),
-            Self::But(text) => text.clone(),
+            Self::Some(got, holds) => format!("{got} of {holds}"),
             Self::Hidden => "hidden".to_owned(),
             Self::Forbidden => "refused".to_owned(),
         }
@@ -118,14 +114,12 @@ impl Table {
     pub(super) fn new() -> Self {
         let mut table = comfy_table::Table::new();
         table
-            .load_style(presets::ASCII_HORIZONTAL_ONLY)
-            .set_content_arrangement(ContentArrangement::Dynamic)
+            .load_style(presets::ASCII_BORDERS_ONLY_CONDENSED)
             .set_header(
                 ["#", "message"]
                     .into_iter()
                     .chain(COLUMNS.map(|(_, name)| name)),
             );
-        table.set_width(140);
         Self(table)
     }
 
@@ -147,7 +141,7 @@ impl Table {
 
     pub(super) fn print(&self) {
         output::line("");
-        output::line("Who got what (categories of data):");
+        output::line("Who got what, in categories of data (withheld ones are named above):");
         output::line(&self.0.to_string());
         output::line("'-': got nothing. 'hidden': cannot learn that it exists; its counters stay.");
     }
