@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::stage::Stage;
-use super::story::{CaseStep, Gets, Message, Twist, withheld};
+use super::story::{CaseStep, Gets, Row, Twist, withheld};
 use super::tell::{self, Cell, Table};
 use crate::cli::client::{Answer, Arrival, Outgoing};
 use crate::cli::{Failed, output};
@@ -36,7 +36,7 @@ impl Script {
         Ok(entry.ok_or_else(missing)?.holds)
     }
 
-    fn body(&self, message: &Message) -> Result<Vec<u8>, Failed> {
+    fn body(&self, message: &Row) -> Result<Vec<u8>, Failed> {
         let mut body = self.example(message.message_type, message.example)?;
         let mut replace = |place: &str, value: String| match body.pointer_mut(place) {
             Some(element) => {
@@ -55,7 +55,7 @@ impl Script {
         Ok(body.to_string().into_bytes())
     }
 
-    fn outgoing(&self, message: &Message) -> Result<Outgoing, Failed> {
+    fn outgoing(&self, message: &Row) -> Result<Outgoing, Failed> {
         let headers = [
             ("to", message.to),
             ("case", message.case),
@@ -76,7 +76,7 @@ impl Script {
 pub(super) async fn message(
     stage: &mut Stage,
     script: &Script,
-    message: &Message,
+    message: &Row,
     table: &mut Table,
 ) -> Result<(), Failed> {
     tell::sends(message);
@@ -120,12 +120,12 @@ pub(super) async fn message(
             .iter()
             .map(|(unit, _)| ((*unit).to_owned(), Cell::Forbidden)),
     );
-    table.row(message, cells);
+    table.row(message, &cells);
     Ok(())
 }
 
 /// The answer to the publish, told and compared.
-fn answered(stage: &mut Stage, message: &Message, answer: Answer) {
+fn answered(stage: &mut Stage, message: &Row, answer: Answer) {
     match (answer, message.returned) {
         (Answer::Accepted, None) => {}
         (Answer::Refused { code, says }, Some(expected)) if code == expected => {
@@ -141,7 +141,7 @@ fn answered(stage: &mut Stage, message: &Message, answer: Answer) {
 /// Compares a delivery with what the unit was to get. Gives back its id.
 fn delivered(
     stage: &mut Stage,
-    message: &Message,
+    message: &Row,
     (gets, expected): (&Gets, &[String]),
     arrival: &Arrival,
 ) -> String {
@@ -176,7 +176,7 @@ fn delivered(
 }
 
 /// What the receipt is to say: each recipient with what is withheld from it, or with the policy.
-fn expected_receipt(message: &Message, holds: Mask) -> Result<Vec<Value>, Failed> {
+fn expected_receipt(message: &Row, holds: Mask) -> Result<Vec<Value>, Failed> {
     let mut recipients = Vec::new();
     for gets in message.gets {
         let withheld = withheld(holds, gets.shows).map_err(Failed::cannot_run)?;
@@ -189,12 +189,7 @@ fn expected_receipt(message: &Message, holds: Mask) -> Result<Vec<Value>, Failed
     Ok(recipients)
 }
 
-fn receipted(
-    stage: &mut Stage,
-    message: &Message,
-    (id, receipt): (&str, &Value),
-    expected: &[Value],
-) {
+fn receipted(stage: &mut Stage, message: &Row, (id, receipt): (&str, &Value), expected: &[Value]) {
     let number = message.number;
     if id != message.id() {
         stage.surprise(format!("the receipt for message {number} is for {id}"));

@@ -8,7 +8,7 @@ use crate::message::id::{BadName, Category, Mask};
 
 /// Everything that happens, in order.
 pub(super) enum Scene {
-    Message(Message),
+    Message(Row),
     Case(CaseStep),
     /// The broker is killed while messages are on their way.
     Crash,
@@ -16,7 +16,7 @@ pub(super) enum Scene {
 
 /// A message and what is to become of it.
 #[derive(Clone, Copy)]
-pub(super) struct Message {
+pub(super) struct Row {
     /// Its row in the summary.
     pub(super) number: &'static str,
     pub(super) time: &'static str,
@@ -72,7 +72,7 @@ pub(super) struct CaseStep {
     pub(super) invites: &'static [&'static str],
 }
 
-impl Message {
+impl Row {
     /// The id that its sender gives it.
     pub(super) fn id(&self) -> String {
         format!("demo-{}", self.number.trim_end_matches(" again"))
@@ -107,7 +107,7 @@ const fn without(unit: &'static str, shows: &'static str, never: &'static str) -
     Gets { unit, shows, never }
 }
 
-const PLAIN: Message = Message {
+const PLAIN: Row = Row {
     number: "",
     time: "",
     from: "customs/declarations",
@@ -128,7 +128,7 @@ const PLAIN: Message = Message {
 const PARCEL: &str = "CP618402774XA";
 const PERSON: &str = "Ilse Marrow";
 
-const RESULT: Message = Message {
+const RESULT: Row = Row {
     number: "12",
     time: "14:20",
     message_type: "control.result",
@@ -148,7 +148,7 @@ const RESULT: Message = Message {
 
 /// 17 March 2026 at the port and mail centre of Meridia.
 pub(super) const STORY: [Scene; 24] = [
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "1",
         time: "08:02",
         from: "post/items",
@@ -158,7 +158,7 @@ pub(super) const STORY: [Scene; 24] = [
         gets: &[gets("customs/main", "all")],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "2",
         time: "08:05",
         message_type: "risk.assessment",
@@ -171,7 +171,7 @@ pub(super) const STORY: [Scene; 24] = [
         )],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "3",
         time: "08:06",
         message_type: "control.order",
@@ -189,7 +189,7 @@ pub(super) const STORY: [Scene; 24] = [
         ],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "4",
         time: "11:40",
         from: "post/items",
@@ -209,7 +209,7 @@ pub(super) const STORY: [Scene; 24] = [
         areas: &["environment"],
         invites: &["police"],
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "5",
         time: "11:55",
         message_type: "inquiry.request",
@@ -219,7 +219,7 @@ pub(super) const STORY: [Scene; 24] = [
         gets: &[gets("environment/main", "all -identity -special -officer")],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "6",
         time: "12:10",
         from: "environment/permits",
@@ -231,7 +231,7 @@ pub(super) const STORY: [Scene; 24] = [
         gets: &[gets("customs/main", "all -special -officer")],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "7",
         time: "12:30",
         message_type: "cargo.report",
@@ -240,7 +240,7 @@ pub(super) const STORY: [Scene; 24] = [
         returned: Some(403),
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "8",
         time: "12:31",
         message_type: "declaration.import",
@@ -250,7 +250,7 @@ pub(super) const STORY: [Scene; 24] = [
         ..PLAIN
     }),
     Scene::Crash,
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "9",
         time: "12:45",
         from: "police/operations",
@@ -278,7 +278,7 @@ pub(super) const STORY: [Scene; 24] = [
         areas: &[],
         invites: &[],
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "10",
         time: "12:52",
         message_type: "declaration.import",
@@ -292,7 +292,7 @@ pub(super) const STORY: [Scene; 24] = [
         )],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "11",
         time: "13:05",
         from: "customs/investigation",
@@ -318,7 +318,7 @@ pub(super) const STORY: [Scene; 24] = [
         invites: &[],
     }),
     Scene::Message(RESULT),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "13",
         time: "14:21",
         message_type: "postal.response",
@@ -328,7 +328,7 @@ pub(super) const STORY: [Scene; 24] = [
         gets: &[gets("post/main", "reference financial postal")],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "14",
         time: "15:00",
         message_type: "seizure.report",
@@ -350,7 +350,7 @@ pub(super) const STORY: [Scene; 24] = [
         ],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "15",
         time: "16:10",
         message_type: "aeo.status",
@@ -363,14 +363,14 @@ pub(super) const STORY: [Scene; 24] = [
         ],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "12 again",
         twist: Twist::Repeat,
         says: "the same message with the same id, as after a lost confirm",
         gets: &[],
         ..RESULT
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "8 wrong",
         time: "16:12",
         message_type: "declaration.import",
@@ -379,7 +379,7 @@ pub(super) const STORY: [Scene; 24] = [
         returned: Some(406),
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "16",
         time: "16:20",
         from: "police/operations",
@@ -392,7 +392,7 @@ pub(super) const STORY: [Scene; 24] = [
         gets: &[gets("customs/main", "all -special -officer -narrative")],
         ..PLAIN
     }),
-    Scene::Message(Message {
+    Scene::Message(Row {
         number: "17",
         time: "16:30",
         message_type: "seizure.report",

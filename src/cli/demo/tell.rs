@@ -3,7 +3,7 @@
 use comfy_table::presets;
 use serde_json::Value;
 
-use super::story::{Gets, Message};
+use super::story::{Gets, Row};
 use crate::cli::output;
 use crate::message::id::Mask;
 
@@ -16,8 +16,8 @@ const COLUMNS: [(&str, &str); 5] = [
 ];
 
 /// Says who sends what.
-pub(super) fn sends(message: &Message) {
-    let Message {
+pub(super) fn sends(message: &Row) {
+    let Row {
         number,
         time,
         from,
@@ -124,12 +124,12 @@ impl Table {
     }
 
     /// Adds a message; a unit without a cell got nothing.
-    pub(super) fn row(&mut self, message: &Message, cells: Vec<(String, Cell)>) {
+    pub(super) fn row(&mut self, message: &Row, cells: &[(String, Cell)]) {
         let of = |unit: &str| {
             let cell = cells.iter().find(|(of, _)| of == unit);
             cell.map_or_else(|| "-".to_owned(), |(_, cell)| cell.text())
         };
-        let Message {
+        let Row {
             number,
             message_type,
             ..
