@@ -14,9 +14,14 @@ use crate::cli::{Failed, output};
 use crate::config::Config;
 
 const EVENTS: u32 = 100;
-/// Sent at first, and of these waited for, before the rest is sent and the broker is killed.
+/// Sent at first, and of these waited for.
 const SENT_FIRST: usize = 60;
 const WAITED_FOR: usize = 30;
+/// Sent then, and the first of them waited for: the broker is in the midst of the others.
+const SENT_NEXT: usize = 30;
+/// Confirmed ones that are sent again all the same, as by a client in doubt. How many are not
+/// confirmed is a matter of moments; that repeats are recognised after a crash must not be.
+const IN_DOUBT: usize = 5;
 /// Deliveries that customs acknowledge before the broker is killed: their acks may die with it.
 const TAKEN: usize = 10;
 
@@ -57,10 +62,14 @@ pub(super) async fn crash(
         take(stage, &mut received, &arrival)?;
     }
     output::line(&format!(
-        "       restarted on the same data: {} of {EVENTS} are in the log; post sends again, with their ids, those not confirmed",
+        "       restarted on the same data: {} of {EVENTS} are in the log",
         received.events.len()
     ));
-    for event in unconfirmed {
+    output::line(&format!(
+        "       post sends again, with their ids, the {} not confirmed and {IN_DOUBT} that were",
+        unconfirmed.len()
+    ));
+    for event in unconfirmed.into_iter().chain(events.iter().take(IN_DOUBT)) {
         let answer = stage.system("post/items")?.client.publish(event).await?;
         if answer != Answer::Accepted {
             stage.surprise(format!("{} sent again was answered {answer:?}", event.id));
@@ -132,23 +141,27 @@ async fn send(
 ) -> Result<Vec<Sent>, Failed> {
     let mut sent = Vec::new();
     let (first, rest) = events.split_at_checked(SENT_FIRST).unwrap_or((events, &[]));
-    let post = &stage.system("post/items")?.client;
-    for event in first {
-        sent.push(Sent::Waiting(post.send(event).await?));
-    }
+    let (next, last) = rest.split_at_checked(SENT_NEXT).unwrap_or((rest, &[]));
+    send_some(stage, first, &mut sent).await?;
     for sent in sent.iter_mut().take(WAITED_FOR) {
         wait_for(sent).await?;
     }
     collect(stage, received, TAKEN).await?;
-    let post = &stage.system("post/items")?.client;
-    for event in rest {
-        sent.push(Sent::Waiting(post.send(event).await?));
-    }
-    // From here the broker is in the midst of them: some are logged that nobody heard of.
+    send_some(stage, next, &mut sent).await?;
     if let Some(next) = sent.get_mut(SENT_FIRST) {
         wait_for(next).await?;
     }
+    // No time for an answer is left to these.
+    send_some(stage, last, &mut sent).await?;
     Ok(sent)
+}
+
+async fn send_some(stage: &Stage, events: &[Outgoing], sent: &mut Vec<Sent>) -> Result<(), Failed> {
+    let post = &stage.system("post/items")?.client;
+    for event in events {
+        sent.push(Sent::Waiting(post.send(event).await?));
+    }
+    Ok(())
 }
 
 /// A publish, and its answer where that was waited for.
