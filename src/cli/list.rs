@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::check::with_issuers;
+use super::trial::Trial;
 use super::{Failed, output};
 use crate::agency::registry::Registry;
 use crate::config::{Config, read_bundle};
@@ -43,7 +44,12 @@ pub(super) enum MessageCommand {
     Show {
         /// Its name, such as postal.item
         message_type: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
+    /// Validate and rule a file without sending it: who would receive what of it, and why
+    Try(Trial),
 }
 
 /// What to know of policies.
@@ -75,7 +81,7 @@ impl AgencyCommand {
             .collect();
         if let (Some(only), true) = (only, chosen.is_empty()) {
             let says = format!("there is no agency '{only}'; `carnet agency list` names them");
-            return Err(Failed::CannotRun(says));
+            return Err(Failed::Usage(says));
         }
         if as_json {
             output::line(&Value::Array(chosen).to_string());
@@ -158,8 +164,12 @@ fn plain(value: &Value) -> String {
 
 impl MessageCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
+        if let Self::Try(trial) = self {
+            return trial.run(config);
+        }
         let catalogue = Catalogue::parse(&read_bundle(config)?)?;
         match self {
+            Self::Try(_) => {}
             Self::List { json: true } => {
                 let names = catalogue
                     .entries()
@@ -172,17 +182,42 @@ impl MessageCommand {
                     output::line(&format!("{:<20} {title}", entry.message_type.as_str()));
                 }
             }
-            Self::Show { message_type } => {
+            Self::Show { message_type, json } => {
                 let Some(entry) = catalogue.get(message_type) else {
                     let says =
                         format!("no type '{message_type}'; `carnet message list` names them");
-                    return Err(Failed::CannotRun(says));
+                    return Err(Failed::Usage(says));
                 };
-                print_entry(entry);
+                if *json {
+                    output::line(&entry_as_json(entry).to_string());
+                } else {
+                    print_entry(entry);
+                }
             }
         }
         Ok(())
     }
+}
+
+fn entry_as_json(entry: &MessageEntry) -> Value {
+    let keys = entry
+        .keys
+        .iter()
+        .map(|key| json!({"name": key.name, "at": key.at, "own": key.own}));
+    let facts = entry
+        .facts
+        .iter()
+        .map(|fact| json!({"name": fact.name, "category": fact.category.to_string()}));
+    json!({
+        "type": entry.message_type.to_string(),
+        "edition": entry.edition,
+        "title": entry.title,
+        "standard": entry.standard,
+        "senders": entry.senders,
+        "holds": super::trial::names(entry.holds),
+        "keys": keys.collect::<Vec<_>>(),
+        "facts": facts.collect::<Vec<_>>(),
+    })
 }
 
 fn print_entry(entry: &MessageEntry) {

@@ -1,12 +1,13 @@
 //! The only place that prints.
 
 #![expect(
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "everything that is printed is printed here"
 )]
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+
+use serde_json::{Value, json};
 
 use crate::message::bundle::Fault;
 
@@ -23,12 +24,13 @@ pub(super) fn start_logs() {
 
 /// A line of text.
 pub(super) fn line(text: &str) {
-    println!("{text}");
+    self::text(&format!("{text}\n"));
 }
 
-/// Text as it is.
+/// Text as it is. Whoever reads it may stop before the end, as `head` does: that is no fault.
 pub(super) fn text(text: &str) {
-    print!("{text}");
+    let mut out = std::io::stdout();
+    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Why a command ended.
@@ -45,6 +47,14 @@ pub(super) fn faults(faults: &[Fault]) {
     }
     let count = faults.len();
     eprintln!("{count} {}", if count == 1 { "fault" } else { "faults" });
+}
+
+/// Faults as a value for programs.
+pub(super) fn faults_as_json(faults: &[Fault]) -> Value {
+    let faults = faults
+        .iter()
+        .map(|fault| json!({"place": fault.place, "says": fault.says, "cure": fault.cure}));
+    Value::Array(faults.collect())
 }
 
 /// Colours on a terminal alone.
