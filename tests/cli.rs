@@ -71,6 +71,16 @@ impl Folders {
         write_text(&self.0.path().join(file), text.as_bytes()).unwrap();
     }
 
+    /// Adds a rule to the post's own.
+    fn plant_rule(&self, rule: &str) {
+        let file = "policies/post.cedar";
+        let text = read_file(&self.0.path().join(file)).unwrap();
+        self.add(
+            file,
+            &format!("{}\n{rule}", String::from_utf8(text).unwrap()),
+        );
+    }
+
     fn run(&self, words: &str) -> Output {
         carnet(self.0.path(), words)
     }
@@ -91,14 +101,14 @@ impl Folders {
     }
 }
 
-/// A rule of `owner` over the data of `over`, for `to`.
-fn rule(owner: &str, to: &str, over: &str) -> String {
+/// A rule of the post for `to`, over the data of `over`.
+fn rule(to: &str, over: &str) -> String {
     format!(
-        r#"@id("{owner}-planted")
+        r#"@id("post-planted")
 @title("Planted")
 @basis("None")
 @reason("To be found")
-@owner("{owner}")
+@owner("post")
 @retain("30d")
 @onward("no-onward")
 permit (
@@ -122,18 +132,18 @@ fn check_finds_no_fault_in_the_folders_of_the_repository() {
 #[test]
 fn check_finds_an_unknown_agency_in_a_policy() {
     let folders = Folders::new();
-    folders.add(
-        "policies/planted.cedar",
-        &rule("post", "harbourmaster", "post"),
+    folders.plant_rule(&rule("harbourmaster", "post"));
+    folders.assert_fault(
+        "policies/post.cedar",
+        "\"harbourmaster\", which is no agency",
     );
-    folders.assert_fault("policies/planted.cedar", "harbourmaster");
 }
 
 #[test]
 fn check_finds_a_rule_over_another_agencys_data() {
     let folders = Folders::new();
-    folders.add("policies/planted.cedar", &rule("post", "post", "customs"));
-    folders.assert_fault("policies/planted.cedar", "post");
+    folders.plant_rule(&rule("post", "customs"));
+    folders.assert_fault("policies/post.cedar", "over data that are not post's own");
 }
 
 #[test]
@@ -148,10 +158,13 @@ fn check_finds_an_element_without_category() {
 #[test]
 fn check_finds_a_policy_that_does_not_type() {
     let folders = Folders::new();
-    let typed =
-        rule("post", "customs", "post").replace(");\n", ")\nwhen { principal.purpose > 3 };");
-    folders.add("policies/planted.cedar", &typed);
-    folders.assert_fault("policies/planted.cedar", "");
+    let plain = rule("customs", "post");
+    let wrong = plain.replace(");\n", ")\nwhen { principal.purpose > 3 };\n");
+    folders.plant_rule(&wrong);
+    folders.assert_fault(
+        "policies/post.cedar",
+        "expected Long but saw Border::Purpose",
+    );
 }
 
 #[test]
@@ -173,7 +186,7 @@ fn check_finds_two_systems_with_one_certificate_name() {
         "urn:carnet:customs:system:investigation",
         "urn:carnet:customs:system:declarations",
     );
-    folders.assert_fault("agencies/customs/agency.toml", "certificate");
+    folders.assert_fault("agencies/customs/agency.toml", "is also named at");
 }
 
 #[test]
@@ -210,7 +223,12 @@ fn a_fault_reads_as_place_words_and_cure() {
     );
     let output = folders.run("check");
     assert_eq!(code(&output), Some(1));
-    insta::assert_snapshot!(err(&output), @"");
+    insta::assert_snapshot!(err(&output), @r#"
+    fault: policies/tables/post.csv:2
+           row "story 1: item with ornaments" no longer holds: it is now release,all,post-customs
+      cure: change the rule back, or the row if the change is meant
+    1 fault
+    "#);
 }
 
 #[test]
@@ -272,7 +290,10 @@ fn agency_list_is_for_programs_too() {
         .iter()
         .map(|agency| agency["id"].as_str().unwrap())
         .collect();
-    insta::assert_snapshot!(names.join(" "), @"");
+    assert_eq!(
+        names.join(" "),
+        "customs customs-xa environment police post"
+    );
     let one = json(&in_repository("agency show post --json"));
     assert_eq!(
         one[0]["systems"][0]["certificate"],
@@ -327,7 +348,12 @@ fn trying_an_invalid_message_names_the_place_and_never_the_value() {
     let file = "messages/postal.item/examples/invalid/wrong-check-digit.json";
     let output = in_repository(&format!("message try {file}"));
     assert_eq!(code(&output), Some(1));
-    insta::assert_snapshot!(err(&output), @"");
+    insta::assert_snapshot!(err(&output), @r"
+    fault: messages/postal.item/examples/invalid/wrong-check-digit.json: /ID
+           is not an S10 identifier: two letters, eight digits, their check digit, a country (s10)
+      cure: `carnet message show postal.item` and its schema say what it wants
+    1 fault
+    ");
 }
 
 #[test]
