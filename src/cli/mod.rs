@@ -7,6 +7,7 @@ mod client;
 mod consume;
 mod init;
 mod list;
+mod log;
 mod output;
 mod publish;
 mod serve;
@@ -65,6 +66,9 @@ enum Command {
     /// Message types of the folders, and trying a message on them
     #[command(subcommand)]
     Message(list::MessageCommand),
+    /// What the log of a data folder made by --dev says
+    #[command(subcommand)]
+    Log(log::Log),
     /// The sharing policies' schema
     #[command(subcommand)]
     Policy(list::PolicyCommand),
@@ -152,6 +156,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
         Command::Certs(certs) => certs.run(&config),
         Command::Agency(command) => command.run(&config),
         Command::Message(command) => command.run(&config),
+        Command::Log(log) => log.run(&config),
         Command::Policy(command) => command.run(&config),
         Command::Config(command) => command.run(&config),
         Command::Completion { .. } => Ok(()),

@@ -29,8 +29,14 @@ pub(super) fn line(text: &str) {
 
 /// Text as it is. Whoever reads it may stop before the end, as `head` does: that is no fault.
 pub(super) fn text(text: &str) {
+    _ = lines_to_a_reader(text);
+}
+
+/// The same where there is no end by itself: an error says that nobody reads any more.
+pub(super) fn lines_to_a_reader(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout();
-    _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Why a command ended.
