@@ -11,6 +11,7 @@ use crate::config::{Config, read_bundle};
 use crate::message::catalogue::{Catalogue, MessageEntry};
 use crate::policy::schema::schema_text;
 use crate::server::clock::Clock;
+use crate::server::refusals::{self, TurnedAway};
 
 /// What to know of agencies.
 #[derive(Debug, Subcommand)]
@@ -21,7 +22,7 @@ pub(super) enum AgencyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// One agency
+    /// One agency, and which of its clients were turned away lately and why
     Show {
         /// Its name, such as customs
         agency: String,
@@ -70,25 +71,66 @@ impl AgencyCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let bundle = with_issuers(read_bundle(config)?, Clock::default().now())?;
         let registry = Registry::parse(&bundle)?;
-        let (only, as_json) = match self {
-            Self::List { json } => (None, *json),
-            Self::Show { agency, json } => (Some(agency), *json),
-        };
-        let chosen: Vec<Value> = registry
-            .agencies()
-            .filter(|agency| only.is_none_or(|only| agency.id.as_str() == only))
-            .map(|agency| agency_as_json(agency))
-            .collect();
-        if let (Some(only), true) = (only, chosen.is_empty()) {
-            let says = format!("there is no agency '{only}'; `carnet agency list` names them");
-            return Err(Failed::Usage(says));
-        }
-        if as_json {
-            output::line(&Value::Array(chosen).to_string());
-        } else {
-            chosen.iter().for_each(print_agency);
+        let place = config.data.display();
+        let refused = refusals::read(&config.data);
+        let refused = refused.map_err(|error| {
+            Failed::CannotRun(format!("refusals in {place} cannot be read: {error}"))
+        })?;
+        match self {
+            Self::List { json: true } => {
+                let agencies = registry.agencies().map(|agency| agency_as_json(agency));
+                output::line(&Value::Array(agencies.collect()).to_string());
+            }
+            Self::List { json: false } => {
+                let agencies = registry.agencies().map(|agency| agency_as_json(agency));
+                agencies.for_each(|agency| print_agency(&agency));
+                let nobodys = refused.iter().filter(|one| one.agencies().next().is_none());
+                print_refused("refused lately, of no agency:", nobodys);
+            }
+            Self::Show { agency, json } => {
+                let Some(agency) = registry.agency(agency) else {
+                    let says =
+                        format!("there is no agency '{agency}'; `carnet agency list` names them");
+                    return Err(Failed::Usage(says));
+                };
+                let its = |one: &&TurnedAway| one.agencies().any(|id| *id == agency.id);
+                let its = refused.iter().filter(its);
+                let mut value = agency_as_json(agency);
+                if *json {
+                    if let Some(fields) = value.as_object_mut() {
+                        let refused: Vec<&TurnedAway> = its.collect();
+                        fields.insert("refused".to_owned(), json!(refused));
+                    }
+                    output::line(&Value::Array(vec![value]).to_string());
+                } else {
+                    print_agency(&value);
+                    print_refused("  refused lately:", its);
+                }
+            }
         }
         Ok(())
+    }
+}
+
+/// Clients that were turned away, the last first. What comes from their certificates is escaped
+/// already.
+fn print_refused<'r>(title: &str, refused: impl DoubleEndedIterator<Item = &'r TurnedAway>) {
+    for (place, one) in refused.rev().enumerate() {
+        if place == 0 {
+            output::line(title);
+        }
+        let TurnedAway {
+            at, times, remote, ..
+        } = one;
+        let alarm = if one.alarm { "ALARM  " } else { "" };
+        let times = if *times == 1 {
+            String::new()
+        } else {
+            format!(", {times} times")
+        };
+        output::line(&format!("    {at}  {remote}{times}  {alarm}{}", one.code));
+        output::line(&format!("      {}", one.detail));
+        output::line(&format!("      {}", one.cure));
     }
 }
 

@@ -17,6 +17,7 @@ use crate::message::bundle::Bundle;
 use crate::policy::rulebook::Rulebook;
 use crate::server::clock::{Clock, Entropy};
 use crate::server::listen::{Shell, serve};
+use crate::server::refusals::Refusals;
 use crate::server::tls::{ServerIdentity, server_config};
 
 /// Serve agencies over AMQP and mutual TLS.
@@ -121,6 +122,7 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
     let shell = Shell {
         backbone: Arc::clone(backbone),
         tls: Arc::new(ArcSwap::new(tls)),
+        refusals: Refusals::open(&config.data).map_err(Failed::cannot_run)?,
         clock,
         heartbeat_s: config.heartbeat_s,
         runtimes,
