@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::init::{master_key, segment_bytes};
@@ -134,10 +135,15 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
             Failed::CannotRun(format!("{} cannot be listened on: {error}", config.amqp))
         })?;
         let address = listener.local_addr().map_err(Failed::cannot_run)?;
+        // Before it is announced: whoever reads that may stop it at once, and it ends well.
+        let signals = (
+            signal(SignalKind::terminate()).map_err(Failed::cannot_run)?,
+            signal(SignalKind::interrupt()).map_err(Failed::cannot_run)?,
+        );
         announce(config, backbone, address);
         let (stop, stopping) = watch::channel(false);
         let fatal = backbone.fatal();
-        tokio::spawn(wait_for_the_end(stop, fatal));
+        tokio::spawn(wait_for_the_end(signals, stop, fatal));
         serve(shell, listener, stopping).await;
         Ok(())
     })
@@ -159,15 +165,11 @@ fn announce(config: &Config, backbone: &Embedded, address: std::net::SocketAddr)
 }
 
 /// Ends on SIGTERM or SIGINT, or when the core cannot go on.
-async fn wait_for_the_end(stop: watch::Sender<bool>, mut fatal: watch::Receiver<Option<String>>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be listened to: stop this process by SIGKILL");
-        return;
-    };
+async fn wait_for_the_end(
+    (mut terminate, mut interrupt): (Signal, Signal),
+    stop: watch::Sender<bool>,
+    mut fatal: watch::Receiver<Option<String>>,
+) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
