@@ -4,6 +4,11 @@
 //! command writes over a key that is there.
 #![cfg(test)]
 
+#[path = "cli/serving.rs"]
+mod serving;
+#[path = "cli/settings.rs"]
+mod settings;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};

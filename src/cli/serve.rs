@@ -21,6 +21,9 @@ use crate::server::listen::{Shell, serve};
 use crate::server::refusals::Refusals;
 use crate::server::tls::{ServerIdentity, server_config};
 
+/// Differing files that are named at start.
+const DIFFERING_SHOWN: usize = 5;
+
 /// Serve agencies over AMQP and mutual TLS.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -63,8 +66,9 @@ impl Serve {
         };
         let now = Arc::new(move || clock.now());
         let backbone = Embedded::open(&config.data, options, master, now).map_err(failed)?;
-        if let Some(bundle) = genesis {
-            take_changed_folders(&backbone, &bundle, clock)?;
+        match genesis {
+            Some(bundle) => take_changed_folders(&backbone, &bundle, clock)?,
+            None => report_changed_folders(&config, backbone.view().rulebook.bundle()),
         }
         let served = listen(&config, &backbone, clock);
         let fatal = backbone.fatal().borrow().clone();
@@ -96,6 +100,29 @@ fn take_changed_folders(
     let genesis = genesis_of(&rulebook, true, clock.now());
     backbone.activate(rulebook, genesis);
     Ok(())
+}
+
+/// Says where the folders differ from the rulebook in force. They are no rulebook: the log is, and
+/// nobody should believe that an edited file counts.
+fn report_changed_folders(config: &Config, active: &Bundle) {
+    let folders = match read_bundle(config) {
+        Ok(folders) => folders,
+        Err(faults) => {
+            let first = faults.first().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(fault = %first, "the folders cannot be compared with the rulebook in force");
+            return;
+        }
+    };
+    let differing = active.differences(&folders);
+    if !differing.is_empty() {
+        let count = differing.len();
+        let first: Vec<&str> = differing.into_iter().take(DIFFERING_SHOWN).collect();
+        tracing::warn!(
+            files = count,
+            first = first.join(" "),
+            "the folders differ from the rulebook in force, which alone is used"
+        );
+    }
 }
 
 pub(super) fn failed(error: StartError) -> Failed {
