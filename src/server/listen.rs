@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
@@ -158,7 +159,7 @@ async fn connect(
         // TLS has told the client; this tells the operator.
         who(shell, &[], remote);
     }
-    let stream = accepted?;
+    let mut stream = accepted?;
     let (_, tls) = stream.get_ref();
     let chain: Vec<CertificateDer<'static>> = tls
         .peer_certificates()
@@ -168,7 +169,7 @@ async fn connect(
         .map(CertificateDer::into_owned)
         .collect();
     let Some(peer) = who(shell, &chain, remote) else {
-        return Ok(());
+        return stream.shutdown().await;
     };
     tracing::info!(%remote, agency.id = %peer.agency.id, system.name = %peer.system.name, "connected");
     let backbone = Arc::clone(&shell.backbone);
