@@ -44,13 +44,13 @@ pub(super) struct Issue {
     /// The system, such as customs/declarations
     #[arg(value_name = "AGENCY/SYSTEM")]
     system: SystemId,
-    /// Certificate of the agency's issuer [default: <agency>-ca.pem in the folder of certificates]
+    /// Certificate of the agency's issuer [default: AGENCY-ca.pem in the folder of certificates]
     #[arg(long, value_name = "FILE")]
     issuer: Option<PathBuf>,
     /// Its key [default: the issuer's file, ending in .key]
     #[arg(long, value_name = "FILE")]
     issuer_key: Option<PathBuf>,
-    /// Folder to write <agency>-<system>.pem and .key to [default: the folder of certificates]
+    /// Folder to write AGENCY-SYSTEM.pem and .key to [default: the folder of certificates]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Replace files that are there
