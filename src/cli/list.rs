@@ -4,12 +4,14 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::check::with_issuers;
+use super::trial::Trial;
 use super::{Failed, output};
 use crate::agency::registry::Registry;
 use crate::config::{Config, read_bundle};
 use crate::message::catalogue::{Catalogue, MessageEntry};
 use crate::policy::schema::schema_text;
 use crate::server::clock::Clock;
+use crate::server::refusals::{self, TurnedAway};
 
 /// What to know of agencies.
 #[derive(Debug, Subcommand)]
@@ -20,7 +22,7 @@ pub(super) enum AgencyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// One agency
+    /// One agency, and which of its clients were turned away lately and why
     Show {
         /// Its name, such as customs
         agency: String,
@@ -43,7 +45,12 @@ pub(super) enum MessageCommand {
     Show {
         /// Its name, such as postal.item
         message_type: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
+    /// Validate and rule a file without sending it: who would receive what of it, and why
+    Try(Trial),
 }
 
 /// What to know of policies.
@@ -64,25 +71,66 @@ impl AgencyCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let bundle = with_issuers(read_bundle(config)?, Clock::default().now())?;
         let registry = Registry::parse(&bundle)?;
-        let (only, as_json) = match self {
-            Self::List { json } => (None, *json),
-            Self::Show { agency, json } => (Some(agency), *json),
-        };
-        let chosen: Vec<Value> = registry
-            .agencies()
-            .filter(|agency| only.is_none_or(|only| agency.id.as_str() == only))
-            .map(|agency| agency_as_json(agency))
-            .collect();
-        if let (Some(only), true) = (only, chosen.is_empty()) {
-            let says = format!("there is no agency '{only}'; `carnet agency list` names them");
-            return Err(Failed::CannotRun(says));
-        }
-        if as_json {
-            output::line(&Value::Array(chosen).to_string());
-        } else {
-            chosen.iter().for_each(print_agency);
+        let place = config.data.display();
+        let refused = refusals::read(&config.data);
+        let refused = refused.map_err(|error| {
+            Failed::CannotRun(format!("refusals in {place} cannot be read: {error}"))
+        })?;
+        match self {
+            Self::List { json: true } => {
+                let agencies = registry.agencies().map(|agency| agency_as_json(agency));
+                output::line(&Value::Array(agencies.collect()).to_string());
+            }
+            Self::List { json: false } => {
+                let agencies = registry.agencies().map(|agency| agency_as_json(agency));
+                agencies.for_each(|agency| print_agency(&agency));
+                let nobodys = refused.iter().filter(|one| one.agencies().next().is_none());
+                print_refused("refused lately, of no agency:", nobodys);
+            }
+            Self::Show { agency, json } => {
+                let Some(agency) = registry.agency(agency) else {
+                    let says =
+                        format!("there is no agency '{agency}'; `carnet agency list` names them");
+                    return Err(Failed::Usage(says));
+                };
+                let its = |one: &&TurnedAway| one.agencies().any(|id| *id == agency.id);
+                let its = refused.iter().filter(its);
+                let mut value = agency_as_json(agency);
+                if *json {
+                    if let Some(fields) = value.as_object_mut() {
+                        let refused: Vec<&TurnedAway> = its.collect();
+                        fields.insert("refused".to_owned(), json!(refused));
+                    }
+                    output::line(&Value::Array(vec![value]).to_string());
+                } else {
+                    print_agency(&value);
+                    print_refused("  refused lately:", its);
+                }
+            }
         }
         Ok(())
+    }
+}
+
+/// Clients that were turned away, the last first. What comes from their certificates is escaped
+/// already.
+fn print_refused<'r>(title: &str, refused: impl DoubleEndedIterator<Item = &'r TurnedAway>) {
+    for (place, one) in refused.rev().enumerate() {
+        if place == 0 {
+            output::line(title);
+        }
+        let TurnedAway {
+            at, times, remote, ..
+        } = one;
+        let alarm = if one.alarm { "ALARM  " } else { "" };
+        let times = if *times == 1 {
+            String::new()
+        } else {
+            format!(", {times} times")
+        };
+        output::line(&format!("    {at}  {remote}{times}  {alarm}{}", one.code));
+        output::line(&format!("      {}", one.detail));
+        output::line(&format!("      {}", one.cure));
     }
 }
 
@@ -158,8 +206,12 @@ fn plain(value: &Value) -> String {
 
 impl MessageCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
+        if let Self::Try(trial) = self {
+            return trial.run(config);
+        }
         let catalogue = Catalogue::parse(&read_bundle(config)?)?;
         match self {
+            Self::Try(_) => {}
             Self::List { json: true } => {
                 let names = catalogue
                     .entries()
@@ -172,17 +224,42 @@ impl MessageCommand {
                     output::line(&format!("{:<20} {title}", entry.message_type.as_str()));
                 }
             }
-            Self::Show { message_type } => {
+            Self::Show { message_type, json } => {
                 let Some(entry) = catalogue.get(message_type) else {
                     let says =
                         format!("no type '{message_type}'; `carnet message list` names them");
-                    return Err(Failed::CannotRun(says));
+                    return Err(Failed::Usage(says));
                 };
-                print_entry(entry);
+                if *json {
+                    output::line(&entry_as_json(entry).to_string());
+                } else {
+                    print_entry(entry);
+                }
             }
         }
         Ok(())
     }
+}
+
+fn entry_as_json(entry: &MessageEntry) -> Value {
+    let keys = entry
+        .keys
+        .iter()
+        .map(|key| json!({"name": key.name, "at": key.at, "own": key.own}));
+    let facts = entry
+        .facts
+        .iter()
+        .map(|fact| json!({"name": fact.name, "category": fact.category.to_string()}));
+    json!({
+        "type": entry.message_type.to_string(),
+        "edition": entry.edition,
+        "title": entry.title,
+        "standard": entry.standard,
+        "senders": entry.senders,
+        "holds": super::trial::names(entry.holds),
+        "keys": keys.collect::<Vec<_>>(),
+        "facts": facts.collect::<Vec<_>>(),
+    })
 }
 
 fn print_entry(entry: &MessageEntry) {

@@ -8,9 +8,11 @@ mod consume;
 mod demo;
 mod init;
 mod list;
+mod log;
 mod output;
 mod publish;
 mod serve;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -36,8 +38,14 @@ Examples:
   carnet check                           every fault of agencies, messages and policies
   carnet init && carnet serve            a broker of your own
   carnet agency show customs             what an agency may send and read
+  carnet message try FILE --from post/items
+                                         who would receive it, what of it, and why
 
-Exit codes: 0 done, 1 faults found or messages refused, 2 wrong usage, 3 cannot run (disk, network, configuration).";
+Exit codes:
+  0  done
+  1  faults found, or messages refused
+  2  wrong usage: an argument, or a name that there is not
+  3  cannot run: disk, network, configuration";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -51,17 +59,20 @@ enum Command {
     Publish(publish::Publish),
     /// Consume a queue as a system does
     Consume(consume::Consume),
-    /// Check agencies, messages, policies and decision tables
-    Check,
-    /// Certificates for development
+    /// Check agencies, messages, policies, decision tables and certificates
+    Check(check::Check),
+    /// Certificates for development, and for single systems
     #[command(subcommand)]
     Certs(certs::Certs),
     /// Agencies of the folders
     #[command(subcommand)]
     Agency(list::AgencyCommand),
-    /// Message types of the folders
+    /// Message types of the folders, and trying a message on them
     #[command(subcommand)]
     Message(list::MessageCommand),
+    /// What the log of a data folder made by --dev says
+    #[command(subcommand)]
+    Log(log::Log),
     /// The sharing policies' schema
     #[command(subcommand)]
     Policy(list::PolicyCommand),
@@ -69,6 +80,7 @@ enum Command {
     #[command(subcommand)]
     Config(list::ConfigCommand),
     /// Completion for your shell
+    #[command(after_help = "Example:\n  carnet completion bash > /etc/bash_completion.d/carnet")]
     Completion {
         /// Which shell
         shell: clap_complete::Shell,
@@ -82,6 +94,10 @@ enum Failed {
     Faults(Vec<Fault>),
     /// It ran, and the answer was no.
     Refused(String),
+    /// What was asked about is not in order, and the output says so already.
+    Told,
+    /// An argument names what there is not: what it is, and where to look.
+    Usage(String),
     /// It could not run: what happened, and what to do.
     CannotRun(String),
 }
@@ -117,6 +133,11 @@ pub fn run() -> ExitCode {
             output::error(&says);
             ExitCode::from(1)
         }
+        Err(Failed::Told) => ExitCode::from(1),
+        Err(Failed::Usage(says)) => {
+            output::error(&says);
+            ExitCode::from(2)
+        }
         Err(Failed::CannotRun(says)) => {
             output::error(&says);
             ExitCode::from(3)
@@ -136,10 +157,11 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
         Command::Demo(demo) => demo.run(&config),
         Command::Publish(publish) => publish.run(&config),
         Command::Consume(consume) => consume.run(&config),
-        Command::Check => check::run(&config),
+        Command::Check(check) => check.run(&config),
         Command::Certs(certs) => certs.run(&config),
         Command::Agency(command) => command.run(&config),
         Command::Message(command) => command.run(&config),
+        Command::Log(log) => log.run(&config),
         Command::Policy(command) => command.run(&config),
         Command::Config(command) => command.run(&config),
         Command::Completion { .. } => Ok(()),

@@ -1,12 +1,13 @@
 //! The only place that prints.
 
 #![expect(
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "everything that is printed is printed here"
 )]
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+
+use serde_json::{Value, json};
 
 use crate::message::bundle::Fault;
 
@@ -23,12 +24,19 @@ pub(super) fn start_logs() {
 
 /// A line of text.
 pub(super) fn line(text: &str) {
-    println!("{text}");
+    self::text(&format!("{text}\n"));
 }
 
-/// Text as it is.
+/// Text as it is. Whoever reads it may stop before the end, as `head` does: that is no fault.
 pub(super) fn text(text: &str) {
-    print!("{text}");
+    _ = lines_to_a_reader(text);
+}
+
+/// The same where there is no end by itself: an error says that nobody reads any more.
+pub(super) fn lines_to_a_reader(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Why a command ended.
@@ -45,6 +53,14 @@ pub(super) fn faults(faults: &[Fault]) {
     }
     let count = faults.len();
     eprintln!("{count} {}", if count == 1 { "fault" } else { "faults" });
+}
+
+/// Faults as a value for programs.
+pub(super) fn faults_as_json(faults: &[Fault]) -> Value {
+    let faults = faults
+        .iter()
+        .map(|fault| json!({"place": fault.place, "says": fault.says, "cure": fault.cure}));
+    Value::Array(faults.collect())
 }
 
 /// Colours on a terminal alone.

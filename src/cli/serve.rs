@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::init::{master_key, segment_bytes};
@@ -17,7 +18,11 @@ use crate::message::bundle::Bundle;
 use crate::policy::rulebook::Rulebook;
 use crate::server::clock::{Clock, Entropy};
 use crate::server::listen::{Shell, serve};
+use crate::server::refusals::Refusals;
 use crate::server::tls::{ServerIdentity, server_config};
+
+/// Differing files that are named at start.
+const DIFFERING_SHOWN: usize = 5;
 
 /// Serve agencies over AMQP and mutual TLS.
 #[derive(Debug, clap::Args)]
@@ -61,8 +66,9 @@ impl Serve {
         };
         let now = Arc::new(move || clock.now());
         let backbone = Embedded::open(&config.data, options, master, now).map_err(failed)?;
-        if let Some(bundle) = genesis {
-            take_changed_folders(&backbone, &bundle, clock)?;
+        match genesis {
+            Some(bundle) => take_changed_folders(&backbone, &bundle, clock)?,
+            None => report_changed_folders(&config, backbone.view().rulebook.bundle()),
         }
         let served = listen(&config, &backbone, clock);
         let fatal = backbone.fatal().borrow().clone();
@@ -96,6 +102,29 @@ fn take_changed_folders(
     Ok(())
 }
 
+/// Says where the folders differ from the rulebook in force. They are no rulebook: the log is, and
+/// nobody should believe that an edited file counts.
+fn report_changed_folders(config: &Config, active: &Bundle) {
+    let folders = match read_bundle(config) {
+        Ok(folders) => folders,
+        Err(faults) => {
+            let first = faults.first().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(fault = %first, "the folders cannot be compared with the rulebook in force");
+            return;
+        }
+    };
+    let differing = active.differences(&folders);
+    if !differing.is_empty() {
+        let count = differing.len();
+        let first: Vec<&str> = differing.into_iter().take(DIFFERING_SHOWN).collect();
+        tracing::warn!(
+            files = count,
+            first = first.join(" "),
+            "the folders differ from the rulebook in force, which alone is used"
+        );
+    }
+}
+
 pub(super) fn failed(error: StartError) -> Failed {
     match error {
         StartError::Rulebook(faults) => Failed::Faults(faults),
@@ -121,6 +150,7 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
     let shell = Shell {
         backbone: Arc::clone(backbone),
         tls: Arc::new(ArcSwap::new(tls)),
+        refusals: Refusals::open(&config.data).map_err(Failed::cannot_run)?,
         clock,
         heartbeat_s: config.heartbeat_s,
         runtimes,
@@ -132,10 +162,15 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
             Failed::CannotRun(format!("{} cannot be listened on: {error}", config.amqp))
         })?;
         let address = listener.local_addr().map_err(Failed::cannot_run)?;
+        // Before it is announced: whoever reads that may stop it at once, and it ends well.
+        let signals = (
+            signal(SignalKind::terminate()).map_err(Failed::cannot_run)?,
+            signal(SignalKind::interrupt()).map_err(Failed::cannot_run)?,
+        );
         announce(config, backbone, address);
         let (stop, stopping) = watch::channel(false);
         let fatal = backbone.fatal();
-        tokio::spawn(wait_for_the_end(stop, fatal));
+        tokio::spawn(wait_for_the_end(signals, stop, fatal));
         serve(shell, listener, stopping).await;
         Ok(())
     })
@@ -157,15 +192,11 @@ fn announce(config: &Config, backbone: &Embedded, address: std::net::SocketAddr)
 }
 
 /// Ends on SIGTERM or SIGINT, or when the core cannot go on.
-async fn wait_for_the_end(stop: watch::Sender<bool>, mut fatal: watch::Receiver<Option<String>>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be listened to: stop this process by SIGKILL");
-        return;
-    };
+async fn wait_for_the_end(
+    (mut terminate, mut interrupt): (Signal, Signal),
+    stop: watch::Sender<bool>,
+    mut fatal: watch::Receiver<Option<String>>,
+) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

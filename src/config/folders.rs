@@ -102,6 +102,12 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
+/// Removes a file, with its name in the error.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
 /// Writes a file that anybody may read, and the folders to it.
 pub fn write_text(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {

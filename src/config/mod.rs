@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::server::tls::TlsVersion;
 
-pub use folders::{read_bundle, read_file, read_folder_files, write_secret, write_text};
+pub use folders::{read_bundle, read_file, read_folder_files};
+pub use folders::{remove_file, write_secret, write_text};
 
 /// What a process is told from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

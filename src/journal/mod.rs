@@ -2,7 +2,7 @@
 //! nothing of what they mean.
 //!
 //! [`Journal`] writes: one write and one sync make everything durable that arrived during the last.
-//! [`Reader`] reads, anywhere, at any time. [`Journal::open`] is the function to read first: it
+//! [`Reader`] reads, anywhere, at any time; a [`Follower`] does beside the process that writes. [`Journal::open`] is the function to read first: it
 //! tells a torn batch, which is cut, from corruption, which stops the start.
 //!
 //! Invariants: batch k+1 is first written after the sync of k returned; a batch never spans
@@ -12,6 +12,7 @@
 //! Formats stand as diagrams in `batch` and `segment`.
 
 mod batch;
+mod follower;
 mod layout;
 mod lsn;
 mod reader;
@@ -21,6 +22,7 @@ pub mod snapshot;
 pub mod vfs;
 mod writer;
 
+pub use follower::Follower;
 pub use lsn::Lsn;
 pub use reader::{FrameRef, ReadError, Reader, Scan, StoredRecord};
 pub use recovery::{OpenError, Recovery};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::batch::{Header, RecordHeader};
 use super::layout::{SECTOR, narrow, wide};
 use super::lsn::Lsn;
-use super::reader::{Reader, Shared};
+use super::reader::Shared;
 use super::segment::{self, End, SegmentHeader};
 use super::vfs::{Access, Through, Vfs, VfsFile};
 use super::writer::{Config, Journal, Parts, seed};
@@ -55,10 +55,10 @@ pub enum OpenError {
     },
 }
 
-struct Segment<V: Vfs> {
+pub(super) struct Segment<V: Vfs> {
     name: String,
-    header: SegmentHeader,
-    file: Arc<V::File>,
+    pub(super) header: SegmentHeader,
+    pub(super) file: Arc<V::File>,
 }
 
 impl<V: Vfs> Segment<V> {
@@ -79,7 +79,7 @@ impl<V: Vfs> Journal<V> {
             io::ErrorKind::WouldBlock => OpenError::InUse,
             _ => OpenError::Io(error),
         })?;
-        let segments = load_segments(&vfs, folder)?;
+        let segments = load_segments(&vfs, folder, Access::Write)?;
         let created = segments.is_empty();
         if let Some(segment) = segments.first() {
             config.journal = segment.header.journal;
@@ -135,32 +135,11 @@ impl<V: Vfs> Journal<V> {
     }
 }
 
-impl<V: Vfs> Reader<V> {
-    /// Opens for reading only, beside a process that writes: no lock; ends at the first batch that
-    /// is not whole.
-    pub fn open(vfs: &V, folder: &Path) -> Result<Self, OpenError> {
-        let segments = load_segments(vfs, folder)?;
-        let Some(first) = segments.first() else {
-            let error = io::Error::new(io::ErrorKind::NotFound, "there is no journal here");
-            return Err(OpenError::Io(error));
-        };
-        let seed = seed(&first.header.journal);
-        let mut end = End::default();
-        for (place, segment) in segments.iter().enumerate() {
-            let until = segments
-                .get(place + 1)
-                .map(|next| next.header.predecessor.lsn);
-            end = walk(segment, seed, until)?.0;
-        }
-        let files = segments
-            .iter()
-            .map(|s| (s.header.first, Arc::clone(&s.file)))
-            .collect();
-        Ok(Self::new(Arc::new(Shared::new(seed, files, end.lsn))))
-    }
-}
-
-fn load_segments<V: Vfs>(vfs: &V, folder: &Path) -> Result<Vec<Segment<V>>, OpenError> {
+pub(super) fn load_segments<V: Vfs>(
+    vfs: &V,
+    folder: &Path,
+    access: Access,
+) -> Result<Vec<Segment<V>>, OpenError> {
     let mut segments = Vec::new();
     for name in vfs.list(folder)? {
         let Some(first) = segment::first_of(&name) else {
@@ -168,7 +147,7 @@ fn load_segments<V: Vfs>(vfs: &V, folder: &Path) -> Result<Vec<Segment<V>>, Open
         };
         let path = folder.join(&name);
         let file = vfs
-            .open(&path, Access::Write)
+            .open(&path, access)
             .or_else(|_| vfs.open(&path, Access::Read))?;
         let mut sector = vec![0; SECTOR];
         file.pread(&mut sector, 0, Through::Disk)?;
@@ -205,7 +184,8 @@ fn survey<V: Vfs>(segments: &[Segment<V>], seed: u32, stopped: u8) -> Result<Fou
             return Err(segment.corrupt(end.lsn, "its predecessor does not end where it names"));
         }
         let next = segments.get(place + 1).map(|next| next.header.predecessor);
-        let (reached, last_kind) = walk(segment, seed, next.map(|next| next.lsn))?;
+        let until = next.map(|next| next.lsn);
+        let (reached, last_kind) = walk(segment, segment.header.predecessor, seed, until)?;
         if next.is_some_and(|next| next != reached) {
             return Err(segment.corrupt(reached.lsn, "a batch before its named end is damaged"));
         }
@@ -224,13 +204,15 @@ fn survey<V: Vfs>(segments: &[Segment<V>], seed: u32, stopped: u8) -> Result<Fou
     })
 }
 
-/// Walks whole batches from a segment's start. Returns where they end and the last record's kind.
-fn walk<V: Vfs>(
+/// Walks whole batches from where the one before ends. Returns where they end and the last record's
+/// kind.
+pub(super) fn walk<V: Vfs>(
     segment: &Segment<V>,
+    from: End,
     seed: u32,
     until: Option<Lsn>,
 ) -> Result<(End, Option<u8>), OpenError> {
-    let mut end = segment.header.predecessor;
+    let mut end = from;
     let mut last_kind = None;
     while until.is_none_or(|until| end.lsn < until) {
         let place = wide(SECTOR) + end.lsn.bytes_since(segment.header.first);

@@ -63,6 +63,21 @@ impl Bundle {
         names
     }
 
+    /// The paths of files that are in one of the two alone, or that differ; in order.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
+        let here = self.files.iter();
+        let changed = here.filter(|(path, content)| other.files.get(*path) != Some(content));
+        let there = other.files.keys();
+        let added = there.filter(|path| !self.files.contains_key(*path));
+        let mut paths: Vec<&str> = changed
+            .map(|(path, _)| path)
+            .chain(added)
+            .map(String::as_str)
+            .collect();
+        paths.sort_unstable();
+        paths
+    }
+
     /// SHA-256 over every path and content, each with its length before it.
     pub fn digest(&self) -> Digest {
         let mut text = Vec::new();
@@ -128,5 +143,19 @@ mod tests {
         one.insert("ab", "c");
         other.insert("a", "bc");
         assert_ne!(one.digest(), other.digest());
+    }
+
+    #[test]
+    fn files_that_were_added_changed_or_removed_are_differences_either_way() {
+        let (mut one, mut other) = (Bundle::default(), Bundle::default());
+        for (path, text) in [("c", "same"), ("b", "old"), ("a", "removed")] {
+            one.insert(path, text);
+        }
+        for (path, text) in [("c", "same"), ("b", "new"), ("d", "added")] {
+            other.insert(path, text);
+        }
+        assert_eq!(one.differences(&other), ["a", "b", "d"]);
+        assert_eq!(other.differences(&one), ["a", "b", "d"]);
+        assert!(one.differences(&one.clone()).is_empty());
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
@@ -15,7 +16,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::clock::Clock;
 use super::connection::Connection;
+use super::refusals::Refusals;
 use crate::agency::identity::identify;
+use crate::agency::registry::Peer;
 use crate::backbone::embedded::Embedded;
 
 /// Connections at a time. Beyond, clients wait in the operating system's queue.
@@ -29,6 +32,8 @@ pub struct Shell {
     pub backbone: Arc<Embedded>,
     /// TLS as the active rulebook wants it; exchanged when that changes.
     pub tls: Arc<ArcSwap<ServerConfig>>,
+    /// Clients that were turned away.
+    pub refusals: Refusals,
     /// Time.
     pub clock: Clock,
     /// Heartbeat offered to clients.
@@ -149,7 +154,12 @@ async fn connect(
     socket.set_nodelay(true)?;
     let acceptor = TlsAcceptor::from(shell.tls.load_full());
     let accepted = timeout(TLS_HANDSHAKE, acceptor.accept(socket)).await;
-    let stream = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let accepted = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+    if accepted.as_ref().is_err_and(lacks_certificate) {
+        // TLS has told the client; this tells the operator.
+        who(shell, &[], remote);
+    }
+    let mut stream = accepted?;
     let (_, tls) = stream.get_ref();
     let chain: Vec<CertificateDer<'static>> = tls
         .peer_certificates()
@@ -158,18 +168,31 @@ async fn connect(
         .cloned()
         .map(CertificateDer::into_owned)
         .collect();
-    let view = shell.backbone.view();
-    let registry = view.rulebook.registry();
-    let peer = match identify(&chain, registry, shell.clock.now(), remote.ip()) {
-        Ok(peer) => Arc::new(peer),
-        Err(refusal) => {
-            let code = refusal.code();
-            tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
-            return Ok(());
-        }
+    let Some(peer) = who(shell, &chain, remote) else {
+        return stream.shutdown().await;
     };
     tracing::info!(%remote, agency.id = %peer.agency.id, system.name = %peer.system.name, "connected");
     let backbone = Arc::clone(&shell.backbone);
     let connection = Connection::new(stream, peer, backbone, shell.clock, shell.heartbeat_s);
     connection.serve(stop).await
+}
+
+/// Whose certificate it is; where it is nobody's, that is noted.
+fn who(shell: &Shell, chain: &[CertificateDer<'_>], remote: SocketAddr) -> Option<Arc<Peer>> {
+    let view = shell.backbone.view();
+    let now = shell.clock.now();
+    match identify(chain, view.rulebook.registry(), now, remote.ip()) {
+        Ok(peer) => Some(Arc::new(peer)),
+        Err(refusal) => {
+            let code = refusal.code();
+            tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
+            shell.refusals.note(&refusal, remote.ip(), now);
+            None
+        }
+    }
+}
+
+fn lacks_certificate(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::NoCertificatesPresented))
 }

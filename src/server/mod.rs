@@ -5,5 +5,7 @@
 pub mod clock;
 mod connection;
 pub mod listen;
+pub mod refusals;
 pub mod tls;
 mod translate;
+mod verifier;

@@ -1,17 +1,18 @@
 //! Mutual TLS: the server's side of the handshake.
 //!
-//! A client certificate is always required. Which agency a chain belongs to is `agency::identify`'s
-//! to say; here it only has to end in an issuer that some agency lists. A changed rulebook gives a
-//! new configuration with a session store of its own, so nobody resumes past it.
+//! A client is always asked for its certificate and has to hold its key. Which agency that is, or why
+//! it is none, is `agency::identify`'s to say before the first octet of AMQP. A session is never
+//! resumed, so nobody comes back without being looked at.
 
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 
+use super::verifier::HoldsItsKey;
+use crate::agency::identity::trust_anchors;
 use crate::agency::registry::Registry;
 
 /// The lowest TLS version that is spoken.
@@ -39,9 +40,6 @@ pub enum TlsError {
     /// Certificate and key do not go together, or the like.
     #[error("server certificate: {0}; check that server.pem and server.key belong together")]
     Rustls(#[from] rustls::Error),
-    /// No agency lists an issuer.
-    #[error("client certificates cannot be verified: {0}; every agency lists its issuers")]
-    Verifier(#[from] rustls::server::VerifierBuilderError),
 }
 
 /// The server's own certificate and key, as PEM.
@@ -76,13 +74,12 @@ pub fn server_config(
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
-    let issuers = registry.agencies().flat_map(|agency| &agency.issuers);
-    let issuers = issuers.map(|(_, der)| CertificateDer::from(der.clone()));
     // An issuer that cannot be an anchor is a fault of the rulebook and was refused there.
-    roots.add_parsable_certificates(issuers);
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .build()?;
+    roots.add_parsable_certificates(trust_anchors(registry));
+    let verifier = Arc::new(HoldsItsKey {
+        provider: Arc::clone(&provider),
+        issuers: roots.subjects(),
+    });
     let versions: &[&rustls::SupportedProtocolVersion] = match lowest {
         TlsVersion::V13 => &[&rustls::version::TLS13],
         TlsVersion::V12 => &[&rustls::version::TLS13, &rustls::version::TLS12],

@@ -1,0 +1,290 @@
+//! A record in words and as JSON. It sees no body, and nothing that is sealed.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::super::trial::names as categories;
+use crate::broker::receipt::withheld;
+use crate::broker::record::{CaseChange, CaseStep, Exchange, Outcome, Record, Rejected, Topology};
+use crate::journal::Lsn;
+use crate::message::id::Digest;
+use crate::message::time::Timestamp;
+use crate::policy::rulebook::Rulebook;
+use crate::policy::standing::CaseId;
+use crate::policy::words::PolicyId;
+
+/// A record, described.
+pub(super) struct Described<'r> {
+    number: Option<u64>,
+    lsn: Lsn,
+    kind: &'static str,
+    at: Option<Timestamp>,
+    /// Kind and what happened, as part of a line.
+    says: String,
+    /// A line for each recipient, or the like.
+    below: Vec<String>,
+    /// The same for programs.
+    fields: Value,
+    /// The rulebook that decided.
+    pub(super) rulebook: Option<Digest>,
+    policies: BTreeSet<&'r PolicyId>,
+}
+
+impl<'r> Described<'r> {
+    pub(super) fn of(number: Option<u64>, lsn: Lsn, record: &'r Record) -> Self {
+        let mut this = Self {
+            number,
+            lsn,
+            kind: "",
+            at: None,
+            says: String::new(),
+            below: Vec::new(),
+            fields: Value::Null,
+            rulebook: None,
+            policies: BTreeSet::new(),
+        };
+        match record {
+            Record::Genesis(genesis) | Record::Activated(genesis) => {
+                let first = matches!(record, Record::Genesis(_));
+                this.kind = if first { "genesis" } else { "activated" };
+                this.at = Some(genesis.at);
+                this.says = format!("rulebook {}", genesis.digest);
+                let digest = genesis.digest.to_string();
+                this.fields = json!({"rulebook": digest, "development": genesis.development});
+            }
+            Record::Exchange(exchange) => this.exchange(exchange),
+            Record::Rejected(rejected) => this.rejected(rejected),
+            Record::Case(change) => this.case(change),
+            Record::Narrowed(narrowed) => {
+                this.kind = "narrowed";
+                this.at = Some(narrowed.at);
+                let (unit, left) = (&narrowed.unit, narrowed.mask);
+                let left = if left.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    left.to_string()
+                };
+                this.says = format!(
+                    "release of @{} to {unit}: {left} is left",
+                    narrowed.exchange
+                );
+                this.fields = json!({"exchange": narrowed.exchange, "unit": unit.to_string(),
+                    "categories": categories(narrowed.mask),
+                    "rulebook": narrowed.rulebook.to_string()});
+            }
+            other => this.bookkeeping(other),
+        }
+        this
+    }
+
+    fn exchange(&mut self, exchange: &'r Exchange) {
+        self.kind = "exchange";
+        self.at = Some(exchange.at);
+        self.rulebook = Some(exchange.rulebook);
+        let (message_type, sender) = (&exchange.message_type, &exchange.sender);
+        self.says = format!(
+            "{message_type} from {sender}, its number {}",
+            exchange.number
+        );
+        if let Some(case) = &exchange.case {
+            _ = write!(self.says, ", in case {}", case.as_str());
+        }
+        let mut recipients = Vec::new();
+        for recipient in &exchange.recipients {
+            let unit = recipient.unit.to_string();
+            let (policies, line, value) = match &recipient.outcome {
+                Outcome::Released(released) => {
+                    let withheld = withheld(exchange.holds, released.mask);
+                    let (mask, by) = (released.mask, joined(&released.policies));
+                    let mut line = format!("-> {unit}  {mask}  by {by}");
+                    if !withheld.is_empty() {
+                        _ = write!(line, "  withheld {}", withheld.join(" "));
+                    }
+                    let value = json!({"unit": unit, "outcome": "released",
+                        "number": released.number, "categories": categories(mask),
+                        "withheld": withheld, "policies": texts(&released.policies),
+                        "retain_days": released.retain_days,
+                        "onward": released.onward.to_string()});
+                    (&released.policies, line, value)
+                }
+                Outcome::Refused { policies } => {
+                    let by = if policies.is_empty() {
+                        "no policy permits it".to_owned()
+                    } else {
+                        format!("by {}", joined(policies))
+                    };
+                    let value =
+                        json!({"unit": unit, "outcome": "refused", "policies": texts(policies)});
+                    (policies, format!("x  {unit}  refused, {by}"), value)
+                }
+            };
+            self.policies.extend(policies);
+            self.below.push(line);
+            recipients.push(value);
+        }
+        self.fields = json!({"id": exchange.id.to_string(), "sender": sender.to_string(),
+            "type": message_type.to_string(), "sender_number": exchange.number,
+            "case": exchange.case.as_ref().map(CaseId::as_str),
+            "rulebook": exchange.rulebook.to_string(), "body_bytes": exchange.body_bytes,
+            "recipients": recipients});
+    }
+
+    fn rejected(&mut self, rejected: &Rejected) {
+        self.kind = "rejected";
+        self.at = Some(rejected.at);
+        let Rejected {
+            sender, code, rule, ..
+        } = rejected;
+        // Both are as the sender wrote them.
+        let place = match rejected.place.as_str() {
+            "" => "the message".to_owned(),
+            place => place.escape_debug().to_string(),
+        };
+        let message_type = rejected.message_type.escape_debug().to_string();
+        self.says = format!("{message_type} from {sender}: {code}");
+        self.below.push(format!("x  {place}: {rule}"));
+        self.fields = json!({"sender": sender.to_string(), "type": rejected.message_type,
+            "sender_number": rejected.number, "code": code, "place": rejected.place,
+            "rule": rule});
+    }
+
+    fn case(&mut self, change: &CaseChange) {
+        self.kind = "case";
+        self.at = Some(change.at);
+        let (case, sender) = (change.case.as_str(), &change.sender);
+        self.fields = json!({"case": case, "sender": sender.to_string()});
+        let (done, more) = match &change.what {
+            CaseStep::Open { areas, invites } => {
+                let invites: Vec<String> = invites.iter().map(ToString::to_string).collect();
+                self.add("areas", json!(areas));
+                self.add("invites", json!(invites));
+                (
+                    "opened",
+                    format!(" for {}, inviting {}", areas.join(" "), invites.join(" ")),
+                )
+            }
+            CaseStep::Join => ("joined", String::new()),
+            CaseStep::Close => ("closed", String::new()),
+        };
+        self.add("step", json!(done));
+        self.says = format!("{case} {done} by {sender}{more}");
+    }
+
+    fn bookkeeping(&mut self, record: &Record) {
+        (self.kind, self.says) = match record {
+            Record::Placed(placed) => {
+                let what = if placed.private { "private" } else { "moved" };
+                let text = format!(
+                    "{what}, to {} queues of {}",
+                    placed.queues.len(),
+                    placed.unit
+                );
+                ("placed", text)
+            }
+            Record::Settled(settled) => {
+                let (gone, back) = (settled.gone.len(), settled.returned.len());
+                ("settled", format!("{gone} gone, {back} returned"))
+            }
+            Record::Topology(topology) => ("topology", topology_text(topology)),
+            Record::Lease { queue, up_to } => {
+                ("lease", format!("queue {} up to @{up_to}", queue.0))
+            }
+            Record::OrderEnded { .. } => ("order-ended", "its deadline has passed".to_owned()),
+            Record::Stopped { out } => ("stopped", format!("cleanly, {} entries out", out.len())),
+            _ => ("recovered", "after a stop that was not clean".to_owned()),
+        };
+        if let Record::OrderEnded { at, .. } = record {
+            self.at = Some(*at);
+        }
+        self.fields = json!({"says": self.says});
+    }
+
+    fn add(&mut self, name: &str, value: Value) {
+        if let Some(fields) = self.fields.as_object_mut() {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+
+    /// A line, and one below it for each recipient.
+    pub(super) fn to_text(&self) -> String {
+        let number = self
+            .number
+            .map_or("-".to_owned(), |number| number.to_string());
+        let at = self.at.map_or(String::new(), |at| format!("  {at}"));
+        let (lsn, kind, says) = (self.lsn, self.kind, &self.says);
+        let mut text = format!("{number:>5}  @{lsn}{at}  {kind}  {says}\n");
+        for line in &self.below {
+            _ = writeln!(text, "       {line}");
+        }
+        text
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let mut all = Map::new();
+        all.insert("number".to_owned(), json!(self.number));
+        all.insert("lsn".to_owned(), json!(self.lsn));
+        all.insert("kind".to_owned(), json!(self.kind));
+        all.insert("at".to_owned(), json!(self.at.map(|at| at.to_string())));
+        if let Value::Object(fields) = &self.fields {
+            all.extend(fields.clone());
+        }
+        Value::Object(all)
+    }
+
+    /// What each policy is that took part, in the words of the rulebook that decided.
+    pub(super) fn policies_as_text(&self, rulebook: Option<&Rulebook>) -> String {
+        let mut text = String::new();
+        for id in &self.policies {
+            if let Some(rule) = rulebook.and_then(|rulebook| rulebook.rule(id)) {
+                _ = write!(
+                    text,
+                    "       {id}: {}\n         basis: {}\n         reason: {}\n",
+                    rule.title, rule.basis, rule.reason
+                );
+            }
+        }
+        text
+    }
+
+    pub(super) fn to_json_with_policies(&self, rulebook: Option<&Rulebook>) -> Value {
+        let ids = self.policies.iter();
+        let rules = ids.filter_map(|id| rulebook?.rule(id));
+        let rules: Vec<Value> = rules
+            .map(|rule| {
+                json!({"id": rule.id.to_string(), "owner": rule.owner, "title": rule.title,
+                    "basis": rule.basis, "reason": rule.reason})
+            })
+            .collect();
+        let mut all = self.to_json();
+        if let Some(fields) = all.as_object_mut() {
+            fields.insert("policies".to_owned(), json!(rules));
+        }
+        all
+    }
+}
+
+fn topology_text(topology: &Topology) -> String {
+    match topology {
+        Topology::Declared {
+            queue, unit, name, ..
+        } => format!(
+            "queue {} of {unit} declared: {}",
+            queue.0,
+            name.escape_debug()
+        ),
+        Topology::Deleted(queue) => format!("queue {} deleted", queue.0),
+        Topology::Purged(queue) => format!("queue {} purged", queue.0),
+        Topology::Bound { queue, .. } => format!("queue {} bound", queue.0),
+        Topology::Unbound { queue, .. } => format!("queue {} unbound", queue.0),
+    }
+}
+
+fn texts(policies: &[PolicyId]) -> Vec<String> {
+    policies.iter().map(ToString::to_string).collect()
+}
+
+fn joined(policies: &[PolicyId]) -> String {
+    texts(policies).join(", ")
+}

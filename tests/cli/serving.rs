@@ -1,0 +1,270 @@
+//! What operators see of a broker that is served: its log, who was turned away, and which rulebook
+//! is in force.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use carnet::config::{read_file, write_text};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{Folders, code, err, json, out};
+
+/// Far beyond what a debug build needs; the machine may be busy.
+const WITHIN: Duration = Duration::from_mins(1);
+const ITEM: &str = "messages/postal.item/examples/valid/orchids.json";
+const WRONG: &str = "messages/postal.item/examples/invalid/wrong-check-digit.json";
+
+/// A running `carnet`. Dropped, it is killed: no test leaves one behind.
+struct Running {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Running {
+    fn start(folder: &Path, words: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_carnet"))
+            .args(words.split_whitespace())
+            .current_dir(folder)
+            .env("CARNET__DRAIN_S", "2")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// The next line that has `part` in it.
+    #[track_caller]
+    fn line(lines: &Receiver<String>, part: &str) -> String {
+        let mut told = Vec::new();
+        while let Ok(line) = lines.recv_timeout(WITHIN) {
+            if line.contains(part) {
+                return line;
+            }
+            told.push(line);
+        }
+        panic!("no line has {part:?}:\n{}", told.join("\n"));
+    }
+
+    fn address(&self) -> String {
+        let line = Self::line(&self.stdout, "listening on amqps://");
+        line.rsplit('/').next().unwrap().to_owned()
+    }
+
+    fn stop(mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "did not end well: {status}");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already ended, after `stop`: then neither does anything.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+const DEV: &str = "serve --dev --amqp 127.0.0.1:0 --data dev";
+
+impl Folders {
+    fn publish(&self, address: &str, file: &str) -> Option<i32> {
+        let certs = "--certs dev/certs";
+        code(&self.run(&format!(
+            "publish postal.item {file} --as post/items --amqp {address} {certs}"
+        )))
+    }
+}
+
+#[test]
+fn the_log_of_a_development_folder_is_read_while_it_is_served_and_after() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    assert_eq!(folders.publish(&address, ITEM), Some(0));
+    let follow = "log tail --follow --json --data dev";
+    let follower = Running::start(folders.path(), follow);
+    Running::line(&follower.stdout, "\"kind\":\"exchange\"");
+    assert_eq!(folders.publish(&address, WRONG), Some(1));
+    Running::line(&follower.stdout, "\"kind\":\"rejected\"");
+    drop(follower);
+    broker.stop();
+
+    let shown = json(&folders.run("log show 1 --json --data dev"));
+    assert_eq!(shown["type"], "postal.item");
+    assert_eq!(shown["sender"], "post/items");
+    let recipients = shown["recipients"].as_array().unwrap();
+    let environment = recipients.iter().find(|r| r["unit"] == "environment/main");
+    let environment = environment.unwrap();
+    assert_eq!(environment["outcome"], "released");
+    let withheld = environment["withheld"].as_array().unwrap();
+    assert!(withheld.contains(&"party".into()), "{environment}");
+    let policies = shown["policies"].as_array().unwrap();
+    assert!(
+        policies
+            .iter()
+            .any(|p| p["basis"].as_str().unwrap().contains("CITES"))
+    );
+
+    let tail = out(&folders.run("log tail --data dev"));
+    for part in [
+        "genesis",
+        "post-environment-regulated",
+        "/ID: s10",
+        "cleanly",
+    ] {
+        assert!(tail.contains(part), "{part} is missing in:\n{tail}");
+    }
+    // Who is named in the message is nobody's business here.
+    let everything = out(&folders.run("log tail --all --json -n 1000 --data dev"));
+    for private in ["Anselm", "Lantern Street", "Sedge Hollow"] {
+        assert!(!everything.contains(private), "{private} is in the log");
+    }
+    let genesis = format!("log show @{} --data dev", lsn_of(&everything));
+    assert!(out(&folders.run(&genesis)).contains("genesis"));
+    assert_eq!(code(&folders.run("log show 99 --data dev")), Some(2));
+}
+
+fn lsn_of(log: &str) -> u64 {
+    let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    first["lsn"].as_u64().unwrap()
+}
+
+#[test]
+fn a_client_that_was_turned_away_is_shown_with_its_agency_and_the_reason() {
+    let folders = Folders::new();
+    assert_eq!(code(&folders.run("certs dev strangers")), Some(0));
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    let stranger = "dev/certs/stranger";
+    folders.copy("dev/certs/ca.pem", &format!("{stranger}/ca.pem"));
+    for ending in ["pem", "key"] {
+        let name = format!("post-items.{ending}");
+        folders.copy(&format!("strangers/{name}"), &format!("{stranger}/{name}"));
+    }
+    let publish =
+        format!("publish postal.item {ITEM} --as post/items --amqp {address} --certs {stranger}");
+    assert_ne!(code(&folders.run(&publish)), Some(0));
+    assert_ne!(code(&folders.run(&publish)), Some(0));
+    Running::line(&broker.stderr, "identity.unknown-issuer");
+    broker.stop();
+    let post = json(&folders.run("agency show post --json --data dev"));
+    let refused = post[0]["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0]["code"], "identity.unknown-issuer");
+    assert_eq!(refused[0]["times"], 2);
+    let shown = out(&folders.run("agency show post --data dev"));
+    assert!(shown.contains("issuer that the agency lists"), "{shown}");
+    let other = out(&folders.run("agency show police --data dev"));
+    assert!(!other.contains("refused"), "{other}");
+}
+
+#[test]
+fn a_development_log_is_never_served_without_dev_and_no_other_with_it() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    broker.address();
+    broker.stop();
+    let real = "serve --amqp 127.0.0.1:0 --data dev --certs dev/certs";
+    folders.copy("dev/master.key", "master.key");
+    let refused = folders.run(real);
+    assert_eq!(code(&refused), Some(3));
+    assert!(
+        err(&refused).contains("never served without"),
+        "{}",
+        err(&refused)
+    );
+
+    folders.init_real();
+    let refused = folders.run("serve --dev --amqp 127.0.0.1:0 --data real");
+    assert_eq!(code(&refused), Some(3));
+    assert!(
+        err(&refused).contains("not begun with --dev"),
+        "{}",
+        err(&refused)
+    );
+    let refused = folders.run("log tail --data real");
+    assert_eq!(code(&refused), Some(3));
+    assert!(
+        err(&refused).contains("officer's access"),
+        "{}",
+        err(&refused)
+    );
+    assert_eq!(code(&folders.run("log tail --data nowhere")), Some(3));
+}
+
+#[test]
+fn a_changed_folder_is_reported_and_not_used_unless_this_is_development() {
+    let folders = Folders::new();
+    folders.init_real();
+    let real = "serve --amqp 127.0.0.1:0 --data real --certs pki";
+    let broker = Running::start(folders.path(), real);
+    broker.address();
+    let before = Running::line(&broker.stdout, "rulebook ");
+    broker.stop();
+
+    folders.plant("agencies/post/agency.toml", "Meridia", "Changed");
+    let broker = Running::start(folders.path(), real);
+    broker.address();
+    let report = Running::line(&broker.stderr, "the folders differ");
+    assert!(report.contains("agencies/post/agency.toml"), "{report}");
+    assert_eq!(Running::line(&broker.stdout, "rulebook "), before);
+    broker.stop();
+
+    let broker = Running::start(folders.path(), DEV);
+    broker.address();
+    broker.stop();
+    folders.plant("agencies/post/agency.toml", "Changed", "Again");
+    let broker = Running::start(folders.path(), DEV);
+    Running::line(&broker.stderr, "the folders have changed: activated");
+    broker.address();
+    broker.stop();
+    let tail = out(&folders.run("log tail --data dev"));
+    assert!(tail.contains("activated"), "{tail}");
+}
+
+impl Folders {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let content = read_file(&self.path().join(from)).unwrap();
+        write_text(&self.path().join(to), &content).unwrap();
+    }
+
+    /// A log in `real` that was begun without `--dev`, and its certificates in `pki`.
+    fn init_real(&self) {
+        assert_eq!(code(&self.run("certs dev pki")), Some(0));
+        for agency in ["customs", "customs-xa", "environment", "police", "post"] {
+            let issuer = format!("{agency}-ca.pem");
+            let here = format!("agencies/{agency}/{issuer}");
+            self.copy(&format!("pki/{issuer}"), &here);
+        }
+        let init = self.run("init --data real");
+        assert_eq!(code(&init), Some(0), "{}", err(&init));
+    }
+}
