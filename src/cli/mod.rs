@@ -3,9 +3,12 @@
 
 mod certs;
 mod check;
+mod client;
+mod consume;
 mod init;
 mod list;
 mod output;
+mod publish;
 mod serve;
 
 use std::process::ExitCode;
@@ -32,7 +35,7 @@ Examples:
   carnet init && carnet serve            a broker of your own
   carnet agency show customs             what an agency may send and read
 
-Exit codes: 0 done, 1 faults found, 2 wrong usage, 3 cannot run (disk, network, configuration).";
+Exit codes: 0 done, 1 faults found or messages refused, 2 wrong usage, 3 cannot run (disk, network, configuration).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -40,6 +43,10 @@ enum Command {
     Init,
     /// Serve agencies over AMQP and mutual TLS
     Serve(serve::Serve),
+    /// Publish messages as a system does
+    Publish(publish::Publish),
+    /// Consume a queue as a system does
+    Consume(consume::Consume),
     /// Check agencies, messages, policies and decision tables
     Check,
     /// Certificates for development
@@ -69,6 +76,8 @@ enum Command {
 enum Failed {
     /// Faults in what was checked, each already with place and cure.
     Faults(Vec<Fault>),
+    /// It ran, and the answer was no.
+    Refused(String),
     /// It could not run: what happened, and what to do.
     CannotRun(String),
 }
@@ -100,6 +109,10 @@ pub fn run() -> ExitCode {
             output::faults(&faults);
             ExitCode::from(1)
         }
+        Err(Failed::Refused(says)) => {
+            output::error(&says);
+            ExitCode::from(1)
+        }
         Err(Failed::CannotRun(says)) => {
             output::error(&says);
             ExitCode::from(3)
@@ -116,6 +129,8 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
     match arguments.command {
         Command::Init => init::run(&config),
         Command::Serve(serve) => serve.run(&config),
+        Command::Publish(publish) => publish.run(&config),
+        Command::Consume(consume) => consume.run(&config),
         Command::Check => check::run(&config),
         Command::Certs(certs) => certs.run(&config),
         Command::Agency(command) => command.run(&config),
@@ -124,4 +139,12 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
         Command::Config(command) => command.run(&config),
         Command::Completion { .. } => Ok(()),
     }
+}
+
+/// Runs a client's work on a runtime of its own, on this thread.
+fn on_a_runtime<T>(work: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(Failed::cannot_run)?.block_on(work)
 }

@@ -1,0 +1,290 @@
+//! An agency's system as the AMQP client it is: connected with its certificate, publishing with
+//! confirms, consuming with acks. What any stock client can do, and nothing beside it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use futures_util::{FutureExt, StreamExt};
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    ConfirmSelectOptions, QueueDeclareOptions,
+};
+use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer,
+    PublisherConfirm,
+};
+
+use super::Failed;
+use crate::config::{Config, read_file};
+use crate::message::id::SystemId;
+
+/// Messages that a consumer may hold unsettled.
+const PREFETCH: u16 = 200;
+
+/// Where a broker is, and the folder with `ca.pem` and a certificate and key for each system.
+#[derive(Debug, Clone)]
+pub(super) struct Broker {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) certs: PathBuf,
+}
+
+impl Broker {
+    /// The broker of this configuration. Without certificates in its folder, those that
+    /// `serve --dev` wrote into the data folder.
+    pub(super) fn of(config: &Config) -> Self {
+        let own = config.certs.join("ca.pem").exists();
+        Self {
+            // The certificate names the host, not the address that it is listened on.
+            host: "localhost".to_owned(),
+            port: config.amqp.port(),
+            certs: if own {
+                config.certs.clone()
+            } else {
+                config.data.join("certs")
+            },
+        }
+    }
+}
+
+/// Why a client could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    /// A certificate or key cannot be read.
+    #[error("{0}; `carnet serve --dev` writes certificates to its data folder")]
+    Certificate(#[from] io::Error),
+    /// A text that AMQP cannot carry: its short texts end at 255 bytes.
+    #[error("'{0}' is longer than AMQP can carry")]
+    TooLong(String),
+    /// The connection failed, or the broker closed it.
+    #[error("broker: {0}")]
+    Broker(#[from] lapin::Error),
+    /// The broker ended the consumer.
+    #[error("the broker ended the consumer of this queue")]
+    Ended,
+}
+
+impl From<ClientError> for Failed {
+    fn from(error: ClientError) -> Self {
+        Self::cannot_run(error)
+    }
+}
+
+/// A message to publish, as the sender writes it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outgoing {
+    pub(super) message_type: String,
+    pub(super) id: String,
+    pub(super) correlation_id: Option<String>,
+    /// Headers that are set, by name: `to`, `case`, `purpose`, `handling`.
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// What the broker answered to a publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Confirmed, and nothing came back: decided, logged, released to somebody.
+    Accepted,
+    /// Confirmed, and returned with a reason.
+    Refused { code: u16, says: String },
+    /// Not taken: the broker cannot store it. To be sent again with the same id.
+    NotStored,
+}
+
+/// A publish whose answer has not come yet.
+pub(super) struct InFlight(PublisherConfirm);
+
+impl InFlight {
+    /// Waits for the confirm; a return comes before it.
+    pub(super) async fn answer(self) -> Result<Answer, ClientError> {
+        Ok(match self.0.await? {
+            Confirmation::Ack(None) => Answer::Accepted,
+            Confirmation::Ack(Some(returned)) => Answer::Refused {
+                code: returned.reply_code,
+                says: returned.reply_text.to_string(),
+            },
+            Confirmation::Nack(_) | Confirmation::NotRequested => Answer::NotStored,
+        })
+    }
+}
+
+/// A connected system.
+pub(super) struct Client {
+    connection: Connection,
+    channel: Channel,
+}
+
+impl Client {
+    /// Connects with the system's certificate and asks for confirms.
+    pub(super) async fn connect(broker: &Broker, system: &SystemId) -> Result<Self, ClientError> {
+        let name = format!("{}-{}", system.agency, system.system);
+        let read = |file: String| read_file(&broker.certs.join(file));
+        let tls = OwnedTLSConfig {
+            identity: Some(OwnedIdentity::PKCS8 {
+                pem: read(format!("{name}.pem"))?,
+                key: read(format!("{name}.key"))?,
+            }),
+            cert_chain: Some(String::from_utf8_lossy(&read("ca.pem".to_owned())?).into_owned()),
+        };
+        let Broker { host, port, .. } = broker;
+        let connection = Connection::connect_with_config(
+            &format!("amqps://{host}:{port}/%2f?auth_mechanism=external&heartbeat=10"),
+            ConnectionProperties::default(),
+            tls,
+            lapin::runtime::default_runtime().map_err(io::Error::other)?,
+        )
+        .await?;
+        let channel = connection.create_channel().await?;
+        let confirms = ConfirmSelectOptions::default();
+        channel.confirm_select(confirms).await?;
+        channel
+            .basic_qos(PREFETCH, BasicQosOptions::default())
+            .await?;
+        Ok(Self {
+            connection,
+            channel,
+        })
+    }
+
+    /// Publishes and waits for the answer.
+    pub(super) async fn publish(&self, message: &Outgoing) -> Result<Answer, ClientError> {
+        self.send(message).await?.answer().await
+    }
+
+    /// Publishes; the answer is waited for by the caller, so that many can be in flight.
+    pub(super) async fn send(&self, message: &Outgoing) -> Result<InFlight, ClientError> {
+        let mut headers = FieldTable::default();
+        for (name, value) in &message.headers {
+            let value = AMQPValue::LongString(value.as_str().into());
+            headers.insert(short(name)?, value);
+        }
+        let mut properties = BasicProperties::default()
+            .with_message_id(short(&message.id)?)
+            .with_content_type(short("application/json")?)
+            .with_delivery_mode(2)
+            .with_headers(headers);
+        if let Some(id) = &message.correlation_id {
+            properties = properties.with_correlation_id(short(id)?);
+        }
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..BasicPublishOptions::default()
+        };
+        let (exchange, key) = (short("carnet")?, short(&message.message_type)?);
+        let body = &message.body;
+        let sent = self
+            .channel
+            .basic_publish(exchange, key, options, body, properties);
+        Ok(InFlight(sent.await?))
+    }
+
+    /// Consumes a queue of the system's agency.
+    pub(super) async fn consume(&self, queue: &str) -> Result<Inbox, ClientError> {
+        let options = BasicConsumeOptions::default();
+        let consumer = self
+            .channel
+            .basic_consume(short(queue)?, short("")?, options, FieldTable::default())
+            .await?;
+        Ok(Inbox(consumer))
+    }
+
+    /// Messages that wait in a queue. What was to be delivered to this client before the question
+    /// was answered has been delivered when it returns.
+    pub(super) async fn waiting(&self, queue: &str) -> Result<u32, ClientError> {
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let declared = self
+            .channel
+            .queue_declare(short(queue)?, options, FieldTable::default())
+            .await?;
+        Ok(declared.message_count())
+    }
+
+    /// Says goodbye; acks that were sent have been read by the broker then.
+    pub(super) async fn close(self) -> Result<(), ClientError> {
+        Ok(self.connection.close(200, short("bye")?).await?)
+    }
+}
+
+/// A consumed queue.
+pub(super) struct Inbox(Consumer);
+
+impl Inbox {
+    /// The next message, waited for.
+    pub(super) async fn next(&mut self) -> Result<Arrival, ClientError> {
+        let delivery = self.0.next().await.ok_or(ClientError::Ended)??;
+        Ok(Arrival::of(delivery))
+    }
+
+    /// The next message where one is here already.
+    pub(super) fn here(&mut self) -> Result<Option<Arrival>, ClientError> {
+        match self.0.next().now_or_never() {
+            None => Ok(None),
+            Some(None) => Err(ClientError::Ended),
+            Some(Some(delivery)) => Ok(Some(Arrival::of(delivery?))),
+        }
+    }
+}
+
+/// A delivery.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// `<type>.<sender agency>`.
+    pub(super) key: String,
+    /// The unit's own id of it; empty for receipts.
+    pub(super) message_id: String,
+    pub(super) correlation_id: String,
+    pub(super) redelivered: bool,
+    /// Those that are text.
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Vec<u8>,
+    delivery: Delivery,
+}
+
+impl Arrival {
+    fn of(mut delivery: Delivery) -> Self {
+        let body = std::mem::take(&mut delivery.data);
+        let text = |text: &Option<ShortString>| text.as_ref().map_or(String::new(), short_text);
+        let properties = &delivery.properties;
+        let table = properties.headers().iter().flat_map(FieldTable::inner);
+        let headers = table.filter_map(|(name, value)| match value {
+            AMQPValue::LongString(text) => Some((short_text(name), text.to_string())),
+            _ => None,
+        });
+        Self {
+            key: short_text(&delivery.routing_key),
+            message_id: text(properties.message_id()),
+            correlation_id: text(properties.correlation_id()),
+            redelivered: delivery.redelivered,
+            headers: headers.collect(),
+            body,
+            delivery,
+        }
+    }
+
+    /// A header's text, empty where it is absent.
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// Settles it: it does not come again.
+    pub(super) async fn ack(&self) -> Result<(), ClientError> {
+        self.delivery.ack(BasicAckOptions::default()).await?;
+        Ok(())
+    }
+}
+
+fn short_text(text: &ShortString) -> String {
+    text.as_str().to_owned()
+}
+
+fn short(text: &str) -> Result<ShortString, ClientError> {
+    ShortString::try_new(text).map_err(|_| ClientError::TooLong(text.to_owned()))
+}
