@@ -1,6 +1,7 @@
 //! The command line: one file a command. It prints and it says how it ended; it has no logic of its
 //! own.
 
+mod bench;
 mod certs;
 mod check;
 mod client;
@@ -79,6 +80,8 @@ enum Command {
     /// The configuration in force
     #[command(subcommand)]
     Config(list::ConfigCommand),
+    /// Measure throughput, latency and memory
+    Bench(bench::Bench),
     /// Completion for your shell
     #[command(after_help = "Example:\n  carnet completion bash > /etc/bash_completion.d/carnet")]
     Completion {
@@ -164,6 +167,7 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
         Command::Log(log) => log.run(&config),
         Command::Policy(command) => command.run(&config),
         Command::Config(command) => command.run(&config),
+        Command::Bench(bench) => bench.run(&config),
         Command::Completion { .. } => Ok(()),
     }
 }

@@ -35,6 +35,11 @@ impl Clock {
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// Time since the process started; never steps back.
+    pub fn monotonic(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+
     /// Milliseconds since the process started; never steps back.
     pub fn monotonic_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)

@@ -1,0 +1,275 @@
+//! `carnet bench`: what this machine does, as a client sees it, beside what its disk does.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use hdrhistogram::Histogram;
+
+use super::client::{Answer, Broker, Client, Outgoing};
+use super::{Failed, on_a_runtime, output};
+use crate::config::Config;
+use crate::journal::vfs::{DiskVfs, Vfs, VfsFile};
+use crate::message::id::SystemId;
+use crate::server::clock::Clock;
+
+/// Measure: confirmed messages a second, confirm latency beside a bare sync, memory of idle
+/// connections.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  cargo run --release -- bench --seconds 5")]
+pub(super) struct Bench {
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// Idle connections whose memory is measured
+    #[arg(long, default_value_t = 200)]
+    connections: usize,
+}
+
+/// A broker of its own, ended when dropped.
+struct Served {
+    child: Child,
+    broker: Broker,
+    data: tempfile::TempDir,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // A process that is gone already needs no ending.
+        if self.child.kill().is_ok() {
+            drop(self.child.wait());
+        }
+    }
+}
+
+impl Served {
+    fn start(config: &Config) -> Result<Self, Failed> {
+        let data = tempfile::tempdir_in(".").map_err(Failed::cannot_run)?;
+        let carnet = std::env::current_exe().map_err(Failed::cannot_run)?;
+        let mut child = Command::new(carnet)
+            .args(["serve", "--dev", "--amqp", "127.0.0.1:0", "--data"])
+            .arg(data.path())
+            .arg("--agencies")
+            .arg(&config.agencies)
+            .arg("--messages")
+            .arg(&config.messages)
+            .arg("--policies")
+            .arg(&config.policies)
+            .env("CARNET_LOG", "carnet=warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(Failed::cannot_run)?;
+        let lines = child.stdout.take().map(|out| BufReader::new(out).lines());
+        let found = lines.into_iter().flatten().map_while(Result::ok);
+        let port = found.into_iter().find_map(|line| {
+            let address = line.strip_prefix("listening on amqps://")?;
+            address.rsplit_once(':')?.1.parse().ok()
+        });
+        let Some(port) = port else {
+            return Err(Failed::CannotRun("the broker did not start".to_owned()));
+        };
+        let broker = Broker {
+            host: "localhost".to_owned(),
+            port,
+            certs: data.path().join("certs"),
+        };
+        Ok(Self {
+            child,
+            broker,
+            data,
+        })
+    }
+
+    /// Processor time that the broker has used so far.
+    fn processor(&self) -> Duration {
+        let stat = read_proc(self.child.id(), "stat");
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let mut fields = after_name.split_whitespace().skip(11);
+        let mut ticks = || {
+            fields
+                .next()
+                .and_then(|field| field.parse().ok())
+                .unwrap_or(0)
+        };
+        let used: u64 = ticks() + ticks();
+        Duration::from_millis(used * 10)
+    }
+
+    /// Memory that the broker has resident, in KiB.
+    fn resident_kib(&self) -> u64 {
+        let status = read_proc(self.child.id(), "status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        kib.unwrap_or(0)
+    }
+}
+
+fn read_proc(process: u32, what: &str) -> String {
+    let path = format!("/proc/{process}/{what}");
+    let content = crate::config::read_file(Path::new(&path)).unwrap_or_default();
+    String::from_utf8_lossy(&content).into_owned()
+}
+
+impl Bench {
+    pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
+        let served = Served::start(config)?;
+        on_a_runtime(self.measure(&served))
+    }
+
+    async fn measure(&self, served: &Served) -> Result<(), Failed> {
+        start_receiver(served.broker.clone())?;
+        let sender = Client::connect(&served.broker, &system("post/items")?).await?;
+        output::line("1 KiB postal.item, one sender, one recipient that acknowledges");
+        let mut serial = 0;
+        for window in [100, 1000] {
+            self.throughput(&sender, served, window, &mut serial)
+                .await?;
+        }
+        self.latency(&sender, served, &mut serial).await?;
+        let before = served.resident_kib();
+        let mut idle = Vec::new();
+        for _ in 0..self.connections {
+            idle.push(Client::connect(&served.broker, &system("customs/declarations")?).await?);
+        }
+        let grown = served.resident_kib().saturating_sub(before);
+        let each = grown / u64::try_from(self.connections.max(1)).unwrap_or(1);
+        let count = self.connections;
+        output::line(&format!(
+            "idle connections: {each} KiB each ({count} opened)"
+        ));
+        Ok(())
+    }
+
+    async fn throughput(
+        &self,
+        sender: &Client,
+        served: &Served,
+        window: usize,
+        serial: &mut u64,
+    ) -> Result<(), Failed> {
+        let clock = Clock::default();
+        let used_before = served.processor();
+        let mut under_way = FuturesUnordered::new();
+        let mut confirmed = 0_u32;
+        let length = Duration::from_secs(self.seconds);
+        while clock.monotonic() < length || !under_way.is_empty() {
+            while under_way.len() < window && clock.monotonic() < length {
+                under_way.push(sender.send(&next_message(serial)).await?.answer());
+            }
+            if let Some(answer) = under_way.next().await {
+                accepted(&answer?)?;
+                confirmed += 1;
+            }
+        }
+        let took = clock.monotonic();
+        let rate = f64::from(confirmed) / took.as_secs_f64();
+        let used = served.processor().saturating_sub(used_before);
+        let each = used.as_secs_f64() * 1e6 / f64::from(confirmed.max(1));
+        output::line(&format!(
+            "window {window:>4}: {rate:>8.0} confirmed/s, {each:.1} us of the broker's processor each"
+        ));
+        Ok(())
+    }
+
+    /// One publish at a time, each beside one bare sync of the same disk.
+    async fn latency(
+        &self,
+        sender: &Client,
+        served: &Served,
+        serial: &mut u64,
+    ) -> Result<(), Failed> {
+        let clock = Clock::default();
+        let probe = DiskVfs
+            .create(&served.data.path().join("probe"))
+            .map_err(Failed::cannot_run)?;
+        let block = [7; 4096];
+        let zeros = vec![0; PROBE_BYTES];
+        sync(&probe, &zeros, 0)?;
+        let (mut confirms, mut syncs) = (histogram()?, histogram()?);
+        let mut place = 0;
+        while clock.monotonic() < Duration::from_secs(self.seconds) {
+            let message = next_message(serial);
+            let began = clock.monotonic();
+            accepted(&sender.publish(&message).await?)?;
+            confirms.saturating_record(micros(clock.monotonic().saturating_sub(began)));
+            let began = clock.monotonic();
+            sync(&probe, &block, place)?;
+            syncs.saturating_record(micros(clock.monotonic().saturating_sub(began)));
+            place = (place + 4096) % u64::try_from(PROBE_BYTES).unwrap_or(1);
+        }
+        let show = |name: &str, of: &Histogram<u64>| {
+            let (middle, late) = (of.value_at_quantile(0.5), of.value_at_quantile(0.99));
+            output::line(&format!("{name}: p50 {middle} us, p99 {late} us"));
+        };
+        show("window 1, confirm ", &confirms);
+        show("bare 4 KiB sync   ", &syncs);
+        Ok(())
+    }
+}
+
+fn histogram() -> Result<Histogram<u64>, Failed> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).map_err(Failed::cannot_run)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The probe's file: as large as matters, zero-filled as the journal's segments are.
+const PROBE_BYTES: usize = 1 << 20;
+
+fn sync(probe: &impl VfsFile, bytes: &[u8], at: u64) -> Result<(), Failed> {
+    let written = probe.pwrite(&[bytes], at);
+    written
+        .and_then(|()| probe.fdatasync())
+        .map_err(Failed::cannot_run)
+}
+
+/// A valid postal item of 1 KiB; each has an id of its own.
+fn next_message(serial: &mut u64) -> Outgoing {
+    *serial += 1;
+    let description = "resin ornaments ".repeat(28);
+    let body = format!(
+        r#"{{"FunctionCode":"9","ID":"CP618402774XA","PostedDate":"2026-03-16","NatureCode":"11","TotalGrossMassMeasure":"1.9","Consignor":{{"PartyKind":"legal","Name":"Kestrel & Vane Curios","Address":{{"CountryCode":"XA"}}}},"Consignee":{{"Name":"Ilse Marrow","Address":{{"Line":"4 Tern Row","CountryCode":"XM"}}}},"GovernmentAgencyGoodsItem":[{{"SequenceNumeric":1,"Commodity":{{"Description":"{description}","Classification":{{"ID":"392640"}}}},"GrossMassMeasure":"1.9","QuantityQuantity":3,"ItemChargeAmount":"140.00","CurrencyCode":"EUR"}}]}}"#
+    );
+    Outgoing {
+        message_type: "postal.item".to_owned(),
+        id: format!("bench-{serial}"),
+        correlation_id: None,
+        headers: vec![("to", "customs/main".to_owned())],
+        body: body.into_bytes(),
+    }
+}
+
+fn accepted(answer: &Answer) -> Result<(), Failed> {
+    if *answer == Answer::Accepted {
+        return Ok(());
+    }
+    let says = format!("a message of the measurement was not accepted: {answer:?}");
+    Err(Failed::CannotRun(says))
+}
+
+fn system(text: &str) -> Result<SystemId, Failed> {
+    text.parse().map_err(Failed::cannot_run)
+}
+
+/// A recipient on a thread of its own, as another agency's would be; ends with its broker.
+fn start_receiver(broker: Broker) -> Result<(), Failed> {
+    let receive = async move {
+        let client = Client::connect(&broker, &system("customs/declarations")?).await?;
+        let mut inbox = client.consume("inbox").await?;
+        loop {
+            inbox.next().await?.ack().await?;
+        }
+    };
+    let run = move || {
+        let ended: Result<(), Failed> = on_a_runtime(receive);
+        // It ends when the broker does, which ends the measurement.
+        drop(ended);
+    };
+    let thread = std::thread::Builder::new().name("recipient".into());
+    thread.spawn(run).map(drop).map_err(Failed::cannot_run)
+}
