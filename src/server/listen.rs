@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
@@ -149,7 +150,7 @@ async fn connect(
     socket.set_nodelay(true)?;
     let acceptor = TlsAcceptor::from(shell.tls.load_full());
     let accepted = timeout(TLS_HANDSHAKE, acceptor.accept(socket)).await;
-    let stream = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let mut stream = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let (_, tls) = stream.get_ref();
     let chain: Vec<CertificateDer<'static>> = tls
         .peer_certificates()
@@ -165,7 +166,7 @@ async fn connect(
         Err(refusal) => {
             let code = refusal.code();
             tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
-            return Ok(());
+            return stream.shutdown().await;
         }
     };
     tracing::info!(%remote, agency.id = %peer.agency.id, system.name = %peer.system.name, "connected");
