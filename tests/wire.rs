@@ -8,9 +8,19 @@
 mod broker;
 #[path = "wire/client.rs"]
 mod client;
+#[path = "wire/consuming.rs"]
+mod consuming;
 #[path = "wire/frames.rs"]
 mod frames;
+#[path = "wire/hidden.rs"]
+mod hidden;
 #[path = "wire/octets.rs"]
 mod octets;
 #[path = "wire/opening.rs"]
 mod opening;
+#[path = "wire/publishing.rs"]
+mod publishing;
+#[path = "wire/queues.rs"]
+mod queues;
+#[path = "wire/stopping.rs"]
+mod stopping;

@@ -532,8 +532,7 @@ impl Client {
 
     /// Everything before was answered, and nothing more was said.
     pub(crate) fn quiet(&mut self) {
-        let arguments = Octets::new().long(0).short(0).octet(1);
-        self.call(1, (60, 10), arguments);
+        self.call(1, (20, 20), Octets::new().octet(1));
     }
 }
 
