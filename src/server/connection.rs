@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::clock::{Clock, Entropy};
 use crate::agency::registry::Peer;
-use crate::amqp::{Offer, Session, TableLimits};
+use crate::amqp::{Offer, Reply, Session, TableLimits};
 use crate::backbone::embedded::{Embedded, Port};
 use crate::broker::command::{Command, DeliveryId, Effect};
 use crate::broker::limits::{
@@ -50,6 +50,8 @@ pub(super) enum Pending {
     Get { no_ack: bool },
     /// A prefetch limit, which the session has answered.
     Prefetch,
+    /// To be refused, once those before it are answered.
+    Refuse(Reply),
     /// The end of the channel.
     CloseChannel,
     /// The end of a channel that the broker itself closed.

@@ -44,7 +44,11 @@ impl<V: Vfs> Committer<V> {
                 }
                 turn.answer(place, Answer::Done);
             }
-            Ask::Get { queue, may_read } => self.get(place, (&unit, &queue), may_read, turn),
+            Ask::Get { queue, may_read } => {
+                // What this client gave back before it asks is there to be got.
+                self.write_settled(turn)?;
+                self.get(place, (&unit, &queue), may_read, turn);
+            }
             Ask::Prefetch { count, global } => {
                 self.dispatch.prefetch(place.0, place.1, count, global);
                 turn.answer(place, Answer::Done);
@@ -74,6 +78,8 @@ impl<V: Vfs> Committer<V> {
             turn.answer(place, answer);
             return Ok(());
         }
+        // Counts are those after what was settled before.
+        self.write_settled(turn)?;
         let dispatch = &self.dispatch;
         match self
             .ledger
