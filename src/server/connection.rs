@@ -205,14 +205,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// input is reset, and the peer would lose what it was told last.
     fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let now = self.clock.monotonic_ms();
-        let until = match self.lingers_until_ms {
-            Some(until) => until,
-            None => {
-                ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-                // Its queues and what it had out are others' from now on.
-                self.leave();
-                *self.lingers_until_ms.insert(now + LINGER_MS)
-            }
+        let until = if let Some(until) = self.lingers_until_ms {
+            until
+        } else {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            // Its queues and what it had out are others' from now on.
+            self.leave();
+            *self.lingers_until_ms.insert(now + LINGER_MS)
         };
         while now < until && !self.peer_has_closed {
             let mut into = ReadBuf::new(&mut self.buffer);
