@@ -211,16 +211,10 @@ impl Wire {
         self.stream.flush()
     }
 
-    /// How long to wait for an answer from now on.
-    pub(crate) fn set_patience(&self, patience: Duration) {
-        let set = self.stream.sock.set_read_timeout(Some(patience));
-        set.expect("a patience above zero");
-    }
-
     /// Up to `count` octets; fewer at the end.
     pub(crate) fn read(&mut self, count: usize) -> io::Result<Vec<u8>> {
         while self.unread.len() < count {
-            let mut part = [0; 65_536];
+            let mut part = [0; 16_384];
             let read = self.stream.read(&mut part)?;
             if read == 0 {
                 break;
@@ -385,6 +379,7 @@ fn is_gone(error: &io::Error) -> bool {
 /// A system that keeps the rules, on channel 1 unless a test says otherwise.
 pub(crate) struct Client {
     pub(crate) wire: Wire,
+    confirms: bool,
     published: u64,
 }
 
@@ -392,7 +387,11 @@ impl Client {
     pub(crate) fn open(broker: &Broker, identity: Option<&Identity>) -> Self {
         let mut wire = Wire::connect(broker, identity).expect("TLS");
         wire.log_in(0);
-        let mut client = Self { wire, published: 0 };
+        let mut client = Self {
+            wire,
+            confirms: false,
+            published: 0,
+        };
         client.open_channel(1);
         client
     }
@@ -409,6 +408,9 @@ impl Client {
         let closed = self.wire.closed();
         assert_eq!((closed.channel, closed.failed), (1, id), "{closed:?}");
         self.open_channel(1);
+        if self.confirms {
+            self.select_confirms();
+        }
         (closed.code, closed.text)
     }
 
@@ -418,8 +420,14 @@ impl Client {
 
     /// Confirms from now on, on channel 1.
     pub(crate) fn confirming(mut self) -> Self {
-        self.call(1, (85, 10), Octets::new().octet(0));
+        self.select_confirms();
         self
+    }
+
+    fn select_confirms(&mut self) {
+        self.call(1, (85, 10), Octets::new().octet(0));
+        self.confirms = true;
+        self.published = 0;
     }
 
     /// Publishes on channel 1 and awaits the confirm. A return must be as it was published.

@@ -243,7 +243,7 @@ fn a_body_announced_as_two_to_the_63_closes_the_channel_on_its_header() {
     client.wire.send(&item().method(1));
     client.wire.send(&header(1, BIT_63, &Properties::default()));
     // What was under way is swallowed, and is no fault of another channel's.
-    client.wire.send(&frame(3, 1, &[b'x'; 100_000]));
+    client.wire.send(&frame(3, 1, &vec![b'x'; 100_000]));
     let closed = client.wire.closed();
     assert_eq!(
         (closed.channel, closed.code, closed.failed),

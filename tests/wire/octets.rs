@@ -97,8 +97,9 @@ pub(crate) fn frame(kind: u8, channel: u16, payload: &[u8]) -> Vec<u8> {
 
 /// A method frame.
 pub(crate) fn method(channel: u16, (class, method): (u16, u16), arguments: Octets) -> Vec<u8> {
-    let payload = Octets::new().short(class).short(method).raw(&arguments.0);
-    frame(1, channel, &payload.0)
+    let mut payload = Octets::new().short(class).short(method).0;
+    payload.extend(arguments.0);
+    frame(1, channel, &payload)
 }
 
 /// A content header frame.

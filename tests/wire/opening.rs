@@ -25,7 +25,7 @@ fn a_wrong_protocol_header_is_answered_with_the_right_one() {
     for header in wrong {
         let mut wire = Wire::connect(&broker, Some(&identity)).unwrap();
         // What follows is not read as anything, and does not cost the answer.
-        wire.send(&[header, &[0; 300_000]].concat());
+        wire.send(&[header, &vec![0; 300_000]].concat());
         assert_eq!(wire.read(64).expect("no reset"), PROTOCOL, "{header:?}");
     }
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::broker::{Broker, example};
 use crate::client::{Message, bind, consume, declare, named};
-use crate::octets::{Octets, Table, Value};
+use crate::octets::{Octets, Table, Value, method};
 
 const DECLARE: (u16, u16) = (50, 10);
 const BIND: (u16, u16) = (50, 20);
@@ -273,6 +273,19 @@ fn what_stands_is_not_moved_emptied_or_listened_in_on() {
     }
     let (code, text) = post.refused(BIND, bind("mine", "absent", "#"));
     assert_eq!(code, 404, "{text}");
+}
+
+#[test]
+fn a_refusal_waits_for_the_answers_before_it() {
+    let broker = Broker::start();
+    let mut post = broker.connect("post-items");
+    let delete = Octets::new().short(0).name("inbox").octet(0);
+    let declared = method(1, DECLARE, declare("mine", DURABLE, &none()));
+    post.wire
+        .send(&[declared, method(1, (40, 20), delete)].concat());
+    post.wire.expect(1, (50, 11));
+    let closed = post.wire.closed();
+    assert_eq!((closed.code, closed.failed), (403, (40, 20)), "{closed:?}");
 }
 
 #[test]
