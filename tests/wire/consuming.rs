@@ -1,7 +1,7 @@
 //! Consumers: credit, what comes back and where to, and those who take without giving back.
 
 use crate::broker::Broker;
-use crate::client::{Client, Delivery, Message};
+use crate::client::{Client, Delivery, Message, declare, named};
 use crate::octets::{Octets, Table, method};
 
 const DURABLE: u8 = 2;
@@ -100,6 +100,36 @@ fn what_is_requeued_keeps_its_place_and_says_so() {
     client.open_channel(1);
     let again = client.get("q", false).expect("back");
     assert_eq!(shown(&again), (1, true, "a"));
+}
+
+#[test]
+fn pipelined_gets_are_answered_in_order() {
+    let broker = Broker::start();
+    let mut client = filled(&broker, &["a", "b"]);
+    let get = || method(1, (60, 70), named("q"));
+    let count = method(1, (50, 10), declare("q", 1, &Table::new()));
+    client
+        .wire
+        .send(&[get(), count.clone(), get(), get(), count].concat());
+    assert_eq!(client.wire.content((60, 71)).body, b"a");
+    let ready = |told: Vec<u8>| told[2..6].to_vec();
+    assert_eq!(ready(client.wire.expect(1, (50, 11))), [0, 0, 0, 1]);
+    assert_eq!(client.wire.content((60, 71)).body, b"b");
+    client.wire.expect(1, (60, 72));
+    assert_eq!(ready(client.wire.expect(1, (50, 11))), [0, 0, 0, 0]);
+}
+
+#[test]
+fn what_has_expired_is_not_got() {
+    let broker = Broker::start();
+    let mut client = filled(&broker, &[]);
+    let mut sender = broker.connect("post-items").confirming();
+    let at_once =
+        |body: &str| Message::to_queue("q", body).with(|p| p.expiration = Some("0".into()));
+    sender.publish(&at_once("late"));
+    sender.publish(&Message::to_queue("q", "in time"));
+    assert_eq!(client.get("q", true).expect("the second").body, "in time");
+    assert_eq!(client.get("q", true), None);
 }
 
 #[test]
