@@ -82,10 +82,7 @@ impl<V: Vfs> Committer<V> {
         // Counts are those after what was settled before.
         self.write_settled(turn)?;
         let dispatch = &self.dispatch;
-        match self
-            .ledger
-            .ask(unit, ask, |queue| dispatch.consumer_count(queue))
-        {
+        match self.ledger.ask(unit, ask, |queue| dispatch.in_use(queue)) {
             Decided::Reply(answer) => turn.answer(place, answer),
             Decided::Record(record, answer) => {
                 self.record(&record, None, turn)?;

@@ -142,7 +142,7 @@ impl<V: Vfs> Committer<V> {
         let Some(entry) = queue.backlog.get(delivery.entry) else {
             return;
         };
-        let out = u64::try_from(self.dispatch.out_count(delivery.queue)).unwrap_or(u64::MAX);
+        let out = self.dispatch.in_use(delivery.queue).out;
         let (connection, channel) = taker.channel();
         let deliver = Deliver {
             channel,
