@@ -317,11 +317,8 @@ fn confidential(
         place: "header case".to_owned(),
         rule: "case".to_owned(),
     });
-    let warnings = envelope
-        .warnings()
-        .iter()
-        .chain(&valid.content().warnings)
-        .chain(&case);
+    // The envelope's warnings are among the content's.
+    let warnings = valid.content().warnings.iter().chain(&case);
     let told = ruling.answer();
     let told = told.iter().filter_map(|(unit, told)| match told {
         ruling::Told::Released(_) => None,

@@ -337,6 +337,8 @@ pub enum Fence {
     CloseConnection,
     /// What was requeued by `basic.recover` is back.
     Recover,
+    /// A request that needs nothing of the core is to be refused; those before it are answered.
+    Refuse,
 }
 
 /// What the core tells a connection.

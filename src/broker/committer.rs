@@ -66,7 +66,6 @@ pub enum Fatal {
 struct Turn {
     out: Step,
     settled: Settled,
-    got: Vec<Sent>,
     sync: bool,
     room: bool,
 }
@@ -186,7 +185,7 @@ impl<V: Vfs> Committer<V> {
                 channel,
                 ask,
             } => {
-                self.ask((connection, channel), ask, turn)?;
+                self.ask((connection, channel), ask, now, turn)?;
             }
             Command::Settle { deliveries, how } => {
                 for delivery in deliveries {

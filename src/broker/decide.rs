@@ -22,6 +22,15 @@ pub enum Decided {
     Reply(Answer),
 }
 
+/// What dispatch knows of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InUse {
+    /// Its consumers.
+    pub consumers: usize,
+    /// Messages that are out: in the queue still, and not ready.
+    pub out: u64,
+}
+
 /// Why a message leaves a queue other than by an acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
@@ -119,7 +128,7 @@ impl Ledger {
     }
 
     /// Decides about a unit's queues. What needs credit or consumers is the caller's.
-    pub fn ask(&self, unit: &UnitId, ask: &Ask, consumers: impl Fn(QueueId) -> usize) -> Decided {
+    pub fn ask(&self, unit: &UnitId, ask: &Ask, in_use: impl Fn(QueueId) -> InUse) -> Decided {
         match ask {
             Ask::DeclareExchange {
                 name,
@@ -131,7 +140,7 @@ impl Ledger {
                 name,
                 passive,
                 properties,
-            } => self.declare_queue(unit, (name, *passive), properties, consumers),
+            } => self.declare_queue(unit, (name, *passive), properties, in_use),
             Ask::Bind {
                 queue,
                 exchange,
@@ -155,7 +164,7 @@ impl Ledger {
                 queue,
                 if_unused,
                 if_empty,
-            } => self.delete(unit, queue, (*if_unused, *if_empty), consumers),
+            } => self.delete(unit, queue, (*if_unused, *if_empty), in_use),
             Ask::Consume { .. }
             | Ask::Cancel(_)
             | Ask::Get { .. }
@@ -169,7 +178,7 @@ impl Ledger {
         unit: &UnitId,
         (name, passive): (&str, bool),
         properties: &QueueProperties,
-        consumers: impl Fn(QueueId) -> usize,
+        in_use: impl Fn(QueueId) -> InUse,
     ) -> Decided {
         if let Some((id, queue)) = self.find(unit, name) {
             let differs = if passive {
@@ -181,8 +190,8 @@ impl Ledger {
                 Some(text) => refused(406, text),
                 None => Decided::Reply(Answer::Queue {
                     name: name.to_owned(),
-                    messages: queue.backlog.len(),
-                    consumers: consumers(id),
+                    messages: queue.backlog.len().saturating_sub(in_use(id).out),
+                    consumers: in_use(id).consumers,
                 }),
             };
         }
@@ -268,7 +277,7 @@ impl Ledger {
         unit: &UnitId,
         name: &str,
         (if_unused, if_empty): (bool, bool),
-        consumers: impl Fn(QueueId) -> usize,
+        in_use: impl Fn(QueueId) -> InUse,
     ) -> Decided {
         if self.queue_named(unit, name).is_none() {
             return Decided::Reply(Answer::Count(0));
@@ -278,7 +287,7 @@ impl Ledger {
             Err(answer) => return Decided::Reply(answer),
         };
         let messages = self.queue(id).map_or(0, |queue| queue.backlog.len());
-        if if_unused && consumers(id) > 0 {
+        if if_unused && in_use(id).consumers > 0 {
             return refused(406, format!("queue '{name}' in vhost '/' in use"));
         }
         if if_empty && messages > 0 {

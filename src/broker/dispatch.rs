@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
+use super::decide::InUse;
 use super::ledger::{Change, Ledger};
 use super::limits::TICK_EXPIRED;
 use super::queue::Page;
@@ -133,16 +134,14 @@ impl Dispatch {
         self.connections.keys().copied()
     }
 
-    /// Consumers of a queue.
-    pub fn consumer_count(&self, queue: QueueId) -> usize {
-        self.feeds
-            .get(&queue)
-            .map_or(0, |feed| feed.consumers.len())
-    }
-
-    /// Entries of a queue that are out.
-    pub fn out_count(&self, queue: QueueId) -> usize {
-        self.feeds.get(&queue).map_or(0, |feed| feed.out.len())
+    /// Consumers of a queue, and its entries that are out.
+    pub fn in_use(&self, queue: QueueId) -> InUse {
+        let feed = self.feeds.get(&queue);
+        let out = feed.map_or(0, |feed| feed.out.len());
+        InUse {
+            consumers: feed.map_or(0, |feed| feed.consumers.len()),
+            out: u64::try_from(out).unwrap_or(u64::MAX),
+        }
     }
 
     /// Everything that is out, for a clean stop.

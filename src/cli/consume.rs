@@ -14,7 +14,7 @@ use crate::message::id::SystemId;
         carnet consume receipts --as post/items --count 1 --json"
 )]
 pub(super) struct Consume {
-    /// inbox, receipts or dead of unit main; inbox.<unit> and so on of another unit
+    /// inbox, receipts or dead of unit main; inbox.UNIT and so on of another unit
     #[arg(default_value = "inbox")]
     queue: String,
     /// The system that consumes, such as customs/declarations: its certificate is used

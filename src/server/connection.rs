@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::clock::{Clock, Entropy};
 use crate::agency::registry::Peer;
-use crate::amqp::{Offer, Session, TableLimits};
+use crate::amqp::{Offer, Reply, Session, TableLimits};
 use crate::backbone::embedded::{Embedded, Port};
 use crate::broker::command::{Command, DeliveryId, Effect};
 use crate::broker::limits::{
@@ -28,6 +28,8 @@ use crate::broker::limits::{
 
 /// A read takes at most this much.
 const READ_BYTES: usize = 64 << 10;
+/// How long a peer may take to close after we have.
+const LINGER_MS: u64 = 2_000;
 
 /// What a channel of the session waits for, in the order of its requests.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub(super) enum Pending {
     Get { no_ack: bool },
     /// A prefetch limit, which the session has answered.
     Prefetch,
+    /// To be refused, once those before it are answered.
+    Refuse(Reply),
     /// The end of the channel.
     CloseChannel,
     /// The end of a channel that the broker itself closed.
@@ -89,6 +93,8 @@ pub(super) struct Connection<S> {
     timer: Pin<Box<Sleep>>,
     written: usize,
     peer_has_closed: bool,
+    /// Until when the peer's end is awaited, once our side is shut down.
+    lingers_until_ms: Option<u64>,
     buffer: Box<[u8]>,
 }
 
@@ -136,6 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             written: 0,
             peer_has_closed: false,
+            lingers_until_ms: None,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
         }
     }
@@ -176,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(port) = &self.port {
                 port.send(&mut self.commands);
             }
-            self.look_at_time(cx);
+            moved |= self.look_at_time(cx);
             rounds += 1;
             if !moved {
                 return Poll::Pending;
@@ -194,9 +201,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         (self.session.is_finished() && drained) || self.peer_has_closed
     }
 
-    /// Shuts the writing side down: the peer reads our last frame before the end.
+    /// Shuts the writing side down, and reads over what still comes: a socket closed with unread
+    /// input is reset, and the peer would lose what it was told last.
     fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        let now = self.clock.monotonic_ms();
+        let until = if let Some(until) = self.lingers_until_ms {
+            until
+        } else {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            // Its queues and what it had out are others' from now on.
+            self.leave();
+            *self.lingers_until_ms.insert(now + LINGER_MS)
+        };
+        while now < until && !self.peer_has_closed {
+            let mut into = ReadBuf::new(&mut self.buffer);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
+                Poll::Ready(Ok(())) if !into.filled().is_empty() => {
+                    // A peer that goes on writing does not hold up the others on this core.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending => {
+                    let wait = Duration::from_millis(until - now);
+                    self.timer.as_mut().reset(later(wait));
+                    ready!(self.timer.as_mut().poll(cx));
+                }
+            }
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -280,9 +312,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn look_at_time(&mut self, cx: &mut Context<'_>) {
+    /// Lets time pass for the session. True where that ended it or gave it something to say: both
+    /// are for this turn, since nothing else may ever wake the connection again.
+    fn look_at_time(&mut self, cx: &mut Context<'_>) -> bool {
         let now = self.clock.monotonic_ms();
+        let before = (self.session.output().len(), self.session.is_finished());
         self.session.tick(now);
+        let after = (self.session.output().len(), self.session.is_finished());
         let deadline = self.session.next_deadline_ms();
         let full = self.full_since_ms.map(|since| since + blocked_after_ms());
         let next = deadline.into_iter().chain(full).min();
@@ -293,6 +329,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
+        before != after
     }
 
     /// What the connection had out comes back; nothing is told any more.

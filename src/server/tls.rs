@@ -17,6 +17,7 @@ use crate::agency::registry::Registry;
 
 /// The lowest TLS version that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub enum TlsVersion {
     /// 1.2 and 1.3.
     #[serde(rename = "1.2")]
@@ -24,6 +25,30 @@ pub enum TlsVersion {
     /// 1.3 alone.
     #[serde(rename = "1.3")]
     V13,
+}
+
+/// A version as configuration has it: a variable of the environment reads as a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Number(f64),
+    Text(String),
+}
+
+impl TryFrom<Written> for TlsVersion {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let text = match written {
+            Written::Number(number) => number.to_string(),
+            Written::Text(text) => text,
+        };
+        match text.as_str() {
+            "1.2" => Ok(Self::V12),
+            "1.3" => Ok(Self::V13),
+            _ => Err(format!("tls is '{text}', it may be 1.3 or 1.2")),
+        }
+    }
 }
 
 /// Why TLS cannot be set up.

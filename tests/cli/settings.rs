@@ -47,6 +47,7 @@ fn help_ends_with_examples_and_exit_codes() {
     let help = out(&in_repository("--help"));
     let (_, end) = help.split_once("Examples:").unwrap();
     insta::assert_snapshot!(end, @r"
+      carnet demo                            a day at the border, played and checked
       carnet serve --dev                     a broker to try, with its own certificates in data/certs
       carnet check                           every fault of agencies, messages and policies
       carnet init && carnet serve            a broker of your own

@@ -232,8 +232,11 @@ impl<D: Copy> Connection<D> {
     }
 
     pub(super) fn set_paused(&mut self, paused: bool, now_ms: u64) {
-        self.heard(now_ms);
-        self.paused = paused;
+        // A shell says it again and again; only a change starts the wait for the peer anew.
+        if self.paused != paused {
+            self.heard(now_ms);
+            self.paused = paused;
+        }
     }
 
     pub(super) fn tick(&mut self, now_ms: u64) {

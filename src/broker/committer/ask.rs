@@ -2,17 +2,19 @@
 
 use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence};
-use crate::broker::decide::Decided;
+use crate::broker::decide::{Cause, Decided};
 use crate::broker::dispatch::FeedTraits;
 use crate::broker::record::{Argument, QueueId, Record, Topology};
 use crate::journal::vfs::Vfs;
 use crate::message::id::UnitId;
+use crate::message::time::Timestamp;
 
 impl<V: Vfs> Committer<V> {
     pub(super) fn ask(
         &mut self,
         place: (ConnectionId, u16),
         ask: Ask,
+        now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
         let Some(unit) = self.dispatch.unit(place.0).cloned() else {
@@ -44,7 +46,11 @@ impl<V: Vfs> Committer<V> {
                 }
                 turn.answer(place, Answer::Done);
             }
-            Ask::Get { queue, may_read } => self.get(place, (&unit, &queue), may_read, turn),
+            Ask::Get { queue, may_read } => {
+                // What this client gave back before it asks is there to be got.
+                self.write_settled(turn)?;
+                self.get(place, (&unit, &queue), (may_read, now), turn)?;
+            }
             Ask::Prefetch { count, global } => {
                 self.dispatch.prefetch(place.0, place.1, count, global);
                 turn.answer(place, Answer::Done);
@@ -53,7 +59,6 @@ impl<V: Vfs> Committer<V> {
                 if fence == Fence::CloseChannel {
                     self.held.remove(&place);
                     let left = self.dispatch.channel_gone(place.0, place.1);
-                    let now = self.ledger.time();
                     self.left(left, now, turn)?;
                 }
                 turn.answer(place, Answer::Fenced(fence));
@@ -74,11 +79,10 @@ impl<V: Vfs> Committer<V> {
             turn.answer(place, answer);
             return Ok(());
         }
+        // Counts are those after what was settled before.
+        self.write_settled(turn)?;
         let dispatch = &self.dispatch;
-        match self
-            .ledger
-            .ask(unit, ask, |queue| dispatch.consumer_count(queue))
-        {
+        match self.ledger.ask(unit, ask, |queue| dispatch.in_use(queue)) {
             Decided::Reply(answer) => turn.answer(place, answer),
             Decided::Record(record, answer) => {
                 self.record(&record, None, turn)?;
@@ -162,20 +166,34 @@ impl<V: Vfs> Committer<V> {
         }
     }
 
+    /// Answered at once, in its turn: clients pipeline gets.
     fn get(
         &mut self,
         place: (ConnectionId, u16),
         queue: (&UnitId, &str),
-        may_read: bool,
+        (may_read, now): (bool, Timestamp),
         turn: &mut Turn,
-    ) {
-        match self.readable(place.0, queue, may_read) {
-            Err(answer) => turn.answer(place, answer),
-            Ok(id) => match self.dispatch.get(&self.ledger, id, place) {
-                None => turn.answer(place, Answer::Empty),
-                // Sent with the turn's other deliveries, behind the lease that they may need.
-                Some(sent) => turn.got.push(sent),
-            },
+    ) -> Result<(), Fatal> {
+        let id = match self.readable(place.0, queue, may_read) {
+            Ok(id) => id,
+            Err(answer) => {
+                turn.answer(place, answer);
+                return Ok(());
+            }
+        };
+        while let Some(sent) = self.dispatch.get(&self.ledger, id, place) {
+            let lsn = sent.delivery.entry;
+            let entry = self
+                .ledger
+                .queue(id)
+                .and_then(|queue| queue.backlog.get(lsn));
+            if !entry.is_some_and(|entry| entry.is_expired(now)) {
+                return self.send(sent, turn);
+            }
+            let record = self.ledger.bury(id, lsn, Cause::Expired, now);
+            self.record(&record, None, turn)?;
         }
+        turn.answer(place, Answer::Empty);
+        Ok(())
     }
 }

@@ -200,7 +200,7 @@ impl<V: Vfs> Committer<V> {
         }
         let refusal = (unroutable && private.mandatory).then(|| Refusal {
             code: 312,
-            text: "NO_ROUTE".to_owned(),
+            text: format!("no queue '{}' in vhost '/'", private.wire.routing_key),
         });
         outcome(&origin, refusal, private.wire, turn);
         Ok(())

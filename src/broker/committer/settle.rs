@@ -113,19 +113,24 @@ impl<V: Vfs> Committer<V> {
             self.record(&record, None, turn)?;
         }
         turn.out.wanted_pages.extend(pumped.wanted_pages);
-        let got = std::mem::take(&mut turn.got);
-        for sent in got.into_iter().chain(pumped.sent) {
-            let queue = sent.delivery.queue;
-            let lease = self
-                .ledger
-                .queue(queue)
-                .map_or(Lsn::default(), |queue| queue.sent_up_to);
-            if sent.delivery.entry > lease {
-                let up_to = Lsn(self.journal.next().0.saturating_add(LEASE_BYTES));
-                self.record(&Record::Lease { queue, up_to }, None, turn)?;
-            }
-            self.deliver(sent, turn);
+        for sent in pumped.sent {
+            self.send(sent, turn)?;
         }
+        Ok(())
+    }
+
+    /// Sends behind the lease that says so: after a crash what may have been sent is known.
+    pub(super) fn send(&mut self, sent: Sent, turn: &mut Turn) -> Result<(), Fatal> {
+        let queue = sent.delivery.queue;
+        let lease = self
+            .ledger
+            .queue(queue)
+            .map_or(Lsn::default(), |queue| queue.sent_up_to);
+        if sent.delivery.entry > lease {
+            let up_to = Lsn(self.journal.next().0.saturating_add(LEASE_BYTES));
+            self.record(&Record::Lease { queue, up_to }, None, turn)?;
+        }
+        self.deliver(sent, turn);
         Ok(())
     }
 
@@ -137,7 +142,7 @@ impl<V: Vfs> Committer<V> {
         let Some(entry) = queue.backlog.get(delivery.entry) else {
             return;
         };
-        let out = u64::try_from(self.dispatch.out_count(delivery.queue)).unwrap_or(u64::MAX);
+        let out = self.dispatch.in_use(delivery.queue).out;
         let (connection, channel) = taker.channel();
         let deliver = Deliver {
             channel,

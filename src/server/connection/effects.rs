@@ -158,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let id = ChannelId::new(channel);
         match (pending, answer) {
             (Pending::Prefetch | Pending::Forget, _) => {}
+            (Pending::Refuse(reply), _) => self.session.refuse(id, reply),
             (pending, Answer::Refused { code, text }) => {
                 if let Pending::Consume(number, _) = pending {
                     self.consumers.remove(&(channel, number));

@@ -170,6 +170,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         });
     }
 
+    /// Refuses a request in its turn: what was asked before it is answered first.
+    fn refuse(&mut self, channel: ChannelId, says: &str) {
+        let reply = Reply::new(ReplyCode::AccessRefused, says);
+        self.ask(channel, Pending::Refuse(reply), Ask::Fence(Fence::Refuse));
+    }
+
     fn request(&mut self, channel: ChannelId, request: Request<DeliveryId>) {
         match request {
             Request::ExchangeDeclare(declare) => {
@@ -183,10 +189,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Request::ExchangeDelete(_) | Request::ExchangeBind(_) | Request::ExchangeUnbind(_) => {
                 let says = "exchanges stand: they are not deleted or bound to each other";
-                let reply = Reply::new(ReplyCode::AccessRefused, says);
-                self.session.refuse(channel, reply);
+                self.refuse(channel, says);
             }
             Request::QueueDeclare(declare) => self.declare_queue(channel, &declare),
+            Request::QueueBind(bind) if !self.may_read(&bind.exchange.to_string()) => {
+                let says = format!(
+                    "this system does not read '{}': see its 'reads'",
+                    bind.exchange
+                );
+                self.refuse(channel, &says);
+            }
             Request::QueueBind(bind) => {
                 let ask = Ask::Bind {
                     queue: bind.queue.to_string(),
@@ -263,8 +275,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn consume(&mut self, channel: ChannelId, consume: &basic::Consume) {
         if consume.queue.as_str() == "amq.rabbitmq.reply-to" {
             let says = "direct reply-to is not offered; declare a reply queue of your own";
-            let reply = Reply::new(ReplyCode::AccessRefused, says);
-            self.session.refuse(channel, reply);
+            self.refuse(channel, says);
             return;
         }
         let mut tag = consume.consumer_tag.to_string();

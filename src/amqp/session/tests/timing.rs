@@ -51,6 +51,19 @@ fn silence_while_we_do_not_read_is_not_held_against_the_peer() {
 }
 
 #[test]
+fn saying_again_that_we_read_is_no_sign_of_the_peers_life() {
+    let mut peer = heartbeating();
+    for now_ms in (0..20_000).step_by(1_000) {
+        peer.session.set_paused(false, now_ms);
+        peer.session.tick(now_ms);
+        assert!(!peer.session.is_finished());
+    }
+    peer.session.set_paused(false, 20_000);
+    peer.session.tick(20_000);
+    assert!(peer.session.is_finished());
+}
+
+#[test]
 fn without_heartbeats_nothing_is_sent_and_nobody_cut() {
     let mut peer = Peer::open();
     assert_eq!(peer.session.next_deadline_ms(), None);

@@ -1,0 +1,224 @@
+//! Admission as a function: a peer, a publish, snapshots and the time in; a submission out.
+//!
+//! What the wire cannot show: whose record a refusal becomes, and which ids count as an answer. The
+//! answers to a publisher over real sockets are `tests/wire.rs`'s.
+#![cfg(test)]
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use carnet::agency::development::{DevelopmentPki, development_bundle};
+use carnet::agency::keys::{Keys, MasterKey};
+use carnet::agency::registry::Peer;
+use carnet::broker::admit::{Draw, View, admit};
+use carnet::broker::command::{Returnable, Verdict};
+use carnet::broker::record::Outcome;
+use carnet::message::bundle::Bundle;
+use carnet::message::envelope::{HeaderValue, Publish};
+use carnet::message::id::{ExchangeId, UnitId};
+use carnet::message::time::Timestamp;
+use carnet::policy::rulebook::Rulebook;
+use carnet::policy::standing::Standing;
+
+fn add(bundle: &mut Bundle, folder: &Path, prefix: &str) -> io::Result<()> {
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        let path = format!("{prefix}/{}", entry.file_name().display());
+        if entry.file_type()?.is_dir() {
+            add(bundle, &entry.path(), &path)?;
+        } else {
+            let mut content = Vec::new();
+            File::open(entry.path())?.read_to_end(&mut content)?;
+            bundle.insert(path, content);
+        }
+    }
+    Ok(())
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap()
+}
+
+/// The repository's rulebook, no standing facts, keys of a known master key.
+fn view() -> View {
+    let mut bundle = Bundle::default();
+    for folder in ["agencies", "messages", "policies"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        add(&mut bundle, &path, folder).unwrap();
+    }
+    let pki = DevelopmentPki::create(&bundle, now()).unwrap();
+    let bundle = development_bundle(&bundle, &pki).unwrap();
+    let rulebook = Rulebook::parse(&bundle).unwrap().activated(1);
+    let units = rulebook.registry().units().map(|unit| &unit.id);
+    let keys = Keys::derive(&MasterKey::new([7; 32]), units);
+    View {
+        rulebook: Arc::new(rulebook),
+        standing: Arc::new(Standing::default()),
+        keys: Arc::new(keys),
+    }
+}
+
+fn peer(view: &View, agency: &str, system: &str) -> Peer {
+    let registry = view.rulebook.registry();
+    let agency = registry.agency(agency).expect("an agency");
+    let mut systems = agency.systems.values();
+    let system = systems.find(|s| s.name.to_string() == system);
+    let system = system.expect("a system");
+    Peer {
+        agency: Arc::clone(agency),
+        unit: Arc::clone(&agency.units[&system.unit]),
+        system: Arc::clone(system),
+    }
+}
+
+fn publish(message_type: &str, example: &str) -> Publish {
+    let path = format!("messages/{message_type}/examples/{example}.json");
+    let mut body = Vec::new();
+    let file = File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+    file.unwrap().read_to_end(&mut body).unwrap();
+    Publish {
+        message_type: message_type.to_owned(),
+        message_id: Some("m-1".to_owned()),
+        body: body.into(),
+        ..Publish::default()
+    }
+}
+
+fn verdict(view: &View, peer: &Peer, publish: Publish) -> Verdict {
+    let wire = Returnable {
+        exchange: "carnet".into(),
+        routing_key: publish.message_type.as_str().into(),
+        raw_properties: vec![0, 0].into(),
+        body: publish.body.clone(),
+    };
+    let draw = Draw {
+        exchange: ExchangeId([9; 16]),
+    };
+    admit(peer, (publish, wire), view, draw, now()).verdict
+}
+
+/// The units that a ruling releases to.
+fn released(verdict: &Verdict) -> Vec<String> {
+    let Verdict::Ruled { exchange, .. } = verdict else {
+        panic!("not ruled: {verdict:?}");
+    };
+    let recipients = exchange.recipients.iter();
+    let released = recipients.filter(|r| matches!(r.outcome, Outcome::Released(_)));
+    released
+        .map(|recipient| recipient.unit.to_string())
+        .collect()
+}
+
+#[test]
+fn nobody_publishes_in_another_name() {
+    let view = view();
+    let post = peer(&view, "post", "items");
+    let forged = |name: &str| (name.to_owned(), HeaderValue::Text("police".to_owned()));
+    let item = || publish("postal.item", "valid/ornaments");
+    let attempts = [
+        Publish {
+            user_id: Some("police-operations".to_owned()),
+            ..item()
+        },
+        Publish {
+            headers: vec![forged("x-carnet-sender")],
+            ..item()
+        },
+        Publish {
+            headers: vec![forged("X-CARNET-SEQUENCE")],
+            ..item()
+        },
+        publish("police.alert", "valid/person"),
+    ];
+    for attempt in attempts {
+        let Verdict::Rejected { rejected, refusal } = verdict(&view, &post, attempt) else {
+            panic!("admitted");
+        };
+        // The attempt is a fact, and it is the certificate's holder's.
+        assert_eq!(rejected.sender.to_string(), "post/items");
+        assert_eq!(rejected.unit, post.unit.id);
+        assert_eq!(rejected.code, refusal.code);
+        assert!(!refusal.text.contains("police"), "{}", refusal.text);
+    }
+    let own = Publish {
+        user_id: Some("post-items".to_owned()),
+        ..item()
+    };
+    assert_eq!(released(&verdict(&view, &post, own)), ["customs/main"]);
+}
+
+#[test]
+fn an_answer_counts_only_with_an_id_that_its_unit_was_given() {
+    let view = view();
+    let environment = peer(&view, "environment", "permits");
+    let unit = |text: &str| text.parse::<UnitId>().unwrap();
+    let asker = unit("customs/main");
+    let given_to = |to: &str| {
+        let sealed = view
+            .keys
+            .seal_delivery(&unit(to), ExchangeId([1; 16]), &asker);
+        sealed.expect("an id of a unit's own")
+    };
+    let answer = |correlation_id: Option<String>| {
+        let mut answer = publish("inquiry.response", "valid/story-06");
+        answer.correlation_id = correlation_id;
+        let to = HeaderValue::Text("customs/main".to_owned());
+        answer.headers.push(("to".to_owned(), to));
+        released(&verdict(&view, &environment, answer))
+    };
+    assert_eq!(answer(Some(given_to("environment/main"))), ["customs/main"]);
+    // Unasked; made up; what another unit was given, and passed on.
+    assert_eq!(answer(None), [""; 0]);
+    assert_eq!(answer(Some("cd1~made-up".to_owned())), [""; 0]);
+    assert_eq!(answer(Some(given_to("police/main"))), [""; 0]);
+}
+
+#[test]
+fn the_texts_of_refusals_fit_a_return_whatever_was_sent() {
+    let view = view();
+    let post = peer(&view, "post", "items");
+    let long = "é".repeat(120);
+    let header = |name: &str| (name.to_owned(), HeaderValue::Text(long.clone()));
+    let with = |headers| Publish {
+        headers,
+        ..publish("postal.item", "valid/ornaments")
+    };
+    let unknown = Publish {
+        message_type: long.clone(),
+        ..publish("postal.item", "valid/ornaments")
+    };
+    let attempts = [
+        unknown,
+        with(vec![header("purpose")]),
+        with(vec![header("handling")]),
+        with(vec![header(&format!("x-carnet-{long}"))]),
+    ];
+    for attempt in attempts {
+        let Verdict::Rejected { rejected, refusal } = verdict(&view, &post, attempt) else {
+            panic!("admitted");
+        };
+        assert!(refusal.text.len() <= 255, "{}", refusal.text);
+        assert!(rejected.message_type.chars().count() <= 96);
+    }
+}
+
+#[test]
+fn a_repeat_of_a_message_has_the_same_key_and_content_and_another_has_not() {
+    let view = view();
+    let post = peer(&view, "post", "items");
+    let identity = |publish: Publish| match verdict(&view, &post, publish) {
+        Verdict::Ruled { exchange, .. } => (exchange.key, exchange.content),
+        other => panic!("not ruled: {other:?}"),
+    };
+    let first = identity(publish("postal.item", "valid/ornaments"));
+    assert_eq!(identity(publish("postal.item", "valid/ornaments")), first);
+    let other = identity(publish("postal.item", "valid/orchids"));
+    assert_eq!((other.0 == first.0, other.1 == first.1), (true, false));
+    let renamed = identity(Publish {
+        message_id: Some("m-2".to_owned()),
+        ..publish("postal.item", "valid/ornaments")
+    });
+    assert_eq!((renamed.0 == first.0, renamed.1 == first.1), (false, true));
+}

@@ -1,0 +1,26 @@
+//! Hostile and broken clients against the real binary, octet by octet.
+//!
+//! What a client may do wrong, what it is told, and that nobody else notices. The client here keeps
+//! no rule that a test wants broken; stock clients are `tests/interop.rs`'s.
+#![cfg(test)]
+
+#[path = "wire/broker.rs"]
+mod broker;
+#[path = "wire/client.rs"]
+mod client;
+#[path = "wire/consuming.rs"]
+mod consuming;
+#[path = "wire/frames.rs"]
+mod frames;
+#[path = "wire/hidden.rs"]
+mod hidden;
+#[path = "wire/octets.rs"]
+mod octets;
+#[path = "wire/opening.rs"]
+mod opening;
+#[path = "wire/publishing.rs"]
+mod publishing;
+#[path = "wire/queues.rs"]
+mod queues;
+#[path = "wire/stopping.rs"]
+mod stopping;

@@ -1,0 +1,571 @@
+//! A client that can break every rule: TLS by rustls, everything above it by hand.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::broker::{Broker, read};
+use crate::octets::{Octets, Properties, Reader, Table, Value, frame, header, method};
+
+/// Longer than any deadline of the broker's.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+pub(crate) const PROTOCOL: &[u8] = b"AMQP\0\0\x09\x01";
+
+/// A certificate with its chain, and its key, as PEM.
+pub(crate) struct Identity {
+    pub(crate) chain: String,
+    pub(crate) key: String,
+}
+
+/// What the broker said.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Told {
+    Method {
+        channel: u16,
+        id: (u16, u16),
+        arguments: Vec<u8>,
+    },
+    Content(Box<Content>),
+    /// The end, without a reset.
+    End,
+}
+
+/// A return, a delivery or what was got.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Content {
+    pub(crate) channel: u16,
+    pub(crate) id: (u16, u16),
+    pub(crate) arguments: Vec<u8>,
+    pub(crate) raw_properties: Vec<u8>,
+    pub(crate) properties: Properties,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A delivery's method.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Delivery {
+    pub(crate) consumer: String,
+    pub(crate) tag: u64,
+    pub(crate) redelivered: bool,
+    pub(crate) exchange: String,
+    pub(crate) key: String,
+    pub(crate) left: Option<u32>,
+    pub(crate) properties: Properties,
+    pub(crate) body: String,
+}
+
+/// Code, text, and the method that failed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Closed {
+    pub(crate) channel: u16,
+    pub(crate) code: u16,
+    pub(crate) text: String,
+    pub(crate) failed: (u16, u16),
+}
+
+/// What became of a publish.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) returned: Option<(u16, String)>,
+}
+
+impl Outcome {
+    /// The return's code and text.
+    pub(crate) fn refusal(self) -> (u16, String) {
+        self.returned.expect("a return before the ack")
+    }
+}
+
+/// What is published.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Message {
+    pub(crate) exchange: &'static str,
+    pub(crate) key: String,
+    pub(crate) mandatory: bool,
+    pub(crate) properties: Properties,
+    pub(crate) body: String,
+}
+
+impl Message {
+    /// A message of a type.
+    pub(crate) fn of_type(key: &str, id: &str, body: &str) -> Self {
+        let properties = Properties {
+            content_type: Some("application/json".to_owned()),
+            delivery_mode: Some(2),
+            message_id: Some(id.to_owned()),
+            ..Properties::default()
+        };
+        Self {
+            exchange: "carnet",
+            key: key.to_owned(),
+            mandatory: true,
+            properties,
+            body: body.to_owned(),
+        }
+    }
+
+    /// One to a queue of one's own.
+    pub(crate) fn to_queue(queue: &str, body: &str) -> Self {
+        Self {
+            key: queue.to_owned(),
+            mandatory: true,
+            body: body.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Properties)) -> Self {
+        change(&mut self.properties);
+        self
+    }
+
+    /// With a further header.
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
+        let value = Value::Text(value.to_owned());
+        self.with(|p| {
+            let headers = p.headers.get_or_insert_default();
+            headers.push((name.to_owned(), value));
+        })
+    }
+
+    /// Method, header, body.
+    pub(crate) fn frames(&self, channel: u16) -> Vec<u8> {
+        let size = u64::try_from(self.body.len()).unwrap();
+        let mut out = self.method(channel);
+        out.extend(header(channel, size, &self.properties));
+        for part in self.body.as_bytes().chunks(131_064) {
+            out.extend(frame(3, channel, part));
+        }
+        out
+    }
+
+    /// The method alone.
+    pub(crate) fn method(&self, channel: u16) -> Vec<u8> {
+        let arguments = Octets::new().short(0).name(self.exchange).name(&self.key);
+        method(channel, (60, 40), arguments.octet(u8::from(self.mandatory)))
+    }
+}
+
+/// A TLS connection on which anything can be written.
+pub(crate) struct Wire {
+    stream: StreamOwned<ClientConnection, TcpStream>,
+    unread: Vec<u8>,
+    /// Everything received, for comparisons.
+    pub(crate) seen: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects; TLS's handshake is done when this returns, as far as the client's side goes.
+    pub(crate) fn connect(broker: &Broker, identity: Option<&Identity>) -> io::Result<Self> {
+        Self::connect_by(broker, identity, rustls::DEFAULT_VERSIONS)
+    }
+
+    pub(crate) fn connect_by(
+        broker: &Broker,
+        identity: Option<&Identity>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        let authority = read(&broker.certs().join("ca.pem"));
+        roots.add_parsable_certificates(certificates(&authority));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .expect("versions of TLS")
+            .with_root_certificates(roots);
+        let config = match identity {
+            None => config.with_no_client_auth(),
+            Some(Identity { chain, key }) => {
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+                let certified = config.with_client_auth_cert(certificates(chain), key);
+                certified.expect("certificate and key belong together")
+            }
+        };
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut tls = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let mut socket = plain(broker)?;
+        while tls.is_handshaking() {
+            tls.complete_io(&mut socket)?;
+        }
+        Ok(Self {
+            stream: StreamOwned::new(tls, socket),
+            unread: Vec::new(),
+            seen: Vec::new(),
+        })
+    }
+
+    pub(crate) fn send(&mut self, octets: &[u8]) {
+        // Where the broker has closed already, what it said before is what a test looks at.
+        if let Err(error) = self.try_send(octets) {
+            assert!(is_gone(&error), "cannot write: {error}");
+        }
+    }
+
+    pub(crate) fn try_send(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.stream.write_all(octets)?;
+        self.stream.flush()
+    }
+
+    /// Up to `count` octets; fewer at the end.
+    pub(crate) fn read(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        while self.unread.len() < count {
+            let mut part = [0; 16_384];
+            let read = self.stream.read(&mut part)?;
+            if read == 0 {
+                break;
+            }
+            self.unread.extend_from_slice(&part[..read]);
+        }
+        let taken: Vec<u8> = self.unread.drain(..count.min(self.unread.len())).collect();
+        self.seen.extend_from_slice(&taken);
+        Ok(taken)
+    }
+
+    /// The next frame but a heartbeat; none at the end.
+    pub(crate) fn frame(&mut self) -> Option<(u8, u16, Vec<u8>)> {
+        let head = self.read(7).expect("an end without a reset");
+        if head.is_empty() {
+            return None;
+        }
+        let mut from = Reader(&head);
+        let (kind, channel, size) = (from.octet(), from.short(), from.long());
+        let size = usize::try_from(size).unwrap();
+        let mut payload = self.read(size + 1).expect("a whole frame");
+        assert_eq!((payload.len(), payload.pop()), (size + 1, Some(0xCE)));
+        match kind {
+            8 => self.frame(),
+            _ => Some((kind, channel, payload)),
+        }
+    }
+
+    /// The next thing that the broker says.
+    pub(crate) fn told(&mut self) -> Told {
+        let Some((kind, channel, payload)) = self.frame() else {
+            return Told::End;
+        };
+        assert_eq!(kind, 1, "content without a method");
+        let mut from = Reader(&payload);
+        let id = (from.short(), from.short());
+        let arguments = from.0.to_vec();
+        if !matches!(id, (60, 50 | 60 | 71)) {
+            return Told::Method {
+                channel,
+                id,
+                arguments,
+            };
+        }
+        let (kind, on, head) = self.frame().expect("a header after its method");
+        assert_eq!((kind, on), (2, channel));
+        let mut from = Reader(&head);
+        assert_eq!((from.short(), from.short()), (60, 0));
+        let size = usize::try_from(from.longlong()).unwrap();
+        let raw_properties = from.0.to_vec();
+        let mut body = Vec::new();
+        while body.len() < size {
+            let (kind, on, part) = self.frame().expect("a body after its header");
+            assert_eq!((kind, on), (3, channel));
+            body.extend(part);
+        }
+        Told::Content(Box::new(Content {
+            channel,
+            id,
+            arguments,
+            properties: Properties::read(&raw_properties),
+            raw_properties,
+            body,
+        }))
+    }
+
+    /// What closes the connection or a channel.
+    pub(crate) fn closed(&mut self) -> Closed {
+        let told = self.told();
+        let Told::Method {
+            channel,
+            id: (10, 50) | (20, 40),
+            arguments,
+        } = told
+        else {
+            panic!("not a close: {told:?}");
+        };
+        let mut from = Reader(&arguments);
+        let (code, text) = (from.short(), from.name());
+        let failed = (from.short(), from.short());
+        let connection = channel == 0;
+        let ok = if connection { (10, 51) } else { (20, 41) };
+        self.send(&method(channel, ok, Octets::new()));
+        if connection {
+            assert_eq!(
+                self.told(),
+                Told::End,
+                "nothing follows a close but the end"
+            );
+        }
+        Closed {
+            channel,
+            code,
+            text,
+            failed,
+        }
+    }
+
+    /// A method of this id on this channel; its arguments.
+    pub(crate) fn expect(&mut self, channel: u16, id: (u16, u16)) -> Vec<u8> {
+        match self.told() {
+            Told::Method {
+                channel: on,
+                id: is,
+                arguments,
+            } if (on, is) == (channel, id) => arguments,
+            other => panic!("{id:?} on channel {channel} was due, came {other:?}"),
+        }
+    }
+
+    pub(crate) fn content(&mut self, id: (u16, u16)) -> Content {
+        match self.told() {
+            Told::Content(content) if content.id == id => *content,
+            other => panic!("content of {id:?} was due, came {other:?}"),
+        }
+    }
+
+    /// Header, login, tuning, vhost.
+    pub(crate) fn log_in(&mut self, heartbeat_s: u16) {
+        self.send(PROTOCOL);
+        self.expect(0, (10, 10));
+        let flag = |name: &str| (name.to_owned(), Value::Bool(true));
+        let capabilities: Table = [
+            "consumer_cancel_notify",
+            "connection.blocked",
+            "authentication_failure_close",
+        ]
+        .map(flag)
+        .into();
+        let properties = vec![("capabilities".to_owned(), Value::Table(capabilities))];
+        let start_ok = Octets::new().table(&properties).name("EXTERNAL");
+        self.send(&method(0, (10, 11), start_ok.text(b"").name("en_US")));
+        self.expect(0, (10, 30));
+        let tune_ok = Octets::new().short(2047).long(131_072).short(heartbeat_s);
+        self.send(&method(0, (10, 31), tune_ok));
+        let open = Octets::new().name("/").name("").octet(0);
+        self.send(&method(0, (10, 40), open));
+        self.expect(0, (10, 41));
+    }
+}
+
+/// A TCP connection without TLS.
+pub(crate) fn plain(broker: &Broker) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], broker.port())))?;
+    socket.set_read_timeout(Some(ANSWERS_WITHIN))?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
+}
+
+fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
+    let found = CertificateDer::pem_slice_iter(pem.as_bytes());
+    found.map(|der| der.expect("a certificate")).collect()
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof
+    )
+}
+
+/// A system that keeps the rules, on channel 1 unless a test says otherwise.
+pub(crate) struct Client {
+    pub(crate) wire: Wire,
+    confirms: bool,
+    published: u64,
+}
+
+impl Client {
+    pub(crate) fn open(broker: &Broker, identity: Option<&Identity>) -> Self {
+        let mut wire = Wire::connect(broker, identity).expect("TLS");
+        wire.log_in(0);
+        let mut client = Self {
+            wire,
+            confirms: false,
+            published: 0,
+        };
+        client.open_channel(1);
+        client
+    }
+
+    /// Sends a method and awaits its answer.
+    pub(crate) fn call(&mut self, channel: u16, id: (u16, u16), arguments: Octets) -> Vec<u8> {
+        self.wire.send(&method(channel, id, arguments));
+        self.wire.expect(channel, (id.0, id.1 + 1))
+    }
+
+    /// Sends a method that closes the channel, which is open again when this returns.
+    pub(crate) fn refused(&mut self, id: (u16, u16), arguments: Octets) -> (u16, String) {
+        self.wire.send(&method(1, id, arguments));
+        let closed = self.wire.closed();
+        assert_eq!((closed.channel, closed.failed), (1, id), "{closed:?}");
+        self.open_channel(1);
+        if self.confirms {
+            self.select_confirms();
+        }
+        (closed.code, closed.text)
+    }
+
+    pub(crate) fn open_channel(&mut self, channel: u16) {
+        self.call(channel, (20, 10), Octets::new().name(""));
+    }
+
+    /// Confirms from now on, on channel 1.
+    pub(crate) fn confirming(mut self) -> Self {
+        self.select_confirms();
+        self
+    }
+
+    fn select_confirms(&mut self) {
+        self.call(1, (85, 10), Octets::new().octet(0));
+        self.confirms = true;
+        self.published = 0;
+    }
+
+    /// Publishes on channel 1 and awaits the confirm. A return must be as it was published.
+    pub(crate) fn publish(&mut self, message: &Message) -> Outcome {
+        self.wire.send(&message.frames(1));
+        self.published += 1;
+        let mut told = self.wire.told();
+        let mut returned = None;
+        if let Told::Content(content) = told {
+            assert_eq!((content.channel, content.id), (1, (60, 50)));
+            assert_eq!(content.raw_properties, message.properties.octets());
+            assert_eq!(content.body, message.body.as_bytes());
+            let mut from = Reader(&content.arguments);
+            let reply = (from.short(), from.name());
+            assert_eq!(
+                (from.name(), from.name()),
+                (message.exchange.to_owned(), message.key.clone())
+            );
+            returned = Some(reply);
+            told = self.wire.told();
+        }
+        let tag = Octets::new().longlong(self.published).octet(0).0;
+        let ack = Told::Method {
+            channel: 1,
+            id: (60, 80),
+            arguments: tag,
+        };
+        assert_eq!(told, ack, "an ack of this publish alone");
+        Outcome { returned }
+    }
+
+    pub(crate) fn declare(
+        &mut self,
+        queue: &str,
+        bits: u8,
+        arguments: &Table,
+    ) -> (String, u32, u32) {
+        let told = self.call(1, (50, 10), declare(queue, bits, arguments));
+        let mut from = Reader(&told);
+        (from.name(), from.long(), from.long())
+    }
+
+    /// Prefetch for each consumer, or for the channel.
+    pub(crate) fn prefetch(&mut self, count: u16, global: bool) {
+        let arguments = Octets::new().long(0).short(count).octet(u8::from(global));
+        self.call(1, (60, 10), arguments);
+    }
+
+    pub(crate) fn consume(&mut self, queue: &str, tag: &str, bits: u8) {
+        self.call(1, (60, 20), consume(queue, tag, bits));
+    }
+
+    pub(crate) fn delivery(&mut self) -> Delivery {
+        let content = self.wire.content((60, 60));
+        let mut from = Reader(&content.arguments);
+        Delivery {
+            consumer: from.name(),
+            tag: from.longlong(),
+            redelivered: from.octet() != 0,
+            exchange: from.name(),
+            key: from.name(),
+            left: None,
+            properties: content.properties,
+            body: String::from_utf8(content.body).expect("text"),
+        }
+    }
+
+    /// What a get brings, if anything.
+    pub(crate) fn get(&mut self, queue: &str, no_ack: bool) -> Option<Delivery> {
+        let arguments = Octets::new().short(0).name(queue).octet(u8::from(no_ack));
+        self.wire.send(&method(1, (60, 70), arguments));
+        let content = match self.wire.told() {
+            Told::Content(content) => content,
+            Told::Method { id: (60, 72), .. } => return None,
+            other => panic!("neither got nor empty: {other:?}"),
+        };
+        let mut from = Reader(&content.arguments);
+        Some(Delivery {
+            consumer: String::new(),
+            tag: from.longlong(),
+            redelivered: from.octet() != 0,
+            exchange: from.name(),
+            key: from.name(),
+            left: Some(from.long()),
+            properties: content.properties,
+            body: String::from_utf8(content.body).expect("text"),
+        })
+    }
+
+    /// Gets until something is there.
+    pub(crate) fn wait_for(&mut self, queue: &str) -> Delivery {
+        for _ in 0..2_000 {
+            if let Some(got) = self.get(queue, true) {
+                return got;
+            }
+        }
+        panic!("nothing came into {queue}");
+    }
+
+    pub(crate) fn ack(&mut self, tag: u64, multiple: bool) {
+        let arguments = Octets::new().longlong(tag).octet(u8::from(multiple));
+        self.wire.send(&method(1, (60, 80), arguments));
+    }
+
+    /// Nack of one delivery.
+    pub(crate) fn nack(&mut self, tag: u64, requeue: bool) {
+        let arguments = Octets::new().longlong(tag).octet(u8::from(requeue) << 1);
+        self.wire.send(&method(1, (60, 120), arguments));
+    }
+
+    /// Everything before was answered, and nothing more was said.
+    pub(crate) fn quiet(&mut self) {
+        self.call(1, (20, 20), Octets::new().octet(1));
+    }
+}
+
+/// Arguments of a declare; bits: passive 1, durable 2, exclusive 4, auto-delete 8.
+pub(crate) fn declare(queue: &str, bits: u8, arguments: &Table) -> Octets {
+    Octets::new()
+        .short(0)
+        .name(queue)
+        .octet(bits)
+        .table(arguments)
+}
+
+/// Arguments of a bind.
+pub(crate) fn bind(queue: &str, exchange: &str, key: &str) -> Octets {
+    let names = Octets::new().short(0).name(queue).name(exchange).name(key);
+    names.octet(0).table(&Table::new())
+}
+
+/// Arguments of a consume; bits: no-local 1, no-ack 2, exclusive 4, no-wait 8.
+pub(crate) fn consume(queue: &str, tag: &str, bits: u8) -> Octets {
+    let names = Octets::new().short(0).name(queue).name(tag);
+    names.octet(bits).table(&Table::new())
+}
+
+/// Arguments with a queue's name alone, as get, purge and delete have them.
+pub(crate) fn named(queue: &str) -> Octets {
+    Octets::new().short(0).name(queue).octet(0)
+}
