@@ -9,7 +9,7 @@ use crate::broker::ledger::Ledger;
 use crate::broker::record::{Genesis, Record, RecordError};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
-use crate::journal::{Config, Journal, Lsn, OpenError, ReadError, Reader};
+use crate::journal::{Config, Journal, Lsn, OpenError, ReadError, Reader, Recovery};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
@@ -25,6 +25,8 @@ pub struct Options {
     pub segment_bytes: usize,
     /// Names a new journal; random.
     pub journal: [u8; 16],
+    /// Whether threads of their own work ahead; a simulated disk wants every call in its place.
+    pub background: bool,
     /// Whether the ledger is made from the journal alone: the same, and slower.
     pub ignore_snapshots: bool,
 }
@@ -82,6 +84,14 @@ pub struct Started<V: Vfs> {
     pub rulebook: Rulebook,
 }
 
+/// What the disk gave.
+pub struct Recovered<V: Vfs> {
+    /// The journal's end, and whether it was closed cleanly.
+    pub recovery: Recovery,
+    /// The journal and the ledger that its records give; nothing was written to it yet.
+    pub committer: Committer<V>,
+}
+
 /// Opens the journal, replays it, and begins a log where there is none and a genesis is given.
 pub fn start<V: Vfs>(
     vfs: &V,
@@ -89,32 +99,16 @@ pub fn start<V: Vfs>(
     options: Options,
     now: Timestamp,
 ) -> Result<Started<V>, StartError> {
-    let config = Config {
-        segment_bytes: options.segment_bytes,
-        background: true,
-        journal: options.journal,
-        stopped_kind: Record::STOPPED,
-    };
-    let (journal, recovery) = Journal::open(vfs.clone(), &data.join("journal"), config)?;
-    if let Some(at) = recovery.cut {
-        tracing::warn!(journal.lsn = %at, "an unfinished batch was cut; nothing of it was confirmed");
-    }
-    let (mut ledger, from) = base(vfs, data, &options)?;
-    if from > journal.end() {
-        return Err(StartError::Lost {
-            end: journal.end(),
-            snapshot: from,
-        });
-    }
-    let pages = Pages::open(vfs.clone(), data).map_err(StartError::Pages)?;
-    let (reader, end) = (journal.reader(), journal.end());
-    replay(&reader, (&mut ledger, from), end, &pages)?;
-    let active = ledger.rulebook_at().map(|at| active_bundle(&reader, at));
-    let active = active.transpose()?;
+    let Recovered {
+        recovery,
+        mut committer,
+    } = recover(vfs, data, &options)?;
+    let active = committer.ledger().rulebook_at();
+    let reader = committer.journal().reader();
+    let active = active.map(|at| active_bundle(&reader, at)).transpose()?;
     let fresh = active.is_none();
     let bundle = active.or(options.genesis).ok_or(StartError::NoLog)?;
     let rulebook = Rulebook::parse(&bundle).map_err(StartError::Rulebook)?;
-    let mut committer = Committer::new(journal, ledger);
     if fresh {
         let genesis = genesis_of(&rulebook, options.development, now);
         committer.begin(&Record::Genesis(genesis))?;
@@ -132,6 +126,39 @@ pub fn start<V: Vfs>(
     Ok(Started {
         committer,
         rulebook: rulebook.activated(epoch),
+    })
+}
+
+/// Opens the journal and replays it. A log that was not closed cleanly wants [`Record::Recovered`]
+/// before anything else.
+pub fn recover<V: Vfs>(
+    vfs: &V,
+    data: &Path,
+    options: &Options,
+) -> Result<Recovered<V>, StartError> {
+    let config = Config {
+        segment_bytes: options.segment_bytes,
+        background: options.background,
+        journal: options.journal,
+        stopped_kind: Record::STOPPED,
+    };
+    let (journal, recovery) = Journal::open(vfs.clone(), &data.join("journal"), config)?;
+    if let Some(at) = recovery.cut {
+        tracing::warn!(journal.lsn = %at, "an unfinished batch was cut; nothing of it was confirmed");
+    }
+    let (mut ledger, from) = base(vfs, data, options)?;
+    if from > journal.end() {
+        return Err(StartError::Lost {
+            end: journal.end(),
+            snapshot: from,
+        });
+    }
+    let pages = Pages::open(vfs.clone(), data).map_err(StartError::Pages)?;
+    let (reader, end) = (journal.reader(), journal.end());
+    replay(&reader, (&mut ledger, from), end, &pages)?;
+    Ok(Recovered {
+        recovery,
+        committer: Committer::new(journal, ledger),
     })
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::command::{Answer, Command, ConnectionId, Effect};
-use super::dispatch::{Dispatch, Sent};
+use super::dispatch::{Dispatch, FeedTraits, Sent};
 use super::ledger::{Change, Ledger};
 use super::limits::SETTLE_WAIT;
 use super::queue::Page;
@@ -68,6 +68,7 @@ struct Turn {
     settled: Settled,
     sync: bool,
     room: bool,
+    stop: bool,
 }
 
 impl Turn {
@@ -83,10 +84,14 @@ impl Turn {
 impl<V: Vfs> Committer<V> {
     /// Takes over a recovered journal and the ledger that its records give.
     pub fn new(journal: Journal<V>, ledger: Ledger) -> Self {
+        let mut dispatch = Dispatch::default();
+        for (id, queue) in ledger.queues() {
+            dispatch.declared(id, None, FeedTraits::of(&queue.properties));
+        }
         Self {
             journal,
             ledger,
-            dispatch: Dispatch::default(),
+            dispatch,
             held: BTreeMap::new(),
             unsynced_since: None,
             blocked: false,
@@ -112,12 +117,16 @@ impl<V: Vfs> Committer<V> {
             room: self.make_room(&commands),
             ..Turn::default()
         };
+        if let Some(poisoned) = self.journal.poisoned() {
+            return Err(poisoned.clone().into());
+        }
         self.tell_blocked(&mut turn);
         for command in commands {
             self.take(command, now, &mut turn)?;
         }
         self.write_settled(&mut turn)?;
         self.match_credit(now, &mut turn)?;
+        self.write_stopped(&mut turn)?;
         let waited = self
             .unsynced_since
             .is_some_and(|since| now.since(since) >= SETTLE_WAIT);
@@ -212,11 +221,7 @@ impl<V: Vfs> Committer<V> {
                 self.record(&Record::Activated(*genesis), None, turn)?;
             }
             Command::Tick => self.tick(now, turn)?,
-            Command::Stop => {
-                self.write_settled(turn)?;
-                let out = self.dispatch.out();
-                self.record(&Record::Stopped { out }, None, turn)?;
-            }
+            Command::Stop => turn.stop = true,
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::decide::InUse;
 use super::ledger::{Change, Ledger};
 use super::limits::TICK_EXPIRED;
 use super::queue::Page;
-use super::record::QueueId;
+use super::record::{Argument, QueueId, QueueProperties};
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
@@ -510,4 +510,15 @@ pub struct FeedTraits {
     pub single_active: bool,
     /// Goes with its last consumer.
     pub auto_delete: bool,
+}
+
+impl FeedTraits {
+    /// Those of a queue that was declared with `properties`.
+    pub fn of(properties: &QueueProperties) -> Self {
+        let single = properties.argument("x-single-active-consumer");
+        Self {
+            single_active: single == Some(&Argument::Bool(true)),
+            auto_delete: properties.auto_delete,
+        }
+    }
 }

@@ -195,7 +195,7 @@ impl Ledger {
                 self.register.end_order(*number, at);
                 changes.push(Change::Standing);
             }
-            Record::Recovered => self.recovered(&mut changes),
+            Record::Recovered => self.recovered(at, &mut changes),
             Record::Stopped { out } => self.stopped(out, &mut changes),
         }
         changes
@@ -435,22 +435,25 @@ impl Ledger {
             .values_mut()
             .filter(|queue| queue.unit == narrowed.unit);
         for queue in queues {
-            if queue.backlog.get(narrowed.exchange).is_some() {
-                let overlay = queue.overlays.entry(narrowed.exchange).or_default();
-                overlay.narrowed = Some((narrowed.mask, narrowed.rulebook));
-            }
+            queue.narrow(narrowed);
         }
     }
 
-    fn recovered(&mut self, changes: &mut Vec<Change>) {
+    /// What lies behind `at` comes after the restart: that part of a lease was never used.
+    fn recovered(&mut self, at: Lsn, changes: &mut Vec<Change>) {
         self.drop_exclusive(changes);
         for queue in self.queues.values_mut() {
-            queue.redelivered_up_to = queue.sent_up_to;
+            queue.redelivered_up_to = queue.sent_up_to.min(at);
         }
     }
 
     fn stopped(&mut self, out: &[(QueueId, Lsn)], changes: &mut Vec<Change>) {
         self.drop_exclusive(changes);
+        // Leases end with the run. The next run's first delivery then needs a record, which says
+        // that this stop is no longer the last thing that happened.
+        for queue in self.queues.values_mut() {
+            queue.sent_up_to = Lsn::default();
+        }
         for (id, lsn) in out {
             if let Some(queue) = self.queues.get_mut(id) {
                 queue.backlog.was_sent(*lsn);

@@ -23,6 +23,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
         development: false,
         segment_bytes: segment_bytes(config),
         journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
+        background: true,
         ignore_snapshots: false,
     };
     let started = start(&DiskVfs, &config.data, options, Clock::default().now());

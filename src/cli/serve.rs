@@ -62,6 +62,7 @@ impl Serve {
             development: self.dev,
             segment_bytes: segment_bytes(&config),
             journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
+            background: true,
             ignore_snapshots: self.ignore_snapshots,
         };
         let now = Arc::new(move || clock.now());

@@ -255,6 +255,8 @@ fn last_kind_of(bytes: &[u8], header: &Header) -> Option<u8> {
     kind
 }
 
+const ZEROS: [u8; SECTOR] = [0; SECTOR];
+
 /// Looks behind the end: true where an unfinished batch was begun; corruption where a later batch
 /// is there, for it was first written after this one's sync had returned.
 fn inspect_behind<V: Vfs>(segment: &Segment<V>, end: End, seed: u32) -> Result<bool, OpenError> {
@@ -272,7 +274,7 @@ fn inspect_behind<V: Vfs>(segment: &Segment<V>, end: End, seed: u32) -> Result<b
             break;
         }
         for sector in piece.get(..read).unwrap_or_default().chunks(SECTOR) {
-            begun |= sector.iter().any(|byte| *byte != 0);
+            begun |= ZEROS.get(..sector.len()) != Some(sector);
             let later = Header::parse(sector, seed).filter(|h| h.number > end.batch + 1);
             if later.is_some_and(|h| h.lsn >= end.lsn) {
                 return Err(segment.corrupt(end.lsn, "a damaged batch is followed by a later one"));

@@ -200,15 +200,22 @@ impl<V: Vfs> Journal<V> {
         };
         let file = Arc::new(segment::adopt_spare(&self.vfs, &self.folder, &header)?);
         self.spare = Spare::Missing;
-        // Nobody writes it again; a failure to say so to the file system harms nothing.
-        let sealed = self.folder.join(segment::name(self.first));
-        if let Err(error) = self.vfs.protect(&sealed) {
-            tracing::warn!(file = %sealed.display(), %error, "a sealed segment stays writable");
+        if self.first != self.end.lsn {
+            self.protect_sealed();
         }
         self.first = self.end.lsn;
         self.shared.add(self.first, Arc::clone(&file));
         self.file = file;
         Ok(())
+    }
+
+    /// Nobody writes a sealed segment again; a failure to say so to the file system harms nothing.
+    /// (One that held no batch was replaced: its name is the active segment's.)
+    fn protect_sealed(&self) {
+        let sealed = self.folder.join(segment::name(self.first));
+        if let Err(error) = self.vfs.protect(&sealed) {
+            tracing::warn!(file = %sealed.display(), %error, "a sealed segment stays writable");
+        }
     }
 
     /// Adds a record to the open batch. Its address is final, and means nothing before `commit`.
@@ -229,11 +236,11 @@ impl<V: Vfs> Journal<V> {
         let number = self.end.batch + 1;
         let seed = seed(&self.config.journal);
         let place = wide(SECTOR) + self.end.lsn.bytes_since(self.first);
+        // On a full disk small records go on without a reservation, as long as this segment lasts.
+        if place + wide(self.open.size()) > wide(SECTOR + self.config.segment_bytes) {
+            return Err(self.poison(&io::ErrorKind::StorageFull.into()));
+        }
         let bytes = self.open.close(number, self.end.lsn, seed);
-        assert!(
-            place + wide(bytes.len()) <= wide(SECTOR + self.config.segment_bytes),
-            "a batch was reserved before it was filled"
-        );
         let chain = crc32c::crc32c_append(self.end.chain, bytes);
         let written = self
             .file

@@ -4,7 +4,7 @@ use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence};
 use crate::broker::decide::{Cause, Decided};
 use crate::broker::dispatch::FeedTraits;
-use crate::broker::record::{Argument, QueueId, Record, Topology};
+use crate::broker::record::{QueueId, Record, Topology};
 use crate::journal::vfs::Vfs;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
@@ -90,12 +90,8 @@ impl<V: Vfs> Committer<V> {
                     queue, properties, ..
                 }) = &record
                 {
-                    let single = properties.argument("x-single-active-consumer");
-                    let traits = FeedTraits {
-                        single_active: single == Some(&Argument::Bool(true)),
-                        auto_delete: properties.auto_delete,
-                    };
                     let owner = properties.exclusive.then_some(place.0);
+                    let traits = FeedTraits::of(properties);
                     self.dispatch.declared(*queue, owner, traits);
                 }
                 turn.answer(place, answer);

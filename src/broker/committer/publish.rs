@@ -30,14 +30,6 @@ impl<V: Vfs> Committer<V> {
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
         let place = (origin.connection, origin.channel);
-        if !turn.room {
-            let effect = Effect::Nacked {
-                channel: origin.channel,
-                confirm: origin.confirm,
-            };
-            turn.tell(origin.connection, effect);
-            return Ok(());
-        }
         if self
             .held
             .get(&place)
@@ -50,6 +42,14 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         self.held.remove(&place);
+        if !turn.room {
+            let effect = Effect::Nacked {
+                channel: origin.channel,
+                confirm: origin.confirm,
+            };
+            turn.tell(origin.connection, effect);
+            return Ok(());
+        }
         if self.is_stale(&submission.verdict, now) {
             // Those behind it keep their place: none is taken until it is back.
             self.held.insert(place, origin.serial);

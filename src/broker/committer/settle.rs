@@ -82,6 +82,15 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
+    /// The last record of a clean stop, behind what this turn itself sent out.
+    pub(super) fn write_stopped(&mut self, turn: &mut Turn) -> Result<(), Fatal> {
+        if turn.stop {
+            let out = self.dispatch.out();
+            self.record(&Record::Stopped { out }, None, turn)?;
+        }
+        Ok(())
+    }
+
     /// Time has passed: orders end, heads may have expired.
     pub(super) fn tick(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
         for number in self.ledger.register().overdue(now) {

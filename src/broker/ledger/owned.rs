@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::agency::registry::InboxMode;
 use crate::broker::limits::NOTICE_ENTRIES;
 use crate::broker::queue::{Backlog, Entry};
-use crate::broker::record::{Binding, Death, QueueId, QueueProperties};
+use crate::broker::record::{Binding, Death, Narrowed, QueueId, QueueProperties};
 use crate::journal::Lsn;
 use crate::message::id::{Digest, Mask, UnitId};
 
@@ -105,6 +105,23 @@ impl Queue {
     /// What an entry has beside its 24 bytes.
     pub fn overlay(&self, lsn: Lsn) -> Option<&Overlay> {
         self.overlays.get(&lsn)
+    }
+
+    /// Two consumers may have looked at different snapshots: what is left is what both leave.
+    pub(super) fn narrow(&mut self, narrowed: &Narrowed) {
+        let exchange = narrowed.exchange;
+        if self.backlog.get(exchange).is_some() {
+            self.overlays.entry(exchange).or_default();
+        }
+        let moved = self
+            .overlays
+            .iter_mut()
+            .filter(|(entry, overlay)| **entry == exchange || overlay.source == Some(exchange));
+        for (_, overlay) in moved {
+            let before = overlay.narrowed.map_or(Mask::ALL, |(mask, _)| mask);
+            let left = before.intersection(narrowed.mask);
+            overlay.narrowed = Some((left, narrowed.rulebook));
+        }
     }
 
     pub(super) fn remove(&mut self, lsn: Lsn) -> bool {

@@ -1,0 +1,338 @@
+//! The journal on a disk that loses what was not synced: stopped, broken or full at every call.
+//!
+//! The law, whatever happens when: a batch whose commit returned is there, whole and in its place;
+//! of the one whose commit did not return, all or nothing is there; nothing else ever is.
+#![cfg(test)]
+
+use std::path::{Path, PathBuf};
+
+use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
+use carnet::journal::{Config, Journal, OpenError};
+
+const STOPPED: u8 = 12;
+
+/// A record to be: kind, body, frame.
+type Item = (u8, Vec<u8>, Option<Vec<u8>>);
+type Batch = Vec<Item>;
+
+fn config(segment_bytes: usize) -> Config {
+    Config {
+        segment_bytes,
+        background: false,
+        journal: [7; 16],
+        stopped_kind: STOPPED,
+    }
+}
+
+fn folder() -> &'static Path {
+    Path::new("/data/journal")
+}
+
+/// Bytes that tell where they belong.
+fn bytes(seed: usize, length: usize) -> Vec<u8> {
+    let byte = |at: usize| u8::try_from((seed * 31 + at * 7 + 1) % 251).unwrap();
+    (0..length).map(byte).collect()
+}
+
+fn batch(number: usize) -> Batch {
+    let item = |place: usize| {
+        let seed = number * 10 + place;
+        let frame = (!seed.is_multiple_of(3)).then(|| bytes(seed + 1, seed * 97 % 2_500));
+        (1, bytes(seed, 20 + seed * 61 % 1_500), frame)
+    };
+    (0..=number % 4).map(item).collect()
+}
+
+fn script() -> Vec<Batch> {
+    (0..40).map(batch).collect()
+}
+
+/// What a run came to: batches whose commit returned, and whether one more was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ran {
+    committed: usize,
+    attempted: usize,
+    out_of_room: usize,
+}
+
+fn reserve(journal: &mut Journal<SimVfs>, batch: &Batch) -> bool {
+    let record = |(_, body, _): &Item| body.len() + 64;
+    let frame = |(_, _, frame): &Item| frame.as_ref().map_or(0, Vec::len);
+    let (records, frames) = (batch.iter().map(record), batch.iter().map(frame));
+    journal.reserve(records.sum(), frames.sum()).is_ok()
+}
+
+fn append(journal: &mut Journal<SimVfs>, batch: &Batch) -> bool {
+    for (kind, body, frame) in batch {
+        journal.push(*kind, 1, body, frame.as_deref());
+    }
+    journal.commit().is_ok()
+}
+
+/// Runs the script until something fails; makes room where only that is wanting.
+fn run(vfs: &SimVfs, batches: &[Batch], segment_bytes: usize) -> Ran {
+    let mut ran = Ran {
+        committed: 0,
+        attempted: 0,
+        out_of_room: 0,
+    };
+    let Ok((mut journal, _)) = Journal::open(vfs.clone(), folder(), config(segment_bytes)) else {
+        return ran;
+    };
+    for batch in batches {
+        if !reserve(&mut journal, batch) {
+            if journal.poisoned().is_some() {
+                break;
+            }
+            ran.out_of_room += 1;
+            // It is tried again with each batch, and goes on once there is room.
+            let room = reserve(&mut journal, batch);
+            vfs.make_room();
+            if !room && !reserve(&mut journal, batch) {
+                break;
+            }
+        }
+        ran.attempted += 1;
+        if !append(&mut journal, batch) {
+            break;
+        }
+        ran.committed += 1;
+    }
+    if journal.poisoned().is_some() {
+        stays_poisoned(vfs, &mut journal);
+    }
+    ran
+}
+
+/// After a failed write or sync nothing is ever written again by this process.
+fn stays_poisoned(vfs: &SimVfs, journal: &mut Journal<SimVfs>) {
+    let calls = vfs.calls();
+    journal.push(1, 1, b"more", None);
+    assert!(journal.commit().is_err());
+    assert!(journal.reserve(10, 0).is_err());
+    assert_eq!(vfs.calls(), calls, "a poisoned journal writes");
+}
+
+fn read(journal: &Journal<SimVfs>) -> Vec<Item> {
+    let reader = journal.reader();
+    let item = |stored: carnet::journal::StoredRecord| {
+        let frame = stored.frame.as_ref().map(|at| reader.frame(at).unwrap());
+        (stored.kind, stored.body, frame.map(|frame| frame.to_vec()))
+    };
+    let records = reader.scan(carnet::journal::Lsn::START);
+    records.map(|record| item(record.unwrap())).collect()
+}
+
+fn open(disk: &SimVfs, segment_bytes: usize) -> (Vec<Item>, Journal<SimVfs>) {
+    let (journal, _) = Journal::open(disk.clone(), folder(), config(segment_bytes)).unwrap();
+    (read(&journal), journal)
+}
+
+/// How many batches of the script are there, which must be all of so many and nothing more.
+fn whole_batches(found: &[Item], batches: &[Batch]) -> usize {
+    let mut rest = found;
+    let mut count = 0;
+    while !rest.is_empty() {
+        let batch = batches.get(count).expect("records that nobody wrote");
+        assert!(
+            rest.starts_with(batch),
+            "batch {count} is not whole, or not next"
+        );
+        rest = &rest[batch.len()..];
+        count += 1;
+    }
+    count
+}
+
+/// Opens what a crash left and goes on with it. Returns how many batches survived.
+fn survives(disk: &SimVfs, batches: &[Batch], ran: Ran, segment_bytes: usize) -> usize {
+    let (found, mut journal) = open(disk, segment_bytes);
+    let survived = whole_batches(&found, batches);
+    assert!(
+        (ran.committed..=ran.attempted).contains(&survived),
+        "{ran:?}, and {survived} are there"
+    );
+    // What a start has shown is there for good, whatever happens next.
+    let (again, _) = open(&disk.crash(Pattern::Nothing, 1), segment_bytes);
+    assert!(
+        again == found,
+        "a start showed what the next one has not got"
+    );
+    let last = vec![(3, b"after".to_vec(), None)];
+    assert!(reserve(&mut journal, &last) && append(&mut journal, &last));
+    drop(journal);
+    let (then, _) = open(&disk.crash(Pattern::Nothing, 2), segment_bytes);
+    assert_eq!(then.len(), found.len() + 1);
+    assert!(then.starts_with(&found) && then.ends_with(&last));
+    survived
+}
+
+const SEGMENT: usize = 48 << 10;
+
+fn calls_of_a_whole_run() -> u64 {
+    let vfs = SimVfs::new(1);
+    let ran = run(&vfs, &script(), SEGMENT);
+    assert_eq!(ran.committed, script().len());
+    let segments = vfs.list(folder()).unwrap().len();
+    assert!(segments >= 3, "the script crosses segments: {segments}");
+    vfs.calls()
+}
+
+#[test]
+fn every_committed_batch_survives_a_crash_at_any_call() {
+    let batches = script();
+    let mut points = 0;
+    let mut survived_unconfirmed = 0;
+    for call in 0..calls_of_a_whole_run() {
+        let vfs = SimVfs::new(call);
+        vfs.plan(call, Fault::Crash);
+        let ran = run(&vfs, &batches, SEGMENT);
+        assert!(vfs.is_crashed());
+        for pattern in Pattern::EACH {
+            let disk = vfs.crash(pattern, call);
+            let survived = survives(&disk, &batches, ran, SEGMENT);
+            survived_unconfirmed += usize::from(survived > ran.committed);
+            points += 1;
+        }
+    }
+    assert!(points >= 500, "{points} crashes only");
+    assert!(
+        survived_unconfirmed > 0,
+        "no pattern ever kept an unsynced batch"
+    );
+}
+
+#[test]
+fn a_crash_during_recovery_loses_nothing_either() {
+    let batches = script();
+    for call in (0..calls_of_a_whole_run()).step_by(7) {
+        let vfs = SimVfs::new(call);
+        vfs.plan(call, Fault::Crash);
+        let ran = run(&vfs, &batches, SEGMENT);
+        for (seed, pattern) in (call..).zip(Pattern::EACH) {
+            let undisturbed = vfs.crash(pattern, seed);
+            drop(open(&undisturbed, SEGMENT));
+            for again in 0..undisturbed.calls() {
+                let disk = vfs.crash(pattern, seed);
+                disk.plan(again, Fault::Crash);
+                drop(Journal::open(disk.clone(), folder(), config(SEGMENT)));
+                assert!(disk.is_crashed());
+                for second in [Pattern::Nothing, Pattern::Random, Pattern::Killed] {
+                    survives(&disk.crash(second, seed + again), &batches, ran, SEGMENT);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_call_ends_the_writing_and_loses_nothing_committed() {
+    let batches = script();
+    let mut poisoned = 0;
+    for call in 0..calls_of_a_whole_run() {
+        let vfs = SimVfs::new(call);
+        vfs.plan(call, Fault::Broken);
+        let ran = run(&vfs, &batches, SEGMENT);
+        poisoned += usize::from(ran.committed < batches.len());
+        for pattern in Pattern::EACH {
+            survives(&vfs.crash(pattern, call), &batches, ran, SEGMENT);
+        }
+    }
+    assert!(poisoned > 80, "{poisoned} failures only stopped it");
+}
+
+#[test]
+fn a_full_disk_is_waited_out() {
+    let batches = script();
+    let mut waited = 0;
+    for call in 0..calls_of_a_whole_run() {
+        let vfs = SimVfs::new(call);
+        vfs.plan(call, Fault::Full);
+        let ran = run(&vfs, &batches, SEGMENT);
+        if ran.out_of_room > 0 && ran.committed == batches.len() {
+            waited += 1;
+        }
+        vfs.make_room();
+        for pattern in Pattern::EACH {
+            survives(&vfs.crash(pattern, call), &batches, ran, SEGMENT);
+        }
+    }
+    assert!(waited >= 4, "waited out {waited} times only");
+}
+
+/// A small journal of two segments, ended cleanly or not, and its segment files.
+fn small(clean: bool) -> (SimVfs, Vec<Batch>, Vec<PathBuf>) {
+    const SMALL: usize = 4 << 10;
+    let vfs = SimVfs::new(5);
+    let mut batches: Vec<Batch> = (0..5)
+        .map(|n| {
+            vec![
+                (1, bytes(n, 300), Some(bytes(n + 50, 400))),
+                (2, bytes(n + 9, 80), None),
+            ]
+        })
+        .collect();
+    if clean {
+        batches.push(vec![(STOPPED, b"stopped".to_vec(), None)]);
+    }
+    assert_eq!(run(&vfs, &batches, SMALL).committed, batches.len());
+    let names = vfs.list(folder()).unwrap();
+    let segments: Vec<PathBuf> = names.iter().map(|name| folder().join(name)).collect();
+    assert_eq!(segments.len(), 2);
+    (vfs, batches, segments)
+}
+
+/// Flips one bit of each byte in turn: every record is as written, or the start is refused, or,
+/// where damage looks like a torn write, the last batch is gone, and never without being told.
+fn flip_each_byte(clean: bool) -> (usize, usize) {
+    let (vfs, batches, segments) = small(clean);
+    let all = batches.concat();
+    let but_last = batches[..batches.len() - 1].concat();
+    let (mut refused, mut cut) = (0, 0);
+    for (place, segment) in segments.iter().enumerate() {
+        for at in 0..(512 + (4 << 10)) {
+            let disk = vfs.crash(Pattern::All, 0);
+            disk.edit(segment, |content| content[at] ^= 1 << (at % 8))
+                .unwrap();
+            match Journal::open(disk, folder(), config(4 << 10)) {
+                Err(OpenError::Corrupt { .. }) => refused += 1,
+                Err(other) => panic!("byte {at} of {}: {other}", segment.display()),
+                Ok((journal, recovery)) => {
+                    let found = read(&journal);
+                    if found == but_last {
+                        assert_eq!(place, 1, "byte {at}: cut in a segment that is named");
+                        assert!(recovery.cut.is_some() && !recovery.clean);
+                        cut += 1;
+                    } else {
+                        assert!(found == all, "byte {at} of {}", segment.display());
+                    }
+                }
+            }
+        }
+    }
+    (refused, cut)
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_refused_or_cuts_the_last_batch_of_an_unclean_stop() {
+    let (refused, cut) = flip_each_byte(false);
+    assert!(refused > 3_000, "{refused} refused");
+    assert!(cut > 800, "{cut} cut");
+}
+
+#[test]
+fn a_flipped_bit_in_a_cleanly_stopped_journal_costs_no_more_than_the_word_that_it_was() {
+    let (refused, cut) = flip_each_byte(true);
+    assert!(refused > 3_900, "{refused} refused");
+    assert!((50..300).contains(&cut), "{cut} cut");
+}
+
+#[test]
+fn another_process_is_kept_out() {
+    let vfs = SimVfs::new(1);
+    let (first, _) = Journal::open(vfs.clone(), folder(), config(SEGMENT)).unwrap();
+    let second = Journal::open(vfs.clone(), folder(), config(SEGMENT));
+    assert!(matches!(second, Err(OpenError::InUse)));
+    drop(first);
+    assert!(Journal::open(vfs, folder(), config(SEGMENT)).is_ok());
+}
