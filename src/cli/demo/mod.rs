@@ -13,6 +13,8 @@ mod tell;
 
 use std::path::Path;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::{Failed, on_a_runtime, output};
 use crate::config::{Config, read_bundle};
 use crate::message::catalogue::Catalogue;
@@ -33,85 +35,104 @@ pub(super) struct Demo {
     keep: bool,
 }
 
+/// What is left when the story has been played.
+struct Played {
+    served: Served,
+    surprises: Vec<String>,
+    seconds: u64,
+}
+
 impl Demo {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let folder = tempfile::tempdir().map_err(Failed::cannot_run)?;
         let data = folder.path().join("data");
         on_a_runtime(async {
+            let mut terminate = signal(SignalKind::terminate()).map_err(Failed::cannot_run)?;
             // Interrupted, the broker and the folder go with what is dropped here.
-            tokio::select! {
-                played = self.play(config, &data) => played,
-                _ = tokio::signal::ctrl_c(), if !self.keep => {
-                    Err(Failed::cannot_run("interrupted"))
+            let played = tokio::select! {
+                played = play(config, &data) => played?,
+                _ = tokio::signal::ctrl_c() => return Err(Failed::cannot_run("interrupted")),
+                _ = terminate.recv() => return Err(Failed::cannot_run("terminated")),
+            };
+            output::line(&format!("Played in {} s.", played.seconds));
+            if self.keep {
+                how_to_look(played.served.broker(&data).port, &data);
+                tokio::select! {
+                    ended = tokio::signal::ctrl_c() => ended.map_err(Failed::cannot_run)?,
+                    _ = terminate.recv() => {}
                 }
+            } else {
+                output::line(
+                    "To look further: `carnet demo --keep` leaves the broker running and says how to \
+                     connect; `carnet agency list` and policies/*.cedar say who may get what.",
+                );
             }
+            end(played)
         })
     }
+}
 
-    async fn play(&self, config: &Config, data: &Path) -> Result<(), Failed> {
-        let bundle = read_bundle(config)?;
-        let script = Script {
-            catalogue: Catalogue::parse(&bundle)?,
-            bundle,
-            clock: Clock::default(),
-        };
-        output::line("17 March 2026, port and mail centre of Meridia: five agencies, one broker.");
-        let mut served = Served::start(config, data, 0)?;
-        let port = served.broker(data).port;
-        output::line(&format!(
-            "A broker of its own listens on amqps://localhost:{port}; each agency connects with its certificate."
-        ));
-        let mut stage = Stage::open(&served.broker(data)).await?;
-        let mut table = Table::new();
-        for scene in &STORY {
-            match scene {
-                Scene::Message(message) => {
-                    play::message(&mut stage, &script, message, &mut table).await?;
-                }
-                Scene::Case(step) => play::case(&mut stage, step).await?,
-                Scene::Crash => {
-                    crash::crash(&mut stage, &script, &mut served, (config, data)).await?;
-                }
+/// Starts a broker and plays everything against it.
+async fn play(config: &Config, data: &Path) -> Result<Played, Failed> {
+    let bundle = read_bundle(config)?;
+    let script = Script {
+        catalogue: Catalogue::parse(&bundle)?,
+        bundle,
+        clock: Clock::default(),
+    };
+    output::line("17 March 2026, port and mail centre of Meridia: five agencies, one broker.");
+    let mut served = Served::start(config, data, 0)?;
+    let port = served.broker(data).port;
+    output::line(&format!(
+        "A broker of its own listens on amqps://localhost:{port}; each agency connects with its certificate."
+    ));
+    let mut stage = Stage::open(&served.broker(data)).await?;
+    let mut table = Table::new();
+    for scene in &STORY {
+        match scene {
+            Scene::Message(message) => {
+                play::message(&mut stage, &script, message, &mut table).await?;
+            }
+            Scene::Case(step) => play::case(&mut stage, step).await?,
+            Scene::Crash => {
+                crash::crash(&mut stage, &script, &mut served, (config, data)).await?;
             }
         }
-        stage.all_settled().await?;
-        table.print();
-        let seconds = script.clock.monotonic_ms() / 1000;
-        let surprises = std::mem::take(&mut stage.surprises);
-        stage.close().await?;
-        self.end(served, data, seconds).await?;
-        match surprises.len() {
-            0 => Ok(()),
-            count => Err(Failed::Refused(format!(
-                "{count} surprises: what happened is not what was to happen\n  {}",
-                surprises.join("\n  ")
-            ))),
-        }
     }
+    stage.all_settled().await?;
+    table.print();
+    let surprises = std::mem::take(&mut stage.surprises);
+    stage.close().await?;
+    Ok(Played {
+        served,
+        surprises,
+        seconds: script.clock.monotonic_ms() / 1000,
+    })
+}
 
-    /// Says how to look further; with `--keep`, lets the reader do so.
-    async fn end(&self, served: Served, data: &Path, seconds: u64) -> Result<(), Failed> {
-        output::line(&format!("Played in {seconds} s."));
-        if self.keep {
-            let (port, data) = (served.broker(data).port, data.display());
-            output::line(&format!(
-                "The broker is still there, until ctrl-C. From another terminal, in this folder:\n  \
-                 carnet consume --as police/operations --amqp 127.0.0.1:{port} --data {data}\n  \
-                 carnet publish postal.item messages/postal.item/examples/valid/story-01.json \
-                 --as post/items --amqp 127.0.0.1:{port} --data {data}\n\
-                 Any AMQP 0-9-1 client connects to amqps://localhost:{port} with {data}/certs."
-            ));
-            tokio::signal::ctrl_c().await.map_err(Failed::cannot_run)?;
-        } else {
-            output::line(
-                "To look further: `carnet demo --keep` leaves the broker running; \
-                 `carnet agency list` and policies/*.cedar say who may get what.",
-            );
-        }
-        if served.stop()? {
-            Ok(())
-        } else {
-            Err(Failed::cannot_run("the broker did not end well"))
-        }
+fn how_to_look(port: u16, data: &Path) {
+    let data = data.display();
+    output::line(&format!(
+        "The broker is still there, until ctrl-C. From another terminal, in this folder:\n  \
+         carnet log tail -n 40 --data {data}\n  \
+         carnet consume --as police/operations --amqp 127.0.0.1:{port} --data {data}\n  \
+         carnet publish postal.item messages/postal.item/examples/valid/story-01.json \
+         --as post/items --amqp 127.0.0.1:{port} --data {data}\n\
+         Any AMQP 0-9-1 client connects to amqps://localhost:{port} with {data}/certs."
+    ));
+}
+
+/// Ends the broker, and says whether all was as it should be.
+fn end(played: Played) -> Result<(), Failed> {
+    let surprises = played.surprises;
+    if !played.served.stop()? {
+        return Err(Failed::cannot_run("the broker did not end well"));
+    }
+    match surprises.len() {
+        0 => Ok(()),
+        count => Err(Failed::Refused(format!(
+            "{count} surprises: what happened is not what was to happen\n  {}",
+            surprises.join("\n  ")
+        ))),
     }
 }
