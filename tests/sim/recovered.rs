@@ -1,0 +1,347 @@
+//! What must be so when the broker starts again on what a crash left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+use carnet::backbone::embedded::load;
+use carnet::backbone::start::{Options, Recovered, recover};
+use carnet::broker::command::{Ask, Command, ConnectionId, Deliver, Effect, Origin, Settle};
+use carnet::broker::committer::Committer;
+use carnet::broker::ledger::Ledger;
+use carnet::broker::record::{Outcome, QueueId, Record};
+use carnet::journal::Lsn;
+use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
+use carnet::message::id::{Digest, Mask, UnitId};
+use carnet::message::time::Timestamp;
+
+use crate::border::{Admitted, Fact};
+
+/// Room for what a step keeps for itself, and little more: the script crosses segments.
+const SEGMENT_BYTES: usize = 640 << 10;
+
+/// Bytes of a batch before its first record.
+const BATCH_HEADER: u64 = 48;
+
+pub(crate) fn data() -> &'static Path {
+    Path::new("/data")
+}
+
+pub(crate) fn options() -> Options {
+    Options {
+        genesis: None,
+        development: false,
+        segment_bytes: SEGMENT_BYTES,
+        journal: [9; 16],
+        background: false,
+        ignore_snapshots: false,
+    }
+}
+
+/// What the world outside was told until now, and what it did.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(crate) now: Timestamp,
+    pub(crate) confirmed: BTreeSet<Fact>,
+    /// Handed over, confirmed or not.
+    pub(crate) submitted: Vec<Admitted>,
+    /// Delivered to a client, with what of the message.
+    pub(crate) delivered: BTreeMap<(QueueId, Lsn), Option<Mask>>,
+    /// Acknowledged or rejected by a client.
+    pub(crate) settled: BTreeSet<(QueueId, Lsn)>,
+    /// The ledger at every place where a batch may end.
+    pub(crate) history: BTreeMap<Lsn, Ledger>,
+}
+
+/// The log as an auditor reads it.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) facts: BTreeMap<Fact, usize>,
+    /// Addresses of all records; the last is the last.
+    addresses: BTreeSet<Lsn>,
+    releases: Vec<(Lsn, QueueId, Option<Timestamp>)>,
+    moved: BTreeSet<(QueueId, Lsn)>,
+    sent: BTreeMap<UnitId, u64>,
+    received: BTreeMap<UnitId, u64>,
+}
+
+impl Log {
+    pub(crate) fn read<V: Vfs>(committer: &Committer<V>) -> Self {
+        let reader = committer.journal().reader();
+        let mut log = Self::default();
+        for stored in reader.scan(Lsn::START) {
+            let at = stored.unwrap().lsn;
+            let stored = load(&reader, at).unwrap();
+            log.add(at, &stored.record, &stored.frame);
+        }
+        log
+    }
+
+    fn add(&mut self, at: Lsn, record: &Record, frame: &[u8]) {
+        self.addresses.insert(at);
+        let fact = match record {
+            Record::Exchange(exchange) => {
+                next(&mut self.sent, &exchange.unit, exchange.number);
+                for recipient in &exchange.recipients {
+                    if let Outcome::Released(released) = &recipient.outcome {
+                        next(&mut self.received, &recipient.unit, released.number);
+                        let queues = released.queues.iter();
+                        self.releases
+                            .extend(queues.map(|queue| (at, *queue, exchange.deadline)));
+                    }
+                }
+                Fact::Exchange(exchange.key)
+            }
+            Record::Rejected(rejected) => {
+                next(&mut self.sent, &rejected.unit, rejected.number);
+                Fact::Rejected(rejected.body)
+            }
+            Record::Case(change) => Fact::of_case(change),
+            Record::Placed(placed) => {
+                self.moved.extend(placed.from);
+                if placed.source.is_some() {
+                    return;
+                }
+                Fact::Private(Digest::of(frame))
+            }
+            _ => return,
+        };
+        *self.facts.entry(fact).or_default() += 1;
+    }
+
+    fn last(&self) -> Lsn {
+        *self.addresses.last().unwrap()
+    }
+}
+
+/// A unit's numbers count from 1 and have no gaps.
+fn next(numbers: &mut BTreeMap<UnitId, u64>, unit: &UnitId, number: u64) {
+    let last = numbers.entry(unit.clone()).or_default();
+    assert_eq!(number, *last + 1, "{unit}");
+    *last = number;
+}
+
+/// Starts on what a crash left and checks all that was promised.
+pub(crate) fn check(disk: &SimVfs, told: &Told) {
+    lives_on(disk, told, false);
+}
+
+/// The same with a second crash at each call of the recovery, and with a second life after it.
+pub(crate) fn check_deeply(disk: &SimVfs, told: &Told) -> usize {
+    let as_found = || disk.crash(Pattern::Killed, 0);
+    let undisturbed = as_found();
+    drop(begun(&undisturbed, told));
+    let calls = undisturbed.calls();
+    for call in 0..calls {
+        let again = as_found();
+        again.plan(call, Fault::Crash);
+        let failed = recover(&again, data(), &options());
+        let failed = failed.map(|mut it| it.committer.begin(&Record::Recovered));
+        assert!(!matches!(failed, Ok(Ok(()))), "call {call} of {calls}");
+        let pattern = Pattern::EACH[usize::try_from(call).unwrap() % 6];
+        lives_on(&again.crash(pattern, call), told, false);
+    }
+    lives_on(disk, told, true);
+    usize::try_from(calls).unwrap()
+}
+
+/// The committer after a start, where the log had begun; its ledger is the one that lived.
+fn begun(disk: &SimVfs, told: &Told) -> Option<Committer<SimVfs>> {
+    let Recovered {
+        recovery,
+        mut committer,
+    } = recover(disk, data(), &options()).unwrap();
+    committer.ledger().rulebook_at()?;
+    let clean = recovery.clean;
+    if !clean {
+        committer.begin(&Record::Recovered).unwrap();
+    }
+    // Whoever starts after a crash says so first; more than one did where recoveries crashed.
+    let records = committer.journal().reader().scan(Lsn::START);
+    let records = records.map(|stored| stored.unwrap());
+    let marks: Vec<Lsn> = records
+        .filter(|stored| stored.kind == Record::Recovered.kind())
+        .map(|stored| stored.lsn)
+        .collect();
+    let end = marks
+        .first()
+        .map_or(recovery.end, |mark| Lsn(mark.0 - BATCH_HEADER));
+    let base = told.history.get(&end);
+    let mut expected = base.expect("a batch ended there").clone();
+    for mark in marks {
+        expected.apply(&Record::Recovered, mark);
+    }
+    assert!(
+        *committer.ledger() == expected,
+        "the replayed ledger is not the one that lived"
+    );
+    Some(committer)
+}
+
+fn lives_on(disk: &SimVfs, told: &Told, deeply: bool) {
+    let Some(mut committer) = begun(disk, told) else {
+        assert!(told.confirmed.is_empty() && told.delivered.is_empty());
+        return;
+    };
+    let log = Log::read(&committer);
+    for fact in &told.confirmed {
+        assert_eq!(log.facts.get(fact), Some(&1), "confirmed: {fact:?}");
+    }
+    assert!(log.facts.values().all(|count| *count == 1), "logged twice");
+    for (queue, entry) in told.delivered.keys() {
+        assert!(log.addresses.contains(entry), "{queue:?} {entry} unlogged");
+    }
+    let now = told.now.plus(Duration::from_secs(1));
+    let delivered = consume_all(&mut committer, now);
+    keeps_order_and_flags(&delivered, &committer, told);
+    misses_nothing(&delivered, &log, &committer, (told, now));
+    if deeply {
+        repeats_make_no_second_record(&mut committer, told, now);
+        second_life_replays(disk, &mut committer, &delivered, now);
+    }
+}
+
+fn consume_all(committer: &mut Committer<SimVfs>, now: Timestamp) -> Vec<Deliver> {
+    let queues = committer.ledger().queues();
+    let queues: Vec<_> = queues
+        .map(|(_, q)| (q.unit.clone(), q.name.clone()))
+        .collect();
+    let mut commands = Vec::new();
+    for ((unit, queue), number) in queues.into_iter().zip(0..) {
+        let connection = ConnectionId(1_000 + u64::from(number));
+        commands.push(Command::Attach { connection, unit });
+        let ask = Ask::Consume {
+            number,
+            queue,
+            exclusive: false,
+            may_read: true,
+        };
+        commands.push(Command::Ask {
+            connection,
+            channel: 1,
+            ask,
+        });
+    }
+    // What expires at a head is buried by one step and, in `dead`, delivered by the next.
+    let mut effects = committer.step(commands, now).unwrap().effects;
+    effects.extend(committer.step(vec![Command::Tick], now).unwrap().effects);
+    let delivers = effects.into_iter().filter_map(|(_, effect)| match effect {
+        Effect::Deliver(deliver) => Some(*deliver),
+        _ => None,
+    });
+    delivers.collect()
+}
+
+fn keeps_order_and_flags(delivered: &[Deliver], committer: &Committer<SimVfs>, told: &Told) {
+    let mut last: BTreeMap<QueueId, Lsn> = BTreeMap::new();
+    let found = committer.journal().reader();
+    for deliver in delivered {
+        let (queue, entry) = (deliver.delivery.queue, deliver.delivery.entry);
+        let before = last.insert(queue, entry).unwrap_or_default();
+        assert!(before < entry, "{queue:?}: {entry} after {before}");
+        let Some(mask) = told.delivered.get(&(queue, entry)) else {
+            continue;
+        };
+        assert!(deliver.redelivered, "{queue:?} {entry}: sent again unsaid");
+        let source = deliver.overlay.source.unwrap_or(entry);
+        let unit = &committer.ledger().queue(queue).unwrap().unit;
+        if let (Some(before), Some(now)) =
+            (mask, released(&load(&found, source).unwrap().record, unit))
+        {
+            let now = deliver.overlay.narrowed.map_or(now, |(mask, _)| mask);
+            assert!(now.without(*before).is_empty(), "{unit} {entry}: wider");
+        }
+    }
+}
+
+/// What a record released to a unit.
+pub(crate) fn released(record: &Record, unit: &UnitId) -> Option<Mask> {
+    let Record::Exchange(exchange) = record else {
+        return None;
+    };
+    let own = exchange.recipients.iter().find(|r| r.unit == *unit)?;
+    match &own.outcome {
+        Outcome::Released(released) => Some(released.mask),
+        Outcome::Refused { .. } => None,
+    }
+}
+
+/// Everything that was released is delivered, or was done with before.
+fn misses_nothing(
+    delivered: &[Deliver],
+    log: &Log,
+    committer: &Committer<SimVfs>,
+    (told, now): (&Told, Timestamp),
+) {
+    let delivered: BTreeSet<_> = delivered
+        .iter()
+        .map(|d| (d.delivery.queue, d.delivery.entry))
+        .collect();
+    for (at, queue, deadline) in &log.releases {
+        let place = (*queue, *at);
+        let Some(queue) = committer.ledger().queue(*queue) else {
+            continue;
+        };
+        let over = deadline.is_some_and(|deadline| deadline <= now);
+        // A queue with a length or a time of its own drops by these.
+        let own = !queue.properties.arguments.is_empty();
+        assert!(
+            over || own
+                || delivered.contains(&place)
+                || told.settled.contains(&place)
+                || log.moved.contains(&place),
+            "{}/{}: {at} is lost",
+            queue.unit,
+            queue.name
+        );
+    }
+}
+
+/// A publisher that was not confirmed sends again; one that was may do so too.
+fn repeats_make_no_second_record(committer: &mut Committer<SimVfs>, told: &Told, now: Timestamp) {
+    let sent = told.submitted.iter().filter(|sent| sent.is_released());
+    let sent: Vec<&Admitted> = sent.collect();
+    let commands = sent.iter().zip(1_u16..).map(|(admitted, channel)| {
+        let origin = Origin {
+            connection: ConnectionId(1_000),
+            channel,
+            serial: 1,
+            confirm: Some(1),
+        };
+        Command::Submit(origin, admitted.submission())
+    });
+    let step = committer.step(commands.collect(), now).unwrap();
+    let mut expected = BTreeSet::new();
+    for (_, effect) in step.effects {
+        if let Effect::Outcome { channel, .. } | Effect::Repeated { channel, .. } = effect {
+            expected.insert(sent[usize::from(channel) - 1].fact());
+        }
+    }
+    let log = Log::read(committer);
+    for fact in told.confirmed.iter().chain(&expected) {
+        assert_eq!(log.facts.get(fact), Some(&1), "after a repeat: {fact:?}");
+    }
+}
+
+fn second_life_replays(
+    disk: &SimVfs,
+    committer: &mut Committer<SimVfs>,
+    delivered: &[Deliver],
+    now: Timestamp,
+) {
+    let deliveries = delivered.iter().map(|deliver| deliver.delivery).collect();
+    let settle = Command::Settle {
+        deliveries,
+        how: Settle::Ack,
+    };
+    committer.step(vec![settle], now).unwrap();
+    let later = now.plus(Duration::from_millis(60));
+    committer.step(vec![Command::Tick], later).unwrap();
+    assert!(committer.journal().is_batch_empty());
+    let again = recover(&disk.crash(Pattern::Nothing, 3), data(), &options()).unwrap();
+    assert!(again.committer.ledger() == committer.ledger());
+    assert_eq!(
+        Log::read(&again.committer).last(),
+        Log::read(committer).last()
+    );
+}
