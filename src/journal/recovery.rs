@@ -15,7 +15,7 @@ use super::batch::{Header, RecordHeader};
 use super::layout::{SECTOR, narrow, wide};
 use super::lsn::Lsn;
 use super::reader::Shared;
-use super::segment::{self, End, SegmentHeader};
+use super::segment::{self, Beside, End, SegmentHeader};
 use super::vfs::{Access, Through, Vfs, VfsFile};
 use super::writer::{Config, Journal, Parts, seed};
 
@@ -93,7 +93,7 @@ impl<V: Vfs> Journal<V> {
         let (first, file) = if let Some(last) = segments.last() {
             (last.header.first, Arc::clone(&last.file))
         } else {
-            segment::make_spare(&vfs, folder, SECTOR + config.segment_bytes)?;
+            segment::make_spare(&vfs, folder, SECTOR + config.segment_bytes, Beside::Nobody)?;
             let header = SegmentHeader {
                 journal: config.journal,
                 first: Lsn::START,

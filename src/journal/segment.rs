@@ -89,8 +89,22 @@ pub(super) fn first_of(name: &str) -> Option<Lsn> {
     u64::from_str_radix(digits, 16).ok().map(Lsn)
 }
 
+/// Who else writes while a spare is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// The committer, whose syncs would wait for what is unsynced here: each piece is synced.
+    TheWriter,
+    /// Nobody: it is synced once, for a start after a crash waits for it.
+    Nobody,
+}
+
 /// Makes the spare: a file of zeros, all of them on the disk.
-pub(super) fn make_spare<V: Vfs>(vfs: &V, folder: &Path, size: usize) -> io::Result<PathBuf> {
+pub(super) fn make_spare<V: Vfs>(
+    vfs: &V,
+    folder: &Path,
+    size: usize,
+    beside: Beside,
+) -> io::Result<PathBuf> {
     let path = folder.join(SPARE);
     let file = vfs.create(&path)?;
     let zeros = vec![0; FILL];
@@ -98,8 +112,10 @@ pub(super) fn make_spare<V: Vfs>(vfs: &V, folder: &Path, size: usize) -> io::Res
     while at < size {
         let piece = zeros.get(..FILL.min(size - at)).unwrap_or_default();
         file.pwrite(&[piece], wide(at))?;
-        file.fdatasync()?;
         at += piece.len();
+        if beside == Beside::TheWriter || at >= size {
+            file.fdatasync()?;
+        }
     }
     Ok(path)
 }

@@ -9,7 +9,7 @@ use super::batch::Open;
 use super::layout::{SECTOR, padded, wide};
 use super::lsn::Lsn;
 use super::reader::{Reader, Shared};
-use super::segment::{self, End, SegmentHeader};
+use super::segment::{self, Beside, End, SegmentHeader};
 use super::vfs::{Vfs, VfsFile, is_full};
 
 /// How a journal is kept.
@@ -169,7 +169,7 @@ impl<V: Vfs> Journal<V> {
         {
             let (vfs, folder) = (self.vfs.clone(), self.folder.clone());
             let size = SECTOR + self.capacity();
-            let make = move || segment::make_spare(&vfs, &folder, size);
+            let make = move || segment::make_spare(&vfs, &folder, size, Beside::TheWriter);
             let thread = std::thread::Builder::new()
                 .name("journal-fill".into())
                 .spawn(make);
@@ -188,7 +188,7 @@ impl<V: Vfs> Journal<V> {
             }
             Spare::Missing => {
                 let size = SECTOR + self.capacity();
-                segment::make_spare(&self.vfs, &self.folder, size).map(drop)?;
+                segment::make_spare(&self.vfs, &self.folder, size, Beside::Nobody).map(drop)?;
             }
         }
         self.spare = Spare::Ready;
