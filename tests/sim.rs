@@ -9,6 +9,8 @@
 mod border;
 #[path = "sim/live.rs"]
 mod live;
+#[path = "sim/model.rs"]
+mod model;
 #[path = "sim/recovered.rs"]
 mod recovered;
 #[path = "sim/watched.rs"]
