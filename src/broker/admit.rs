@@ -79,6 +79,7 @@ pub fn admit(
         wire,
         verdict,
         receipt,
+        refusals_max: peer.agency.limits.refusals_per_minute,
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Submission {
     pub verdict: Verdict,
     /// Whether its sender wants a receipt of this outcome.
     pub receipt: bool,
+    /// So many refusals a minute of its agency get a record each; beyond, they are counted.
+    pub refusals_max: u32,
 }
 
 /// A message as it stood on the wire: a return must carry it unchanged.
@@ -133,6 +135,22 @@ pub struct Refusal {
     pub code: u16,
     /// At most 255 octets.
     pub text: String,
+}
+
+impl Refusal {
+    /// The same refusal of one that has no record of its own.
+    #[must_use]
+    pub fn beyond(self, refusals_max: u32) -> Self {
+        let limit = format!("beyond {refusals_max} refusals a minute, counted without a record");
+        let mut text = match self.text.split_once(" - ") {
+            Some((name, says)) => format!("{name} - {limit}: {says}"),
+            None => format!("{limit}: {}", self.text),
+        };
+        while text.len() > 255 {
+            text.pop();
+        }
+        Self { text, ..self }
+    }
 }
 
 /// What a connection asks of the core.

@@ -19,6 +19,7 @@ use super::queue::Page;
 use super::record::{QueueId, Record, RecordError, SCHEMA, Settled, Stored};
 use crate::journal::vfs::Vfs;
 use crate::journal::{Journal, Lsn, Poisoned};
+use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
 /// Owns the journal, the ledger and dispatch. Lives on a thread of its own.
@@ -66,6 +67,8 @@ pub enum Fatal {
 struct Turn {
     out: Step,
     settled: Settled,
+    /// Refusals beyond their agency's limit: told, and to be counted.
+    refused: BTreeMap<AgencyId, u64>,
     sync: bool,
     room: bool,
     stop: bool,
@@ -121,11 +124,13 @@ impl<V: Vfs> Committer<V> {
             return Err(poisoned.clone().into());
         }
         self.tell_blocked(&mut turn);
+        self.write_counted(self.ledger.refusals().due(now), &mut turn)?;
         for command in commands {
             self.take(command, now, &mut turn)?;
         }
         self.write_settled(&mut turn)?;
         self.match_credit(now, &mut turn)?;
+        self.write_noted(now, &mut turn)?;
         self.write_stopped(&mut turn)?;
         let waited = self
             .unsynced_since

@@ -20,6 +20,7 @@ use super::record::{
     Binding, Exchange, Genesis, Outcome, Placed, QueueId, QueueProperties, Record, Rejected,
     Settled, Topology,
 };
+use super::refusals::RefusalCounts;
 use super::register::Register;
 use super::topic;
 use crate::journal::Lsn;
@@ -63,6 +64,7 @@ pub struct Ledger {
     leaves: u64,
     known: KnownIds,
     register: Register,
+    refusals: RefusalCounts,
 }
 
 impl Ledger {
@@ -99,6 +101,11 @@ impl Ledger {
     /// Standing facts, with what stands behind them.
     pub fn register(&self) -> &Register {
         &self.register
+    }
+
+    /// Refusals of this minute, by agency.
+    pub fn refusals(&self) -> &RefusalCounts {
+        &self.refusals
     }
 
     /// Ids that were used.
@@ -195,6 +202,14 @@ impl Ledger {
                 self.register.end_order(*number, at);
                 changes.push(Change::Standing);
             }
+            Record::RefusalsNoted(noted) => {
+                self.time = self.time.max(noted.to);
+                self.refusals.noted(noted);
+            }
+            Record::RefusalsCounted(counted) => {
+                self.time = self.time.max(counted.to);
+                self.refusals.told(&counted.agency);
+            }
             Record::Recovered => self.recovered(at, &mut changes),
             Record::Stopped { out } => self.stopped(out, &mut changes),
         }
@@ -270,8 +285,11 @@ impl Ledger {
         if let Some(receipts) = exchange.receipt {
             self.enqueue(receipts, Entry::new(at, None), changes);
         }
-        self.known
-            .insert(exchange.key, Known::of(exchange, at), self.time);
+        let known = Known::of(exchange, at);
+        if known.refused.is_some() {
+            self.refusals.recorded(&exchange.sender.agency, exchange.at);
+        }
+        self.known.insert(exchange.key, known, self.time);
         if self.register.exchange(exchange, at) {
             changes.push(Change::Standing);
         }
@@ -279,6 +297,7 @@ impl Ledger {
 
     fn rejected(&mut self, rejected: &Rejected, at: Lsn, changes: &mut Vec<Change>) {
         self.time = self.time.max(rejected.at);
+        self.refusals.recorded(&rejected.sender.agency, rejected.at);
         if let Some(state) = self.units.get_mut(&rejected.unit) {
             state.sent = rejected.number;
         }

@@ -24,5 +24,6 @@ pub mod payload;
 pub mod queue;
 pub mod receipt;
 pub mod record;
+pub mod refusals;
 pub mod register;
 pub mod topic;

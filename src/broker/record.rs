@@ -70,6 +70,11 @@ pub enum Record {
         /// Entries that were sent and not settled.
         out: Vec<(QueueId, Lsn)>,
     },
+    /// Refusals beyond an agency's limit were told in this batch: counted, so that what was confirmed
+    /// is on the disk, and told as evidence when the minute is over.
+    RefusalsNoted(CountedRefusals),
+    /// All refusals of a minute that have no record of their own. Evidence.
+    RefusalsCounted(CountedRefusals),
 }
 
 /// A record with the message that it holds, as a delivery needs both.
@@ -259,6 +264,19 @@ pub struct Rejected {
     pub sealed: Vec<u8>,
 }
 
+/// Refusals and rejections beyond an agency's limit: how many, and nothing else of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountedRefusals {
+    /// Whose.
+    pub agency: AgencyId,
+    /// When the first was told.
+    pub from: Timestamp,
+    /// When the last was.
+    pub to: Timestamp,
+    /// How many.
+    pub count: u64,
+}
+
 /// A message put into queues of its unit's own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Placed {
@@ -445,6 +463,8 @@ impl Record {
             Self::Recovered => 11,
             Self::OrderEnded { .. } => 13,
             Self::Stopped { .. } => Self::STOPPED,
+            Self::RefusalsNoted(_) => 14,
+            Self::RefusalsCounted(_) => 15,
         }
     }
 
@@ -459,13 +479,15 @@ impl Record {
             | Self::Exchange(_)
             | Self::Rejected(_)
             | Self::Case(_)
-            | Self::Narrowed(_) => true,
+            | Self::Narrowed(_)
+            | Self::RefusalsCounted(_) => true,
             Self::Placed(_)
             | Self::Settled(_)
             | Self::Topology(_)
             | Self::Lease { .. }
             | Self::OrderEnded { .. }
             | Self::Recovered
+            | Self::RefusalsNoted(_)
             | Self::Stopped { .. } => false,
         }
     }

@@ -128,6 +128,7 @@ pub(crate) struct Admitted {
     publish: Publish,
     wire: Returnable,
     receipt: bool,
+    refusals_max: u32,
     outcome: Outcome,
 }
 
@@ -169,6 +170,7 @@ impl Admitted {
             publish: submission.publish,
             wire,
             receipt: submission.receipt,
+            refusals_max: submission.refusals_max,
             outcome,
         }
     }
@@ -202,6 +204,7 @@ impl Admitted {
             wire: self.wire.clone(),
             verdict,
             receipt: self.receipt,
+            refusals_max: self.refusals_max,
         })
     }
 }

@@ -6,9 +6,10 @@ use super::{Committer, Fatal, Turn};
 use crate::broker::command::{
     Effect, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
-use crate::broker::record::{CaseChange, Exchange, Placed, Record, Rejected};
+use crate::broker::record::{CaseChange, CountedRefusals, Exchange, Placed, Record, Rejected};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
+use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
 /// Whether an id was used before.
@@ -58,6 +59,7 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         let (wire, receipt) = (submission.wire, submission.receipt);
+        let refusals_max = submission.refusals_max;
         let refusal = match submission.verdict {
             Verdict::Ruled {
                 mut exchange,
@@ -66,9 +68,17 @@ impl<V: Vfs> Committer<V> {
                 ..
             } => match self.seen(&exchange, now) {
                 Seen::Never => {
-                    self.ledger.complete(&mut exchange, receipt, now);
-                    self.store(Record::Exchange(exchange), frame, turn)?;
-                    refusal
+                    let agency = &exchange.sender.agency;
+                    match refusal {
+                        Some(refusal) if self.only_counts(agency, refusals_max, now) => {
+                            Some(turn.count(agency, refusal, refusals_max))
+                        }
+                        refusal => {
+                            self.ledger.complete(&mut exchange, receipt, now);
+                            self.store(Record::Exchange(exchange), frame, turn)?;
+                            refusal
+                        }
+                    }
                 }
                 Seen::Same(refused) => {
                     let refused = refused.map(|lsn| (lsn, Box::new(wire)));
@@ -83,13 +93,13 @@ impl<V: Vfs> Committer<V> {
                 }
                 Seen::OtherContent => {
                     let (rejected, refusal) = other_content(*exchange);
-                    self.reject(rejected, receipt, now, turn)?;
-                    Some(refusal)
+                    let how = (receipt, refusals_max, now);
+                    Some(self.reject(rejected, refusal, how, turn)?)
                 }
             },
             Verdict::Rejected { rejected, refusal } => {
-                self.reject(*rejected, receipt, now, turn)?;
-                Some(refusal)
+                let how = (receipt, refusals_max, now);
+                Some(self.reject(*rejected, refusal, how, turn)?)
             }
             Verdict::Case(change) => self.change_case(change, now, turn)?,
         };
@@ -135,15 +145,55 @@ impl<V: Vfs> Committer<V> {
         Ok(None)
     }
 
+    /// Whether a refusal is counted instead of recorded. A refused message goes to nobody then, also
+    /// where units that its sender may not know of would have got it: what a sender is told, and the
+    /// numbers that it sees, must not depend on them.
+    fn only_counts(&self, agency: &AgencyId, refusals_max: u32, now: Timestamp) -> bool {
+        let counts = self.ledger.refusals();
+        counts.is_used_up(agency, refusals_max, now)
+    }
+
+    /// Records a rejection, or counts it; gives what its sender is told.
     fn reject(
         &mut self,
         mut rejected: Rejected,
-        receipt: bool,
-        now: Timestamp,
+        refusal: Refusal,
+        (receipt, refusals_max, now): (bool, u32, Timestamp),
         turn: &mut Turn,
-    ) -> Result<(), Fatal> {
+    ) -> Result<Refusal, Fatal> {
+        let agency = &rejected.sender.agency;
+        if self.only_counts(agency, refusals_max, now) {
+            return Ok(turn.count(agency, refusal, refusals_max));
+        }
         self.ledger.complete_rejected(&mut rejected, receipt, now);
         self.record(&Record::Rejected(Box::new(rejected)), None, turn)?;
+        Ok(refusal)
+    }
+
+    /// What this turn counted, durable with what it tells.
+    pub(super) fn write_noted(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+        for (agency, count) in std::mem::take(&mut turn.refused) {
+            let (from, to) = (now, now);
+            let noted = CountedRefusals {
+                agency,
+                from,
+                to,
+                count,
+            };
+            self.record(&Record::RefusalsNoted(noted), None, turn)?;
+        }
+        Ok(())
+    }
+
+    /// Counts become evidence.
+    pub(super) fn write_counted(
+        &mut self,
+        counts: Vec<CountedRefusals>,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        for counted in counts {
+            self.record(&Record::RefusalsCounted(counted), None, turn)?;
+        }
         Ok(())
     }
 
@@ -204,6 +254,15 @@ impl<V: Vfs> Committer<V> {
         });
         outcome(&origin, refusal, private.wire, turn);
         Ok(())
+    }
+}
+
+impl Turn {
+    /// Counts a refusal; what its sender is told says so.
+    fn count(&mut self, agency: &AgencyId, refusal: Refusal, refusals_max: u32) -> Refusal {
+        let counted = self.refused.entry(agency.clone()).or_default();
+        *counted = counted.saturating_add(1);
+        refusal.beyond(refusals_max)
     }
 }
 

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::trial::names as categories;
 use crate::broker::receipt::withheld;
-use crate::broker::record::{CaseChange, CaseStep, Exchange, Outcome, Record, Rejected, Topology};
+use crate::broker::record::{
+    CaseChange, CaseStep, CountedRefusals, Exchange, Outcome, Record, Rejected, Topology,
+};
 use crate::journal::Lsn;
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
@@ -74,6 +76,7 @@ impl<'r> Described<'r> {
                     "categories": categories(narrowed.mask),
                     "rulebook": narrowed.rulebook.to_string()});
             }
+            Record::RefusalsCounted(counted) => this.counted(counted),
             other => this.bookkeeping(other),
         }
         this
@@ -150,6 +153,17 @@ impl<'r> Described<'r> {
             "rule": rule});
     }
 
+    fn counted(&mut self, counted: &CountedRefusals) {
+        self.kind = "refusals-counted";
+        self.at = Some(counted.to);
+        let (agency, count) = (&counted.agency, counted.count);
+        self.says = format!("{count} of {agency} beyond its limit, without records of their own");
+        self.below
+            .push(format!("from {} to {}", counted.from, counted.to));
+        self.fields = json!({"agency": agency.to_string(), "count": count,
+            "from": counted.from.to_string(), "to": counted.to.to_string()});
+    }
+
     fn case(&mut self, change: &CaseChange) {
         self.kind = "case";
         self.at = Some(change.at);
@@ -193,6 +207,10 @@ impl<'r> Described<'r> {
             }
             Record::OrderEnded { .. } => ("order-ended", "its deadline has passed".to_owned()),
             Record::Stopped { out } => ("stopped", format!("cleanly, {} entries out", out.len())),
+            Record::RefusalsNoted(noted) => {
+                let text = format!("{} of {} in this batch", noted.count, noted.agency);
+                ("refusals-noted", text)
+            }
             _ => ("recovered", "after a stop that was not clean".to_owned()),
         };
         if let Record::OrderEnded { at, .. } = record {

@@ -1,0 +1,125 @@
+//! Refusals of a minute: how many have a record of their own, and how many are only counted.
+//!
+//! A minute is one of journal time, so replay counts as live did. What is counted is noted in the
+//! batch that tells the sender, for a confirm must be true of what is on the disk; when the minute
+//! is over one piece of evidence takes the place of all of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::CountedRefusals;
+use crate::message::id::AgencyId;
+use crate::message::time::Timestamp;
+
+/// What the ledger knows of the refusals of each agency.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalCounts {
+    /// The last minute with a recorded refusal, and how many it had.
+    recorded: BTreeMap<AgencyId, (i64, u32)>,
+    /// Counted, and not told as evidence yet.
+    open: BTreeMap<AgencyId, CountedRefusals>,
+}
+
+fn minute(at: Timestamp) -> i64 {
+    at.as_millis().div_euclid(60_000)
+}
+
+impl RefusalCounts {
+    /// Whether this minute's refusals of `agency` already have `max` records.
+    pub fn is_used_up(&self, agency: &AgencyId, max: u32, now: Timestamp) -> bool {
+        let recorded = self.recorded.get(agency);
+        recorded.is_some_and(|(of, count)| *of == minute(now) && *count >= max)
+    }
+
+    /// Counts that are to become evidence: those of minutes before `now`'s.
+    pub fn due(&self, now: Timestamp) -> Vec<CountedRefusals> {
+        let over = |counted: &&CountedRefusals| minute(counted.from) < minute(now);
+        self.open.values().filter(over).cloned().collect()
+    }
+
+    /// All counts that are not evidence yet, for a stop.
+    pub fn open(&self) -> Vec<CountedRefusals> {
+        self.open.values().cloned().collect()
+    }
+
+    /// A refusal got a record.
+    pub(super) fn recorded(&mut self, agency: &AgencyId, at: Timestamp) {
+        if let Some((of, count)) = self.recorded.get_mut(agency) {
+            *count = if *of == minute(at) {
+                count.saturating_add(1)
+            } else {
+                1
+            };
+            *of = minute(at);
+        } else {
+            self.recorded.insert(agency.clone(), (minute(at), 1));
+        }
+    }
+
+    /// Refusals without a record were counted in a batch.
+    pub(super) fn noted(&mut self, noted: &CountedRefusals) {
+        if let Some(open) = self.open.get_mut(&noted.agency) {
+            open.to = open.to.max(noted.to);
+            open.count = open.count.saturating_add(noted.count);
+        } else {
+            self.open.insert(noted.agency.clone(), noted.clone());
+        }
+    }
+
+    /// The count became evidence.
+    pub(super) fn told(&mut self, agency: &AgencyId) {
+        self.open.remove(agency);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    fn noted(agency: &AgencyId, ms: i64, count: u64) -> CountedRefusals {
+        CountedRefusals {
+            agency: agency.clone(),
+            from: at(ms),
+            to: at(ms),
+            count,
+        }
+    }
+
+    #[test]
+    fn a_minute_has_so_many_records_and_the_next_one_as_many_again() {
+        let post: AgencyId = "post".parse().unwrap();
+        let police: AgencyId = "police".parse().unwrap();
+        let mut counts = RefusalCounts::default();
+        for ms in [59_000, 59_999] {
+            assert!(!counts.is_used_up(&post, 2, at(59_999)));
+            counts.recorded(&post, at(ms));
+        }
+        assert!(counts.is_used_up(&post, 2, at(59_999)));
+        assert!(!counts.is_used_up(&police, 2, at(59_999)));
+        assert!(!counts.is_used_up(&post, 2, at(60_000)));
+        counts.recorded(&post, at(60_000));
+        assert!(!counts.is_used_up(&post, 2, at(60_001)));
+    }
+
+    #[test]
+    fn counts_of_several_batches_become_one_when_their_minute_is_over() {
+        let post: AgencyId = "post".parse().unwrap();
+        let mut counts = RefusalCounts::default();
+        counts.noted(&noted(&post, 10_000, 3));
+        counts.noted(&noted(&post, 20_000, 4));
+        assert!(counts.due(at(59_999)).is_empty());
+        let whole = CountedRefusals {
+            to: at(20_000),
+            ..noted(&post, 10_000, 7)
+        };
+        assert_eq!(counts.due(at(60_000)), [whole.clone()]);
+        assert_eq!(counts.open(), [whole]);
+        counts.told(&post);
+        assert!(counts.open().is_empty());
+    }
+}
