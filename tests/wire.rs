@@ -14,6 +14,8 @@ mod consuming;
 mod frames;
 #[path = "wire/hidden.rs"]
 mod hidden;
+#[path = "wire/limits.rs"]
+mod limits;
 #[path = "wire/octets.rs"]
 mod octets;
 #[path = "wire/opening.rs"]

@@ -19,6 +19,7 @@ use crate::message::id::{AgencyId, SystemName};
 const DEFAULT_LIMITS: AgencyLimits = AgencyLimits {
     messages_per_second: 200,
     refusals_per_minute: 300,
+    private_messages: 1_000_000,
 };
 
 /// An agency as its file has it.
@@ -258,10 +259,12 @@ fn read_limits(root: &mut Section<'_>, faults: &mut Faults<'_>) -> AgencyLimits 
     };
     let messages = section.count("messages_per_second", faults);
     let refusals = section.count("refusals_per_minute", faults);
+    let private = section.count("private_messages", faults);
     section.close(faults);
     AgencyLimits {
         messages_per_second: messages.unwrap_or(DEFAULT_LIMITS.messages_per_second),
         refusals_per_minute: refusals.unwrap_or(DEFAULT_LIMITS.refusals_per_minute),
+        private_messages: private.unwrap_or(DEFAULT_LIMITS.private_messages),
     }
 }
 

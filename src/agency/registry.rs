@@ -163,6 +163,8 @@ pub struct AgencyLimits {
     pub messages_per_second: u32,
     /// Refusals a minute that get a record each; beyond, one record counts them.
     pub refusals_per_minute: u32,
+    /// Messages that wait in queues of its own, all units together; beyond, none is taken there.
+    pub private_messages: u32,
 }
 
 /// Where people of an agency are reached: a desk, never a person.

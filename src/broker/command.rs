@@ -268,6 +268,8 @@ pub struct Private {
     pub frame: Vec<u8>,
     /// Time to live, from the property `expiration`.
     pub ttl_ms: Option<u64>,
+    /// So many messages may wait in queues of its agency's own.
+    pub quota: u32,
 }
 
 /// What a channel asks for.
@@ -386,6 +388,8 @@ pub enum Effect {
         channel: u16,
         /// The confirm tag, in confirm mode.
         confirm: Option<u64>,
+        /// Why.
+        why: NotTaken,
     },
     /// A publish was refused in a way that ends its channel.
     PublishRefused {
@@ -416,6 +420,15 @@ pub enum Effect {
     },
     /// Publishing is suspended (the text says why), or goes on.
     Blocked(Option<&'static str>),
+}
+
+/// Why no responsibility was taken for a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// Nothing can be stored.
+    DiskFull,
+    /// Queues of its agency's own hold as much as they may.
+    Quota,
 }
 
 /// The answer to an [`Ask`], in the order of the asks.

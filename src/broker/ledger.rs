@@ -24,7 +24,7 @@ use super::refusals::RefusalCounts;
 use super::register::Register;
 use super::topic;
 use crate::journal::Lsn;
-use crate::message::id::{Digest, UnitId};
+use crate::message::id::{AgencyId, Digest, UnitId};
 use crate::message::time::Timestamp;
 
 /// What `apply` did that dispatch and the shell must know. Replay drops these.
@@ -65,6 +65,8 @@ pub struct Ledger {
     known: KnownIds,
     register: Register,
     refusals: RefusalCounts,
+    /// Entries in queues of each agency's own.
+    kept: BTreeMap<AgencyId, u64>,
 }
 
 impl Ledger {
@@ -101,6 +103,11 @@ impl Ledger {
     /// Standing facts, with what stands behind them.
     pub fn register(&self) -> &Register {
         &self.register
+    }
+
+    /// How many messages wait in queues of the agency's own, or are out from there.
+    pub fn kept_by(&self, agency: &AgencyId) -> u64 {
+        self.kept.get(agency).copied().unwrap_or(0)
     }
 
     /// Refusals of this minute, by agency.
@@ -349,13 +356,32 @@ impl Ledger {
             changes.push(Change::Page(id, page));
         }
         changes.push(Change::Enqueued(id));
+        let mut dropped = 0;
         while queue.is_over_its_length() {
             let Some(oldest) = queue.backlog.next_after(None).map(|entry| entry.lsn) else {
                 break;
             };
             queue.overflowed += 1;
             queue.remove(oldest);
+            dropped += 1;
             changes.push(Change::Gone(id, oldest));
+        }
+        if queue.kind == QueueKind::Own {
+            let agency = &queue.unit.agency;
+            match self.kept.get_mut(agency) {
+                Some(kept) => *kept += 1,
+                None => drop(self.kept.insert(agency.clone(), 1)),
+            }
+            self.let_go(id, dropped);
+        }
+    }
+
+    /// So many entries left a queue: where it is of its agency's own, they are kept no more.
+    fn let_go(&mut self, id: QueueId, count: u64) {
+        let own = |queue: &&Queue| queue.kind == QueueKind::Own;
+        let queue = self.queues.get(&id).filter(own);
+        if let Some(kept) = queue.and_then(|queue| self.kept.get_mut(&queue.unit.agency)) {
+            *kept = kept.saturating_sub(count);
         }
     }
 
@@ -365,6 +391,7 @@ impl Ledger {
             .get_mut(&id)
             .is_some_and(|queue| queue.remove(lsn))
         {
+            self.let_go(id, 1);
             changes.push(Change::Gone(id, lsn));
         }
     }
@@ -407,9 +434,10 @@ impl Ledger {
             }
             Topology::Purged(id) => {
                 if let Some(queue) = self.queues.get_mut(id) {
-                    queue.backlog.clear();
+                    let count = queue.backlog.clear();
                     queue.overlays.clear();
                     changes.push(Change::Emptied(*id));
+                    self.let_go(*id, count);
                 }
             }
             Topology::Bound { queue, binding } => {
@@ -434,6 +462,8 @@ impl Ledger {
     }
 
     fn forget(&mut self, id: QueueId) {
+        let count = self.queues.get(&id).map_or(0, |queue| queue.backlog.len());
+        self.let_go(id, count);
         let Some(queue) = self.queues.remove(&id) else {
             return;
         };

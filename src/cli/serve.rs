@@ -18,6 +18,7 @@ use crate::message::bundle::Bundle;
 use crate::policy::rulebook::Rulebook;
 use crate::server::clock::{Clock, Entropy};
 use crate::server::listen::{Shell, serve};
+use crate::server::pace::Paces;
 use crate::server::refusals::Refusals;
 use crate::server::tls::{ServerIdentity, server_config};
 
@@ -152,6 +153,7 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
         backbone: Arc::clone(backbone),
         tls: Arc::new(ArcSwap::new(tls)),
         refusals: Refusals::open(&config.data).map_err(Failed::cannot_run)?,
+        paces: Paces::default(),
         clock,
         heartbeat_s: config.heartbeat_s,
         runtimes,

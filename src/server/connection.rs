@@ -6,6 +6,7 @@
 
 mod effects;
 mod events;
+mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -17,14 +18,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use self::welcome::Welcome;
 use super::clock::{Clock, Entropy};
+use super::pace::Pace;
 use crate::agency::registry::Peer;
 use crate::amqp::{Offer, Reply, Session, TableLimits};
 use crate::backbone::embedded::{Embedded, Port};
 use crate::broker::command::{Command, DeliveryId, Effect};
-use crate::broker::limits::{
-    BLOCKED_AFTER, BODY_BYTES, OUTPUT_BYTES, TURN_DELIVERIES, UNCONFIRMED_PUBLISHES,
-};
+use crate::broker::limits::{BODY_BYTES, OUTPUT_BYTES, TURN_DELIVERIES, UNCONFIRMED_PUBLISHES};
 
 /// A read takes at most this much.
 const READ_BYTES: usize = 64 << 10;
@@ -67,12 +68,23 @@ pub(super) struct Consumer {
     no_ack: bool,
 }
 
+/// What a connection shares with others.
+pub(super) struct Shared {
+    /// The core.
+    pub(super) backbone: Arc<Embedded>,
+    /// The pace of its agency.
+    pub(super) pace: Arc<Pace>,
+    /// Time.
+    pub(super) clock: Clock,
+}
+
 /// A connection of one system.
 pub(super) struct Connection<S> {
     stream: S,
     session: Session<DeliveryId>,
     peer: Arc<Peer>,
     backbone: Arc<Embedded>,
+    pace: Arc<Pace>,
     /// The way to the core: once the connection is open.
     port: Option<Port>,
     clock: Clock,
@@ -88,8 +100,9 @@ pub(super) struct Connection<S> {
     /// Confirms to be sent, the highest of each channel.
     confirms: BTreeMap<u16, u64>,
     unconfirmed: usize,
-    /// Since when there is no room for publishes.
-    full_since_ms: Option<u64>,
+    /// Whether its publishes are welcome.
+    welcome: Welcome,
+    quota_logged_ms: Option<u64>,
     timer: Pin<Box<Sleep>>,
     written: usize,
     peer_has_closed: bool,
@@ -99,13 +112,12 @@ pub(super) struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(
-        stream: S,
-        peer: Arc<Peer>,
-        backbone: Arc<Embedded>,
-        clock: Clock,
-        heartbeat_s: u16,
-    ) -> Self {
+    pub(super) fn new(stream: S, peer: Arc<Peer>, shared: Shared, heartbeat_s: u16) -> Self {
+        let Shared {
+            backbone,
+            pace,
+            clock,
+        } = shared;
         let offer = Offer {
             channels_max: 2047,
             frame_bytes_max: 131_072,
@@ -126,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             session: Session::new(offer, clock.monotonic_ms()),
             peer,
             backbone,
+            pace,
             port: None,
             clock,
             entropy: Entropy::default(),
@@ -138,7 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             serials: BTreeMap::new(),
             confirms: BTreeMap::new(),
             unconfirmed: 0,
-            full_since_ms: None,
+            welcome: Welcome::default(),
+            quota_logged_ms: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             written: 0,
             peer_has_closed: false,
@@ -264,25 +278,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Whether more publishes may be taken in.
     fn may_publish(&mut self, cx: &Context<'_>) -> bool {
-        let room = self
-            .port
-            .as_ref()
-            .is_none_or(|port| port.has_room(cx.waker()));
-        let full = !room || self.unconfirmed >= UNCONFIRMED_PUBLISHES;
+        let port = self.port.as_ref();
+        // Who never published holds nobody up, and is not held up.
+        let room =
+            !self.welcome.is_publisher() || port.is_none_or(|port| port.has_room(cx.waker()));
         let now = self.clock.monotonic_ms();
+        let paced = self.welcome.look(room, now);
+        let full = !room || paced || self.unconfirmed >= UNCONFIRMED_PUBLISHES;
         self.session.set_paused(full, now);
-        match (room, self.full_since_ms) {
-            (false, None) => self.full_since_ms = Some(now),
-            (false, Some(since)) if now - since >= blocked_after_ms() => {
-                self.session.blocked("the broker is catching up");
-            }
-            (true, Some(_)) => {
-                self.full_since_ms = None;
-                self.session.unblocked();
-            }
-            _ => {}
-        }
+        self.say_whether_welcome();
         !full
+    }
+
+    /// Tells the client whether it should publish; the session tells changes alone.
+    fn say_whether_welcome(&mut self) {
+        match self.welcome.reason() {
+            Some(reason) => self.session.blocked(reason),
+            None => self.session.unblocked(),
+        }
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
@@ -320,8 +333,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.tick(now);
         let after = (self.session.output().len(), self.session.is_finished());
         let deadline = self.session.next_deadline_ms();
-        let full = self.full_since_ms.map(|since| since + blocked_after_ms());
-        let next = deadline.into_iter().chain(full).min();
+        let welcome = self.welcome.next_look_ms(now);
+        let next = deadline.into_iter().chain(welcome).min();
         let wait = next.map_or(Duration::from_mins(1), |at| {
             Duration::from_millis(at.saturating_sub(now).max(1))
         });
@@ -340,10 +353,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.session.take_leftovers();
     }
-}
-
-fn blocked_after_ms() -> u64 {
-    u64::try_from(BLOCKED_AFTER.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// tokio's own clock drives its timers: this reads no wall time.

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::clock::Clock;
-use super::connection::Connection;
+use super::connection::{Connection, Shared};
+use super::pace::Paces;
 use super::refusals::Refusals;
 use crate::agency::identity::identify;
 use crate::agency::registry::Peer;
@@ -34,6 +35,8 @@ pub struct Shell {
     pub tls: Arc<ArcSwap<ServerConfig>>,
     /// Clients that were turned away.
     pub refusals: Refusals,
+    /// How fast each agency may publish.
+    pub paces: Paces,
     /// Time.
     pub clock: Clock,
     /// Heartbeat offered to clients.
@@ -172,8 +175,12 @@ async fn connect(
         return stream.shutdown().await;
     };
     tracing::info!(%remote, agency.id = %peer.agency.id, system.name = %peer.system.name, "connected");
-    let backbone = Arc::clone(&shell.backbone);
-    let connection = Connection::new(stream, peer, backbone, shell.clock, shell.heartbeat_s);
+    let with = Shared {
+        backbone: Arc::clone(&shell.backbone),
+        pace: shell.paces.of(&peer.agency.id),
+        clock: shell.clock,
+    };
+    let connection = Connection::new(stream, peer, with, shell.heartbeat_s);
     connection.serve(stop).await
 }
 

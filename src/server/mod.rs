@@ -5,6 +5,7 @@
 pub mod clock;
 mod connection;
 pub mod listen;
+pub mod pace;
 pub mod refusals;
 pub mod tls;
 mod translate;

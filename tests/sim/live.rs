@@ -259,6 +259,7 @@ impl Live {
             body: Bytes::copy_from_slice(text.as_bytes()),
         };
         let private = Private {
+            quota: u32::MAX,
             origin,
             wire,
             mandatory: true,

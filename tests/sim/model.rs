@@ -423,6 +423,7 @@ fn private(queue: &str, number: u32) -> Command {
         body: Bytes::new(),
     };
     Command::Private(Box::new(Private {
+        quota: u32::MAX,
         origin: Origin {
             connection: ConnectionId(1),
             channel: 1,

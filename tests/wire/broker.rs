@@ -73,6 +73,11 @@ impl Broker {
         self.port
     }
 
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     pub(crate) fn certs(&self) -> PathBuf {
         self.data.path().join("certs")
     }
@@ -127,9 +132,27 @@ impl Broker {
     }
 
     /// Waits for its end.
-    pub(crate) fn ended(mut self) -> ExitStatus {
+    pub(crate) fn ended(self) -> ExitStatus {
+        self.ended_with_data().0
+    }
+
+    /// Waits for its end; the next one may go on with its folder.
+    pub(crate) fn ended_with_data(mut self) -> (ExitStatus, TempDir) {
         while self.log.recv_timeout(STARTS_WITHIN).is_ok() {}
-        self.child.wait().expect("its own child")
+        let status = self.child.wait().expect("its own child");
+        (status, self.take_data())
+    }
+
+    /// Kills it; the next one may go on with its folder.
+    pub(crate) fn killed(mut self) -> TempDir {
+        self.child.kill().expect("the broker is there");
+        self.child.wait().expect("its own child");
+        self.take_data()
+    }
+
+    fn take_data(&mut self) -> TempDir {
+        let other = TempDir::new().expect("a temporary folder");
+        std::mem::replace(&mut self.data, other)
     }
 }
 

@@ -157,6 +157,8 @@ pub(crate) struct Wire {
     unread: Vec<u8>,
     /// Everything received, for comparisons.
     pub(crate) seen: Vec<u8>,
+    /// Heartbeats that came between other things.
+    pub(crate) heartbeats: u32,
 }
 
 impl Wire {
@@ -196,6 +198,7 @@ impl Wire {
             stream: StreamOwned::new(tls, socket),
             unread: Vec::new(),
             seen: Vec::new(),
+            heartbeats: 0,
         })
     }
 
@@ -238,7 +241,10 @@ impl Wire {
         let mut payload = self.read(size + 1).expect("a whole frame");
         assert_eq!((payload.len(), payload.pop()), (size + 1, Some(0xCE)));
         match kind {
-            8 => self.frame(),
+            8 => {
+                self.heartbeats += 1;
+                self.frame()
+            }
             _ => Some((kind, channel, payload)),
         }
     }
@@ -380,7 +386,8 @@ fn is_gone(error: &io::Error) -> bool {
 pub(crate) struct Client {
     pub(crate) wire: Wire,
     confirms: bool,
-    published: u64,
+    /// Publishes on channel 1 so far, since it confirms.
+    pub(crate) published: u64,
 }
 
 impl Client {

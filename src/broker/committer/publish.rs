@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Committer, Fatal, Turn};
 use crate::broker::command::{
-    Effect, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
+    Effect, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
 use crate::broker::record::{CaseChange, CountedRefusals, Exchange, Placed, Record, Rejected};
 use crate::journal::Lsn;
@@ -44,11 +44,7 @@ impl<V: Vfs> Committer<V> {
         }
         self.held.remove(&place);
         if !turn.room {
-            let effect = Effect::Nacked {
-                channel: origin.channel,
-                confirm: origin.confirm,
-            };
-            turn.tell(origin.connection, effect);
+            turn.nack(&origin, NotTaken::DiskFull);
             return Ok(());
         }
         if self.is_stale(&submission.verdict, now) {
@@ -208,11 +204,7 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         };
         if !turn.room {
-            let effect = Effect::Nacked {
-                channel: origin.channel,
-                confirm: origin.confirm,
-            };
-            turn.tell(origin.connection, effect);
+            turn.nack(&origin, NotTaken::DiskFull);
             return Ok(());
         }
         let routed = {
@@ -234,6 +226,10 @@ impl<V: Vfs> Committer<V> {
             }
         };
         let unroutable = queues.is_empty();
+        if !unroutable && self.ledger.kept_by(&unit.agency) >= u64::from(private.quota) {
+            turn.nack(&origin, NotTaken::Quota);
+            return Ok(());
+        }
         if !unroutable {
             let ttl = private.ttl_ms.map(Duration::from_millis);
             let placed = Placed {
@@ -258,6 +254,17 @@ impl<V: Vfs> Committer<V> {
 }
 
 impl Turn {
+    /// No responsibility is taken.
+    fn nack(&mut self, origin: &Origin, why: NotTaken) {
+        let (channel, confirm) = (origin.channel, origin.confirm);
+        let effect = Effect::Nacked {
+            channel,
+            confirm,
+            why,
+        };
+        self.tell(origin.connection, effect);
+    }
+
     /// Counts a refusal; what its sender is told says so.
     fn count(&mut self, agency: &AgencyId, refusal: Refusal, refusals_max: u32) -> Refusal {
         let counted = self.refused.entry(agency.clone()).or_default();

@@ -6,12 +6,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Pending};
 use crate::amqp::{ChannelId, Message, Properties, PublishTag, Reply, Sending, Undeliverable};
-use crate::broker::command::{Answer, Command, Deliver, Effect, Refusal, Returnable, Settle};
+use crate::broker::command::{
+    Answer, Command, Deliver, Effect, NotTaken, Refusal, Returnable, Settle,
+};
 use crate::broker::delivery::{Prepared, Rendered, confidential, prepare};
 use crate::broker::limits::{OUTPUT_BYTES, TURN_DELIVERIES};
 use crate::broker::record::{Narrowed, Record};
 use crate::journal::Lsn;
 use crate::server::translate;
+
+/// How often it is logged that an agency keeps too much.
+const QUOTA_LOGGED_EVERY_MS: u64 = 60_000;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes effects and turns them into frames, as long as the client reads.
@@ -60,7 +65,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 self.confirmed(channel, confirm);
             }
-            Effect::Nacked { channel, confirm } => {
+            Effect::Nacked {
+                channel,
+                confirm,
+                why,
+            } => {
+                self.log_quota(why);
                 self.send_confirms();
                 self.unconfirmed = self.unconfirmed.saturating_sub(1);
                 if let Some(tag) = confirm {
@@ -93,8 +103,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         .cancel_consumer(ChannelId::new(channel), &consumer.tag);
                 }
             }
-            Effect::Blocked(Some(reason)) => self.session.blocked(reason),
-            Effect::Blocked(None) => self.session.unblocked(),
+            Effect::Blocked(reason) => {
+                self.welcome.storing_refused(reason);
+                self.say_whether_welcome();
+            }
+        }
+    }
+
+    /// Says once a minute that an agency keeps too much: its client hears a nack without a reason.
+    fn log_quota(&mut self, why: NotTaken) {
+        let now = self.clock.monotonic_ms();
+        let lately = self
+            .quota_logged_ms
+            .is_some_and(|at| now.saturating_sub(at) < QUOTA_LOGGED_EVERY_MS);
+        if why == NotTaken::Quota && !lately {
+            self.quota_logged_ms = Some(now);
+            tracing::warn!(
+                agency.id = %self.peer.agency.id,
+                system.name = %self.peer.system.name,
+                limit = self.peer.agency.limits.private_messages,
+                "queues of the agency's own hold as much as private_messages allows: publishes are refused with a nack"
+            );
         }
     }
 

@@ -102,6 +102,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             confirm: publish.confirm.map(amqp::PublishTag::get),
         };
         self.unconfirmed += 1;
+        self.welcome.published();
+        let (now, limits) = (self.clock.monotonic(), self.peer.agency.limits);
+        let until = self.pace.take(now, limits.messages_per_second);
+        self.welcome.hold(until, now);
         if &*publish.exchange == "carnet" {
             let publish = translate::publish(publish);
             self.submit(origin, publish);
@@ -153,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             wire: translate::returnable(publish),
             frame,
             ttl_ms,
+            quota: self.peer.agency.limits.private_messages,
         };
         self.commands.push(Command::Private(Box::new(private)));
     }

@@ -1,0 +1,293 @@
+//! Limits of an agency: what it does beyond them is neither lost nor anybody else's burden.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use crate::broker::{Broker, example, read};
+use crate::client::{Client, Message, Told, Wire};
+use crate::octets::{Octets, Reader, method};
+
+/// The repository's agencies with other limits for one of them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an administrator writes an agency's file"
+)]
+fn agencies(agency: &str, limits: &str) -> TempDir {
+    let changed = TempDir::new().expect("a temporary folder");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies");
+    for name in ["customs", "customs-xa", "environment", "police", "post"] {
+        let mut text = read(&folder.join(name).join("agency.toml"));
+        if name == agency {
+            let (before, rest) = text.split_once("[limits]").expect("a section");
+            let (_, after) = rest.split_once("\n[").expect("a section behind it");
+            text = format!("{before}[limits]\n{limits}\n\n[{after}");
+        }
+        let to = changed.path().join(name);
+        std::fs::create_dir(&to).expect("a folder");
+        std::fs::write(to.join("agency.toml"), text).expect("a file");
+    }
+    changed
+}
+
+fn start(agencies: &TempDir) -> Broker {
+    Broker::start_with(|command| {
+        command.arg("--agencies").arg(agencies.path());
+    })
+}
+
+/// What `carnet log tail` says of the folder.
+fn log(broker: &Broker) -> Vec<Json> {
+    let output = Command::new(env!("CARGO_BIN_EXE_carnet"))
+        .args(["log", "tail", "-n", "1000", "--all", "--json", "--data"])
+        .arg(broker.data())
+        .output()
+        .expect("the program runs");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+fn of_kind<'l>(log: &'l [Json], kind: &str) -> Vec<&'l Json> {
+    log.iter().filter(|record| record["kind"] == kind).collect()
+}
+
+fn sum(records: &[&Json]) -> u64 {
+    records.iter().filter_map(|r| r["count"].as_u64()).sum()
+}
+
+/// Invalid, refused for its addressee, of an unknown type: each a refusal.
+fn refused(n: u64) -> Message {
+    let id = format!("r-{n}");
+    match n % 3 {
+        0 => Message::of_type("postal.item", &id, r#"{"FunctionCode": "9"}"#),
+        1 => {
+            let body = example("postal.item/valid/ornaments");
+            Message::of_type("postal.item", &id, &body).header("to", "nobody/main")
+        }
+        _ => Message::of_type("postal.parcel", &id, "{}"),
+    }
+}
+
+#[test]
+fn refusals_beyond_the_limit_are_told_and_counted_by_one_record() {
+    const REFUSALS: u64 = 30;
+    let agencies = agencies(
+        "post",
+        "messages_per_second = 5000\nrefusals_per_minute = 4",
+    );
+    let broker = start(&agencies);
+    let mut post = broker.connect("post-items").confirming();
+    let mut beyond = 0;
+    for n in 0..REFUSALS {
+        let (code, text) = post.publish(&refused(n)).refusal();
+        assert_eq!(code, [406, 403, 312][usize::try_from(n % 3).unwrap()]);
+        beyond += u64::from(text.contains(" - beyond 4 refusals a minute, counted without"));
+        assert!(text.len() <= 255, "{text}");
+    }
+    // A minute may end in the midst of it.
+    assert!((REFUSALS - 8..=REFUSALS - 4).contains(&beyond), "{beyond}");
+    // What is not refused goes on as ever, under an id that a refusal had: it used none up.
+    let body = example("postal.item/valid/ornaments");
+    let item = Message::of_type("postal.item", "r-28", &body);
+    assert_eq!(post.publish(&item).returned, None);
+    let receipts = std::iter::from_fn(|| post.get("receipts", true)).count();
+    let receipts = u64::try_from(receipts).unwrap();
+    assert_eq!(receipts, REFUSALS - beyond + 1);
+    // A confirm is true of what is on the disk, before the minute is over.
+    let live = log(&broker);
+    let noted = sum(&of_kind(&live, "refusals-noted"));
+    let counted = sum(&of_kind(&live, "refusals-counted"));
+    assert!(noted.max(counted) <= beyond && noted + counted >= beyond);
+    broker.terminate();
+    let (_, data) = broker.ended_with_data();
+    let broker = Broker::start_in(data, |command| {
+        command.arg("--agencies").arg(agencies.path());
+    });
+    let log = log(&broker);
+    let counts = of_kind(&log, "refusals-counted");
+    assert_eq!(sum(&counts), beyond, "{counts:?}");
+    assert!(counts.len() <= 2 && counts.iter().all(|r| r["agency"] == "post"));
+    assert!(counts.iter().all(|r| r["number"].is_u64()), "evidence");
+    let of_their_own = of_kind(&log, "rejected").len() + of_kind(&log, "exchange").len();
+    assert_eq!(u64::try_from(of_their_own).unwrap(), receipts);
+}
+
+#[test]
+fn counted_refusals_outlive_a_kill_and_are_told_by_the_next_life() {
+    let agencies = agencies(
+        "post",
+        "messages_per_second = 5000\nrefusals_per_minute = 1",
+    );
+    let broker = start(&agencies);
+    let mut post = broker.connect("post-items").confirming();
+    let beyond = (0..10)
+        .map(|n| post.publish(&refused(n)).refusal().1)
+        .filter(|text| text.contains(" - beyond 1 refusals a minute"))
+        .count();
+    let data = broker.killed();
+    let broker = Broker::start_in(data, |command| {
+        command.arg("--agencies").arg(agencies.path());
+    });
+    broker.terminate();
+    let (_, data) = broker.ended_with_data();
+    let broker = Broker::start_in(data, |command| {
+        command.arg("--agencies").arg(agencies.path());
+    });
+    let log = log(&broker);
+    let counted = sum(&of_kind(&log, "refusals-counted"));
+    assert_eq!(counted, u64::try_from(beyond).unwrap());
+}
+
+/// What came: acks up to, times blocked, times unblocked; nothing else may come.
+#[derive(Default)]
+struct Heard {
+    acked: u64,
+    blocked: Vec<String>,
+    unblocked: u32,
+}
+
+fn hear(client: &mut Client, heard: &mut Heard) {
+    match client.wire.told() {
+        Told::Method {
+            id: (60, 80),
+            arguments,
+            ..
+        } => heard.acked = Reader(&arguments).longlong(),
+        Told::Method {
+            channel: 0,
+            id: (10, 60),
+            arguments,
+        } => heard.blocked.push(Reader(&arguments).name()),
+        Told::Method {
+            channel: 0,
+            id: (10, 61),
+            ..
+        } => heard.unblocked += 1,
+        other => panic!("neither a confirm nor a notice: {other:?}"),
+    }
+}
+
+#[test]
+fn an_agency_beyond_its_messages_a_second_is_read_slowly_and_loses_nothing() {
+    const EACH: u64 = 180;
+    let agencies = agencies(
+        "post",
+        "messages_per_second = 100\nrefusals_per_minute = 600",
+    );
+    let broker = start(&agencies);
+    let mut reader = broker.connect("post-items");
+    reader.declare("work", 2, &Vec::new());
+    reader.consume("work", "w", 0);
+    let mut ends = [
+        broker.connect("post-items").confirming(),
+        broker.connect("post-items").confirming(),
+    ];
+    let mut customs = broker.connect("customs-declarations").confirming();
+    let started = Instant::now();
+    for (end, client) in ends.iter_mut().zip(0..) {
+        // One for its own consumer, in front of all the others.
+        let mut all = Message::to_queue("work", &format!("{client}-0")).frames(1);
+        for n in 1..EACH {
+            all.extend(Message::to_queue("work", &format!("{client}-{n}")).frames(1));
+        }
+        end.wire.send(&all);
+    }
+    // Others are not held up by it.
+    let body = example("declaration.import/valid/story-10");
+    let declared = Message::of_type("declaration.import", "d-1", &body);
+    assert_eq!(customs.publish(&declared).returned, None);
+    assert!(started.elapsed() < Duration::from_secs(2));
+    // Nor is a connection of its own that only consumes: its deliveries come, its acks are read.
+    for _ in 0..2 * EACH {
+        let delivery = reader.delivery();
+        reader.ack(delivery.tag, false);
+    }
+    let mut heard = [Heard::default(), Heard::default()];
+    for (client, heard) in ends.iter_mut().zip(&mut heard) {
+        while heard.acked < EACH || heard.unblocked < u32::try_from(heard.blocked.len()).unwrap() {
+            hear(client, heard);
+        }
+    }
+    // 100 at once, 260 in 2.6 s.
+    let took = started.elapsed();
+    assert!(took > Duration::from_millis(2_400), "{took:?}");
+    let told = heard.iter().flat_map(|heard| &heard.blocked);
+    let told: Vec<&String> = told.collect();
+    assert!(told.iter().all(|says| says.contains("messages a second")));
+    assert!(!told.is_empty() && told.len() <= 2, "{told:?}");
+    reader.quiet();
+    assert_eq!(reader.declare("work", 2, &Vec::new()).1, 0);
+}
+
+#[test]
+fn heartbeats_come_while_a_publisher_is_held_up() {
+    let agencies = agencies("post", "messages_per_second = 2\nrefusals_per_minute = 600");
+    let broker = start(&agencies);
+    let identity = broker.identity("post-items");
+    let mut wire = Wire::connect(&broker, Some(&identity)).expect("TLS");
+    wire.log_in(1);
+    wire.send(&method(1, (20, 10), Octets::new().name("")));
+    wire.expect(1, (20, 11));
+    let mut all = Vec::new();
+    for n in 0..10 {
+        let message = Message {
+            mandatory: false,
+            ..Message::to_queue("none", &n.to_string())
+        };
+        all.extend(message.frames(1));
+    }
+    let close = Octets::new().short(200).name("").short(0).short(0);
+    all.extend(method(1, (20, 40), close));
+    // All at once, then silent for four seconds at an interval of one: it is not read, so not cut.
+    wire.send(&all);
+    let blocked = wire.expect(0, (10, 60));
+    assert!(Reader(&blocked).name().contains("messages a second"));
+    wire.expect(1, (20, 41));
+    assert!(wire.heartbeats >= 4, "{}", wire.heartbeats);
+}
+
+#[test]
+fn what_an_agency_keeps_in_queues_of_its_own_has_a_bound() {
+    let limits = "messages_per_second = 5000\nrefusals_per_minute = 600\nprivate_messages = 5";
+    let agencies = agencies("post", limits);
+    let broker = start(&agencies);
+    let mut post = broker.connect("post-items").confirming();
+    for queue in ["one", "other"] {
+        post.declare(queue, 2, &Vec::new());
+    }
+    for n in 0..5 {
+        let queue = if n % 2 == 0 { "one" } else { "other" };
+        let message = Message::to_queue(queue, &n.to_string());
+        assert_eq!(post.publish(&message).returned, None);
+    }
+    post.wire
+        .send(&Message::to_queue("one", "too much").frames(1));
+    let nack = post.wire.expect(1, (60, 120));
+    assert_eq!(Reader(&nack).longlong(), 6);
+    let line = broker.logged("private_messages");
+    assert!(line.contains("post"), "{line}");
+    // What is there stays, others have a bound of their own, and what goes makes room.
+    let mut customs = broker.connect("customs-declarations").confirming();
+    customs.declare("one", 2, &Vec::new());
+    let message = Message::to_queue("one", "mine");
+    assert_eq!(customs.publish(&message).returned, None);
+    let body = example("postal.item/valid/ornaments");
+    post.published = 6;
+    let item = Message::of_type("postal.item", "i-1", &body);
+    assert_eq!(post.publish(&item).returned, None);
+    let got: Vec<String> = std::iter::from_fn(|| post.get("one", true))
+        .map(|delivery| delivery.body)
+        .collect();
+    assert_eq!(got, ["0", "2", "4"]);
+    for n in 5..8 {
+        let message = Message::to_queue("other", &n.to_string());
+        assert_eq!(post.publish(&message).returned, None, "{n}");
+    }
+    post.wire.send(&Message::to_queue("other", "8").frames(1));
+    post.wire.expect(1, (60, 120));
+}
