@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
@@ -45,6 +45,9 @@ pub struct Embedded {
     recent: Arc<Recent>,
     reader: Reader<DiskVfs>,
     connections: AtomicU64,
+    clock: ReadClock,
+    /// Journal time in milliseconds, as of the last step.
+    time: Arc<AtomicI64>,
     fatal: watch::Receiver<Option<String>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     development: bool,
@@ -114,6 +117,7 @@ impl Embedded {
             fatal: tell_fatal,
         };
         let prepared = Prepared::default();
+        let time = Arc::new(AtomicI64::new(committer.ledger().time().as_millis()));
         let (pages, snapshots) = keepers(data, &reader, &tell).map_err(StartError::Pages)?;
         let run = Run {
             committer,
@@ -122,7 +126,8 @@ impl Embedded {
             outboxes: Arc::clone(&outboxes),
             recent: Arc::clone(&recent),
             master,
-            clock,
+            clock: Arc::clone(&clock),
+            time: Arc::clone(&time),
             tell,
             prepared: Arc::clone(&prepared),
             pages,
@@ -140,6 +145,8 @@ impl Embedded {
             recent,
             reader,
             connections: AtomicU64::new(1),
+            clock,
+            time,
             fatal,
             thread: Mutex::new(Some(thread)),
             development,
@@ -150,6 +157,13 @@ impl Embedded {
     /// Rulebook, standing and keys as they are now.
     pub fn view(&self) -> Arc<View> {
         self.view.load_full()
+    }
+
+    /// The time that decisions go by: the clock's, and never before journal time. A clock that steps
+    /// back would else rule by a time that is over, and let what is published now expire at once.
+    pub fn now(&self) -> Timestamp {
+        let journal = Timestamp::from_millis(self.time.load(Ordering::Relaxed));
+        (self.clock)().max(journal)
     }
 
     /// Whether the log was begun with `--dev`.
@@ -282,6 +296,7 @@ struct Run {
     recent: Arc<Recent>,
     master: MasterKey,
     clock: ReadClock,
+    time: Arc<AtomicI64>,
     tell: Tell,
     prepared: Prepared,
     pages: Sender<PageWork>,
@@ -302,6 +317,8 @@ impl Run {
             }
             match self.committer.step(commands, (self.clock)()) {
                 Ok(step) => {
+                    let time = self.committer.ledger().time();
+                    self.time.store(time.as_millis(), Ordering::Relaxed);
                     if step.view_changed {
                         self.publish();
                     }

@@ -230,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let view = self.backbone.view();
         let prepared = match self.backbone.stored(address) {
             Ok(stored) => {
-                let now = self.clock.now();
+                let now = self.backbone.now();
                 prepare(deliver, &stored, &self.peer.unit.id, &view, now)
             }
             Err(error) => {
@@ -242,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(Prepared::Send(rendered)) => self.send(deliver, &rendered),
             Ok(Prepared::Narrow(mask)) => {
                 let narrowed = Narrowed {
-                    at: self.clock.now(),
+                    at: self.backbone.now(),
                     exchange: address,
                     unit: self.peer.unit.id.clone(),
                     mask,

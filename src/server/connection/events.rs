@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let draw = Draw {
             exchange: ExchangeId(exchange),
         };
-        let submission = admit(&self.peer, publish, &view, draw, self.clock.now());
+        let submission = admit(&self.peer, publish, &view, draw, self.backbone.now());
         self.commands
             .push(Command::Submit(origin, Box::new(submission)));
     }
