@@ -102,6 +102,8 @@ pub(super) struct Connection<S> {
     unconfirmed: usize,
     /// Whether its publishes are welcome.
     welcome: Welcome,
+    /// Whether the client was told so since the last write.
+    said: bool,
     quota_logged_ms: Option<u64>,
     timer: Pin<Box<Sleep>>,
     written: usize,
@@ -152,6 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             confirms: BTreeMap::new(),
             unconfirmed: 0,
             welcome: Welcome::default(),
+            said: false,
             quota_logged_ms: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             written: 0,
@@ -292,10 +295,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Tells the client whether it should publish; the session tells changes alone.
     fn say_whether_welcome(&mut self) {
+        let before = self.session.output().len();
         match self.welcome.reason() {
             Some(reason) => self.session.blocked(reason),
             None => self.session.unblocked(),
         }
+        self.said |= before != self.session.output().len();
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
@@ -342,7 +347,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
-        before != after
+        before != after || std::mem::take(&mut self.said)
     }
 
     /// What the connection had out comes back; nothing is told any more.

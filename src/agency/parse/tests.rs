@@ -61,7 +61,6 @@ token = "8d1f0c52"
 [limits]
 messages_per_second = 2000
 refusals_per_minute = 600
-private_messages = 5000
 
 [retention]
 default = "1095d"
@@ -141,7 +140,7 @@ fn every_setting_of_an_agency_is_read() {
     let limits = AgencyLimits {
         messages_per_second: 2000,
         refusals_per_minute: 600,
-        private_messages: 5000,
+        private_messages: 1_000_000,
     };
     assert_eq!(customs.limits, limits);
 }
