@@ -8,8 +8,14 @@
 mod broker;
 #[path = "wire/client.rs"]
 mod client;
+#[path = "wire/clock.rs"]
+mod clock;
 #[path = "wire/consuming.rs"]
 mod consuming;
+#[path = "wire/disk.rs"]
+mod disk;
+#[path = "wire/faults.rs"]
+mod faults;
 #[path = "wire/frames.rs"]
 mod frames;
 #[path = "wire/hidden.rs"]

@@ -205,6 +205,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it brings a message to be stored.
+    pub fn is_publish(&self) -> bool {
+        matches!(self, Self::Submit(..) | Self::Private(_))
+    }
+
     /// At most how many bytes of record and of frame this becomes.
     pub fn weight(&self) -> (usize, usize) {
         match self {
@@ -222,7 +227,14 @@ impl Command {
                 Verdict::Case(_) => (RECORD_BYTES, 0),
             },
             Self::Private(private) => (RECORD_BYTES, private.frame.len()),
-            Self::Settle { deliveries, .. } => (RECORD_BYTES * deliveries.len(), 0),
+            Self::Settle { deliveries, how } => {
+                // An acknowledgement is an address in a list; what comes back may be buried.
+                let each = match how {
+                    Settle::Ack => ACK_BYTES,
+                    Settle::Requeue | Settle::Reject => RECORD_BYTES,
+                };
+                (RECORD_BYTES + each * deliveries.len(), 0)
+            }
             Self::Activate(genesis) => {
                 let files = genesis.bundle.files();
                 (
@@ -237,6 +249,9 @@ impl Command {
         }
     }
 }
+
+/// More than an acknowledgement takes in a record.
+const ACK_BYTES: usize = 32;
 
 /// More than any record takes beside its recipients and its sealed part.
 const RECORD_BYTES: usize = 4 << 10;

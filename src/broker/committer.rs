@@ -5,16 +5,18 @@
 //! after it loses nothing at all. It waits for no lock and reads no file.
 
 mod ask;
+mod full;
 mod publish;
 mod settle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::full::{DISK_FULL, Full};
 use super::command::{Answer, Command, ConnectionId, Effect};
 use super::dispatch::{Dispatch, FeedTraits, Sent};
 use super::ledger::{Change, Ledger};
-use super::limits::SETTLE_WAIT;
+use super::limits::{FULL_SETTLE_WAIT, SETTLE_WAIT};
 use super::queue::Page;
 use super::record::{QueueId, Record, RecordError, SCHEMA, Settled, Stored};
 use crate::journal::vfs::Vfs;
@@ -31,8 +33,8 @@ pub struct Committer<V: Vfs> {
     held: BTreeMap<(ConnectionId, u16), u64>,
     /// Since when records wait that did not ask for a sync.
     unsynced_since: Option<Timestamp>,
-    /// Whether publishers were told that nothing can be stored.
-    blocked: bool,
+    /// While nothing can be stored.
+    full: Option<Full>,
     scratch: Vec<u8>,
 }
 
@@ -97,7 +99,7 @@ impl<V: Vfs> Committer<V> {
             dispatch,
             held: BTreeMap::new(),
             unsynced_since: None,
-            blocked: false,
+            full: None,
             scratch: Vec::new(),
         }
     }
@@ -116,26 +118,16 @@ impl<V: Vfs> Committer<V> {
     pub fn step(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<Step, Fatal> {
         // Journal time never steps back, whatever the clock does.
         let now = now.max(self.ledger.time());
-        let mut turn = Turn {
-            room: self.make_room(&commands),
-            ..Turn::default()
-        };
+        let mut turn = Turn::default();
+        let commands = self.make_room(commands, now, &mut turn)?;
         if let Some(poisoned) = self.journal.poisoned() {
             return Err(poisoned.clone().into());
         }
-        self.tell_blocked(&mut turn);
-        self.write_counted(self.ledger.refusals().due(now), &mut turn)?;
-        for command in commands {
-            self.take(command, now, &mut turn)?;
+        if let Some(commands) = commands {
+            self.work(commands, now, &mut turn)?;
         }
-        self.write_settled(&mut turn)?;
-        self.match_credit(now, &mut turn)?;
-        self.write_noted(now, &mut turn)?;
         self.write_stopped(&mut turn)?;
-        let waited = self
-            .unsynced_since
-            .is_some_and(|since| now.since(since) >= SETTLE_WAIT);
-        if turn.sync || waited {
+        if turn.sync || self.has_waited(now) {
             // Effects of this turn are still in our hands. If this fails nobody was told.
             self.journal.commit()?;
             self.unsynced_since = None;
@@ -143,6 +135,34 @@ impl<V: Vfs> Committer<V> {
             self.unsynced_since.get_or_insert(now);
         }
         Ok(turn.out)
+    }
+
+    /// Takes the commands, and does what follows from them and from the time.
+    fn work(
+        &mut self,
+        commands: Vec<Command>,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        self.write_counted(self.ledger.refusals().due(now), turn)?;
+        for command in commands {
+            self.take(command, now, turn)?;
+        }
+        self.write_settled(turn)?;
+        self.match_credit(now, turn)?;
+        self.write_noted(now, turn)
+    }
+
+    /// Whether what asked for no sync has waited long enough. A clock that stepped back would make
+    /// it wait until it has caught up.
+    fn has_waited(&self, now: Timestamp) -> bool {
+        let wait = if self.full.is_some() {
+            FULL_SETTLE_WAIT
+        } else {
+            SETTLE_WAIT
+        };
+        self.unsynced_since
+            .is_some_and(|since| now < since || now.since(since) >= wait)
     }
 
     /// Writes the record with which a log, or a run, begins.
@@ -163,33 +183,12 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Whether the journal has room for what these commands may become.
-    fn make_room(&mut self, commands: &[Command]) -> bool {
-        let (mut records, mut frames) = (RECORD_SLACK_BYTES, 0);
-        for command in commands {
-            let (record, frame) = command.weight();
-            records += record;
-            frames += frame;
-        }
-        self.journal.reserve(records, frames).is_ok()
-    }
-
-    fn tell_blocked(&mut self, turn: &mut Turn) {
-        if self.blocked == turn.room {
-            self.blocked = !turn.room;
-            let reason = self.blocked.then_some("the disk is full");
-            for connection in self.dispatch.connections() {
-                turn.out.effects.push((connection, Effect::Blocked(reason)));
-            }
-        }
-    }
-
     fn take(&mut self, command: Command, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
         match command {
             Command::Attach { connection, unit } => {
                 self.dispatch.attach(connection, unit);
-                if self.blocked {
-                    turn.tell(connection, Effect::Blocked(Some("the disk is full")));
+                if self.full.is_some() {
+                    turn.tell(connection, Effect::Blocked(Some(DISK_FULL)));
                 }
             }
             Command::Submit(origin, submission) => self.submit(origin, *submission, now, turn)?,

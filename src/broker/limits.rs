@@ -25,6 +25,12 @@ pub const TICK_EXPIRED: usize = 1_000;
 /// A lost settle is a redelivery.
 pub const SETTLE_WAIT: Duration = Duration::from_millis(50);
 
+/// The same on a full disk, where each batch takes some of the little that is left.
+pub const FULL_SETTLE_WAIT: Duration = Duration::from_secs(1);
+
+/// How often a full disk is tried again.
+pub const ROOM_RETRY: Duration = Duration::from_millis(250);
+
 /// How far past the newest entry a queue's lease of sent entries reaches, in bytes of journal:
 /// about a thousand messages. After an unclean stop these are marked redelivered.
 pub const LEASE_BYTES: u64 = 1 << 20;

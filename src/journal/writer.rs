@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::batch::Open;
-use super::layout::{SECTOR, padded, wide};
+use super::layout::{SECTOR, narrow, padded, wide};
 use super::lsn::Lsn;
 use super::reader::{Reader, Shared};
 use super::segment::{self, Beside, End, SegmentHeader};
@@ -159,6 +159,17 @@ impl<V: Vfs> Journal<V> {
                 Err(NoRoom)
             }
         }
+    }
+
+    /// Whether a segment of its own could take so many bytes.
+    pub fn can_hold(&self, bytes: usize) -> bool {
+        padded(Open::default().size().saturating_add(bytes), SECTOR) <= self.capacity()
+    }
+
+    /// Bytes that the open batch can still take without a reservation: what is on the disk already.
+    pub fn left(&self) -> usize {
+        let taken = self.used().saturating_add(wide(self.open.size()));
+        self.capacity().saturating_sub(narrow(taken))
     }
 
     /// Starts on the next segment once half of this one is used.

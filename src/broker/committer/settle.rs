@@ -84,7 +84,7 @@ impl<V: Vfs> Committer<V> {
 
     /// The last record of a clean stop, behind what this turn itself sent out.
     pub(super) fn write_stopped(&mut self, turn: &mut Turn) -> Result<(), Fatal> {
-        if turn.stop {
+        if turn.stop && self.can_stop() {
             self.write_counted(self.ledger.refusals().open(), turn)?;
             let out = self.dispatch.out();
             self.record(&Record::Stopped { out }, None, turn)?;

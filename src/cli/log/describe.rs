@@ -217,6 +217,11 @@ impl<'r> Described<'r> {
             self.at = Some(*at);
         }
         self.fields = json!({"says": self.says});
+        if let Record::RefusalsNoted(noted) = record {
+            self.at = Some(noted.to);
+            self.add("agency", json!(noted.agency.to_string()));
+            self.add("count", json!(noted.count));
+        }
     }
 
     fn add(&mut self, name: &str, value: Value) {

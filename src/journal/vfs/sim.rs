@@ -107,6 +107,11 @@ impl SimVfs {
         enter(&self.disk).syncs
     }
 
+    /// From now on there is no more space, until [`SimVfs::make_room`].
+    pub fn fill(&self) {
+        enter(&self.disk).full = true;
+    }
+
     /// Ends a want of space.
     pub fn make_room(&self) {
         enter(&self.disk).full = false;

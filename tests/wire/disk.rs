@@ -1,0 +1,207 @@
+//! The disk fails: it is full, or broken. Whoever was told that a message is safe, was told the truth.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use carnet::server::clock::Clock;
+use tempfile::TempDir;
+
+use crate::broker::{Broker, example};
+use crate::client::{Client, Message, Told};
+use crate::faults::Faults;
+use crate::octets::Reader;
+
+/// A file system of its own below the data folder, small, and with something in it that goes once
+/// the file `go` is there. All of it ends with the broker.
+const ON_A_SMALL_DISK: &str = r#"
+data="$1"; shift
+mkdir -p "$data/journal" && mount -t tmpfs -o size=14m tmpfs "$data/journal" || exit 1
+head -c 4m /dev/zero > "$data/journal/ballast" || exit 1
+( while [ ! -e "$data/go" ] && kill -0 $$; do sleep 0.05; done
+  rm "$data/journal/ballast" ) </dev/null >/dev/null 2>&1 &
+exec "$@"
+"#;
+
+/// A broker whose disk becomes full soon, and how to make room.
+struct Tight {
+    broker: Broker,
+    room: Room,
+}
+
+enum Room {
+    /// The disk is really full.
+    Ballast(PathBuf),
+    /// Where no file system may be mounted, it says that it is.
+    Said(Faults),
+}
+
+impl Tight {
+    fn start() -> Self {
+        let data = TempDir::new().expect("a temporary folder");
+        let folder = data.path().to_owned();
+        if may_mount() {
+            let broker = Broker::start_in(data, |command| wrap(command, &folder));
+            let room = Room::Ballast(folder.join("go"));
+            return Self { broker, room };
+        }
+        let faults = Faults::new();
+        let broker = Broker::start_in(data, |command| {
+            faults.load(command);
+            command.env("CARNET__SEGMENT_MIB", "4");
+        });
+        faults.fill_disk(true);
+        let room = Room::Said(faults);
+        Self { broker, room }
+    }
+
+    fn make_room(&self) {
+        match &self.room {
+            Room::Ballast(go) => drop(File::create(go).expect("a file")),
+            Room::Said(faults) => faults.fill_disk(false),
+        }
+    }
+}
+
+fn may_mount() -> bool {
+    let tried = Command::new("unshare")
+        .args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
+        .stderr(Stdio::null())
+        .status();
+    tried.is_ok_and(|status| status.success())
+}
+
+fn wrap(command: &mut Command, data: &Path) {
+    let mut wrapped = Command::new("unshare");
+    wrapped
+        .args(["-rm", "sh", "-c", ON_A_SMALL_DISK, "sh"])
+        .arg(data)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("CARNET__DRAIN_S", "5")
+        .env("CARNET__SEGMENT_MIB", "4")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    *command = wrapped;
+}
+
+/// Whether a publish was taken; counts notices.
+fn publish(client: &mut Client, message: &Message, blocked: &mut u32) -> bool {
+    client.wire.send(&message.frames(1));
+    client.published += 1;
+    loop {
+        match client.wire.told() {
+            Told::Method {
+                id: (60, id @ (80 | 120)),
+                arguments,
+                ..
+            } => {
+                assert_eq!(Reader(&arguments).longlong(), client.published);
+                return id == 80;
+            }
+            Told::Method {
+                channel: 0,
+                id: (10, 60),
+                arguments,
+            } => {
+                assert_eq!(Reader(&arguments).name(), "the disk is full");
+                *blocked += 1;
+            }
+            other => panic!("neither a confirm nor a notice: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn on_a_full_disk_publishes_are_nacked_consumers_go_on_and_so_does_all_once_there_is_room() {
+    let tight = Tight::start();
+    let mut post = tight.broker.connect("post-items").confirming();
+    let mut consumer = tight.broker.connect("post-items");
+    post.declare("work", 2, &Vec::new());
+    let large = |n: u32| Message::to_queue("work", &format!("{n} {}", "x".repeat(60_000)));
+    let mut blocked = 0;
+    let mut taken = 0;
+    while publish(&mut post, &large(taken), &mut blocked) {
+        taken += 1;
+        assert!(taken < 1_000, "the disk has an end");
+    }
+    assert!(taken > 50, "{taken}");
+    assert_eq!(blocked, 1, "it is told once, before the nack");
+    // What is small is not taken either, and it is not told again with each.
+    let small = Message::to_queue("work", "small");
+    for _ in 0..20 {
+        assert!(!publish(&mut post, &small, &mut blocked));
+    }
+    let item = example("postal.item/valid/ornaments");
+    let item = Message::of_type("postal.item", "i-1", &item);
+    assert!(!publish(&mut post, &item, &mut blocked));
+    assert_eq!(blocked, 1);
+    // A consumer gets what is there, its acks are heard, and it is told nothing of it.
+    consumer.prefetch(3, false);
+    consumer.consume("work", "w", 0);
+    for n in 0..taken {
+        let delivery = consumer.delivery();
+        assert!(delivery.body.starts_with(&format!("{n} ")));
+        consumer.ack(delivery.tag, false);
+    }
+    consumer.quiet();
+    assert_eq!(consumer.declare("work", 2, &Vec::new()).1, 0);
+    tight.make_room();
+    post.wire.expect(0, (10, 61));
+    assert!(publish(&mut post, &item, &mut blocked));
+    assert!(publish(&mut post, &large(taken), &mut blocked));
+    assert!(consumer.delivery().body.starts_with(&format!("{taken} ")));
+    assert_eq!(blocked, 1);
+    tight.broker.terminate();
+    drop((post, consumer));
+    assert_eq!(tight.broker.ended().code(), Some(0));
+}
+
+#[test]
+fn after_a_failed_sync_nobody_gets_an_ack_the_process_ends_and_what_was_confirmed_is_there() {
+    let faults = Faults::new();
+    let broker = Broker::start_with(|command| faults.load(command));
+    let mut post = broker.connect("post-items").confirming();
+    post.declare("work", 2, &Vec::new());
+    for n in 0..20 {
+        let message = Message::to_queue("work", &n.to_string());
+        assert_eq!(post.publish(&message).returned, None);
+    }
+    faults.break_syncs();
+    let broke = Clock::default();
+    let lost: Vec<u8> = (0..50)
+        .flat_map(|n| Message::to_queue("work", &format!("lost {n}")).frames(1))
+        .collect();
+    post.wire.send(&lost);
+    loop {
+        match post.wire.told() {
+            Told::Method { id: (60, 80), .. } => panic!("an ack of what is on no disk"),
+            Told::Method { id: (60, 120), .. } => {}
+            Told::Method {
+                channel: 0,
+                id: (10, 50),
+                arguments,
+            } => {
+                assert_eq!(Reader(&arguments).short(), 320);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(post);
+    broker.logged("the journal cannot be written");
+    let (status, data) = broker.ended_with_data();
+    assert_eq!(status.code(), Some(3));
+    assert!(broke.monotonic() < Duration::from_secs(15));
+    // On a disk that works again, whatever of the rest got there: all that was confirmed is.
+    let broker = Broker::start_in(data, |_| {});
+    let mut post = broker.connect("post-items");
+    let got: Vec<String> = std::iter::from_fn(|| post.get("work", true))
+        .map(|delivery| delivery.body)
+        .collect();
+    let confirmed: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+    assert_eq!(got[..20], confirmed);
+    assert!(got[20..].iter().all(|body| body.starts_with("lost ")));
+}

@@ -1,0 +1,61 @@
+//! A machine that fails on demand: its disk's syncs, its space, its clock.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// Faults of one broker, loaded into its process.
+pub(crate) struct Faults {
+    folder: TempDir,
+    control: File,
+}
+
+impl Faults {
+    /// Compiles what is loaded: a C compiler is there wherever this crate is built.
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wire/faults.c");
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
+            .arg(folder.path().join("faults.so"))
+            .arg(source)
+            .status();
+        assert!(compiled.expect("a C compiler").success());
+        let control = File::create(folder.path().join("control")).expect("a file");
+        control.write_all_at(&[0; 24], 0).expect("written");
+        Self { folder, control }
+    }
+
+    /// Loads them into a process that is to be started.
+    pub(crate) fn load(&self, command: &mut Command) {
+        let path = |name: &str| -> PathBuf { self.folder.path().join(name) };
+        command
+            .env("LD_PRELOAD", path("faults.so"))
+            .env("CARNET_TEST_FAULTS", path("control"));
+    }
+
+    fn set(&self, place: u64, value: i64) {
+        let bytes = value.to_ne_bytes();
+        self.control
+            .write_all_at(&bytes, place * 8)
+            .expect("written");
+    }
+
+    /// Each sync fails from now on, as on a broken disk.
+    pub(crate) fn break_syncs(&self) {
+        self.set(0, 1);
+    }
+
+    /// The wall clock is off by so many seconds.
+    pub(crate) fn step_clock(&self, seconds: i64) {
+        self.set(1, seconds);
+    }
+
+    /// New segments find no space, or do again.
+    pub(crate) fn fill_disk(&self, full: bool) {
+        self.set(2, i64::from(full));
+    }
+}
