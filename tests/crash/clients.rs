@@ -204,12 +204,18 @@ async fn take(place: &Place, channel: &Channel, queue: &str) -> lapin::Result<()
                 requeue: true,
                 ..BasicNackOptions::default()
             };
-            delivery.nack(requeue).await?;
+            settled(delivery.nack(requeue)).await?;
         } else if count.is_multiple_of(10) || delivery.redelivered || place.is_finishing() {
             let multiple = BasicAckOptions { multiple: true };
-            delivery.ack(multiple).await?;
+            settled(delivery.ack(multiple)).await?;
         }
     }
+}
+
+/// A settle whose connection dies under it is never answered by this client, nor is its end told.
+async fn settled<T>(settle: impl Future<Output = lapin::Result<T>>) -> lapin::Result<()> {
+    let settled = tokio::time::timeout(ANSWERS_WITHIN, settle).await;
+    settled.unwrap_or_else(|_| Err(lost())).map(drop)
 }
 
 fn note(place: &Place, queue: &str, delivery: &Delivery) {
