@@ -23,6 +23,7 @@ use std::fmt;
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
+pub use delivery::Delivered;
 pub use digest::{DigestKey, Period};
 pub use frame::{BadFrame, RetentionClass, frame_class, open_frame, seal_frame};
 pub use master::{BadMasterKey, MasterKey};
@@ -246,10 +247,12 @@ mod tests {
             value: "CP618402774XA".to_owned(),
         };
         assert_eq!(police.seal_token(&post, &token), None);
-        assert_eq!(
-            police.seal_delivery(&post, crate::message::id::ExchangeId([1; 16]), &post),
-            None
-        );
+        let delivered = Delivered {
+            exchange: crate::message::id::ExchangeId([1; 16]),
+            address: 1,
+            sender: post.clone(),
+        };
+        assert_eq!(police.seal_delivery(&post, &delivered), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::record::{
 };
 use crate::agency::keys::{Keys, RetentionClass};
 use crate::agency::registry::{MessageIdRule, Peer, Receipts};
+use crate::journal::Lsn;
 use crate::message::envelope::{Addressee, Handling, Publish, SenderTerms};
 use crate::message::facts::FactValue;
 use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId};
@@ -192,7 +193,8 @@ fn question(peer: &Peer, valid: &Valid, keys: &Keys) -> Question {
         to: (!to.is_empty()).then_some(to),
         purpose: envelope.purpose().cloned(),
         case: envelope.case().map(str::to_owned),
-        answers: answered.map(|(_, sender)| sender).into_iter().collect(),
+        answered: answered.as_ref().map(|it| Lsn(it.address)),
+        answers: answered.into_iter().map(|it| it.sender).collect(),
         quotes: content.quotes.clone(),
         own_keys: own
             .map(|key| key_digest(keys, &key.name, &key.value))
