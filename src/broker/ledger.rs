@@ -386,10 +386,11 @@ impl Ledger {
                 self.forget(*queue);
                 changes.push(Change::Removed(*queue));
             }
-            Topology::Purged(id) => {
+            Topology::Purged { queue: id, out } => {
                 if let Some(queue) = self.queues.get_mut(id) {
-                    queue.backlog.clear();
-                    queue.overlays.clear();
+                    queue.backlog.purge(out);
+                    let stays = |lsn: &Lsn| out.binary_search(lsn).is_ok();
+                    queue.overlays.retain(|lsn, _| stays(lsn));
                     changes.push(Change::Emptied(*id));
                 }
             }

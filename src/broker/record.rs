@@ -318,8 +318,13 @@ pub enum Topology {
     },
     /// A queue was deleted, with what was in it.
     Deleted(QueueId),
-    /// A queue was emptied of what it held up to an address.
-    Purged(QueueId),
+    /// A queue was emptied of what was not out to a client.
+    Purged {
+        /// The queue.
+        queue: QueueId,
+        /// What was out, in order: it stays until it is settled.
+        out: Vec<Lsn>,
+    },
     /// A queue was bound to an exchange of its unit.
     Bound {
         /// The queue.

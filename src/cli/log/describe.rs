@@ -275,7 +275,7 @@ fn topology_text(topology: &Topology) -> String {
             name.escape_debug()
         ),
         Topology::Deleted(queue) => format!("queue {} deleted", queue.0),
-        Topology::Purged(queue) => format!("queue {} purged", queue.0),
+        Topology::Purged { queue, .. } => format!("queue {} purged", queue.0),
         Topology::Bound { queue, .. } => format!("queue {} bound", queue.0),
         Topology::Unbound { queue, .. } => format!("queue {} unbound", queue.0),
     }
