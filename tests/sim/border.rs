@@ -10,6 +10,8 @@ use carnet::agency::registry::Peer;
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Refusal, Returnable, Submission, Verdict};
+use carnet::broker::dedup::Looked;
+use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{CaseChange, Exchange, Record, Rejected};
 use carnet::config::{Config, Overrides, read_bundle};
 use carnet::message::bundle::Bundle;
@@ -63,6 +65,7 @@ impl Border {
             rulebook: Arc::clone(&self.rulebook),
             standing: Arc::clone(standing),
             keys: Arc::clone(&self.keys),
+            repeat_window: REPEAT_WINDOW,
         }
     }
 
@@ -202,6 +205,7 @@ impl Admitted {
             wire: self.wire.clone(),
             verdict,
             receipt: self.receipt,
+            looked: Looked::default(),
         })
     }
 }

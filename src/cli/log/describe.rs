@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::trial::names as categories;
 use crate::broker::receipt::withheld;
-use crate::broker::record::{CaseChange, CaseStep, Exchange, Outcome, Record, Rejected, Topology};
+use crate::broker::record::{
+    CaseChange, CaseStep, Exchange, Outcome, Record, Rejected, Repeats, Topology,
+};
 use crate::journal::Lsn;
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
@@ -74,6 +76,7 @@ impl<'r> Described<'r> {
                     "categories": categories(narrowed.mask),
                     "rulebook": narrowed.rulebook.to_string()});
             }
+            Record::Repeats(repeats) => this.repeats(repeats),
             other => this.bookkeeping(other),
         }
         this
@@ -170,6 +173,19 @@ impl<'r> Described<'r> {
         };
         self.add("step", json!(done));
         self.says = format!("{case} {done} by {sender}{more}");
+    }
+
+    fn repeats(&mut self, repeats: &Repeats) {
+        self.kind = "repeats";
+        self.at = Some(repeats.at);
+        let total: u64 = repeats.counts.iter().map(|(_, count)| count).sum();
+        self.says = format!("{total} since {}, answered from the first", repeats.since);
+        let mut counts = Map::new();
+        for (agency, count) in &repeats.counts {
+            self.below.push(format!("=  {agency}  {count}"));
+            counts.insert(agency.to_string(), json!(count));
+        }
+        self.fields = json!({"since": repeats.since.to_string(), "counts": counts});
     }
 
     fn bookkeeping(&mut self, record: &Record) {
