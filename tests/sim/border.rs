@@ -12,7 +12,7 @@ use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Refusal, Returnable, Submission, Verdict};
 use carnet::broker::dedup::Looked;
 use carnet::broker::limits::REPEAT_WINDOW;
-use carnet::broker::record::{CaseChange, Exchange, Record, Rejected};
+use carnet::broker::record::{CaseChange, Exchange, Genesis, Record, Rejected};
 use carnet::config::{Config, Overrides, read_bundle};
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
@@ -51,6 +51,15 @@ impl Border {
             rulebook,
             keys,
         }
+    }
+
+    /// The same rulebook, put into force once more.
+    pub(crate) fn activate_again(&mut self, epoch: u64) -> Genesis {
+        let rulebook = Rulebook::parse(&self.bundle).unwrap().activated(epoch);
+        self.rulebook = Arc::new(rulebook);
+        let mut genesis = genesis_of(&self.rulebook, false, noon());
+        genesis.bundle = Bundle::default();
+        genesis
     }
 
     /// The first record, without the rulebook's text: thousands of replays would only skip it.
