@@ -260,7 +260,8 @@ impl<V: Vfs> Ids<V> {
         let ends = firsts.clone().into_iter().skip(1);
         let sealed = firsts.into_iter().zip(ends);
         let sealed = sealed.map(|(first, end)| Segment { first, end });
-        sealed.filter(move |segment| segment.end > after)
+        // A segment that took no batch has its successor's name.
+        sealed.filter(move |segment| segment.end > after && segment.first < segment.end)
     }
 
     /// By its file, which is made where it is missing or damaged.

@@ -242,6 +242,7 @@ impl KnownIds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn key(number: u8) -> KeyedDigest {
         KeyedDigest([number; 16])
@@ -319,5 +320,59 @@ mod tests {
         let nowhere = Looked::default();
         assert_eq!(ids.find(key(1), &nowhere, time(5)), Use::Before(&later));
         assert_eq!(ids.reach(), Lsn(200));
+    }
+
+    #[derive(Debug, Clone)]
+    struct Step {
+        key: u8,
+        minutes: i64,
+        /// How many of the newest uses the search before it did not see.
+        unseen: usize,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = (0..12_u8, 0..20_i64, 0..6_usize);
+        let step = step.prop_map(|(key, minutes, unseen)| Step {
+            key,
+            minutes,
+            unseen,
+        });
+        proptest::collection::vec(step, 1..80)
+    }
+
+    const WINDOW: Duration = Duration::from_hours(1);
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn memory_and_search_together_miss_no_id_and_invent_none(steps in steps(), room in 1..6_usize) {
+            let mut ids = KnownIds::holding(room);
+            let mut uses: Vec<(KeyedDigest, Known)> = Vec::new();
+            let mut now = time(0);
+            for (step, at) in steps.iter().zip(1_u64..) {
+                now = now.plus(Duration::from_mins(step.minutes.unsigned_abs()));
+                let seen = &uses[..uses.len().saturating_sub(step.unseen)];
+                let before = seen.last().map_or(Lsn::START, |(_, known)| Lsn(known.lsn.0 + 1));
+                let of_key = |(used, _): &&(KeyedDigest, Known)| *used == key(step.key);
+                let found = seen.iter().rfind(of_key).map(|(_, known)| Box::new(known.clone()));
+                let looked = Looked::Before(before, found);
+                let newest = uses.iter().rfind(of_key).map(|(_, known)| known);
+                let newest = newest.filter(|known| known.counts(now));
+                match ids.find(key(step.key), &looked, now) {
+                    Use::None => prop_assert_eq!(newest, None),
+                    Use::Before(known) => prop_assert_eq!(newest, Some(known)),
+                    Use::Unsearched => prop_assert!(before < ids.reach()),
+                    Use::Unreadable => prop_assert!(false, "it was searched"),
+                }
+                prop_assert!(ids.len() <= room);
+                let passed = uses.iter().filter(|(_, known)| known.lsn <= ids.past());
+                prop_assert!(passed.into_iter().all(|(_, known)| !known.counts(now)));
+                let until = now.plus(WINDOW);
+                let known = Known { content: key(0), lsn: Lsn(at), until, refused: None };
+                ids.insert(key(step.key), known.clone(), now);
+                uses.push((key(step.key), known));
+            }
+        }
     }
 }

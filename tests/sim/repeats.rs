@@ -135,7 +135,7 @@ impl Rig {
 
     /// What a connection does: admit, search, hand over; and again where it comes back.
     fn publish(&mut self, example: &str, id: &str, headers: &[(&str, &str)]) -> Told {
-        self.publish_searching(example, id, headers, |ids, key| ids.look(key))
+        self.publish_searching(example, id, headers, Ids::look)
     }
 
     fn publish_searching(

@@ -51,9 +51,10 @@ impl Counted {
 
 impl<V: Vfs> Committer<V> {
     /// Writes down what was counted, once its hour is over or the broker stops. It rides: it asks
-    /// for no sync.
+    /// for no sync, and waits while the disk is full.
     pub(super) fn write_repeats(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
-        if (turn.stop || self.repeats.is_due(now))
+        if turn.room
+            && (turn.stop || self.repeats.is_due(now))
             && let Some(repeats) = self.repeats.take(now)
         {
             self.record(&Record::Repeats(repeats), None, turn)?;

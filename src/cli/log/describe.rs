@@ -304,3 +304,31 @@ fn texts(policies: &[PolicyId]) -> Vec<String> {
 fn joined(policies: &[PolicyId]) -> String {
     texts(policies).join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeats_are_shown_by_agency() {
+        let repeats = Repeats {
+            at: Timestamp::from_millis(3_600_000),
+            since: Timestamp::from_millis(60_000),
+            counts: vec![
+                ("customs".parse().unwrap(), 2),
+                ("post".parse().unwrap(), 3),
+            ],
+        };
+        let record = Record::Repeats(repeats);
+        let described = Described::of(None, Lsn(4_144), &record);
+        insta::assert_snapshot!(described.to_text(), @r"
+            -  @4144  1970-01-01T01:00:00.000Z  repeats  5 since 1970-01-01T00:01:00.000Z, answered from the first
+               =  customs  2
+               =  post  3
+        ");
+        assert_eq!(
+            described.to_json()["counts"],
+            json!({"customs": 2, "post": 3})
+        );
+    }
+}
