@@ -6,7 +6,7 @@
 //! entry  key 16 | address of the exchange u64, little endian
 //! ```
 //! Of an id that was used twice the newest counts. In memory a run is a Bloom filter and the first
-//! key of each block: 12.1 bits an id.
+//! key of each block: 1.6 bytes an id.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
