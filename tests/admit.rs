@@ -14,6 +14,7 @@ use carnet::agency::keys::{Delivered, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Returnable, Verdict};
+use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::Outcome;
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
@@ -57,6 +58,7 @@ fn view() -> View {
         rulebook: Arc::new(rulebook),
         standing: Arc::new(Standing::default()),
         keys: Arc::new(keys),
+        repeat_window: REPEAT_WINDOW,
     }
 }
 

@@ -13,6 +13,8 @@ mod live;
 mod model;
 #[path = "sim/recovered.rs"]
 mod recovered;
+#[path = "sim/repeats.rs"]
+mod repeats;
 #[path = "sim/watched.rs"]
 mod watched;
 

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::keeper::{Pages, latest, replay};
+use super::ids::Ids;
+use super::keeper::{Pages, Snapshots, replay};
 use crate::broker::committer::{Committer, Fatal};
 use crate::broker::ledger::Ledger;
 use crate::broker::record::{Genesis, Record, RecordError};
@@ -29,6 +30,8 @@ pub struct Options {
     pub background: bool,
     /// Whether the ledger is made from the journal alone: the same, and slower.
     pub ignore_snapshots: bool,
+    /// How many used ids are in memory; older ones are searched in files.
+    pub known_ids: usize,
 }
 
 /// Why the log cannot be served.
@@ -165,11 +168,24 @@ pub fn recover<V: Vfs>(
 /// The ledger to replay onto: the newest snapshot's, or an empty one.
 fn base<V: Vfs>(vfs: &V, data: &Path, options: &Options) -> Result<(Ledger, Lsn), StartError> {
     if options.ignore_snapshots {
-        return Ok((Ledger::default(), Lsn::START));
+        return Ok((Ledger::remembering(options.known_ids), Lsn::START));
     }
-    let snapshots = Files::snapshots(vfs.clone(), data).map_err(StartError::Pages)?;
-    let found = latest(&snapshots).map_err(StartError::Pages)?;
-    Ok(found.unwrap_or_default())
+    let snapshots = Snapshots::open(vfs.clone(), data, options.known_ids);
+    snapshots
+        .and_then(|snapshots| snapshots.latest())
+        .map_err(StartError::Pages)
+}
+
+/// The files of used ids, whole: whatever is missing or damaged is made again from the journal.
+pub fn open_ids<V: Vfs>(
+    vfs: V,
+    data: &Path,
+    committer: &Committer<V>,
+    ignore_snapshots: bool,
+) -> Result<Ids<V>, StartError> {
+    let files = Files::ids(vfs, data).map_err(StartError::Pages)?;
+    let (reader, known) = (committer.journal().reader(), committer.ledger().known());
+    Ids::open(files, reader, known, ignore_snapshots).map_err(StartError::Pages)
 }
 
 /// The rulebook that the log says is active.

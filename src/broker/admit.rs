@@ -3,9 +3,11 @@
 mod case;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
-use super::limits::{DERIVED_REPEAT_WINDOW, REPEAT_WINDOW};
+use super::dedup::Looked;
+use super::limits::DERIVED_REPEAT_WINDOW;
 use super::payload::{self, PayloadHead, Question};
 use super::record::{
     Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
@@ -34,6 +36,8 @@ pub struct View {
     pub standing: Arc<Standing>,
     /// Keys of the rulebook's units.
     pub keys: Arc<Keys>,
+    /// How long a repeat is recognised.
+    pub repeat_window: Duration,
 }
 
 /// What was drawn for this message.
@@ -80,6 +84,7 @@ pub fn admit(
         wire,
         verdict,
         receipt,
+        looked: Looked::default(),
     }
 }
 
@@ -238,9 +243,9 @@ fn exchange(
         ),
         content: keys.digest("content", &[&valid.content_digest().0]),
         window: if derived {
-            DERIVED_REPEAT_WINDOW
+            view.repeat_window.min(DERIVED_REPEAT_WINDOW)
         } else {
-            REPEAT_WINDOW
+            view.repeat_window
         },
         keys: content
             .keys

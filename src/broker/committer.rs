@@ -6,11 +6,13 @@
 
 mod ask;
 mod publish;
+mod repeats;
 mod settle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::repeats::Counted;
 use super::command::{Answer, Command, ConnectionId, Effect};
 use super::dispatch::{Dispatch, FeedTraits, Sent};
 use super::ledger::{Change, Ledger};
@@ -32,6 +34,8 @@ pub struct Committer<V: Vfs> {
     unsynced_since: Option<Timestamp>,
     /// Whether publishers were told that nothing can be stored.
     blocked: bool,
+    /// Identical repeats that are not written down yet.
+    repeats: Counted,
     scratch: Vec<u8>,
 }
 
@@ -95,6 +99,7 @@ impl<V: Vfs> Committer<V> {
             held: BTreeMap::new(),
             unsynced_since: None,
             blocked: false,
+            repeats: Counted::default(),
             scratch: Vec::new(),
         }
     }
@@ -126,6 +131,7 @@ impl<V: Vfs> Committer<V> {
         }
         self.write_settled(&mut turn)?;
         self.match_credit(now, &mut turn)?;
+        self.write_repeats(now, &mut turn)?;
         self.write_stopped(&mut turn)?;
         let waited = self
             .unsynced_since
@@ -253,7 +259,7 @@ impl<V: Vfs> Committer<V> {
                 _ => {}
             }
         }
-        turn.sync |= !matches!(record, Record::Settled(_));
+        turn.sync |= !matches!(record, Record::Settled(_) | Record::Repeats(_));
         Ok(lsn)
     }
 

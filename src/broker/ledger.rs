@@ -66,6 +66,19 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// An empty one that keeps so many used ids in memory.
+    pub fn remembering(ids: usize) -> Self {
+        Self {
+            known: KnownIds::holding(ids),
+            ..Self::default()
+        }
+    }
+
+    /// Changes how many used ids it keeps in memory.
+    pub fn remember(&mut self, ids: usize) {
+        self.known.hold(ids);
+    }
+
     /// Journal time: the time of the last record; it never steps back.
     pub fn time(&self) -> Timestamp {
         self.time
@@ -197,6 +210,7 @@ impl Ledger {
             }
             Record::Recovered => self.recovered(at, &mut changes),
             Record::Stopped { out } => self.stopped(out, &mut changes),
+            Record::Repeats(repeats) => self.time = self.time.max(repeats.at),
         }
         changes
     }

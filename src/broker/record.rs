@@ -70,6 +70,8 @@ pub enum Record {
         /// Entries that were sent and not settled.
         out: Vec<(QueueId, Lsn)>,
     },
+    /// Identical repeats of an hour: answered from the first, so they have no record of their own.
+    Repeats(Repeats),
 }
 
 /// A record with the message that it holds, as a delivery needs both.
@@ -422,6 +424,17 @@ pub struct Narrowed {
     pub rulebook: Digest,
 }
 
+/// How often each agency sent again what was decided already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeats {
+    /// When this was written down.
+    pub at: Timestamp,
+    /// When the first of them came.
+    pub since: Timestamp,
+    /// Agencies in order, each with how many.
+    pub counts: Vec<(AgencyId, u64)>,
+}
+
 /// Why a record could not be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -439,7 +452,7 @@ impl Record {
         match self {
             Self::Genesis(_) => 1,
             Self::Activated(_) => 2,
-            Self::Exchange(_) => 3,
+            Self::Exchange(_) => Self::EXCHANGE,
             Self::Rejected(_) => 4,
             Self::Placed(_) => 5,
             Self::Settled(_) => 6,
@@ -450,8 +463,12 @@ impl Record {
             Self::Recovered => 11,
             Self::OrderEnded { .. } => 13,
             Self::Stopped { .. } => Self::STOPPED,
+            Self::Repeats(_) => 14,
         }
     }
+
+    /// The kind of [`Record::Exchange`]: who looks for these alone need not read the others.
+    pub const EXCHANGE: u8 = 3;
 
     /// The kind of [`Record::Stopped`]: a journal that ends with it was closed cleanly.
     pub const STOPPED: u8 = 12;
@@ -471,7 +488,8 @@ impl Record {
             | Self::Lease { .. }
             | Self::OrderEnded { .. }
             | Self::Recovered
-            | Self::Stopped { .. } => false,
+            | Self::Stopped { .. }
+            | Self::Repeats(_) => false,
         }
     }
 

@@ -8,10 +8,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::init::{master_key, segment_bytes};
+use super::init::{known_ids, master_key, repeat_window, segment_bytes};
 use super::{Failed, certs, output};
 use crate::agency::development::development_bundle;
-use crate::backbone::embedded::{Embedded, Options, StartError};
+use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
 use crate::backbone::start::genesis_of;
 use crate::config::{Config, read_bundle, read_file};
 use crate::message::bundle::Bundle;
@@ -64,9 +64,14 @@ impl Serve {
             journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
             background: true,
             ignore_snapshots: self.ignore_snapshots,
+            known_ids: known_ids(&config),
+        };
+        let basis = Basis {
+            master,
+            repeat_window: repeat_window(&config),
         };
         let now = Arc::new(move || clock.now());
-        let backbone = Embedded::open(&config.data, options, master, now).map_err(failed)?;
+        let backbone = Embedded::open(&config.data, options, basis, now).map_err(failed)?;
         match genesis {
             Some(bundle) => take_changed_folders(&backbone, &bundle, clock)?,
             None => report_changed_folders(&config, backbone.view().rulebook.bundle()),

@@ -9,6 +9,7 @@ use carnet::backbone::start::{Options, Recovered, recover};
 use carnet::broker::command::{Ask, Command, ConnectionId, Deliver, Effect, Origin, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::ledger::Ledger;
+use carnet::broker::limits::KNOWN_IDS;
 use carnet::broker::record::{Outcome, QueueId, Record};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
@@ -35,6 +36,7 @@ pub(crate) fn options() -> Options {
         journal: [9; 16],
         background: false,
         ignore_snapshots: false,
+        known_ids: KNOWN_IDS,
     }
 }
 

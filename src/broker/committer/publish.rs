@@ -6,19 +6,25 @@ use super::{Committer, Fatal, Turn};
 use crate::broker::command::{
     Effect, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
+use crate::broker::dedup::Use;
 use crate::broker::record::{CaseChange, Exchange, Placed, Record, Rejected};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
 use crate::message::time::Timestamp;
 
 /// Whether an id was used before.
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Seen {
-    /// It was not.
+    /// It was not, or what it was refused on has changed, and this ruling rests on what is so.
     Never,
+    /// Neither memory nor the sender's search says so, or the ruling rests on what is no longer so.
+    Stale,
     /// For this very message; its record, where it was refused for all.
     Same(Option<Lsn>),
     /// For another message.
     OtherContent,
+    /// It cannot be told: the files that say so cannot be read.
+    Unreadable,
 }
 
 impl<V: Vfs> Committer<V> {
@@ -42,15 +48,12 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         self.held.remove(&place);
-        if !turn.room {
-            let effect = Effect::Nacked {
-                channel: origin.channel,
-                confirm: origin.confirm,
-            };
-            turn.tell(origin.connection, effect);
+        let seen = self.seen(&submission, now);
+        if !turn.room || seen == Seen::Unreadable {
+            nack(&origin, turn);
             return Ok(());
         }
-        if self.is_stale(&submission.verdict, now) {
+        if seen == Seen::Stale {
             // Those behind it keep their place: none is taken until it is back.
             self.held.insert(place, origin.serial);
             let again = Effect::Again(origin, Box::new(submission));
@@ -64,13 +67,9 @@ impl<V: Vfs> Committer<V> {
                 frame,
                 refusal,
                 ..
-            } => match self.seen(&exchange, now) {
-                Seen::Never => {
-                    self.ledger.complete(&mut exchange, receipt, now);
-                    self.store(Record::Exchange(exchange), frame, turn)?;
-                    refusal
-                }
+            } => match seen {
                 Seen::Same(refused) => {
+                    self.repeats.count(&exchange.sender.agency, now);
                     let refused = refused.map(|lsn| (lsn, Box::new(wire)));
                     let (channel, confirm) = (origin.channel, origin.confirm);
                     let effect = Effect::Repeated {
@@ -86,6 +85,11 @@ impl<V: Vfs> Committer<V> {
                     self.reject(rejected, receipt, now, turn)?;
                     Some(refusal)
                 }
+                _ => {
+                    self.ledger.complete(&mut exchange, receipt, now);
+                    self.store(Record::Exchange(exchange), frame, turn)?;
+                    refusal
+                }
             },
             Verdict::Rejected { rejected, refusal } => {
                 self.reject(*rejected, receipt, now, turn)?;
@@ -97,27 +101,33 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Whether a ruling rests on what is no longer so. A repeat of what was decided is never stale.
-    fn is_stale(&self, verdict: &Verdict, now: Timestamp) -> bool {
-        let Verdict::Ruled { exchange, .. } = verdict else {
-            return false;
-        };
-        matches!(self.seen(exchange, now), Seen::Never)
-            && !holds(&exchange.reads, &self.ledger, now)
-    }
-
-    /// Whether this id was used before. A refusal for all counts only while what it rested on is so.
-    fn seen(&self, exchange: &Exchange, now: Timestamp) -> Seen {
-        let Some(known) = self.ledger.known().get(exchange.key, now) else {
+    /// Whether this id was used before, by memory and what the sender's task found in files. A
+    /// refusal for all counts only while what it rested on is so. A repeat of what was decided is
+    /// never stale.
+    fn seen(&self, submission: &Submission, now: Timestamp) -> Seen {
+        let Verdict::Ruled { exchange, .. } = &submission.verdict else {
             return Seen::Never;
         };
-        let refused = known.refused.as_ref();
-        if known.content != exchange.content {
-            Seen::OtherContent
-        } else if refused.is_some_and(|reads| !holds(reads, &self.ledger, now)) {
+        let used = self.ledger.known();
+        let known = match used.find(exchange.key, &submission.looked, now) {
+            Use::None => None,
+            Use::Before(known) => Some(known),
+            Use::Unsearched => return Seen::Stale,
+            Use::Unreadable => return Seen::Unreadable,
+        };
+        if let Some(known) = known {
+            let refused = known.refused.as_ref();
+            if known.content != exchange.content {
+                return Seen::OtherContent;
+            }
+            if refused.is_none_or(|reads| holds(reads, &self.ledger, now)) {
+                return Seen::Same(refused.map(|_| known.lsn));
+            }
+        }
+        if holds(&exchange.reads, &self.ledger, now) {
             Seen::Never
         } else {
-            Seen::Same(refused.map(|_| known.lsn))
+            Seen::Stale
         }
     }
 
@@ -158,11 +168,7 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         };
         if !turn.room {
-            let effect = Effect::Nacked {
-                channel: origin.channel,
-                confirm: origin.confirm,
-            };
-            turn.tell(origin.connection, effect);
+            nack(&origin, turn);
             return Ok(());
         }
         let routed = {
@@ -205,6 +211,15 @@ impl<V: Vfs> Committer<V> {
         outcome(&origin, refusal, private.wire, turn);
         Ok(())
     }
+}
+
+/// No responsibility is taken.
+fn nack(origin: &Origin, turn: &mut Turn) {
+    let effect = Effect::Nacked {
+        channel: origin.channel,
+        confirm: origin.confirm,
+    };
+    turn.tell(origin.connection, effect);
 }
 
 fn outcome(origin: &Origin, refusal: Option<Refusal>, wire: Returnable, turn: &mut Turn) {
