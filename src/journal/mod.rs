@@ -12,9 +12,11 @@
 //! Formats stand as diagrams in `batch` and `segment`.
 
 mod batch;
+mod fill;
 mod follower;
 mod layout;
 mod lsn;
+mod pace;
 mod reader;
 mod recovery;
 mod segment;

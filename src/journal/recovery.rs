@@ -12,12 +12,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::batch::{Header, RecordHeader};
+use super::fill::{Part, Zeros, shorten};
 use super::layout::{SECTOR, narrow, wide};
 use super::lsn::Lsn;
 use super::reader::Shared;
-use super::segment::{self, Beside, End, SegmentHeader};
+use super::segment::{self, End, SegmentHeader};
 use super::vfs::{Access, Through, Vfs, VfsFile};
-use super::writer::{Config, Journal, Parts, seed};
+use super::writer::{Config, Journal, Parts, kept, seed};
 
 /// What was found at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,39 +91,43 @@ impl<V: Vfs> Journal<V> {
             .iter()
             .map(|s| (s.header.first, Arc::clone(&s.file)))
             .collect();
+        give_back(&vfs, folder, &segments);
+        let whole = wide(SECTOR + config.segment_bytes);
+        let mut zeros = open_zeros(&vfs, folder, (whole, config.background), &segments)?;
         let (first, file) = if let Some(last) = segments.last() {
+            // Survivors, and the zeros behind them, may be in the page cache alone.
+            last.file.fdatasync()?;
             (last.header.first, Arc::clone(&last.file))
         } else {
-            segment::make_spare(&vfs, folder, SECTOR + config.segment_bytes, Beside::Nobody)?;
+            let until = wide(SECTOR) + kept(config.segment_bytes);
+            zeros.reach_at_start(Part::Spare, until)?;
             let header = SegmentHeader {
                 journal: config.journal,
                 first: Lsn::START,
                 predecessor: End::default(),
             };
             let file = Arc::new(segment::adopt_spare(&vfs, folder, &header)?);
+            zeros.adopted()?;
             files.push((Lsn::START, Arc::clone(&file)));
             (Lsn::START, file)
         };
         let end = found.end;
         let shared = Arc::new(Shared::new(seed, files, end.lsn));
         let folder = folder.to_owned();
-        let parts = Parts {
+        let mut journal = Self::new(Parts {
             vfs,
             folder,
             config,
             shared,
             file,
+            zeros,
             first,
             end,
             lock,
-        };
-        let mut journal = Self::new(parts);
+        });
         if !created && !found.clean {
-            // Survivors may be in the page cache alone; then the segment is left for good, so that
-            // nothing is ever written over what a disk may still hold of the cut batch.
-            if let Some(last) = segments.last() {
-                last.file.fdatasync()?;
-            }
+            // The segment is left for good, so that nothing is ever written over what a disk may
+            // still hold of the cut batch.
             journal.leave_segment()?;
         }
         let recovery = Recovery {
@@ -133,6 +138,34 @@ impl<V: Vfs> Journal<V> {
         };
         Ok((journal, recovery))
     }
+}
+
+/// Cuts off what lies behind the named ends of sealed segments, where a crash came before it was:
+/// the name is durable, and nobody reads behind it.
+fn give_back<V: Vfs>(vfs: &V, folder: &Path, segments: &[Segment<V>]) {
+    for (sealed, next) in segments.iter().zip(segments.iter().skip(1)) {
+        let end = next.header.predecessor.lsn;
+        let end = wide(SECTOR) + end.bytes_since(sealed.header.first);
+        if sealed.file.size().is_ok_and(|size| size > end) {
+            let path = folder.join(&sealed.name);
+            if let Err(error) = shorten(vfs, &path, end) {
+                tracing::warn!(file = %path.display(), %error, "a sealed segment keeps its zeros");
+            }
+        }
+    }
+}
+
+fn open_zeros<V: Vfs>(
+    vfs: &V,
+    folder: &Path,
+    (whole, background): (u64, bool),
+    segments: &[Segment<V>],
+) -> io::Result<Zeros<V>> {
+    let last = segments.last();
+    let last = last.map(|last| Ok::<_, io::Error>((folder.join(&last.name), last.file.size()?)));
+    let last = last.transpose()?;
+    let active = last.as_ref().map(|(path, size)| (path.as_path(), *size));
+    Zeros::new((vfs, folder), whole, background, active)
 }
 
 pub(super) fn load_segments<V: Vfs>(
