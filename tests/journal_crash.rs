@@ -344,6 +344,40 @@ fn a_full_disk_leaves_room_for_small_batches_and_a_clean_stop() {
     assert!(filled >= 8 && whole == filled, "{whole} of {filled}");
 }
 
+/// The stated limit, narrowed: with an empty batch behind it the last one is as safe as any other.
+#[test]
+fn damage_before_the_mark_of_an_idle_phase_is_corruption() {
+    let vfs = SimVfs::new(6);
+    let (_, mut journal) = open(&vfs, SEGMENT);
+    let batch = batch(5);
+    assert!(reserve(&mut journal, &batch) && append(&mut journal, &batch));
+    let end = usize::try_from(journal.end().0).unwrap();
+    journal.mark_end().unwrap();
+    let (marked, calls) = (journal.end(), vfs.calls());
+    assert_eq!(marked.0, u64::try_from(end + 512).unwrap());
+    // Once: a second one would be a sync for nothing.
+    journal.mark_end().unwrap();
+    assert_eq!((journal.end(), vfs.calls()), (marked, calls));
+    drop(journal);
+    let segment = folder().join("0000000000000000.segment");
+    let (mut refused, mut cut) = (0, 0);
+    for at in 512..512 + end + 512 {
+        let disk = vfs.crash(Pattern::Nothing, 0);
+        disk.edit(&segment, |content| content[at] ^= 1 << (at % 8))
+            .unwrap();
+        match Journal::open(disk, folder(), config(SEGMENT)) {
+            Err(OpenError::Corrupt { .. }) => refused += 1,
+            Err(other) => panic!("byte {at}: {other}"),
+            Ok((journal, recovery)) => {
+                assert!(read(&journal) == batch, "byte {at}");
+                assert!(at >= 512 + end || recovery.cut.is_none(), "byte {at}");
+                cut += usize::from(recovery.cut.is_some());
+            }
+        }
+    }
+    assert!(refused > end - 512 && cut > 50, "{refused} of {end}, {cut}");
+}
+
 /// A small journal of two segments, ended cleanly or not, and its segment files.
 fn small(clean: bool) -> (SimVfs, Vec<Batch>, Vec<PathBuf>) {
     const SMALL: usize = 4 << 10;

@@ -52,6 +52,8 @@ pub struct Journal<V: Vfs> {
     open: Open,
     /// Dropped before the lock is: it may still write.
     zeros: Zeros<V>,
+    /// Whether a batch with records is the last one.
+    unmarked: bool,
     poisoned: Option<Poisoned>,
     _lock: V::Lock,
 }
@@ -92,6 +94,7 @@ impl<V: Vfs> Journal<V> {
             end,
             open: Open::default(),
             zeros,
+            unmarked: false,
             poisoned: None,
             _lock: lock,
         }
@@ -213,7 +216,25 @@ impl<V: Vfs> Journal<V> {
         if let Err(error) = self.zeros.reach(Part::Active, end) {
             return Err(self.poison(&error));
         }
-        self.write()
+        self.write()?;
+        self.unmarked = true;
+        Ok(())
+    }
+
+    /// Writes an empty batch behind the last one, once: damage to that one is then corruption, and
+    /// cannot be taken for a write that was torn. Does nothing where a batch is open, or where only
+    /// the kept bytes are left.
+    pub fn mark_end(&mut self) -> Result<(), Poisoned> {
+        if let Some(poisoned) = &self.poisoned {
+            return Err(poisoned.clone());
+        }
+        let room = self.place() + wide(SECTOR) + self.kept() <= self.zeros.active();
+        if !self.unmarked || !self.open.is_empty() || !room {
+            return Ok(());
+        }
+        self.write()?;
+        self.unmarked = false;
+        Ok(())
     }
 
     fn write(&mut self) -> Result<(), Poisoned> {
