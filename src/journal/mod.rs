@@ -27,5 +27,5 @@ mod writer;
 pub use follower::Follower;
 pub use lsn::Lsn;
 pub use reader::{FrameRef, ReadError, Reader, Scan, StoredRecord};
-pub use recovery::{OpenError, Recovery};
+pub use recovery::{OpenError, Recovery, first_record};
 pub use writer::{Config, Journal, NoRoom, Poisoned};

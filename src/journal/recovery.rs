@@ -15,7 +15,7 @@ use super::batch::{Header, RecordHeader};
 use super::fill::{Part, Zeros, shorten};
 use super::layout::{SECTOR, narrow, wide};
 use super::lsn::Lsn;
-use super::reader::Shared;
+use super::reader::{Reader, Shared, StoredRecord};
 use super::segment::{self, End, SegmentHeader};
 use super::vfs::{Access, Through, Vfs, VfsFile};
 use super::writer::{Config, Journal, Parts, kept, seed};
@@ -138,6 +138,32 @@ impl<V: Vfs> Journal<V> {
         };
         Ok((journal, recovery))
     }
+}
+
+/// The first record of the journal in `folder`, as it lies there: no lock, no change, no other byte
+/// looked at. `None` where there is no journal, or none whose first batch is whole.
+pub fn first_record<V: Vfs>(vfs: &V, folder: &Path) -> Result<Option<StoredRecord>, OpenError> {
+    let file = match vfs.open(&folder.join(segment::name(Lsn::START)), Access::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut sector = vec![0; SECTOR];
+    file.pread(&mut sector, 0, Through::Cache)?;
+    let Some(header) = SegmentHeader::parse(&sector) else {
+        return Ok(None);
+    };
+    let first = Segment {
+        name: segment::name(Lsn::START),
+        header,
+        file: Arc::new(file),
+    };
+    let seed = seed(&header.journal);
+    let one = Some(Lsn::START.plus(1));
+    let (end, _) = walk::<V>(&first, End::default(), seed, one)?;
+    let files = vec![(Lsn::START, first.file)];
+    let reader = Reader::<V>::new(Arc::new(Shared::new(seed, files, end.lsn)));
+    Ok(reader.scan(Lsn::START).next().and_then(Result::ok))
 }
 
 /// Cuts off what lies behind the named ends of sealed segments, where a crash came before it was:
