@@ -19,7 +19,7 @@ struct Unsynced {
 #[derive(Debug, Clone)]
 enum Done {
     /// A sector as a write left it.
-    Sector(usize, [u8; SECTOR]),
+    Sector(usize, Arc<[u8; SECTOR]>),
     /// The file was cut to so many bytes.
     Cut(usize),
 }
@@ -341,7 +341,7 @@ impl Node {
             if let Some(to) = bytes.get_mut(..found.len()) {
                 to.copy_from_slice(found);
             }
-            let what = Done::Sector(sector, bytes);
+            let what = Done::Sector(sector, Arc::new(bytes));
             self.unsynced.push(Unsynced { order, what });
         }
     }
@@ -387,7 +387,7 @@ impl Node {
         };
         let start = sector.saturating_mul(SECTOR);
         let before = self.on_disk.get(start..).unwrap_or_default();
-        for (at, byte) in bytes.iter_mut().enumerate().skip(kept) {
+        for (at, byte) in Arc::make_mut(bytes).iter_mut().enumerate().skip(kept) {
             *byte = before.get(at).copied().unwrap_or(0);
         }
     }
