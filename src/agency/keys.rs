@@ -3,6 +3,7 @@
 //! ```text
 //! MasterKey ─HKDF─► Keys of an epoch: a pair for each unit (reference tokens, ids of deliveries)
 //!                                 └► DigestKey of a period
+//!           └─────► KeyCheck, which the log's first record has
 //! ```
 //! Derivation is HKDF-SHA-256: extracted once with a salt of this product, expanded with a purpose
 //! and its context, each part with its length before it, so that no two contexts give one key.
@@ -26,7 +27,7 @@ use zeroize::Zeroizing;
 pub use delivery::Delivered;
 pub use digest::{DigestKey, Period};
 pub use frame::{BadFrame, RetentionClass, frame_class, open_frame, seal_frame};
-pub use master::{BadMasterKey, MasterKey};
+pub use master::{BadMasterKey, KeyCheck, MasterKey};
 pub use token::Token;
 
 use self::sealed::{Sealed, SealingKey};

@@ -267,6 +267,7 @@ fn sweep<V: Vfs>(snapshots: &Files<V>, pages: &Pages<V>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
     use crate::broker::limits::KNOWN_IDS;
     use crate::broker::record::{Genesis, Placed, Settled};
@@ -303,6 +304,7 @@ mod tests {
             digest: Digest([0; 32]),
             development: true,
             units: vec![(unit.clone(), InboxMode::All)],
+            key_check: KeyCheck([0; 16]),
         };
         push(&mut journal, &Record::Genesis(genesis));
         let placed = Placed {

@@ -16,7 +16,7 @@ use self::repeats::Counted;
 use super::command::{Answer, Command, ConnectionId, Effect};
 use super::dispatch::{Dispatch, FeedTraits, Sent};
 use super::ledger::{Change, Ledger};
-use super::limits::SETTLE_WAIT;
+use super::limits::{IDLE_MARK, SETTLE_WAIT};
 use super::queue::Page;
 use super::record::{QueueId, Record, RecordError, SCHEMA, Settled, Stored};
 use crate::journal::vfs::Vfs;
@@ -32,6 +32,8 @@ pub struct Committer<V: Vfs> {
     held: BTreeMap<(ConnectionId, u16), u64>,
     /// Since when records wait that did not ask for a sync.
     unsynced_since: Option<Timestamp>,
+    /// When the last batch was written, until an empty one stands behind it.
+    written_at: Option<Timestamp>,
     /// Whether publishers were told that nothing can be stored.
     blocked: bool,
     /// Identical repeats that are not written down yet.
@@ -98,6 +100,7 @@ impl<V: Vfs> Committer<V> {
             dispatch,
             held: BTreeMap::new(),
             unsynced_since: None,
+            written_at: None,
             blocked: false,
             repeats: Counted::default(),
             scratch: Vec::new(),
@@ -133,17 +136,26 @@ impl<V: Vfs> Committer<V> {
         self.match_credit(now, &mut turn)?;
         self.write_repeats(now, &mut turn)?;
         self.write_stopped(&mut turn)?;
-        let waited = self
-            .unsynced_since
-            .is_some_and(|since| now.since(since) >= SETTLE_WAIT);
-        if turn.sync || waited {
-            // Effects of this turn are still in our hands. If this fails nobody was told.
+        // Effects of this turn are still in our hands. If this fails nobody was told.
+        self.commit(turn.sync, now)?;
+        Ok(turn.out)
+    }
+
+    /// Syncs where a record asked for it or one has waited long enough. Where nothing was written
+    /// for a while, puts an empty batch behind the last one.
+    fn commit(&mut self, asked: bool, now: Timestamp) -> Result<(), Poisoned> {
+        let past = |since: Option<Timestamp>, wait| since.is_some_and(|s| now.since(s) >= wait);
+        if asked || past(self.unsynced_since, SETTLE_WAIT) {
             self.journal.commit()?;
             self.unsynced_since = None;
+            self.written_at = Some(now);
         } else if !self.journal.is_batch_empty() {
             self.unsynced_since.get_or_insert(now);
+        } else if past(self.written_at, IDLE_MARK) {
+            self.journal.mark_end()?;
+            self.written_at = None;
         }
-        Ok(turn.out)
+        Ok(())
     }
 
     /// Writes the record with which a log, or a run, begins.
@@ -156,12 +168,20 @@ impl<V: Vfs> Committer<V> {
             }
             _ => 0,
         };
-        if self.journal.reserve(RECORD_SLACK_BYTES + bytes, 0).is_err() {
+        let room = self.journal.reserve(RECORD_SLACK_BYTES + bytes, 0);
+        // What is small goes into what is kept for a full disk: a start needs no more.
+        if room.is_err() && bytes > 0 {
             return Err(Poisoned("the disk is full".to_owned()).into());
         }
         self.record(record, None, &mut turn)?;
         self.journal.commit()?;
+        self.written_at = Some(self.ledger.time());
         Ok(())
+    }
+
+    /// Ends before anything was served: the next start finds a clean stop.
+    pub fn close(mut self) -> Result<(), Fatal> {
+        self.begin(&Record::Stopped { out: Vec::new() })
     }
 
     /// Whether the journal has room for what these commands may become.

@@ -25,6 +25,10 @@ pub const TICK_EXPIRED: usize = 1_000;
 /// A lost settle is a redelivery.
 pub const SETTLE_WAIT: Duration = Duration::from_millis(50);
 
+/// How long nothing was written before an empty batch is written behind the last one, once. Damage
+/// to that one is then told from a write that was torn.
+pub const IDLE_MARK: Duration = Duration::from_millis(100);
+
 /// How far past the newest entry a queue's lease of sent entries reaches, in bytes of journal:
 /// about a thousand messages. After an unclean stop these are marked redelivered.
 pub const LEASE_BYTES: u64 = 1 << 20;

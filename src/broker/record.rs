@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agency::keys::KeyCheck;
 use crate::agency::registry::InboxMode;
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
@@ -96,6 +97,8 @@ pub struct Genesis {
     pub development: bool,
     /// Its units, for their standing queues.
     pub units: Vec<(UnitId, InboxMode)>,
+    /// The master key's check: another key is found before anything is done with it.
+    pub key_check: KeyCheck,
 }
 
 /// A valid message and what was decided about it.

@@ -20,10 +20,11 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
         return Err(Failed::CannotRun(says));
     }
     let bundle = read_bundle(config)?;
-    master_key(config)?;
+    let master = master_key(config)?;
     let options = Options {
         genesis: Some(bundle),
         development: false,
+        key_check: master.key_check(),
         segment_bytes: segment_bytes(config),
         journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
         background: true,
@@ -33,6 +34,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
     let started = start(&DiskVfs, &config.data, options, Clock::default().now());
     let started = started.map_err(super::serve::failed)?;
     let digest = started.rulebook.digest();
+    started.committer.close().map_err(Failed::cannot_run)?;
     output::line(&format!(
         "the log in {} begins with rulebook {digest}",
         config.data.display()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use carnet::agency::development::{DevelopmentPki, development_bundle};
-use carnet::agency::keys::{Keys, MasterKey};
+use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
@@ -57,14 +57,14 @@ impl Border {
     pub(crate) fn activate_again(&mut self, epoch: u64) -> Genesis {
         let rulebook = Rulebook::parse(&self.bundle).unwrap().activated(epoch);
         self.rulebook = Arc::new(rulebook);
-        let mut genesis = genesis_of(&self.rulebook, false, noon());
+        let mut genesis = genesis_of(&self.rulebook, (false, KeyCheck([0; 16])), noon());
         genesis.bundle = Bundle::default();
         genesis
     }
 
     /// The first record, without the rulebook's text: thousands of replays would only skip it.
     pub(crate) fn genesis(&self) -> Record {
-        let mut genesis = genesis_of(&self.rulebook, false, noon());
+        let mut genesis = genesis_of(&self.rulebook, (false, KeyCheck([0; 16])), noon());
         genesis.bundle = Bundle::default();
         Record::Genesis(genesis)
     }

@@ -130,6 +130,7 @@ impl Run {
             digest: Digest::of(b""),
             development: false,
             units: vec![(unit.clone(), carnet::agency::registry::InboxMode::All)],
+            key_check: options().key_check,
         };
         committer.begin(&Record::Genesis(genesis)).unwrap();
         Self {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use carnet::agency::keys::KeyCheck;
 use carnet::backbone::embedded::load;
 use carnet::backbone::start::{Options, Recovered, recover};
 use carnet::broker::command::{Ask, Command, ConnectionId, Deliver, Effect, Origin, Settle};
@@ -32,6 +33,7 @@ pub(crate) fn options() -> Options {
     Options {
         genesis: None,
         development: false,
+        key_check: KeyCheck([0; 16]),
         segment_bytes: SEGMENT_BYTES,
         journal: [9; 16],
         background: false,
