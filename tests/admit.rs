@@ -10,10 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use carnet::agency::development::{DevelopmentPki, development_bundle};
-use carnet::agency::keys::{Keys, MasterKey};
+use carnet::agency::keys::{Delivered, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Returnable, Verdict};
+use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::Outcome;
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
@@ -57,6 +58,7 @@ fn view() -> View {
         rulebook: Arc::new(rulebook),
         standing: Arc::new(Standing::default()),
         keys: Arc::new(keys),
+        repeat_window: REPEAT_WINDOW,
     }
 }
 
@@ -154,11 +156,13 @@ fn an_answer_counts_only_with_an_id_that_its_unit_was_given() {
     let view = view();
     let environment = peer(&view, "environment", "permits");
     let unit = |text: &str| text.parse::<UnitId>().unwrap();
-    let asker = unit("customs/main");
+    let delivered = Delivered {
+        exchange: ExchangeId([1; 16]),
+        address: 4_242,
+        sender: unit("customs/main"),
+    };
     let given_to = |to: &str| {
-        let sealed = view
-            .keys
-            .seal_delivery(&unit(to), ExchangeId([1; 16]), &asker);
+        let sealed = view.keys.seal_delivery(&unit(to), &delivered);
         sealed.expect("an id of a unit's own")
     };
     let answer = |correlation_id: Option<String>| {

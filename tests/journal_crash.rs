@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
+use carnet::journal::vfs::{Access, Fault, Pattern, SimVfs, Vfs, VfsFile};
 use carnet::journal::{Config, Journal, OpenError};
 
 const STOPPED: u8 = 12;
@@ -144,9 +144,26 @@ fn whole_batches(found: &[Item], batches: &[Batch]) -> usize {
     count
 }
 
+/// Every segment but the last ends where the next one's name says: nobody reads behind that, and the
+/// space is given back.
+fn sealed_are_cut(disk: &SimVfs) {
+    let names = disk.list(folder()).unwrap();
+    let segments = names.iter().filter(|name| name.ends_with(".segment"));
+    let sized = segments.map(|name| {
+        let first = u64::from_str_radix(name.split('.').next().unwrap(), 16).unwrap();
+        let file = disk.open(&folder().join(name), Access::Read).unwrap();
+        (first, file.size().unwrap())
+    });
+    let sized: Vec<(u64, u64)> = sized.collect();
+    for ((first, size), (next, _)) in sized.iter().zip(sized.iter().skip(1)) {
+        assert_eq!(*size, 512 + next - first, "{sized:?}");
+    }
+}
+
 /// Opens what a crash left and goes on with it. Returns how many batches survived.
 fn survives(disk: &SimVfs, batches: &[Batch], ran: Ran, segment_bytes: usize) -> usize {
     let (found, mut journal) = open(disk, segment_bytes);
+    sealed_are_cut(disk);
     let survived = whole_batches(&found, batches);
     assert!(
         (ran.committed..=ran.attempted).contains(&survived),
@@ -260,6 +277,107 @@ fn a_full_disk_is_waited_out() {
     assert!(waited >= 4, "waited out {waited} times only");
 }
 
+#[test]
+fn twenty_unclean_stops_leave_twenty_small_files() {
+    let mut disk = SimVfs::new(4);
+    let mut written = 0_u64;
+    for life in 0..20 {
+        let (found, mut journal) = open(&disk, SEGMENT);
+        let batch = batch(life);
+        assert!(reserve(&mut journal, &batch) && append(&mut journal, &batch));
+        written = journal.end().0;
+        drop(journal);
+        assert_eq!(found, (0..life).flat_map(self::batch).collect::<Vec<_>>());
+        disk = disk.crash(Pattern::Random, u64::try_from(life).unwrap());
+    }
+    drop(open(&disk, SEGMENT));
+    let names = disk.list(folder()).unwrap();
+    let size = |name: &String| disk.open(&folder().join(name), Access::Read)?.size();
+    let all: u64 = names.iter().map(|name| size(name).unwrap()).sum();
+    assert_eq!(names.len(), 21);
+    // Headers, what was written, and one segment with its zeros.
+    let active = 512 + u64::try_from(SEGMENT).unwrap();
+    assert!(all <= 20 * 512 + written + active, "{all} for {written}");
+}
+
+/// What the committer writes without a reservation: settles, the record of a clean stop.
+#[test]
+fn a_full_disk_leaves_room_for_small_batches_and_a_clean_stop() {
+    const LARGE: usize = 192 << 10;
+    let batches: Vec<Batch> = (0..120).map(batch).collect();
+    let small: Batch = vec![(6, bytes(1, 60), None)];
+    let (mut filled, mut whole) = (0, 0);
+    for call in 0..320 {
+        let vfs = SimVfs::new(call);
+        vfs.plan(call, Fault::Full);
+        let Ok((mut journal, _)) = Journal::open(vfs.clone(), folder(), config(LARGE)) else {
+            continue;
+        };
+        // What failed once for want of space may need none any more: a folder's sync.
+        let taken = batches.iter().position(|batch| {
+            let room = reserve(&mut journal, batch) || reserve(&mut journal, batch);
+            !room || !append(&mut journal, batch)
+        });
+        let Some(taken) = taken else {
+            continue;
+        };
+        // Only within a batch a want of space is a fault: there nobody knows what was written.
+        if journal.poisoned().is_some() {
+            continue;
+        }
+        filled += 1;
+        let kept = LARGE / 64 / 512;
+        for _ in 1..kept {
+            assert!(!reserve(&mut journal, &batches[taken]));
+            assert!(append(&mut journal, &small), "call {call}");
+        }
+        assert!(append(&mut journal, &vec![(STOPPED, Vec::new(), None)]));
+        drop(journal);
+        let (journal, recovery) =
+            Journal::open(vfs.clone(), folder(), config(LARGE)).expect("opens on a full disk");
+        assert!(recovery.clean && recovery.cut.is_none());
+        let found = read(&journal);
+        let expected = batches[..taken].concat().len() + kept;
+        assert_eq!(found.len(), expected);
+        whole += 1;
+    }
+    assert!(filled >= 8 && whole == filled, "{whole} of {filled}");
+}
+
+/// The stated limit, narrowed: with an empty batch behind it the last one is as safe as any other.
+#[test]
+fn damage_before_the_mark_of_an_idle_phase_is_corruption() {
+    let vfs = SimVfs::new(6);
+    let (_, mut journal) = open(&vfs, SEGMENT);
+    let batch = batch(5);
+    assert!(reserve(&mut journal, &batch) && append(&mut journal, &batch));
+    let end = usize::try_from(journal.end().0).unwrap();
+    journal.mark_end().unwrap();
+    let (marked, calls) = (journal.end(), vfs.calls());
+    assert_eq!(marked.0, u64::try_from(end + 512).unwrap());
+    // Once: a second one would be a sync for nothing.
+    journal.mark_end().unwrap();
+    assert_eq!((journal.end(), vfs.calls()), (marked, calls));
+    drop(journal);
+    let segment = folder().join("0000000000000000.segment");
+    let (mut refused, mut cut) = (0, 0);
+    for at in 512..512 + end + 512 {
+        let disk = vfs.crash(Pattern::Nothing, 0);
+        disk.edit(&segment, |content| content[at] ^= 1 << (at % 8))
+            .unwrap();
+        match Journal::open(disk, folder(), config(SEGMENT)) {
+            Err(OpenError::Corrupt { .. }) => refused += 1,
+            Err(other) => panic!("byte {at}: {other}"),
+            Ok((journal, recovery)) => {
+                assert!(read(&journal) == batch, "byte {at}");
+                assert!(at >= 512 + end || recovery.cut.is_none(), "byte {at}");
+                cut += usize::from(recovery.cut.is_some());
+            }
+        }
+    }
+    assert!(refused > end - 512 && cut > 50, "{refused} of {end}, {cut}");
+}
+
 /// A small journal of two segments, ended cleanly or not, and its segment files.
 fn small(clean: bool) -> (SimVfs, Vec<Batch>, Vec<PathBuf>) {
     const SMALL: usize = 4 << 10;
@@ -290,7 +408,8 @@ fn flip_each_byte(clean: bool) -> (usize, usize) {
     let but_last = batches[..batches.len() - 1].concat();
     let (mut refused, mut cut) = (0, 0);
     for (place, segment) in segments.iter().enumerate() {
-        for at in 0..(512 + (4 << 10)) {
+        let length = vfs.open(segment, Access::Read).unwrap().size().unwrap();
+        for at in 0..usize::try_from(length).unwrap() {
             let disk = vfs.crash(Pattern::All, 0);
             disk.edit(segment, |content| content[at] ^= 1 << (at % 8))
                 .unwrap();

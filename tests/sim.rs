@@ -7,12 +7,16 @@
 
 #[path = "sim/border.rs"]
 mod border;
+#[path = "sim/idle.rs"]
+mod idle;
 #[path = "sim/live.rs"]
 mod live;
 #[path = "sim/model.rs"]
 mod model;
 #[path = "sim/recovered.rs"]
 mod recovered;
+#[path = "sim/repeats.rs"]
+mod repeats;
 #[path = "sim/watched.rs"]
 mod watched;
 

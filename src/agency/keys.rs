@@ -3,6 +3,7 @@
 //! ```text
 //! MasterKey ─HKDF─► Keys of an epoch: a pair for each unit (reference tokens, ids of deliveries)
 //!                                 └► DigestKey of a period
+//!           └─────► KeyCheck, which the log's first record has
 //! ```
 //! Derivation is HKDF-SHA-256: extracted once with a salt of this product, expanded with a purpose
 //! and its context, each part with its length before it, so that no two contexts give one key.
@@ -23,9 +24,10 @@ use std::fmt;
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
+pub use delivery::Delivered;
 pub use digest::{DigestKey, Period};
 pub use frame::{BadFrame, RetentionClass, frame_class, open_frame, seal_frame};
-pub use master::{BadMasterKey, MasterKey};
+pub use master::{BadMasterKey, KeyCheck, MasterKey};
 pub use token::Token;
 
 use self::sealed::{Sealed, SealingKey};
@@ -246,10 +248,12 @@ mod tests {
             value: "CP618402774XA".to_owned(),
         };
         assert_eq!(police.seal_token(&post, &token), None);
-        assert_eq!(
-            police.seal_delivery(&post, crate::message::id::ExchangeId([1; 16]), &post),
-            None
-        );
+        let delivered = Delivered {
+            exchange: crate::message::id::ExchangeId([1; 16]),
+            address: 1,
+            sender: post.clone(),
+        };
+        assert_eq!(police.seal_delivery(&post, &delivered), None);
     }
 
     #[test]

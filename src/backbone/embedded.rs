@@ -12,19 +12,20 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::keeper::{PageWork, Pages, start_pages, start_snapshots};
+use super::ids::Ids;
+use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
 use super::mailbox::{Inbox, Outbox};
 use super::recent::Recent;
-use super::start::{Started, start};
+use super::start::{Started, open_ids, start};
 use crate::agency::keys::{Keys, MasterKey};
 use crate::broker::admit::View;
 use crate::broker::command::{Command, ConnectionId};
 use crate::broker::committer::{Committer, Step};
+use crate::broker::dedup::Looked;
 use crate::broker::record::{Genesis, QueueId, Record, RecordError, Stored};
-use crate::journal::snapshot::Files;
 use crate::journal::vfs::{DiskVfs, Vfs};
 use crate::journal::{Lsn, ReadError, Reader};
-use crate::message::id::UnitId;
+use crate::message::id::{KeyedDigest, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
@@ -44,6 +45,7 @@ pub struct Embedded {
     outboxes: Outboxes,
     recent: Arc<Recent>,
     reader: Reader<DiskVfs>,
+    ids: Arc<Ids<DiskVfs>>,
     connections: AtomicU64,
     clock: ReadClock,
     /// Journal time in milliseconds, as of the last step.
@@ -95,17 +97,16 @@ impl Embedded {
     pub fn open(
         data: &Path,
         options: Options,
-        master: MasterKey,
+        basis: Basis,
         clock: ReadClock,
     ) -> Result<Arc<Self>, StartError> {
+        let (known_ids, ignore_snapshots) = (options.known_ids, options.ignore_snapshots);
         let Started {
             committer,
             rulebook,
         } = start(&DiskVfs, data, options, clock())?;
         let rulebook = Arc::new(rulebook);
-        let view = Arc::new(ArcSwap::from_pointee(view_of(
-            &committer, rulebook, &master,
-        )));
+        let view = Arc::new(ArcSwap::from_pointee(basis.view(&committer, rulebook)));
         let (tell_fatal, fatal) = watch::channel(None);
         let inbox = Arc::new(Inbox::default());
         let outboxes = Outboxes::default();
@@ -118,14 +119,19 @@ impl Embedded {
         };
         let prepared = Prepared::default();
         let time = Arc::new(AtomicI64::new(committer.ledger().time().as_millis()));
-        let (pages, snapshots) = keepers(data, &reader, &tell).map_err(StartError::Pages)?;
+        let ids = Arc::new(open_ids(DiskVfs, data, &committer, ignore_snapshots)?);
+        let snapshots = Snapshots::open(DiskVfs, data, known_ids);
+        let keepers =
+            snapshots.and_then(|snapshots| keepers(data, (&reader, &ids), snapshots, &tell));
+        let (pages, snapshots) = keepers.map_err(StartError::Pages)?;
         let run = Run {
             committer,
             inbox: Arc::clone(&inbox),
             view: Arc::clone(&view),
             outboxes: Arc::clone(&outboxes),
             recent: Arc::clone(&recent),
-            master,
+            ids: Arc::clone(&ids),
+            basis,
             clock: Arc::clone(&clock),
             time: Arc::clone(&time),
             tell,
@@ -144,6 +150,7 @@ impl Embedded {
             outboxes,
             recent,
             reader,
+            ids,
             connections: AtomicU64::new(1),
             clock,
             time,
@@ -200,6 +207,11 @@ impl Embedded {
             Some(stored) => Ok(stored),
             None => load(&self.reader, lsn).map(Arc::new),
         }
+    }
+
+    /// Looks in files for an earlier use of an id that memory may no longer hold.
+    pub fn look(&self, key: KeyedDigest) -> Looked {
+        self.ids.look(key)
     }
 
     /// Puts another rulebook into force.
@@ -269,21 +281,37 @@ impl Drop for Port {
 
 type Keepers = (Sender<PageWork>, Sender<()>);
 
-fn keepers(data: &Path, reader: &Reader<DiskVfs>, tell: &Tell) -> std::io::Result<Keepers> {
+fn keepers(
+    data: &Path,
+    (reader, ids): (&Reader<DiskVfs>, &Arc<Ids<DiskVfs>>),
+    snapshots: Snapshots<DiskVfs>,
+    tell: &Tell,
+) -> std::io::Result<Keepers> {
     let pages = Pages::open(DiskVfs, data)?;
-    let snapshots = Files::snapshots(DiskVfs, data)?;
     let work = start_pages(pages.clone(), tell.clone())?;
-    Ok((work, start_snapshots(reader.clone(), snapshots, pages)?))
+    let (reader, ids) = (reader.clone(), Arc::clone(ids));
+    Ok((work, start_snapshots(reader, snapshots, pages, ids)?))
 }
 
-fn view_of<V: Vfs>(committer: &Committer<V>, rulebook: Arc<Rulebook>, master: &MasterKey) -> View {
-    let units = rulebook.registry().units().map(|unit| &unit.id);
-    let keys = Arc::new(Keys::derive(master, units));
-    let standing = Arc::clone(committer.ledger().register().standing());
-    View {
-        rulebook,
-        standing,
-        keys,
+/// What a view is made of, beside rulebook and ledger.
+pub struct Basis {
+    /// Keys of units and digests come from it.
+    pub master: MasterKey,
+    /// How long a repeat is recognised.
+    pub repeat_window: Duration,
+}
+
+impl Basis {
+    fn view<V: Vfs>(&self, committer: &Committer<V>, rulebook: Arc<Rulebook>) -> View {
+        let units = rulebook.registry().units().map(|unit| &unit.id);
+        let keys = Arc::new(Keys::derive(&self.master, units));
+        let standing = Arc::clone(committer.ledger().register().standing());
+        View {
+            rulebook,
+            standing,
+            keys,
+            repeat_window: self.repeat_window,
+        }
     }
 }
 
@@ -294,7 +322,8 @@ struct Run {
     view: Arc<ArcSwap<View>>,
     outboxes: Outboxes,
     recent: Arc<Recent>,
-    master: MasterKey,
+    ids: Arc<Ids<DiskVfs>>,
+    basis: Basis,
     clock: ReadClock,
     time: Arc<AtomicI64>,
     tell: Tell,
@@ -349,12 +378,14 @@ impl Run {
             Some(rulebook) => Arc::new(rulebook.activated(ledger.rulebook_epoch())),
             None => current,
         };
-        self.view
-            .store(Arc::new(view_of(&self.committer, rulebook, &self.master)));
+        let view = self.basis.view(&self.committer, rulebook);
+        self.view.store(Arc::new(view));
     }
 
     /// Hands effects to their connections and wakes each once.
     fn release(&mut self, step: Step) {
+        // Before any sender is told to search again: it must know how far.
+        self.ids.note(self.committer.ledger().known());
         self.recent.insert(step.fresh);
         let written = step.pages.into_iter();
         let written = written.map(|(queue, page)| PageWork::Write(queue, page));

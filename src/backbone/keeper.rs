@@ -2,7 +2,8 @@
 //!
 //! Two threads. One writes the pages that queues fill and reads them back before their heads need
 //! them. The other makes a snapshot of all sealed segments whenever one is sealed: it never touches
-//! live state, but replays into a ledger of its own. Both make only what the journal can make again.
+//! live state, but replays into a ledger of its own; and it keeps the files of used ids. Both make
+//! only what the journal can make again.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,12 +13,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use super::embedded::Tell;
+use super::ids::Ids;
 use super::start::StartError;
 use crate::broker::command::Command;
 use crate::broker::ledger::{Change, Ledger};
 use crate::broker::queue::{Entry, Page};
 use crate::broker::record::{QueueId, Record};
-use crate::journal::snapshot::{Files, snapshot_name};
+use crate::journal::snapshot::{Files, name_at};
 use crate::journal::vfs::Vfs;
 use crate::journal::{Lsn, Reader};
 
@@ -128,17 +130,34 @@ fn keep_pages<V: Vfs>(pages: &Pages<V>, work: &Receiver<PageWork>, tell: &Tell) 
     }
 }
 
-/// The newest snapshot that is whole: the ledger, and the address up to which it is.
-pub fn latest<V: Vfs>(snapshots: &Files<V>) -> io::Result<Option<(Ledger, Lsn)>> {
-    for name in snapshots.names()?.iter().rev() {
-        let Some((at, bytes)) = snapshots.read(name)? else {
-            continue;
-        };
-        if let Ok(ledger) = postcard::from_bytes(&bytes) {
-            return Ok(Some((ledger, Lsn(at))));
-        }
+/// Snapshots of the ledger.
+#[derive(Debug, Clone)]
+pub struct Snapshots<V> {
+    files: Files<V>,
+    known_ids: usize,
+}
+
+impl<V: Vfs> Snapshots<V> {
+    /// The snapshots below `data`, of a ledger that keeps so many used ids in memory.
+    pub fn open(vfs: V, data: &Path, known_ids: usize) -> io::Result<Self> {
+        let files = Files::snapshots(vfs, data)?;
+        Ok(Self { files, known_ids })
     }
-    Ok(None)
+
+    /// The newest snapshot that is whole: the ledger, and the address up to which it is. An empty
+    /// ledger where there is none.
+    pub fn latest(&self) -> io::Result<(Ledger, Lsn)> {
+        for name in self.files.names()?.iter().rev() {
+            let Some((at, bytes)) = self.files.read(name)? else {
+                continue;
+            };
+            if let Ok(mut ledger) = postcard::from_bytes::<Ledger>(&bytes) {
+                ledger.remember(self.known_ids);
+                return Ok((ledger, Lsn(at)));
+            }
+        }
+        Ok((Ledger::remembering(self.known_ids), Lsn::START))
+    }
 }
 
 /// Applies records to a ledger, up to an address; pages that heads need are read back on the way.
@@ -172,13 +191,17 @@ pub fn replay<V: Vfs>(
 /// Starts the thread of snapshots. It ends with the process: what it makes is made again.
 pub(super) fn start_snapshots<V: Vfs>(
     reader: Reader<V>,
-    snapshots: Files<V>,
+    snapshots: Snapshots<V>,
     pages: Pages<V>,
+    ids: Arc<Ids<V>>,
 ) -> io::Result<Sender<()>> {
     let (sender, stopped) = mpsc::channel::<()>();
     let run = move || {
         let mut done = Lsn::START;
         while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            if let Err(error) = ids.keep() {
+                tracing::warn!(%error, "repeats of old messages are searched for in the journal");
+            }
             let sealed = reader.sealed_end();
             if sealed > done {
                 match snapshot(&reader, &snapshots, &pages, sealed) {
@@ -199,13 +222,11 @@ pub(super) fn start_snapshots<V: Vfs>(
 /// Makes the snapshot of everything before `until`.
 pub fn snapshot<V: Vfs>(
     reader: &Reader<V>,
-    snapshots: &Files<V>,
+    snapshots: &Snapshots<V>,
     pages: &Pages<V>,
     until: Lsn,
 ) -> Result<(), StartError> {
-    let (mut ledger, from) = latest(snapshots)
-        .map_err(StartError::Pages)?
-        .unwrap_or_default();
+    let (mut ledger, from) = snapshots.latest().map_err(StartError::Pages)?;
     if from >= until {
         return Ok(());
     }
@@ -215,9 +236,9 @@ pub fn snapshot<V: Vfs>(
         pages.write(queue, &page).map_err(StartError::Pages)?;
     }
     let bytes = postcard::to_stdvec(&ledger).map_err(io::Error::other);
-    let written = bytes.and_then(|bytes| snapshots.write(&snapshot_name(until), until.0, &bytes));
+    let written = bytes.and_then(|bytes| snapshots.files.write(&name_at(until), until.0, &bytes));
     written.map_err(StartError::Pages)?;
-    sweep(snapshots, pages).map_err(StartError::Pages)
+    sweep(&snapshots.files, pages).map_err(StartError::Pages)
 }
 
 /// Keeps the newest snapshots, and the pages that they name.
@@ -246,7 +267,9 @@ fn sweep<V: Vfs>(snapshots: &Files<V>, pages: &Pages<V>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
+    use crate::broker::limits::KNOWN_IDS;
     use crate::broker::record::{Genesis, Placed, Settled};
     use crate::journal::vfs::SimVfs;
     use crate::journal::{Config, Journal};
@@ -281,6 +304,7 @@ mod tests {
             digest: Digest([0; 32]),
             development: true,
             units: vec![(unit.clone(), InboxMode::All)],
+            key_check: KeyCheck([0; 16]),
         };
         push(&mut journal, &Record::Genesis(genesis));
         let placed = Placed {
@@ -335,7 +359,7 @@ mod tests {
         let (journal, ends) = filled(&vfs, 20_000);
         let reader = journal.reader();
         let data = Path::new(DATA);
-        let snapshots = Files::snapshots(vfs.clone(), data).unwrap();
+        let snapshots = Snapshots::open(vfs.clone(), data, KNOWN_IDS).unwrap();
         let pages = Pages::open(vfs.clone(), data).unwrap();
         // Several snapshots, each on top of the one before it.
         let sealed = reader.sealed_end();
@@ -344,7 +368,7 @@ mod tests {
             snapshot(&reader, &snapshots, &pages, until).unwrap();
         }
         snapshot(&reader, &snapshots, &pages, sealed).unwrap();
-        let (mut from_snapshot, at) = latest(&snapshots).unwrap().unwrap();
+        let (mut from_snapshot, at) = snapshots.latest().unwrap();
         assert_eq!(at, sealed);
         replay(&reader, (&mut from_snapshot, at), reader.end(), &pages).unwrap();
         let mut from_journal = Ledger::default();

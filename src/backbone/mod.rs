@@ -3,6 +3,7 @@
 //! [`embedded::Embedded::open`] is the function to read first.
 
 pub mod embedded;
+pub mod ids;
 pub mod keeper;
 pub mod mailbox;
 mod recent;

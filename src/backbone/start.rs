@@ -3,13 +3,15 @@
 use std::io;
 use std::path::Path;
 
-use super::keeper::{Pages, latest, replay};
+use super::ids::Ids;
+use super::keeper::{Pages, Snapshots, replay};
+use crate::agency::keys::KeyCheck;
 use crate::broker::committer::{Committer, Fatal};
 use crate::broker::ledger::Ledger;
 use crate::broker::record::{Genesis, Record, RecordError};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
-use crate::journal::{Config, Journal, Lsn, OpenError, ReadError, Reader, Recovery};
+use crate::journal::{Config, Journal, Lsn, OpenError, ReadError, Reader, Recovery, first_record};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
@@ -21,6 +23,8 @@ pub struct Options {
     pub genesis: Option<Bundle>,
     /// Whether this is `--dev`.
     pub development: bool,
+    /// The check of the master key that is served with.
+    pub key_check: KeyCheck,
     /// Bytes of a journal segment.
     pub segment_bytes: usize,
     /// Names a new journal; random.
@@ -29,6 +33,8 @@ pub struct Options {
     pub background: bool,
     /// Whether the ledger is made from the journal alone: the same, and slower.
     pub ignore_snapshots: bool,
+    /// How many used ids are in memory; older ones are searched in files.
+    pub known_ids: usize,
 }
 
 /// Why the log cannot be served.
@@ -55,6 +61,11 @@ pub enum StartError {
     /// A real log is never served with `--dev`.
     #[error("this log was not begun with --dev; serve it without, or use another --data")]
     NotDevelopment,
+    /// The log was begun with another master key.
+    #[error(
+        "this is not the master key that the log was begun with; give it that one, which `carnet init` wrote, or its copy (setting master_key)"
+    )]
+    MasterKey,
     /// The rulebook has faults.
     #[error("the rulebook has {} faults, the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
     Rulebook(Vec<Fault>),
@@ -92,6 +103,28 @@ pub struct Recovered<V: Vfs> {
     pub committer: Committer<V>,
 }
 
+/// How the log in `data` was begun: its first record, read without a lock and without a change.
+/// `None` where there is none yet; what is damaged is for [`recover`] to tell.
+pub fn begun<V: Vfs>(vfs: &V, data: &Path) -> Result<Option<Genesis>, StartError> {
+    let Some(stored) = first_record(vfs, &data.join("journal"))? else {
+        return Ok(None);
+    };
+    match Record::decode(stored.schema, &stored.body)? {
+        Record::Genesis(genesis) => Ok(Some(genesis)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a log that was begun so may be served in this way. To be asked before anything is
+/// written: neither a journal nor a folder of certificates is changed by who must not.
+pub fn permit(genesis: &Genesis, development: bool) -> Result<(), StartError> {
+    match (genesis.development, development) {
+        (true, false) => Err(StartError::Development),
+        (false, true) => Err(StartError::NotDevelopment),
+        _ => Ok(()),
+    }
+}
+
 /// Opens the journal, replays it, and begins a log where there is none and a genesis is given.
 pub fn start<V: Vfs>(
     vfs: &V,
@@ -99,6 +132,12 @@ pub fn start<V: Vfs>(
     options: Options,
     now: Timestamp,
 ) -> Result<Started<V>, StartError> {
+    if let Some(genesis) = begun(vfs, data)? {
+        permit(&genesis, options.development)?;
+        if genesis.key_check != options.key_check {
+            return Err(StartError::MasterKey);
+        }
+    }
     let Recovered {
         recovery,
         mut committer,
@@ -110,17 +149,11 @@ pub fn start<V: Vfs>(
     let bundle = active.or(options.genesis).ok_or(StartError::NoLog)?;
     let rulebook = Rulebook::parse(&bundle).map_err(StartError::Rulebook)?;
     if fresh {
-        let genesis = genesis_of(&rulebook, options.development, now);
+        let begins = (options.development, options.key_check);
+        let genesis = genesis_of(&rulebook, begins, now);
         committer.begin(&Record::Genesis(genesis))?;
-    } else {
-        match (committer.ledger().is_development(), options.development) {
-            (true, false) => return Err(StartError::Development),
-            (false, true) => return Err(StartError::NotDevelopment),
-            _ => {}
-        }
-        if !recovery.clean {
-            committer.begin(&Record::Recovered)?;
-        }
+    } else if !recovery.clean {
+        committer.begin(&Record::Recovered)?;
     }
     let epoch = committer.ledger().rulebook_epoch();
     Ok(Started {
@@ -165,11 +198,24 @@ pub fn recover<V: Vfs>(
 /// The ledger to replay onto: the newest snapshot's, or an empty one.
 fn base<V: Vfs>(vfs: &V, data: &Path, options: &Options) -> Result<(Ledger, Lsn), StartError> {
     if options.ignore_snapshots {
-        return Ok((Ledger::default(), Lsn::START));
+        return Ok((Ledger::remembering(options.known_ids), Lsn::START));
     }
-    let snapshots = Files::snapshots(vfs.clone(), data).map_err(StartError::Pages)?;
-    let found = latest(&snapshots).map_err(StartError::Pages)?;
-    Ok(found.unwrap_or_default())
+    let snapshots = Snapshots::open(vfs.clone(), data, options.known_ids);
+    snapshots
+        .and_then(|snapshots| snapshots.latest())
+        .map_err(StartError::Pages)
+}
+
+/// The files of used ids, whole: whatever is missing or damaged is made again from the journal.
+pub fn open_ids<V: Vfs>(
+    vfs: V,
+    data: &Path,
+    committer: &Committer<V>,
+    ignore_snapshots: bool,
+) -> Result<Ids<V>, StartError> {
+    let files = Files::ids(vfs, data).map_err(StartError::Pages)?;
+    let (reader, known) = (committer.journal().reader(), committer.ledger().known());
+    Ids::open(files, reader, known, ignore_snapshots).map_err(StartError::Pages)
 }
 
 /// The rulebook that the log says is active.
@@ -182,7 +228,11 @@ fn active_bundle<V: Vfs>(reader: &Reader<V>, at: Lsn) -> Result<Bundle, StartErr
 }
 
 /// The record by which a rulebook comes into force.
-pub fn genesis_of(rulebook: &Rulebook, development: bool, at: Timestamp) -> Genesis {
+pub fn genesis_of(
+    rulebook: &Rulebook,
+    (development, key_check): (bool, KeyCheck),
+    at: Timestamp,
+) -> Genesis {
     let units = rulebook.registry().units();
     Genesis {
         at,
@@ -190,5 +240,6 @@ pub fn genesis_of(rulebook: &Rulebook, development: bool, at: Timestamp) -> Gene
         digest: rulebook.digest(),
         development,
         units: units.map(|unit| (unit.id.clone(), unit.inbox)).collect(),
+        key_check,
     }
 }

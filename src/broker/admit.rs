@@ -3,15 +3,18 @@
 mod case;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
-use super::limits::{DERIVED_REPEAT_WINDOW, REPEAT_WINDOW};
+use super::dedup::Looked;
+use super::limits::DERIVED_REPEAT_WINDOW;
 use super::payload::{self, PayloadHead, Question};
 use super::record::{
     Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
 };
 use crate::agency::keys::{Keys, RetentionClass};
 use crate::agency::registry::{MessageIdRule, Peer, Receipts};
+use crate::journal::Lsn;
 use crate::message::envelope::{Addressee, Handling, Publish, SenderTerms};
 use crate::message::facts::FactValue;
 use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId};
@@ -33,6 +36,8 @@ pub struct View {
     pub standing: Arc<Standing>,
     /// Keys of the rulebook's units.
     pub keys: Arc<Keys>,
+    /// How long a repeat is recognised.
+    pub repeat_window: Duration,
 }
 
 /// What was drawn for this message.
@@ -79,6 +84,7 @@ pub fn admit(
         wire,
         verdict,
         receipt,
+        looked: Looked::default(),
         refusals_max: peer.agency.limits.refusals_per_minute,
     }
 }
@@ -193,7 +199,8 @@ fn question(peer: &Peer, valid: &Valid, keys: &Keys) -> Question {
         to: (!to.is_empty()).then_some(to),
         purpose: envelope.purpose().cloned(),
         case: envelope.case().map(str::to_owned),
-        answers: answered.map(|(_, sender)| sender).into_iter().collect(),
+        answered: answered.as_ref().map(|it| Lsn(it.address)),
+        answers: answered.into_iter().map(|it| it.sender).collect(),
         quotes: content.quotes.clone(),
         own_keys: own
             .map(|key| key_digest(keys, &key.name, &key.value))
@@ -237,9 +244,9 @@ fn exchange(
         ),
         content: keys.digest("content", &[&valid.content_digest().0]),
         window: if derived {
-            DERIVED_REPEAT_WINDOW
+            view.repeat_window.min(DERIVED_REPEAT_WINDOW)
         } else {
-            REPEAT_WINDOW
+            view.repeat_window
         },
         keys: content
             .keys

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::dedup::Looked;
 use super::record::{
     Argument, CaseChange, Confidential, Exchange, Genesis, Narrowed, QueueId, QueueProperties,
     Rejected,
@@ -86,6 +87,8 @@ pub struct Submission {
     pub verdict: Verdict,
     /// Whether its sender wants a receipt of this outcome.
     pub receipt: bool,
+    /// What the sender's task found of its id, beside memory.
+    pub looked: Looked,
     /// So many refusals a minute of its agency get a record each; beyond, they are counted.
     pub refusals_max: u32,
 }
@@ -415,7 +418,8 @@ pub enum Effect {
         /// Text without the code's name.
         text: String,
     },
-    /// Its ruling is stale, or it stood behind one that is: rule it again and submit it again.
+    /// Its ruling is stale, or its id was not searched for as far back as memory no longer reaches,
+    /// or it stood behind such a one: rule it again and submit it again.
     Again(Origin, Box<Submission>),
     /// An answer to [`Ask`].
     Answer {
@@ -442,6 +446,8 @@ pub enum Effect {
 pub enum NotTaken {
     /// Nothing can be stored.
     DiskFull,
+    /// What says whether it is a repeat cannot be read.
+    Unreadable,
     /// Queues of its agency's own hold as much as they may.
     Quota,
 }

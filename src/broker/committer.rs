@@ -7,16 +7,18 @@
 mod ask;
 mod full;
 mod publish;
+mod repeats;
 mod settle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::full::{DISK_FULL, Full};
+use self::repeats::Counted;
 use super::command::{Answer, Command, ConnectionId, Effect};
 use super::dispatch::{Dispatch, FeedTraits, Sent};
 use super::ledger::{Change, Ledger};
-use super::limits::{FULL_SETTLE_WAIT, SETTLE_WAIT};
+use super::limits::{FULL_SETTLE_WAIT, IDLE_MARK, SETTLE_WAIT};
 use super::queue::Page;
 use super::record::{QueueId, Record, RecordError, SCHEMA, Settled, Stored};
 use crate::journal::vfs::Vfs;
@@ -33,8 +35,12 @@ pub struct Committer<V: Vfs> {
     held: BTreeMap<(ConnectionId, u16), u64>,
     /// Since when records wait that did not ask for a sync.
     unsynced_since: Option<Timestamp>,
+    /// When the last batch was written, until an empty one stands behind it.
+    written_at: Option<Timestamp>,
     /// While nothing can be stored.
     full: Option<Full>,
+    /// Identical repeats that are not written down yet.
+    repeats: Counted,
     scratch: Vec<u8>,
 }
 
@@ -99,7 +105,9 @@ impl<V: Vfs> Committer<V> {
             dispatch,
             held: BTreeMap::new(),
             unsynced_since: None,
+            written_at: None,
             full: None,
+            repeats: Counted::default(),
             scratch: Vec::new(),
         }
     }
@@ -127,14 +135,34 @@ impl<V: Vfs> Committer<V> {
             self.work(commands, now, &mut turn)?;
         }
         self.write_stopped(&mut turn)?;
-        if turn.sync || self.has_waited(now) {
-            // Effects of this turn are still in our hands. If this fails nobody was told.
+        // Effects of this turn are still in our hands. If this fails nobody was told.
+        self.commit(turn.sync, now)?;
+        Ok(turn.out)
+    }
+
+    /// Syncs where a record asked for it or one has waited long enough. Where nothing was written
+    /// for a while, puts an empty batch behind the last one.
+    fn commit(&mut self, asked: bool, now: Timestamp) -> Result<(), Poisoned> {
+        let settle_wait = if self.full.is_some() {
+            FULL_SETTLE_WAIT
+        } else {
+            SETTLE_WAIT
+        };
+        // A clock that has stepped back would make all wait until it has caught up.
+        let past = |since: Option<Timestamp>, wait| {
+            since.is_some_and(|since| now < since || now.since(since) >= wait)
+        };
+        if asked || past(self.unsynced_since, settle_wait) {
             self.journal.commit()?;
             self.unsynced_since = None;
+            self.written_at = Some(now);
         } else if !self.journal.is_batch_empty() {
             self.unsynced_since.get_or_insert(now);
+        } else if past(self.written_at, IDLE_MARK) {
+            self.journal.mark_end()?;
+            self.written_at = None;
         }
-        Ok(turn.out)
+        Ok(())
     }
 
     /// Takes the commands, and does what follows from them and from the time.
@@ -150,19 +178,8 @@ impl<V: Vfs> Committer<V> {
         }
         self.write_settled(turn)?;
         self.match_credit(now, turn)?;
-        self.write_noted(now, turn)
-    }
-
-    /// Whether what asked for no sync has waited long enough. A clock that stepped back would make
-    /// it wait until it has caught up.
-    fn has_waited(&self, now: Timestamp) -> bool {
-        let wait = if self.full.is_some() {
-            FULL_SETTLE_WAIT
-        } else {
-            SETTLE_WAIT
-        };
-        self.unsynced_since
-            .is_some_and(|since| now < since || now.since(since) >= wait)
+        self.write_noted(now, turn)?;
+        self.write_repeats(now, turn)
     }
 
     /// Writes the record with which a log, or a run, begins.
@@ -175,12 +192,20 @@ impl<V: Vfs> Committer<V> {
             }
             _ => 0,
         };
-        if self.journal.reserve(RECORD_SLACK_BYTES + bytes, 0).is_err() {
+        let room = self.journal.reserve(RECORD_SLACK_BYTES + bytes, 0);
+        // What is small goes into what is kept for a full disk: a start needs no more.
+        if room.is_err() && bytes > 0 {
             return Err(Poisoned("the disk is full".to_owned()).into());
         }
         self.record(record, None, &mut turn)?;
         self.journal.commit()?;
+        self.written_at = Some(self.ledger.time());
         Ok(())
+    }
+
+    /// Ends before anything was served: the next start finds a clean stop.
+    pub fn close(mut self) -> Result<(), Fatal> {
+        self.begin(&Record::Stopped { out: Vec::new() })
     }
 
     fn take(&mut self, command: Command, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
@@ -257,7 +282,7 @@ impl<V: Vfs> Committer<V> {
                 _ => {}
             }
         }
-        turn.sync |= !matches!(record, Record::Settled(_));
+        turn.sync |= !matches!(record, Record::Settled(_) | Record::Repeats(_));
         Ok(lsn)
     }
 

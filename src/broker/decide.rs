@@ -155,8 +155,12 @@ impl Ledger {
             }
             Ask::Purge(name) => match self.own_queue(unit, name) {
                 Ok(id) => {
-                    let count = self.queue(id).map_or(0, |queue| queue.backlog.len());
-                    Decided::Record(Record::Topology(Topology::Purged(id)), Answer::Count(count))
+                    let held = self.queue(id).map_or(0, |queue| queue.backlog.len());
+                    let count = held.saturating_sub(in_use(id).out);
+                    // What is out stays; the committer knows which.
+                    let out = Vec::new();
+                    let purged = Topology::Purged { queue: id, out };
+                    Decided::Record(Record::Topology(purged), Answer::Count(count))
                 }
                 Err(answer) => Decided::Reply(answer),
             },

@@ -2,8 +2,18 @@
 //!
 //! The key is the unit's and `message_id`'s keyed digest; the content's digest tells a repeat from
 //! another message under the same id. Time is the journal's, so replay forgets what live forgot.
+//!
+//! The newest ids are in memory, [`KnownIds`]. Older ones lie in files, a [`run`] for each sealed
+//! segment of the journal, which the sender's task searches before it hands a message over; what it
+//! found goes with the message, as [`Looked`]. Whoever decides reads no file: it compares how far
+//! was searched with how far memory reaches, and sends the message back where something between was
+//! looked at by neither. Nothing here does IO.
+
+mod bloom;
+pub mod run;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,19 +55,135 @@ impl Known {
             refused,
         }
     }
+
+    /// Whether a repeat at `now` is one.
+    pub fn counts(&self, now: Timestamp) -> bool {
+        self.until > now
+    }
+}
+
+/// How far the sender's task looked for an earlier use of an id, beside memory.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Looked {
+    /// At every use before this address; the newest that there is.
+    Before(Lsn, Option<Box<Known>>),
+    /// Neither files nor journal could be read.
+    Failed,
+}
+
+/// Nowhere: right as long as memory holds all ids of the window.
+impl Default for Looked {
+    fn default() -> Self {
+        Self::Before(Lsn::START, None)
+    }
+}
+
+/// What memory and files together say of an id.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Use<'k> {
+    /// It was not used within the window.
+    None,
+    /// It was, by this exchange.
+    Before(&'k Known),
+    /// Between what was searched and what is in memory lie ids that neither covers.
+    Unsearched,
+    /// The same, and searching is not possible.
+    Unreadable,
 }
 
 /// The ids of the window that are in memory.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnownIds {
     by_key: BTreeMap<KeyedDigest, Known>,
-    by_age: VecDeque<(Timestamp, KeyedDigest)>,
+    by_age: VecDeque<InMemory>,
+    /// Every use from here on is in memory, or past its window; `START` where nothing was forgotten
+    /// for want of room.
+    reach: Lsn,
+    /// Spans of time whose uses may still be recognised, oldest first.
+    spans: VecDeque<Span>,
+    /// Every use up to here is past its window.
+    past: Lsn,
+    /// A bound of this process, not a fact: it is no part of what is stored.
+    #[serde(skip, default = "capacity")]
+    capacity: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct InMemory {
+    key: KeyedDigest,
+    lsn: Lsn,
+    until: Timestamp,
+}
+
+/// Uses within a short time: the last of them, and until when any of them counts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Span {
+    since: Timestamp,
+    last: Lsn,
+    until: Timestamp,
+}
+
+/// How exactly it is known what lies past the window: a day has 144 of these.
+const SPAN: Duration = Duration::from_mins(10);
+
+fn capacity() -> usize {
+    KNOWN_IDS
+}
+
+impl Default for KnownIds {
+    fn default() -> Self {
+        Self::holding(capacity())
+    }
 }
 
 impl KnownIds {
-    /// What is known of an id at `now`.
-    pub fn get(&self, key: KeyedDigest, now: Timestamp) -> Option<&Known> {
-        self.by_key.get(&key).filter(|known| known.until > now)
+    /// None yet, and room for so many; at least one.
+    pub fn holding(capacity: usize) -> Self {
+        Self {
+            by_key: BTreeMap::new(),
+            by_age: VecDeque::new(),
+            reach: Lsn::START,
+            spans: VecDeque::new(),
+            past: Lsn::START,
+            capacity: capacity.max(1),
+        }
+    }
+
+    /// Changes for how many there is room; what is too many goes with the next that comes.
+    pub fn hold(&mut self, capacity: usize) {
+        self.capacity = capacity.max(1);
+    }
+
+    /// What is known of an id at `now`, with what the sender's task found.
+    pub fn find<'k>(&'k self, key: KeyedDigest, looked: &'k Looked, now: Timestamp) -> Use<'k> {
+        if let Some(known) = self.by_key.get(&key).filter(|known| known.counts(now)) {
+            return Use::Before(known);
+        }
+        let reach = self.reach();
+        match looked {
+            Looked::Before(before, found) if *before >= reach => {
+                let found = found.as_deref().filter(|known| known.counts(now));
+                found.map_or(Use::None, Use::Before)
+            }
+            Looked::Before(..) => Use::Unsearched,
+            Looked::Failed if reach == Lsn::START => Use::None,
+            Looked::Failed => Use::Unreadable,
+        }
+    }
+
+    /// How far back memory reaches: every use from here on is in it, or past its window. `START`
+    /// where it holds all that count.
+    pub fn reach(&self) -> Lsn {
+        if self.past >= self.reach {
+            Lsn::START
+        } else {
+            self.reach
+        }
+    }
+
+    /// Every use up to this address is past its window.
+    pub fn past(&self) -> Lsn {
+        self.past
     }
 
     /// How many are remembered.
@@ -72,20 +198,180 @@ impl KnownIds {
 
     /// Remembers an id; forgets those whose window has passed, and the oldest past the bound.
     pub fn insert(&mut self, key: KeyedDigest, known: Known, now: Timestamp) {
-        self.by_age.push_back((known.until, key));
+        let (lsn, until) = (known.lsn, known.until);
+        self.by_age.push_back(InMemory { key, lsn, until });
         self.by_key.insert(key, known);
-        while let Some((until, oldest)) = self.by_age.front().copied() {
-            if until > now && self.by_age.len() <= KNOWN_IDS {
+        while let Some(oldest) = self.by_age.front().copied() {
+            let counts = oldest.until > now;
+            if counts && self.by_age.len() <= self.capacity {
                 break;
             }
             self.by_age.pop_front();
-            // A later use of the same id has a later end, and stays.
-            if self
-                .by_key
-                .get(&oldest)
-                .is_some_and(|known| known.until == until)
-            {
-                self.by_key.remove(&oldest);
+            // A later use of the same id stays.
+            let known = self.by_key.get(&oldest.key);
+            if known.is_some_and(|known| known.lsn == oldest.lsn) {
+                self.by_key.remove(&oldest.key);
+            }
+            if counts && let Some(next) = self.by_age.front() {
+                self.reach = next.lsn;
+            }
+        }
+        self.pass(lsn, until, now);
+    }
+
+    /// Notes when a use ceases to count, and what has ceased to.
+    fn pass(&mut self, lsn: Lsn, until: Timestamp, now: Timestamp) {
+        match self.spans.back_mut() {
+            Some(span) if now.since(span.since) < SPAN => {
+                span.last = lsn;
+                span.until = span.until.max(until);
+            }
+            _ => self.spans.push_back(Span {
+                since: now,
+                last: lsn,
+                until,
+            }),
+        }
+        while let Some(span) = self.spans.front().filter(|span| span.until <= now) {
+            self.past = span.last;
+            self.spans.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(number: u8) -> KeyedDigest {
+        KeyedDigest([number; 16])
+    }
+
+    fn known(at: u64, until_ms: i64) -> Known {
+        Known {
+            content: key(0),
+            lsn: Lsn(at),
+            until: Timestamp::from_millis(until_ms),
+            refused: None,
+        }
+    }
+
+    fn time(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    fn hours(count: i64) -> i64 {
+        count * 3_600_000
+    }
+
+    #[test]
+    fn what_is_forgotten_for_want_of_room_must_be_searched_and_what_is_past_must_not() {
+        let mut ids = KnownIds::holding(2);
+        for number in 1..=3_u8 {
+            ids.insert(
+                key(number),
+                known(u64::from(number) * 100, 1_000),
+                time(i64::from(number)),
+            );
+        }
+        assert_eq!((ids.len(), ids.reach()), (2, Lsn(200)));
+        let nowhere = Looked::default();
+        assert_eq!(ids.find(key(1), &nowhere, time(5)), Use::Unsearched);
+        assert_eq!(ids.find(key(1), &Looked::Failed, time(5)), Use::Unreadable);
+        let (short, far) = (
+            Looked::Before(Lsn(199), None),
+            Looked::Before(Lsn(200), None),
+        );
+        assert_eq!(ids.find(key(1), &short, time(5)), Use::Unsearched);
+        assert_eq!(ids.find(key(9), &far, time(5)), Use::None);
+        let first = known(100, 1_000);
+        let found = Looked::Before(Lsn(200), Some(Box::new(first.clone())));
+        assert_eq!(ids.find(key(1), &found, time(5)), Use::Before(&first));
+        assert_eq!(ids.find(key(1), &found, time(1_000)), Use::None);
+        // Memory needs no search for what it holds, and what it holds is newer.
+        let newer = known(300, 1_000);
+        assert_eq!(ids.find(key(3), &nowhere, time(5)), Use::Before(&newer));
+        assert_eq!(ids.find(key(3), &found, time(5)), Use::Before(&newer));
+    }
+
+    #[test]
+    fn a_window_that_passed_ends_the_search() {
+        let mut ids = KnownIds::holding(1);
+        ids.insert(key(1), known(100, hours(24)), time(0));
+        ids.insert(key(2), known(200, hours(24) + 1), time(1));
+        assert_eq!((ids.reach(), ids.past()), (Lsn(200), Lsn::START));
+        ids.insert(key(3), known(300, hours(49)), time(hours(25)));
+        assert_eq!((ids.reach(), ids.past()), (Lsn::START, Lsn(200)));
+        assert_eq!(
+            ids.find(key(1), &Looked::Failed, time(hours(25))),
+            Use::None
+        );
+        assert_eq!(ids.len(), 1);
+    }
+
+    #[test]
+    fn a_later_use_of_an_id_outlives_the_earlier_one() {
+        let mut ids = KnownIds::holding(2);
+        ids.insert(key(1), known(100, 1_000), time(1));
+        ids.insert(key(1), known(200, 1_000), time(2));
+        ids.insert(key(2), known(300, 1_000), time(3));
+        let later = known(200, 1_000);
+        let nowhere = Looked::default();
+        assert_eq!(ids.find(key(1), &nowhere, time(5)), Use::Before(&later));
+        assert_eq!(ids.reach(), Lsn(200));
+    }
+
+    #[derive(Debug, Clone)]
+    struct Step {
+        key: u8,
+        minutes: i64,
+        /// How many of the newest uses the search before it did not see.
+        unseen: usize,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = (0..12_u8, 0..20_i64, 0..6_usize);
+        let step = step.prop_map(|(key, minutes, unseen)| Step {
+            key,
+            minutes,
+            unseen,
+        });
+        proptest::collection::vec(step, 1..80)
+    }
+
+    const WINDOW: Duration = Duration::from_hours(1);
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn memory_and_search_together_miss_no_id_and_invent_none(steps in steps(), room in 1..6_usize) {
+            let mut ids = KnownIds::holding(room);
+            let mut uses: Vec<(KeyedDigest, Known)> = Vec::new();
+            let mut now = time(0);
+            for (step, at) in steps.iter().zip(1_u64..) {
+                now = now.plus(Duration::from_mins(step.minutes.unsigned_abs()));
+                let seen = &uses[..uses.len().saturating_sub(step.unseen)];
+                let before = seen.last().map_or(Lsn::START, |(_, known)| Lsn(known.lsn.0 + 1));
+                let of_key = |(used, _): &&(KeyedDigest, Known)| *used == key(step.key);
+                let found = seen.iter().rfind(of_key).map(|(_, known)| Box::new(known.clone()));
+                let looked = Looked::Before(before, found);
+                let newest = uses.iter().rfind(of_key).map(|(_, known)| known);
+                let newest = newest.filter(|known| known.counts(now));
+                match ids.find(key(step.key), &looked, now) {
+                    Use::None => prop_assert_eq!(newest, None),
+                    Use::Before(known) => prop_assert_eq!(newest, Some(known)),
+                    Use::Unsearched => prop_assert!(before < ids.reach()),
+                    Use::Unreadable => prop_assert!(false, "it was searched"),
+                }
+                prop_assert!(ids.len() <= room);
+                let passed = uses.iter().filter(|(_, known)| known.lsn <= ids.past());
+                prop_assert!(passed.into_iter().all(|(_, known)| !known.counts(now)));
+                let until = now.plus(WINDOW);
+                let known = Known { content: key(0), lsn: Lsn(at), until, refused: None };
+                ids.insert(key(step.key), known.clone(), now);
+                uses.push((key(step.key), known));
             }
         }
     }

@@ -11,7 +11,8 @@ use super::ledger::QueueKind;
 use super::payload::{self, PayloadHead};
 use super::receipt;
 use super::record::{Confidential, Death, Exchange, Outcome, Record, Released, Stored};
-use crate::agency::keys::{BadFrame, Token};
+use crate::agency::keys::{BadFrame, Delivered, Token};
+use crate::journal::Lsn;
 use crate::message::id::{AgencyId, Digest, Mask, UnitId};
 use crate::message::project::{TokenElement, project};
 use crate::message::time::Timestamp;
@@ -49,10 +50,31 @@ pub struct Made {
     pub message_id: Option<String>,
     /// `correlation_id`.
     pub correlation_id: Option<String>,
+    /// Where the unit's own message stands that this one answers: see [`Rendered::answers`].
+    pub answers: Option<Lsn>,
     /// `timestamp`: of admission.
     pub timestamp: Timestamp,
     /// `x-carnet-*`, all of them text.
     pub headers: Vec<(&'static str, String)>,
+}
+
+impl Rendered {
+    /// Where the unit's own message stands that this one answers, if it answers one.
+    pub fn answers(&self) -> Option<Lsn> {
+        match &self.properties {
+            Shown::Made(made) => made.answers,
+            Shown::Raw(_) => None,
+        }
+    }
+
+    /// Shows `unit` its own `message_id` of the message that is answered.
+    pub fn correlate(&mut self, answered: &Record, unit: &UnitId) {
+        if let (Shown::Made(made), Record::Exchange(asked)) = (&mut self.properties, answered)
+            && asked.unit == *unit
+        {
+            made.correlation_id = Some(confidential(&asked.sealed).message_id);
+        }
+    }
 }
 
 /// What is to be done with a delivery.
@@ -100,7 +122,8 @@ pub fn prepare(
             match release.allowed(deliver, &head, view, now) {
                 Allowed::Less(mask) => return Ok(Prepared::Narrow(mask)),
                 Allowed::This(mask, rulebook) => {
-                    release.render((mask, rulebook), &head, &body, view)
+                    let at = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
+                    release.render((mask, rulebook, at), (&head, &body), view)
                 }
             }
         }
@@ -225,9 +248,8 @@ impl<'a> Release<'a> {
 
     fn render(
         &self,
-        (mask, rulebook): (Mask, Digest),
-        head: &PayloadHead,
-        body: &[u8],
+        (mask, rulebook, at): (Mask, Digest, Lsn),
+        (head, body): (&PayloadHead, &[u8]),
         view: &View,
     ) -> Rendered {
         let sender = &self.exchange.sender.agency;
@@ -235,16 +257,19 @@ impl<'a> Release<'a> {
         let Some(body) = project(body, &head.spans, mask, &mut token) else {
             return self.withdrawn();
         };
+        let delivered = Delivered {
+            exchange: self.exchange.id,
+            address: at.0,
+            sender: self.exchange.unit.clone(),
+        };
+        let is_asker = head.question.answers.contains(self.unit);
         Rendered {
             exchange: super::ledger::standing_name(self.unit, QueueKind::Inbox),
             routing_key: format!("{}.{sender}", self.exchange.message_type),
             properties: Shown::Made(Box::new(Made {
-                message_id: view.keys.seal_delivery(
-                    self.unit,
-                    self.exchange.id,
-                    &self.exchange.unit,
-                ),
+                message_id: view.keys.seal_delivery(self.unit, &delivered),
                 correlation_id: None,
+                answers: head.question.answered.filter(|_| is_asker),
                 timestamp: self.exchange.at,
                 headers: self.headers(mask, rulebook, view),
             })),

@@ -144,6 +144,12 @@ impl Dispatch {
         }
     }
 
+    /// The entries of a queue that are out, in order.
+    pub fn out_of(&self, queue: QueueId) -> Vec<Lsn> {
+        let feed = self.feeds.get(&queue);
+        feed.map_or_else(Vec::new, |feed| feed.out.keys().copied().collect())
+    }
+
     /// Everything that is out, for a clean stop.
     pub fn out(&self) -> Vec<(QueueId, Lsn)> {
         let feeds = self.feeds.iter();
@@ -333,9 +339,13 @@ impl Dispatch {
                         self.dirty.insert(*queue);
                     }
                 }
-                Change::Emptied(queue) => self.emptied(*queue),
+                Change::Emptied(queue) => {
+                    if let Some(feed) = self.feeds.get_mut(queue) {
+                        feed.returned.clear();
+                    }
+                }
                 Change::Removed(queue) => {
-                    self.emptied(*queue);
+                    self.taken_back(*queue);
                     let feed = self.feeds.remove(queue).unwrap_or_default();
                     for id in &feed.consumers {
                         self.consumers.remove(id);
@@ -359,11 +369,10 @@ impl Dispatch {
         }
     }
 
-    fn emptied(&mut self, queue: QueueId) {
+    fn taken_back(&mut self, queue: QueueId) {
         let Some(feed) = self.feeds.get_mut(&queue) else {
             return;
         };
-        feed.returned.clear();
         for (taker, _) in std::mem::take(&mut feed.out).into_values() {
             self.give_back(taker);
         }

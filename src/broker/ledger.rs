@@ -70,6 +70,19 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// An empty one that keeps so many used ids in memory.
+    pub fn remembering(ids: usize) -> Self {
+        Self {
+            known: KnownIds::holding(ids),
+            ..Self::default()
+        }
+    }
+
+    /// Changes how many used ids it keeps in memory.
+    pub fn remember(&mut self, ids: usize) {
+        self.known.hold(ids);
+    }
+
     /// Journal time: the time of the last record; it never steps back.
     pub fn time(&self) -> Timestamp {
         self.time
@@ -219,6 +232,7 @@ impl Ledger {
             }
             Record::Recovered => self.recovered(at, &mut changes),
             Record::Stopped { out } => self.stopped(out, &mut changes),
+            Record::Repeats(repeats) => self.time = self.time.max(repeats.at),
         }
         changes
     }
@@ -432,10 +446,13 @@ impl Ledger {
                 self.forget(*queue);
                 changes.push(Change::Removed(*queue));
             }
-            Topology::Purged(id) => {
+            Topology::Purged { queue: id, out } => {
                 if let Some(queue) = self.queues.get_mut(id) {
-                    let count = queue.backlog.clear();
-                    queue.overlays.clear();
+                    let before = queue.backlog.len();
+                    queue.backlog.purge(out);
+                    let stays = |lsn: &Lsn| out.binary_search(lsn).is_ok();
+                    queue.overlays.retain(|lsn, _| stays(lsn));
+                    let count = before.saturating_sub(queue.backlog.len());
                     changes.push(Change::Emptied(*id));
                     self.let_go(*id, count);
                 }

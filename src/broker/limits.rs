@@ -31,6 +31,10 @@ pub const FULL_SETTLE_WAIT: Duration = Duration::from_secs(1);
 /// How often a full disk is tried again.
 pub const ROOM_RETRY: Duration = Duration::from_millis(250);
 
+/// How long nothing was written before an empty batch is written behind the last one, once. Damage
+/// to that one is then told from a write that was torn.
+pub const IDLE_MARK: Duration = Duration::from_millis(100);
+
 /// How far past the newest entry a queue's lease of sent entries reaches, in bytes of journal:
 /// about a thousand messages. After an unclean stop these are marked redelivered.
 pub const LEASE_BYTES: u64 = 1 << 20;
@@ -56,11 +60,23 @@ pub const OUTPUT_BYTES: usize = 1 << 20;
 /// Deliveries that one turn of a connection renders before others get theirs.
 pub const TURN_DELIVERIES: usize = 32;
 
-/// Identities for de-duplication in memory.
+/// Ids for de-duplication in memory, about 100 bytes each; older ones of the window are searched in
+/// files. Another number may be configured: [`KNOWN_IDS_MIN`] at least.
 pub const KNOWN_IDS: usize = 1_000_000;
 
-/// How long a repeat is recognised, by record time.
+/// Fewer would be forgotten while messages are on their way, and each sent back to be searched for
+/// again.
+pub const KNOWN_IDS_MIN: usize = 16;
+
+/// How far the search for an id goes into what memory still holds, in bytes of journal: memory
+/// moves on while the message waits for the committer.
+pub const SEARCH_AHEAD_BYTES: u64 = 64 << 20;
+
+/// How long a repeat is recognised, by record time. Another window may be configured.
 pub const REPEAT_WINDOW: Duration = Duration::from_hours(24);
+
+/// The longest window: each hour of it costs files of ids and their filters in memory.
+pub const REPEAT_WINDOW_MAX: Duration = Duration::from_hours(168);
 
 /// The same where the id is derived from the content: there the same bytes may be meant again.
 pub const DERIVED_REPEAT_WINDOW: Duration = Duration::from_mins(10);

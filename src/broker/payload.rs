@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agency::keys::{BadFrame, RetentionClass, open_frame, seal_frame};
 use crate::agency::registry::Unit;
+use crate::journal::Lsn;
 use crate::message::catalogue::MessageEntry;
 use crate::message::facts::Facts;
 use crate::message::id::{AgencyId, Digest, ExchangeId, KeyedDigest, Purpose, UnitId};
@@ -36,6 +37,8 @@ pub struct Question {
     pub case: Option<String>,
     /// Whose message it replies to.
     pub answers: BTreeSet<UnitId>,
+    /// Where that message stands, so that its sender is told which it was.
+    pub answered: Option<Lsn>,
     /// Originators of quoted tokens.
     pub quotes: BTreeSet<AgencyId>,
     /// Digests of its own keys.

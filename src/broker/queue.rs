@@ -213,12 +213,15 @@ impl Backlog {
         }
     }
 
-    /// Takes everything away, returns how many there were.
-    pub fn clear(&mut self) -> u64 {
-        let next_page = self.next_page;
-        let count = std::mem::take(self).live;
-        self.next_page = next_page;
-        count
+    /// Takes everything away but `out`, in order, which only the head can hold.
+    pub fn purge(&mut self, out: &[Lsn]) {
+        let before = std::mem::take(self);
+        self.next_page = before.next_page;
+        self.head = before.head;
+        let is_out = |entry: &Entry| out.binary_search(&entry.lsn).is_ok();
+        self.head
+            .retain(|entry| !entry.is_settled() && is_out(entry));
+        self.live = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
     }
 
     /// The page that the head will need next and that is on disk alone, once half the head is used.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agency::keys::KeyCheck;
 use crate::agency::registry::InboxMode;
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
@@ -70,6 +71,8 @@ pub enum Record {
         /// Entries that were sent and not settled.
         out: Vec<(QueueId, Lsn)>,
     },
+    /// Identical repeats of an hour: answered from the first, so they have no record of their own.
+    Repeats(Repeats),
     /// Refusals beyond an agency's limit were told in this batch: counted, so that what was confirmed
     /// is on the disk, and told as evidence when the minute is over.
     RefusalsNoted(CountedRefusals),
@@ -99,6 +102,8 @@ pub struct Genesis {
     pub development: bool,
     /// Its units, for their standing queues.
     pub units: Vec<(UnitId, InboxMode)>,
+    /// The master key's check: another key is found before anything is done with it.
+    pub key_check: KeyCheck,
 }
 
 /// A valid message and what was decided about it.
@@ -336,8 +341,13 @@ pub enum Topology {
     },
     /// A queue was deleted, with what was in it.
     Deleted(QueueId),
-    /// A queue was emptied of what it held up to an address.
-    Purged(QueueId),
+    /// A queue was emptied of what was not out to a client.
+    Purged {
+        /// The queue.
+        queue: QueueId,
+        /// What was out, in order: it stays until it is settled.
+        out: Vec<Lsn>,
+    },
     /// A queue was bound to an exchange of its unit.
     Bound {
         /// The queue.
@@ -435,6 +445,17 @@ pub struct Narrowed {
     pub rulebook: Digest,
 }
 
+/// How often each agency sent again what was decided already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeats {
+    /// When this was written down.
+    pub at: Timestamp,
+    /// When the first of them came.
+    pub since: Timestamp,
+    /// Agencies in order, each with how many.
+    pub counts: Vec<(AgencyId, u64)>,
+}
+
 /// Why a record could not be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -452,7 +473,7 @@ impl Record {
         match self {
             Self::Genesis(_) => 1,
             Self::Activated(_) => 2,
-            Self::Exchange(_) => 3,
+            Self::Exchange(_) => Self::EXCHANGE,
             Self::Rejected(_) => 4,
             Self::Placed(_) => 5,
             Self::Settled(_) => 6,
@@ -463,10 +484,14 @@ impl Record {
             Self::Recovered => 11,
             Self::OrderEnded { .. } => 13,
             Self::Stopped { .. } => Self::STOPPED,
-            Self::RefusalsNoted(_) => 14,
-            Self::RefusalsCounted(_) => 15,
+            Self::Repeats(_) => 14,
+            Self::RefusalsNoted(_) => 15,
+            Self::RefusalsCounted(_) => 16,
         }
     }
+
+    /// The kind of [`Record::Exchange`]: who looks for these alone need not read the others.
+    pub const EXCHANGE: u8 = 3;
 
     /// The kind of [`Record::Stopped`]: a journal that ends with it was closed cleanly.
     pub const STOPPED: u8 = 12;
@@ -488,7 +513,8 @@ impl Record {
             | Self::OrderEnded { .. }
             | Self::Recovered
             | Self::RefusalsNoted(_)
-            | Self::Stopped { .. } => false,
+            | Self::Stopped { .. }
+            | Self::Repeats(_) => false,
         }
     }
 

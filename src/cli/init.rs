@@ -1,9 +1,12 @@
 //! `carnet init`: begins a log with the folders' rulebook.
 
+use std::time::Duration;
+
 use super::{Failed, output};
 use crate::agency::keys::MasterKey;
 use crate::backbone::embedded::Options;
 use crate::backbone::start::start;
+use crate::broker::limits::{KNOWN_IDS_MIN, REPEAT_WINDOW_MAX};
 use crate::config::{Config, is_empty_folder, read_bundle, read_file, write_secret};
 use crate::journal::vfs::DiskVfs;
 use crate::server::clock::{Clock, Entropy};
@@ -17,18 +20,21 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
         return Err(Failed::CannotRun(says));
     }
     let bundle = read_bundle(config)?;
-    master_key(config)?;
+    let master = master_key(config)?;
     let options = Options {
         genesis: Some(bundle),
         development: false,
+        key_check: master.key_check(),
         segment_bytes: segment_bytes(config),
         journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
         background: true,
         ignore_snapshots: false,
+        known_ids: known_ids(config),
     };
     let started = start(&DiskVfs, &config.data, options, Clock::default().now());
     let started = started.map_err(super::serve::failed)?;
     let digest = started.rulebook.digest();
+    started.committer.close().map_err(Failed::cannot_run)?;
     output::line(&format!(
         "the log in {} begins with rulebook {digest}",
         config.data.display()
@@ -50,6 +56,19 @@ pub(super) fn master_key(config: &Config) -> Result<MasterKey, Failed> {
     let file = read_file(path).map_err(Failed::cannot_run)?;
     let parsed = MasterKey::parse(&String::from_utf8_lossy(&file));
     parsed.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))
+}
+
+/// Ids in memory, within reason.
+pub(super) fn known_ids(config: &Config) -> usize {
+    config.known_ids.max(KNOWN_IDS_MIN)
+}
+
+/// How long a repeat is recognised, within reason.
+pub(super) fn repeat_window(config: &Config) -> Duration {
+    let hour = Duration::from_hours(1);
+    let hours = u32::try_from(config.repeat_hours).unwrap_or(u32::MAX);
+    let window = hour.saturating_mul(hours);
+    window.clamp(hour, REPEAT_WINDOW_MAX)
 }
 
 pub(super) fn segment_bytes(config: &Config) -> usize {

@@ -248,7 +248,10 @@ impl Entry {
     fn is_told(&self) -> bool {
         let is_story = matches!(
             self.record,
-            Record::OrderEnded { .. } | Record::Recovered | Record::Stopped { .. }
+            Record::OrderEnded { .. }
+                | Record::Recovered
+                | Record::Stopped { .. }
+                | Record::Repeats(_)
         );
         is_story || self.record.is_evidence()
     }

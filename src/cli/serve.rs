@@ -8,12 +8,14 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::init::{master_key, segment_bytes};
+use super::init::{known_ids, master_key, repeat_window, segment_bytes};
 use super::{Failed, certs, output};
 use crate::agency::development::development_bundle;
-use crate::backbone::embedded::{Embedded, Options, StartError};
-use crate::backbone::start::genesis_of;
+use crate::agency::keys::KeyCheck;
+use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
+use crate::backbone::start::{begun, genesis_of, permit};
 use crate::config::{Config, read_bundle, read_file};
+use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::Bundle;
 use crate::policy::rulebook::Rulebook;
 use crate::server::clock::{Clock, Entropy};
@@ -43,33 +45,54 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let mut config = config.clone();
+        // Before certificates or a key are made for a log that they must not come near.
+        let log = begun(&DiskVfs, &config.data).map_err(Failed::cannot_run)?;
+        if let Some(log) = &log {
+            permit(log, self.dev).map_err(Failed::cannot_run)?;
+        }
         let mut genesis = None;
         if self.dev {
             config.certs = config.data.join("certs");
             config.master_key = config.data.join("master.key");
             genesis = Some(development_rulebook(&config)?);
         }
-        let master = if self.dev || config.master_key.exists() {
-            master_key(&config)?
-        } else {
-            let path = config.master_key.display();
-            return Err(Failed::CannotRun(format!(
-                "{path} is missing; `carnet init` writes one"
-            )));
+        let path = &config.master_key;
+        let cure = match &log {
+            Some(_) => "restore it from its copy: the log was begun with it (setting master_key)",
+            None => "`carnet init` writes one",
         };
+        let makes_one = self.dev && log.is_none();
+        if !makes_one && !path.exists() {
+            let path = path.display();
+            return Err(Failed::CannotRun(format!("{path} is missing; {cure}")));
+        }
+        let master = master_key(&config)?;
         let clock = Clock::default();
+        let key_check = master.key_check();
         let options = Options {
             genesis: genesis.clone(),
             development: self.dev,
+            key_check,
             segment_bytes: segment_bytes(&config),
             journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
             background: true,
             ignore_snapshots: self.ignore_snapshots,
+            known_ids: known_ids(&config),
+        };
+        let basis = Basis {
+            master,
+            repeat_window: repeat_window(&config),
         };
         let now = Arc::new(move || clock.now());
-        let backbone = Embedded::open(&config.data, options, master, now).map_err(failed)?;
+        let backbone = Embedded::open(&config.data, options, basis, now);
+        let backbone = backbone.map_err(|error| match error {
+            StartError::MasterKey => {
+                Failed::CannotRun(format!("{}: {error}", config.master_key.display()))
+            }
+            other => failed(other),
+        })?;
         match genesis {
-            Some(bundle) => take_changed_folders(&backbone, &bundle, clock)?,
+            Some(bundle) => take_changed_folders(&backbone, &bundle, (clock, key_check))?,
             None => report_changed_folders(&config, backbone.view().rulebook.bundle()),
         }
         let served = listen(&config, &backbone, clock);
@@ -92,14 +115,14 @@ fn development_rulebook(config: &Config) -> Result<Bundle, Failed> {
 fn take_changed_folders(
     backbone: &Arc<Embedded>,
     bundle: &Bundle,
-    clock: Clock,
+    (clock, key_check): (Clock, KeyCheck),
 ) -> Result<(), Failed> {
     if bundle.digest() == backbone.view().rulebook.digest() {
         return Ok(());
     }
     let rulebook = Rulebook::parse(bundle)?;
     tracing::info!(rulebook = %rulebook.digest(), "the folders have changed: activated, since this is --dev");
-    let genesis = genesis_of(&rulebook, true, clock.now());
+    let genesis = genesis_of(&rulebook, (true, key_check), clock.now());
     backbone.activate(rulebook, genesis);
     Ok(())
 }

@@ -21,7 +21,7 @@ pub use folders::{remove_file, write_secret, write_text};
 pub struct Config {
     /// Address and port for AMQP over TLS. Port 0 takes a free one, which is printed.
     pub amqp: SocketAddr,
-    /// The data folder: journal, snapshots, pages. One process at a time.
+    /// The data folder: journal, snapshots, pages, ids. One process at a time.
     pub data: PathBuf,
     /// One folder an agency.
     pub agencies: PathBuf,
@@ -43,6 +43,10 @@ pub struct Config {
     pub segment_mib: u64,
     /// Seconds that a stop may take before connections are cut.
     pub drain_s: u64,
+    /// How long a repeat is recognised, in hours, 1 to 168.
+    pub repeat_hours: u64,
+    /// Ids of messages in memory, to recognise repeats; older ones are looked up on disk.
+    pub known_ids: usize,
 }
 
 const DEFAULTS: &str = include_str!("defaults.toml");

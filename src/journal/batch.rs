@@ -88,8 +88,11 @@ impl Open {
         at
     }
 
-    /// Closes the batch: its bytes, to be written at `lsn`.
+    /// Closes the batch: its bytes, to be written at `lsn`. One without records is a batch too.
     pub(super) fn close(&mut self, number: u64, lsn: Lsn, seed: u32) -> &[u8] {
+        if self.bytes.is_empty() {
+            self.bytes.resize(BATCH_HEADER, 0);
+        }
         let records_end = self.bytes.len();
         for (at, frame) in &self.records {
             let Placed {

@@ -12,9 +12,11 @@
 //! Formats stand as diagrams in `batch` and `segment`.
 
 mod batch;
+mod fill;
 mod follower;
 mod layout;
 mod lsn;
+mod pace;
 mod reader;
 mod recovery;
 mod segment;
@@ -25,5 +27,5 @@ mod writer;
 pub use follower::Follower;
 pub use lsn::Lsn;
 pub use reader::{FrameRef, ReadError, Reader, Scan, StoredRecord};
-pub use recovery::{OpenError, Recovery};
+pub use recovery::{OpenError, Recovery, first_record};
 pub use writer::{Config, Journal, NoRoom, Poisoned};

@@ -121,6 +121,13 @@ impl<V: Vfs> Reader<V> {
         segments.last().map_or(Lsn::START, |(first, _)| *first)
     }
 
+    /// Where each segment begins, in order; the last is the active one.
+    pub fn segments(&self) -> Vec<Lsn> {
+        let segments = self.shared.segments.read();
+        let segments = segments.unwrap_or_else(PoisonError::into_inner);
+        segments.iter().map(|(first, _)| *first).collect()
+    }
+
     fn read(&self, at: Lsn, length: usize) -> Result<Vec<u8>, ReadError> {
         let (first, file, end) = self.shared.segment(at).ok_or(ReadError::Damaged(at))?;
         let left = super::layout::narrow(end.bytes_since(at));

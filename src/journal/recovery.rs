@@ -12,12 +12,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::batch::{Header, RecordHeader};
+use super::fill::{Part, Zeros, shorten};
 use super::layout::{SECTOR, narrow, wide};
 use super::lsn::Lsn;
-use super::reader::Shared;
-use super::segment::{self, Beside, End, SegmentHeader};
+use super::reader::{Reader, Shared, StoredRecord};
+use super::segment::{self, End, SegmentHeader};
 use super::vfs::{Access, Through, Vfs, VfsFile};
-use super::writer::{Config, Journal, Parts, seed};
+use super::writer::{Config, Journal, Parts, kept, seed};
 
 /// What was found at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,39 +91,43 @@ impl<V: Vfs> Journal<V> {
             .iter()
             .map(|s| (s.header.first, Arc::clone(&s.file)))
             .collect();
+        give_back(&vfs, folder, &segments);
+        let whole = wide(SECTOR + config.segment_bytes);
+        let mut zeros = open_zeros(&vfs, folder, (whole, config.background), &segments)?;
         let (first, file) = if let Some(last) = segments.last() {
+            // Survivors, and the zeros behind them, may be in the page cache alone.
+            last.file.fdatasync()?;
             (last.header.first, Arc::clone(&last.file))
         } else {
-            segment::make_spare(&vfs, folder, SECTOR + config.segment_bytes, Beside::Nobody)?;
+            let until = wide(SECTOR) + kept(config.segment_bytes);
+            zeros.reach_at_start(Part::Spare, until)?;
             let header = SegmentHeader {
                 journal: config.journal,
                 first: Lsn::START,
                 predecessor: End::default(),
             };
             let file = Arc::new(segment::adopt_spare(&vfs, folder, &header)?);
+            zeros.adopted()?;
             files.push((Lsn::START, Arc::clone(&file)));
             (Lsn::START, file)
         };
         let end = found.end;
         let shared = Arc::new(Shared::new(seed, files, end.lsn));
         let folder = folder.to_owned();
-        let parts = Parts {
+        let mut journal = Self::new(Parts {
             vfs,
             folder,
             config,
             shared,
             file,
+            zeros,
             first,
             end,
             lock,
-        };
-        let mut journal = Self::new(parts);
+        });
         if !created && !found.clean {
-            // Survivors may be in the page cache alone; then the segment is left for good, so that
-            // nothing is ever written over what a disk may still hold of the cut batch.
-            if let Some(last) = segments.last() {
-                last.file.fdatasync()?;
-            }
+            // The segment is left for good, so that nothing is ever written over what a disk may
+            // still hold of the cut batch.
             journal.leave_segment()?;
         }
         let recovery = Recovery {
@@ -133,6 +138,60 @@ impl<V: Vfs> Journal<V> {
         };
         Ok((journal, recovery))
     }
+}
+
+/// The first record of the journal in `folder`, as it lies there: no lock, no change, no other byte
+/// looked at. `None` where there is no journal, or none whose first batch is whole.
+pub fn first_record<V: Vfs>(vfs: &V, folder: &Path) -> Result<Option<StoredRecord>, OpenError> {
+    let file = match vfs.open(&folder.join(segment::name(Lsn::START)), Access::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut sector = vec![0; SECTOR];
+    file.pread(&mut sector, 0, Through::Cache)?;
+    let Some(header) = SegmentHeader::parse(&sector) else {
+        return Ok(None);
+    };
+    let first = Segment {
+        name: segment::name(Lsn::START),
+        header,
+        file: Arc::new(file),
+    };
+    let seed = seed(&header.journal);
+    let one = Some(Lsn::START.plus(1));
+    let (end, _) = walk::<V>(&first, End::default(), seed, one)?;
+    let files = vec![(Lsn::START, first.file)];
+    let reader = Reader::<V>::new(Arc::new(Shared::new(seed, files, end.lsn)));
+    Ok(reader.scan(Lsn::START).next().and_then(Result::ok))
+}
+
+/// Cuts off what lies behind the named ends of sealed segments, where a crash came before it was:
+/// the name is durable, and nobody reads behind it.
+fn give_back<V: Vfs>(vfs: &V, folder: &Path, segments: &[Segment<V>]) {
+    for (sealed, next) in segments.iter().zip(segments.iter().skip(1)) {
+        let end = next.header.predecessor.lsn;
+        let end = wide(SECTOR) + end.bytes_since(sealed.header.first);
+        if sealed.file.size().is_ok_and(|size| size > end) {
+            let path = folder.join(&sealed.name);
+            if let Err(error) = shorten(vfs, &path, end) {
+                tracing::warn!(file = %path.display(), %error, "a sealed segment keeps its zeros");
+            }
+        }
+    }
+}
+
+fn open_zeros<V: Vfs>(
+    vfs: &V,
+    folder: &Path,
+    (whole, background): (u64, bool),
+    segments: &[Segment<V>],
+) -> io::Result<Zeros<V>> {
+    let last = segments.last();
+    let last = last.map(|last| Ok::<_, io::Error>((folder.join(&last.name), last.file.size()?)));
+    let last = last.transpose()?;
+    let active = last.as_ref().map(|(path, size)| (path.as_path(), *size));
+    Zeros::new((vfs, folder), whole, background, active)
 }
 
 pub(super) fn load_segments<V: Vfs>(
@@ -214,24 +273,21 @@ pub(super) fn walk<V: Vfs>(
 ) -> Result<(End, Option<u8>), OpenError> {
     let mut end = from;
     let mut last_kind = None;
+    let mut window = Window::new(&*segment.file);
     while until.is_none_or(|until| end.lsn < until) {
         let place = wide(SECTOR) + end.lsn.bytes_since(segment.header.first);
-        let mut sector = vec![0; SECTOR];
-        let read = segment.file.pread(&mut sector, place, Through::Disk)?;
-        sector.truncate(read);
-        let Some(header) = Header::parse(&sector, seed) else {
+        let Some(header) = Header::parse(window.read(place, SECTOR)?, seed) else {
             break;
         };
         if header.number != end.batch + 1 || header.lsn != end.lsn {
             break;
         }
-        let mut bytes = vec![0; header.total];
-        let read = segment.file.pread(&mut bytes, place, Through::Disk)?;
-        if read < header.total || !header.is_whole(&bytes, seed) {
+        let bytes = window.read(place, header.total)?;
+        if bytes.len() < header.total || !header.is_whole(bytes, seed) {
             break;
         }
-        last_kind = last_kind_of(&bytes, &header).or(last_kind);
-        let chain = crc32c::crc32c_append(end.chain, &bytes);
+        last_kind = last_kind_of(bytes, &header).or(last_kind);
+        let chain = crc32c::crc32c_append(end.chain, bytes);
         end = End {
             lsn: end.lsn.plus(header.total),
             batch: header.number,
@@ -239,6 +295,40 @@ pub(super) fn walk<V: Vfs>(
         };
     }
     Ok((end, last_kind))
+}
+
+/// A file as the disk has it, read in long pieces: past the cache each read waits for the disk, and
+/// two of them a batch made a start after a million messages last ten seconds.
+struct Window<'f, F> {
+    file: &'f F,
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+const WINDOW: usize = 4 << 20;
+
+impl<'f, F: VfsFile> Window<'f, F> {
+    fn new(file: &'f F) -> Self {
+        let (at, bytes) = (0, Vec::new());
+        Self { file, at, bytes }
+    }
+
+    /// Bytes from `place` on; fewer only where the file ends.
+    fn read(&mut self, place: u64, length: usize) -> io::Result<&[u8]> {
+        let held = place.checked_sub(self.at).map(narrow);
+        let held = held.filter(|skipped| skipped.saturating_add(length) <= self.bytes.len());
+        let skipped = if let Some(skipped) = held {
+            skipped
+        } else {
+            self.bytes.resize(length.max(WINDOW), 0);
+            let read = self.file.pread(&mut self.bytes, place, Through::Disk)?;
+            self.bytes.truncate(read);
+            self.at = place;
+            0
+        };
+        let found = self.bytes.get(skipped..).unwrap_or_default();
+        Ok(found.get(..length).unwrap_or(found))
+    }
 }
 
 fn last_kind_of(bytes: &[u8], header: &Header) -> Option<u8> {

@@ -1,28 +1,27 @@
-//! Segment files: their names, their headers, how one is made.
+//! Segment files: their names, their headers, how one comes to be.
 //!
 //! ```text
 //! <first address, 16 hex digits>.segment
-//! | header, one sector | batches, each of whole sectors | zeros, written in advance |
+//! | header, one sector | batches, each of whole sectors | zeros, written ahead |
 //! header  magic 8 | version u32 | journal 16 | first lsn u64
 //!         | predecessor: end lsn u64, last batch u64, chain u32 | crc u32
 //! ```
-//! The header names where its predecessor ends; what lies behind that end is ignored for ever.
-//! Zeros are written and synced in advance: writing over them needs no metadata to be synced.
+//! The header names where its predecessor ends; what lies behind that end is ignored for ever, and
+//! cut off once the name is durable. A file grows while it is used: zeros are written ahead, by
+//! `fill`.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::layout::{Fields, SECTOR, append_crc, checked, wide};
+use super::layout::{Fields, SECTOR, append_crc, checked};
 use super::lsn::Lsn;
-use super::vfs::{Vfs, VfsFile};
+use super::vfs::{Access, Vfs, VfsFile};
 
 const MAGIC: [u8; 8] = *b"CARNETJ1";
 const VERSION: u32 = 1;
 /// The next segment, ready but for its header.
 pub(super) const SPARE: &str = "next.spare";
 const SUFFIX: &str = ".segment";
-/// Zeros are written and synced in pieces: one unsynced mebibyte beside the writer costs 23 ms.
-const FILL: usize = 256 << 10;
 
 /// Where a segment ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,37 +88,6 @@ pub(super) fn first_of(name: &str) -> Option<Lsn> {
     u64::from_str_radix(digits, 16).ok().map(Lsn)
 }
 
-/// Who else writes while a spare is filled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beside {
-    /// The committer, whose syncs would wait for what is unsynced here: each piece is synced.
-    TheWriter,
-    /// Nobody: it is synced once, for a start after a crash waits for it.
-    Nobody,
-}
-
-/// Makes the spare: a file of zeros, all of them on the disk.
-pub(super) fn make_spare<V: Vfs>(
-    vfs: &V,
-    folder: &Path,
-    size: usize,
-    beside: Beside,
-) -> io::Result<PathBuf> {
-    let path = folder.join(SPARE);
-    let file = vfs.create(&path)?;
-    let zeros = vec![0; FILL];
-    let mut at = 0;
-    while at < size {
-        let piece = zeros.get(..FILL.min(size - at)).unwrap_or_default();
-        file.pwrite(&[piece], wide(at))?;
-        at += piece.len();
-        if beside == Beside::TheWriter || at >= size {
-            file.fdatasync()?;
-        }
-    }
-    Ok(path)
-}
-
 /// Turns the spare into the next segment. Until the rename is durable it does not exist.
 pub(super) fn adopt_spare<V: Vfs>(
     vfs: &V,
@@ -127,10 +95,13 @@ pub(super) fn adopt_spare<V: Vfs>(
     header: &SegmentHeader,
 ) -> io::Result<V::File> {
     let spare = folder.join(SPARE);
-    let file = vfs.open(&spare, super::vfs::Access::Write)?;
+    let file = vfs.open(&spare, Access::Write)?;
     file.pwrite(&[&header.encode()], 0)?;
     file.fdatasync()?;
     vfs.rename(&spare, &folder.join(name(header.first)))?;
-    vfs.fsync_dir(folder)?;
+    // From here on the old segment's end is named, and there is no way back: were this taken for a
+    // full disk, small batches would go on behind that end.
+    vfs.fsync_dir(folder)
+        .map_err(|error| io::Error::other(format!("a new segment's name: {error}")))?;
     Ok(file)
 }

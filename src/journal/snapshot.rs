@@ -1,12 +1,14 @@
-//! Snapshots and pages: files beside the journal that can be made again from it.
+//! Snapshots, pages and ids: files beside the journal that can be made again from it.
 //!
 //! ```text
 //! <address, 16 hex digits>.snapshot      magic 8 | version u32 | lsn u64 | length u64 | bytes | crc u32
 //! <queue, 8 hex>-<number, 16 hex>.page   magic 8 | version u32 | queue, number as lsn | length | bytes | crc
+//! <segment's first address, 16 hex>.ids  magic 8 | version u32 | segment's end u64 | length | bytes | crc
 //! ```
 //! Each is written aside, synced, renamed, and its folder synced. A damaged one counts as absent.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::layout::{Fields, append_crc, checked, narrow, wide};
@@ -14,7 +16,7 @@ use super::lsn::Lsn;
 use super::vfs::{Access, Through, Vfs, VfsFile};
 
 const MAGIC: [u8; 8] = *b"CARNETS1";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const UNFINISHED: &str = ".unfinished";
 const HEADER: usize = 28;
 
@@ -35,6 +37,11 @@ impl<V: Vfs> Files<V> {
     /// The pages of queues below `data`.
     pub fn pages(vfs: V, data: &Path) -> io::Result<Self> {
         Self::open(vfs, data.join("pages"), ".page")
+    }
+
+    /// The ids that segments used, below `data`.
+    pub fn ids(vfs: V, data: &Path) -> io::Result<Self> {
+        Self::open(vfs, data.join("ids"), ".ids")
     }
 
     fn open(vfs: V, folder: PathBuf, suffix: &'static str) -> io::Result<Self> {
@@ -88,6 +95,15 @@ impl<V: Vfs> Files<V> {
         Ok(parse(&content))
     }
 
+    /// Part of a file's bytes, unchecked: shorter where the file ends.
+    pub fn read_part(&self, name: &str, part: Range<usize>) -> io::Result<Vec<u8>> {
+        let file = self.vfs.open(&self.path(name), Access::Read)?;
+        let mut bytes = vec![0; part.len()];
+        let read = file.pread(&mut bytes, wide(HEADER + part.start), Through::Cache)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
     /// Takes a file away. That it is gone is no promise before the next write.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         self.vfs.unlink(&self.path(name))
@@ -107,8 +123,8 @@ fn parse(content: &[u8]) -> Option<(u64, Vec<u8>)> {
     (fields.u64()? == wide(bytes.len())).then(|| (number, bytes.to_vec()))
 }
 
-/// The name of the snapshot at an address: names sort as addresses do.
-pub fn snapshot_name(at: Lsn) -> String {
+/// The name of the snapshot or the ids at an address: names sort as addresses do.
+pub fn name_at(at: Lsn) -> String {
     format!("{:016x}", at.0)
 }
 
@@ -126,6 +142,8 @@ mod tests {
         assert_eq!(files.names().unwrap(), ["a"]);
         assert_eq!(files.read("a").unwrap(), Some((7, b"bytes".to_vec())));
         assert_eq!(files.read("b").unwrap(), None);
+        assert_eq!(files.read_part("a", 1..4).unwrap(), b"yte");
+        assert_eq!(files.read_part("a", 3..400).unwrap().len(), 2 + 4);
         let path = data.join("snapshots/a.snapshot");
         vfs.edit(&path, |bytes| bytes[HEADER] ^= 1).unwrap();
         assert_eq!(files.read("a").unwrap(), None);

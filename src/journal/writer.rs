@@ -3,13 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use super::batch::Open;
+use super::fill::{Part, Zeros};
 use super::layout::{SECTOR, narrow, padded, wide};
 use super::lsn::Lsn;
 use super::reader::{Reader, Shared};
-use super::segment::{self, Beside, End, SegmentHeader};
+use super::segment::{self, End, SegmentHeader};
 use super::vfs::{Vfs, VfsFile, is_full};
 
 /// How a journal is kept.
@@ -17,7 +17,7 @@ use super::vfs::{Vfs, VfsFile, is_full};
 pub struct Config {
     /// Bytes of one segment; a batch takes at most a quarter.
     pub segment_bytes: usize,
-    /// Whether the next segment is made by a thread of its own. Simulated disks make it inline.
+    /// Whether zeros are written ahead by a thread of its own. Simulated disks do it inline.
     pub background: bool,
     /// Names a new journal; random.
     pub journal: [u8; 16],
@@ -50,16 +50,12 @@ pub struct Journal<V: Vfs> {
     first: Lsn,
     end: End,
     open: Open,
-    spare: Spare,
+    /// Dropped before the lock is: it may still write.
+    zeros: Zeros<V>,
+    /// Whether a batch with records is the last one.
+    unmarked: bool,
     poisoned: Option<Poisoned>,
     _lock: V::Lock,
-}
-
-#[derive(Debug)]
-enum Spare {
-    Missing,
-    Making(JoinHandle<io::Result<PathBuf>>),
-    Ready,
 }
 
 /// What recovery hands to the writer.
@@ -69,6 +65,7 @@ pub(super) struct Parts<V: Vfs> {
     pub(super) config: Config,
     pub(super) shared: Arc<Shared<V>>,
     pub(super) file: Arc<V::File>,
+    pub(super) zeros: Zeros<V>,
     pub(super) first: Lsn,
     pub(super) end: End,
     pub(super) lock: V::Lock,
@@ -82,6 +79,7 @@ impl<V: Vfs> Journal<V> {
             config,
             shared,
             file,
+            zeros,
             first,
             end,
             lock,
@@ -95,7 +93,8 @@ impl<V: Vfs> Journal<V> {
             first,
             end,
             open: Open::default(),
-            spare: Spare::Missing,
+            zeros,
+            unmarked: false,
             poisoned: None,
             _lock: lock,
         }
@@ -125,33 +124,25 @@ impl<V: Vfs> Journal<V> {
         Reader::new(Arc::clone(&self.shared))
     }
 
-    fn capacity(&self) -> usize {
-        self.config.segment_bytes
+    /// Bytes that no reservation may take: what must be written on a full disk (settles, the record
+    /// of a clean stop) goes there.
+    fn kept(&self) -> u64 {
+        kept(self.config.segment_bytes)
     }
 
-    fn used(&self) -> u64 {
-        self.end.lsn.bytes_since(self.first)
+    /// Where the next batch begins in the active segment's file.
+    fn place(&self) -> u64 {
+        wide(SECTOR) + self.end.lsn.bytes_since(self.first)
     }
 
-    /// Makes sure that the open batch can take so many bytes more; switches to the next segment
-    /// where it must, which it can only between synced batches.
+    /// Makes sure that the open batch can take so many bytes more, and that zeros for them are on
+    /// the disk; switches to the next segment where it must, which it can only between synced
+    /// batches.
     pub fn reserve(&mut self, records: usize, frames: usize) -> Result<(), NoRoom> {
-        let wanted = padded(self.open.size() + records + frames, SECTOR);
         if self.poisoned.is_some() {
             return Err(NoRoom);
         }
-        if self.used() + wide(wanted) <= wide(self.capacity()) {
-            self.prepare_spare();
-            return Ok(());
-        }
-        if !self.open.is_empty() && self.commit().is_err() {
-            return Err(NoRoom);
-        }
-        let wanted = padded(self.open.size() + records + frames, SECTOR);
-        if wanted > self.capacity() {
-            return Err(NoRoom);
-        }
-        match self.switch() {
+        match self.make_room(records + frames) {
             Ok(()) => Ok(()),
             Err(error) if is_full(&error) => Err(NoRoom),
             Err(error) => {
@@ -163,70 +154,63 @@ impl<V: Vfs> Journal<V> {
 
     /// Whether a segment of its own could take so many bytes.
     pub fn can_hold(&self, bytes: usize) -> bool {
-        padded(Open::default().size().saturating_add(bytes), SECTOR) <= self.capacity()
+        self.fresh(bytes) <= self.whole()
     }
 
-    /// Bytes that the open batch can still take without a reservation: what is on the disk already.
+    /// Bytes that the open batch can still take without a reservation: zeros for them are on the disk
+    /// already.
     pub fn left(&self) -> usize {
-        let taken = self.used().saturating_add(wide(self.open.size()));
-        self.capacity().saturating_sub(narrow(taken))
+        let taken = self.place() + wide(self.open.size());
+        narrow(self.zeros.active().saturating_sub(taken))
     }
 
-    /// Starts on the next segment once half of this one is used.
-    fn prepare_spare(&mut self) {
-        if matches!(self.spare, Spare::Missing)
-            && self.config.background
-            && self.used() > wide(self.capacity() / 2)
-        {
-            let (vfs, folder) = (self.vfs.clone(), self.folder.clone());
-            let size = SECTOR + self.capacity();
-            let make = move || segment::make_spare(&vfs, &folder, size, Beside::TheWriter);
-            let thread = std::thread::Builder::new()
-                .name("journal-fill".into())
-                .spawn(make);
-            self.spare = thread.map_or(Spare::Missing, Spare::Making);
+    fn make_room(&mut self, bytes: usize) -> io::Result<()> {
+        let wanted = wide(padded(self.open.size() + bytes, SECTOR)) + self.kept();
+        if self.place() + wanted <= self.whole() {
+            self.zeros.reach(Part::Active, self.place() + wanted)?;
+            return self.zeros.keep_ahead(self.place());
         }
+        if !self.can_hold(bytes) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        // First the room, then the step into it: this segment's kept bytes are left only for others.
+        self.zeros.reach(Part::Spare, self.fresh(bytes))?;
+        if let Err(poisoned) = self.commit() {
+            return Err(io::Error::other(poisoned.0));
+        }
+        self.switch()
     }
 
+    /// Bytes of a segment file in which so many were reserved.
+    fn fresh(&self, bytes: usize) -> u64 {
+        let batch = Open::default().size().saturating_add(bytes);
+        wide(SECTOR) + wide(padded(batch, SECTOR)) + self.kept()
+    }
+
+    /// Bytes of a whole segment file.
+    fn whole(&self) -> u64 {
+        wide(SECTOR + self.config.segment_bytes)
+    }
+
+    /// Makes the spare the active segment. It names where this one ends; from then on this one is
+    /// never written again.
     fn switch(&mut self) -> io::Result<()> {
-        match std::mem::replace(&mut self.spare, Spare::Missing) {
-            Spare::Ready => {}
-            Spare::Making(thread) => {
-                let made = thread
-                    .join()
-                    .map_err(|_| io::Error::other("the filling thread died"))?;
-                made.map(drop)?;
-            }
-            Spare::Missing => {
-                let size = SECTOR + self.capacity();
-                segment::make_spare(&self.vfs, &self.folder, size, Beside::Nobody).map(drop)?;
-            }
-        }
-        self.spare = Spare::Ready;
-        let journal = self.config.journal;
         let header = SegmentHeader {
-            journal,
+            journal: self.config.journal,
             first: self.end.lsn,
             predecessor: self.end,
         };
         let file = Arc::new(segment::adopt_spare(&self.vfs, &self.folder, &header)?);
-        self.spare = Spare::Missing;
+        self.zeros.adopted()?;
+        // One that held no batch was replaced: its name is the new one's.
         if self.first != self.end.lsn {
-            self.protect_sealed();
+            let sealed = self.folder.join(segment::name(self.first));
+            self.zeros.seal(sealed, self.place())?;
         }
         self.first = self.end.lsn;
         self.shared.add(self.first, Arc::clone(&file));
         self.file = file;
         Ok(())
-    }
-
-    /// Nobody writes a sealed segment again; a failure to say so to the file system harms nothing.
-    /// (One that held no batch was replaced: its name is the active segment's.)
-    fn protect_sealed(&self) {
-        let sealed = self.folder.join(segment::name(self.first));
-        if let Err(error) = self.vfs.protect(&sealed) {
-            tracing::warn!(file = %sealed.display(), %error, "a sealed segment stays writable");
-        }
     }
 
     /// Adds a record to the open batch. Its address is final, and means nothing before `commit`.
@@ -244,20 +228,45 @@ impl<V: Vfs> Journal<V> {
         if self.open.is_empty() {
             return Ok(());
         }
+        // On a full disk small records go on without a reservation, as long as what was kept lasts.
+        let end = self.place() + wide(self.open.size());
+        if let Err(error) = self.zeros.reach(Part::Active, end) {
+            return Err(self.poison(&error));
+        }
+        self.write()?;
+        self.unmarked = true;
+        Ok(())
+    }
+
+    /// Writes an empty batch behind the last one, once: damage to that one is then corruption, and
+    /// cannot be taken for a write that was torn. Does nothing where a batch is open, or where only
+    /// the kept bytes are left.
+    pub fn mark_end(&mut self) -> Result<(), Poisoned> {
+        if let Some(poisoned) = &self.poisoned {
+            return Err(poisoned.clone());
+        }
+        let room = self.place() + wide(SECTOR) + self.kept() <= self.zeros.active();
+        if !self.unmarked || !self.open.is_empty() || !room {
+            return Ok(());
+        }
+        self.write()?;
+        self.unmarked = false;
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), Poisoned> {
         let number = self.end.batch + 1;
         let seed = seed(&self.config.journal);
-        let place = wide(SECTOR) + self.end.lsn.bytes_since(self.first);
-        // On a full disk small records go on without a reservation, as long as this segment lasts.
-        if place + wide(self.open.size()) > wide(SECTOR + self.config.segment_bytes) {
-            return Err(self.poison(&io::ErrorKind::StorageFull.into()));
-        }
+        let place = self.place();
         let bytes = self.open.close(number, self.end.lsn, seed);
         let chain = crc32c::crc32c_append(self.end.chain, bytes);
+        let length = bytes.len();
+        // INVARIANT: a batch lies within zeros that are on the disk. Nothing else writes there.
+        assert!(place + wide(length) <= self.zeros.active());
         let written = self
             .file
             .pwrite(&[bytes], place)
             .and_then(|()| self.file.fdatasync());
-        let length = bytes.len();
         if let Err(error) = written {
             return Err(self.poison(&error));
         }
@@ -266,6 +275,7 @@ impl<V: Vfs> Journal<V> {
             batch: number,
             chain,
         };
+        self.zeros.consumed(length);
         self.shared.advance(self.end.lsn);
         self.open.clear();
         Ok(())
@@ -284,8 +294,15 @@ impl<V: Vfs> Journal<V> {
 
     /// Seals the active segment where it must not be written again.
     pub(super) fn leave_segment(&mut self) -> io::Result<()> {
+        let until = wide(SECTOR) + self.kept();
+        self.zeros.reach_at_start(Part::Spare, until)?;
         self.switch()
     }
+}
+
+/// What a segment keeps for a full disk: 4 MiB of 256.
+pub(super) fn kept(segment_bytes: usize) -> u64 {
+    wide(padded(segment_bytes / 64, SECTOR))
 }
 
 /// What every CRC of a journal begins with.

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use carnet::config::{read_file, write_text};
+use carnet::config::{read_file, remove_file, write_text};
+use carnet::journal::vfs::{Access, DiskVfs, Vfs, VfsFile};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Folders, code, err, json, out};
@@ -199,6 +200,7 @@ fn a_development_log_is_never_served_without_dev_and_no_other_with_it() {
     );
 
     folders.init_real();
+    let before = folders.names("real");
     let refused = folders.run("serve --dev --amqp 127.0.0.1:0 --data real");
     assert_eq!(code(&refused), Some(3));
     assert!(
@@ -206,6 +208,9 @@ fn a_development_log_is_never_served_without_dev_and_no_other_with_it() {
         "{}",
         err(&refused)
     );
+    // Least of all a key or certificates in a folder that is none of its own.
+    assert_eq!(folders.names("real"), before);
+    assert_eq!(before, ["journal", "pages", "snapshots"]);
     let refused = folders.run("log tail --data real");
     assert_eq!(code(&refused), Some(3));
     assert!(
@@ -214,6 +219,55 @@ fn a_development_log_is_never_served_without_dev_and_no_other_with_it() {
         err(&refused)
     );
     assert_eq!(code(&folders.run("log tail --data nowhere")), Some(3));
+}
+
+#[test]
+fn another_master_key_is_refused_with_place_and_cure_and_changes_nothing() {
+    let folders = Folders::new();
+    folders.init_real();
+    let real = "serve --amqp 127.0.0.1:0 --data real --certs pki";
+    let before = folders.journal("real");
+    folders.copy("master.key", "kept.key");
+    remove_file(&folders.path().join("master.key")).unwrap();
+    let refused = folders.run(real);
+    assert_eq!(code(&refused), Some(3));
+    let told = err(&refused);
+    assert!(told.contains("master.key is missing; restore it"), "{told}");
+
+    assert_eq!(code(&folders.run("init --data other")), Some(0));
+    let refused = folders.run(real);
+    assert_eq!(code(&refused), Some(3));
+    let told = err(&refused);
+    for part in [
+        "master.key: ",
+        "not the master key that the log was begun with",
+        "setting master_key",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert_eq!(folders.journal("real"), before, "a refused start wrote");
+
+    remove_file(&folders.path().join("master.key")).unwrap();
+    folders.copy("kept.key", "master.key");
+    let broker = Running::start(folders.path(), real);
+    broker.address();
+    broker.stop();
+}
+
+#[test]
+fn the_first_serve_after_init_is_no_recovery() {
+    let folders = Folders::new();
+    folders.init_real();
+    let begun = folders.journal("real");
+    assert_eq!(begun.len(), 1, "{begun:?}");
+    let broker = Running::start(
+        folders.path(),
+        "serve --amqp 127.0.0.1:0 --data real --certs pki",
+    );
+    broker.address();
+    broker.stop();
+    let served = folders.journal("real");
+    assert_eq!(served.len(), 1, "a segment was sealed: {served:?}");
 }
 
 #[test]
@@ -249,6 +303,24 @@ fn a_changed_folder_is_reported_and_not_used_unless_this_is_development() {
 impl Folders {
     fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    /// The names in a folder, sorted.
+    fn names(&self, folder: &str) -> Vec<String> {
+        DiskVfs.list(&self.path().join(folder)).unwrap()
+    }
+
+    /// Segments of a log, with their lengths.
+    fn journal(&self, data: &str) -> Vec<(String, u64)> {
+        let folder = format!("{data}/journal");
+        let names = self.names(&folder).into_iter();
+        let segments = names.filter(|name| name.ends_with(".segment"));
+        let sized = segments.map(|name| {
+            let path = self.path().join(&folder).join(&name);
+            let size = DiskVfs.open(&path, Access::Read).unwrap().size().unwrap();
+            (name, size)
+        });
+        sized.collect()
     }
 
     fn copy(&self, from: &str, to: &str) {

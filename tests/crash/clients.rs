@@ -182,12 +182,22 @@ pub(crate) async fn consume(place: Place, system: &str, queue: &str) {
     }
 }
 
+/// lapin leaves a call for ever unanswered whose connection ends at the wrong moment.
+async fn answered<T>(
+    place: &Place,
+    channel: &Channel,
+    call: impl Future<Output = lapin::Result<T>>,
+) -> lapin::Result<T> {
+    let answer = tokio::time::timeout(ANSWERS_WITHIN, call).await;
+    answer.unwrap_or_else(|_| Err(place.silent(channel)))
+}
+
 async fn take(place: &Place, channel: &Channel, queue: &str) -> lapin::Result<()> {
-    channel.basic_qos(100, BasicQosOptions::default()).await?;
+    let options = BasicQosOptions::default();
+    answered(place, channel, channel.basic_qos(100, options)).await?;
     let options = BasicConsumeOptions::default();
-    let mut consumer = channel
-        .basic_consume(queue.into(), "".into(), options, FieldTable::default())
-        .await?;
+    let consume = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
+    let mut consumer = answered(place, channel, consume).await?;
     let mut count = 0_u64;
     loop {
         let next = tokio::time::timeout(ANSWERS_WITHIN, consumer.next()).await;
@@ -204,18 +214,12 @@ async fn take(place: &Place, channel: &Channel, queue: &str) -> lapin::Result<()
                 requeue: true,
                 ..BasicNackOptions::default()
             };
-            settled(delivery.nack(requeue)).await?;
+            answered(place, channel, delivery.nack(requeue)).await?;
         } else if count.is_multiple_of(10) || delivery.redelivered || place.is_finishing() {
             let multiple = BasicAckOptions { multiple: true };
-            settled(delivery.ack(multiple)).await?;
+            answered(place, channel, delivery.ack(multiple)).await?;
         }
     }
-}
-
-/// A settle whose connection dies under it is never answered by this client, nor is its end told.
-async fn settled<T>(settle: impl Future<Output = lapin::Result<T>>) -> lapin::Result<()> {
-    let settled = tokio::time::timeout(ANSWERS_WITHIN, settle).await;
-    settled.unwrap_or_else(|_| Err(lost())).map(drop)
 }
 
 fn note(place: &Place, queue: &str, delivery: &Delivery) {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use carnet::agency::development::{DevelopmentPki, development_bundle};
-use carnet::agency::keys::{Keys, MasterKey};
+use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Refusal, Returnable, Submission, Verdict};
-use carnet::broker::record::{CaseChange, Exchange, Record, Rejected};
+use carnet::broker::dedup::Looked;
+use carnet::broker::limits::REPEAT_WINDOW;
+use carnet::broker::record::{CaseChange, Exchange, Genesis, Record, Rejected};
 use carnet::config::{Config, Overrides, read_bundle};
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
@@ -51,9 +53,18 @@ impl Border {
         }
     }
 
+    /// The same rulebook, put into force once more.
+    pub(crate) fn activate_again(&mut self, epoch: u64) -> Genesis {
+        let rulebook = Rulebook::parse(&self.bundle).unwrap().activated(epoch);
+        self.rulebook = Arc::new(rulebook);
+        let mut genesis = genesis_of(&self.rulebook, (false, KeyCheck([0; 16])), noon());
+        genesis.bundle = Bundle::default();
+        genesis
+    }
+
     /// The first record, without the rulebook's text: thousands of replays would only skip it.
     pub(crate) fn genesis(&self) -> Record {
-        let mut genesis = genesis_of(&self.rulebook, false, noon());
+        let mut genesis = genesis_of(&self.rulebook, (false, KeyCheck([0; 16])), noon());
         genesis.bundle = Bundle::default();
         Record::Genesis(genesis)
     }
@@ -63,6 +74,7 @@ impl Border {
             rulebook: Arc::clone(&self.rulebook),
             standing: Arc::clone(standing),
             keys: Arc::clone(&self.keys),
+            repeat_window: REPEAT_WINDOW,
         }
     }
 
@@ -204,6 +216,7 @@ impl Admitted {
             wire: self.wire.clone(),
             verdict,
             receipt: self.receipt,
+            looked: Looked::default(),
             refusals_max: self.refusals_max,
         })
     }

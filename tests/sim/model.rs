@@ -130,6 +130,7 @@ impl Run {
             digest: Digest::of(b""),
             development: false,
             units: vec![(unit.clone(), carnet::agency::registry::InboxMode::All)],
+            key_check: options().key_check,
         };
         committer.begin(&Record::Genesis(genesis)).unwrap();
         Self {
@@ -305,8 +306,11 @@ impl Run {
 
     fn purge(&mut self, mut commands: Vec<Command>, queue: usize) {
         if let Some(model) = self.model.get_mut(&queue) {
-            model.messages.clear();
-            model.out.clear();
+            // What is out stays until it is settled.
+            let out = &model.out;
+            model
+                .messages
+                .retain(|message, _| out.contains_key(message));
         }
         commands.push(Self::ask(1, queue, Ask::Purge(QUEUES[queue].to_owned())));
         self.step(commands);

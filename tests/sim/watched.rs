@@ -113,6 +113,11 @@ impl VfsFile for WatchedFile {
         self.file.fdatasync()
     }
 
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.of.before_call();
+        self.file.truncate(length)
+    }
+
     fn size(&self) -> io::Result<u64> {
         self.file.size()
     }

@@ -178,6 +178,18 @@ fn recover_brings_everything_back() {
 }
 
 #[test]
+fn a_purge_takes_what_waits_and_leaves_what_is_out() {
+    let broker = Broker::start();
+    let mut client = filled(&broker, &["a", "b", "c"]);
+    let a = client.get("q", false).expect("a");
+    let purged = client.call(1, (50, 30), named("q"));
+    assert_eq!(purged, Octets::new().long(2).0);
+    client.nack(a.tag, true);
+    assert_eq!(shown(&client.wait_for("q")), (2, true, "a"));
+    assert!(client.get("q", true).is_none());
+}
+
+#[test]
 fn a_deleted_queue_cancels_its_consumers() {
     let broker = Broker::start();
     let mut client = filled(&broker, &[]);

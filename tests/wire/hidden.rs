@@ -14,13 +14,20 @@ const EXCLUDED: [&str; 3] = ["post-items", "environment-permits", "customs-xa-ga
 
 /// The repository's agencies, of which the environment's may try to join and close cases.
 fn agencies() -> TempDir {
+    let also = r#"s/"permit.cites",/"permit.cites", "case.join", "case.close", "control.order",/"#;
+    agencies_with("environment", also)
+}
+
+/// The repository's agencies, one of them changed by a script of `sed`.
+fn agencies_with(agency: &str, change: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies/.");
-    let script = r#"cp -r "$1" "$2" && sed -i 's/"permit.cites",/"permit.cites", "case.join", "case.close", "control.order",/' "$2/environment/agency.toml""#;
+    let script = r#"cp -r "$1" "$2" && sed -i "$3" "$2/$4/agency.toml""#;
     let copied = Command::new("sh")
         .args(["-ec", script, "sh"])
         .arg(from)
         .arg(folder.path())
+        .args([change, agency])
         .status();
     assert!(copied.unwrap().success());
     folder
@@ -207,4 +214,47 @@ fn with_and_without_a_hidden_exchange_not_one_octet_differs() {
     let differ = differ.filter(|((_, one), (_, other))| difference(one, other).is_some());
     let differ: Vec<&str> = differ.map(|((system, _), _)| *system).collect();
     assert!(differ.contains(&"environment-permits"), "{differ:?}");
+}
+
+/// What the police are told of a seizure, and what the unlisted unit of customs got of it.
+fn seizure_told(broker: &Broker, purpose: Option<&str>) -> (Vec<String>, bool) {
+    let mut police = broker.connect("police-operations").confirming();
+    let seizure = example("seizure.report/valid/story-14");
+    let id = format!("s-{}", purpose.unwrap_or("any"));
+    let seizure = Message::of_type("seizure.report", &id, &seizure);
+    let seizure = match purpose {
+        Some(purpose) => seizure.header("purpose", purpose),
+        None => seizure,
+    };
+    let outcome = police.publish(&seizure);
+    let receipt = police.wait_for("receipts").body;
+    let mut receipt: serde_json::Value = serde_json::from_str(&receipt).expect("JSON");
+    for differs in ["time", "rulebook"] {
+        assert!(receipt[differs].is_string());
+        receipt[differs].take();
+    }
+    let told = vec![format!("{:?}", outcome.returned), receipt.to_string()];
+    let mut unlisted = broker.connect("customs-investigation");
+    (told, unlisted.get("inbox.investigation", true).is_some())
+}
+
+#[test]
+fn neither_return_nor_ack_nor_receipt_tells_of_a_recipient_that_is_not_listed() {
+    let without = agencies_with(
+        "customs",
+        r#"s/"control.result", "seizure.report"]$/"control.result"]/"#,
+    );
+    let with = Broker::start();
+    let without = Broker::start_with(|command| {
+        command.arg("--agencies").arg(without.path());
+    });
+    for purpose in [None, Some("law-enforcement")] {
+        let (told_with, got) = seizure_told(&with, purpose);
+        let (told_without, got_none) = seizure_told(&without, purpose);
+        assert!(
+            got && !got_none,
+            "{purpose:?}: the unlisted unit receives, or it does not"
+        );
+        assert_eq!(told_with, told_without, "{purpose:?}");
+    }
 }

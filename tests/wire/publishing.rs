@@ -284,6 +284,32 @@ fn a_repeat_is_answered_again_and_delivered_once_and_other_content_is_refused() 
 }
 
 #[test]
+fn a_repeat_is_answered_again_long_after_its_id_left_memory() {
+    let broker = Broker::start_with(|command| {
+        command.envs([("CARNET__KNOWN_IDS", "16"), ("CARNET__SEGMENT_MIB", "1")]);
+    });
+    let mut post = broker.connect("post-items").confirming();
+    let refused = item("refused").header("to", "environment/main");
+    let first = post.publish(&refused).refusal();
+    for number in 0..40 {
+        assert_eq!(post.publish(&item(&number.to_string())).returned, None);
+    }
+    for number in 0..40 {
+        assert_eq!(post.publish(&item(&number.to_string())).returned, None);
+    }
+    assert_eq!(post.publish(&refused).refusal(), first);
+    let other = Message::of_type("postal.item", "0", &example("postal.item/valid/orchids"));
+    assert_eq!(post.publish(&other).refusal().0, 406);
+    let mut customs = broker.connect("customs-declarations");
+    for number in 1..=40 {
+        let item = customs.wait_for("inbox");
+        let sequence = item.properties.header("x-carnet-sequence");
+        assert_eq!(sequence, number.to_string());
+    }
+    assert_eq!(customs.get("inbox", true), None);
+}
+
+#[test]
 fn an_invented_case_opens_nothing_and_is_a_warning() {
     let broker = Broker::start();
     let mut customs = broker.connect("customs-investigation").confirming();

@@ -9,29 +9,42 @@ use crate::message::id::{ExchangeId, UnitId};
 
 const PREFIX: &str = "cd1~";
 
+/// What was delivered, as the id of a delivery names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The exchange.
+    pub exchange: ExchangeId,
+    /// The address of its record in the journal.
+    pub address: u64,
+    /// The unit that sent it.
+    pub sender: UnitId,
+}
+
 impl Keys {
-    /// The `message_id` under which `unit` receives an exchange that `sender` sent: the same at each
-    /// redelivery in one epoch, at most 255 bytes, as AMQP's short strings are. `None` for a unit
-    /// that is not in the rulebook.
-    pub fn seal_delivery(
-        &self,
-        unit: &UnitId,
-        exchange: ExchangeId,
-        sender: &UnitId,
-    ) -> Option<String> {
-        let parts: [&[u8]; 2] = [&exchange.0, &sender.to_string().into_bytes()];
+    /// The `message_id` under which `unit` receives an exchange: the same at each redelivery in one
+    /// epoch, at most 255 bytes, as AMQP's short strings are. `None` for a unit that is not in the
+    /// rulebook.
+    pub fn seal_delivery(&self, unit: &UnitId, delivered: &Delivered) -> Option<String> {
+        let parts: [&[u8]; 3] = [
+            &delivered.exchange.0,
+            &delivered.address.to_be_bytes(),
+            &delivered.sender.to_string().into_bytes(),
+        ];
         self.units
             .get(unit)?
             .delivery
             .seal(PREFIX, self.epoch, &parts)
     }
 
-    /// The exchange and its sender, where `text` is an id that this very unit received.
-    pub fn open_delivery(&self, unit: &UnitId, text: &str) -> Option<(ExchangeId, UnitId)> {
+    /// What was delivered, where `text` is an id that this very unit received.
+    pub fn open_delivery(&self, unit: &UnitId, text: &str) -> Option<Delivered> {
         let sealed = Sealed::parse(PREFIX, text)?;
-        let [exchange, sender] = self.open(DELIVERY, unit, &sealed)?;
-        let sender = String::from_utf8(sender).ok()?.parse().ok()?;
-        Some((ExchangeId(exchange.try_into().ok()?), sender))
+        let [exchange, address, sender] = self.open(DELIVERY, unit, &sealed)?;
+        Some(Delivered {
+            exchange: ExchangeId(exchange.try_into().ok()?),
+            address: u64::from_be_bytes(address.try_into().ok()?),
+            sender: String::from_utf8(sender).ok()?.parse().ok()?,
+        })
     }
 }
 
@@ -40,10 +53,16 @@ mod tests {
     use super::super::{Epoch, MasterKey, Token};
     use super::*;
 
-    const EXCHANGE: ExchangeId = ExchangeId([5; 16]);
-
     fn unit(name: &str) -> UnitId {
         name.parse().unwrap()
+    }
+
+    fn from(sender: &UnitId) -> Delivered {
+        Delivered {
+            exchange: ExchangeId([5; 16]),
+            address: 4_242,
+            sender: sender.clone(),
+        }
     }
 
     fn keys(epoch: u16) -> Keys {
@@ -59,23 +78,18 @@ mod tests {
     fn a_reply_quotes_the_id_and_only_its_own_unit_can() {
         let (police, customs, sender) =
             (unit("police/main"), unit("customs/main"), unit("post/main"));
-        let id = keys(0).seal_delivery(&police, EXCHANGE, &sender).unwrap();
+        let sent = from(&sender);
+        let id = keys(0).seal_delivery(&police, &sent).unwrap();
         // Computed once by another implementation (Python, cryptography's AESSIV).
         assert_eq!(
             id,
-            "cd1~AAT6Q3MACT564L5SQOZJ2OL54FLLQS535E4OKKJR7DYNGLMIL2AIOJ6NXSMXR4GVDX2CPJCA3GYCQZY"
+            "cd1~AAQCDOWGVLNX34YYAAUHAEM5AIXAQ2B5M7SS6B66KJJA65UCSJ4O2RGPZIKCNQNXWPCCQYUMGX35GYABEFKSHSBAJ7J5OD7CHJM5HPT2Y"
         );
-        assert_eq!(
-            keys(0).seal_delivery(&police, EXCHANGE, &sender).unwrap(),
-            id
-        );
-        assert_ne!(
-            keys(0).seal_delivery(&customs, EXCHANGE, &sender).unwrap(),
-            id
-        );
+        assert_eq!(keys(0).seal_delivery(&police, &sent).unwrap(), id);
+        assert_ne!(keys(0).seal_delivery(&customs, &sent).unwrap(), id);
         for epoch in [0, 7] {
             let opened = keys(epoch).open_delivery(&police, &id);
-            assert_eq!(opened, Some((EXCHANGE, sender.clone())));
+            assert_eq!(opened.as_ref(), Some(&sent));
             assert_eq!(keys(epoch).open_delivery(&customs, &id), None);
         }
     }
@@ -89,7 +103,7 @@ mod tests {
             value: "CP618402774XA".to_owned(),
         };
         let token = keys.seal_token(&police, &token).unwrap();
-        let id = keys.seal_delivery(&police, EXCHANGE, &police).unwrap();
+        let id = keys.seal_delivery(&police, &from(&police)).unwrap();
         assert_eq!(keys.open_token(&police, &id.replace("cd1~", "ct1~")), None);
         assert_eq!(
             keys.open_delivery(&police, &token.replace("ct1~", "cd1~")),
@@ -101,7 +115,7 @@ mod tests {
     fn the_longest_id_is_a_short_string_of_amqp() {
         let longest = unit(&format!("a{0}/a{0}", "b".repeat(47)));
         let id = keys(0)
-            .seal_delivery(&unit("police/main"), EXCHANGE, &longest)
+            .seal_delivery(&unit("police/main"), &from(&longest))
             .unwrap();
         assert!(id.len() <= 255, "{}", id.len());
     }

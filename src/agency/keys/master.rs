@@ -9,14 +9,23 @@
 
 use std::fmt;
 
+use aws_lc_rs::hkdf;
 use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
+
+use super::{SALT, derive};
 
 const HEADER: &str = "carnet master key 1";
 
 /// The key from which all others come. Wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
+
+/// Derived from a master key, for the log to say with which it was begun. No key follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyCheck(pub [u8; 16]);
 
 /// Why a text is no master key. It never quotes the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +87,12 @@ impl MasterKey {
         format!("check {:08x}", crc32c::crc32c(self.body().as_bytes()))
     }
 
+    /// What tells this key from another, and nothing about it.
+    pub fn key_check(&self) -> KeyCheck {
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(self.bytes());
+        KeyCheck(*derive(&root, &[b"check"]))
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         self.0.as_slice()
     }
@@ -111,6 +126,16 @@ mod tests {
                 .bytes(),
             key.bytes()
         );
+    }
+
+    #[test]
+    fn a_key_check_is_the_keys_own_and_no_other_key_derived_from_it() {
+        let check = MasterKey::new([9; 32]).key_check();
+        assert_eq!(check, MasterKey::new([9; 32]).key_check());
+        assert_ne!(check, MasterKey::new([8; 32]).key_check());
+        let (first, second) = check.0.split_at(8);
+        assert_ne!(first, second);
+        assert_ne!(check.0, [9; 16]);
     }
 
     #[test]

@@ -84,7 +84,10 @@ impl<V: Vfs> Committer<V> {
         let dispatch = &self.dispatch;
         match self.ledger.ask(unit, ask, |queue| dispatch.in_use(queue)) {
             Decided::Reply(answer) => turn.answer(place, answer),
-            Decided::Record(record, answer) => {
+            Decided::Record(mut record, answer) => {
+                if let Record::Topology(Topology::Purged { queue, out }) = &mut record {
+                    *out = self.dispatch.out_of(*queue);
+                }
                 self.record(&record, None, turn)?;
                 if let Record::Topology(Topology::Declared {
                     queue, properties, ..

@@ -176,6 +176,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
     use crate::broker::command::{
         Answer, Ask, ConnectionId, DeliveryId, NotTaken, Origin, Private, Returnable, Settle,
@@ -212,6 +213,7 @@ mod tests {
                 at: Timestamp::from_millis(1_000_000),
                 bundle: Bundle::default(),
                 digest: Digest([0; 32]),
+                key_check: KeyCheck([0; 16]),
                 development: true,
                 units: vec![("post/main".parse().unwrap(), InboxMode::All)],
             };

@@ -6,6 +6,7 @@ use super::{Committer, Fatal, Turn};
 use crate::broker::command::{
     Effect, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
+use crate::broker::dedup::Use;
 use crate::broker::record::{CaseChange, CountedRefusals, Exchange, Placed, Record, Rejected};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
@@ -13,13 +14,18 @@ use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
 /// Whether an id was used before.
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Seen {
-    /// It was not.
+    /// It was not, or what it was refused on has changed, and this ruling rests on what is so.
     Never,
+    /// Neither memory nor the sender's search says so, or the ruling rests on what is no longer so.
+    Stale,
     /// For this very message; its record, where it was refused for all.
     Same(Option<Lsn>),
     /// For another message.
     OtherContent,
+    /// It cannot be told: the files that say so cannot be read.
+    Unreadable,
 }
 
 impl<V: Vfs> Committer<V> {
@@ -43,40 +49,34 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         self.held.remove(&place);
-        if !turn.room {
-            turn.nack(&origin, NotTaken::DiskFull);
+        let seen = self.seen(&submission, now);
+        if !turn.room || seen == Seen::Unreadable {
+            let why = if turn.room {
+                NotTaken::Unreadable
+            } else {
+                NotTaken::DiskFull
+            };
+            turn.nack(&origin, why);
             return Ok(());
         }
-        if self.is_stale(&submission.verdict, now) {
+        if seen == Seen::Stale {
             // Those behind it keep their place: none is taken until it is back.
             self.held.insert(place, origin.serial);
             let again = Effect::Again(origin, Box::new(submission));
             turn.tell(origin.connection, again);
             return Ok(());
         }
-        let (wire, receipt) = (submission.wire, submission.receipt);
-        let refusals_max = submission.refusals_max;
+        let wire = submission.wire;
+        let how = (submission.receipt, submission.refusals_max, now);
         let refusal = match submission.verdict {
             Verdict::Ruled {
-                mut exchange,
+                exchange,
                 frame,
                 refusal,
                 ..
-            } => match self.seen(&exchange, now) {
-                Seen::Never => {
-                    let agency = &exchange.sender.agency;
-                    match refusal {
-                        Some(refusal) if self.only_counts(agency, refusals_max, now) => {
-                            Some(turn.count(agency, refusal, refusals_max))
-                        }
-                        refusal => {
-                            self.ledger.complete(&mut exchange, receipt, now);
-                            self.store(Record::Exchange(exchange), frame, turn)?;
-                            refusal
-                        }
-                    }
-                }
+            } => match seen {
                 Seen::Same(refused) => {
+                    self.repeats.count(&exchange.sender.agency, now);
                     let refused = refused.map(|lsn| (lsn, Box::new(wire)));
                     let (channel, confirm) = (origin.channel, origin.confirm);
                     let effect = Effect::Repeated {
@@ -89,12 +89,11 @@ impl<V: Vfs> Committer<V> {
                 }
                 Seen::OtherContent => {
                     let (rejected, refusal) = other_content(*exchange);
-                    let how = (receipt, refusals_max, now);
                     Some(self.reject(rejected, refusal, how, turn)?)
                 }
+                _ => self.exchange((exchange, frame), refusal, how, turn)?,
             },
             Verdict::Rejected { rejected, refusal } => {
-                let how = (receipt, refusals_max, now);
                 Some(self.reject(*rejected, refusal, how, turn)?)
             }
             Verdict::Case(change) => self.change_case(change, now, turn)?,
@@ -103,27 +102,33 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Whether a ruling rests on what is no longer so. A repeat of what was decided is never stale.
-    fn is_stale(&self, verdict: &Verdict, now: Timestamp) -> bool {
-        let Verdict::Ruled { exchange, .. } = verdict else {
-            return false;
-        };
-        matches!(self.seen(exchange, now), Seen::Never)
-            && !holds(&exchange.reads, &self.ledger, now)
-    }
-
-    /// Whether this id was used before. A refusal for all counts only while what it rested on is so.
-    fn seen(&self, exchange: &Exchange, now: Timestamp) -> Seen {
-        let Some(known) = self.ledger.known().get(exchange.key, now) else {
+    /// Whether this id was used before, by memory and what the sender's task found in files. A
+    /// refusal for all counts only while what it rested on is so. A repeat of what was decided is
+    /// never stale.
+    fn seen(&self, submission: &Submission, now: Timestamp) -> Seen {
+        let Verdict::Ruled { exchange, .. } = &submission.verdict else {
             return Seen::Never;
         };
-        let refused = known.refused.as_ref();
-        if known.content != exchange.content {
-            Seen::OtherContent
-        } else if refused.is_some_and(|reads| !holds(reads, &self.ledger, now)) {
+        let used = self.ledger.known();
+        let known = match used.find(exchange.key, &submission.looked, now) {
+            Use::None => None,
+            Use::Before(known) => Some(known),
+            Use::Unsearched => return Seen::Stale,
+            Use::Unreadable => return Seen::Unreadable,
+        };
+        if let Some(known) = known {
+            let refused = known.refused.as_ref();
+            if known.content != exchange.content {
+                return Seen::OtherContent;
+            }
+            if refused.is_none_or(|reads| holds(reads, &self.ledger, now)) {
+                return Seen::Same(refused.map(|_| known.lsn));
+            }
+        }
+        if holds(&exchange.reads, &self.ledger, now) {
             Seen::Never
         } else {
-            Seen::Same(refused.map(|_| known.lsn))
+            Seen::Stale
         }
     }
 
@@ -147,6 +152,28 @@ impl<V: Vfs> Committer<V> {
     fn only_counts(&self, agency: &AgencyId, refusals_max: u32, now: Timestamp) -> bool {
         let counts = self.ledger.refusals();
         counts.is_used_up(agency, refusals_max, now)
+    }
+
+    /// Records a ruled message, or counts it where it was refused for all; gives what its sender is
+    /// told.
+    fn exchange(
+        &mut self,
+        (mut exchange, frame): (Box<Exchange>, Vec<u8>),
+        refusal: Option<Refusal>,
+        (receipt, refusals_max, now): (bool, u32, Timestamp),
+        turn: &mut Turn,
+    ) -> Result<Option<Refusal>, Fatal> {
+        let agency = &exchange.sender.agency;
+        match refusal {
+            Some(refusal) if self.only_counts(agency, refusals_max, now) => {
+                Ok(Some(turn.count(agency, refusal, refusals_max)))
+            }
+            refusal => {
+                self.ledger.complete(&mut exchange, receipt, now);
+                self.store(Record::Exchange(exchange), frame, turn)?;
+                Ok(refusal)
+            }
+        }
     }
 
     /// Records a rejection, or counts it; gives what its sender is told.

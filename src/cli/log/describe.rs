@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::trial::names as categories;
 use crate::broker::receipt::withheld;
 use crate::broker::record::{
-    CaseChange, CaseStep, CountedRefusals, Exchange, Outcome, Record, Rejected, Topology,
+    CaseChange, CaseStep, CountedRefusals, Exchange, Outcome, Record, Rejected, Repeats, Topology,
 };
 use crate::journal::Lsn;
 use crate::message::id::Digest;
@@ -76,6 +76,7 @@ impl<'r> Described<'r> {
                     "categories": categories(narrowed.mask),
                     "rulebook": narrowed.rulebook.to_string()});
             }
+            Record::Repeats(repeats) => this.repeats(repeats),
             Record::RefusalsCounted(counted) => this.counted(counted),
             other => this.bookkeeping(other),
         }
@@ -184,6 +185,19 @@ impl<'r> Described<'r> {
         };
         self.add("step", json!(done));
         self.says = format!("{case} {done} by {sender}{more}");
+    }
+
+    fn repeats(&mut self, repeats: &Repeats) {
+        self.kind = "repeats";
+        self.at = Some(repeats.at);
+        let total: u64 = repeats.counts.iter().map(|(_, count)| count).sum();
+        self.says = format!("{total} since {}, answered from the first", repeats.since);
+        let mut counts = Map::new();
+        for (agency, count) in &repeats.counts {
+            self.below.push(format!("=  {agency}  {count}"));
+            counts.insert(agency.to_string(), json!(count));
+        }
+        self.fields = json!({"since": repeats.since.to_string(), "counts": counts});
     }
 
     fn bookkeeping(&mut self, record: &Record) {
@@ -298,7 +312,7 @@ fn topology_text(topology: &Topology) -> String {
             name.escape_debug()
         ),
         Topology::Deleted(queue) => format!("queue {} deleted", queue.0),
-        Topology::Purged(queue) => format!("queue {} purged", queue.0),
+        Topology::Purged { queue, .. } => format!("queue {} purged", queue.0),
         Topology::Bound { queue, .. } => format!("queue {} bound", queue.0),
         Topology::Unbound { queue, .. } => format!("queue {} unbound", queue.0),
     }
@@ -310,4 +324,32 @@ fn texts(policies: &[PolicyId]) -> Vec<String> {
 
 fn joined(policies: &[PolicyId]) -> String {
     texts(policies).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeats_are_shown_by_agency() {
+        let repeats = Repeats {
+            at: Timestamp::from_millis(3_600_000),
+            since: Timestamp::from_millis(60_000),
+            counts: vec![
+                ("customs".parse().unwrap(), 2),
+                ("post".parse().unwrap(), 3),
+            ],
+        };
+        let record = Record::Repeats(repeats);
+        let described = Described::of(None, Lsn(4_144), &record);
+        insta::assert_snapshot!(described.to_text(), @r"
+            -  @4144  1970-01-01T01:00:00.000Z  repeats  5 since 1970-01-01T00:01:00.000Z, answered from the first
+               =  customs  2
+               =  post  3
+        ");
+        assert_eq!(
+            described.to_json()["counts"],
+            json!({"customs": 2, "post": 3})
+        );
+    }
 }

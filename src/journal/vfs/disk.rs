@@ -126,6 +126,10 @@ impl VfsFile for DiskFile {
         self.file.sync_data()
     }
 
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
     fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }

@@ -39,6 +39,8 @@ pub trait VfsFile: Send + Sync + 'static {
     fn pwrite(&self, parts: &[&[u8]], at: u64) -> io::Result<()>;
     /// Returns once all that was written is on the disk, the drive's own cache included.
     fn fdatasync(&self) -> io::Result<()>;
+    /// Cuts the file to so many bytes; durable after `fdatasync`.
+    fn truncate(&self, length: u64) -> io::Result<()>;
     /// The length of the file in bytes.
     fn size(&self) -> io::Result<u64>;
 }

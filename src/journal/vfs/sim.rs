@@ -1,7 +1,7 @@
 //! A disk that loses what was not synced, as real ones do. Deterministic by seed.
 //!
 //! The fault model. A file is two images, what the disk holds and what the page cache shows, and
-//! the list of sectors written since the last sync. A folder is two sets of names and the list of
+//! the list of sectors written, or cuts made, since the last sync. A folder is two sets of names and the list of
 //! changes since the last `fsync_dir`. A [`crash`](SimVfs::crash) lets a subset of both lists reach
 //! the disk, in no order, torn inside a write; never anything that was not written. A sync that
 //! fails behaves as Linux does: a subset reaches the disk, the rest is forgotten, the cache goes on
@@ -246,6 +246,12 @@ impl VfsFile for SimFile {
         let outcome = disk.call();
         disk.sync(self.node, outcome.is_ok());
         outcome
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        let mut disk = enter(&self.disk);
+        disk.call()?;
+        disk.truncate(self.node, length)
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -239,7 +239,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         match prepared {
-            Ok(Prepared::Send(rendered)) => self.send(deliver, &rendered),
+            Ok(Prepared::Send(mut rendered)) => {
+                self.correlate(&mut rendered);
+                self.send(deliver, &rendered);
+            }
             Ok(Prepared::Narrow(mask)) => {
                 let narrowed = Narrowed {
                     at: self.backbone.now(),
@@ -253,6 +256,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Err(error) => {
                 tracing::error!(journal.lsn = %address, %error, "a message cannot be rendered");
+            }
+        }
+    }
+
+    /// A reply says which of the unit's own messages it answers; without that it is still a message.
+    fn correlate(&self, rendered: &mut Rendered) {
+        let Some(asked) = rendered.answers() else {
+            return;
+        };
+        match self.backbone.stored(asked) {
+            Ok(asked) => rendered.correlate(&asked.record, &self.peer.unit.id),
+            Err(error) => {
+                tracing::warn!(journal.lsn = %asked, %error, "what is answered cannot be read back");
             }
         }
     }

@@ -8,7 +8,7 @@ use super::{Connection, Consumer, Pending};
 use crate::amqp::{self, ChannelId, Event, Reply, ReplyCode, Request, Settlement, basic};
 use crate::broker::admit::{Draw, admit};
 use crate::broker::command::{
-    Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle,
+    Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
 };
 use crate::broker::payload::{PrivateHead, seal_private};
 use crate::message::envelope::Publish;
@@ -125,7 +125,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let draw = Draw {
             exchange: ExchangeId(exchange),
         };
-        let submission = admit(&self.peer, publish, &view, draw, self.backbone.now());
+        let mut submission = admit(&self.peer, publish, &view, draw, self.backbone.now());
+        if let Verdict::Ruled { exchange, .. } = &submission.verdict {
+            submission.looked = self.backbone.look(exchange.key);
+        }
         self.commands
             .push(Command::Submit(origin, Box::new(submission)));
     }

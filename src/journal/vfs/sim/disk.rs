@@ -9,12 +9,19 @@ use std::sync::Arc;
 use super::{Fault, Pattern, Through};
 use crate::journal::layout::{SECTOR, narrow, wide};
 
-/// A sector as a write left it in the cache.
+/// What was done to a file in the cache alone.
 #[derive(Debug, Clone)]
 struct Unsynced {
     order: u64,
-    sector: usize,
-    bytes: [u8; SECTOR],
+    what: Done,
+}
+
+#[derive(Debug, Clone)]
+enum Done {
+    /// A sector as a write left it.
+    Sector(usize, Arc<[u8; SECTOR]>),
+    /// The file was cut to so many bytes.
+    Cut(usize),
 }
 
 /// A file. Images are shared between forks of a disk until one changes.
@@ -237,6 +244,14 @@ impl Disk {
         outcome
     }
 
+    /// Cuts a file, in the cache.
+    pub(super) fn truncate(&mut self, node: u64, length: u64) -> io::Result<()> {
+        let order = self.calls;
+        let found = self.nodes.get_mut(&node).ok_or(io::ErrorKind::NotFound)?;
+        found.cut(narrow(length), order);
+        Ok(())
+    }
+
     /// Brings a file to the disk; where that fails, a part of it, and forgets the rest.
     pub(super) fn sync(&mut self, node: u64, succeeds: bool) {
         self.syncs = self.syncs.saturating_add(1);
@@ -326,29 +341,39 @@ impl Node {
             if let Some(to) = bytes.get_mut(..found.len()) {
                 to.copy_from_slice(found);
             }
-            self.unsynced.push(Unsynced {
-                order,
-                sector,
-                bytes,
-            });
+            let what = Done::Sector(sector, Arc::new(bytes));
+            self.unsynced.push(Unsynced { order, what });
         }
     }
 
-    /// Lets those sectors that `reaches` says reach the disk, and forgets the others.
+    fn cut(&mut self, length: usize, order: u64) {
+        Arc::make_mut(&mut self.cached).truncate(length);
+        let what = Done::Cut(length);
+        self.unsynced.push(Unsynced { order, what });
+    }
+
+    /// Lets those changes that `reaches` says reach the disk, and forgets the others.
     fn settle(&mut self, mut reaches: impl FnMut(&Unsynced) -> bool) {
         let length = self.cached.len();
         for unsynced in self.unsynced.drain(..) {
             if !reaches(&unsynced) {
                 continue;
             }
-            let start = unsynced.sector.saturating_mul(SECTOR);
-            let end = start.saturating_add(SECTOR).min(length);
             let image = Arc::make_mut(&mut self.on_disk);
+            let (sector, bytes) = match unsynced.what {
+                Done::Sector(sector, bytes) => (sector, bytes),
+                Done::Cut(length) => {
+                    image.truncate(length);
+                    continue;
+                }
+            };
+            let start = sector.saturating_mul(SECTOR);
+            let end = start.saturating_add(SECTOR).min(length);
             if image.len() < end {
                 image.resize(end, 0);
             }
             if let Some(to) = image.get_mut(start..end) {
-                let whole = unsynced.bytes.get(..to.len()).unwrap_or_default();
+                let whole = bytes.get(..to.len()).unwrap_or_default();
                 to.copy_from_slice(whole);
             }
         }
@@ -356,12 +381,13 @@ impl Node {
 
     /// Of the last sector written, keeps the first `kept` bytes and what the disk had behind them.
     fn tear_last(&mut self, kept: usize) {
-        let Some(last) = self.unsynced.last_mut() else {
+        let last = self.unsynced.last_mut().map(|last| &mut last.what);
+        let Some(Done::Sector(sector, bytes)) = last else {
             return;
         };
-        let start = last.sector.saturating_mul(SECTOR);
+        let start = sector.saturating_mul(SECTOR);
         let before = self.on_disk.get(start..).unwrap_or_default();
-        for (at, byte) in last.bytes.iter_mut().enumerate().skip(kept) {
+        for (at, byte) in Arc::make_mut(bytes).iter_mut().enumerate().skip(kept) {
             *byte = before.get(at).copied().unwrap_or(0);
         }
     }

@@ -1,0 +1,348 @@
+//! Used ids that are no longer in memory: a file for each sealed segment, and the search in them.
+//!
+//! The sender's task searches, [`Ids::look`], before it hands a message over; as long as memory
+//! holds all ids of the window that costs one look at a number. The thread of snapshots keeps the
+//! files, [`Ids::keep`]: it makes one when a segment is sealed and takes one away once all its ids
+//! are past their window. Where memory does not reach back to the end of the files, the journal
+//! between is read into memory once: the tail.
+//!
+//! Nothing here is the truth: what is missing or damaged is made again from the journal.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::broker::dedup::run::{DamagedRun, Run, encode, find};
+use crate::broker::dedup::{Known, KnownIds, Looked};
+use crate::broker::limits::SEARCH_AHEAD_BYTES;
+use crate::broker::record::{Exchange, Record, RecordError};
+use crate::journal::snapshot::{Files, name_at};
+use crate::journal::vfs::Vfs;
+use crate::journal::{Lsn, ReadError, Reader};
+use crate::message::id::KeyedDigest;
+
+/// Why ids could not be searched or written down.
+#[derive(Debug, thiserror::Error)]
+pub enum IdsError {
+    /// The disk.
+    #[error("files of ids: {0}")]
+    Io(#[from] io::Error),
+    /// The journal.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// What was just written is not what is read.
+    #[error(transparent)]
+    Damaged(#[from] DamagedRun),
+}
+
+/// The ids that sealed segments used, as far as they are within the window.
+pub struct Ids<V: Vfs> {
+    files: Files<V>,
+    reader: Reader<V>,
+    /// Oldest first, each beginning where the one before it ends. Changed under the tail's lock
+    /// alone, so that tail and runs never leave a gap.
+    runs: ArcSwap<Vec<SegmentRun>>,
+    tail: Mutex<Tail>,
+    /// How far back memory reaches, and what is past the window: said by the committer thread.
+    reach: AtomicU64,
+    past: AtomicU64,
+    /// Held by who makes files: one at a time.
+    making: Mutex<()>,
+}
+
+/// A segment's place in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Segment {
+    first: Lsn,
+    end: Lsn,
+}
+
+#[derive(Clone)]
+struct SegmentRun {
+    segment: Segment,
+    run: Arc<Run>,
+}
+
+/// Ids between the end of the runs and `up_to`, read from the journal.
+#[derive(Default)]
+struct Tail {
+    up_to: Lsn,
+    ids: BTreeMap<KeyedDigest, Lsn>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<V: Vfs> Ids<V> {
+    /// Reads the files that `known` has need of, and makes those that are missing or damaged; all of
+    /// them where `afresh`.
+    pub fn open(
+        files: Files<V>,
+        reader: Reader<V>,
+        known: &KnownIds,
+        afresh: bool,
+    ) -> io::Result<Self> {
+        let ids = Self {
+            files,
+            reader,
+            runs: ArcSwap::default(),
+            tail: Mutex::default(),
+            reach: AtomicU64::new(known.reach().0),
+            past: AtomicU64::new(known.past().0),
+            making: Mutex::default(),
+        };
+        if afresh {
+            for name in ids.files.names()? {
+                ids.files.remove(&name)?;
+            }
+        }
+        if let Err(error) = ids.keep() {
+            // On a full disk, say: the journal itself is searched instead.
+            tracing::warn!(%error, "repeats of old messages are searched for in the journal");
+        }
+        Ok(ids)
+    }
+
+    /// Says what memory holds now. The committer thread does, after each step.
+    pub fn note(&self, known: &KnownIds) {
+        let (reach, past) = (known.reach().0, known.past().0);
+        if self.reach.load(Ordering::Relaxed) != reach {
+            self.reach.store(reach, Ordering::Release);
+        }
+        if self.past.load(Ordering::Relaxed) != past {
+            self.past.store(past, Ordering::Release);
+        }
+    }
+
+    fn past(&self) -> Lsn {
+        Lsn(self.past.load(Ordering::Acquire))
+    }
+
+    /// Looks for the newest use of an id that memory may no longer hold.
+    pub fn look(&self, key: KeyedDigest) -> Looked {
+        let reach = Lsn(self.reach.load(Ordering::Acquire));
+        if reach == Lsn::START {
+            return Looked::default();
+        }
+        match self.search(key, reach) {
+            Ok((before, found)) => Looked::Before(before, found.map(Box::new)),
+            Err(error) => {
+                tracing::error!(%error, "repeats cannot be told: publishes are not taken");
+                Looked::Failed
+            }
+        }
+    }
+
+    /// Newest first: of an id that was used twice the last counts.
+    fn search(&self, key: KeyedDigest, reach: Lsn) -> Result<(Lsn, Option<Known>), IdsError> {
+        let wanted = Lsn(reach.0.saturating_add(SEARCH_AHEAD_BYTES));
+        let mut runs = self.runs.load_full();
+        let mut before = end_of(&runs);
+        if before < wanted.min(self.reader.end()) {
+            let mut tail = lock(&self.tail);
+            runs = self.runs.load_full();
+            self.read_on(&mut tail, &runs)?;
+            before = tail.up_to;
+            let found = tail.ids.get(&key).copied();
+            drop(tail);
+            if let Some(lsn) = found {
+                return Ok((before, self.known(key, lsn)?));
+            }
+        }
+        let near = runs.partition_point(|run| run.segment.first < wanted);
+        if near < runs.len() {
+            // What lies behind is in memory.
+            before = runs.get(near).map_or(before, |run| run.segment.first);
+        }
+        for run in runs.iter().take(near).rev() {
+            if let Some(lsn) = self.find(run, key)? {
+                return Ok((before, self.known(key, lsn)?));
+            }
+        }
+        Ok((before, None))
+    }
+
+    /// Reads what was written since, up to the durable end.
+    fn read_on(&self, tail: &mut Tail, runs: &[SegmentRun]) -> Result<(), IdsError> {
+        let begins = match runs.last() {
+            Some(last) => last.segment.end,
+            None => self.begins(),
+        };
+        let from = tail.up_to.max(begins);
+        let end = self.reader.end();
+        each_exchange(&self.reader, from, end, |lsn, exchange| {
+            tail.ids.insert(exchange.key, lsn);
+        })?;
+        tail.up_to = end;
+        Ok(())
+    }
+
+    /// Where the first segment begins that is not past the window.
+    fn begins(&self) -> Lsn {
+        let (past, segments) = (self.past(), self.reader.segments());
+        let within = segments.into_iter().rfind(|first| *first <= past);
+        within.unwrap_or_default()
+    }
+
+    fn find(&self, run: &SegmentRun, key: KeyedDigest) -> Result<Option<Lsn>, IdsError> {
+        let Some(part) = run.run.block_of(key) else {
+            return Ok(None);
+        };
+        let segment = run.segment;
+        let block = self.files.read_part(&name_at(segment.first), part);
+        let found = block.map_err(IdsError::from);
+        match found.and_then(|block| Ok(find(&block, key)?)) {
+            Ok(found) => Ok(found),
+            Err(error) => {
+                tracing::warn!(journal.lsn = %segment.first, %error, "a file of ids is made again");
+                Ok(self.made_again(segment)?.get(&key).copied())
+            }
+        }
+    }
+
+    /// What is known by an exchange's record.
+    fn known(&self, key: KeyedDigest, lsn: Lsn) -> Result<Option<Known>, IdsError> {
+        let stored = self.reader.record(lsn)?;
+        match Record::decode(stored.schema, &stored.body)? {
+            Record::Exchange(exchange) if exchange.key == key => {
+                Ok(Some(Known::of(&exchange, lsn)))
+            }
+            _ => Err(ReadError::Damaged(lsn).into()),
+        }
+    }
+
+    /// Makes files for sealed segments within the window, and takes away those that are past it.
+    /// What was made before an error stays.
+    pub fn keep(&self) -> Result<(), IdsError> {
+        let _making = lock(&self.making);
+        let past = self.past();
+        let old = self.runs.load_full();
+        let mut runs: Vec<SegmentRun> = old
+            .iter()
+            .filter(|r| r.segment.end > past)
+            .cloned()
+            .collect();
+        let mut failed = None;
+        for segment in self.sealed(end_of(&runs).max(past)) {
+            match self.run_of(segment) {
+                Ok(run) => runs.push(SegmentRun { segment, run }),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let firsts = |runs: &[SegmentRun]| runs.first().map(|run| run.segment);
+        if old.is_empty() || firsts(&old) != firsts(&runs) || runs.len() != old.len() {
+            self.publish(runs.clone());
+            self.sweep(&runs)?;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn publish(&self, runs: Vec<SegmentRun>) {
+        let mut tail = lock(&self.tail);
+        let end = end_of(&runs);
+        tail.ids.retain(|_, lsn| *lsn >= end);
+        self.runs.store(Arc::new(runs));
+    }
+
+    /// Sealed segments that end behind an address, in order.
+    fn sealed(&self, after: Lsn) -> impl Iterator<Item = Segment> {
+        let firsts = self.reader.segments();
+        let ends = firsts.clone().into_iter().skip(1);
+        let sealed = firsts.into_iter().zip(ends);
+        let sealed = sealed.map(|(first, end)| Segment { first, end });
+        // A segment that took no batch has its successor's name.
+        sealed.filter(move |segment| segment.end > after && segment.first < segment.end)
+    }
+
+    /// By its file, which is made where it is missing or damaged.
+    fn run_of(&self, segment: Segment) -> Result<Arc<Run>, IdsError> {
+        let name = name_at(segment.first);
+        if let Some((end, bytes)) = self.files.read(&name)?
+            && end == segment.end.0
+            && let Ok(run) = Run::parse(&bytes)
+        {
+            return Ok(Arc::new(run));
+        }
+        Ok(Arc::new(self.write(segment, &self.of_segment(segment)?)?))
+    }
+
+    /// What the journal says.
+    fn of_segment(&self, segment: Segment) -> Result<BTreeMap<KeyedDigest, Lsn>, IdsError> {
+        let mut ids = BTreeMap::new();
+        let Segment { first, end } = segment;
+        each_exchange(&self.reader, first, end, |lsn, exchange| {
+            ids.insert(exchange.key, lsn);
+        })?;
+        Ok(ids)
+    }
+
+    fn write(&self, segment: Segment, ids: &BTreeMap<KeyedDigest, Lsn>) -> Result<Run, IdsError> {
+        let bytes = encode(ids);
+        let run = Run::parse(&bytes)?;
+        let name = name_at(segment.first);
+        self.files.write(&name, segment.end.0, &bytes)?;
+        Ok(run)
+    }
+
+    /// Rot was found while searching. The search has its answer even where nothing can be written.
+    fn made_again(&self, segment: Segment) -> Result<BTreeMap<KeyedDigest, Lsn>, IdsError> {
+        let _making = lock(&self.making);
+        let ids = self.of_segment(segment)?;
+        match self.write(segment, &ids) {
+            Ok(run) => {
+                let mut runs = self.runs.load_full().to_vec();
+                if let Some(old) = runs.iter_mut().find(|old| old.segment == segment) {
+                    old.run = Arc::new(run);
+                }
+                self.publish(runs);
+            }
+            Err(error) => tracing::warn!(%error, "a file of ids stays damaged"),
+        }
+        Ok(ids)
+    }
+
+    /// Takes away the files of no run.
+    fn sweep(&self, runs: &[SegmentRun]) -> Result<(), IdsError> {
+        for name in self.files.names()? {
+            if !runs.iter().any(|run| name_at(run.segment.first) == name) {
+                self.files.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn end_of(runs: &[SegmentRun]) -> Lsn {
+    runs.last().map_or(Lsn::START, |run| run.segment.end)
+}
+
+/// Tells of each exchange from `from`, where a batch begins, up to `until`.
+fn each_exchange<V: Vfs>(
+    reader: &Reader<V>,
+    from: Lsn,
+    until: Lsn,
+    mut tell: impl FnMut(Lsn, &Exchange),
+) -> Result<(), IdsError> {
+    for stored in reader.scan(from) {
+        let stored = stored?;
+        if stored.lsn >= until {
+            break;
+        }
+        if stored.kind == Record::EXCHANGE
+            && let Record::Exchange(exchange) = Record::decode(stored.schema, &stored.body)?
+        {
+            tell(stored.lsn, &exchange);
+        }
+    }
+    Ok(())
+}

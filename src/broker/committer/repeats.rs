@@ -1,0 +1,84 @@
+//! Counts identical repeats by agency, and writes them down once an hour.
+//!
+//! A crash loses what was counted since: a repeat is answered from the first record, and its count
+//! is a hint for operators and no evidence of anything.
+
+use std::collections::BTreeMap;
+
+use super::{Committer, Fatal, Turn};
+use crate::broker::record::{Record, Repeats};
+use crate::journal::vfs::Vfs;
+use crate::message::id::AgencyId;
+use crate::message::time::Timestamp;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// Repeats since the last record of them.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    /// When the first of them came; any where there is none.
+    since: Timestamp,
+    by_agency: BTreeMap<AgencyId, u64>,
+}
+
+impl Counted {
+    pub(super) fn count(&mut self, agency: &AgencyId, now: Timestamp) {
+        if self.by_agency.is_empty() {
+            self.since = now;
+        }
+        if let Some(count) = self.by_agency.get_mut(agency) {
+            *count += 1;
+        } else {
+            self.by_agency.insert(agency.clone(), 1);
+        }
+    }
+
+    /// Whether their hour, by the clock, is over.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let hour = |time: Timestamp| time.as_millis().div_euclid(HOUR_MS);
+        !self.by_agency.is_empty() && hour(now) != hour(self.since)
+    }
+
+    fn take(&mut self, now: Timestamp) -> Option<Repeats> {
+        let counts = std::mem::take(&mut self.by_agency);
+        (!counts.is_empty()).then(|| Repeats {
+            at: now,
+            since: self.since,
+            counts: counts.into_iter().collect(),
+        })
+    }
+}
+
+impl<V: Vfs> Committer<V> {
+    /// Writes down what was counted, once its hour is over or the broker stops. It rides: it asks
+    /// for no sync, and waits while the disk is full.
+    pub(super) fn write_repeats(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+        if turn.room
+            && (turn.stop || self.repeats.is_due(now))
+            && let Some(repeats) = self.repeats.take(now)
+        {
+            self.record(&Record::Repeats(repeats), None, turn)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_is_the_clocks_and_ends_what_began_within_it() {
+        let agency: AgencyId = "post".parse().unwrap();
+        let at = |minutes: i64| Timestamp::from_millis(minutes * 60_000);
+        let mut counted = Counted::default();
+        assert!(!counted.is_due(at(500)));
+        counted.count(&agency, at(59));
+        assert!(!counted.is_due(at(59)));
+        counted.count(&agency, at(59));
+        assert!(counted.is_due(at(60)));
+        let taken = counted.take(at(60)).unwrap();
+        assert_eq!((taken.since, taken.counts), (at(59), vec![(agency, 2)]));
+        assert!(!counted.is_due(at(500)) && counted.take(at(500)).is_none());
+    }
+}

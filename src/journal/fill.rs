@@ -1,0 +1,437 @@
+//! Zeros ahead of the writer: in the active segment, then in the spare that follows it.
+//!
+//! Writing over zeros that are on the disk needs no metadata to be synced, and cannot fail for want
+//! of space. [`Zeros`] is the writer's side: it orders, and knows how far the disk has them. A
+//! [`Hand`] does the work, on a thread of its own or, where every call must have its place, inline.
+//!
+//! Invariants: zeros are only ever written at or behind what was ordered last, and a batch only
+//! below what was reported done: the two never meet. One order at a time is under way.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvError, Sender, TryRecvError};
+use std::thread::JoinHandle;
+
+use super::layout::{narrow, wide};
+use super::pace::{PIECE, Pace};
+use super::segment::SPARE;
+use super::vfs::{Access, Vfs, VfsFile, is_full};
+
+/// Ordered beyond what is needed at once, so that the next batches need not wait.
+const LEAD: u64 = 16 * PIECE;
+
+/// A file that zeros go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The active segment.
+    Active,
+    /// The next one.
+    Spare,
+}
+
+/// Who else writes while zeros are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// The committer, whose syncs would wait for what is unsynced here: each piece is synced.
+    TheWriter,
+    /// Nobody: an order is synced once.
+    Nobody,
+}
+
+/// How far zeros reach, and who writes them. Owned by the journal's writer.
+pub(super) struct Zeros<V: Vfs> {
+    worker: Worker<V>,
+    pace: Pace,
+    /// Bytes of a whole segment file.
+    whole: u64,
+    /// Zeros, or batches, up to here are on the disk.
+    active: u64,
+    /// The same of the spare; 0 where there is none.
+    spare: u64,
+    /// The order that is under way.
+    ordered: Option<Part>,
+}
+
+enum Worker<V: Vfs> {
+    Inline(Hand<V>, Option<Report>),
+    Thread {
+        /// `None` once it is to end.
+        orders: Option<Sender<Order>>,
+        reports: Receiver<Report>,
+        thread: Option<JoinHandle<()>>,
+    },
+}
+
+enum Order {
+    Fill(Part, u64, u64, Beside),
+    Adopt,
+    Seal(PathBuf, u64),
+}
+
+/// How far an order got, and why no further.
+type Report = (u64, io::Result<()>);
+
+impl<V: Vfs> Zeros<V> {
+    /// Goes on behind `active`, a segment's path and length, where there is one.
+    pub(super) fn new(
+        (vfs, folder): (&V, &Path),
+        whole: u64,
+        background: bool,
+        active: Option<(&Path, u64)>,
+    ) -> io::Result<Self> {
+        // A description of its own: a sync that fails is told to each of two, but only once to one.
+        let open = |(path, _): (&Path, u64)| vfs.open(path, Access::Write);
+        let hand = Hand {
+            vfs: vfs.clone(),
+            folder: folder.to_owned(),
+            active: active.map(open).transpose()?,
+            spare: None,
+        };
+        let worker = if background {
+            Worker::spawn(hand)?
+        } else {
+            Worker::Inline(hand, None)
+        };
+        Ok(Self {
+            worker,
+            pace: Pace::default(),
+            whole,
+            active: active.map_or(0, |(_, length)| length),
+            spare: 0,
+            ordered: None,
+        })
+    }
+
+    /// Up to where a batch may be written.
+    pub(super) fn active(&self) -> u64 {
+        self.active
+    }
+
+    /// Makes sure that zeros reach so far; waits where they do not yet.
+    pub(super) fn reach(&mut self, part: Part, until: u64) -> io::Result<()> {
+        self.reach_beside(part, until, Beside::TheWriter)
+    }
+
+    /// The same where nobody writes yet: a start waits for it.
+    pub(super) fn reach_at_start(&mut self, part: Part, until: u64) -> io::Result<()> {
+        self.reach_beside(part, until, Beside::Nobody)
+    }
+
+    fn reach_beside(&mut self, part: Part, until: u64, beside: Beside) -> io::Result<()> {
+        if self.reached(part) >= until {
+            return Ok(());
+        }
+        self.wait_for_paced()?;
+        if self.reached(part) >= until {
+            return Ok(());
+        }
+        self.order(part, (until + LEAD).min(self.whole), beside)?;
+        let ended = self.wait();
+        if self.reached(part) >= until {
+            Ok(())
+        } else {
+            // Never taken for done, whatever was reported.
+            ended.and(Err(io::ErrorKind::StorageFull.into()))
+        }
+    }
+
+    /// Orders what is due by now, where nothing is under way. A full disk is no fault here: whoever
+    /// needs the room will find out.
+    pub(super) fn keep_ahead(&mut self, used: u64) -> io::Result<()> {
+        match self.look() {
+            Err(error) if !is_full(&error) => return Err(error),
+            Err(_) => return Ok(()),
+            Ok(()) => {}
+        }
+        if self.ordered.is_some() {
+            return Ok(());
+        }
+        let due = self.pace.due(self.active.saturating_sub(used) + self.spare);
+        let part = if self.active < self.whole {
+            Part::Active
+        } else {
+            Part::Spare
+        };
+        let until = (self.reached(part) + due).min(self.whole);
+        if until > self.reached(part) {
+            self.order(part, until, Beside::TheWriter)?;
+        }
+        Ok(())
+    }
+
+    /// So many zeros were written over.
+    pub(super) fn consumed(&mut self, bytes: usize) {
+        self.pace.consumed(wide(bytes));
+    }
+
+    /// The spare has become the active segment.
+    pub(super) fn adopted(&mut self) -> io::Result<()> {
+        self.active = self.spare;
+        self.spare = 0;
+        if self.ordered == Some(Part::Spare) {
+            self.ordered = Some(Part::Active);
+        }
+        self.worker.give(Order::Adopt)
+    }
+
+    /// A segment that is never written again: gives back what lies behind its named end, and
+    /// protects it. Where that fails nothing is wrong, and the next start tries again.
+    pub(super) fn seal(&mut self, path: PathBuf, end: u64) -> io::Result<()> {
+        self.worker.give(Order::Seal(path, end))
+    }
+
+    fn reached(&self, part: Part) -> u64 {
+        match part {
+            Part::Active => self.active,
+            Part::Spare => self.spare,
+        }
+    }
+
+    fn order(&mut self, part: Part, until: u64, beside: Beside) -> io::Result<()> {
+        let from = self.reached(part);
+        self.worker.give(Order::Fill(part, from, until, beside))?;
+        self.ordered = Some(part);
+        Ok(())
+    }
+
+    /// Waits for what the pace had ordered, and lets a full disk pass.
+    fn wait_for_paced(&mut self) -> io::Result<()> {
+        match self.wait() {
+            Err(error) if !is_full(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let Some(part) = self.ordered.take() else {
+            return Ok(());
+        };
+        let report = match &mut self.worker {
+            Worker::Inline(_, report) => report.take().ok_or_else(died),
+            Worker::Thread { reports, .. } => reports.recv().map_err(|RecvError| died()),
+        };
+        self.done(part, report?)
+    }
+
+    fn look(&mut self) -> io::Result<()> {
+        let Some(part) = self.ordered else {
+            return Ok(());
+        };
+        let report = match &mut self.worker {
+            Worker::Inline(_, report) => report.take(),
+            Worker::Thread { reports, .. } => match reports.try_recv() {
+                Ok(report) => Some(report),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => return Err(died()),
+            },
+        };
+        let Some(report) = report else {
+            return Ok(());
+        };
+        self.ordered = None;
+        self.done(part, report)
+    }
+
+    fn done(&mut self, part: Part, (reached, ended): Report) -> io::Result<()> {
+        let known = match part {
+            Part::Active => &mut self.active,
+            Part::Spare => &mut self.spare,
+        };
+        *known = reached.max(*known);
+        ended
+    }
+}
+
+fn died() -> io::Error {
+    io::Error::other("the thread that writes zeros ahead has died")
+}
+
+impl<V: Vfs> Worker<V> {
+    fn spawn(mut hand: Hand<V>) -> io::Result<Self> {
+        let (orders, to_do) = mpsc::channel();
+        let (done, reports) = mpsc::channel();
+        let run = move || {
+            for order in to_do {
+                if hand
+                    .carry_out(order)
+                    .is_some_and(|report| done.send(report).is_err())
+                {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("journal-fill".into());
+        Ok(Self::Thread {
+            thread: Some(thread.spawn(run)?),
+            orders: Some(orders),
+            reports,
+        })
+    }
+
+    fn give(&mut self, order: Order) -> io::Result<()> {
+        match self {
+            Self::Inline(hand, report) => {
+                let made = hand.carry_out(order);
+                *report = made.or(report.take());
+                Ok(())
+            }
+            Self::Thread { orders, .. } => {
+                let sent = orders.as_ref().map(|orders| orders.send(order));
+                sent.and_then(Result::ok).ok_or_else(died)
+            }
+        }
+    }
+}
+
+impl<V: Vfs> Drop for Worker<V> {
+    /// Nothing is written any more once the journal's lock is given back.
+    fn drop(&mut self) {
+        if let Self::Thread { orders, thread, .. } = self {
+            drop(orders.take());
+            if thread.take().is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!("the thread that writes zeros ahead has died");
+            }
+        }
+    }
+}
+
+/// Who writes zeros, and shortens what is sealed.
+struct Hand<V: Vfs> {
+    vfs: V,
+    folder: PathBuf,
+    active: Option<V::File>,
+    spare: Option<V::File>,
+}
+
+impl<V: Vfs> Hand<V> {
+    fn carry_out(&mut self, order: Order) -> Option<Report> {
+        match order {
+            Order::Fill(part, from, until, beside) => {
+                let mut reached = from;
+                let ended = self.fill(part, (&mut reached, until), beside);
+                return Some((reached, ended));
+            }
+            Order::Adopt => self.active = self.spare.take(),
+            Order::Seal(path, end) => {
+                if let Err(error) = shorten(&self.vfs, &path, end) {
+                    tracing::warn!(file = %path.display(), %error, "a sealed segment keeps its zeros");
+                }
+                if let Err(error) = self.vfs.protect(&path) {
+                    tracing::warn!(file = %path.display(), %error, "a sealed segment stays writable");
+                }
+            }
+        }
+        None
+    }
+
+    fn fill(
+        &mut self,
+        part: Part,
+        (reached, until): (&mut u64, u64),
+        beside: Beside,
+    ) -> io::Result<()> {
+        let file = match part {
+            Part::Active => self.active.as_ref().ok_or(io::ErrorKind::NotFound)?,
+            Part::Spare if *reached == 0 => {
+                let made = self.vfs.create(&self.folder.join(SPARE))?;
+                self.spare.insert(made)
+            }
+            Part::Spare => self.spare.as_ref().ok_or(io::ErrorKind::NotFound)?,
+        };
+        let zeros = vec![0; narrow(PIECE)];
+        let mut at = *reached;
+        while at < until {
+            let length = narrow(PIECE.min(until - at));
+            file.pwrite(&[zeros.get(..length).unwrap_or_default()], at)?;
+            at += wide(length);
+            if beside == Beside::TheWriter || at >= until {
+                file.fdatasync()?;
+                *reached = at;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes away what lies behind a segment's named end. It need not be durable: the name is.
+pub(super) fn shorten<V: Vfs>(vfs: &V, path: &Path, end: u64) -> io::Result<()> {
+    let file = vfs.open(path, Access::Write)?;
+    if file.size()? > end {
+        file.truncate(end)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::vfs::{DiskVfs, SimVfs};
+    use crate::journal::{Config, Journal, Lsn};
+
+    const WHOLE: u64 = 512 + (256 << 20);
+
+    fn zeros(vfs: &SimVfs) -> Zeros<SimVfs> {
+        Zeros::new((vfs, Path::new("/journal")), WHOLE, false, None).unwrap()
+    }
+
+    #[test]
+    fn each_piece_is_synced_beside_the_writer_and_an_order_once_at_a_start() {
+        let vfs = SimVfs::new(1);
+        let mut zeros = zeros(&vfs);
+        zeros.reach_at_start(Part::Spare, 3 * PIECE).unwrap();
+        assert_eq!((zeros.spare, vfs.syncs()), (19 * PIECE, 1));
+        zeros.reach(Part::Spare, 20 * PIECE).unwrap();
+        assert_eq!((zeros.spare, vfs.syncs()), (36 * PIECE, 18));
+        zeros.reach(Part::Spare, 36 * PIECE).unwrap();
+        assert_eq!(vfs.syncs(), 18);
+    }
+
+    #[test]
+    fn zeros_go_to_the_active_segment_then_to_the_spare_and_no_further_than_their_bound() {
+        let vfs = SimVfs::new(1);
+        let mut zeros = zeros(&vfs);
+        zeros.reach_at_start(Part::Spare, PIECE).unwrap();
+        zeros.adopted().unwrap();
+        let (mut used, mut in_spare) = (0, 0);
+        while used < WHOLE - PIECE {
+            zeros.consumed(8 << 10);
+            used += 8 << 10;
+            zeros.keep_ahead(used).unwrap();
+            let ahead = zeros.active + zeros.spare - used;
+            assert!((4 << 20..=64 << 20).contains(&ahead), "{ahead} at {used}");
+            assert!(zeros.spare == 0 || zeros.active == WHOLE);
+            in_spare = zeros.spare;
+        }
+        assert!(in_spare > 32 << 20, "{in_spare}");
+    }
+
+    #[test]
+    fn a_journal_with_its_thread_reads_back_whole_and_leaves_nothing_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            segment_bytes: 3 << 20,
+            background: true,
+            journal: [7; 16],
+            stopped_kind: 12,
+        };
+        let open = || {
+            Journal::open(DiskVfs, folder.path(), config.clone())
+                .unwrap()
+                .0
+        };
+        let text = |number: u32| [&number.to_le_bytes()[..], &[0xff; 9_000]].concat();
+        for life in 0..2 {
+            let mut journal = open();
+            for number in 0..700 {
+                let text = text(life * 700 + number);
+                journal.reserve(text.len() + 64, 0).unwrap();
+                journal.push(1, 1, &text, None);
+                journal.commit().unwrap();
+            }
+        }
+        let journal = open();
+        let found = journal.reader().scan(Lsn::START);
+        let found: Vec<Vec<u8>> = found.map(|record| record.unwrap().body).collect();
+        assert!(found == (0..1_400).map(text).collect::<Vec<_>>());
+    }
+}

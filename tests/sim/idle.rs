@@ -1,0 +1,106 @@
+//! What the committer writes where nobody asks for anything, and where nothing more can be stored.
+
+use std::time::Duration;
+
+use carnet::backbone::start::recover;
+use carnet::broker::command::{Command, ConnectionId, Effect};
+use carnet::broker::committer::{Committer, Step};
+use carnet::broker::record::{Genesis, Record};
+use carnet::journal::vfs::{Fault, SimVfs, Vfs};
+use carnet::message::time::Timestamp;
+
+use crate::border::{Border, noon};
+use crate::recovered::{data, options};
+
+fn begun(disk: &SimVfs, genesis: &Record) -> Option<Committer<SimVfs>> {
+    let mut committer = recover(disk, data(), &options()).ok()?.committer;
+    committer.begin(genesis).ok()?;
+    Some(committer)
+}
+
+fn tick(committer: &mut Committer<SimVfs>, now: Timestamp) -> Step {
+    committer.step(vec![Command::Tick], now).unwrap()
+}
+
+#[test]
+fn an_idle_phase_is_marked_once_after_a_tenth_of_a_second() {
+    let disk = SimVfs::new(1);
+    let mut committer = begun(&disk, &Border::read().genesis()).unwrap();
+    let written = committer.journal().end();
+    tick(&mut committer, noon().plus(Duration::from_millis(99)));
+    assert_eq!(committer.journal().end(), written, "marked too early");
+    for phase in 0..3 {
+        let written = committer.journal().end();
+        for ms in (100..900).step_by(50) {
+            let now = noon().plus(Duration::from_millis(phase * 1_000 + ms));
+            tick(&mut committer, now);
+            let marked = committer.journal().end();
+            assert_eq!(
+                marked.bytes_since(written),
+                512,
+                "{phase}: once, and at once"
+            );
+        }
+        committer.begin(&Record::Recovered).unwrap();
+    }
+    drop(committer);
+    let again = recover(&disk, data(), &options()).unwrap();
+    assert_eq!(again.recovery.cut, None);
+    assert!(!again.recovery.clean);
+}
+
+/// Writes records until the next segment is needed. True where somebody was told that the disk is
+/// full.
+fn fill(committer: &mut Committer<SimVfs>, genesis: &Genesis) -> bool {
+    let unit = genesis.units[0].0.clone();
+    let connection = ConnectionId(1);
+    let mut commands = vec![Command::Attach { connection, unit }];
+    for _ in 0..300 {
+        commands.push(Command::Activate(Box::new(genesis.clone())));
+        let Ok(step) = committer.step(std::mem::take(&mut commands), noon()) else {
+            return false;
+        };
+        let mut effects = step.effects.iter();
+        if effects.any(|(_, effect)| matches!(effect, Effect::Blocked(Some(_)))) {
+            return true;
+        }
+    }
+    false
+}
+
+/// At which call after the beginning the second segment is begun.
+fn switch(first: &Record, genesis: &Genesis) -> u64 {
+    let disk = SimVfs::new(0);
+    let mut committer = begun(&disk, first).unwrap();
+    let before = disk.calls();
+    let mut calls = 0;
+    while disk.list(&data().join("journal")).unwrap().len() < 2 {
+        calls = disk.calls() - before;
+        let activate = Command::Activate(Box::new(genesis.clone()));
+        committer.step(vec![activate], noon()).unwrap();
+    }
+    calls
+}
+
+#[test]
+fn a_disk_that_fills_when_a_segment_is_due_leaves_room_for_a_clean_stop() {
+    let Record::Genesis(genesis) = Border::read().genesis() else {
+        unreachable!("it is one");
+    };
+    let first = Record::Genesis(genesis.clone());
+    let mut blocked = 0;
+    let calls_before_a_switch = switch(&first, &genesis);
+    for call in calls_before_a_switch - 4..calls_before_a_switch + 12 {
+        let disk = SimVfs::new(call);
+        let mut committer = begun(&disk, &first).unwrap();
+        disk.plan(disk.calls() + call, Fault::Full);
+        if !fill(&mut committer, &genesis) {
+            continue;
+        }
+        committer.step(vec![Command::Stop], noon()).unwrap();
+        drop(committer);
+        assert!(recover(&disk, data(), &options()).unwrap().recovery.clean);
+        blocked += 1;
+    }
+    assert!(blocked >= 4, "{blocked}");
+}
