@@ -4,6 +4,7 @@
 //! after the sync of the batch that decided them, in the order of the commands.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -285,7 +286,7 @@ pub struct Private {
     /// The frame: properties as published, and the body.
     pub frame: Vec<u8>,
     /// Time to live, from the property `expiration`.
-    pub ttl_ms: Option<u64>,
+    pub ttl: Option<Duration>,
     /// So many messages may wait in queues of its agency's own.
     pub quota: u32,
 }

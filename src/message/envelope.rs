@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::catalogue::{Addressed, MessageEntry};
 use super::id::{Digest, Purpose, UnitId};
 use super::valid::{Invalid, Warning};
+pub use properties::expires_after;
 use properties::is_traceparent;
 pub use publish::{HeaderValue, Publish, SenderTerms};
 
@@ -121,7 +122,7 @@ impl Envelope {
         envelope.ttl = publish
             .expiration
             .as_deref()
-            .map(properties::ttl)
+            .map(expires_after)
             .transpose()?;
         for (name, value) in &publish.headers {
             envelope.header(name, value)?;

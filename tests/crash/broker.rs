@@ -63,7 +63,7 @@ fn serve(data: &TempDir, port: u16) -> (Child, u16) {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         // Small segments: lives end in the middle of one, at its end, and while the next is made.
         .env("CARNET__SEGMENT_MIB", "3")
-        .env("RUST_LOG", "warn")
+        .env("CARNET_LOG", "carnet=warn")
         .stdout(Stdio::piped())
         .spawn()
         .expect("the broker starts");

@@ -264,7 +264,7 @@ impl Live {
             wire,
             mandatory: true,
             frame,
-            ttl_ms,
+            ttl: ttl_ms.map(Duration::from_millis),
         };
         self.waiting.push(Command::Private(Box::new(private)));
     }

@@ -437,7 +437,7 @@ fn private(queue: &str, number: u32) -> Command {
         wire,
         mandatory: false,
         frame: seal_private(&head, &number.to_be_bytes()).unwrap(),
-        ttl_ms: None,
+        ttl: None,
     }))
 }
 

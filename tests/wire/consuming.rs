@@ -133,6 +133,21 @@ fn what_has_expired_is_not_got() {
 }
 
 #[test]
+fn an_expiration_is_decimal_digits_in_ones_own_queues_too() {
+    let broker = Broker::start();
+    let mut client = filled(&broker, &[]);
+    for wrong in ["", "+5", "-5", "1.5", "soon"] {
+        let wrong = Message::to_queue("q", "x").with(|p| p.expiration = Some(wrong.into()));
+        client.wire.send(&wrong.frames(1));
+        let closed = client.wire.closed();
+        assert_eq!((closed.channel, closed.code), (1, 406), "{closed:?}");
+        assert!(closed.text.contains("expiration"), "{closed:?}");
+        client.open_channel(1);
+    }
+    assert_eq!(client.get("q", true), None);
+}
+
+#[test]
 fn only_what_was_sent_is_called_redelivered() {
     let broker = Broker::start();
     let mut client = filled(&broker, &["a", "b"]);

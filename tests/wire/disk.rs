@@ -1,6 +1,7 @@
 //! The disk fails: it is full, or broken. Whoever was told that a message is safe, was told the truth.
 
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,9 +10,9 @@ use carnet::server::clock::Clock;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, example};
-use crate::client::{Client, Message, Told};
+use crate::client::{Client, Message, Told, named};
 use crate::faults::Faults;
-use crate::octets::Reader;
+use crate::octets::{Reader, Table, method};
 
 /// A file system of its own below the data folder, small, and with something in it that goes once
 /// the file `go` is there. All of it ends with the broker.
@@ -204,4 +205,46 @@ fn after_a_failed_sync_nobody_gets_an_ack_the_process_ends_and_what_was_confirme
     let confirmed: Vec<String> = (0..20).map(|n| n.to_string()).collect();
     assert_eq!(got[..20], confirmed);
     assert!(got[20..].iter().all(|body| body.starts_with("lost ")));
+}
+
+/// Turns the first octet of `text` over, wherever a file of the folder holds it.
+#[expect(clippy::disallowed_methods, reason = "whoever damages a disk")]
+fn damage(folder: &Path, text: &[u8]) {
+    let mut found = 0;
+    for file in fs::read_dir(folder).expect("a folder") {
+        let path = file.expect("an entry").path();
+        let octets = fs::read(&path).expect("a file");
+        let place = octets.windows(text.len()).position(|part| part == text);
+        if let Some(place) = place {
+            let file = OpenOptions::new().write(true).open(&path).expect("a file");
+            let turned = [octets[place] ^ 0xff];
+            file.write_all_at(&turned, u64::try_from(place).unwrap())
+                .expect("written");
+            found += 1;
+        }
+    }
+    assert_eq!(found, 1, "the message stands once in the log");
+}
+
+#[test]
+fn a_message_that_cannot_be_read_back_is_neither_passed_over_nor_hidden() {
+    let broker = Broker::start();
+    let mut sender = broker.connect("post-items").confirming();
+    sender.declare("q", 2, &Table::new());
+    sender.publish(&Message::to_queue("q", "here it stands"));
+    broker.terminate();
+    let (status, data) = broker.ended_with_data();
+    assert!(status.success());
+    // Started again, it has the message nowhere but on the disk.
+    let broker = Broker::start_in(data, |_| {});
+    damage(&broker.data().join("journal"), b"here it stands");
+    for _ in 0..2 {
+        let mut reader = broker.connect("post-items");
+        reader.wire.send(&method(1, (60, 70), named("q")));
+        let closed = reader.wire.closed();
+        assert_eq!((closed.channel, closed.code), (0, 541), "{closed:?}");
+        assert!(closed.text.contains("cannot be read back"), "{closed:?}");
+        broker.logged("cannot be read back");
+    }
+    broker.connect("customs-declarations").quiet();
 }

@@ -277,7 +277,7 @@ mod tests {
                 },
                 mandatory: true,
                 frame: vec![7; 10_000],
-                ttl_ms,
+                ttl: ttl_ms.map(Duration::from_millis),
                 quota: 1_000_000,
             }))
         }

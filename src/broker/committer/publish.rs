@@ -1,7 +1,5 @@
 //! Publishes: a ruling that still holds becomes a record; a repeat gets the first answer again.
 
-use std::time::Duration;
-
 use super::{Committer, Fatal, Turn};
 use crate::broker::command::{
     Effect, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
@@ -258,14 +256,13 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         if !unroutable {
-            let ttl = private.ttl_ms.map(Duration::from_millis);
             let placed = Placed {
                 unit,
                 queues,
                 source: None,
                 private: true,
                 from: None,
-                deadline: ttl.map(|ttl| now.plus(ttl)),
+                deadline: private.ttl.map(|ttl| now.plus(ttl)),
                 deaths: Vec::new(),
                 narrowed: None,
             };

@@ -83,8 +83,8 @@ fn is_json(content_type: &str) -> bool {
     is_json && parts.all(is_utf8)
 }
 
-/// Milliseconds as decimal digits.
-pub(super) fn ttl(text: &str) -> Result<Duration, Invalid> {
+/// Property `expiration`: milliseconds as decimal digits, and nothing else.
+pub fn expires_after(text: &str) -> Result<Duration, Invalid> {
     let is_decimal = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let ms = text.parse().ok().filter(|_| is_decimal);
     ms.map(Duration::from_millis).ok_or_else(|| {

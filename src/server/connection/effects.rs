@@ -5,7 +5,9 @@ use std::task::Context;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Pending};
-use crate::amqp::{ChannelId, Message, Properties, PublishTag, Reply, Sending, Undeliverable};
+use crate::amqp::{
+    ChannelId, Message, Properties, PublishTag, Reply, ReplyCode, Sending, Undeliverable,
+};
 use crate::broker::command::{
     Answer, Command, Deliver, Effect, NotTaken, Refusal, Returnable, Settle,
 };
@@ -233,10 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let now = self.backbone.now();
                 prepare(deliver, &stored, &self.peer.unit.id, &view, now)
             }
-            Err(error) => {
-                tracing::error!(journal.lsn = %address, %error, "a message cannot be read back");
-                return;
-            }
+            Err(error) => return self.unreadable(address, &error),
         };
         match prepared {
             Ok(Prepared::Send(mut rendered)) => {
@@ -254,10 +253,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let delivery = deliver.delivery;
                 self.commands.push(Command::Narrow { delivery, narrowed });
             }
-            Err(error) => {
-                tracing::error!(journal.lsn = %address, %error, "a message cannot be rendered");
-            }
+            Err(error) => self.unreadable(address, &error),
         }
+    }
+
+    /// Ends the connection, so that the message goes back to its place: what was confirmed is
+    /// neither passed over nor kept from an operator's eyes.
+    fn unreadable(&mut self, address: Lsn, error: &dyn std::fmt::Display) {
+        tracing::error!(journal.lsn = %address, %error, "a message cannot be read back");
+        let says = "a message cannot be read back; the broker's operator must look at its disk";
+        let reply = Reply::new(ReplyCode::InternalError, says);
+        self.session.close_connection(&reply);
     }
 
     /// A reply says which of the unit's own messages it answers; without that it is still a message.

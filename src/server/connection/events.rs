@@ -11,7 +11,7 @@ use crate::broker::command::{
     Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
 };
 use crate::broker::payload::{PrivateHead, seal_private};
-use crate::message::envelope::Publish;
+use crate::message::envelope::{Publish, expires_after};
 use crate::message::id::ExchangeId;
 use crate::server::translate;
 
@@ -145,9 +145,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             raw_properties: publish.raw_properties.to_vec(),
         };
         let expiration = publish.properties.expiration().as_ref();
-        let ttl = expiration.map(|text| text.as_str().parse::<u64>());
+        let ttl = expiration.map(|text| expires_after(text.as_str()));
         let channel = publish.channel;
-        let (Ok(frame), Ok(ttl_ms)) = (seal_private(&head, &publish.body), ttl.transpose()) else {
+        let (Ok(frame), Ok(ttl)) = (seal_private(&head, &publish.body), ttl.transpose()) else {
             self.unconfirmed = self.unconfirmed.saturating_sub(1);
             let says = "expiration is not a number of milliseconds";
             let reply = Reply::new(ReplyCode::PreconditionFailed, says);
@@ -159,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             mandatory: publish.mandatory,
             wire: translate::returnable(publish),
             frame,
-            ttl_ms,
+            ttl,
             quota: self.peer.agency.limits.private_messages,
         };
         self.commands.push(Command::Private(Box::new(private)));
