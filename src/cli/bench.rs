@@ -1,8 +1,8 @@
 //! `carnet bench`: what this machine does, as a client sees it, beside what its disk does.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -32,6 +32,8 @@ pub(super) struct Bench {
 /// A broker of its own, ended when dropped.
 struct Served {
     child: Child,
+    /// Kept: the broker goes on printing, and ends where nobody could read it.
+    _output: Option<Lines<BufReader<ChildStdout>>>,
     broker: Broker,
     data: tempfile::TempDir,
 }
@@ -63,8 +65,8 @@ impl Served {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(Failed::cannot_run)?;
-        let lines = child.stdout.take().map(|out| BufReader::new(out).lines());
-        let found = lines.into_iter().flatten().map_while(Result::ok);
+        let mut lines = child.stdout.take().map(|out| BufReader::new(out).lines());
+        let found = lines.iter_mut().flatten().map_while(Result::ok);
         let port = found.into_iter().find_map(|line| {
             let address = line.strip_prefix("listening on amqps://")?;
             address.rsplit_once(':')?.1.parse().ok()
@@ -79,6 +81,7 @@ impl Served {
         };
         Ok(Self {
             child,
+            _output: lines,
             broker,
             data,
         })
