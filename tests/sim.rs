@@ -13,6 +13,8 @@ mod idle;
 mod live;
 #[path = "sim/model.rs"]
 mod model;
+#[path = "sim/order.rs"]
+mod order;
 #[path = "sim/recovered.rs"]
 mod recovered;
 #[path = "sim/repeats.rs"]

@@ -385,35 +385,29 @@ pub enum Fence {
 pub enum Effect {
     /// The outcome of a publish: durable, whatever it is.
     Outcome {
-        /// The channel.
-        channel: u16,
-        /// The confirm tag, in confirm mode.
-        confirm: Option<u64>,
+        /// The publish.
+        origin: Origin,
         /// Comes back to the publisher first.
         returned: Option<Box<(Refusal, Returnable)>>,
     },
     /// The outcome of a repeat: what was told the first time, read from that record.
     Repeated {
-        /// The channel.
-        channel: u16,
-        /// The confirm tag, in confirm mode.
-        confirm: Option<u64>,
+        /// The publish.
+        origin: Origin,
         /// The first record, where it was refused for all: its return is told again.
         refused: Option<(Lsn, Box<Returnable>)>,
     },
     /// Not stored: no responsibility taken.
     Nacked {
-        /// The channel.
-        channel: u16,
-        /// The confirm tag, in confirm mode.
-        confirm: Option<u64>,
+        /// The publish.
+        origin: Origin,
         /// Why.
         why: NotTaken,
     },
     /// A publish was refused in a way that ends its channel.
     PublishRefused {
-        /// The channel.
-        channel: u16,
+        /// The publish.
+        origin: Origin,
         /// AMQP reply code.
         code: u16,
         /// Text without the code's name.
@@ -422,6 +416,8 @@ pub enum Effect {
     /// Its ruling is stale, or its id was not searched for as far back as memory no longer reaches,
     /// or it stood behind such a one: rule it again and submit it again.
     Again(Origin, Box<Submission>),
+    /// It stood behind such a one on its channel: submit it again.
+    AgainPrivate(Box<Private>),
     /// An answer to [`Ask`].
     Answer {
         /// The channel.

@@ -31,8 +31,8 @@ pub struct Committer<V: Vfs> {
     journal: Journal<V>,
     ledger: Ledger,
     dispatch: Dispatch,
-    /// Channels with a stale ruling on its way back, and the serial that is awaited.
-    held: BTreeMap<(ConnectionId, u16), u64>,
+    /// Channels with publishes on their way back.
+    held: BTreeMap<(ConnectionId, u16), publish::Held>,
     /// Since when records wait that did not ask for a sync.
     unsynced_since: Option<Timestamp>,
     /// When the last batch was written, until an empty one stands behind it.

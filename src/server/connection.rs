@@ -61,6 +61,17 @@ pub(super) enum Pending {
     CloseConnection,
 }
 
+/// The publishes of a channel number, over all its channels: serials of theirs.
+#[derive(Debug, Default)]
+struct Publishes {
+    /// The last that was handed over.
+    sent: u64,
+    /// The last whose outcome is known.
+    decided: u64,
+    /// The last of a channel that has ended: nobody is told of it any more.
+    forgotten: u64,
+}
+
 /// A consumer that was started.
 #[derive(Debug)]
 pub(super) struct Consumer {
@@ -95,8 +106,7 @@ pub(super) struct Connection<S> {
     pending: BTreeMap<u16, VecDeque<Pending>>,
     consumers: BTreeMap<(u16, u32), Consumer>,
     next_consumer: u32,
-    /// Publishes of each channel so far: their serial numbers.
-    serials: BTreeMap<u16, u64>,
+    publishes: BTreeMap<u16, Publishes>,
     /// Confirms to be sent, the highest of each channel.
     confirms: BTreeMap<u16, u64>,
     unconfirmed: usize,
@@ -150,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             pending: BTreeMap::new(),
             consumers: BTreeMap::new(),
             next_consumer: 1,
-            serials: BTreeMap::new(),
+            publishes: BTreeMap::new(),
             confirms: BTreeMap::new(),
             unconfirmed: 0,
             welcome: Welcome::default(),

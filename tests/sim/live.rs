@@ -321,15 +321,13 @@ impl Live {
             let place = self.connections.iter().position(|c| *c == connection.0);
             let Some(place) = place else { continue };
             match effect {
-                Effect::Outcome {
-                    confirm, returned, ..
-                } => {
-                    self.confirmed(confirm);
+                Effect::Outcome { origin, returned } => {
+                    self.confirmed(origin.confirm);
                     *self.seen.entry("returned").or_default() += u32::from(returned.is_some());
                 }
-                Effect::Repeated { confirm, .. } => {
+                Effect::Repeated { origin, .. } => {
                     self.count("repeated");
-                    self.confirmed(confirm);
+                    self.confirmed(origin.confirm);
                 }
                 Effect::Again(origin, submission) => {
                     self.count("again");
@@ -341,6 +339,7 @@ impl Live {
                         .retain(|other| other.fact() != admitted.fact());
                     self.told.submitted.push(admitted);
                 }
+                Effect::AgainPrivate(private) => self.waiting.push(Command::Private(private)),
                 Effect::Deliver(deliver) => self.deliver(place, &deliver),
                 Effect::Answer { answer, .. } => {
                     let refused = matches!(answer, carnet::broker::command::Answer::Refused { .. });

@@ -317,8 +317,8 @@ fn repeats_make_no_second_record(committer: &mut Committer<SimVfs>, told: &Told,
     let step = committer.step(commands.collect(), now).unwrap();
     let mut expected = BTreeSet::new();
     for (_, effect) in step.effects {
-        if let Effect::Outcome { channel, .. } | Effect::Repeated { channel, .. } = effect {
-            expected.insert(sent[usize::from(channel) - 1].fact());
+        if let Effect::Outcome { origin, .. } | Effect::Repeated { origin, .. } = effect {
+            expected.insert(sent[usize::from(origin.channel) - 1].fact());
         }
     }
     let log = Log::read(committer);

@@ -1,6 +1,6 @@
 /* Faults that no ordinary machine has at hand: loaded into the broker by LD_PRELOAD, told what to do
-   by a file of three numbers that both map: whether syncs fail, by how many seconds the clock is off,
-   whether new segments find no space. */
+   by a file of four numbers that both map: whether syncs fail, by how many seconds the clock is off,
+   whether new segments find no space, how many milliseconds longer a sync takes. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@ __attribute__((constructor)) static void map_control(void) {
     const char *path = getenv("CARNET_TEST_FAULTS");
     int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0) : -1;
     if (fd < 0) abort();
-    control = mmap(NULL, 24, PROT_READ, MAP_SHARED, fd, 0);
+    control = mmap(NULL, 32, PROT_READ, MAP_SHARED, fd, 0);
     if (control == MAP_FAILED) abort();
     close(fd);
 }
@@ -29,6 +29,10 @@ int fdatasync(int fd) {
     if (control && control[0]) {
         errno = EIO;
         return -1;
+    }
+    if (control && control[3]) {
+        struct timespec time = {control[3] / 1000, control[3] % 1000 * 1000000};
+        nanosleep(&time, NULL);
     }
     return (int)syscall(SYS_fdatasync, fd);
 }

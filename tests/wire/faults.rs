@@ -25,7 +25,7 @@ impl Faults {
             .status();
         assert!(compiled.expect("a C compiler").success());
         let control = File::create(folder.path().join("control")).expect("a file");
-        control.write_all_at(&[0; 24], 0).expect("written");
+        control.write_all_at(&[0; 32], 0).expect("written");
         Self { folder, control }
     }
 
@@ -47,6 +47,11 @@ impl Faults {
     /// Each sync fails from now on, as on a broken disk.
     pub(crate) fn break_syncs(&self) {
         self.set(0, 1);
+    }
+
+    /// Each sync takes so many milliseconds longer.
+    pub(crate) fn slow_syncs(&self, ms: i64) {
+        self.set(3, ms);
     }
 
     /// The wall clock is off by so many seconds.

@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::broker::{Broker, example};
 use crate::client::{Client, Message};
+use crate::faults::Faults;
 use crate::octets::{Properties, Value, field, text_field};
 
 fn item(id: &str) -> Message {
@@ -406,4 +407,28 @@ fn a_private_publish_goes_nowhere_but_into_a_queue_of_ones_own() {
         let closed = post.wire.closed();
         assert_eq!((closed.channel, closed.code), (1, code), "{closed:?}");
     }
+}
+
+#[test]
+fn outcomes_of_a_channel_that_is_gone_confirm_nothing_on_the_next_of_its_number() {
+    let faults = Faults::new();
+    let broker = Broker::start_with(|command| faults.load(command));
+    let mut client = broker.connect("post-items").confirming();
+    // What comes in with the second read is decided long after the first is answered.
+    faults.slow_syncs(200);
+    let mut octets = Message {
+        exchange: "missing",
+        ..item("nowhere")
+    }
+    .frames(1);
+    for nth in 0..200 {
+        octets.extend(item(&format!("before-{nth}")).frames(1));
+    }
+    client.wire.send(&octets);
+    let closed = client.wire.closed();
+    assert_eq!((closed.channel, closed.code), (1, 404), "{closed:?}");
+    client.open_channel(1);
+    let mut client = client.confirming();
+    assert_eq!(client.publish(&item("after")).returned, None);
+    client.quiet();
 }

@@ -26,7 +26,49 @@ enum Seen {
     Unreadable,
 }
 
+/// Publishes of one channel that went back to their task: none is taken out of its turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// The serial whose turn it is.
+    next: u64,
+    /// The highest that went back.
+    last: u64,
+}
+
 impl<V: Vfs> Committer<V> {
+    /// Whether a publish stands behind one of its channel that went back and is not taken yet. It
+    /// goes back too, to come after it.
+    fn must_wait(&mut self, origin: &Origin) -> bool {
+        let held = self.held.get_mut(&(origin.connection, origin.channel));
+        let Some(held) = held.filter(|held| held.next != origin.serial) else {
+            return false;
+        };
+        held.last = held.last.max(origin.serial);
+        true
+    }
+
+    /// A publish goes back: those behind it keep their place.
+    fn hold(&mut self, origin: &Origin) {
+        let serial = origin.serial;
+        let place = (origin.connection, origin.channel);
+        let held = self.held.entry(place).or_insert(Held {
+            next: serial,
+            last: serial,
+        });
+        held.next = serial;
+    }
+
+    /// A publish is taken: the next of its channel has its turn.
+    fn taken(&mut self, origin: &Origin) {
+        let place = (origin.connection, origin.channel);
+        if let Some(held) = self.held.get_mut(&place) {
+            held.next = origin.serial + 1;
+            if held.next > held.last {
+                self.held.remove(&place);
+            }
+        }
+    }
+
     pub(super) fn submit(
         &mut self,
         origin: Origin,
@@ -34,20 +76,19 @@ impl<V: Vfs> Committer<V> {
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        let place = (origin.connection, origin.channel);
-        if self
-            .held
-            .get(&place)
-            .is_some_and(|serial| *serial != origin.serial)
-        {
-            turn.tell(
-                origin.connection,
-                Effect::Again(origin, Box::new(submission)),
-            );
+        if self.must_wait(&origin) {
+            let again = Effect::Again(origin, Box::new(submission));
+            turn.tell(origin.connection, again);
             return Ok(());
         }
-        self.held.remove(&place);
         let seen = self.seen(&submission, now);
+        if turn.room && seen == Seen::Stale {
+            self.hold(&origin);
+            let again = Effect::Again(origin, Box::new(submission));
+            turn.tell(origin.connection, again);
+            return Ok(());
+        }
+        self.taken(&origin);
         if !turn.room || seen == Seen::Unreadable {
             let why = if turn.room {
                 NotTaken::Unreadable
@@ -55,13 +96,6 @@ impl<V: Vfs> Committer<V> {
                 NotTaken::DiskFull
             };
             turn.nack(&origin, why);
-            return Ok(());
-        }
-        if seen == Seen::Stale {
-            // Those behind it keep their place: none is taken until it is back.
-            self.held.insert(place, origin.serial);
-            let again = Effect::Again(origin, Box::new(submission));
-            turn.tell(origin.connection, again);
             return Ok(());
         }
         let wire = submission.wire;
@@ -76,13 +110,7 @@ impl<V: Vfs> Committer<V> {
                 Seen::Same(refused) => {
                     self.repeats.count(&exchange.sender.agency, now);
                     let refused = refused.map(|lsn| (lsn, Box::new(wire)));
-                    let (channel, confirm) = (origin.channel, origin.confirm);
-                    let effect = Effect::Repeated {
-                        channel,
-                        confirm,
-                        refused,
-                    };
-                    turn.tell(origin.connection, effect);
+                    turn.tell(origin.connection, Effect::Repeated { origin, refused });
                     return Ok(());
                 }
                 Seen::OtherContent => {
@@ -228,6 +256,12 @@ impl<V: Vfs> Committer<V> {
         let Some(unit) = self.dispatch.unit(origin.connection).cloned() else {
             return Ok(());
         };
+        if self.must_wait(&origin) {
+            let again = Effect::AgainPrivate(Box::new(private));
+            turn.tell(origin.connection, again);
+            return Ok(());
+        }
+        self.taken(&origin);
         if !turn.room {
             turn.nack(&origin, NotTaken::DiskFull);
             return Ok(());
@@ -240,12 +274,7 @@ impl<V: Vfs> Committer<V> {
         let queues = match routed {
             Ok(queues) => queues,
             Err(Refusal { code, text }) => {
-                let channel = origin.channel;
-                let effect = Effect::PublishRefused {
-                    channel,
-                    code,
-                    text,
-                };
+                let effect = Effect::PublishRefused { origin, code, text };
                 turn.tell(origin.connection, effect);
                 return Ok(());
             }
@@ -280,13 +309,8 @@ impl<V: Vfs> Committer<V> {
 impl Turn {
     /// No responsibility is taken.
     fn nack(&mut self, origin: &Origin, why: NotTaken) {
-        let (channel, confirm) = (origin.channel, origin.confirm);
-        let effect = Effect::Nacked {
-            channel,
-            confirm,
-            why,
-        };
-        self.tell(origin.connection, effect);
+        let origin = *origin;
+        self.tell(origin.connection, Effect::Nacked { origin, why });
     }
 
     /// Counts a refusal; what its sender is told says so.
@@ -299,12 +323,8 @@ impl Turn {
 
 fn outcome(origin: &Origin, refusal: Option<Refusal>, wire: Returnable, turn: &mut Turn) {
     let returned = refusal.map(|refusal| Box::new((refusal, wire)));
-    let effect = Effect::Outcome {
-        channel: origin.channel,
-        confirm: origin.confirm,
-        returned,
-    };
-    turn.tell(origin.connection, effect);
+    let origin = *origin;
+    turn.tell(origin.connection, Effect::Outcome { origin, returned });
 }
 
 /// The same id with other content: refusal and evidence, the first message stays as it was.

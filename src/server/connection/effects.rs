@@ -9,7 +9,7 @@ use crate::amqp::{
     ChannelId, Message, Properties, PublishTag, Reply, ReplyCode, Sending, Undeliverable,
 };
 use crate::broker::command::{
-    Answer, Command, Deliver, Effect, NotTaken, Refusal, Returnable, Settle,
+    Answer, Ask, Command, Deliver, Effect, Fence, NotTaken, Origin, Refusal, Returnable, Settle,
 };
 use crate::broker::delivery::{Prepared, Rendered, confidential, prepare};
 use crate::broker::limits::{OUTPUT_BYTES, TURN_DELIVERIES};
@@ -45,55 +45,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Outcome {
-                channel,
-                confirm,
-                returned,
-            } => {
-                if let Some(returned) = returned {
-                    let (refusal, wire) = *returned;
-                    self.give_back(channel, &refusal, &wire);
+            Effect::Outcome { origin, returned } => {
+                if self.decided(&origin) {
+                    if let Some(returned) = returned {
+                        let (refusal, wire) = *returned;
+                        self.give_back(origin.channel, &refusal, &wire);
+                    }
+                    self.confirmed(&origin);
                 }
-                self.confirmed(channel, confirm);
             }
-            Effect::Repeated {
-                channel,
-                confirm,
-                refused,
-            } => {
-                if let Some((first, wire)) = refused {
-                    let refusal = self.first_refusal(first);
-                    self.give_back(channel, &refusal, &wire);
+            Effect::Repeated { origin, refused } => {
+                if self.decided(&origin) {
+                    if let Some((first, wire)) = refused {
+                        let refusal = self.first_refusal(first);
+                        self.give_back(origin.channel, &refusal, &wire);
+                    }
+                    self.confirmed(&origin);
                 }
-                self.confirmed(channel, confirm);
             }
-            Effect::Nacked {
-                channel,
-                confirm,
-                why,
-            } => {
+            Effect::Nacked { origin, why } => {
                 self.log_quota(why);
                 self.send_confirms();
-                self.unconfirmed = self.unconfirmed.saturating_sub(1);
-                if let Some(tag) = confirm {
+                if self.decided(&origin)
+                    && let Some(tag) = origin.confirm
+                {
                     self.session
-                        .decline_up_to(ChannelId::new(channel), PublishTag::new(tag));
+                        .decline_up_to(ChannelId::new(origin.channel), PublishTag::new(tag));
                 }
             }
-            Effect::PublishRefused {
-                channel,
-                code,
-                text,
-            } => {
+            Effect::PublishRefused { origin, code, text } => {
                 self.send_confirms();
-                self.unconfirmed = self.unconfirmed.saturating_sub(1);
-                let reply = Reply::new(translate::reply_code(code), text);
-                self.session.close_channel(ChannelId::new(channel), &reply);
+                if self.decided(&origin) {
+                    let reply = Reply::new(translate::reply_code(code), text);
+                    let channel = ChannelId::new(origin.channel);
+                    self.session.close_channel(channel, &reply);
+                }
             }
             Effect::Again(origin, submission) => {
                 let submission = *submission;
                 self.submit(origin, (submission.publish, submission.wire));
             }
+            Effect::AgainPrivate(private) => self.commands.push(Command::Private(private)),
             Effect::Answer { channel, answer } => {
                 self.send_confirms();
                 self.answer(channel, answer);
@@ -129,10 +121,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn confirmed(&mut self, channel: u16, confirm: Option<u64>) {
+    /// Notes that a publish has its outcome. Whether its channel is still there to be told: its
+    /// number may be another channel's by now.
+    fn decided(&mut self, origin: &Origin) -> bool {
         self.unconfirmed = self.unconfirmed.saturating_sub(1);
-        if let Some(tag) = confirm {
-            self.confirms.insert(channel, tag);
+        let publishes = self.publishes.entry(origin.channel).or_default();
+        publishes.decided = origin.serial;
+        origin.serial > publishes.forgotten
+    }
+
+    /// Whether publishes of a channel are still without their outcome.
+    fn awaits_outcomes(&self, channel: u16) -> bool {
+        let publishes = self.publishes.get(&channel);
+        publishes.is_some_and(|publishes| publishes.decided < publishes.sent)
+    }
+
+    /// A channel is gone: what was asked and published on it is nobody's any more.
+    pub(super) fn forget(&mut self, channel: u16) {
+        self.send_confirms();
+        self.consumers.retain(|(other, _), _| *other != channel);
+        if let Some(publishes) = self.publishes.get_mut(&channel) {
+            publishes.forgotten = publishes.sent;
+        }
+    }
+
+    fn confirmed(&mut self, origin: &Origin) {
+        if let Some(tag) = origin.confirm {
+            self.confirms.insert(origin.channel, tag);
         }
     }
 
@@ -186,6 +201,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .get_mut(&channel)
             .and_then(std::collections::VecDeque::pop_front);
         let Some(pending) = pending else { return };
+        if self.is_forgotten(channel) {
+            return;
+        }
         let id = ChannelId::new(channel);
         match (pending, answer) {
             (Pending::Prefetch | Pending::Forget, _) => {}
@@ -217,14 +235,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.session.cancelled(id);
             }
             (Pending::Get { .. }, Answer::Empty) => self.session.got_nothing(id),
+            // What was published before a close is decided before the close is answered.
+            (Pending::CloseChannel, _) if self.awaits_outcomes(channel) => {
+                let fence = Ask::Fence(Fence::CloseChannel);
+                self.ask(id, Pending::CloseChannel, fence);
+            }
             (Pending::CloseChannel, _) => {
-                self.consumers.retain(|(other, _), _| *other != channel);
-                self.serials.remove(&channel);
+                self.forget(channel);
                 self.session.channel_ended(id);
             }
-            (Pending::CloseConnection, _) => self.session.connection_ended(),
+            (Pending::CloseConnection, _) => {
+                if self.publishes.keys().any(|at| self.awaits_outcomes(*at)) {
+                    let fence = Ask::Fence(Fence::CloseConnection);
+                    self.ask(id, Pending::CloseConnection, fence);
+                } else {
+                    self.session.connection_ended();
+                }
+            }
             (_, _) => self.session.done(id),
         }
+    }
+
+    /// Whether what is answered next was asked on a channel that is gone.
+    fn is_forgotten(&self, channel: u16) -> bool {
+        let pending = self.pending.get(&channel).into_iter().flatten();
+        pending.into_iter().any(|it| matches!(it, Pending::Forget))
     }
 
     fn deliver(&mut self, deliver: &Deliver) {
@@ -306,7 +341,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let pending = pending.and_then(std::collections::VecDeque::pop_front);
             let no_ack = matches!(pending, Some(Pending::Get { no_ack: true }));
             let left = clamp(deliver.left);
-            (self.session.got(channel, sending, left, &message), no_ack)
+            if self.is_forgotten(deliver.channel) {
+                (Err(Undeliverable::Gone), false)
+            } else {
+                (self.session.got(channel, sending, left, &message), no_ack)
+            }
         };
         // What cannot be sent here goes back to its place. What needs no ack is settled once it is
         // written into the session: it is the client's from here.

@@ -66,6 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 );
             }
             Event::ChannelGone { left } => {
+                self.forget(left.channel.get());
                 self.ask(
                     left.channel,
                     Pending::Forget,
@@ -93,12 +94,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn publish(&mut self, publish: amqp::Publish) {
         let Some(port) = &self.port else { return };
-        let serial = self.serials.entry(publish.channel.get()).or_default();
-        *serial += 1;
+        let publishes = self.publishes.entry(publish.channel.get()).or_default();
+        publishes.sent += 1;
         let origin = Origin {
             connection: port.id,
             channel: publish.channel.get(),
-            serial: *serial,
+            serial: publishes.sent,
             confirm: publish.confirm.map(amqp::PublishTag::get),
         };
         self.unconfirmed += 1;
@@ -148,7 +149,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let ttl = expiration.map(|text| expires_after(text.as_str()));
         let channel = publish.channel;
         let (Ok(frame), Ok(ttl)) = (seal_private(&head, &publish.body), ttl.transpose()) else {
+            // It is not handed over: there is no such publish for the core.
             self.unconfirmed = self.unconfirmed.saturating_sub(1);
+            let publishes = self.publishes.entry(channel.get()).or_default();
+            publishes.sent = publishes.sent.saturating_sub(1);
             let says = "expiration is not a number of milliseconds";
             let reply = Reply::new(ReplyCode::PreconditionFailed, says);
             self.session.close_channel(channel, &reply);
@@ -166,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Asks the core; the answer comes back in order.
-    fn ask(&mut self, channel: ChannelId, pending: Pending, ask: Ask) {
+    pub(super) fn ask(&mut self, channel: ChannelId, pending: Pending, ask: Ask) {
         let Some(port) = &self.port else { return };
         let connection = port.id;
         let channel = channel.get();
