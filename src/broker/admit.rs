@@ -25,7 +25,7 @@ use crate::policy::rule::{may_send, rule};
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{self, Ruling};
 use crate::policy::standing::Standing;
-use crate::policy::words::Onward;
+use crate::policy::words::{Onward, PURPOSES};
 
 /// What a decision looks at besides the message: snapshots, shared by all connections.
 #[derive(Debug, Clone)]
@@ -128,7 +128,23 @@ fn valid(peer: &Peer, publish: &Publish, view: &View) -> Result<Valid, NotRuled>
             clear: token.value,
         })
     };
-    Ok(Valid::parse(publish, catalogue, &terms, &quoted)?)
+    let valid = Valid::parse(publish, catalogue, &terms, &quoted)?;
+    match valid.envelope().purpose() {
+        Some(purpose) if !PURPOSES.contains(&purpose.as_str()) => Err(no_purpose()),
+        _ => Ok(valid),
+    }
+}
+
+fn no_purpose() -> NotRuled {
+    NotRuled {
+        code: 406,
+        invalid: Invalid {
+            kind: InvalidKind::Envelope,
+            place: "header purpose".to_owned(),
+            rule: "purpose".to_owned(),
+            says: format!("is none of {}", PURPOSES.join(", ")),
+        },
+    }
 }
 
 fn refused(rule: &str, says: &str) -> NotRuled {
@@ -326,7 +342,12 @@ fn confidential(
         rule: "case".to_owned(),
     });
     // The envelope's warnings are among the content's.
-    let warnings = valid.content().warnings.iter().chain(&case);
+    let unknown = envelope.correlation_id().is_some() && question.answered.is_none();
+    let unknown = unknown.then(|| Warning {
+        place: "property correlation_id".to_owned(),
+        rule: "unknown".to_owned(),
+    });
+    let warnings = valid.content().warnings.iter().chain(&case).chain(&unknown);
     let told = ruling.answer();
     let told = told.iter().filter_map(|(unit, told)| match told {
         ruling::Told::Released(_) => None,

@@ -208,6 +208,13 @@ impl Ledger {
                 format!("queue name '{name}' contains reserved prefix 'amq.*'"),
             );
         }
+        if is_standing_name(name) {
+            let inbox = standing_name(unit, QueueKind::Inbox);
+            let says = format!(
+                "queue names 'inbox', 'receipts', 'dead' and those that begin so with a dot are the broker's; this unit's inbox is '{inbox}'"
+            );
+            return refused(403, says);
+        }
         if let Some(text) = bad_arguments(properties) {
             return refused(406, text);
         }
@@ -503,6 +510,12 @@ impl super::ledger::Queue {
     }
 }
 
+/// Whether a name is that of some unit's standing queue, or could be: the same for all of them.
+fn is_standing_name(name: &str) -> bool {
+    let first = name.split('.').next().unwrap_or_default();
+    ["inbox", "receipts", "dead"].contains(&first)
+}
+
 /// Why a new queue's arguments cannot be.
 fn bad_arguments(properties: &QueueProperties) -> Option<String> {
     for (name, value) in &properties.arguments {
@@ -518,7 +531,10 @@ fn bad_arguments(properties: &QueueProperties) -> Option<String> {
             "x-single-active-consumer" => {
                 (!matches!(value, Argument::Bool(_))).then_some("true or false")
             }
-            "x-dead-letter-exchange" | "x-dead-letter-routing-key" => {
+            // Exchanges of one's own are not there yet: to another, messages would go nowhere.
+            "x-dead-letter-exchange" => (!matches!(value, Argument::Text(t) if t.is_empty()))
+                .then_some("'', the default exchange"),
+            "x-dead-letter-routing-key" => {
                 (!matches!(value, Argument::Text(_))).then_some("a text")
             }
             "x-overflow" => {

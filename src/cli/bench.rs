@@ -19,7 +19,7 @@ use crate::server::clock::Clock;
 /// Measure: confirmed messages a second, confirm latency beside a bare sync, memory of idle
 /// connections.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  cargo run --release -- bench --seconds 5")]
+#[command(after_help = "Example:\n  carnet bench --seconds 5")]
 pub(super) struct Bench {
     /// Seconds of each measurement
     #[arg(long, default_value_t = 4)]

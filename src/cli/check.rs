@@ -55,6 +55,11 @@ impl Check {
             .map(|(count, what)| format!("{count} {what}"));
         let counts = counts.collect::<Vec<_>>().join(", ");
         output::line(&format!("{counts}: no faults"));
+        if !read_bundle(config)?.below("agencies").any(has_issuer) {
+            output::line(
+                "no agency has its issuer's certificate beside agency.toml: good for `serve --dev` alone; `init` wants them",
+            );
+        }
         Ok(())
     }
 }
@@ -88,7 +93,6 @@ fn checked(
 /// Folders of a repository name issuers that only a deployment has: without any certificate of an
 /// issuer, development ones stand in, so that everything else can be checked.
 pub(super) fn with_issuers(bundle: Bundle, now: Timestamp) -> Result<Bundle, Vec<Fault>> {
-    let has_issuer = |(path, _): (&str, &[u8])| is_pem(path);
     if bundle.below("agencies").any(has_issuer) {
         return Ok(bundle);
     }
@@ -109,6 +113,10 @@ fn certificates(config: &Config, now: Timestamp) -> Vec<Fault> {
         }
     }
     faults
+}
+
+fn has_issuer((path, _): (&str, &[u8])) -> bool {
+    is_pem(path)
 }
 
 fn is_pem(path: &str) -> bool {

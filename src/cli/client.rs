@@ -60,6 +60,16 @@ pub(super) enum ClientError {
     /// A text that AMQP cannot carry: its short texts end at 255 bytes.
     #[error("'{0}' is longer than AMQP can carry")]
     TooLong(String),
+    /// Nobody answers.
+    #[error(
+        "no broker at {address}: {error}; start one with `carnet serve --dev`, or give its --amqp"
+    )]
+    NoBroker {
+        /// Where.
+        address: String,
+        /// Why.
+        error: lapin::Error,
+    },
     /// The connection failed, or the broker closed it.
     #[error("broker: {0}")]
     Broker(#[from] lapin::Error),
@@ -132,13 +142,20 @@ impl Client {
             cert_chain: Some(String::from_utf8_lossy(&read("ca.pem".to_owned())?).into_owned()),
         };
         let Broker { host, port, .. } = broker;
+        let uri = format!("amqps://{host}:{port}/%2f?auth_mechanism=external&heartbeat=10");
         let connection = Connection::connect_with_config(
-            &format!("amqps://{host}:{port}/%2f?auth_mechanism=external&heartbeat=10"),
+            &uri,
             ConnectionProperties::default(),
             tls,
             lapin::runtime::default_runtime().map_err(io::Error::other)?,
-        )
-        .await?;
+        );
+        let connection = connection.await.map_err(|error| match error.kind() {
+            lapin::ErrorKind::IOError(_) => ClientError::NoBroker {
+                address: format!("{host}:{port}"),
+                error,
+            },
+            _ => ClientError::Broker(error),
+        })?;
         let channel = connection.create_channel().await?;
         let confirms = ConfirmSelectOptions::default();
         channel.confirm_select(confirms).await?;

@@ -46,6 +46,7 @@ impl Consume {
 
     async fn show(&self, client: &Client) -> Result<(), ClientError> {
         let mut inbox = client.consume(&self.queue).await?;
+        output::note(&format!("consuming {}; ctrl-C ends", self.queue));
         let mut shown = 0;
         while self.count.is_none_or(|count| shown < count) {
             let arrival = inbox.next().await?;

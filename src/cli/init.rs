@@ -9,6 +9,7 @@ use crate::backbone::start::start;
 use crate::broker::limits::{KNOWN_IDS_MIN, REPEAT_WINDOW_MAX};
 use crate::config::{Config, is_empty_folder, read_bundle, read_file, write_secret};
 use crate::journal::vfs::DiskVfs;
+use crate::policy::rulebook::Rulebook;
 use crate::server::clock::{Clock, Entropy};
 
 pub(super) fn run(config: &Config) -> Result<(), Failed> {
@@ -20,6 +21,8 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
         return Err(Failed::CannotRun(says));
     }
     let bundle = read_bundle(config)?;
+    // Before anything is written: a folder with faults leaves nothing behind.
+    Rulebook::parse(&bundle)?;
     let master = master_key(config)?;
     let options = Options {
         genesis: Some(bundle),
@@ -63,12 +66,12 @@ pub(super) fn known_ids(config: &Config) -> usize {
     config.known_ids.max(KNOWN_IDS_MIN)
 }
 
-/// How long a repeat is recognised, within reason.
+/// How long a repeat is recognised.
 pub(super) fn repeat_window(config: &Config) -> Duration {
-    let hour = Duration::from_hours(1);
-    let hours = u32::try_from(config.repeat_hours).unwrap_or(u32::MAX);
-    let window = hour.saturating_mul(hours);
-    window.clamp(hour, REPEAT_WINDOW_MAX)
+    let hours = u32::try_from(config.repeat_hours).unwrap_or(1);
+    Duration::from_hours(1)
+        .saturating_mul(hours)
+        .min(REPEAT_WINDOW_MAX)
 }
 
 pub(super) fn segment_bytes(config: &Config) -> usize {

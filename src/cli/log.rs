@@ -67,13 +67,16 @@ pub(super) enum Wanted {
 }
 
 impl FromStr for Wanted {
-    type Err = std::num::ParseIntError;
+    type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix('@') {
+        let wanted = match text.strip_prefix('@') {
             Some(lsn) => lsn.parse().map(Self::At),
             None => text.parse().map(Self::Number),
-        }
+        };
+        wanted.map_err(
+            |_| "is neither a number of evidence nor @ and an address, as `log tail` shows them",
+        )
     }
 }
 

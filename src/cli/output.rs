@@ -39,6 +39,13 @@ pub(super) fn lines_to_a_reader(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
+/// What someone who waits before a terminal wants to know, and no program.
+pub(super) fn note(says: &str) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{says}");
+    }
+}
+
 /// Why a command ended.
 pub(super) fn error(says: &str) {
     eprintln!("{} {says}", painted("error:", "31"));

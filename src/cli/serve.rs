@@ -98,10 +98,11 @@ impl Serve {
         let served = listen(&config, &backbone, clock);
         let fatal = backbone.fatal().borrow().clone();
         backbone.stop();
-        match fatal {
-            Some(fatal) => Err(Failed::CannotRun(fatal)),
-            None => served,
+        if let Some(fatal) = fatal {
+            return Err(Failed::CannotRun(fatal));
         }
+        tracing::info!("stopped: what was under way is synced");
+        served
     }
 }
 

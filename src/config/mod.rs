@@ -49,6 +49,10 @@ pub struct Config {
     pub known_ids: usize,
 }
 
+/// A segment is read whole to write its snapshot.
+const SEGMENT_MIB_MAX: u64 = 1024;
+/// A week: beyond it a repeat is a new message.
+const REPEAT_HOURS_MAX: u64 = 168;
 const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// What the command line overrides.
@@ -89,7 +93,7 @@ impl Config {
             .prefix_separator("__")
             .separator("__")
             .try_parsing(true);
-        config::Config::builder()
+        let config: Self = config::Config::builder()
             .add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml))
             .add_source(
                 config::File::from(file.as_path())
@@ -104,7 +108,24 @@ impl Config {
             .set_override_option("policies", path(&overrides.policies))?
             .set_override_option("certs", path(&overrides.certs))?
             .build()?
-            .try_deserialize()
+            .try_deserialize()?;
+        config.in_range()
+    }
+
+    /// Numbers that could be written and cannot be meant: none is quietly made another.
+    fn in_range(self) -> Result<Self, config::ConfigError> {
+        let numbers = [
+            ("segment_mib", self.segment_mib, 1..=SEGMENT_MIB_MAX),
+            ("repeat_hours", self.repeat_hours, 1..=REPEAT_HOURS_MAX),
+        ];
+        for (setting, value, range) in numbers {
+            if !range.contains(&value) {
+                let (from, to) = range.into_inner();
+                let says = format!("{setting} is {value}; it is from {from} to {to}");
+                return Err(config::ConfigError::Message(says));
+            }
+        }
+        Ok(self)
     }
 
     /// The server's certificate chain.
@@ -138,6 +159,29 @@ mod tests {
         assert_eq!(config.amqp.port(), 0);
         assert_eq!(config.data, PathBuf::from("/elsewhere"));
         assert_eq!(config.tls, TlsVersion::V13);
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused_and_not_made_another() {
+        let folder = tempfile::tempdir().unwrap();
+        for wrong in [
+            "segment_mib = 0",
+            "segment_mib = 2000",
+            "repeat_hours = 500",
+        ] {
+            let file = folder.path().join("carnet.toml");
+            write_text(&file, wrong.as_bytes()).unwrap();
+            let overrides = Overrides {
+                config: Some(file),
+                ..Overrides::default()
+            };
+            let error = Config::load(&overrides).unwrap_err().to_string();
+            let name = wrong.split(' ').next().unwrap();
+            assert!(
+                error.contains(name) && error.contains("from 1 to"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

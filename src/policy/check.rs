@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::agency::registry::Registry;
 use crate::message::bundle::{Bundle, Fault};
+use crate::message::catalogue::Catalogue;
 
 use super::agreement::Board;
 use super::head::Recipient;
@@ -16,6 +17,8 @@ use super::words::{CLEARANCES, KINDS, PURPOSES};
 
 /// The file of the rules that no agency's rule can override.
 const FLOOR_PATH: &str = "policies/floor.cedar";
+/// What a system may send beside the catalogue's types: steps of a case.
+const CASE_STEPS: [&str; 3] = ["case.open", "case.join", "case.close"];
 /// The owner of the floor.
 const BOARD: &str = "board";
 /// How far conditions may look: the message, and what stands at its sender.
@@ -38,6 +41,26 @@ pub fn registry(registry: &Registry) -> Vec<Fault> {
             unit.clearances
                 .iter()
                 .for_each(|word| closed("clearance", word, &CLEARANCES));
+        }
+    }
+    faults
+}
+
+/// Patterns of agencies over message types that cover none: misspelt, or a type that has gone.
+pub fn patterns(registry: &Registry, catalogue: &Catalogue) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let types = catalogue.entries().map(|entry| entry.message_type.as_str());
+    let types: Vec<&str> = types.chain(CASE_STEPS).collect();
+    for agency in registry.agencies() {
+        let place = format!("agencies/{}/agency.toml", agency.id);
+        let sends = agency.systems.values().flat_map(|system| &system.sends);
+        let receives = agency.units.values().flat_map(|unit| &unit.receives);
+        let kept = agency.retention.iter().map(|(pattern, _)| pattern);
+        let patterns = sends.chain(receives).chain(kept);
+        for pattern in patterns.filter(|pattern| !types.iter().any(|it| pattern.covers(it))) {
+            let cure = "`carnet message list` names the types";
+            let says = format!("\"{pattern}\" covers no message type");
+            faults.push(Fault::new(&place, says, cure));
         }
     }
     faults

@@ -74,6 +74,7 @@ impl Rulebook {
         catalogue: Catalogue,
     ) -> Result<Self, Vec<Fault>> {
         let mut faults = check::registry(&registry);
+        faults.extend(check::patterns(&registry, &catalogue));
         let (rules, policies) = read_policies(bundle, &mut faults);
         let text = accept(schema_text(&catalogue), &mut faults);
         faults.extend(committed_schema_fault(bundle, &text));

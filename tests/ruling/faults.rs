@@ -298,6 +298,16 @@ fn words_of_agencies_that_no_policy_can_name_are_faults() {
 }
 
 #[test]
+fn a_pattern_that_covers_no_message_type_is_a_fault() {
+    let mut bundle = bundle();
+    let text = bundle.text("agencies/post/agency.toml").unwrap();
+    let wrong = text.replace("sends = []", "sends = [\"postal.itm\"]");
+    assert_ne!(text, wrong);
+    bundle.insert("agencies/post/agency.toml", wrong);
+    says(&faults(&bundle), "\"postal.itm\" covers no message type");
+}
+
+#[test]
 fn faults_of_agencies_and_messages_are_told_together() {
     let mut bundle = bundle();
     bundle.insert("agencies/post/agency.toml", "id = 1");

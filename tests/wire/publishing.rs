@@ -340,7 +340,10 @@ fn headers_that_nobody_knows_are_dropped_and_named_as_warnings() {
     let told = receipt(&mut post, "receipts");
     assert_eq!(
         told["warnings"],
-        json!([{"place": "header smuggled", "rule": "dropped"}])
+        json!([
+            {"place": "header smuggled", "rule": "dropped"},
+            {"place": "property correlation_id", "rule": "unknown"},
+        ])
     );
     let got = customs.wait_for("inbox");
     assert!(!format!("{got:?}").contains("canary"), "{got:?}");

@@ -115,9 +115,9 @@ fn how_to_look(port: u16, data: &Path) {
     output::line(&format!(
         "The broker is still there, until ctrl-C. From another terminal, in this folder:\n  \
          carnet log tail -n 40 --data {data}\n  \
-         carnet consume --as police/operations --amqp 127.0.0.1:{port} --data {data}\n  \
-         carnet publish postal.item messages/postal.item/examples/valid/story-01.json \
-         --as post/items --amqp 127.0.0.1:{port} --data {data}\n\
+         carnet publish postal.item messages/postal.item/examples/valid/ornaments.json \
+         --as post/items --amqp 127.0.0.1:{port} --data {data}\n  \
+         carnet consume --as customs/declarations --amqp 127.0.0.1:{port} --data {data} --count 1\n\
          Any AMQP 0-9-1 client connects to amqps://localhost:{port} with {data}/certs."
     ));
 }
