@@ -102,6 +102,8 @@ pub struct Page {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backlog {
     head: VecDeque<Entry>,
+    /// Entries of the head that are settled and lie behind one that is not: at most half of it.
+    settled_in_head: usize,
     pages: VecDeque<Page>,
     tail: Vec<Entry>,
     settled_ahead: BTreeSet<Lsn>,
@@ -122,13 +124,23 @@ impl Backlog {
 
     /// The newest entry's address.
     pub fn newest(&self) -> Option<Lsn> {
-        self.tail.last().or(self.head.back()).map(|entry| entry.lsn)
+        let waiting = self.tail.last().map(|entry| entry.lsn);
+        let paged = || self.pages.back().map(|page| page.last);
+        waiting
+            .or_else(paged)
+            .or_else(|| self.head.back().map(|entry| entry.lsn))
+    }
+
+    /// Entries of the head that are not settled.
+    fn live_in_head(&self) -> usize {
+        self.head.len().saturating_sub(self.settled_in_head)
     }
 
     /// Adds the newest entry. Returns the page that it completed, to be written to disk.
     pub fn push(&mut self, entry: Entry) -> Option<Page> {
         self.live += 1;
-        if self.pages.is_empty() && self.tail.is_empty() && self.head.len() < QUEUE_HEAD_ENTRIES {
+        let behind = self.pages.is_empty() && self.tail.is_empty();
+        if behind && self.live_in_head() < QUEUE_HEAD_ENTRIES {
             self.head.push_back(entry);
             return None;
         }
@@ -174,29 +186,35 @@ impl Backlog {
             };
             entry.flags |= Entry::SETTLED;
             self.live -= 1;
-            while self.head.front().is_some_and(Entry::is_settled) {
-                self.head.pop_front();
-            }
+            self.settled_in_head += 1;
+            self.drop_settled();
             self.refill();
             return true;
-        }
-        if !self.may_hold(lsn) {
-            return false;
         }
         if let Ok(place) = self.tail.binary_search_by_key(&lsn, |entry| entry.lsn) {
             self.tail.remove(place);
             self.live -= 1;
             return true;
         }
-        let paged = self.pages.back().is_some_and(|page| lsn <= page.last);
+        let page = self.pages.partition_point(|page| page.last < lsn);
+        let paged = self.pages.get(page).is_some_and(|page| page.first <= lsn);
         let ahead = paged && self.settled_ahead.insert(lsn);
         self.live -= u64::from(ahead);
         ahead
     }
 
-    fn may_hold(&self, lsn: Lsn) -> bool {
-        self.head.back().is_none_or(|last| last.lsn < lsn)
-            && self.newest().is_some_and(|newest| lsn <= newest)
+    /// Lets go of settled entries: those in front at once, those behind one that is still out when
+    /// they are more than half of the head. One message that nobody settles would else fill the
+    /// head with settled ones, and nothing more would be taken in.
+    fn drop_settled(&mut self) {
+        while self.head.front().is_some_and(Entry::is_settled) {
+            self.head.pop_front();
+            self.settled_in_head -= 1;
+        }
+        if self.settled_in_head > self.head.len() / 2 {
+            self.head.retain(|entry| !entry.is_settled());
+            self.settled_in_head = 0;
+        }
     }
 
     /// Notes that an entry came back.
@@ -227,7 +245,7 @@ impl Backlog {
     /// The page that the head will need next and that is on disk alone, once half the head is used.
     pub fn wanted_page(&self) -> Option<&Page> {
         let page = self.pages.front().filter(|page| page.entries.is_none())?;
-        (self.head.len() <= QUEUE_HEAD_ENTRIES / 2).then_some(page)
+        (self.live_in_head() <= QUEUE_HEAD_ENTRIES / 2).then_some(page)
     }
 
     /// The same backlog with every page on disk alone, and the pages that have to be written for
@@ -265,7 +283,7 @@ impl Backlog {
     }
 
     fn refill(&mut self) {
-        while self.head.len() <= QUEUE_HEAD_ENTRIES / 2 {
+        while self.live_in_head() <= QUEUE_HEAD_ENTRIES / 2 {
             let Some(page) = self.pages.front() else {
                 self.head.extend(self.tail.drain(..));
                 return;
@@ -382,6 +400,43 @@ mod tests {
         backlog.page_loaded(1, written[1].entries().unwrap().clone());
         assert!(backlog.get(Lsn(9_000)).is_none());
         assert!(backlog.get(Lsn(9_001)).is_some());
+    }
+
+    #[test]
+    fn one_entry_that_nobody_settles_holds_up_none_of_those_behind_it() {
+        let mut backlog = filled(40_000);
+        let oldest = Lsn(1);
+        let mut seen = Vec::new();
+        while let Some(lsn) = backlog.next_after(Some(oldest)).map(|entry| entry.lsn) {
+            assert!(backlog.settle(lsn));
+            assert!(backlog.head.len() <= 3 * QUEUE_HEAD_ENTRIES);
+            seen.push(lsn.0);
+        }
+        assert_eq!(seen, (2..=40_000).collect::<Vec<_>>());
+        assert!(backlog.len() == 1 && backlog.head.len() <= 2);
+        assert_eq!(backlog.get(oldest).map(|entry| entry.lsn), Some(oldest));
+    }
+
+    #[test]
+    fn a_page_on_disk_is_asked_for_though_the_oldest_entry_stays() {
+        let mut backlog = filled(20_000);
+        let written: Vec<Page> = backlog.pages().cloned().collect();
+        for page in &written {
+            backlog.page_written(page.number);
+        }
+        let mut asked = 0;
+        for lsn in 2..=16_000 {
+            if let Some(number) = backlog.wanted_page().map(|page| page.number) {
+                let page = written.iter().find(|page| page.number == number).unwrap();
+                backlog.page_loaded(number, page.entries().unwrap().clone());
+                asked += 1;
+            }
+            assert!(backlog.get(Lsn(lsn)).is_some(), "{lsn} is not in the head");
+            backlog.settle(Lsn(lsn));
+            assert!(!backlog.settle(Lsn(lsn)), "{lsn} twice");
+        }
+        assert!(asked >= 2, "{asked}");
+        assert_eq!(backlog.len(), 20_000 - 15_999);
     }
 
     proptest! {

@@ -16,7 +16,7 @@ use super::lsn::Lsn;
 use super::vfs::{Access, Through, Vfs, VfsFile};
 
 const MAGIC: [u8; 8] = *b"CARNETS1";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const UNFINISHED: &str = ".unfinished";
 const HEADER: usize = 28;
 
