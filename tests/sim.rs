@@ -15,6 +15,8 @@ mod live;
 mod model;
 #[path = "sim/order.rs"]
 mod order;
+#[path = "sim/queues.rs"]
+mod queues;
 #[path = "sim/recovered.rs"]
 mod recovered;
 #[path = "sim/repeats.rs"]

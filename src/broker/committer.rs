@@ -75,6 +75,8 @@ pub enum Fatal {
 struct Turn {
     out: Step,
     settled: Settled,
+    /// Entries that were found expired, and buried.
+    expired: usize,
     /// Refusals beyond their agency's limit: told, and to be counted.
     refused: BTreeMap<AgencyId, u64>,
     sync: bool,

@@ -328,7 +328,8 @@ impl Ledger {
     }
 
     /// The record by which an entry leaves its queue for another reason than an acknowledgement:
-    /// to a dead-letter queue, or away.
+    /// to a dead-letter queue, or away. It goes away too where it was in that queue before and was
+    /// not rejected since: else it would go round for ever, and nobody would have to do anything.
     pub fn bury(&self, id: QueueId, lsn: Lsn, cause: Cause, now: Timestamp) -> Record {
         let gone = || {
             Record::Settled(Settled {
@@ -346,6 +347,13 @@ impl Ledger {
             return gone();
         };
         let overlay = queue.overlay(lsn).cloned().unwrap_or_default();
+        let deaths = died(overlay.deaths, &queue.name, cause, now);
+        if self
+            .queue(target)
+            .is_some_and(|target| goes_round(&deaths, &target.name))
+        {
+            return gone();
+        }
         Record::Placed(Box::new(Placed {
             unit: queue.unit.clone(),
             queues: vec![target],
@@ -353,7 +361,7 @@ impl Ledger {
             private: entry.is_private(),
             from: Some((id, lsn)),
             deadline: None,
-            deaths: died(overlay.deaths, &queue.name, cause, now),
+            deaths,
             narrowed: overlay.narrowed,
         }))
     }
@@ -408,6 +416,13 @@ fn died(mut deaths: Vec<Death>, queue: &str, cause: Cause, now: Timestamp) -> Ve
     };
     deaths.insert(0, death);
     deaths
+}
+
+/// Whether a message that died so came from `target` without a rejection on its way.
+fn goes_round(deaths: &[Death], target: &str) -> bool {
+    let rejected = |death: &Death| death.reason == Cause::Rejected.name();
+    let since = deaths.iter().position(|death| death.queue == target);
+    since.is_some_and(|last| !deaths.iter().take(last + 1).any(rejected))
 }
 
 fn no_queue(name: &str) -> String {

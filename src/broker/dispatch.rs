@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
 use super::decide::InUse;
 use super::ledger::{Change, Ledger};
-use super::limits::TICK_EXPIRED;
 use super::queue::Page;
 use super::record::{Argument, QueueId, QueueProperties};
 use crate::journal::Lsn;
@@ -388,29 +387,36 @@ impl Dispatch {
         self.dirty.insert(queue);
     }
 
-    /// Matches heads with credit, for every queue in which something changed.
-    pub fn pump(&mut self, ledger: &Ledger, now: Timestamp) -> Pumped {
+    /// Matches heads with credit, for every queue in which something changed. Collects no more than
+    /// `most` expired entries; queues with more of them are looked at again next time.
+    pub fn pump(&mut self, ledger: &Ledger, now: Timestamp, most: usize) -> Pumped {
         let mut pumped = Pumped::default();
         for queue in std::mem::take(&mut self.dirty) {
-            self.pump_queue(ledger, queue, now, &mut pumped);
+            self.pump_queue(ledger, queue, (now, most), &mut pumped);
         }
         pumped
     }
 
-    fn pump_queue(&mut self, ledger: &Ledger, id: QueueId, now: Timestamp, pumped: &mut Pumped) {
+    fn pump_queue(
+        &mut self,
+        ledger: &Ledger,
+        id: QueueId,
+        (now, most): (Timestamp, usize),
+        pumped: &mut Pumped,
+    ) {
         let Some(queue) = ledger.queue(id) else {
             return;
         };
         while let Some(lsn) = self.next_ready(ledger, id) {
-            if pumped.expired.len() >= TICK_EXPIRED {
-                self.dirty.insert(id);
-                break;
-            }
             let expired = queue
                 .backlog
                 .get(lsn)
                 .is_some_and(|entry| entry.is_expired(now));
             if expired {
+                if pumped.expired.len() >= most {
+                    self.dirty.insert(id);
+                    break;
+                }
                 self.take(id, lsn);
                 pumped.expired.push((id, lsn));
                 continue;

@@ -18,7 +18,7 @@ pub const STEP_COMMANDS: usize = 1_024;
 /// Bytes of records and frames that one step takes, for the same reason.
 pub const STEP_BYTES: usize = 1 << 20;
 
-/// Entries that one tick expires, so that a million expired messages do not hold up a confirm.
+/// Entries that one step expires, so that a million expired messages do not hold up a confirm.
 pub const TICK_EXPIRED: usize = 1_000;
 
 /// How long a settle may wait for a batch with something that asks for a sync.

@@ -2,8 +2,9 @@
 
 use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence};
-use crate::broker::decide::{Cause, Decided};
+use crate::broker::decide::Decided;
 use crate::broker::dispatch::FeedTraits;
+use crate::broker::limits::TICK_EXPIRED;
 use crate::broker::record::{QueueId, Record, Topology};
 use crate::journal::vfs::Vfs;
 use crate::message::id::UnitId;
@@ -165,7 +166,8 @@ impl<V: Vfs> Committer<V> {
         }
     }
 
-    /// Answered at once, in its turn: clients pipeline gets.
+    /// Answered at once, in its turn: clients pipeline gets. Behind more expired entries than a step
+    /// buries nothing is found yet.
     fn get(
         &mut self,
         place: (ConnectionId, u16),
@@ -180,7 +182,9 @@ impl<V: Vfs> Committer<V> {
                 return Ok(());
             }
         };
-        while let Some(sent) = self.dispatch.get(&self.ledger, id, place) {
+        while turn.expired < TICK_EXPIRED
+            && let Some(sent) = self.dispatch.get(&self.ledger, id, place)
+        {
             let lsn = sent.delivery.entry;
             let entry = self
                 .ledger
@@ -189,9 +193,9 @@ impl<V: Vfs> Committer<V> {
             if !entry.is_some_and(|entry| entry.is_expired(now)) {
                 return self.send(sent, turn);
             }
-            let record = self.ledger.bury(id, lsn, Cause::Expired, now);
-            self.record(&record, None, turn)?;
+            self.expire((id, lsn), now, turn)?;
         }
+        self.dispatch.look_at(id);
         turn.answer(place, Answer::Empty);
         Ok(())
     }

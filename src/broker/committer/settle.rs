@@ -4,7 +4,7 @@ use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Deliver, DeliveryId, Effect, Settle};
 use crate::broker::decide::Cause;
 use crate::broker::dispatch::{Left, Sent, Taker};
-use crate::broker::limits::LEASE_BYTES;
+use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED};
 use crate::broker::record::{QueueId, Record, Topology};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
@@ -117,15 +117,28 @@ impl<V: Vfs> Committer<V> {
     /// Matches heads with credit; buries what is found expired; extends leases before anything
     /// above them is sent.
     pub(super) fn match_credit(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
-        let pumped = self.dispatch.pump(&self.ledger, now);
-        for (queue, lsn) in pumped.expired {
-            let record = self.ledger.bury(queue, lsn, Cause::Expired, now);
-            self.record(&record, None, turn)?;
+        let most = TICK_EXPIRED.saturating_sub(turn.expired);
+        let pumped = self.dispatch.pump(&self.ledger, now, most);
+        for place in pumped.expired {
+            self.expire(place, now, turn)?;
         }
         turn.out.wanted_pages.extend(pumped.wanted_pages);
         for sent in pumped.sent {
             self.send(sent, turn)?;
         }
+        Ok(())
+    }
+
+    /// Buries an entry that was found expired.
+    pub(super) fn expire(
+        &mut self,
+        (queue, lsn): (QueueId, Lsn),
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        turn.expired += 1;
+        let record = self.ledger.bury(queue, lsn, Cause::Expired, now);
+        self.record(&record, None, turn)?;
         Ok(())
     }
 

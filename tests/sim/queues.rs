@@ -1,0 +1,272 @@
+//! Queues of an agency's own, through the committer: what expires, what goes round, what is kept.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use carnet::agency::registry::InboxMode;
+use carnet::backbone::start::{Options, recover};
+use carnet::broker::command::{
+    Answer, Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Origin, Private, Returnable,
+    Settle,
+};
+use carnet::broker::committer::{Committer, Step};
+use carnet::broker::ledger::Queue;
+use carnet::broker::limits::TICK_EXPIRED;
+use carnet::broker::payload::{PrivateHead, seal_private};
+use carnet::broker::record::{Argument, Genesis, QueueProperties, Record};
+use carnet::journal::vfs::SimVfs;
+use carnet::message::bundle::Bundle;
+use carnet::message::id::{Digest, UnitId};
+use carnet::message::time::Timestamp;
+
+use crate::recovered::data;
+
+const CLIENT: ConnectionId = ConnectionId(1);
+
+/// Segments with room for steps of some hundred messages.
+fn options() -> Options {
+    Options {
+        segment_bytes: 4 << 20,
+        ..crate::recovered::options()
+    }
+}
+
+/// A broker with one client of one unit.
+struct Rig {
+    committer: Committer<SimVfs>,
+    unit: UnitId,
+    now: Timestamp,
+    published: u64,
+}
+
+impl Rig {
+    fn start() -> Self {
+        let disk = SimVfs::new(1);
+        let mut committer = recover(&disk, data(), &options()).unwrap().committer;
+        let unit: UnitId = "customs/main".parse().unwrap();
+        let now = Timestamp::from_millis(1_000_000);
+        let genesis = Genesis {
+            at: now,
+            bundle: Bundle::default(),
+            digest: Digest::of(b""),
+            development: false,
+            units: vec![(unit.clone(), InboxMode::All)],
+            key_check: options().key_check,
+        };
+        committer.begin(&Record::Genesis(genesis)).unwrap();
+        let mut rig = Self {
+            committer,
+            unit: unit.clone(),
+            now,
+            published: 0,
+        };
+        let connection = CLIENT;
+        rig.step(vec![Command::Attach { connection, unit }]);
+        rig
+    }
+
+    fn step(&mut self, commands: Vec<Command>) -> Step {
+        self.committer.step(commands, self.now).unwrap()
+    }
+
+    fn tick(&mut self, ms: u64) -> Vec<Deliver> {
+        self.now = self.now.plus(Duration::from_millis(ms));
+        deliveries(self.step(vec![Command::Tick]))
+    }
+
+    fn ask(&mut self, ask: Ask) -> Step {
+        self.step(vec![asked(ask)])
+    }
+
+    fn declare(&mut self, name: &str, arguments: &[(&str, Argument)]) {
+        let arguments = arguments.iter();
+        let properties = QueueProperties {
+            durable: true,
+            arguments: arguments
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+            ..QueueProperties::default()
+        };
+        let (name, passive) = (name.to_owned(), false);
+        let step = self.ask(Ask::DeclareQueue {
+            name,
+            passive,
+            properties,
+        });
+        let answer = &step.effects[0].1;
+        let declared = |answer: &Effect| {
+            matches!(
+                answer,
+                Effect::Answer {
+                    answer: Answer::Queue { .. },
+                    ..
+                }
+            )
+        };
+        assert!(declared(answer), "{answer:?}");
+    }
+
+    fn publish(&mut self, queue: &str) -> Command {
+        self.published += 1;
+        let head = PrivateHead {
+            exchange: String::new(),
+            routing_key: queue.to_owned(),
+            raw_properties: Vec::new(),
+        };
+        let origin = Origin {
+            connection: CLIENT,
+            channel: 1,
+            serial: self.published,
+            confirm: Some(self.published),
+        };
+        Command::Private(Box::new(Private {
+            quota: u32::MAX,
+            origin,
+            wire: Returnable {
+                exchange: "".into(),
+                routing_key: queue.into(),
+                raw_properties: Bytes::new(),
+                body: Bytes::new(),
+            },
+            mandatory: true,
+            frame: seal_private(&head, b"body").unwrap(),
+            ttl: None,
+        }))
+    }
+
+    /// Publishes in steps that fit into a segment.
+    fn put(&mut self, queue: &str, count: usize) -> Vec<Deliver> {
+        let (mut all, mut told) = (Vec::new(), Vec::new());
+        for place in 0..count {
+            let publish = self.publish(queue);
+            all.push(publish);
+            if all.len() == 200 || place + 1 == count {
+                told.extend(deliveries(self.step(std::mem::take(&mut all))));
+            }
+        }
+        told
+    }
+
+    fn get(&mut self, queue: &str) -> Option<Deliver> {
+        let (queue, may_read) = (queue.to_owned(), true);
+        deliveries(self.ask(Ask::Get { queue, may_read })).pop()
+    }
+
+    fn consume(&mut self, queue: &str, number: u32) -> Vec<Deliver> {
+        let queue = queue.to_owned();
+        deliveries(self.ask(Ask::Consume {
+            number,
+            queue,
+            exclusive: false,
+            may_read: true,
+        }))
+    }
+
+    fn settle(&mut self, deliveries: Vec<DeliveryId>, how: Settle) -> Vec<Deliver> {
+        self::deliveries(self.step(vec![Command::Settle { deliveries, how }]))
+    }
+
+    fn queue(&self, name: &str) -> &Queue {
+        let ledger = self.committer.ledger();
+        let id = ledger.queue_named(&self.unit, name).unwrap();
+        ledger.queue(id).unwrap()
+    }
+
+    fn held(&self, name: &str) -> u64 {
+        self.queue(name).backlog.len()
+    }
+}
+
+fn asked(ask: Ask) -> Command {
+    Command::Ask {
+        connection: CLIENT,
+        channel: 1,
+        ask,
+    }
+}
+
+fn deliveries(step: Step) -> Vec<Deliver> {
+    let effects = step.effects.into_iter();
+    let delivered = effects.filter_map(|(_, effect)| match effect {
+        Effect::Deliver(deliver) => Some(*deliver),
+        _ => None,
+    });
+    delivered.collect()
+}
+
+fn ttl(ms: i64) -> (&'static str, Argument) {
+    ("x-message-ttl", Argument::Integer(ms))
+}
+
+fn dead_letters_to(queue: &str) -> [(&'static str, Argument); 2] {
+    let text = |text: &str| Argument::Text(text.to_owned());
+    [
+        ("x-dead-letter-exchange", text("")),
+        ("x-dead-letter-routing-key", text(queue)),
+    ]
+}
+
+#[test]
+fn a_queue_that_buries_what_expires_in_itself_does_not_hold_up_the_broker() {
+    let mut rig = Rig::start();
+    let [exchange, key] = dead_letters_to("q");
+    rig.declare("q", &[ttl(0), exchange, key]);
+    let publish = rig.publish("q");
+    let get = asked(Ask::Get {
+        queue: "q".to_owned(),
+        may_read: true,
+    });
+    let got = deliveries(rig.step(vec![publish, get]));
+    assert_eq!(got.len(), 0);
+    assert_eq!(rig.held("q"), 0, "it goes round");
+}
+
+#[test]
+fn what_expires_goes_round_once_and_what_was_rejected_goes_round_again() {
+    let mut rig = Rig::start();
+    let [exchange, key] = dead_letters_to("b");
+    rig.declare("a", &[ttl(10), exchange, key]);
+    let [exchange, key] = dead_letters_to("a");
+    rig.declare("b", &[ttl(0), exchange, key]);
+    rig.put("a", 1);
+    // It is rejected in `a`: from there it may come to `a` again, and has been in both then.
+    for round in 1..4 {
+        let got = rig.get("a").expect("it is there");
+        assert_eq!(got.overlay.deaths.is_empty(), round == 1);
+        rig.settle(vec![got.delivery], Settle::Reject);
+        rig.tick(1);
+        rig.tick(1);
+        assert_eq!((rig.held("a"), rig.held("b")), (1, 0), "round {round}");
+    }
+    // Nobody takes it: it expires in `a`, then in `b`, and no rejection lies between.
+    rig.tick(20);
+    rig.tick(20);
+    rig.tick(20);
+    assert_eq!((rig.held("a"), rig.held("b")), (0, 0));
+}
+
+#[test]
+fn a_queue_full_of_what_has_expired_holds_up_no_other() {
+    let mut rig = Rig::start();
+    rig.declare("late", &[ttl(10)]);
+    rig.declare("z", &[]);
+    rig.consume("z", 1);
+    for _ in 0..3 {
+        rig.put("late", TICK_EXPIRED);
+    }
+    rig.now = rig.now.plus(Duration::from_millis(20));
+    let sent = rig.publish("z");
+    let delivered = deliveries(rig.step(vec![Command::Tick, sent]));
+    assert_eq!(delivered.len(), 1, "the other queue waits for this one");
+    let most = u64::try_from(TICK_EXPIRED).unwrap();
+    assert_eq!(rig.held("late"), 2 * most);
+    // Gets of one step bury no more than a step does.
+    let get = || {
+        let (queue, may_read) = ("late".to_owned(), true);
+        asked(Ask::Get { queue, may_read })
+    };
+    rig.step(vec![get(), get(), get()]);
+    assert_eq!(rig.held("late"), most);
+    rig.step(Vec::new());
+    assert_eq!(rig.held("late"), 0);
+}
