@@ -308,6 +308,7 @@ mod tests {
         };
         push(&mut journal, &Record::Genesis(genesis));
         let placed = Placed {
+            at: Timestamp::default(),
             unit,
             queues: vec![QueueId(0)],
             source: None,

@@ -355,6 +355,7 @@ impl Ledger {
             return gone();
         }
         Record::Placed(Box::new(Placed {
+            at: now,
             unit: queue.unit.clone(),
             queues: vec![target],
             source: Some(overlay.source.unwrap_or(lsn)),

@@ -328,6 +328,8 @@ impl Ledger {
     }
 
     fn placed(&mut self, placed: &Placed, at: Lsn, changes: &mut Vec<Change>) {
+        // Before anything is put into a queue: its time to live counts from now.
+        self.time = self.time.max(placed.at);
         if let Some((queue, lsn)) = placed.from {
             self.remove(queue, lsn, changes);
         }

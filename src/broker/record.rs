@@ -285,6 +285,8 @@ pub struct CountedRefusals {
 /// A message put into queues of its unit's own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Placed {
+    /// When.
+    pub at: Timestamp,
     /// Whose queues.
     pub unit: UnitId,
     /// Which.

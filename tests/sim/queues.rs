@@ -270,3 +270,22 @@ fn a_queue_full_of_what_has_expired_holds_up_no_other() {
     rig.step(Vec::new());
     assert_eq!(rig.held("late"), 0);
 }
+
+#[test]
+fn the_time_to_live_of_a_queue_counts_from_when_a_message_came_into_it() {
+    let mut rig = Rig::start();
+    let [exchange, key] = dead_letters_to("parked");
+    rig.declare("q", &[ttl(1_000), exchange, key]);
+    rig.declare("parked", &[ttl(1_000)]);
+    // For an hour there is no traffic but the agency's own.
+    rig.tick(3_600_000);
+    rig.put("q", 1);
+    rig.tick(999);
+    assert_eq!(rig.held("q"), 1, "it expired too early");
+    rig.tick(1);
+    assert_eq!((rig.held("q"), rig.held("parked")), (0, 1));
+    rig.tick(999);
+    assert_eq!(rig.held("parked"), 1, "it expired too early there");
+    rig.tick(1);
+    assert_eq!(rig.held("parked"), 0);
+}

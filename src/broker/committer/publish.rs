@@ -286,6 +286,7 @@ impl<V: Vfs> Committer<V> {
         }
         if !unroutable {
             let placed = Placed {
+                at: now,
                 unit,
                 queues,
                 source: None,
