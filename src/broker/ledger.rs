@@ -507,11 +507,13 @@ impl Ledger {
         }
     }
 
-    /// What lies behind `at` comes after the restart: that part of a lease was never used.
+    /// What lies behind `at` comes after the restart: that part of a lease was never used. What may
+    /// have been sent before an earlier crash may have been sent still: a clean stop in between ends
+    /// leases, and says nothing of that.
     fn recovered(&mut self, at: Lsn, changes: &mut Vec<Change>) {
         self.drop_exclusive(changes);
         for queue in self.queues.values_mut() {
-            queue.redelivered_up_to = queue.sent_up_to.min(at);
+            queue.redelivered_up_to = queue.redelivered_up_to.max(queue.sent_up_to.min(at));
         }
     }
 

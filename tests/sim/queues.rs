@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use carnet::agency::registry::InboxMode;
-use carnet::backbone::start::{Options, recover};
+use carnet::backbone::start::{Options, Recovered, recover};
 use carnet::broker::command::{
     Answer, Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Origin, Private, Returnable,
     Settle,
@@ -14,7 +14,7 @@ use carnet::broker::ledger::Queue;
 use carnet::broker::limits::TICK_EXPIRED;
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::record::{Argument, Genesis, QueueProperties, Record};
-use carnet::journal::vfs::SimVfs;
+use carnet::journal::vfs::{Pattern, SimVfs};
 use carnet::message::bundle::Bundle;
 use carnet::message::id::{Digest, UnitId};
 use carnet::message::time::Timestamp;
@@ -33,6 +33,7 @@ fn options() -> Options {
 
 /// A broker with one client of one unit.
 struct Rig {
+    disk: SimVfs,
     committer: Committer<SimVfs>,
     unit: UnitId,
     now: Timestamp,
@@ -55,14 +56,43 @@ impl Rig {
         };
         committer.begin(&Record::Genesis(genesis)).unwrap();
         let mut rig = Self {
+            disk,
             committer,
-            unit: unit.clone(),
+            unit,
             now,
             published: 0,
         };
-        let connection = CLIENT;
-        rig.step(vec![Command::Attach { connection, unit }]);
+        rig.attach();
         rig
+    }
+
+    fn attach(&mut self) {
+        let (connection, unit) = (CLIENT, self.unit.clone());
+        self.step(vec![Command::Attach { connection, unit }]);
+    }
+
+    /// The machine stops, after all that was done is on the disk, and starts again.
+    fn crash(&mut self) {
+        self.tick(100);
+        self.restart();
+    }
+
+    fn stop(&mut self) {
+        self.step(vec![Command::Stop]);
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        self.disk = self.disk.crash(Pattern::Nothing, self.published);
+        let Recovered {
+            recovery,
+            mut committer,
+        } = recover(&self.disk, data(), &options()).unwrap();
+        if !recovery.clean {
+            committer.begin(&Record::Recovered).unwrap();
+        }
+        self.committer = committer;
+        self.attach();
     }
 
     fn step(&mut self, commands: Vec<Command>) -> Step {
@@ -288,4 +318,22 @@ fn the_time_to_live_of_a_queue_counts_from_when_a_message_came_into_it() {
     assert_eq!(rig.held("parked"), 1, "it expired too early there");
     rig.tick(1);
     assert_eq!(rig.held("parked"), 0);
+}
+
+#[test]
+fn what_may_have_been_sent_before_a_crash_is_marked_so_after_a_clean_stop_and_another_crash() {
+    let mut rig = Rig::start();
+    rig.declare("q", &[]);
+    rig.put("q", 1);
+    let sent = rig.get("q").expect("it is there");
+    assert!(!sent.redelivered);
+    rig.crash();
+    rig.stop();
+    rig.put("q", 1);
+    rig.crash();
+    let again = rig.get("q").expect("it is still there");
+    assert_eq!(again.delivery.entry, sent.delivery.entry);
+    assert!(again.redelivered, "it was sent before");
+    let fresh = rig.get("q").expect("the second");
+    assert!(!fresh.redelivered, "it was never sent");
 }
