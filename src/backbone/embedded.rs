@@ -122,7 +122,7 @@ impl Embedded {
         let ids = Arc::new(open_ids(DiskVfs, data, &committer, ignore_snapshots)?);
         let snapshots = Snapshots::open(DiskVfs, data, known_ids);
         let keepers =
-            snapshots.and_then(|snapshots| keepers(data, (&reader, &ids), snapshots, &tell));
+            snapshots.and_then(|snapshots| keepers(data, (&committer, &ids), snapshots, &tell));
         let (pages, snapshots) = keepers.map_err(StartError::Pages)?;
         let run = Run {
             committer,
@@ -283,13 +283,14 @@ type Keepers = (Sender<PageWork>, Sender<()>);
 
 fn keepers(
     data: &Path,
-    (reader, ids): (&Reader<DiskVfs>, &Arc<Ids<DiskVfs>>),
+    (committer, ids): (&Committer<DiskVfs>, &Arc<Ids<DiskVfs>>),
     snapshots: Snapshots<DiskVfs>,
     tell: &Tell,
 ) -> std::io::Result<Keepers> {
     let pages = Pages::open(DiskVfs, data)?;
+    pages.adopt(committer.ledger());
     let work = start_pages(pages.clone(), tell.clone())?;
-    let (reader, ids) = (reader.clone(), Arc::clone(ids));
+    let (reader, ids) = (committer.journal().reader(), Arc::clone(ids));
     Ok((work, start_snapshots(reader, snapshots, pages, ids)?))
 }
 

@@ -53,6 +53,17 @@ impl<V: Vfs> Pages<V> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes over what a start found: pages that `ledger` has on disk alone. The snapshot that names
+    /// them goes before the ledger needs them.
+    pub(super) fn adopt(&self, ledger: &Ledger) {
+        let mut live = self.live();
+        for (id, queue) in ledger.queues() {
+            let pages = queue.backlog.pages();
+            let on_disk = pages.filter(|page| page.entries().is_none());
+            live.extend(on_disk.map(|page| Self::name(id, page)));
+        }
+    }
+
     fn write(&self, queue: QueueId, page: &Page) -> io::Result<()> {
         let Some(entries) = page.entries() else {
             return Ok(());
@@ -386,5 +397,35 @@ mod tests {
             pages.files.names().unwrap().len() <= 5,
             "pages of old snapshots are swept"
         );
+    }
+    #[test]
+    fn pages_that_a_start_took_over_stay_when_no_snapshot_names_them_any_more() {
+        let vfs = SimVfs::new(4);
+        let (mut journal, _) = filled(&vfs, 20_000);
+        let reader = journal.reader();
+        let data = Path::new(DATA);
+        let snapshots = Snapshots::open(vfs.clone(), data, KNOWN_IDS).unwrap();
+        let before = Pages::open(vfs.clone(), data).unwrap();
+        snapshot(&reader, &snapshots, &before, journal.end()).unwrap();
+        // The process starts: this is the ledger that it goes on with.
+        let (mut ledger, _) = snapshots.latest().unwrap();
+        let pages = Pages::open(vfs.clone(), data).unwrap();
+        pages.adopt(&ledger);
+        let (mut further, _) = snapshots.latest().unwrap();
+        for lsn in drain(&mut further, &before) {
+            let (gone, returned) = (vec![(QueueId(0), lsn)], Vec::new());
+            push(&mut journal, &Record::Settled(Settled { gone, returned }));
+            journal.commit().unwrap();
+        }
+        let end = journal.end();
+        for _ in 0..3 {
+            push(&mut journal, &Record::Recovered);
+            journal.commit().unwrap();
+            snapshot(&reader, &snapshots, &pages, journal.end()).unwrap();
+        }
+        assert!(journal.end() > end);
+        let named = snapshots.latest().unwrap().0;
+        assert_eq!(named.queue(QueueId(0)).unwrap().backlog.pages().count(), 0);
+        assert_eq!(drain(&mut ledger, &pages).len(), 20_000 - 200);
     }
 }

@@ -358,7 +358,9 @@ impl Dispatch {
         cancelled
     }
 
+    /// Whoever took it: the head has become shorter, and may want its next page.
     fn entry_gone(&mut self, queue: QueueId, lsn: Lsn) {
+        self.dirty.insert(queue);
         let Some(feed) = self.feeds.get_mut(&queue) else {
             return;
         };

@@ -13,7 +13,8 @@ use carnet::broker::committer::{Committer, Step};
 use carnet::broker::ledger::Queue;
 use carnet::broker::limits::TICK_EXPIRED;
 use carnet::broker::payload::{PrivateHead, seal_private};
-use carnet::broker::record::{Argument, Genesis, QueueProperties, Record};
+use carnet::broker::queue::Page;
+use carnet::broker::record::{Argument, Genesis, QueueId, QueueProperties, Record};
 use carnet::journal::vfs::{Pattern, SimVfs};
 use carnet::message::bundle::Bundle;
 use carnet::message::id::{Digest, UnitId};
@@ -336,4 +337,54 @@ fn what_may_have_been_sent_before_a_crash_is_marked_so_after_a_clean_stop_and_an
     assert!(again.redelivered, "it was sent before");
     let fresh = rig.get("q").expect("the second");
     assert!(!fresh.redelivered, "it was never sent");
+}
+
+/// Gets until nothing is there, a hundred at a time, with pages written and read back as by their thread.
+fn get_all(rig: &mut Rig, queue: &str, pages: &mut Vec<(QueueId, Page)>) -> usize {
+    let get = || {
+        let (queue, may_read) = (queue.to_owned(), true);
+        asked(Ask::Get { queue, may_read })
+    };
+    let (mut commands, mut count) = (Vec::new(), 0);
+    loop {
+        commands.extend((0..100).map(|_| get()));
+        let mut step = rig.step(std::mem::take(&mut commands));
+        let wanted = std::mem::take(&mut step.wanted_pages);
+        let got: Vec<DeliveryId> = deliveries(step).iter().map(|it| it.delivery).collect();
+        count += got.len();
+        if got.len() < 100 {
+            return count;
+        }
+        let (deliveries, how) = (got, Settle::Ack);
+        commands.push(Command::Settle { deliveries, how });
+        for (id, page) in wanted {
+            let place = pages
+                .iter()
+                .position(|(_, other)| other.number == page.number);
+            if let Some(place) = place {
+                let entries = pages.remove(place).1.entries().unwrap().clone();
+                commands.push(Command::PageLoaded(id, page.number, entries));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_queue_that_is_read_by_gets_alone_comes_out_whole() {
+    let mut rig = Rig::start();
+    rig.declare("q", &[]);
+    let mut pages = Vec::new();
+    const COUNT: usize = 14_000;
+    for _ in 0..COUNT / 200 {
+        let publishes: Vec<Command> = (0..200).map(|_| rig.publish("q")).collect();
+        let filled = rig.step(publishes).pages;
+        let written = filled
+            .iter()
+            .map(|(id, page)| Command::PageWritten(*id, page.number));
+        rig.step(written.collect());
+        pages.extend(filled);
+    }
+    assert_eq!(pages.len(), 2);
+    assert_eq!(get_all(&mut rig, "q", &mut pages), COUNT);
+    assert_eq!(rig.held("q"), 0);
 }
