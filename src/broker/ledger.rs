@@ -335,17 +335,15 @@ impl Ledger {
         }
         for queue in &placed.queues {
             let entry = Entry::new(at, placed.deadline);
-            self.enqueue(
-                *queue,
-                if placed.private {
-                    entry.private()
-                } else {
-                    entry
-                },
-                changes,
-            );
-            if let Some(state) = self.queues.get_mut(queue)
+            let entry = if placed.private {
+                entry.private()
+            } else {
+                entry
+            };
+            let stays = self.enqueue(*queue, entry, changes);
+            if stays
                 && placed.source.is_some()
+                && let Some(state) = self.queues.get_mut(queue)
             {
                 let deaths = placed.deaths.clone();
                 let overlay = Overlay {
@@ -358,10 +356,11 @@ impl Ledger {
         }
     }
 
-    fn enqueue(&mut self, id: QueueId, entry: Entry, changes: &mut Vec<Change>) {
-        let now = self.time;
+    /// Whether the entry is in the queue then: a queue of no length takes nothing.
+    fn enqueue(&mut self, id: QueueId, entry: Entry, changes: &mut Vec<Change>) -> bool {
+        let (now, at) = (self.time, entry.lsn);
         let Some(queue) = self.queues.get_mut(&id) else {
-            return;
+            return false;
         };
         let own = queue.properties.integer("x-message-ttl");
         let own = own
@@ -372,7 +371,7 @@ impl Ledger {
             changes.push(Change::Page(id, page));
         }
         changes.push(Change::Enqueued(id));
-        let mut dropped = 0;
+        let (mut dropped, mut stays) = (0, true);
         while queue.is_over_its_length() {
             let Some(oldest) = queue.backlog.next_after(None).map(|entry| entry.lsn) else {
                 break;
@@ -380,6 +379,7 @@ impl Ledger {
             queue.overflowed += 1;
             queue.remove(oldest);
             dropped += 1;
+            stays &= oldest != at;
             changes.push(Change::Gone(id, oldest));
         }
         if queue.kind == QueueKind::Own {
@@ -390,6 +390,7 @@ impl Ledger {
             }
             self.let_go(id, dropped);
         }
+        stays
     }
 
     /// So many entries left a queue: where it is of its agency's own, they are kept no more.

@@ -388,3 +388,20 @@ fn a_long_queue_that_is_read_by_gets_alone_comes_out_whole() {
     assert_eq!(get_all(&mut rig, "q", &mut pages), COUNT);
     assert_eq!(rig.held("q"), 0);
 }
+
+#[test]
+fn a_queue_that_takes_nothing_keeps_nothing_of_what_was_moved_into_it() {
+    let mut rig = Rig::start();
+    rig.declare("none", &[("x-max-length", Argument::Integer(0))]);
+    rig.declare("one", &[("x-max-length", Argument::Integer(1))]);
+    for (queue, kept) in [("none", 0), ("one", 1)] {
+        let [exchange, key] = dead_letters_to(queue);
+        let from = format!("to-{queue}");
+        rig.declare(&from, &[ttl(10), exchange, key]);
+        rig.put(&from, 3);
+        rig.tick(20);
+        assert_eq!(rig.held(&from), 0);
+        assert_eq!(rig.held(queue), kept);
+        assert_eq!(u64::try_from(rig.queue(queue).overlaid()).unwrap(), kept);
+    }
+}

@@ -107,6 +107,11 @@ impl Queue {
         self.overlays.get(&lsn)
     }
 
+    /// How many entries have something beside their 24 bytes.
+    pub fn overlaid(&self) -> usize {
+        self.overlays.len()
+    }
+
     /// Two consumers may have looked at different snapshots: what is left is what both leave.
     pub(super) fn narrow(&mut self, narrowed: &Narrowed) {
         let exchange = narrowed.exchange;
