@@ -390,6 +390,9 @@ impl Run {
         self.recent.insert(step.fresh);
         let written = step.pages.into_iter();
         let written = written.map(|(queue, page)| PageWork::Write(queue, page));
+        // In this order: what was filled and used up in one step is written, and then done with.
+        let done = step.done_pages.into_iter();
+        let done = done.map(|(queue, page)| PageWork::Done(queue, page));
         let wanted = step.wanted_pages.into_iter();
         let wanted = wanted.filter(|(queue, page)| {
             // Asked for once, however often the queue is looked at until it comes.
@@ -398,7 +401,7 @@ impl Run {
         let wanted: Vec<PageWork> = wanted
             .map(|(queue, page)| PageWork::Read(queue, page))
             .collect();
-        for work in written.chain(wanted) {
+        for work in written.chain(done).chain(wanted) {
             if self.pages.send(work).is_err() {
                 self.tell.fatal("the thread of pages has died");
             }

@@ -32,7 +32,7 @@ const KEPT: usize = 2;
 #[derive(Debug, Clone)]
 pub struct Pages<V> {
     files: Files<V>,
-    /// Pages that live queues have on disk alone, written by this process.
+    /// Pages that live queues have on disk, and may have there alone.
     live: Arc<Mutex<BTreeSet<String>>>,
 }
 
@@ -64,6 +64,11 @@ impl<V: Vfs> Pages<V> {
         }
     }
 
+    /// Its queue needs it no more.
+    fn done(&self, queue: QueueId, page: &Page) {
+        self.live().remove(&Self::name(queue, page));
+    }
+
     fn write(&self, queue: QueueId, page: &Page) -> io::Result<()> {
         let Some(entries) = page.entries() else {
             return Ok(());
@@ -82,7 +87,7 @@ impl<V: Vfs> Pages<V> {
         Ok(entries.into())
     }
 
-    /// Takes away what neither a kept snapshot names nor a live queue has on disk alone.
+    /// Takes away what neither a kept snapshot names nor a live queue has on disk.
     fn sweep(&self, named: &BTreeSet<String>) -> io::Result<()> {
         for name in self.files.names()? {
             let live = self.live();
@@ -100,6 +105,9 @@ pub(super) enum PageWork {
     Write(QueueId, Page),
     /// Read a page back.
     Read(QueueId, Page),
+    /// Let go of a page: its queue needs it no more. A snapshot that names it may, so it goes when
+    /// none does.
+    Done(QueueId, Page),
 }
 
 /// Starts the thread of pages.
@@ -130,13 +138,13 @@ fn keep_pages<V: Vfs>(pages: &Pages<V>, work: &Receiver<PageWork>, tell: &Tell) 
             PageWork::Read(queue, page) => match pages.read(queue, &page) {
                 Ok(entries) => {
                     tell.command(Command::PageLoaded(queue, page.number, entries));
-                    pages.live().remove(&Pages::<V>::name(queue, &page));
                 }
                 Err(error) => {
                     let says = format!("{error}; start with --ignore-snapshots to make it again");
                     tell.fatal(&says);
                 }
             },
+            PageWork::Done(queue, page) => pages.done(queue, &page),
         }
     }
 }
@@ -352,7 +360,9 @@ mod tests {
             let backlog = &ledger.queue(id).unwrap().backlog;
             if let Some(page) = backlog.wanted_page().cloned() {
                 let entries = pages.read(id, &page).unwrap();
-                ledger.page_loaded(id, page.number, entries);
+                for page in ledger.page_loaded(id, page.number, entries) {
+                    pages.done(id, &page);
+                }
                 continue;
             }
             let Some(lsn) = backlog.next_after(None).map(|entry| entry.lsn) else {
@@ -360,7 +370,12 @@ mod tests {
             };
             let gone = vec![(id, lsn)];
             let returned = Vec::new();
-            ledger.apply(&Record::Settled(Settled { gone, returned }), Lsn(u64::MAX));
+            let settled = Record::Settled(Settled { gone, returned });
+            for change in ledger.apply(&settled, Lsn(u64::MAX)) {
+                if let Change::PageDone(id, page) = change {
+                    pages.done(id, &page);
+                }
+            }
             seen.push(lsn);
         }
     }
@@ -426,6 +441,11 @@ mod tests {
         assert!(journal.end() > end);
         let named = snapshots.latest().unwrap().0;
         assert_eq!(named.queue(QueueId(0)).unwrap().backlog.pages().count(), 0);
+        sweep(&snapshots.files, &pages).unwrap();
+        assert!(pages.files.names().unwrap().len() >= 3);
         assert_eq!(drain(&mut ledger, &pages).len(), 20_000 - 200);
+        // Used up, they go with the next sweep.
+        sweep(&snapshots.files, &pages).unwrap();
+        assert!(pages.files.names().unwrap().is_empty());
     }
 }

@@ -55,6 +55,8 @@ pub struct Step {
     pub fresh: Vec<(Lsn, Arc<Stored>)>,
     /// Pages of queues that want to be on disk.
     pub pages: Vec<(QueueId, Page)>,
+    /// Pages of queues that nobody needs any more, written in this step perhaps.
+    pub done_pages: Vec<(QueueId, Page)>,
     /// Pages of queues that a head will need.
     pub wanted_pages: Vec<(QueueId, Page)>,
 }
@@ -244,7 +246,9 @@ impl<V: Vfs> Committer<V> {
                 self.left(left, now, turn)?;
             }
             Command::PageLoaded(queue, page, entries) => {
-                self.ledger.page_loaded(queue, page, entries);
+                let done = self.ledger.page_loaded(queue, page, entries);
+                let done = done.into_iter().map(|page| (queue, page));
+                turn.out.done_pages.extend(done);
                 self.dispatch.look_at(queue);
             }
             Command::PageWritten(queue, page) => self.ledger.page_written(queue, page),
@@ -281,6 +285,7 @@ impl<V: Vfs> Committer<V> {
             match change {
                 Change::Standing | Change::Rulebook => turn.out.view_changed = true,
                 Change::Page(queue, page) => turn.out.pages.push((queue, page)),
+                Change::PageDone(queue, page) => turn.out.done_pages.push((queue, page)),
                 _ => {}
             }
         }

@@ -352,7 +352,11 @@ impl Dispatch {
                     cancelled.extend(feed.consumers);
                     self.dirty.remove(queue);
                 }
-                Change::Page(..) | Change::Standing | Change::Rulebook | Change::Narrowed(..) => {}
+                Change::Page(..)
+                | Change::PageDone(..)
+                | Change::Standing
+                | Change::Rulebook
+                | Change::Narrowed(..) => {}
             }
         }
         cancelled

@@ -42,6 +42,8 @@ pub enum Change {
     Removed(QueueId),
     /// A page of a queue is full and wants to be on disk.
     Page(QueueId, Page),
+    /// A page of a queue is needed no more, in memory or on disk.
+    PageDone(QueueId, Page),
     /// Standing facts changed.
     Standing,
     /// Another rulebook is active.
@@ -377,7 +379,8 @@ impl Ledger {
                 break;
             };
             queue.overflowed += 1;
-            queue.remove(oldest);
+            let done = queue.remove(oldest).unwrap_or_default();
+            changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
             dropped += 1;
             stays &= oldest != at;
             changes.push(Change::Gone(id, oldest));
@@ -403,12 +406,10 @@ impl Ledger {
     }
 
     fn remove(&mut self, id: QueueId, lsn: Lsn, changes: &mut Vec<Change>) {
-        if self
-            .queues
-            .get_mut(&id)
-            .is_some_and(|queue| queue.remove(lsn))
-        {
+        let queue = self.queues.get_mut(&id);
+        if let Some(done) = queue.and_then(|queue| queue.remove(lsn)) {
             self.let_go(id, 1);
+            changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
             changes.push(Change::Gone(id, lsn));
         }
     }
@@ -446,13 +447,13 @@ impl Ledger {
                 }
             }
             Topology::Deleted(queue) => {
-                self.forget(*queue);
-                changes.push(Change::Removed(*queue));
+                self.forget(*queue, changes);
             }
             Topology::Purged { queue: id, out } => {
                 if let Some(queue) = self.queues.get_mut(id) {
                     let before = queue.backlog.len();
-                    queue.backlog.purge(out);
+                    let done = queue.backlog.purge(out);
+                    changes.extend(done.into_iter().map(|page| Change::PageDone(*id, page)));
                     let stays = |lsn: &Lsn| out.binary_search(lsn).is_ok();
                     queue.overlays.retain(|lsn, _| stays(lsn));
                     let count = before.saturating_sub(queue.backlog.len());
@@ -481,12 +482,15 @@ impl Ledger {
         self.units.get_mut(unit)
     }
 
-    fn forget(&mut self, id: QueueId) {
+    fn forget(&mut self, id: QueueId, changes: &mut Vec<Change>) {
+        changes.push(Change::Removed(id));
         let count = self.queues.get(&id).map_or(0, |queue| queue.backlog.len());
         self.let_go(id, count);
         let Some(queue) = self.queues.remove(&id) else {
             return;
         };
+        let done = queue.backlog.pages().map(Page::without_entries);
+        changes.extend(done.map(|page| Change::PageDone(id, page)));
         let Some(unit) = self.units.get_mut(&queue.unit) else {
             return;
         };
@@ -540,8 +544,7 @@ impl Ledger {
             .filter(|(_, queue)| queue.properties.exclusive);
         let exclusive: Vec<QueueId> = exclusive.map(|(id, _)| *id).collect();
         for id in exclusive {
-            self.forget(id);
-            changes.push(Change::Removed(id));
+            self.forget(id, changes);
         }
     }
 
@@ -565,10 +568,9 @@ impl Ledger {
         }
     }
 
-    /// Takes back a page that the reader thread has loaded.
-    pub fn page_loaded(&mut self, queue: QueueId, number: u64, entries: Arc<[Entry]>) {
-        if let Some(queue) = self.queues.get_mut(&queue) {
-            queue.backlog.page_loaded(number, entries);
-        }
+    /// Takes back a page that the reader thread has loaded. Returns pages that are done with.
+    pub fn page_loaded(&mut self, queue: QueueId, number: u64, entries: Arc<[Entry]>) -> Vec<Page> {
+        let queue = self.queues.get_mut(&queue);
+        queue.map_or_else(Vec::new, |queue| queue.backlog.page_loaded(number, entries))
     }
 }

@@ -178,29 +178,28 @@ impl Backlog {
         self.head.binary_search_by_key(&lsn, |entry| entry.lsn).ok()
     }
 
-    /// Takes an entry away. False when it is not there (any more).
-    pub fn settle(&mut self, lsn: Lsn) -> bool {
+    /// Takes an entry away: `None` when it is not there (any more). Returns the pages that the head
+    /// took in for it, which nobody needs on disk now.
+    pub fn settle(&mut self, lsn: Lsn) -> Option<Vec<Page>> {
         if let Some(place) = self.place(lsn) {
-            let Some(entry) = self.head.get_mut(place).filter(|entry| !entry.is_settled()) else {
-                return false;
-            };
+            let entry = self.head.get_mut(place);
+            let entry = entry.filter(|entry| !entry.is_settled())?;
             entry.flags |= Entry::SETTLED;
             self.live -= 1;
             self.settled_in_head += 1;
             self.drop_settled();
-            self.refill();
-            return true;
+            return Some(self.refill());
         }
         if let Ok(place) = self.tail.binary_search_by_key(&lsn, |entry| entry.lsn) {
             self.tail.remove(place);
             self.live -= 1;
-            return true;
+            return Some(Vec::new());
         }
         let page = self.pages.partition_point(|page| page.last < lsn);
         let paged = self.pages.get(page).is_some_and(|page| page.first <= lsn);
         let ahead = paged && self.settled_ahead.insert(lsn);
         self.live -= u64::from(ahead);
-        ahead
+        ahead.then(Vec::new)
     }
 
     /// Lets go of settled entries: those in front at once, those behind one that is still out when
@@ -231,8 +230,9 @@ impl Backlog {
         }
     }
 
-    /// Takes everything away but `out`, in order, which only the head can hold.
-    pub fn purge(&mut self, out: &[Lsn]) {
+    /// Takes everything away but `out`, in order, which only the head can hold. Returns the pages
+    /// that went.
+    pub fn purge(&mut self, out: &[Lsn]) -> Vec<Page> {
         let before = std::mem::take(self);
         self.next_page = before.next_page;
         self.head = before.head;
@@ -240,6 +240,7 @@ impl Backlog {
         self.head
             .retain(|entry| !entry.is_settled() && is_out(entry));
         self.live = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
+        before.pages.iter().map(Page::without_entries).collect()
     }
 
     /// The page that the head will need next and that is on disk alone, once half the head is used.
@@ -269,12 +270,13 @@ impl Backlog {
         }
     }
 
-    /// Takes a page's entries back from disk.
-    pub fn page_loaded(&mut self, number: u64, entries: Arc<[Entry]>) {
-        if let Some(page) = self.pages.front_mut().filter(|page| page.number == number) {
-            page.entries = Some(entries);
-            self.refill();
-        }
+    /// Takes a page's entries back from disk. Returns the pages that the head took in.
+    pub fn page_loaded(&mut self, number: u64, entries: Arc<[Entry]>) -> Vec<Page> {
+        let Some(page) = self.pages.front_mut().filter(|page| page.number == number) else {
+            return Vec::new();
+        };
+        page.entries = Some(entries);
+        self.refill()
     }
 
     /// Pages that are wanted on disk: those a snapshot may name.
@@ -282,20 +284,24 @@ impl Backlog {
         self.pages.iter()
     }
 
-    fn refill(&mut self) {
+    /// Returns the pages that it took in.
+    fn refill(&mut self) -> Vec<Page> {
+        let mut taken = Vec::new();
         while self.live_in_head() <= QUEUE_HEAD_ENTRIES / 2 {
             let Some(page) = self.pages.front() else {
                 self.head.extend(self.tail.drain(..));
-                return;
+                break;
             };
             let Some(entries) = page.entries.clone() else {
-                return;
+                break;
             };
+            taken.push(page.without_entries());
             self.pages.pop_front();
             let settled = &mut self.settled_ahead;
             self.head
                 .extend(entries.iter().filter(|entry| !settled.remove(&entry.lsn)));
         }
+        taken
     }
 
     /// Live entries in order, as far as they are in memory.
@@ -349,7 +355,7 @@ mod tests {
         let mut seen = Vec::new();
         while let Some(lsn) = backlog.next_after(None).map(|entry| entry.lsn) {
             seen.push(lsn.0);
-            assert!(backlog.settle(lsn));
+            assert!(backlog.settle(lsn).is_some());
         }
         seen
     }
@@ -383,18 +389,43 @@ mod tests {
     }
 
     #[test]
+    fn every_page_is_given_up_once_whichever_way_its_entries_go() {
+        let numbers = |pages: Vec<Page>| -> Vec<u64> {
+            assert!(pages.iter().all(|page| page.entries().is_none()));
+            pages.iter().map(|page| page.number).collect()
+        };
+        let mut backlog = filled(30_000);
+        let written: Vec<Page> = backlog.pages().cloned().collect();
+        assert_eq!(written.len(), 6);
+        for page in &written[..4] {
+            backlog.page_written(page.number);
+        }
+        let mut given_up = Vec::new();
+        for lsn in 1..=14_000 {
+            if let Some(number) = backlog.wanted_page().map(|page| page.number) {
+                let entries = written[usize::try_from(number).unwrap()].entries().unwrap();
+                given_up.extend(numbers(backlog.page_loaded(number, entries.clone())));
+            }
+            given_up.extend(numbers(backlog.settle(Lsn(lsn)).unwrap()));
+        }
+        assert_eq!(given_up, [0, 1, 2]);
+        assert_eq!(numbers(backlog.purge(&[])), [3, 4, 5]);
+        assert_eq!(numbers(backlog.purge(&[])), [0; 0]);
+    }
+
+    #[test]
     fn an_entry_settled_before_its_page_is_back_does_not_come_out() {
         let mut backlog = filled(20_000);
         let written: Vec<Page> = backlog.pages().cloned().collect();
         for page in &written {
             backlog.page_written(page.number);
         }
-        assert!(backlog.settle(Lsn(9_000)));
-        assert!(!backlog.settle(Lsn(9_000)));
-        assert!(!backlog.settle(Lsn(30_000)));
+        assert!(backlog.settle(Lsn(9_000)).is_some());
+        assert!(backlog.settle(Lsn(9_000)).is_none());
+        assert!(backlog.settle(Lsn(30_000)).is_none());
         assert_eq!(backlog.len(), 19_999);
         for lsn in 1..=8_192 {
-            assert!(backlog.settle(Lsn(lsn)));
+            assert!(backlog.settle(Lsn(lsn)).is_some());
         }
         assert_eq!(backlog.wanted_page().map(|page| page.number), Some(1));
         backlog.page_loaded(1, written[1].entries().unwrap().clone());
@@ -408,7 +439,7 @@ mod tests {
         let oldest = Lsn(1);
         let mut seen = Vec::new();
         while let Some(lsn) = backlog.next_after(Some(oldest)).map(|entry| entry.lsn) {
-            assert!(backlog.settle(lsn));
+            assert!(backlog.settle(lsn).is_some());
             assert!(backlog.head.len() <= 3 * QUEUE_HEAD_ENTRIES);
             seen.push(lsn.0);
         }
@@ -433,7 +464,7 @@ mod tests {
             }
             assert!(backlog.get(Lsn(lsn)).is_some(), "{lsn} is not in the head");
             backlog.settle(Lsn(lsn));
-            assert!(!backlog.settle(Lsn(lsn)), "{lsn} twice");
+            assert!(backlog.settle(Lsn(lsn)).is_none(), "{lsn} twice");
         }
         assert!(asked >= 2, "{asked}");
         assert_eq!(backlog.len(), 20_000 - 15_999);
@@ -445,7 +476,7 @@ mod tests {
             let mut backlog = filled(9_000);
             let mut model: BTreeSet<u64> = (1..=9_000).collect();
             for lsn in order {
-                prop_assert_eq!(backlog.settle(Lsn(lsn)), model.remove(&lsn));
+                prop_assert_eq!(backlog.settle(Lsn(lsn)).is_some(), model.remove(&lsn));
                 prop_assert_eq!(backlog.len(), u64::try_from(model.len()).unwrap());
             }
             let left: Vec<u64> = backlog.in_memory().map(|entry| entry.lsn.0).collect();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <address, 16 hex digits>.snapshot      magic 8 | version u32 | lsn u64 | length u64 | bytes | crc u32
-//! <queue, 8 hex>-<number, 16 hex>.page   magic 8 | version u32 | queue, number as lsn | length | bytes | crc
+//! <queue, 8 hex>-<first, 16>-<last, 16>.page  magic 8 | version u32 | queue, number as lsn | length | bytes | crc
 //! <segment's first address, 16 hex>.ids  magic 8 | version u32 | segment's end u64 | length | bytes | crc
 //! ```
 //! Each is written aside, synced, renamed, and its folder synced. A damaged one counts as absent.
@@ -46,6 +46,12 @@ impl<V: Vfs> Files<V> {
 
     fn open(vfs: V, folder: PathBuf, suffix: &'static str) -> io::Result<Self> {
         vfs.create_folder(&folder)?;
+        // What a crash left half written. Nobody else writes here: the journal is locked.
+        for name in vfs.list(&folder)? {
+            if name.ends_with(UNFINISHED) {
+                vfs.unlink(&folder.join(name))?;
+            }
+        }
         Ok(Self {
             vfs,
             folder,
@@ -132,6 +138,18 @@ pub fn name_at(at: Lsn) -> String {
 mod tests {
     use super::*;
     use crate::journal::vfs::SimVfs;
+
+    #[test]
+    fn what_a_crash_left_half_written_is_swept_at_the_next_start() {
+        let vfs = SimVfs::new(1);
+        let data = Path::new("/data");
+        let files = Files::pages(vfs.clone(), data).unwrap();
+        files.write("a", 7, b"bytes").unwrap();
+        drop(vfs.create(&data.join("pages/b.page.unfinished")).unwrap());
+        let files = Files::pages(vfs.clone(), data).unwrap();
+        assert_eq!(vfs.list(&data.join("pages")).unwrap(), ["a.page"]);
+        assert_eq!(files.read("a").unwrap(), Some((7, b"bytes".to_vec())));
+    }
 
     #[test]
     fn a_file_reads_back_and_a_damaged_one_counts_as_absent() {

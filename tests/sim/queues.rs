@@ -15,6 +15,7 @@ use carnet::broker::limits::TICK_EXPIRED;
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::queue::Page;
 use carnet::broker::record::{Argument, Genesis, QueueId, QueueProperties, Record};
+use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs};
 use carnet::message::bundle::Bundle;
 use carnet::message::id::{Digest, UnitId};
@@ -39,6 +40,8 @@ struct Rig {
     unit: UnitId,
     now: Timestamp,
     published: u64,
+    /// Pages that nobody needs any more.
+    done: Vec<(QueueId, Page)>,
 }
 
 impl Rig {
@@ -62,6 +65,7 @@ impl Rig {
             unit,
             now,
             published: 0,
+            done: Vec::new(),
         };
         rig.attach();
         rig
@@ -339,6 +343,21 @@ fn what_may_have_been_sent_before_a_crash_is_marked_so_after_a_clean_stop_and_an
     assert!(!fresh.redelivered, "it was never sent");
 }
 
+/// Puts so many messages into a queue, and lets its pages be written. These are returned.
+fn filled(rig: &mut Rig, queue: &str, count: usize) -> Vec<(QueueId, Page)> {
+    let mut pages = Vec::new();
+    for _ in 0..count / 200 {
+        let publishes: Vec<Command> = (0..200).map(|_| rig.publish(queue)).collect();
+        let filled = rig.step(publishes).pages;
+        let written = filled
+            .iter()
+            .map(|(id, page)| Command::PageWritten(*id, page.number));
+        rig.step(written.collect());
+        pages.extend(filled);
+    }
+    pages
+}
+
 /// Gets until nothing is there, a hundred at a time, with pages written and read back as by their thread.
 fn get_all(rig: &mut Rig, queue: &str, pages: &mut Vec<(QueueId, Page)>) -> usize {
     let get = || {
@@ -350,6 +369,7 @@ fn get_all(rig: &mut Rig, queue: &str, pages: &mut Vec<(QueueId, Page)>) -> usiz
         commands.extend((0..100).map(|_| get()));
         let mut step = rig.step(std::mem::take(&mut commands));
         let wanted = std::mem::take(&mut step.wanted_pages);
+        rig.done.append(&mut step.done_pages);
         let got: Vec<DeliveryId> = deliveries(step).iter().map(|it| it.delivery).collect();
         count += got.len();
         if got.len() < 100 {
@@ -373,20 +393,37 @@ fn get_all(rig: &mut Rig, queue: &str, pages: &mut Vec<(QueueId, Page)>) -> usiz
 fn a_long_queue_that_is_read_by_gets_alone_comes_out_whole() {
     let mut rig = Rig::start();
     rig.declare("q", &[]);
-    let mut pages = Vec::new();
     const COUNT: usize = 14_000;
-    for _ in 0..COUNT / 200 {
-        let publishes: Vec<Command> = (0..200).map(|_| rig.publish("q")).collect();
-        let filled = rig.step(publishes).pages;
-        let written = filled
-            .iter()
-            .map(|(id, page)| Command::PageWritten(*id, page.number));
-        rig.step(written.collect());
-        pages.extend(filled);
-    }
+    let mut pages = filled(&mut rig, "q", COUNT);
     assert_eq!(pages.len(), 2);
     assert_eq!(get_all(&mut rig, "q", &mut pages), COUNT);
     assert_eq!(rig.held("q"), 0);
+    assert_eq!(rig.done.len(), 2, "pages that nobody needs");
+}
+
+#[test]
+fn pages_of_a_queue_that_is_emptied_or_deleted_are_needed_no_more() {
+    let mut rig = Rig::start();
+    for name in ["purged", "deleted"] {
+        rig.declare(name, &[]);
+        let pages = filled(&mut rig, name, 14_000);
+        let queue = name.to_owned();
+        let (if_unused, if_empty) = (false, false);
+        let step = rig.ask(match name {
+            "purged" => Ask::Purge(queue),
+            _ => Ask::Delete {
+                queue,
+                if_unused,
+                if_empty,
+            },
+        });
+        let places = |pages: &[(QueueId, Page)]| -> Vec<(QueueId, u64, Lsn, Lsn)> {
+            let pages = pages.iter();
+            let place = |(id, page): &(QueueId, Page)| (*id, page.number, page.first, page.last);
+            pages.map(place).collect()
+        };
+        assert_eq!(places(&step.done_pages), places(&pages));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agency::registry::InboxMode;
 use crate::broker::limits::NOTICE_ENTRIES;
-use crate::broker::queue::{Backlog, Entry};
+use crate::broker::queue::{Backlog, Entry, Page};
 use crate::broker::record::{Binding, Death, Narrowed, QueueId, QueueProperties};
 use crate::journal::Lsn;
 use crate::message::id::{Digest, Mask, UnitId};
@@ -129,7 +129,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn remove(&mut self, lsn: Lsn) -> bool {
+    pub(super) fn remove(&mut self, lsn: Lsn) -> Option<Vec<Page>> {
         self.overlays.remove(&lsn);
         self.backlog.settle(lsn)
     }
