@@ -5,13 +5,14 @@
 //! credit a record, replay would differ or each credit would cost one.
 //!
 //! Only entries in a queue's head can be out, so what a connection has to take is bounded by the
-//! head, whatever credit its client gave.
+//! head, whatever credit its client gave. A consumer without a limit has a fixed one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
 use super::decide::InUse;
 use super::ledger::{Change, Ledger};
+use super::limits::UNLIMITED_PREFETCH;
 use super::queue::Page;
 use super::record::{Argument, QueueId, QueueProperties};
 use crate::journal::Lsn;
@@ -209,7 +210,7 @@ impl Dispatch {
         (feed.auto_delete && feed.consumers.is_empty()).then_some(queue)
     }
 
-    /// Sets prefetch; 0 is unlimited. `global` shares it among the channel's consumers; otherwise it
+    /// Sets prefetch; 0 is none, which leaves [`UNLIMITED_PREFETCH`]. `global` shares it among the channel's consumers; otherwise it
     /// is each consumer's, of running ones too (amqp.md section 6 says why).
     pub fn prefetch(&mut self, connection: ConnectionId, channel: u16, count: u16, global: bool) {
         let limit = (count > 0).then(|| u32::from(count));
@@ -519,8 +520,13 @@ impl Dispatch {
         };
         let connection = self.connections.get(&id.connection);
         let channel = connection.and_then(|c| c.channels.get(&id.channel));
-        let channel_has = channel.is_none_or(|c| c.limit.is_none_or(|limit| c.unacked < limit));
-        channel_has && consumer.limit.is_none_or(|limit| consumer.unacked < limit)
+        let shared = channel.and_then(|c| Some((c.limit?, c.unacked)));
+        let channel_has = shared.is_none_or(|(limit, unacked)| unacked < limit);
+        let own = match (consumer.limit, shared) {
+            (None, None) => Some(UNLIMITED_PREFETCH),
+            (own, _) => own,
+        };
+        channel_has && own.is_none_or(|limit| consumer.unacked < limit)
     }
 }
 

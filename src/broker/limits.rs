@@ -39,7 +39,9 @@ pub const IDLE_MARK: Duration = Duration::from_millis(100);
 /// about a thousand messages. After an unclean stop these are marked redelivered.
 pub const LEASE_BYTES: u64 = 1 << 20;
 
-/// Credit of a consumer without a prefetch limit, in messages.
+/// Credit of a consumer without a prefetch limit of its own or of its channel, in messages: the whole
+/// backlog would else be its, and no other consumer's. Hit: nothing more goes to it until it
+/// acknowledges.
 pub const UNLIMITED_PREFETCH: u32 = 1_000;
 
 /// Publishes of one connection that are not confirmed yet. Hit: the socket is not read.

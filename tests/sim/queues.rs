@@ -11,7 +11,7 @@ use carnet::broker::command::{
 };
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::ledger::Queue;
-use carnet::broker::limits::TICK_EXPIRED;
+use carnet::broker::limits::{TICK_EXPIRED, UNLIMITED_PREFETCH};
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::queue::Page;
 use carnet::broker::record::{Argument, Genesis, QueueId, QueueProperties, Record};
@@ -440,5 +440,37 @@ fn a_queue_that_takes_nothing_keeps_nothing_of_what_was_moved_into_it() {
         assert_eq!(rig.held(&from), 0);
         assert_eq!(rig.held(queue), kept);
         assert_eq!(u64::try_from(rig.queue(queue).overlaid()).unwrap(), kept);
+    }
+}
+
+#[test]
+fn a_consumer_without_a_limit_gets_a_thousand_messages_and_one_more_for_each_it_gives_back() {
+    let mut rig = Rig::start();
+    rig.declare("q", &[]);
+    rig.put("q", 2_000);
+    let most = usize::try_from(UNLIMITED_PREFETCH).unwrap();
+    let mut first = rig.consume("q", 1);
+    assert_eq!(first.len(), most);
+    let all = |deliveries: &[Deliver]| deliveries.iter().map(|it| it.delivery).collect();
+    let more = rig.settle(all(&first[..10]), Settle::Ack);
+    assert_eq!(more.len(), 10);
+    // Another one gets what is left.
+    let other = rig.consume("q", 2);
+    assert_eq!(other.len(), 990);
+    assert!(other.iter().all(|it| it.consumer == Some(2)));
+    first.extend(more);
+    let more = rig.settle(all(&first[10..]), Settle::Requeue);
+    assert_eq!(more.len(), most, "both have credit for that");
+}
+
+#[test]
+fn a_limit_of_its_own_or_of_its_channel_may_be_above_a_thousand() {
+    for global in [false, true] {
+        let mut rig = Rig::start();
+        rig.declare("q", &[]);
+        rig.put("q", 2_000);
+        let count = 1_500;
+        rig.ask(Ask::Prefetch { count, global });
+        assert_eq!(rig.consume("q", 1).len(), 1_500);
     }
 }

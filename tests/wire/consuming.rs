@@ -77,6 +77,31 @@ fn prefetch_of_a_channel_is_shared_and_can_be_raised() {
 }
 
 #[test]
+fn a_consumer_without_a_limit_gets_a_thousand_and_one_that_need_not_acknowledge_gets_all() {
+    const COUNT: u64 = 1_100;
+    let broker = Broker::start();
+    let bodies = vec!["x"; usize::try_from(COUNT).unwrap()];
+    let mut client = filled(&broker, &bodies);
+    client.consume("q", "acknowledging", 0);
+    for tag in 1..=1_000 {
+        assert_eq!(client.delivery().tag, tag);
+    }
+    client.quiet();
+    client.ack(50, true);
+    for tag in 1_001..=1_050 {
+        assert_eq!(client.delivery().tag, tag);
+    }
+    client.quiet();
+    drop(client);
+    let mut other = broker.connect("post-items");
+    other.consume("q", "trusting", 2);
+    for tag in 1..=COUNT - 50 {
+        assert_eq!(other.delivery().tag, tag);
+    }
+    other.quiet();
+}
+
+#[test]
 fn what_is_requeued_keeps_its_place_and_says_so() {
     let broker = Broker::start();
     let mut client = filled(&broker, &["a", "b", "c"]);
