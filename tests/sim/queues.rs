@@ -391,9 +391,9 @@ fn get_all(rig: &mut Rig, queue: &str, pages: &mut Vec<(QueueId, Page)>) -> usiz
 
 #[test]
 fn a_long_queue_that_is_read_by_gets_alone_comes_out_whole() {
+    const COUNT: usize = 14_000;
     let mut rig = Rig::start();
     rig.declare("q", &[]);
-    const COUNT: usize = 14_000;
     let mut pages = filled(&mut rig, "q", COUNT);
     assert_eq!(pages.len(), 2);
     assert_eq!(get_all(&mut rig, "q", &mut pages), COUNT);
