@@ -203,6 +203,7 @@ impl<'r> Described<'r> {
     fn bookkeeping(&mut self, record: &Record) {
         (self.kind, self.says) = match record {
             Record::Placed(placed) => {
+                self.at = Some(placed.at);
                 let what = if placed.private { "private" } else { "moved" };
                 let text = format!(
                     "{what}, to {} queues of {}",
