@@ -34,3 +34,5 @@ mod publishing;
 mod queues;
 #[path = "wire/stopping.rs"]
 mod stopping;
+#[path = "wire/unread.rs"]
+mod unread;

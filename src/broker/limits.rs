@@ -57,6 +57,23 @@ pub const BLOCKED_AFTER: Duration = Duration::from_millis(500);
 /// more is rendered for it, until the client reads.
 pub const OUTPUT_BYTES: usize = 1 << 20;
 
+/// What one read of a socket takes, in bytes.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// How long a connection that is over may take to read what it was told last, and to close after we
+/// have. Hit: the socket is dropped. Its queues and messages are others' before this begins.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a client that said goodbye may read nothing of what is still due to it, the answer to
+/// its goodbye included. Hit: the connection is cut. No heartbeat is asked of it any more.
+pub const UNREAD_GOODBYE: Duration = Duration::from_secs(30);
+
+/// Connections at a time. Beyond, clients wait in the operating system's queue.
+pub const CONNECTIONS: usize = 10_000;
+
+/// How long a TLS handshake may take. Hit: the socket is closed.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
+
 /// Deliveries that one turn of a connection renders before others get theirs.
 pub const TURN_DELIVERIES: usize = 32;
 
