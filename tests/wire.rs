@@ -28,6 +28,8 @@ mod limits;
 mod octets;
 #[path = "wire/opening.rs"]
 mod opening;
+#[path = "wire/oversized.rs"]
+mod oversized;
 #[path = "wire/publishing.rs"]
 mod publishing;
 #[path = "wire/queues.rs"]

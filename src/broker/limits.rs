@@ -1,7 +1,8 @@
 //! Every bound of the core, with its reason and what a peer is told when it is hit.
 //!
 //! Bounds of the wire (frame, table, channel numbers) stand in `amqp::Offer`; they are given from
-//! here so that one page shows them all.
+//! here so that one page shows them all. The one of a place in a message that is told and recorded
+//! stands with it, in `message::valid`.
 
 use std::time::Duration;
 
@@ -109,6 +110,14 @@ pub const UNIT_QUEUES: usize = 1_000;
 
 /// Bindings of one queue. Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const QUEUE_BINDINGS: usize = 1_000;
+
+/// Arguments of one queue: their names and values, in bytes. They stay in memory and in snapshots.
+/// Hit: `406 PRECONDITION_FAILED` on the channel.
+pub const QUEUE_ARGUMENT_BYTES: usize = 4 << 10;
+
+/// Agencies that the opening of a case invites, as many as it may name. Hit: return 406. Its areas
+/// are at most as many as there are.
+pub const CASE_INVITES: usize = 256;
 
 /// Open cases of one agency. Hit: return 403.
 pub const AGENCY_CASES: usize = 10_000;

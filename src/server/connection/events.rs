@@ -276,10 +276,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             name = drawn;
         }
+        let properties = match translate::queue_properties(declare) {
+            Ok(properties) => properties,
+            Err(too_long) => {
+                let reply = Reply::new(ReplyCode::PreconditionFailed, too_long);
+                self.ask(channel, Pending::Refuse(reply), Ask::Fence(Fence::Refuse));
+                return;
+            }
+        };
         let ask = Ask::DeclareQueue {
             name,
             passive: declare.passive,
-            properties: translate::queue_properties(declare),
+            properties,
         };
         self.ask(channel, Pending::Declare, ask);
     }
