@@ -47,6 +47,10 @@ pub const UNLIMITED_PREFETCH: u32 = 1_000;
 /// Above it a sender outruns the committer and deliveries fall behind by seconds.
 pub const UNCONFIRMED_PUBLISHES: usize = 256;
 
+/// Requests of one connection that are not answered yet, those that want no answer included. Hit:
+/// the socket is not read. They wait in memory for the committer, on a full disk until there is room.
+pub const UNANSWERED_REQUESTS: usize = 256;
+
 /// Bytes of publishes that wait for the committer, over all connections. Hit: sockets are not
 /// read; after [`BLOCKED_AFTER`] the clients are told by `connection.blocked`.
 pub const WAITING_BYTES: usize = 64 << 20;

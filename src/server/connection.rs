@@ -2,7 +2,7 @@
 //!
 //! It lives on one core as one hand-written poll, [`Connection::turn`], which goes round until
 //! nothing moves: take effects, render, write, read, parse, admit, submit. It never waits for a
-//! write before reading, and reads no further while it is not allowed to publish.
+//! write before reading, and reads no further while too much of it waits.
 
 mod effects;
 mod events;
@@ -26,8 +26,8 @@ use crate::amqp::{Offer, Reply, Session, TableLimits};
 use crate::backbone::embedded::{Embedded, Port};
 use crate::broker::command::{Command, DeliveryId, Effect};
 use crate::broker::limits::{
-    BODY_BYTES, LINGER, OUTPUT_BYTES, READ_BYTES, TURN_DELIVERIES, UNCONFIRMED_PUBLISHES,
-    UNREAD_GOODBYE,
+    BODY_BYTES, LINGER, OUTPUT_BYTES, READ_BYTES, TURN_DELIVERIES, UNANSWERED_REQUESTS,
+    UNCONFIRMED_PUBLISHES, UNREAD_GOODBYE,
 };
 
 /// What a channel of the session waits for, in the order of its requests.
@@ -102,6 +102,8 @@ pub(super) struct Connection<S> {
     effects: VecDeque<Effect>,
     taken: Vec<Effect>,
     pending: BTreeMap<u16, VecDeque<Pending>>,
+    /// How many they are, over all channels.
+    unanswered: usize,
     consumers: BTreeMap<(u16, u32), Consumer>,
     next_consumer: u32,
     publishes: BTreeMap<u16, Publishes>,
@@ -160,6 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             effects: VecDeque::new(),
             taken: Vec::new(),
             pending: BTreeMap::new(),
+            unanswered: 0,
             consumers: BTreeMap::new(),
             next_consumer: 1,
             publishes: BTreeMap::new(),
@@ -312,15 +315,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.output().len() - self.written
     }
 
-    /// Whether more publishes may be taken in.
-    fn may_publish(&mut self, cx: &Context<'_>) -> bool {
+    /// The next request of a channel, which is answered now.
+    fn answered(&mut self, channel: u16) -> Option<Pending> {
+        let pending = self.pending.get_mut(&channel)?.pop_front()?;
+        self.unanswered = self.unanswered.saturating_sub(1);
+        Some(pending)
+    }
+
+    /// Whether more may be taken in.
+    fn may_go_on(&mut self, cx: &Context<'_>) -> bool {
         let port = self.port.as_ref();
         // Who never published holds nobody up, and is not held up.
         let room =
             !self.welcome.is_publisher() || port.is_none_or(|port| port.has_room(cx.waker()));
         let now = self.clock.monotonic_ms();
         let paced = self.welcome.look(room, now);
-        let full = !room || paced || self.unconfirmed >= UNCONFIRMED_PUBLISHES;
+        let full = !room
+            || paced
+            || self.unconfirmed >= UNCONFIRMED_PUBLISHES
+            || self.unanswered >= UNANSWERED_REQUESTS;
         // Who does not read what it is told is held up by itself, and its silence is its own.
         let unread = self.waiting_output() >= OUTPUT_BYTES;
         self.session.set_paused(full && !unread, now);
@@ -339,9 +352,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        if self.waiting_output() > OUTPUT_BYTES
-            || self.session.is_holding()
-            || !self.may_publish(cx)
+        if self.waiting_output() > OUTPUT_BYTES || self.session.is_holding() || !self.may_go_on(cx)
         {
             return Ok(false);
         }
