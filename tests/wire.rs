@@ -28,9 +28,13 @@ mod limits;
 mod octets;
 #[path = "wire/opening.rs"]
 mod opening;
+#[path = "wire/oversized.rs"]
+mod oversized;
 #[path = "wire/publishing.rs"]
 mod publishing;
 #[path = "wire/queues.rs"]
 mod queues;
 #[path = "wire/stopping.rs"]
 mod stopping;
+#[path = "wire/unread.rs"]
+mod unread;

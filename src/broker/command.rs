@@ -213,55 +213,7 @@ impl Command {
     pub fn is_publish(&self) -> bool {
         matches!(self, Self::Submit(..) | Self::Private(_))
     }
-
-    /// At most how many bytes of record and of frame this becomes.
-    pub fn weight(&self) -> (usize, usize) {
-        match self {
-            Self::Submit(_, submission) => match &submission.verdict {
-                Verdict::Ruled {
-                    exchange, frame, ..
-                } => {
-                    let recipients = exchange.recipients.len() * RECIPIENT_BYTES;
-                    (
-                        RECORD_BYTES + recipients + exchange.sealed.len(),
-                        frame.len(),
-                    )
-                }
-                Verdict::Rejected { rejected, .. } => (RECORD_BYTES + rejected.sealed.len(), 0),
-                Verdict::Case(_) => (RECORD_BYTES, 0),
-            },
-            Self::Private(private) => (RECORD_BYTES, private.frame.len()),
-            Self::Settle { deliveries, how } => {
-                // An acknowledgement is an address in a list; what comes back may be buried.
-                let each = match how {
-                    Settle::Ack => ACK_BYTES,
-                    Settle::Requeue | Settle::Reject => RECORD_BYTES,
-                };
-                (RECORD_BYTES + each * deliveries.len(), 0)
-            }
-            Self::Activate(genesis) => {
-                let files = genesis.bundle.files();
-                (
-                    RECORD_BYTES
-                        + files
-                            .map(|(path, text)| path.len() + text.len() + 16)
-                            .sum::<usize>(),
-                    0,
-                )
-            }
-            _ => (RECORD_BYTES, 0),
-        }
-    }
 }
-
-/// More than an acknowledgement takes in a record.
-const ACK_BYTES: usize = 32;
-
-/// More than any record takes beside its recipients and its sealed part.
-const RECORD_BYTES: usize = 4 << 10;
-
-/// More than a recipient takes in a record.
-const RECIPIENT_BYTES: usize = 1 << 10;
 
 /// How deliveries were settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

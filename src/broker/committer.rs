@@ -177,7 +177,12 @@ impl<V: Vfs> Committer<V> {
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
         self.write_counted(self.ledger.refusals().due(now), turn)?;
-        for command in commands {
+        let mut commands = commands.into_iter();
+        while let Some(command) = commands.next() {
+            if !self.has_room_for(&command) {
+                self.park(std::iter::once(command).chain(commands), now, turn)?;
+                break;
+            }
             self.take(command, now, turn)?;
         }
         self.write_settled(turn)?;
@@ -270,6 +275,12 @@ impl<V: Vfs> Committer<V> {
     ) -> Result<Lsn, Fatal> {
         self.scratch.clear();
         record.encode(&mut self.scratch)?;
+        let bytes = self.scratch.len() + frame.map_or(0, <[u8]>::len) + STORED_BYTES;
+        if self.journal.left() < bytes {
+            // More came of a command than its weight tells: a connection that ends has a record for
+            // each of the thousands that it had out. Where there is no room, the commit says so.
+            _ = self.journal.reserve(bytes, 0);
+        }
         let lsn = self
             .journal
             .push(record.kind(), SCHEMA, &self.scratch, frame);
@@ -306,6 +317,9 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 }
+
+/// More than the journal takes for a record beside its body and its frame.
+const STORED_BYTES: usize = 512;
 
 /// Room kept in each step for what it does by itself: leases, expiries, settles.
 const RECORD_SLACK_BYTES: usize = 512 << 10;

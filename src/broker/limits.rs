@@ -1,7 +1,8 @@
 //! Every bound of the core, with its reason and what a peer is told when it is hit.
 //!
 //! Bounds of the wire (frame, table, channel numbers) stand in `amqp::Offer`; they are given from
-//! here so that one page shows them all.
+//! here so that one page shows them all. The one of a place in a message that is told and recorded
+//! stands with it, in `message::valid`.
 
 use std::time::Duration;
 
@@ -48,6 +49,10 @@ pub const UNLIMITED_PREFETCH: u32 = 1_000;
 /// Above it a sender outruns the committer and deliveries fall behind by seconds.
 pub const UNCONFIRMED_PUBLISHES: usize = 256;
 
+/// Requests of one connection that are not answered yet, those that want no answer included. Hit:
+/// the socket is not read. They wait in memory for the committer, on a full disk until there is room.
+pub const UNANSWERED_REQUESTS: usize = 256;
+
 /// Bytes of publishes that wait for the committer, over all connections. Hit: sockets are not
 /// read; after [`BLOCKED_AFTER`] the clients are told by `connection.blocked`.
 pub const WAITING_BYTES: usize = 64 << 20;
@@ -58,6 +63,23 @@ pub const BLOCKED_AFTER: Duration = Duration::from_millis(500);
 /// Bytes waiting to be written to one connection. Hit: the connection is not read, and nothing
 /// more is rendered for it, until the client reads.
 pub const OUTPUT_BYTES: usize = 1 << 20;
+
+/// What one read of a socket takes, in bytes.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// How long a connection that is over may take to read what it was told last, and to close after we
+/// have. Hit: the socket is dropped. Its queues and messages are others' before this begins.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a client that said goodbye may read nothing of what is still due to it, the answer to
+/// its goodbye included. Hit: the connection is cut. No heartbeat is asked of it any more.
+pub const UNREAD_GOODBYE: Duration = Duration::from_secs(30);
+
+/// Connections at a time. Beyond, clients wait in the operating system's queue.
+pub const CONNECTIONS: usize = 10_000;
+
+/// How long a TLS handshake may take. Hit: the socket is closed.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Deliveries that one turn of a connection renders before others get theirs.
 pub const TURN_DELIVERIES: usize = 32;
@@ -94,6 +116,14 @@ pub const UNIT_QUEUES: usize = 1_000;
 
 /// Bindings of one queue. Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const QUEUE_BINDINGS: usize = 1_000;
+
+/// Arguments of one queue: their names and values, in bytes. They stay in memory and in snapshots.
+/// Hit: `406 PRECONDITION_FAILED` on the channel.
+pub const QUEUE_ARGUMENT_BYTES: usize = 4 << 10;
+
+/// Agencies that the opening of a case invites, as many as it may name. Hit: return 406. Its areas
+/// are at most as many as there are.
+pub const CASE_INVITES: usize = 256;
 
 /// Open cases of one agency. Hit: return 403.
 pub const AGENCY_CASES: usize = 10_000;

@@ -27,3 +27,4 @@ pub mod record;
 pub mod refusals;
 pub mod register;
 pub mod topic;
+mod weight;

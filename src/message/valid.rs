@@ -13,6 +13,10 @@ use super::fields;
 use super::id::{AgencyId, Digest};
 use super::spans::{Quoted, Spans};
 
+/// Octets of a place that is told and recorded, at most. A longer one is cut and ends in `…`: the
+/// sender wrote the names in it, and a name may be as long as a body.
+const PLACE_BYTES: usize = 256;
+
 /// Whose fault an [`Invalid`] is about; decides the reply code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidKind {
@@ -30,7 +34,8 @@ pub enum InvalidKind {
 pub struct Invalid {
     /// What it is about.
     pub kind: InvalidKind,
-    /// Where: a JSON pointer (empty is the whole body), `property NAME` or `header NAME`.
+    /// Where: a JSON pointer (empty is the whole body), `property NAME` or `header NAME`; the
+    /// constructors cut it to 256 octets.
     pub place: String,
     /// The rule: a keyword of JSON Schema, a format, or a stable name of ours.
     pub rule: String,
@@ -42,7 +47,7 @@ impl Invalid {
     pub(super) fn content(place: String, rule: String, says: String) -> Self {
         Self {
             kind: InvalidKind::Content,
-            place,
+            place: cut(place),
             rule,
             says,
         }
@@ -52,11 +57,20 @@ impl Invalid {
         let (place, rule) = (place.to_owned(), rule.to_owned());
         Self {
             kind: InvalidKind::Envelope,
-            place,
+            place: cut(place),
             rule,
             says: says.into(),
         }
     }
+}
+
+fn cut(mut place: String) -> String {
+    const MARK: char = '…';
+    if place.len() > PLACE_BYTES {
+        place.truncate(place.floor_char_boundary(PLACE_BYTES - MARK.len_utf8()));
+        place.push(MARK);
+    }
+    place
 }
 
 /// Something that does not refuse a message and is told in its receipt.
@@ -193,5 +207,28 @@ impl fmt::Debug for Valid {
             .field("body_bytes", &self.body.len())
             .field("spans", &self.content.spans)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_cut_at_a_letter_and_says_that_it_is() {
+        for lead in 0..4 {
+            let place = format!("/{}{}", "a".repeat(lead), "é€𝄞".repeat(200));
+            let invalid = Invalid::content(place.clone(), String::new(), String::new());
+            assert!(
+                invalid.place.len() <= PLACE_BYTES,
+                "{}",
+                invalid.place.len()
+            );
+            let kept = invalid.place.strip_suffix('…').unwrap();
+            assert!(kept.len() > PLACE_BYTES - 8 && place.starts_with(kept));
+        }
+        let whole = "/".repeat(PLACE_BYTES);
+        let invalid = Invalid::envelope(&whole, "", "");
+        assert_eq!(invalid.place, whole);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It lives on one core as one hand-written poll, [`Connection::turn`], which goes round until
 //! nothing moves: take effects, render, write, read, parse, admit, submit. It never waits for a
-//! write before reading, and reads no further while it is not allowed to publish.
+//! write before reading, and reads no further while too much of it waits.
 
 mod effects;
 mod events;
@@ -25,12 +25,10 @@ use crate::agency::registry::Peer;
 use crate::amqp::{Offer, Reply, Session, TableLimits};
 use crate::backbone::embedded::{Embedded, Port};
 use crate::broker::command::{Command, DeliveryId, Effect};
-use crate::broker::limits::{BODY_BYTES, OUTPUT_BYTES, TURN_DELIVERIES, UNCONFIRMED_PUBLISHES};
-
-/// A read takes at most this much.
-const READ_BYTES: usize = 64 << 10;
-/// How long a peer may take to close after we have.
-const LINGER_MS: u64 = 2_000;
+use crate::broker::limits::{
+    BODY_BYTES, LINGER, OUTPUT_BYTES, READ_BYTES, TURN_DELIVERIES, UNANSWERED_REQUESTS,
+    UNCONFIRMED_PUBLISHES, UNREAD_GOODBYE,
+};
 
 /// What a channel of the session waits for, in the order of its requests.
 #[derive(Debug)]
@@ -104,6 +102,8 @@ pub(super) struct Connection<S> {
     effects: VecDeque<Effect>,
     taken: Vec<Effect>,
     pending: BTreeMap<u16, VecDeque<Pending>>,
+    /// How many they are, over all channels.
+    unanswered: usize,
     consumers: BTreeMap<(u16, u32), Consumer>,
     next_consumer: u32,
     publishes: BTreeMap<u16, Publishes>,
@@ -117,9 +117,13 @@ pub(super) struct Connection<S> {
     quota_logged_ms: Option<u64>,
     timer: Pin<Box<Sleep>>,
     written: usize,
+    /// Since when the peer has read nothing of what is to be written.
+    unread_since_ms: Option<u64>,
     peer_has_closed: bool,
-    /// Until when the peer's end is awaited, once our side is shut down.
+    /// Until when the peer may take what it was told last and close, once the connection is over.
     lingers_until_ms: Option<u64>,
+    /// Whether our side is shut down.
+    shut: bool,
     buffer: Box<[u8]>,
 }
 
@@ -158,6 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             effects: VecDeque::new(),
             taken: Vec::new(),
             pending: BTreeMap::new(),
+            unanswered: 0,
             consumers: BTreeMap::new(),
             next_consumer: 1,
             publishes: BTreeMap::new(),
@@ -168,8 +173,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             quota_logged_ms: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             written: 0,
+            unread_since_ms: None,
             peer_has_closed: false,
             lingers_until_ms: None,
+            shut: false,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
         }
     }
@@ -223,40 +230,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn is_over(&mut self) -> bool {
-        let drained = self.session.output().len() == self.written;
-        (self.session.is_finished() && drained) || self.peer_has_closed
+    /// Whether nothing more is to be taken in, or rendered.
+    fn is_over(&self) -> bool {
+        let says_goodbye = || {
+            let asked = self.pending.get(&0).into_iter().flatten();
+            asked
+                .into_iter()
+                .any(|it| matches!(it, Pending::CloseConnection))
+        };
+        let unread = self.unread_since_ms.is_some_and(|since| {
+            self.clock.monotonic_ms().saturating_sub(since) >= millis(UNREAD_GOODBYE)
+        });
+        self.session.is_finished() || self.peer_has_closed || (unread && says_goodbye())
     }
 
-    /// Shuts the writing side down, and reads over what still comes: a socket closed with unread
-    /// input is reset, and the peer would lose what it was told last.
+    /// Says what is left to be said, shuts the writing side down, and reads over what still comes: a
+    /// socket closed with unread input is reset, and the peer would lose what it was told last. A
+    /// peer that does not read, or does not close, is dropped in the end.
     fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Its queues and what it had out are others' from now on, whether it reads or not.
+        self.leave();
         let now = self.clock.monotonic_ms();
-        let until = if let Some(until) = self.lingers_until_ms {
-            until
-        } else {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            // Its queues and what it had out are others' from now on.
-            self.leave();
-            *self.lingers_until_ms.insert(now + LINGER_MS)
-        };
-        while now < until && !self.peer_has_closed {
-            let mut into = ReadBuf::new(&mut self.buffer);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
-                Poll::Ready(Ok(())) if !into.filled().is_empty() => {
-                    // A peer that goes on writing does not hold up the others on this core.
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Poll::Ready(_) => break,
-                Poll::Pending => {
-                    let wait = Duration::from_millis(until - now);
-                    self.timer.as_mut().reset(later(wait));
-                    ready!(self.timer.as_mut().poll(cx));
-                }
-            }
+        let until = *self.lingers_until_ms.get_or_insert(now + millis(LINGER));
+        let wait = Duration::from_millis(until.saturating_sub(now));
+        self.timer.as_mut().reset(later(wait));
+        if wait.is_zero() || self.timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        if !self.shut {
+            // The turn has written what the peer takes; from here it is woken to write the rest.
+            let drained = self.session.output().len() == self.written;
+            if !drained && !self.peer_has_closed {
+                return Poll::Pending;
+            }
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.shut = true;
+        }
+        if self.peer_has_closed {
+            return Poll::Ready(Ok(()));
+        }
+        let mut into = ReadBuf::new(&mut self.buffer);
+        match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into)) {
+            Ok(()) if !into.filled().is_empty() => {
+                // A peer that goes on writing does not hold up the others on this core.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Ok(()) | Err(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
@@ -282,6 +303,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
             flushed?;
         }
+        if moved || self.waiting_output() == 0 {
+            self.unread_since_ms = None;
+        } else if self.unread_since_ms.is_none() {
+            self.unread_since_ms = Some(self.clock.monotonic_ms());
+        }
         Ok(moved)
     }
 
@@ -289,16 +315,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.output().len() - self.written
     }
 
-    /// Whether more publishes may be taken in.
-    fn may_publish(&mut self, cx: &Context<'_>) -> bool {
+    /// The next request of a channel, which is answered now.
+    fn answered(&mut self, channel: u16) -> Option<Pending> {
+        let pending = self.pending.get_mut(&channel)?.pop_front()?;
+        self.unanswered = self.unanswered.saturating_sub(1);
+        Some(pending)
+    }
+
+    /// Whether more may be taken in.
+    fn may_go_on(&mut self, cx: &Context<'_>) -> bool {
         let port = self.port.as_ref();
         // Who never published holds nobody up, and is not held up.
         let room =
             !self.welcome.is_publisher() || port.is_none_or(|port| port.has_room(cx.waker()));
         let now = self.clock.monotonic_ms();
         let paced = self.welcome.look(room, now);
-        let full = !room || paced || self.unconfirmed >= UNCONFIRMED_PUBLISHES;
-        self.session.set_paused(full, now);
+        let full = !room
+            || paced
+            || self.unconfirmed >= UNCONFIRMED_PUBLISHES
+            || self.unanswered >= UNANSWERED_REQUESTS;
+        // Who does not read what it is told is held up by itself, and its silence is its own.
+        let unread = self.waiting_output() >= OUTPUT_BYTES;
+        self.session.set_paused(full && !unread, now);
         self.say_whether_welcome();
         !full
     }
@@ -314,9 +352,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        if self.waiting_output() > OUTPUT_BYTES
-            || self.session.is_holding()
-            || !self.may_publish(cx)
+        if self.waiting_output() > OUTPUT_BYTES || self.session.is_holding() || !self.may_go_on(cx)
         {
             return Ok(false);
         }
@@ -349,7 +385,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let after = (self.session.output().len(), self.session.is_finished());
         let deadline = self.session.next_deadline_ms();
         let welcome = self.welcome.next_look_ms(now);
-        let next = deadline.into_iter().chain(welcome).min();
+        let goodbye = self
+            .unread_since_ms
+            .map(|since| since + millis(UNREAD_GOODBYE))
+            .filter(|at| *at > now);
+        let next = deadline.into_iter().chain(welcome).chain(goodbye).min();
         let wait = next.map_or(Duration::from_mins(1), |at| {
             Duration::from_millis(at.saturating_sub(now).max(1))
         });
@@ -365,9 +405,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // Dropping the port says `Gone`, behind everything that was handed over.
         if let Some(port) = self.port.take() {
             port.send(&mut self.commands);
+            self.effects.clear();
         }
         self.session.take_leftovers();
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// tokio's own clock drives its timers: this reads no wall time.

@@ -21,11 +21,7 @@ use super::refusals::Refusals;
 use crate::agency::identity::identify;
 use crate::agency::registry::Peer;
 use crate::backbone::embedded::Embedded;
-
-/// Connections at a time. Beyond, clients wait in the operating system's queue.
-const CONNECTIONS: usize = 10_000;
-/// How long a TLS handshake may take.
-const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
+use crate::broker::limits::{CONNECTIONS, LINGER, TLS_HANDSHAKE};
 
 /// What the shell is started with.
 pub struct Shell {
@@ -56,11 +52,12 @@ pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bo
     let mut turn = 0_usize;
     let mut stopping = stop.clone();
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-            break;
+        let accepting = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (permit, accepted) = tokio::select! {
+            (Ok(permit), accepted) = accepting => (permit, accepted),
             _ = stopping.wait_for(|stop| *stop) => break,
         };
         match accepted {
@@ -172,7 +169,8 @@ async fn connect(
         .map(CertificateDer::into_owned)
         .collect();
     let Some(peer) = who(shell, &chain, remote) else {
-        return stream.shutdown().await;
+        let ended = timeout(LINGER, stream.shutdown()).await;
+        return ended.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
     };
     tracing::info!(%remote, agency.id = %peer.agency.id, system.name = %peer.system.name, "connected");
     let with = Shared {

@@ -1,5 +1,7 @@
 //! Between the wire's types and the domain's: properties, headers, arguments, reply codes.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 
 use crate::amqp::{
@@ -7,6 +9,7 @@ use crate::amqp::{
 };
 use crate::broker::command::{Returnable, sorted};
 use crate::broker::delivery::{Made, Rendered, Shown};
+use crate::broker::limits::QUEUE_ARGUMENT_BYTES;
 use crate::broker::record::{Argument, Death, QueueProperties};
 use crate::message::envelope::{HeaderValue, Publish};
 
@@ -61,24 +64,61 @@ fn as_text(text: &LongString) -> Option<String> {
     std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned)
 }
 
+/// Arguments of a declaration that are more than a queue may have.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the queue's arguments take more than {QUEUE_ARGUMENT_BYTES} octets")]
+pub(super) struct ArgumentsTooLong;
+
 /// What a queue is declared with.
-pub(super) fn queue_properties(declare: &amqp::queue::Declare) -> QueueProperties {
-    let arguments = declare.arguments.inner().iter();
-    let arguments = arguments.map(|(name, value)| (name.to_string(), argument(value)));
-    QueueProperties {
+pub(super) fn queue_properties(
+    declare: &amqp::queue::Declare,
+) -> Result<QueueProperties, ArgumentsTooLong> {
+    let mut room = Room(QUEUE_ARGUMENT_BYTES);
+    let mut arguments = Vec::new();
+    for (name, value) in declare.arguments.inner() {
+        // A value of no length takes some octets all the same.
+        room.take(name.as_str().len() + 8)?;
+        arguments.push((name.to_string(), argument(value, &mut room)?));
+    }
+    Ok(QueueProperties {
         durable: declare.durable,
         exclusive: declare.exclusive,
         auto_delete: declare.auto_delete,
-        arguments: sorted(arguments.collect()),
+        arguments: sorted(arguments),
+    })
+}
+
+/// Octets that arguments may still take.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, octets: usize) -> Result<(), ArgumentsTooLong> {
+        self.0 = self.0.checked_sub(octets).ok_or(ArgumentsTooLong)?;
+        Ok(())
     }
 }
 
-fn argument(value: &AMQPValue) -> Argument {
+/// A value as it prints, where there is room: it prints at many times its size.
+struct Printed<'r> {
+    text: String,
+    room: &'r mut Room,
+}
+
+impl std::fmt::Write for Printed<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.room.take(text.len()).map_err(|_| std::fmt::Error)?;
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+fn argument(value: &AMQPValue, room: &mut Room) -> Result<Argument, ArgumentsTooLong> {
     let integer = match value {
-        AMQPValue::Boolean(value) => return Argument::Bool(*value),
+        AMQPValue::Boolean(value) => return Ok(Argument::Bool(*value)),
         AMQPValue::LongString(text) => {
+            room.take(text.as_bytes().len())?;
             let other = || Argument::Other("binary".to_owned());
-            return as_text(text).map_or_else(other, Argument::Text);
+            return Ok(as_text(text).map_or_else(other, Argument::Text));
         }
         AMQPValue::ShortShortInt(value) => i64::from(*value),
         AMQPValue::ShortShortUInt(value) => i64::from(*value),
@@ -87,9 +127,14 @@ fn argument(value: &AMQPValue) -> Argument {
         AMQPValue::LongInt(value) => i64::from(*value),
         AMQPValue::LongUInt(value) => i64::from(*value),
         AMQPValue::LongLongInt(value) => *value,
-        other => return Argument::Other(format!("{other:?}")),
+        other => {
+            let text = String::new();
+            let mut printed = Printed { text, room };
+            write!(printed, "{other:?}").map_err(|_| ArgumentsTooLong)?;
+            return Ok(Argument::Other(printed.text));
+        }
     };
-    Argument::Integer(integer)
+    Ok(Argument::Integer(integer))
 }
 
 /// Properties of a delivery, encoded.
@@ -162,5 +207,42 @@ pub(super) fn reply_code(code: u16) -> ReplyCode {
         405 => ReplyCode::ResourceLocked,
         406 => ReplyCode::PreconditionFailed,
         _ => ReplyCode::InternalError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(name: &str, value: AMQPValue) -> Result<QueueProperties, ArgumentsTooLong> {
+        let mut arguments = FieldTable::default();
+        arguments.insert(short("x-max-length"), AMQPValue::LongInt(7));
+        arguments.insert(short(name), value);
+        queue_properties(&amqp::queue::Declare {
+            arguments,
+            ..amqp::queue::Declare::default()
+        })
+    }
+
+    fn text(octets: usize) -> AMQPValue {
+        AMQPValue::LongString("x".repeat(octets).into())
+    }
+
+    #[test]
+    fn arguments_are_kept_up_to_their_bound_however_they_print() {
+        let taken = "x-max-length".len() + "a".len() + 2 * 8;
+        let most = QUEUE_ARGUMENT_BYTES - taken;
+        let properties = declared("a", text(most)).unwrap();
+        assert_eq!(properties.integer("x-max-length"), Some(7));
+        assert_eq!(properties.text("a").map(str::len), Some(most));
+        assert_eq!(declared("a", text(most + 1)), Err(ArgumentsTooLong));
+        // A list of nothing is short on the wire and long in print.
+        let list = |count| {
+            let mut list = FieldArray::default();
+            (0..count).for_each(|_| list.push(AMQPValue::Void));
+            AMQPValue::FieldArray(list)
+        };
+        assert!(declared("a", list(10)).is_ok());
+        assert_eq!(declared("a", list(4_000)), Err(ArgumentsTooLong));
     }
 }

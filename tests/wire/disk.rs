@@ -4,15 +4,16 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use carnet::server::clock::Clock;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, example};
-use crate::client::{Client, Message, Told, named};
+use crate::client::{Client, Message, Told, declare, named};
 use crate::faults::Faults;
-use crate::octets::{Reader, Table, method};
+use crate::octets::{Octets, Reader, Table, method};
 
 /// A file system of its own below the data folder, small, and with something in it that goes once
 /// the file `go` is there. All of it ends with the broker.
@@ -247,4 +248,46 @@ fn a_message_that_cannot_be_read_back_is_neither_passed_over_nor_hidden() {
         broker.logged("cannot be read back");
     }
     broker.connect("customs-declarations").quiet();
+}
+
+#[test]
+fn requests_that_wait_for_room_are_few_and_the_rest_is_not_read() {
+    const REQUESTS: usize = 150_000;
+    let tight = Tight::start();
+    let broker = &tight.broker;
+    let mut post = broker.connect("post-items").confirming();
+    post.declare("q", 2, &Table::new());
+    let message = Message::to_queue("q", &"x".repeat(100_000));
+    while publish(&mut post, &message, &mut 0) {}
+    // Declarations use what is kept, until they wait as well.
+    let mut asking = broker.connect("customs-declarations");
+    let mut declared = 0;
+    loop {
+        let arguments = declare(&format!("q-{declared}"), 2, &Table::new());
+        asking.wire.send(&method(1, (50, 10), arguments));
+        if !asking.wire.hears_within(Duration::from_millis(500)) {
+            break;
+        }
+        declared += 1;
+        assert!(declared < 900, "what is kept has an end");
+    }
+    let passive_no_wait = 1 | 16;
+    let look = Octets::new().short(0).name("amq.topic").name("topic");
+    let look = look.octet(passive_no_wait).table(&Table::new());
+    let looks = method(1, (40, 10), look).repeat(REQUESTS);
+    let before = broker.memory_bytes();
+    let asks = thread::spawn(move || {
+        // Read no further, this waits at some point.
+        asking.wire.send(&looks);
+        asking
+    });
+    thread::sleep(Duration::from_secs(3));
+    let more = broker.memory_bytes().saturating_sub(before);
+    assert!(more < 8 << 20, "{more} bytes more");
+    tight.make_room();
+    let mut asking = asks.join().expect("all is read in the end");
+    asking.wire.expect(1, (50, 11));
+    asking.quiet();
+    let (_, messages, _) = asking.declare("q-0", 1, &Table::new());
+    assert_eq!(messages, 0);
 }

@@ -2,6 +2,7 @@
 
 use super::{NotRuled, refused};
 use crate::agency::registry::Peer;
+use crate::broker::limits::CASE_INVITES;
 use crate::broker::record::{CaseChange, CaseStep};
 use crate::message::envelope::Publish;
 use crate::message::id::{AgencyId, BadName, SystemId};
@@ -53,6 +54,15 @@ pub(super) fn case_change(
             "wants {\"CaseID\", \"Areas\": [], \"Invites\": [agency]}".to_owned(),
         )
     })?;
+    for (place, count, count_max) in [
+        ("/Areas", body.areas.len(), AREAS.len()),
+        ("/Invites", body.invites.len(), CASE_INVITES),
+    ] {
+        if count > count_max {
+            let says = format!("has {count} values, the limit is {count_max}");
+            return Err(invalid(place, "maxItems", says));
+        }
+    }
     let case = body
         .case
         .parse()

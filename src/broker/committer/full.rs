@@ -53,6 +53,7 @@ impl<V: Vfs> Committer<V> {
                 Ok(Some(commands))
             }
             // Too much at once, whatever the disk has: these publishes are not taken, and that is all.
+            // Room for the others is reserved as they are written down.
             None if !self.journal.can_hold(RECORD_SLACK_BYTES + records + frames) => {
                 Ok(Some(commands))
             }
@@ -99,6 +100,25 @@ impl<V: Vfs> Committer<V> {
         if parked == 0 && self.journal.left() >= records + QUIET_BYTES {
             return Ok(Some(commands));
         }
+        self.park(commands, now, turn)?;
+        Ok(None)
+    }
+
+    /// Whether a command may be taken: those before it in this step may have used, on a full disk,
+    /// more than they were expected to.
+    pub(super) fn has_room_for(&self, command: &Command) -> bool {
+        self.full.is_none()
+            || command.is_publish()
+            || self.journal.left() >= command.weight().0 + STOP_BYTES
+    }
+
+    /// Keeps what has no room for when it has; publishes get their nack.
+    pub(super) fn park(
+        &mut self,
+        commands: impl IntoIterator<Item = Command>,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
         for command in commands {
             if command.is_publish() || matches!(command, Command::Attach { .. }) {
                 // Neither makes a record.
@@ -111,7 +131,7 @@ impl<V: Vfs> Committer<V> {
                 full.parked.push_back(command);
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// There is room again: what was parked comes first. It is taken in steps of its own, each with
@@ -182,7 +202,7 @@ mod tests {
         Answer, Ask, ConnectionId, DeliveryId, NotTaken, Origin, Private, Returnable, Settle,
     };
     use crate::broker::ledger::Ledger;
-    use crate::broker::record::{Genesis, QueueProperties, Record};
+    use crate::broker::record::{Argument, Genesis, QueueProperties, Record};
     use crate::journal::vfs::SimVfs;
     use crate::journal::{Config, Journal, Lsn};
     use crate::message::bundle::Bundle;
@@ -280,6 +300,16 @@ mod tests {
                 ttl: ttl_ms.map(Duration::from_millis),
                 quota: 1_000_000,
             }))
+        }
+
+        /// A small one.
+        fn publish_to(&mut self, queue: &str) -> Command {
+            let mut publish = self.publish(None);
+            if let Command::Private(private) = &mut publish {
+                private.wire.routing_key = queue.into();
+                private.frame = vec![7; 64];
+            }
+            publish
         }
 
         fn wait(&mut self, ms: u64) {
@@ -424,6 +454,65 @@ mod tests {
             ledger.apply(&record, stored.lsn);
         }
         assert!(ledger == *rig.committer.ledger(), "replay differs");
+    }
+
+    #[test]
+    fn a_connection_that_ends_with_thousands_out_finds_room_for_a_record_of_each() {
+        const MESSAGES: usize = 3_800;
+        let mut rig = Rig::new();
+        let properties = QueueProperties {
+            durable: true,
+            arguments: vec![
+                argument("x-dead-letter-exchange", ""),
+                argument("x-dead-letter-routing-key", "work"),
+                ("x-delivery-limit".to_owned(), Argument::Integer(1)),
+            ],
+            ..QueueProperties::default()
+        };
+        let (name, passive) = ("n".repeat(255), false);
+        let declare = Ask::DeclareQueue {
+            name: name.clone(),
+            passive,
+            properties,
+        };
+        rig.ask(PUBLISHER, declare);
+        rig.ask(CONSUMER, Ask::Cancel(1));
+        let consume = Ask::Consume {
+            number: 2,
+            queue: name.clone(),
+            exclusive: false,
+            may_read: true,
+        };
+        rig.ask(CONSUMER, consume);
+        // Each may go out once, and the connection ends while all are out.
+        let mut out = Vec::new();
+        for _ in 0..MESSAGES.div_euclid(100) {
+            let publishes = (0..100).map(|_| rig.publish_to(&name)).collect();
+            out.extend(deliveries(&rig.step(publishes)));
+        }
+        assert_eq!(out.len(), MESSAGES);
+        rig.step(vec![Command::Gone(CONSUMER)]);
+        let (name, passive) = ("work".to_owned(), true);
+        let properties = QueueProperties::default();
+        let look = Ask::DeclareQueue {
+            name,
+            passive,
+            properties,
+        };
+        let told = rig.ask(PUBLISHER, look);
+        let buried = told.iter().find_map(|(_, effect)| match effect {
+            Effect::Answer {
+                answer: Answer::Queue { messages, .. },
+                ..
+            } => usize::try_from(*messages).ok(),
+            _ => None,
+        });
+        assert_eq!(buried, Some(MESSAGES), "{told:?}");
+        replays(&rig);
+    }
+
+    fn argument(name: &str, value: &str) -> (String, Argument) {
+        (name.to_owned(), Argument::Text(value.to_owned()))
     }
 
     #[test]

@@ -196,11 +196,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn answer(&mut self, channel: u16, answer: Answer) {
-        let pending = self
-            .pending
-            .get_mut(&channel)
-            .and_then(std::collections::VecDeque::pop_front);
-        let Some(pending) = pending else { return };
+        let Some(pending) = self.answered(channel) else {
+            return;
+        };
         if self.is_forgotten(channel) {
             return;
         }
@@ -337,8 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 None => (Err(Undeliverable::Gone), false),
             }
         } else {
-            let pending = self.pending.get_mut(&deliver.channel);
-            let pending = pending.and_then(std::collections::VecDeque::pop_front);
+            let pending = self.answered(deliver.channel);
             let no_ack = matches!(pending, Some(Pending::Get { no_ack: true }));
             let left = clamp(deliver.left);
             if self.is_forgotten(deliver.channel) {

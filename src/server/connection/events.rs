@@ -16,10 +16,10 @@ use crate::message::id::ExchangeId;
 use crate::server::translate;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Turns what was received into commands, as far as publishes may be taken in.
+    /// Turns what was received into commands, as far as more may be taken in.
     pub(super) fn parse(&mut self, cx: &Context<'_>) -> bool {
         let mut moved = false;
-        while self.may_publish(cx) {
+        while self.may_go_on(cx) {
             let Some(event) = self.session.next_event() else {
                 break;
             };
@@ -175,6 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let connection = port.id;
         let channel = channel.get();
         self.pending.entry(channel).or_default().push_back(pending);
+        self.unanswered += 1;
         self.commands.push(Command::Ask {
             connection,
             channel,
@@ -276,10 +277,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             name = drawn;
         }
+        let properties = match translate::queue_properties(declare) {
+            Ok(properties) => properties,
+            Err(too_long) => {
+                let reply = Reply::new(ReplyCode::PreconditionFailed, too_long);
+                self.ask(channel, Pending::Refuse(reply), Ask::Fence(Fence::Refuse));
+                return;
+            }
+        };
         let ask = Ask::DeclareQueue {
             name,
             passive: declare.passive,
-            properties: translate::queue_properties(declare),
+            properties,
         };
         self.ask(channel, Pending::Declare, ask);
     }

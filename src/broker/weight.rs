@@ -1,0 +1,152 @@
+//! What a command may become, in bytes: room for it is reserved before anything is decided.
+//!
+//! Pure. It knows what the command holds and never what the ledger makes of it: the committer
+//! reserves more where more comes of it.
+
+use super::command::{Ask, Command, Settle, Submission, Verdict};
+use super::record::{
+    Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient,
+};
+
+/// More than any record takes beside its parts of any length.
+const RECORD_BYTES: usize = 4 << 10;
+
+/// More than a recipient takes in a record beside the policies that decided.
+const RECIPIENT_BYTES: usize = 1 << 10;
+
+/// More than a keyed digest, and what a ruling read, take in a record.
+const DIGEST_BYTES: usize = 40;
+const READ_BYTES: usize = 192;
+
+/// More than an acknowledgement takes in a record.
+const ACK_BYTES: usize = 32;
+
+/// More than a number or a length takes in a record.
+const NUMBER_BYTES: usize = 16;
+
+impl Command {
+    /// At most how many bytes of record and of frame this becomes.
+    pub fn weight(&self) -> (usize, usize) {
+        let (more, frame) = match self {
+            Self::Submit(_, submission) => submitted(submission),
+            Self::Private(private) => (0, private.frame.len()),
+            Self::Ask { ask, .. } => match ask {
+                Ask::DeclareQueue { properties, .. } => (declared(properties), 0),
+                _ => (0, 0),
+            },
+            Self::Settle { deliveries, how } => {
+                // An acknowledgement is an address in a list; what comes back may be buried.
+                let each = match how {
+                    Settle::Ack => ACK_BYTES,
+                    Settle::Requeue | Settle::Reject => RECORD_BYTES,
+                };
+                (each * deliveries.len(), 0)
+            }
+            Self::Activate(genesis) => {
+                let files = genesis.bundle.files();
+                let files = files.map(|(path, text)| path.len() + text.len() + NUMBER_BYTES);
+                (files.sum(), 0)
+            }
+            _ => (0, 0),
+        };
+        (RECORD_BYTES + more, frame)
+    }
+}
+
+fn submitted(submission: &Submission) -> (usize, usize) {
+    match &submission.verdict {
+        Verdict::Ruled {
+            exchange, frame, ..
+        } => (ruled(exchange), frame.len()),
+        Verdict::Rejected { rejected, .. } => {
+            let texts = rejected.place.len() + rejected.rule.len();
+            (texts + rejected.sealed.len(), 0)
+        }
+        Verdict::Case(change) => match &change.what {
+            CaseStep::Open { areas, invites } => {
+                let areas = areas.iter().map(|area| area.len() + NUMBER_BYTES);
+                let invites = invites.iter().map(|it| it.as_str().len() + NUMBER_BYTES);
+                (areas.chain(invites).sum(), 0)
+            }
+            CaseStep::Join | CaseStep::Close => (0, 0),
+        },
+    }
+}
+
+fn ruled(exchange: &Exchange) -> usize {
+    let recipients: usize = exchange.recipients.iter().map(decided).sum();
+    let keys = exchange.keys.iter();
+    let keys: usize = keys.map(|(name, _)| name.len() + DIGEST_BYTES).sum();
+    let subjects = match &exchange.order {
+        Some(OrderChange::Opens { subjects, .. }) => subjects.len(),
+        Some(OrderChange::Closes { .. }) | None => 0,
+    };
+    let reads = exchange.reads.keys.len() * READ_BYTES;
+    recipients + keys + subjects * DIGEST_BYTES + reads + exchange.sealed.len()
+}
+
+fn decided(recipient: &Recipient) -> usize {
+    let policies = match &recipient.outcome {
+        Outcome::Released(released) => &released.policies,
+        Outcome::Refused { policies } => policies,
+    };
+    let policies = policies.iter().map(|it| it.as_str().len() + NUMBER_BYTES);
+    RECIPIENT_BYTES + policies.sum::<usize>()
+}
+
+fn declared(properties: &QueueProperties) -> usize {
+    let arguments = properties.arguments.iter().map(|(name, value)| {
+        let value = match value {
+            Argument::Bool(_) | Argument::Integer(_) => 0,
+            Argument::Text(text) | Argument::Other(text) => text.len(),
+        };
+        name.len() + value + 2 * NUMBER_BYTES
+    });
+    arguments.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::command::ConnectionId;
+    use crate::broker::record::{QueueId, Record, Topology};
+
+    #[test]
+    fn a_declaration_weighs_at_least_what_it_becomes() {
+        for (count, length) in [(0, 0), (1, 60_000), (2_000, 0), (3_000, 1), (40, 100)] {
+            let argument = |n: usize| match n % 4 {
+                0 => Argument::Bool(true),
+                1 => Argument::Integer(i64::MIN),
+                2 => Argument::Text("x".repeat(length)),
+                _ => Argument::Other("x".repeat(length)),
+            };
+            let arguments = (0..count).map(|n| (n.to_string(), argument(n + 2)));
+            let properties = QueueProperties {
+                arguments: arguments.collect(),
+                ..QueueProperties::default()
+            };
+            let name = "q".repeat(255);
+            let record = Record::Topology(Topology::Declared {
+                queue: QueueId(u32::MAX),
+                unit: "post/main".parse().unwrap(),
+                name: name.clone(),
+                properties: properties.clone(),
+            });
+            let mut encoded = Vec::new();
+            record.encode(&mut encoded).unwrap();
+            let passive = false;
+            let ask = Ask::DeclareQueue {
+                name,
+                passive,
+                properties,
+            };
+            let (connection, channel) = (ConnectionId(1), 1);
+            let command = Command::Ask {
+                connection,
+                channel,
+                ask,
+            };
+            assert!(encoded.len() <= command.weight().0, "{count} {length}");
+        }
+    }
+}
