@@ -7,6 +7,8 @@
 
 #[path = "sim/border.rs"]
 mod border;
+#[path = "sim/busy.rs"]
+mod busy;
 #[path = "sim/idle.rs"]
 mod idle;
 #[path = "sim/live.rs"]

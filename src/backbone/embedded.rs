@@ -22,6 +22,7 @@ use crate::broker::admit::View;
 use crate::broker::command::{Command, ConnectionId};
 use crate::broker::committer::{Committer, Step};
 use crate::broker::dedup::Looked;
+use crate::broker::limits::TICK;
 use crate::broker::record::{Genesis, QueueId, Record, RecordError, Stored};
 use crate::journal::vfs::{DiskVfs, Vfs};
 use crate::journal::{Lsn, ReadError, Reader};
@@ -30,10 +31,6 @@ use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
 pub use super::start::{Options, StartError};
-
-/// How long the committer waits for a command before it looks at the time: expiry, and settles that
-/// ride.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Reads the wall clock: `server::clock` gives it.
 pub type ReadClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -338,7 +335,7 @@ struct Run {
 impl Run {
     fn run(mut self) {
         loop {
-            let mut commands = self.inbox.take(PATIENCE);
+            let mut commands = self.inbox.take(TICK);
             let last = commands
                 .iter()
                 .any(|command| matches!(command, Command::Stop));

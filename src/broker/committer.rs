@@ -12,13 +12,14 @@ mod settle;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::full::{DISK_FULL, Full};
 use self::repeats::Counted;
 use super::command::{Answer, Command, ConnectionId, Effect};
 use super::dispatch::{Dispatch, FeedTraits, Sent};
 use super::ledger::{Change, Ledger};
-use super::limits::{FULL_SETTLE_WAIT, IDLE_MARK, SETTLE_WAIT};
+use super::limits::{FULL_SETTLE_WAIT, IDLE_MARK, SETTLE_WAIT, TICK};
 use super::queue::Page;
 use super::record::{QueueId, Record, RecordError, SCHEMA, Settled, Stored};
 use crate::journal::vfs::Vfs;
@@ -37,6 +38,8 @@ pub struct Committer<V: Vfs> {
     unsynced_since: Option<Timestamp>,
     /// When the last batch was written, until an empty one stands behind it.
     written_at: Option<Timestamp>,
+    /// When it was last looked at what time alone has changed.
+    ticked: Option<Timestamp>,
     /// While nothing can be stored.
     full: Option<Full>,
     /// Identical repeats that are not written down yet.
@@ -110,6 +113,7 @@ impl<V: Vfs> Committer<V> {
             held: BTreeMap::new(),
             unsynced_since: None,
             written_at: None,
+            ticked: None,
             full: None,
             repeats: Counted::default(),
             scratch: Vec::new(),
@@ -152,10 +156,7 @@ impl<V: Vfs> Committer<V> {
         } else {
             SETTLE_WAIT
         };
-        // A clock that has stepped back would make all wait until it has caught up.
-        let past = |since: Option<Timestamp>, wait| {
-            since.is_some_and(|since| now < since || now.since(since) >= wait)
-        };
+        let past = |since, wait| past(since, wait, now).unwrap_or(false);
         if asked || past(self.unsynced_since, settle_wait) {
             self.journal.commit()?;
             self.unsynced_since = None;
@@ -177,6 +178,10 @@ impl<V: Vfs> Committer<V> {
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
         self.write_counted(self.ledger.refusals().due(now), turn)?;
+        // However many commands there are: an order that is over binds none of them.
+        if past(self.ticked, TICK, now).unwrap_or(true) {
+            self.tick(now, turn)?;
+        }
         let mut commands = commands.into_iter();
         while let Some(command) = commands.next() {
             if !self.has_room_for(&command) {
@@ -316,6 +321,12 @@ impl<V: Vfs> Committer<V> {
         ));
         Ok(())
     }
+}
+
+/// Whether so long has passed; nothing where there is no beginning. A clock that has stepped back
+/// would make all wait until it has caught up.
+fn past(since: Option<Timestamp>, wait: Duration, now: Timestamp) -> Option<bool> {
+    since.map(|since| now < since || now.since(since) >= wait)
 }
 
 /// More than the journal takes for a record beside its body and its frame.

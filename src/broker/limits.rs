@@ -19,6 +19,12 @@ pub const STEP_COMMANDS: usize = 1_024;
 /// Bytes of records and frames that one step takes, for the same reason.
 pub const STEP_BYTES: usize = 1 << 20;
 
+/// How often it is looked at what time alone changes: deadlines of orders, messages that expire.
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// Orders whose deadline has passed that one tick ends; the others are the next one's.
+pub const TICK_ORDERS: usize = 500;
+
 /// Entries that one step expires, so that a million expired messages do not hold up a confirm.
 pub const TICK_EXPIRED: usize = 1_000;
 

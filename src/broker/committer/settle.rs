@@ -4,7 +4,7 @@ use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Deliver, DeliveryId, Effect, Settle};
 use crate::broker::decide::Cause;
 use crate::broker::dispatch::{Left, Sent, Taker};
-use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED};
+use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED, TICK_ORDERS};
 use crate::broker::record::{QueueId, Record, Topology};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
@@ -93,8 +93,13 @@ impl<V: Vfs> Committer<V> {
     }
 
     /// Time has passed: orders end, heads may have expired.
+    /// Once in a turn, whoever asks for it.
     pub(super) fn tick(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
-        for number in self.ledger.register().overdue(now) {
+        if self.ticked.replace(now) == Some(now) {
+            return Ok(());
+        }
+        let overdue = self.ledger.register().overdue(now);
+        for number in overdue.into_iter().take(TICK_ORDERS) {
             self.record(&Record::OrderEnded { at: now, number }, None, turn)?;
         }
         self.look_at_heads(now);
