@@ -116,16 +116,27 @@ pub fn write_text(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::write(path, content)
 }
 
-/// Writes a key: readable by its owner alone. An existing file stays as it is.
+/// Writes a key: readable by its owner alone. An existing file stays as it is. Durable when this
+/// returns, its name and new folders included: a log is worth nothing without its key.
 pub fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let absolute = std::path::absolute(folder)?;
+    // The folders that are missing, and the one that the first of them will be named in.
+    let there = absolute.ancestors().take_while(|folder| !folder.exists());
+    let changed = there.count().saturating_add(1);
+    fs::create_dir_all(&absolute)?;
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o400)
         .open(path)?;
     file.write_all(content)?;
-    file.sync_all()
+    file.sync_all()?;
+    let changed = absolute.ancestors().take(changed);
+    changed
+        .into_iter()
+        .try_for_each(|folder| fs::File::open(folder)?.sync_all())
 }

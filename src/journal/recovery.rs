@@ -17,7 +17,7 @@ use super::layout::{SECTOR, narrow, wide};
 use super::lsn::Lsn;
 use super::reader::{Reader, Shared, StoredRecord};
 use super::segment::{self, End, SegmentHeader};
-use super::vfs::{Access, Through, Vfs, VfsFile};
+use super::vfs::{Access, Through, Vfs, VfsFile, make_folder};
 use super::writer::{Config, Journal, Parts, kept, seed};
 
 /// What was found at the start.
@@ -75,7 +75,7 @@ impl<V: Vfs> Segment<V> {
 impl<V: Vfs> Journal<V> {
     /// Opens the journal in `folder`, or begins one.
     pub fn open(vfs: V, folder: &Path, mut config: Config) -> Result<(Self, Recovery), OpenError> {
-        vfs.create_folder(folder)?;
+        make_folder(&vfs, folder)?;
         let lock = vfs.lock(folder).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::InUse,
             _ => OpenError::Io(error),

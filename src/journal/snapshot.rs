@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::{Fields, append_crc, checked, narrow, wide};
 use super::lsn::Lsn;
-use super::vfs::{Access, Through, Vfs, VfsFile};
+use super::vfs::{Access, Through, Vfs, VfsFile, make_folder};
 
 const MAGIC: [u8; 8] = *b"CARNETS1";
 const VERSION: u32 = 3;
@@ -45,7 +45,7 @@ impl<V: Vfs> Files<V> {
     }
 
     fn open(vfs: V, folder: PathBuf, suffix: &'static str) -> io::Result<Self> {
-        vfs.create_folder(&folder)?;
+        make_folder(&vfs, &folder)?;
         // What a crash left half written. Nobody else writes here: the journal is locked.
         for name in vfs.list(&folder)? {
             if name.ends_with(UNFINISHED) {

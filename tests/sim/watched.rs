@@ -57,6 +57,7 @@ impl Vfs for Watched {
     type Lock = SimLock;
 
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        self.before_call();
         self.disk.create_folder(folder)
     }
 

@@ -29,7 +29,7 @@ impl Vfs for DiskVfs {
     type Lock = File;
 
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)
+        DirBuilder::new().mode(0o700).create(folder)
     }
 
     fn create(&self, path: &Path) -> io::Result<DiskFile> {

@@ -52,7 +52,8 @@ pub trait Vfs: Clone + Send + Sync + 'static {
     /// Holds a folder for this process until dropped.
     type Lock: Send + 'static;
 
-    /// Makes a folder and those above it, readable by the owner only; no error where it exists.
+    /// Makes one folder, readable by the owner only. `AlreadyExists` if there is something of that
+    /// name, `NotFound` if the one above is missing. See [`make_folder`].
     fn create_folder(&self, folder: &Path) -> io::Result<()>;
     /// Makes an empty file in place of what may be there, to be read and written.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
@@ -72,10 +73,93 @@ pub trait Vfs: Clone + Send + Sync + 'static {
     fn protect(&self, path: &Path) -> io::Result<()>;
 }
 
+/// Makes a folder, and those above it that are missing, and all their names durable: without that,
+/// a power cut takes the folder away with all that was synced inside.
+pub(super) fn make_folder<V: Vfs>(vfs: &V, folder: &Path) -> io::Result<()> {
+    make_missing(vfs, folder)?;
+    // Also where all were there: who made them may have died before this.
+    for (steps, above) in folder.ancestors().skip(1).enumerate() {
+        let above = if above == Path::new("") {
+            Path::new(".")
+        } else {
+            above
+        };
+        match vfs.fsync_dir(above) {
+            // Whose folders we may not read, we did not make.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && steps > 0 => break,
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
+fn make_missing<V: Vfs>(vfs: &V, folder: &Path) -> io::Result<()> {
+    let above = folder.parent().filter(|above| *above != Path::new(""));
+    let made = match (vfs.create_folder(folder), above) {
+        (Err(error), Some(above)) if error.kind() == io::ErrorKind::NotFound => {
+            make_missing(vfs, above)?;
+            vfs.create_folder(folder)
+        }
+        (made, _) => made,
+    };
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
 /// Is this "no space left", which is waited out, rather than a fault, which is not?
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_synced_in_new_folders_outlives_a_power_cut() {
+        let disk = SimVfs::new(1);
+        let (folder, path) = (Path::new("/a/b/c"), Path::new("/a/b/c/file"));
+        make_folder(&disk, folder).unwrap();
+        disk.create(path).unwrap().fdatasync().unwrap();
+        disk.fsync_dir(folder).unwrap();
+        assert!(
+            disk.crash(Pattern::Nothing, 1)
+                .open(path, Access::Read)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_folder_whose_maker_died_before_it_was_durable_is_made_so() {
+        let disk = SimVfs::new(1);
+        let (folder, path) = (Path::new("/a"), Path::new("/a/file"));
+        disk.create_folder(folder).unwrap();
+        disk.create(path).unwrap().fdatasync().unwrap();
+        disk.fsync_dir(folder).unwrap();
+        let cut = |disk: &SimVfs| {
+            let left = disk.crash(Pattern::Nothing, 1);
+            left.open(path, Access::Read).is_err()
+        };
+        assert!(cut(&disk), "a folder that is lost takes its files along");
+        let disk = disk.crash(Pattern::Killed, 1);
+        make_folder(&disk, folder).unwrap();
+        assert!(!cut(&disk));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_told() {
+        let real = tempfile::TempDir::new().unwrap();
+        let file = real.path().join("file");
+        DiskVfs.create(&file).unwrap();
+        assert!(make_folder(&DiskVfs, &file.join("below")).is_err());
+        let deep = real.path().join("a").join("b");
+        make_folder(&DiskVfs, &deep).unwrap();
+        make_folder(&DiskVfs, &deep).unwrap();
+        assert!(deep.is_dir());
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! The fault model. A file is two images, what the disk holds and what the page cache shows, and
 //! the list of sectors written, or cuts made, since the last sync. A folder is two sets of names and the list of
-//! changes since the last `fsync_dir`. A [`crash`](SimVfs::crash) lets a subset of both lists reach
+//! changes since the last `fsync_dir`; one whose own name is lost takes all that is in it along. A
+//! [`crash`](SimVfs::crash) lets a subset of both lists reach
 //! the disk, in no order, torn inside a write; never anything that was not written. A sync that
 //! fails behaves as Linux does: a subset reaches the disk, the rest is forgotten, the cache goes on
 //! showing all of it, and the next sync succeeds.
@@ -135,18 +136,8 @@ impl SimVfs {
     pub fn edit(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         enter(&self.disk).edit(path, change)
     }
-}
 
-impl Vfs for SimVfs {
-    type File = SimFile;
-    type Lock = SimLock;
-
-    fn create_folder(&self, _folder: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn create(&self, path: &Path) -> io::Result<SimFile> {
-        let mut disk = enter(&self.disk);
+    fn link(disk: &mut Disk, path: &Path) -> io::Result<u64> {
         let outcome = disk.call();
         if outcome.is_ok() && disk.full {
             return Err(io::ErrorKind::StorageFull.into());
@@ -157,6 +148,22 @@ impl Vfs for SimVfs {
             path: path.to_owned(),
             node,
         });
+        Ok(node)
+    }
+}
+
+impl Vfs for SimVfs {
+    type File = SimFile;
+    type Lock = SimLock;
+
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        let mut disk = enter(&self.disk);
+        disk.may_make(folder)?;
+        Self::link(&mut disk, folder).map(|_| ())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<SimFile> {
+        let node = Self::link(&mut enter(&self.disk), path)?;
         Ok(SimFile {
             disk: Arc::clone(&self.disk),
             node,

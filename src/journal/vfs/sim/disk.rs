@@ -150,6 +150,16 @@ impl Disk {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    /// Whether a folder can be made there. The first one below the root needs none above it.
+    pub(super) fn may_make(&self, folder: &Path) -> io::Result<()> {
+        self.alive()?;
+        if self.names.contains_key(folder) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let above = folder.parent().filter(|above| above.parent().is_some());
+        above.map_or(Ok(()), |above| self.node_of(above).map(|_| ()))
+    }
+
     pub(super) fn change_names(&mut self, change: NameChange) {
         change.apply(&mut self.names);
         self.unsynced_names.push((self.calls, change));
@@ -313,7 +323,15 @@ impl Disk {
                 change.apply(&mut after.names_durable);
             }
         }
-        after.names.clone_from(&after.names_durable);
+        let lost = |folder: &Path| {
+            self.names.contains_key(folder) && !after.names_durable.contains_key(folder)
+        };
+        let names = after
+            .names_durable
+            .iter()
+            .filter(|(path, _)| !path.ancestors().any(lost));
+        after.names = names.map(|(path, node)| (path.clone(), *node)).collect();
+        after.names_durable.clone_from(&after.names);
         let named: BTreeSet<u64> = after.names.values().copied().collect();
         after.nodes.retain(|node, _| named.contains(node));
         after
