@@ -332,8 +332,22 @@ struct Run {
     _snapshots: Sender<()>,
 }
 
+/// Dropped by a panic of the committer thread, says so: a broker that goes on without one, or ends
+/// as if all was well, is worse than one that ends with an error.
+struct EndsWithPanic(Tell);
+
+impl Drop for EndsWithPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0
+                .fatal("the committer thread has died of a fault of this program");
+        }
+    }
+}
+
 impl Run {
     fn run(mut self) {
+        let _says = EndsWithPanic(self.tell.clone());
         loop {
             let mut commands = self.inbox.take(TICK);
             let last = commands
@@ -416,5 +430,26 @@ impl Run {
         for outbox in touched.values() {
             outbox.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_committer_thread_ends_the_process_with_an_error() {
+        let (fatal, told) = watch::channel(None);
+        let inbox = Arc::default();
+        let guard = EndsWithPanic(Tell { inbox, fatal });
+        let ends = guard.0.clone();
+        drop(guard);
+        assert_eq!(*told.borrow(), None, "an end without a panic is none");
+        let thread = std::thread::spawn(move || {
+            let _says = EndsWithPanic(ends);
+            panic!("a fault");
+        });
+        assert!(thread.join().is_err());
+        assert!(told.borrow().is_some());
     }
 }

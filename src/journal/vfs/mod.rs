@@ -85,12 +85,17 @@ pub(super) fn make_folder<V: Vfs>(vfs: &V, folder: &Path) -> io::Result<()> {
             above
         };
         match vfs.fsync_dir(above) {
-            // Whose folders we may not read, we did not make.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && steps > 0 => break,
+            Err(error) if steps > 0 && is_not_ours(&error) => break,
             synced => synced?,
         }
     }
     Ok(())
+}
+
+/// Whose folders we may not read, we did not make; nor one that a file system cannot sync.
+fn is_not_ours(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::PermissionDenied, io::ErrorKind::InvalidInput];
+    kinds.contains(&error.kind())
 }
 
 fn make_missing<V: Vfs>(vfs: &V, folder: &Path) -> io::Result<()> {
