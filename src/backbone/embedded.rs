@@ -103,7 +103,10 @@ impl Embedded {
             rulebook,
         } = start(&DiskVfs, data, options, clock())?;
         let rulebook = Arc::new(rulebook);
-        let view = Arc::new(ArcSwap::from_pointee(basis.view(&committer, rulebook)));
+        let keys = basis.keys(&rulebook);
+        let view = Arc::new(ArcSwap::from_pointee(
+            basis.view(&committer, rulebook, keys),
+        ));
         let (tell_fatal, fatal) = watch::channel(None);
         let inbox = Arc::new(Inbox::default());
         let outboxes = Outboxes::default();
@@ -300,9 +303,18 @@ pub struct Basis {
 }
 
 impl Basis {
-    fn view<V: Vfs>(&self, committer: &Committer<V>, rulebook: Arc<Rulebook>) -> View {
+    /// The keys of all units: dear, and the same until another rulebook names others.
+    fn keys(&self, rulebook: &Rulebook) -> Arc<Keys> {
         let units = rulebook.registry().units().map(|unit| &unit.id);
-        let keys = Arc::new(Keys::derive(&self.master, units));
+        Arc::new(Keys::derive(&self.master, units))
+    }
+
+    fn view<V: Vfs>(
+        &self,
+        committer: &Committer<V>,
+        rulebook: Arc<Rulebook>,
+        keys: Arc<Keys>,
+    ) -> View {
         let standing = Arc::clone(committer.ledger().register().standing());
         View {
             rulebook,
@@ -378,7 +390,7 @@ impl Run {
 
     /// Publishes the new snapshot: after the sync, before the effects that rest on it.
     fn publish(&self) {
-        let current = Arc::clone(&self.view.load().rulebook);
+        let current = self.view.load_full();
         let ledger = self.committer.ledger();
         let prepared = self
             .prepared
@@ -386,11 +398,15 @@ impl Run {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let activated = prepared.filter(|rulebook| Some(rulebook.digest()) == ledger.rulebook());
-        let rulebook = match activated {
-            Some(rulebook) => Arc::new(rulebook.activated(ledger.rulebook_epoch())),
-            None => current,
+        let (rulebook, keys) = match activated {
+            Some(rulebook) => {
+                let rulebook = Arc::new(rulebook.activated(ledger.rulebook_epoch()));
+                let keys = self.basis.keys(&rulebook);
+                (rulebook, keys)
+            }
+            None => (Arc::clone(&current.rulebook), Arc::clone(&current.keys)),
         };
-        let view = self.basis.view(&self.committer, rulebook);
+        let view = self.basis.view(&self.committer, rulebook, keys);
         self.view.store(Arc::new(view));
     }
 

@@ -134,6 +134,13 @@ pub const CASE_INVITES: usize = 256;
 /// Open cases of one agency. Hit: return 403.
 pub const AGENCY_CASES: usize = 10_000;
 
+/// Cases that one agency opens, joins and closes in [`CASE_CHANGES_SPAN`]: each makes every ruling
+/// look at new standing facts, and a copy of them. Hit: return 403.
+pub const CASE_CHANGES: u32 = 20;
+
+/// See [`CASE_CHANGES`].
+pub const CASE_CHANGES_SPAN: Duration = Duration::from_secs(1);
+
 /// Recent payloads kept in memory, in bytes: a delivery that follows its publish reads no disk.
 pub const RECENT_PAYLOAD_BYTES: usize = 64 << 20;
 

@@ -54,13 +54,8 @@ impl Register {
             .filter(|case| case.value.open);
         match (&change.what, file, open) {
             (CaseStep::Open { .. }, None, _) => {
-                let opened = self
-                    .cases
-                    .values()
-                    .filter(|file| file.opener == *agency)
-                    .count();
-                if opened >= AGENCY_CASES {
-                    return Err(format!("an agency has at most {AGENCY_CASES} cases"));
+                if self.open_cases(agency) >= AGENCY_CASES {
+                    return Err(format!("an agency has at most {AGENCY_CASES} open cases"));
                 }
                 Ok(())
             }
@@ -72,6 +67,15 @@ impl Register {
             // A case of others is nothing that this agency may learn of.
             _ => Err(format!("case '{}' is not open to this agency", change.case)),
         }
+    }
+
+    fn open_cases(&self, opener: &AgencyId) -> usize {
+        let is_open = |case: &CaseId| {
+            let case = self.standing.cases.get(case);
+            case.is_some_and(|case| case.value.open)
+        };
+        let own = self.cases.iter().filter(|(_, file)| file.opener == *opener);
+        own.filter(|(case, _)| is_open(case)).count()
     }
 
     /// Applies a change of a case.
@@ -214,5 +218,38 @@ impl Register {
         standing
             .orders
             .insert(subject, Versioned { epoch: at.0, value });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(number: usize, what: CaseStep) -> CaseChange {
+        CaseChange {
+            at: Timestamp::default(),
+            sender: "customs/declarations".parse().unwrap(),
+            unit: "customs/main".parse().unwrap(),
+            case: format!("C-{number}").parse().unwrap(),
+            what,
+        }
+    }
+
+    fn open(number: usize) -> CaseChange {
+        let (areas, invites) = (Vec::new(), Vec::new());
+        change(number, CaseStep::Open { areas, invites })
+    }
+
+    #[test]
+    fn an_agency_has_so_many_open_cases_and_closed_ones_do_not_count() {
+        let mut register = Register::default();
+        for number in 0..AGENCY_CASES {
+            register.case(&open(number), Lsn(1));
+        }
+        let one_more = open(AGENCY_CASES);
+        assert!(register.may(&one_more).is_err());
+        register.case(&change(7, CaseStep::Close), Lsn(2));
+        assert_eq!(register.may(&one_more), Ok(()));
+        assert!(register.may(&open(7)).is_err(), "its name stays taken");
     }
 }

@@ -5,6 +5,7 @@ use crate::broker::command::{
     Effect, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
 use crate::broker::dedup::Use;
+use crate::broker::limits::CASE_CHANGES;
 use crate::broker::record::{CaseChange, CountedRefusals, Exchange, Placed, Record, Rejected};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
@@ -165,6 +166,10 @@ impl<V: Vfs> Committer<V> {
         turn: &mut Turn,
     ) -> Result<Option<Refusal>, Fatal> {
         if let Err(text) = self.ledger.register().may(&change) {
+            return Ok(Some(Refusal { code: 403, text }));
+        }
+        if !self.case_changes.may(&change.sender.agency, now) {
+            let text = format!("an agency changes at most {CASE_CHANGES} cases a second");
             return Ok(Some(Refusal { code: 403, text }));
         }
         change.at = now;
