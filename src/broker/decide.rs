@@ -2,7 +2,7 @@
 
 use super::command::{Answer, Ask, Refusal};
 use super::ledger::{Ledger, QueueKind, standing_name};
-use super::limits::{DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNIT_QUEUES};
+use super::limits::{DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNIT_BINDINGS, UNIT_QUEUES};
 use super::queue::Entry;
 use super::record::{
     Argument, Binding, Death, Exchange, Outcome, Placed, QueueId, QueueProperties, Record,
@@ -265,11 +265,17 @@ impl Ledger {
                 format!("no exchange '{}' in vhost '/'", binding.exchange),
             );
         }
-        let bound = self.bindings(queue).any(|other| *other == binding);
-        if bound != remove {
+        let bound = state.bindings();
+        if bound.contains(&binding) != remove {
             return Decided::Reply(Answer::Done);
         }
-        if !remove && self.bindings(queue).count() >= QUEUE_BINDINGS {
+        if !remove && self.binding_count(unit) >= UNIT_BINDINGS {
+            return refused(
+                406,
+                format!("queues of a unit have at most {UNIT_BINDINGS} bindings"),
+            );
+        }
+        if !remove && bound.len() >= QUEUE_BINDINGS {
             return refused(
                 406,
                 format!("a queue has at most {QUEUE_BINDINGS} bindings"),

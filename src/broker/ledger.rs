@@ -17,8 +17,8 @@ pub use owned::{Overlay, Queue, QueueKind, UnitState, standing_name};
 use super::dedup::{Known, KnownIds};
 use super::queue::{Entry, Page};
 use super::record::{
-    Binding, Exchange, Genesis, Outcome, Placed, QueueId, QueueProperties, Record, Rejected,
-    Settled, Topology,
+    Exchange, Genesis, Outcome, Placed, QueueId, QueueProperties, Record, Rejected, Settled,
+    Topology,
 };
 use super::refusals::RefusalCounts;
 use super::register::Register;
@@ -170,24 +170,23 @@ impl Ledger {
         let Some(state) = self.units.get(unit) else {
             return Vec::new();
         };
-        let matching = state.bindings.iter().filter(|(binding, _)| {
-            binding.exchange == exchange && topic::matches(&binding.key, key)
-        });
+        let key = topic::Key::new(key);
+        let matching = state
+            .bindings
+            .iter()
+            .filter(|(binding, _)| binding.exchange == exchange && key.matches(&binding.key));
         let mut queues: Vec<QueueId> = matching.flat_map(|(_, queues)| queues).copied().collect();
         queues.sort_unstable();
         queues.dedup();
         queues
     }
 
-    /// Bindings of a queue.
-    pub fn bindings(&self, queue: QueueId) -> impl Iterator<Item = &Binding> {
-        let unit = self
-            .queues
-            .get(&queue)
-            .and_then(|queue| self.units.get(&queue.unit));
-        let all = unit.into_iter().flat_map(|unit| &unit.bindings);
-        all.filter(move |(_, queues)| queues.contains(&queue))
-            .map(|(binding, _)| binding)
+    /// How many bindings all queues of a unit have.
+    pub fn binding_count(&self, unit: &UnitId) -> usize {
+        let queues = self.units.get(unit).into_iter();
+        let queues = queues.flat_map(|state| state.names.values());
+        let queues = queues.filter_map(|id| self.queues.get(id));
+        queues.map(|queue| queue.bindings.len()).sum()
     }
 
     /// Applies a fact that lies at `at` in the journal.
@@ -462,14 +461,18 @@ impl Ledger {
                 }
             }
             Topology::Bound { queue, binding } => {
+                if let Some(state) = self.queues.get_mut(queue) {
+                    state.bindings.insert(binding.clone());
+                }
                 if let Some(unit) = self.unit_of(*queue) {
                     let queues = unit.bindings.entry(binding.clone()).or_default();
-                    if !queues.contains(queue) {
-                        queues.push(*queue);
-                    }
+                    queues.insert(*queue);
                 }
             }
             Topology::Unbound { queue, binding } => {
+                if let Some(state) = self.queues.get_mut(queue) {
+                    state.bindings.remove(binding);
+                }
                 if let Some(unit) = self.unit_of(*queue) {
                     unit.unbind(binding, *queue);
                 }
@@ -495,10 +498,9 @@ impl Ledger {
             return;
         };
         unit.names.remove(&queue.name);
-        unit.bindings.retain(|_, queues| {
-            queues.retain(|other| *other != id);
-            !queues.is_empty()
-        });
+        for binding in &queue.bindings {
+            unit.unbind(binding, id);
+        }
     }
 
     fn narrow(&mut self, narrowed: &super::record::Narrowed) {

@@ -131,6 +131,10 @@ pub const QUEUE_ARGUMENT_BYTES: usize = 4 << 10;
 /// are at most as many as there are.
 pub const CASE_INVITES: usize = 256;
 
+/// Bindings of all queues of one unit: every release to it is held against each.
+/// Hit: `406 PRECONDITION_FAILED` on the channel.
+pub const UNIT_BINDINGS: usize = 4_000;
+
 /// Open cases of one agency. Hit: return 403.
 pub const AGENCY_CASES: usize = 10_000;
 

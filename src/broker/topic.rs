@@ -1,37 +1,50 @@
 //! Topic patterns: words joined by dots, `*` for exactly one, `#` for any number, empty words count.
 
-/// Whether `key` matches the binding key `pattern` of a topic exchange.
-pub fn matches(pattern: &str, key: &str) -> bool {
-    let pattern: Vec<&str> = words(pattern).collect();
-    let key: Vec<&str> = words(key).collect();
-    // Two cursors and one place to come back to: linear in the key for each `#`, never exponential.
-    let (mut at, mut word) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while word < key.len() {
-        match pattern.get(at) {
-            Some(&"#") => {
-                retry = Some((at + 1, word));
-                at += 1;
-            }
-            Some(want) if *want == "*" || Some(want) == key.get(word) => {
-                at += 1;
-                word += 1;
-            }
-            _ => {
-                let Some((back, from)) = retry else {
-                    return false;
-                };
-                retry = Some((back, from + 1));
-                at = back;
-                word = from + 1;
+/// A routing key, split once for the many patterns that it is held against.
+#[derive(Debug)]
+pub struct Key<'k> {
+    words: Vec<&'k str>,
+}
+
+impl<'k> Key<'k> {
+    /// Splits it.
+    pub fn new(key: &'k str) -> Self {
+        let words = words(key).collect();
+        Self { words }
+    }
+
+    /// Whether it matches the binding key `pattern` of a topic exchange.
+    pub fn matches(&self, pattern: &str) -> bool {
+        // Two cursors and one place to come back to: linear in the key for each `#`, never exponential.
+        let (mut rest, mut at) = (words(pattern), 0);
+        let mut retry = None;
+        while let Some(word) = self.words.get(at) {
+            let mut next = rest.clone();
+            match next.next() {
+                Some("#") => {
+                    retry = Some((next.clone(), at));
+                    rest = next;
+                }
+                Some(want) if want == "*" || want == *word => {
+                    rest = next;
+                    at += 1;
+                }
+                _ => {
+                    let Some((back, from)) = &mut retry else {
+                        return false;
+                    };
+                    *from += 1;
+                    at = *from;
+                    rest = back.clone();
+                }
             }
         }
+        rest.all(|word| word == "#")
     }
-    pattern.iter().skip(at).all(|rest| *rest == "#")
 }
 
 /// The empty key has no word, `a.` has two.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+fn words(text: &str) -> impl Iterator<Item = &str> + Clone {
     text.split('.').filter(move |_| !text.is_empty())
 }
 
@@ -58,7 +71,11 @@ mod tests {
             ("declaration.*", "declaration.import.customs", false),
         ];
         for (pattern, key, expected) in table {
-            assert_eq!(matches(pattern, key), expected, "{pattern} against {key}");
+            assert_eq!(
+                Key::new(key).matches(pattern),
+                expected,
+                "{pattern} against {key}"
+            );
         }
     }
 }

@@ -30,10 +30,10 @@ impl Command {
         let (more, frame) = match self {
             Self::Submit(_, submission) => submitted(submission),
             Self::Private(private) => (0, private.frame.len()),
-            Self::Ask { ask, .. } => match ask {
-                Ask::DeclareQueue { properties, .. } => (declared(properties), 0),
-                _ => (0, 0),
-            },
+            Self::Ask {
+                ask: Ask::DeclareQueue { properties, .. },
+                ..
+            } => (declared(properties), 0),
             Self::Settle { deliveries, how } => {
                 // An acknowledgement is an address in a list; what comes back may be buried.
                 let each = match how {

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -276,12 +277,14 @@ fn requests_that_wait_for_room_are_few_and_the_rest_is_not_read() {
     let look = look.octet(passive_no_wait).table(&Table::new());
     let looks = method(1, (40, 10), look).repeat(REQUESTS);
     let before = broker.memory_bytes();
+    let (done, all_is_read) = mpsc::channel();
     let asks = thread::spawn(move || {
-        // Read no further, this waits at some point.
         asking.wire.send(&looks);
+        done.send(()).expect("somebody waits");
         asking
     });
-    thread::sleep(Duration::from_secs(3));
+    let read = all_is_read.recv_timeout(Duration::from_secs(3));
+    assert!(read.is_err(), "all is read while nothing is answered");
     let more = broker.memory_bytes().saturating_sub(before);
     assert!(more < 8 << 20, "{more} bytes more");
     tight.make_room();

@@ -55,7 +55,6 @@ fn wait_until_unlocked(other: &mut Client) {
     let started = Clock::default();
     while is_locked(other) {
         assert!(started.monotonic() < CUT_WITHIN, "it is never cut");
-        thread::sleep(Duration::from_millis(50));
     }
 }
 

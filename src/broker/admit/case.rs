@@ -21,6 +21,36 @@ struct CaseBody {
     invites: Vec<AgencyId>,
 }
 
+fn invalid(place: &str, rule: &str, says: String) -> NotRuled {
+    NotRuled {
+        code: 406,
+        invalid: Invalid {
+            kind: InvalidKind::Content,
+            place: place.to_owned(),
+            rule: rule.to_owned(),
+            says,
+        },
+    }
+}
+
+/// So many areas and invitations as there can be, and no other areas.
+fn bounded(body: &CaseBody) -> Result<(), NotRuled> {
+    for (place, count, count_max) in [
+        ("/Areas", body.areas.len(), AREAS.len()),
+        ("/Invites", body.invites.len(), CASE_INVITES),
+    ] {
+        if count > count_max {
+            let says = format!("has {count} values, the limit is {count_max}");
+            return Err(invalid(place, "maxItems", says));
+        }
+    }
+    if body.areas.iter().all(|area| AREAS.contains(&area.as_str())) {
+        return Ok(());
+    }
+    let says = format!("has another area than {}", AREAS.join(", "));
+    Err(invalid("/Areas", "area", says))
+}
+
 /// `case.open`, `case.join`, `case.close`: standing facts, changed by messages of their own.
 pub(super) fn case_change(
     peer: &Peer,
@@ -38,15 +68,6 @@ pub(super) fn case_change(
             "this system does not send this type: see its 'sends'",
         ));
     }
-    let invalid = |place: &str, rule: &str, says: String| NotRuled {
-        code: 406,
-        invalid: Invalid {
-            kind: InvalidKind::Content,
-            place: place.to_owned(),
-            rule: rule.to_owned(),
-            says,
-        },
-    };
     let body: CaseBody = serde_json::from_slice(&publish.body).map_err(|_| {
         invalid(
             "",
@@ -54,30 +75,11 @@ pub(super) fn case_change(
             "wants {\"CaseID\", \"Areas\": [], \"Invites\": [agency]}".to_owned(),
         )
     })?;
-    for (place, count, count_max) in [
-        ("/Areas", body.areas.len(), AREAS.len()),
-        ("/Invites", body.invites.len(), CASE_INVITES),
-    ] {
-        if count > count_max {
-            let says = format!("has {count} values, the limit is {count_max}");
-            return Err(invalid(place, "maxItems", says));
-        }
-    }
+    bounded(&body)?;
     let case = body
         .case
         .parse()
         .map_err(|bad: BadName| invalid("/CaseID", "case", format!("is not {}", bad.expected)))?;
-    if let Some(unknown) = body
-        .areas
-        .iter()
-        .find(|area| !AREAS.contains(&area.as_str()))
-    {
-        return Err(invalid(
-            "/Areas",
-            "area",
-            format!("has an unknown area of {} letters", unknown.len()),
-        ));
-    }
     let what = match step {
         "open" => CaseStep::Open {
             areas: body.areas,

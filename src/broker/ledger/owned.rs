@@ -1,6 +1,6 @@
 //! What a unit owns in the ledger: its queues, its numbers, its bindings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,8 @@ pub struct Queue {
     pub kind: QueueKind,
     /// What it was declared with.
     pub properties: QueueProperties,
+    /// Its bindings; the unit has them by binding.
+    pub(super) bindings: BTreeSet<Binding>,
     /// Its entries.
     pub backlog: Backlog,
     /// The lease: nothing above is sent.
@@ -74,7 +76,7 @@ pub struct UnitState {
     /// For what could not be delivered.
     pub dead: QueueId,
     pub(super) names: BTreeMap<String, QueueId>,
-    pub(super) bindings: BTreeMap<Binding, Vec<QueueId>>,
+    pub(super) bindings: BTreeMap<Binding, BTreeSet<QueueId>>,
 }
 
 impl Queue {
@@ -89,6 +91,7 @@ impl Queue {
             name,
             kind,
             properties,
+            bindings: BTreeSet::new(),
             backlog: Backlog::default(),
             sent_up_to: Lsn::default(),
             redelivered_up_to: Lsn::default(),
@@ -100,6 +103,11 @@ impl Queue {
     /// Whether an entry was sent before, as far as can be known.
     pub fn is_redelivered(&self, entry: &Entry) -> bool {
         entry.is_redelivered() || entry.lsn <= self.redelivered_up_to
+    }
+
+    /// Its bindings.
+    pub fn bindings(&self) -> &BTreeSet<Binding> {
+        &self.bindings
     }
 
     /// What an entry has beside its 24 bytes.
@@ -150,7 +158,7 @@ impl Queue {
 impl UnitState {
     pub(super) fn unbind(&mut self, binding: &Binding, queue: QueueId) {
         if let Some(queues) = self.bindings.get_mut(binding) {
-            queues.retain(|other| *other != queue);
+            queues.remove(&queue);
             if queues.is_empty() {
                 self.bindings.remove(binding);
             }
@@ -170,5 +178,87 @@ pub fn standing_name(unit: &UnitId, kind: QueueKind) -> String {
         name.to_owned()
     } else {
         format!("{name}.{}", unit.unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agency::keys::KeyCheck;
+    use crate::broker::command::{Answer, Ask};
+    use crate::broker::decide::{Decided, InUse};
+    use crate::broker::ledger::Ledger;
+    use crate::broker::limits::{QUEUE_BINDINGS, UNIT_BINDINGS};
+    use crate::broker::record::{Genesis, Record, Topology};
+    use crate::message::bundle::Bundle;
+    use crate::message::time::Timestamp;
+
+    fn unit() -> UnitId {
+        "post/main".parse().unwrap()
+    }
+
+    fn bind(ledger: &mut Ledger, queue: &str, key: usize, remove: bool) -> Answer {
+        let ask = Ask::Bind {
+            queue: queue.to_owned(),
+            exchange: "inbox".to_owned(),
+            key: format!("k-{key}"),
+            remove,
+        };
+        let in_use = |_| InUse {
+            consumers: 0,
+            out: 0,
+        };
+        match ledger.ask(&unit(), &ask, in_use) {
+            Decided::Record(record, answer) => {
+                ledger.apply(&record, Lsn(1));
+                answer
+            }
+            Decided::Reply(answer) => answer,
+        }
+    }
+
+    fn declare(ledger: &mut Ledger, name: &str) {
+        let declared = Topology::Declared {
+            queue: ledger.next_queue(),
+            unit: unit(),
+            name: name.to_owned(),
+            properties: QueueProperties::default(),
+        };
+        ledger.apply(&Record::Topology(declared), Lsn(1));
+    }
+
+    #[test]
+    fn a_unit_has_so_many_bindings_and_gets_them_back_with_a_queue() {
+        let mut ledger = Ledger::default();
+        let genesis = Genesis {
+            at: Timestamp::default(),
+            bundle: Bundle::default(),
+            digest: Digest([0; 32]),
+            development: true,
+            units: vec![(unit(), InboxMode::All)],
+            key_check: KeyCheck([0; 16]),
+        };
+        ledger.apply(&Record::Genesis(genesis), Lsn(1));
+        let full = UNIT_BINDINGS / QUEUE_BINDINGS;
+        for queue in 0..=full {
+            declare(&mut ledger, &format!("q-{queue}"));
+        }
+        for queue in 0..full {
+            for key in 0..QUEUE_BINDINGS {
+                let answer = bind(&mut ledger, &format!("q-{queue}"), key, false);
+                assert_eq!(answer, Answer::Done);
+            }
+        }
+        let last = format!("q-{full}");
+        let refused = |answer| matches!(answer, Answer::Refused { code: 406, .. });
+        assert!(refused(bind(&mut ledger, &last, 1, false)));
+        assert_eq!(bind(&mut ledger, "q-0", 1, true), Answer::Done);
+        assert_eq!(bind(&mut ledger, &last, 1, false), Answer::Done);
+        assert!(refused(bind(&mut ledger, "q-0", 1, false)));
+        let gone = ledger.queue_named(&unit(), "q-1").unwrap();
+        ledger.apply(&Record::Topology(Topology::Deleted(gone)), Lsn(2));
+        assert_eq!(bind(&mut ledger, "q-0", 1, false), Answer::Done);
+        let taken = ledger.routed(&unit(), "inbox", "k-1");
+        assert_eq!(taken.len(), full, "no binding of the deleted queue is left");
     }
 }

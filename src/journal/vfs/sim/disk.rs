@@ -326,11 +326,13 @@ impl Disk {
         let lost = |folder: &Path| {
             self.names.contains_key(folder) && !after.names_durable.contains_key(folder)
         };
-        let names = after
+        let reachable = after
             .names_durable
             .iter()
             .filter(|(path, _)| !path.ancestors().any(lost));
-        after.names = names.map(|(path, node)| (path.clone(), *node)).collect();
+        after.names = reachable
+            .map(|(path, node)| (path.clone(), *node))
+            .collect();
         after.names_durable.clone_from(&after.names);
         let named: BTreeSet<u64> = after.names.values().copied().collect();
         after.nodes.retain(|node, _| named.contains(node));
