@@ -477,6 +477,8 @@ mod tests {
         };
         rig.ask(PUBLISHER, declare);
         rig.ask(CONSUMER, Ask::Cancel(1));
+        let (count, global) = (4_000, false);
+        rig.ask(CONSUMER, Ask::Prefetch { count, global });
         let consume = Ask::Consume {
             number: 2,
             queue: name.clone(),
