@@ -19,6 +19,7 @@ use crate::broker::limits::{STEP_BYTES, STEP_COMMANDS, WAITING_BYTES};
 pub(super) struct Inbox {
     state: Mutex<Waiting>,
     filled: Condvar,
+    /// What the commands hold in memory.
     bytes: AtomicUsize,
 }
 
@@ -43,7 +44,7 @@ fn bytes_of(command: &Command) -> usize {
 impl Inbox {
     /// Adds commands in order.
     pub(super) fn push(&self, commands: &mut Vec<Command>) {
-        let bytes: usize = commands.iter().map(bytes_of).sum();
+        let bytes: usize = commands.iter().map(Command::held).sum();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut state = lock(&self.state);
         state.commands.extend(commands.drain(..));
@@ -76,15 +77,16 @@ impl Inbox {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.asleep = false;
         }
-        let (mut taken, mut bytes) = (Vec::new(), 0);
+        let (mut taken, mut bytes, mut held) = (Vec::new(), 0, 0);
         while taken.len() < STEP_COMMANDS && bytes < STEP_BYTES {
             let Some(command) = state.commands.pop_front() else {
                 break;
             };
             bytes += bytes_of(&command);
+            held += command.held();
             taken.push(command);
         }
-        let left = self.bytes.fetch_sub(bytes, Ordering::Relaxed) - bytes;
+        let left = self.bytes.fetch_sub(held, Ordering::Relaxed) - held;
         let wakers = if left <= WAITING_BYTES {
             std::mem::take(&mut state.wakers)
         } else {

@@ -55,11 +55,16 @@ pub const UNLIMITED_PREFETCH: u32 = 1_000;
 /// Above it a sender outruns the committer and deliveries fall behind by seconds.
 pub const UNCONFIRMED_PUBLISHES: usize = 256;
 
+/// Bytes of publishes of one connection that are not confirmed yet, returns that wait to be read
+/// included. Hit: the socket is not read.
+pub const UNCONFIRMED_BYTES: usize = 16 << 20;
+
 /// Requests of one connection that are not answered yet, those that want no answer included. Hit:
 /// the socket is not read. They wait in memory for the committer, on a full disk until there is room.
 pub const UNANSWERED_REQUESTS: usize = 256;
 
-/// Bytes of publishes that wait for the committer, over all connections. Hit: sockets are not
+/// Bytes of publishes that wait for the committer, over all connections, with the bodies that they
+/// hold in memory. Hit: sockets are not
 /// read; after [`BLOCKED_AFTER`] the clients are told by `connection.blocked`.
 pub const WAITING_BYTES: usize = 64 << 20;
 
@@ -69,6 +74,10 @@ pub const BLOCKED_AFTER: Duration = Duration::from_millis(500);
 /// Bytes waiting to be written to one connection. Hit: the connection is not read, and nothing
 /// more is rendered for it, until the client reads.
 pub const OUTPUT_BYTES: usize = 1 << 20;
+
+/// Bytes that messages under way take on all channels of one connection, properties counted as what
+/// they decode to. Hit: the connection is closed with `530 NOT_ALLOWED`.
+pub const ASSEMBLY_BYTES: usize = 16 << 20;
 
 /// What one read of a socket takes, in bytes.
 pub const READ_BYTES: usize = 64 << 10;
@@ -81,8 +90,15 @@ pub const LINGER: Duration = Duration::from_secs(2);
 /// its goodbye included. Hit: the connection is cut. No heartbeat is asked of it any more.
 pub const UNREAD_GOODBYE: Duration = Duration::from_secs(30);
 
-/// Connections at a time. Beyond, clients wait in the operating system's queue.
+/// Connections at a time whose agency is known. Hit: `530 NOT_ALLOWED` once it is open.
 pub const CONNECTIONS: usize = 10_000;
+
+/// Connections of one agency, all its systems together, so that none takes the place of all. Hit:
+/// `530 NOT_ALLOWED` once it is open.
+pub const AGENCY_CONNECTIONS: usize = 1_000;
+
+/// Clients whose agency is not known yet, at a time. Hit: they wait in the operating system's queue.
+pub const HANDSHAKES: usize = 1_000;
 
 /// How long a TLS handshake may take. Hit: the socket is closed.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);

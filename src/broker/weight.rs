@@ -3,7 +3,7 @@
 //! Pure. It knows what the command holds and never what the ledger makes of it: the committer
 //! reserves more where more comes of it.
 
-use super::command::{Ask, Command, Settle, Submission, Verdict};
+use super::command::{Ask, Command, Returnable, Settle, Submission, Verdict};
 use super::record::{
     Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient,
 };
@@ -50,6 +50,27 @@ impl Command {
             _ => (0, 0),
         };
         (RECORD_BYTES + more, frame)
+    }
+}
+
+impl Command {
+    /// How many bytes it keeps in memory while it waits: its records and frame to be, and a body
+    /// that a return would carry.
+    pub fn held(&self) -> usize {
+        let (record, frame) = self.weight();
+        let wire = match self {
+            Self::Submit(_, submission) => &submission.wire,
+            Self::Private(private) => &private.wire,
+            _ => return record + frame,
+        };
+        record + frame + wire.bytes()
+    }
+}
+
+impl Returnable {
+    /// Its bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.raw_properties.len() + self.body.len()
     }
 }
 
@@ -108,7 +129,7 @@ fn declared(properties: &QueueProperties) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::command::ConnectionId;
+    use crate::broker::command::{ConnectionId, Origin, Private};
     use crate::broker::record::{QueueId, Record, Topology};
 
     #[test]
@@ -148,5 +169,33 @@ mod tests {
             };
             assert!(encoded.len() <= command.weight().0, "{count} {length}");
         }
+    }
+
+    #[test]
+    fn a_publish_keeps_the_body_that_a_return_would_carry() {
+        let body = bytes::Bytes::from(vec![0; 1 << 20]);
+        let private = Private {
+            origin: Origin {
+                connection: ConnectionId(1),
+                channel: 1,
+                serial: 1,
+                confirm: None,
+            },
+            wire: Returnable {
+                exchange: "".into(),
+                routing_key: "q".into(),
+                raw_properties: bytes::Bytes::from_static(&[0, 0]),
+                body,
+            },
+            mandatory: true,
+            frame: vec![0; 100],
+            ttl: None,
+            quota: 1,
+        };
+        let command = Command::Private(Box::new(private));
+        let (record, frame) = command.weight();
+        assert_eq!(frame, 100);
+        assert_eq!(command.held(), record + frame + 2 + (1 << 20));
+        assert_eq!(Command::Tick.held(), Command::Tick.weight().0);
     }
 }

@@ -6,6 +6,7 @@
 
 mod effects;
 mod events;
+mod unconfirmed;
 mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,16 +19,17 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use self::unconfirmed::Unconfirmed;
 use self::welcome::Welcome;
 use super::clock::{Clock, Entropy};
 use super::pace::Pace;
 use crate::agency::registry::Peer;
-use crate::amqp::{Offer, Reply, Session, TableLimits};
+use crate::amqp::{Offer, Reply, ReplyCode, Session, TableLimits};
 use crate::backbone::embedded::{Embedded, Port};
 use crate::broker::command::{Command, DeliveryId, Effect};
 use crate::broker::limits::{
-    BODY_BYTES, LINGER, OUTPUT_BYTES, READ_BYTES, TURN_DELIVERIES, UNANSWERED_REQUESTS,
-    UNCONFIRMED_PUBLISHES, UNREAD_GOODBYE,
+    ASSEMBLY_BYTES, BODY_BYTES, LINGER, OUTPUT_BYTES, READ_BYTES, TURN_DELIVERIES,
+    UNANSWERED_REQUESTS, UNREAD_GOODBYE,
 };
 
 /// What a channel of the session waits for, in the order of its requests.
@@ -85,6 +87,8 @@ pub(super) struct Shared {
     pub(super) pace: Arc<Pace>,
     /// Time.
     pub(super) clock: Clock,
+    /// What its client is told where there is no place for it.
+    pub(super) refused: Option<String>,
 }
 
 /// A connection of one system.
@@ -96,6 +100,7 @@ pub(super) struct Connection<S> {
     pace: Arc<Pace>,
     /// The way to the core: once the connection is open.
     port: Option<Port>,
+    refused: Option<String>,
     clock: Clock,
     entropy: Entropy,
     commands: Vec<Command>,
@@ -109,7 +114,7 @@ pub(super) struct Connection<S> {
     publishes: BTreeMap<u16, Publishes>,
     /// Confirms to be sent, the highest of each channel.
     confirms: BTreeMap<u16, u64>,
-    unconfirmed: usize,
+    unconfirmed: Unconfirmed,
     /// Whether its publishes are welcome.
     welcome: Welcome,
     /// Whether the client was told so since the last write.
@@ -133,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             backbone,
             pace,
             clock,
+            refused,
         } = shared;
         let offer = Offer {
             channels_max: 2047,
@@ -140,6 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             heartbeat_s,
             body_bytes_max: BODY_BYTES,
             properties_bytes_max: 65_536,
+            assembly_bytes_max: ASSEMBLY_BYTES,
             tables: TableLimits {
                 depth_max: 16,
                 bytes_max: 65_536,
@@ -156,6 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             backbone,
             pace,
             port: None,
+            refused,
             clock,
             entropy: Entropy::default(),
             commands: Vec::new(),
@@ -167,7 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             next_consumer: 1,
             publishes: BTreeMap::new(),
             confirms: BTreeMap::new(),
-            unconfirmed: 0,
+            unconfirmed: Unconfirmed::default(),
             welcome: Welcome::default(),
             said: false,
             quota_logged_ms: None,
@@ -315,6 +323,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.output().len() - self.written
     }
 
+    /// It is open: it has a way to the core, or is told why not.
+    fn opened(&mut self) {
+        match self.refused.take() {
+            None => self.port = Some(self.backbone.attach(self.peer.unit.id.clone())),
+            Some(says) => {
+                let reply = Reply::new(ReplyCode::NotAllowed, says);
+                self.session.close_connection(&reply);
+            }
+        }
+    }
+
     /// The next request of a channel, which is answered now.
     fn answered(&mut self, channel: u16) -> Option<Pending> {
         let pending = self.pending.get_mut(&channel)?.pop_front()?;
@@ -330,10 +349,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             !self.welcome.is_publisher() || port.is_none_or(|port| port.has_room(cx.waker()));
         let now = self.clock.monotonic_ms();
         let paced = self.welcome.look(room, now);
-        let full = !room
-            || paced
-            || self.unconfirmed >= UNCONFIRMED_PUBLISHES
-            || self.unanswered >= UNANSWERED_REQUESTS;
+        let full =
+            !room || paced || self.unconfirmed.is_full() || self.unanswered >= UNANSWERED_REQUESTS;
         // Who does not read what it is told is held up by itself, and its silence is its own.
         let unread = self.waiting_output() >= OUTPUT_BYTES;
         self.session.set_paused(full && !unread, now);

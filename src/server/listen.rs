@@ -1,4 +1,5 @@
-//! Listening: a permit, then accept, TLS, identity; then the connection on a core of its own.
+//! Listening: a place for the handshake, then accept, TLS, identity; then the connection, in a place
+//! of its agency's, on a core of its own.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,18 +11,19 @@ use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::clock::Clock;
 use super::connection::{Connection, Shared};
 use super::pace::Paces;
+use super::places::Places;
 use super::refusals::Refusals;
 use crate::agency::identity::identify;
 use crate::agency::registry::Peer;
 use crate::backbone::embedded::Embedded;
-use crate::broker::limits::{CONNECTIONS, LINGER, TLS_HANDSHAKE};
+use crate::broker::limits::{CONNECTIONS, HANDSHAKES, LINGER, TLS_HANDSHAKE};
 
 /// What the shell is started with.
 pub struct Shell {
@@ -47,13 +49,13 @@ pub struct Shell {
 /// has the drain time to end.
 pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bool>) {
     let shell = Arc::new(shell);
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    let workers = start_workers(&shell, &stop);
+    let places = Arc::new(Places::default());
+    let workers = start_workers(&shell, &places, &stop);
     let mut turn = 0_usize;
     let mut stopping = stop.clone();
     loop {
         let accepting = async {
-            let permit = Arc::clone(&permits).acquire_owned().await;
+            let permit = Arc::clone(&places.handshakes).acquire_owned().await;
             (permit, listener.accept().await)
         };
         let (permit, accepted) = tokio::select! {
@@ -81,30 +83,36 @@ pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bo
     // A client that comes now is refused at once and tries again, rather than waiting in the queue.
     drop(listener);
     drop(workers);
-    let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
-    if timeout(shell.drain, permits.acquire_many(all))
-        .await
-        .is_err()
-    {
+    let all = async {
+        for (places, count) in [
+            (&places.handshakes, HANDSHAKES),
+            (&places.connections, CONNECTIONS),
+        ] {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            // Kept, so that all are waited for: who becomes known takes a place before it gives one
+            // back.
+            if let Ok(all) = places.acquire_many(count).await {
+                all.forget();
+            }
+        }
+    };
+    if timeout(shell.drain, all).await.is_err() {
         tracing::warn!("some connections did not end in time and are cut");
     }
 }
 
-type Accepted = (
-    std::net::TcpStream,
-    SocketAddr,
-    tokio::sync::OwnedSemaphorePermit,
-);
+type Accepted = (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 fn start_workers(
     shell: &Arc<Shell>,
+    places: &Arc<Places>,
     stop: &watch::Receiver<bool>,
 ) -> Vec<mpsc::UnboundedSender<Accepted>> {
     let mut workers = Vec::new();
     for number in 0..shell.runtimes.max(1) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let (shell, stop) = (Arc::clone(shell), stop.clone());
-        let run = move || work(&shell, receiver, &stop);
+        let (shell, places, stop) = (Arc::clone(shell), Arc::clone(places), stop.clone());
+        let run = move || work((&shell, &places), receiver, &stop);
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         match thread.spawn(run) {
             Ok(_) => workers.push(sender),
@@ -115,7 +123,7 @@ fn start_workers(
 }
 
 fn work(
-    shell: &Arc<Shell>,
+    (shell, places): (&Arc<Shell>, &Arc<Places>),
     mut sockets: mpsc::UnboundedReceiver<Accepted>,
     stop: &watch::Receiver<bool>,
 ) {
@@ -128,15 +136,15 @@ fn work(
     };
     let local = tokio::task::LocalSet::new();
     local.spawn_local({
-        let (shell, stop) = (Arc::clone(shell), stop.clone());
+        let (shell, places, stop) = (Arc::clone(shell), Arc::clone(places), stop.clone());
         async move {
-            while let Some((socket, remote, permit)) = sockets.recv().await {
-                let (shell, stop) = (Arc::clone(&shell), stop.clone());
+            while let Some(accepted) = sockets.recv().await {
+                let (shell, places, stop) = (Arc::clone(&shell), Arc::clone(&places), stop.clone());
                 tokio::task::spawn_local(async move {
-                    if let Err(error) = connect(&shell, socket, remote, stop).await {
+                    let remote = accepted.1;
+                    if let Err(error) = connect((&shell, &places), accepted, stop).await {
                         tracing::info!(%remote, %error, "a connection ended");
                     }
-                    drop(permit);
                 });
             }
         }
@@ -145,9 +153,8 @@ fn work(
 }
 
 async fn connect(
-    shell: &Shell,
-    socket: std::net::TcpStream,
-    remote: SocketAddr,
+    (shell, places): (&Shell, &Places),
+    (socket, remote, handshake): Accepted,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let socket = TcpStream::from_std(socket)?;
@@ -173,13 +180,25 @@ async fn connect(
         return ended.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
     };
     tracing::info!(%remote, agency.id = %peer.agency.id, system.name = %peer.system.name, "connected");
+    // Who has no place is told so, in the place of its handshake.
+    let (place, refused) = match places.take(&peer.agency.id) {
+        Ok(place) => (Some(place), None),
+        Err(says) => (None, Some(says)),
+    };
+    let handshake = place.is_none().then_some(handshake);
+    if let Some(says) = &refused {
+        tracing::warn!(%remote, agency.id = %peer.agency.id, says, "a connection is refused");
+    }
     let with = Shared {
         backbone: Arc::clone(&shell.backbone),
         pace: shell.paces.of(&peer.agency.id),
         clock: shell.clock,
+        refused,
     };
     let connection = Connection::new(stream, peer, with, shell.heartbeat_s);
-    connection.serve(stop).await
+    let ended = connection.serve(stop).await;
+    drop((place, handshake));
+    ended
 }
 
 /// Whose certificate it is; where it is nobody's, that is noted.

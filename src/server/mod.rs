@@ -6,6 +6,7 @@ pub mod clock;
 mod connection;
 pub mod listen;
 pub mod pace;
+mod places;
 pub mod refusals;
 pub mod tls;
 mod translate;

@@ -46,8 +46,9 @@ impl<D: Copy> Channel<D> {
         }
     }
 
-    /// Takes what was out, which the channel forgets.
+    /// Takes what was out, which the channel forgets, and what was coming in with it.
     pub(super) fn leave(&mut self) -> Leftover<D> {
+        self.incoming.abandon();
         Leftover {
             channel: self.id,
             unsettled: self.outgoing.take_all(),

@@ -16,6 +16,9 @@ use super::{ChannelId, Offer};
 
 /// The most that is reserved for a body before any of it has come.
 const RESERVED_BYTES_MAX: u64 = 65_536;
+/// What decoded properties take in memory, at most, for each octet of theirs: a field of a table is
+/// two octets and an entry of a map.
+const DECODED_FACTOR: usize = 64;
 /// The only class with content.
 const CLASS_BASIC: u16 = 60;
 
@@ -45,6 +48,12 @@ struct Assembly {
 }
 
 impl Assembly {
+    /// Octets of memory that it takes.
+    fn held(&self) -> usize {
+        let decoded = self.properties_bytes.saturating_mul(DECODED_FACTOR);
+        self.octets.capacity().saturating_add(decoded)
+    }
+
     /// Makes room for what has come: grows by doubling, and never beyond the announced size.
     fn reserve(&mut self, come: usize) {
         let length = self.octets.len();
@@ -103,6 +112,19 @@ impl Incoming {
     /// Whether content is due, so that a method is not.
     pub(super) fn is_under_way(&self) -> bool {
         !matches!(self.stage, Stage::Idle)
+    }
+
+    /// Octets of memory that the message under way takes.
+    pub(super) fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Filling(assembly) => assembly.held(),
+            Stage::Idle | Stage::Announced { .. } => 0,
+        }
+    }
+
+    /// The message under way will never be whole.
+    pub(super) fn abandon(&mut self) {
+        self.stage = Stage::Idle;
     }
 
     /// confirm.select; asking again changes nothing.
@@ -269,6 +291,7 @@ mod tests {
             heartbeat_s: 0,
             body_bytes_max: u64::MAX,
             properties_bytes_max: 1_000,
+            assembly_bytes_max: 1_500_000,
             tables: TableLimits {
                 depth_max: 1,
                 bytes_max: 1_000,

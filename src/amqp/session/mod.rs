@@ -51,6 +51,9 @@ pub struct Offer {
     pub body_bytes_max: u64,
     /// Octets of a message's properties, headers included, at most.
     pub properties_bytes_max: u32,
+    /// Octets of memory that messages under way may take, at most, over all channels: what has come
+    /// of their bodies and what is reserved for them, and their properties.
+    pub assembly_bytes_max: usize,
     /// Bounds of every field table.
     pub tables: TableLimits,
     /// SASL mechanisms, separated by spaces.

@@ -35,6 +35,8 @@ pub(super) struct Running<D> {
     slots: BTreeMap<ChannelId, Slot<D>>,
     // How many of the slots count as open: all but the crossed ones.
     occupied: usize,
+    // Octets of memory that messages under way take, over all open channels.
+    assembling: usize,
 }
 
 impl<D: Copy> Running<D> {
@@ -45,6 +47,7 @@ impl<D: Copy> Running<D> {
             blocked: false,
             slots: BTreeMap::new(),
             occupied: 0,
+            assembling: 0,
         }
     }
 
@@ -74,7 +77,12 @@ impl<D: Copy> Running<D> {
         let id = frame.channel;
         match self.slots.get_mut(&id) {
             Some(Slot::Open(channel)) if !closes(frame) || channel.incoming.is_under_way() => {
-                return channel.frame(frame, offer, out);
+                let before = channel.incoming.held();
+                let step = channel.frame(frame, offer, out);
+                let others = self.assembling.saturating_sub(before);
+                self.assembling = others.saturating_add(channel.incoming.held());
+                within_budget(self.assembling, offer.assembly_bytes_max)?;
+                return step;
             }
             Some(Slot::Open(_)) => {
                 let (method, arguments) = split_method(frame.payload)?;
@@ -153,6 +161,8 @@ impl<D: Copy> Running<D> {
         let slot = self.slots.get_mut(&id)?;
         match std::mem::replace(slot, Slot::Closing) {
             Slot::Open(mut channel) => {
+                let held = channel.incoming.held();
+                self.assembling = self.assembling.saturating_sub(held);
                 let left = channel.leave();
                 *slot = Slot::Ending(channel, fault);
                 Some(left)
@@ -170,6 +180,8 @@ impl<D: Copy> Running<D> {
         let Slot::Open(channel) = slot else {
             return None;
         };
+        let held = channel.incoming.held();
+        self.assembling = self.assembling.saturating_sub(held);
         let left = channel.leave();
         *slot = Slot::Closing;
         Some(left)
@@ -212,6 +224,17 @@ impl<D: Copy> Running<D> {
 fn closes(frame: &Frame<'_>) -> bool {
     frame.kind == FrameKind::Method
         && split_method(frame.payload).is_ok_and(|(id, _)| id == MethodId::CHANNEL_CLOSE)
+}
+
+fn within_budget(octets: usize, octets_max: usize) -> Result<(), Misbehaved> {
+    if octets <= octets_max {
+        return Ok(());
+    }
+    let sentence = format_args!(
+        "messages under way on all channels take more than {octets_max} octets; finish one before the next"
+    )
+    .to_string();
+    Err(Misbehaved::new(ReplyCode::NotAllowed, sentence).by(MethodId::BASIC_PUBLISH))
 }
 
 fn not_open(id: ChannelId) -> Misbehaved {

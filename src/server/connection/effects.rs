@@ -124,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Notes that a publish has its outcome. Whether its channel is still there to be told: its
     /// number may be another channel's by now.
     fn decided(&mut self, origin: &Origin) -> bool {
-        self.unconfirmed = self.unconfirmed.saturating_sub(1);
+        self.unconfirmed.end_one();
         let publishes = self.publishes.entry(origin.channel).or_default();
         publishes.decided = origin.serial;
         origin.serial > publishes.forgotten

@@ -39,7 +39,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         .refuse_login("use SASL EXTERNAL: the certificate is the login");
                 }
             }
-            Event::Opened => self.port = Some(self.backbone.attach(self.peer.unit.id.clone())),
+            Event::Opened => self.opened(),
             Event::Publish(publish) => self.publish(publish),
             Event::Request { channel, request } => self.request(channel, request),
             Event::Qos { channel, qos } => {
@@ -102,7 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             serial: publishes.sent,
             confirm: publish.confirm.map(amqp::PublishTag::get),
         };
-        self.unconfirmed += 1;
+        let bytes = publish.raw_properties.len() + publish.body.len();
+        self.unconfirmed.add(bytes);
         self.welcome.published();
         let (now, limits) = (self.clock.monotonic(), self.peer.agency.limits);
         let until = self.pace.take(now, limits.messages_per_second);
@@ -150,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let channel = publish.channel;
         let (Ok(frame), Ok(ttl)) = (seal_private(&head, &publish.body), ttl.transpose()) else {
             // It is not handed over: there is no such publish for the core.
-            self.unconfirmed = self.unconfirmed.saturating_sub(1);
+            self.unconfirmed.take_back();
             let publishes = self.publishes.entry(channel.get()).or_default();
             publishes.sent = publishes.sent.saturating_sub(1);
             let says = "expiration is not a number of milliseconds";

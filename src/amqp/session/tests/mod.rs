@@ -25,6 +25,7 @@ fn offer() -> Offer {
         heartbeat_s: 60,
         body_bytes_max: 1_000_000,
         properties_bytes_max: 2_000,
+        assembly_bytes_max: 1_500_000,
         tables: TableLimits {
             depth_max: 4,
             bytes_max: 4_000,

@@ -39,6 +39,77 @@ fn a_publish_is_whole_with_its_last_body_frame_and_not_before() {
     assert_eq!(publish.confirm, None);
 }
 
+/// A header and all but the last octet of a body of 100,000.
+fn begun(channel: u16) -> Vec<u8> {
+    let properties = BasicProperties::default();
+    let mut all = [
+        publish_method(channel),
+        header(channel, 100_000, &properties),
+    ]
+    .concat();
+    for part in [&[0; 8_000][..]; 12] {
+        all.extend(body(channel, part));
+    }
+    all.extend(body(channel, &[0; 3_999]));
+    all
+}
+
+fn with_budget(assembly_bytes_max: usize) -> Peer {
+    let mut peer = Peer::with(Offer {
+        assembly_bytes_max,
+        ..offer()
+    });
+    peer.send([b"AMQP\0\0\x09\x01".to_vec(), start_ok(ALL)].concat());
+    peer.session.accept_login();
+    peer.send([tune_ok(8, 8_192, 0), open("/")].concat());
+    peer
+}
+
+#[test]
+fn messages_under_way_on_all_channels_have_one_budget() {
+    let mut peer = with_budget(550_000);
+    for channel in 1..=5 {
+        peer.send(channel_open(channel));
+        assert_eq!(peer.send(begun(channel)), []);
+    }
+    peer.send(channel_open(6));
+    let fault = peer.send(begun(6));
+    assert!(is_fault(&fault[0], ReplyCode::NotAllowed), "{fault:?}");
+    assert!(peer.said().iter().any(|it| it.contains("550000 octets")));
+    // Few octets of properties may decode to many times as much.
+    let mut peer = with_budget(550_000);
+    let mut fields = FieldTable::default();
+    for name in 0..300 {
+        fields.insert(name.to_string().into(), AMQPValue::Void);
+    }
+    let properties = BasicProperties::default().with_headers(fields);
+    let fault = (1..=8).find_map(|channel| {
+        peer.send(channel_open(channel));
+        let begun = [publish_method(channel), header(channel, 1, &properties)];
+        peer.send(begun.concat()).pop()
+    });
+    assert!(is_fault(&fault.unwrap(), ReplyCode::NotAllowed));
+}
+
+#[test]
+fn what_is_whole_or_whose_channel_has_ended_takes_nothing_of_the_budget() {
+    let mut peer = with_budget(350_000);
+    for channel in 1..=3 {
+        peer.send(channel_open(channel));
+    }
+    for _ in 0..10 {
+        for channel in 1..=3 {
+            assert_eq!(peer.send(begun(channel)), []);
+        }
+        for channel in 1..=2 {
+            published(peer.ask(body(channel, &[0])));
+        }
+        let reply = Reply::new(ReplyCode::NotFound, "nobody takes it");
+        peer.session.close_channel(ChannelId::new(3), &reply);
+        peer.send([channel_close_ok(3), channel_open(3)].concat());
+    }
+}
+
 #[test]
 fn two_channels_publish_at_the_same_time() {
     let mut peer = Peer::open();

@@ -1,0 +1,86 @@
+//! Who may connect: places for handshakes, for all connections, and for those of each agency.
+//!
+//! A client has a handshake's place until it is known who it is, and then one of its agency's and
+//! one of all. Strangers take none from those who are known, and no agency takes all.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::broker::limits::{AGENCY_CONNECTIONS, CONNECTIONS, HANDSHAKES};
+use crate::message::id::AgencyId;
+
+/// The places of one process.
+pub(super) struct Places {
+    /// Held until a client is known.
+    pub(super) handshakes: Arc<Semaphore>,
+    /// Held by connections.
+    pub(super) connections: Arc<Semaphore>,
+    agencies: Mutex<BTreeMap<AgencyId, Arc<Semaphore>>>,
+}
+
+/// A place of a connection, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _agency: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            agencies: Mutex::default(),
+        }
+    }
+}
+
+impl Places {
+    /// A place for a connection of `agency`.
+    ///
+    /// # Errors
+    /// What its client is told, where there is none.
+    pub(super) fn take(&self, agency: &AgencyId) -> Result<Place, String> {
+        let mut agencies = self.agencies.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Semaphore::new(AGENCY_CONNECTIONS));
+        let own = Arc::clone(agencies.entry(agency.clone()).or_insert_with(new));
+        drop(agencies);
+        let says = |whose: &str, count: usize| {
+            format!("{whose} has {count} connections open, which is the limit")
+        };
+        let agency = own.try_acquire_owned();
+        let agency = agency.map_err(|_| says("your agency", AGENCY_CONNECTIONS))?;
+        let all = Arc::clone(&self.connections).try_acquire_owned();
+        Ok(Place {
+            _agency: agency,
+            _all: all.map_err(|_| says("the broker", CONNECTIONS))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agency_has_its_own_places_and_all_have_no_more_than_there_are() {
+        let places = Places::default();
+        let agency = |n: usize| -> AgencyId { format!("a-{n}").parse().unwrap() };
+        let mut taken: Vec<Place> = (0..AGENCY_CONNECTIONS)
+            .map(|_| places.take(&agency(0)).unwrap())
+            .collect();
+        let says = places.take(&agency(0)).unwrap_err();
+        assert!(says.starts_with("your agency has"), "{says}");
+        for n in 1..CONNECTIONS.div_euclid(AGENCY_CONNECTIONS) {
+            taken.extend((0..AGENCY_CONNECTIONS).map(|_| places.take(&agency(n)).unwrap()));
+        }
+        let says = places.take(&agency(99)).unwrap_err();
+        assert!(says.starts_with("the broker has"), "{says}");
+        taken.remove(0);
+        drop(places.take(&agency(99)).unwrap());
+        taken.insert(0, places.take(&agency(0)).unwrap());
+        assert!(places.take(&agency(99)).is_err());
+    }
+}
