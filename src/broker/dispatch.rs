@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
 use super::decide::InUse;
 use super::ledger::{Change, Ledger};
-use super::limits::UNLIMITED_PREFETCH;
+use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES, UNLIMITED_PREFETCH};
 use super::queue::Page;
 use super::record::{Argument, QueueId, QueueProperties};
 use crate::journal::Lsn;
@@ -96,6 +96,8 @@ struct Channel {
     /// For consumers that start later (`global=0`), and for running ones.
     each: Option<u32>,
     unacked: u32,
+    /// Queues of which it may have something: its end looks at no other.
+    queues: BTreeSet<QueueId>,
 }
 
 #[derive(Debug)]
@@ -179,10 +181,37 @@ impl Dispatch {
         })
     }
 
+    /// Why a channel may have no more consumers, or a queue.
+    pub fn is_crowded(&self, id: ConsumerId, queue: QueueId) -> Option<String> {
+        let range = ConsumerId::first(id.connection, id.channel)
+            ..=ConsumerId::last(id.connection, id.channel);
+        if self.consumers.range(range).count() >= CHANNEL_CONSUMERS {
+            return Some(format!(
+                "a channel has at most {CHANNEL_CONSUMERS} consumers"
+            ));
+        }
+        let feed = self.feeds.get(&queue)?;
+        (feed.consumers.len() >= QUEUE_CONSUMERS)
+            .then(|| format!("a queue has at most {QUEUE_CONSUMERS} consumers"))
+    }
+
+    /// Notes that a channel may have something of a queue; gives its limit for each consumer.
+    fn takes(&mut self, (connection, channel): (ConnectionId, u16), queue: QueueId) -> Option<u32> {
+        let connection = self.connections.get_mut(&connection)?;
+        let channel = connection.channels.entry(channel).or_default();
+        channel.queues.insert(queue);
+        // Queues that are long gone are forgotten; a unit has so many at once.
+        if channel.queues.len() > 2 * UNIT_QUEUES {
+            channel
+                .queues
+                .retain(|queue| self.feeds.contains_key(queue));
+        }
+        channel.each
+    }
+
     /// Starts a consumer.
     pub fn consume(&mut self, id: ConsumerId, queue: QueueId, exclusive: bool) {
-        let connection = self.connections.get_mut(&id.connection);
-        let limit = connection.and_then(|c| c.channels.entry(id.channel).or_default().each);
+        let limit = self.takes((id.connection, id.channel), queue);
         self.consumers.insert(
             id,
             Consumer {
@@ -280,39 +309,42 @@ impl Dispatch {
         for id in consumers {
             left.ended.extend(self.cancel(id));
         }
-        for (queue, feed) in &mut self.feeds {
-            let mine = feed
-                .out
-                .iter()
-                .filter(|(_, (t, _))| t.channel() == (connection, channel));
-            let mine: Vec<Lsn> = mine.map(|(lsn, _)| *lsn).collect();
-            for lsn in mine {
-                feed.out.remove(&lsn);
-                left.returned.push((*queue, lsn));
-            }
-        }
-        if let Some(state) = self.connections.get_mut(&connection) {
-            state.channels.remove(&channel);
-        }
+        let state = self.connections.get_mut(&connection);
+        let ended = state.and_then(|state| state.channels.remove(&channel));
+        let queues = ended.unwrap_or_default().queues;
+        left.returned = self.take_back(queues, |taker| taker.channel() == (connection, channel));
         left
+    }
+
+    /// What is out to some taker comes back.
+    fn take_back(
+        &mut self,
+        queues: BTreeSet<QueueId>,
+        whose: impl Fn(Taker) -> bool,
+    ) -> Vec<(QueueId, Lsn)> {
+        let mut returned = Vec::new();
+        for queue in queues {
+            let Some(feed) = self.feeds.get_mut(&queue) else {
+                continue;
+            };
+            let mine = feed.out.extract_if(.., |_, (taker, _)| whose(*taker));
+            returned.extend(mine.map(|(lsn, _)| (queue, lsn)));
+        }
+        returned
     }
 
     /// A connection has ended.
     pub fn gone(&mut self, connection: ConnectionId) -> Left {
         let mut left = Left::default();
-        let out = self.feeds.values().flat_map(|feed| feed.out.values());
-        let of_out = out.map(|(taker, _)| taker.channel());
-        let of_consumers = self.consumers.keys().map(|id| (id.connection, id.channel));
-        let channels: BTreeSet<u16> = of_out
-            .chain(of_consumers)
-            .filter(|(other, _)| *other == connection)
-            .map(|(_, channel)| channel)
-            .collect();
-        for channel in channels {
-            let part = self.channel_gone(connection, channel);
-            left.returned.extend(part.returned);
-            left.ended.extend(part.ended);
+        let range = ConsumerId::first(connection, 0)..=ConsumerId::last(connection, u16::MAX);
+        let consumers: Vec<ConsumerId> = self.consumers.range(range).map(|(id, _)| *id).collect();
+        for id in consumers {
+            left.ended.extend(self.cancel(id));
         }
+        let state = self.connections.remove(&connection);
+        let channels = state.into_iter().flat_map(|state| state.channels);
+        let queues = channels.flat_map(|(_, channel)| channel.queues).collect();
+        left.returned = self.take_back(queues, |taker| taker.channel().0 == connection);
         let owned = self
             .feeds
             .iter()
@@ -320,7 +352,6 @@ impl Dispatch {
         left.ended.extend(owned.map(|(queue, _)| *queue));
         left.ended.sort_unstable();
         left.ended.dedup();
-        self.connections.remove(&connection);
         left
     }
 
@@ -443,6 +474,7 @@ impl Dispatch {
     /// The next entry for a `basic.get`, if there is one.
     pub fn get(&mut self, ledger: &Ledger, id: QueueId, to: (ConnectionId, u16)) -> Option<Sent> {
         let lsn = self.next_ready(ledger, id)?;
+        self.takes(to, id);
         Some(self.send(id, lsn, Taker::Get(to.0, to.1)))
     }
 

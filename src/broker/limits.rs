@@ -136,6 +136,14 @@ pub const DELIVERY_ATTEMPTS: u32 = 20;
 /// Queues of one unit, its standing ones included. Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const UNIT_QUEUES: usize = 1_000;
 
+/// Consumers of one channel: each acknowledgement may look at all of them.
+/// Hit: `406 PRECONDITION_FAILED` on the channel.
+pub const CHANNEL_CONSUMERS: usize = 1_000;
+
+/// Consumers of one queue: each delivery may look at all of them for credit.
+/// Hit: `406 PRECONDITION_FAILED` on the channel.
+pub const QUEUE_CONSUMERS: usize = 1_000;
+
 /// Bindings of one queue. Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const QUEUE_BINDINGS: usize = 1_000;
 

@@ -160,6 +160,9 @@ impl<V: Vfs> Committer<V> {
                 text: format!("queue '{}' in exclusive use", queue.1),
             },
             Ok(id) => {
+                if let Some(text) = self.dispatch.is_crowded(consumer, id) {
+                    return Answer::Refused { code: 406, text };
+                }
                 self.dispatch.consume(consumer, id, exclusive);
                 Answer::Done
             }
