@@ -199,13 +199,13 @@ impl Dispatch {
     fn takes(&mut self, (connection, channel): (ConnectionId, u16), queue: QueueId) -> Option<u32> {
         let connection = self.connections.get_mut(&connection)?;
         let channel = connection.channels.entry(channel).or_default();
-        channel.queues.insert(queue);
         // Queues that are long gone are forgotten; a unit has so many at once.
         if channel.queues.len() > 2 * UNIT_QUEUES {
             channel
                 .queues
                 .retain(|queue| self.feeds.contains_key(queue));
         }
+        channel.queues.insert(queue);
         channel.each
     }
 
