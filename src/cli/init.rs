@@ -6,7 +6,7 @@ use super::{Failed, output};
 use crate::agency::keys::MasterKey;
 use crate::backbone::embedded::Options;
 use crate::backbone::start::start;
-use crate::broker::limits::{KNOWN_IDS_MIN, REPEAT_WINDOW_MAX};
+use crate::broker::limits::KNOWN_IDS_MIN;
 use crate::config::{Config, is_empty_folder, read_bundle, read_file, write_secret};
 use crate::journal::vfs::DiskVfs;
 use crate::policy::rulebook::Rulebook;
@@ -69,14 +69,9 @@ pub(super) fn known_ids(config: &Config) -> usize {
 /// How long a repeat is recognised.
 pub(super) fn repeat_window(config: &Config) -> Duration {
     let hours = u32::try_from(config.repeat_hours).unwrap_or(1);
-    Duration::from_hours(1)
-        .saturating_mul(hours)
-        .min(REPEAT_WINDOW_MAX)
+    Duration::from_hours(1).saturating_mul(hours)
 }
 
 pub(super) fn segment_bytes(config: &Config) -> usize {
-    usize::try_from(config.segment_mib)
-        .unwrap_or(64)
-        .clamp(1, 1024)
-        << 20
+    usize::try_from(config.segment_mib).unwrap_or(1) << 20
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::broker::limits::REPEAT_WINDOW_MAX;
 use crate::server::tls::TlsVersion;
 
 pub use folders::{read_bundle, read_file, read_folder_files};
@@ -52,7 +53,7 @@ pub struct Config {
 /// A segment is read whole to write its snapshot.
 const SEGMENT_MIB_MAX: u64 = 1024;
 /// A week: beyond it a repeat is a new message.
-const REPEAT_HOURS_MAX: u64 = 168;
+const REPEAT_HOURS_MAX: u64 = REPEAT_WINDOW_MAX.as_secs() / 3_600;
 const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// What the command line overrides.
