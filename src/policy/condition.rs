@@ -23,6 +23,8 @@ pub struct Condition {
     pub(super) parts: Vec<Part>,
     /// The instants that it names.
     pub times: BTreeSet<Timestamp>,
+    /// The names of all attributes that it reads, of the message or of anything else.
+    pub(super) attributes: BTreeSet<String>,
 }
 
 /// One part of a condition.
@@ -52,9 +54,10 @@ impl Condition {
                 }
             }
         }
-        let mut times = BTreeSet::new();
+        let (mut times, mut attributes) = (BTreeSet::new(), BTreeSet::new());
         for tree in &trees {
             times.extend(instants(tree)?);
+            attributes.extend(attributes_of(tree));
         }
         let parse = |tree: &Expr| {
             // Cedar escapes what is not ASCII. No fact and no name holds such text, but what looks like
@@ -90,6 +93,7 @@ impl Condition {
             whole,
             parts,
             times,
+            attributes,
         }))
     }
 }
@@ -106,6 +110,24 @@ fn conjuncts(tree: &Arc<Expr>, into: &mut Vec<Arc<Expr>>) {
         }
         _ => into.push(tree.clone()),
     }
+}
+
+fn attributes_of(tree: &Expr) -> BTreeSet<String> {
+    let look = |expr: &Expr| {
+        let (inner, names) = match expr {
+            Expr::GetAttr { expr, attr } => (expr, vec![attr]),
+            Expr::HasAttr { expr, attrs } => (expr, attrs.iter().collect()),
+            _ => return None,
+        };
+        let mut all = attributes_of(inner);
+        all.extend(names.into_iter().map(ToString::to_string));
+        Some(all)
+    };
+    let merge = |mut left: BTreeSet<String>, right| {
+        left.extend(right);
+        left
+    };
+    tree.reduce(&look, &merge, BTreeSet::new())
 }
 
 /// The instants that a condition names. A ruling says until when it holds, and can do so only

@@ -29,8 +29,8 @@ pub(super) type Broken = String;
 pub(super) struct World {
     words: Words,
     types: BTreeMap<MessageType, EntityTypeName>,
-    /// Every fact of the catalogue with its empty value.
-    empty_facts: BTreeMap<String, FactValue>,
+    /// Every fact of the catalogue with its empty value, as Cedar holds it.
+    empty_facts: BTreeMap<String, Value>,
     base: Entities,
 }
 
@@ -67,7 +67,7 @@ impl World {
                 .map_err(|_| format!("{name} is no entity type"))?;
             types.insert(entry.message_type.clone(), name);
             for rule in &entry.facts {
-                empty_facts.insert(rule.name.clone(), empty(&rule.kind));
+                empty_facts.insert(rule.name.clone(), words.fact(&empty(&rule.kind)));
             }
         }
         let mut entities: Vec<Entity> = board
@@ -103,15 +103,20 @@ impl World {
             .map(|entity_type| uid(entity_type, "this"))
     }
 
-    /// The rulebook's entities and the message's.
-    pub(super) fn with_message(&self, request: &RuleRequest<'_>) -> Result<Entities, Broken> {
+    /// The rulebook's entities and the message's, which has the facts that are `read`: each costs
+    /// Cedar an evaluation, and most rules read none.
+    pub(super) fn with_message(
+        &self,
+        request: &RuleRequest<'_>,
+        read: impl Fn(&str) -> bool,
+    ) -> Result<Entities, Broken> {
         let sender = &request.sender.id;
         let message = self.message_uid(&request.entry.message_type);
         let message = message.ok_or("the message type is not of this rulebook")?;
         let mut attributes: BTreeMap<String, Value> = BTreeMap::new();
-        for (name, empty) in &self.empty_facts {
-            let given = request.facts.get(name);
-            attributes.insert(name.clone(), self.fact(given.unwrap_or(empty)));
+        for (name, empty) in self.empty_facts.iter().filter(|(name, _)| read(name)) {
+            let given = request.facts.get(name).map(|value| self.words.fact(value));
+            attributes.insert(name.clone(), given.unwrap_or_else(|| empty.clone()));
         }
         let known = |unit: &&UnitId| self.base.get(&self.unit(unit)).is_some();
         let addressees: Vec<UnitId> = request
@@ -157,7 +162,7 @@ impl World {
         ];
         if let Some(case) = moment.case {
             let case = Value::new_record([
-                ("areas".to_owned(), self.areas(case.areas.iter())),
+                ("areas".to_owned(), self.words.areas(case.areas.iter())),
                 ("members".to_owned(), self.agencies(case.members.iter())),
             ]);
             pairs.push(("case".to_owned(), case.map_err(|e| e.to_string())?));
@@ -179,6 +184,13 @@ impl World {
         Request::new(self.unit(unit), action, message, context, None).map_err(|e| e.to_string())
     }
 
+    fn agencies<'a>(&self, agencies: impl Iterator<Item = &'a AgencyId>) -> Value {
+        let name = |agency: &AgencyId| uid(&self.words.agency, agency.as_str());
+        Value::new_set(agencies.map(|agency| Value::new_entity_uid(name(agency))))
+    }
+}
+
+impl Words {
     fn fact(&self, value: &FactValue) -> Value {
         match value {
             FactValue::Strings(texts) => {
@@ -192,12 +204,7 @@ impl World {
     }
 
     fn areas<'a>(&self, areas: impl Iterator<Item = &'a String>) -> Value {
-        Value::new_set(areas.map(|area| Value::new_entity_uid(uid(&self.words.area, area))))
-    }
-
-    fn agencies<'a>(&self, agencies: impl Iterator<Item = &'a AgencyId>) -> Value {
-        let name = |agency: &AgencyId| uid(&self.words.agency, agency.as_str());
-        Value::new_set(agencies.map(|agency| Value::new_entity_uid(name(agency))))
+        Value::new_set(areas.map(|area| Value::new_entity_uid(uid(&self.area, area))))
     }
 }
 

@@ -94,10 +94,10 @@ pub fn unmet(
     reader: Mask,
 ) -> Vec<Unmet> {
     let facts = StandingFacts::read(request, rulebook, standing, now);
-    let mut bench = Bench::new(request, rulebook, &facts);
     let Some(slice) = rulebook.slice(unit, &request.sender.id.agency, request.entry) else {
         return Vec::new();
     };
+    let mut bench = Bench::new(request, rulebook, &facts, &[&slice]);
     let Ok((question, entities)) = bench.question(&slice.unit) else {
         return Vec::new();
     };

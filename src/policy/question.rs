@@ -12,6 +12,7 @@ use crate::message::time::Timestamp;
 use super::entities::{Broken, Moment};
 use super::rule::RuleRequest;
 use super::rulebook::Rulebook;
+use super::slice::Slice;
 use super::standing::{Case, CaseId, Level, Reads, Standing, StandingKey};
 
 /// What standing and clock say for one message, and the record of having looked.
@@ -118,12 +119,15 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
+    /// For the questions of these slices.
     pub(super) fn new(
         request: &'a RuleRequest<'a>,
         rulebook: &'a Rulebook,
         facts: &'a StandingFacts<'a>,
+        slices: &[&Slice],
     ) -> Self {
-        let entities = rulebook.world().with_message(request);
+        let read = |fact: &str| slices.iter().any(|slice| slice.reads(fact));
+        let entities = rulebook.world().with_message(request, read);
         Self {
             request,
             rulebook,

@@ -34,7 +34,7 @@ pub fn compare(
 ) -> Option<Comparison> {
     let facts = StandingFacts::read(request, rulebook, standing, now);
     let slice = rulebook.slice(unit, &request.sender.id.agency, request.entry)?;
-    let mut bench = Bench::new(request, rulebook, &facts);
+    let mut bench = Bench::new(request, rulebook, &facts, &[&slice]);
     let (question, entities) = bench.question(&slice.unit).ok()?;
     let slices = slice.evaluate(&question, entities).allowed();
     let words = Words::new().ok()?;

@@ -83,7 +83,7 @@ pub fn rule(
         errors: Vec::new(),
         reads: facts.reads.clone(),
     };
-    let mut bench = Bench::new(request, rulebook, &facts);
+    let mut bench = Bench::new(request, rulebook, &facts, &candidates);
     for slice in candidates {
         let (outcome, errors) = judge(slice, request, &mut bench);
         ruling.errors.extend(errors);
@@ -111,7 +111,7 @@ pub fn rule_for(
     let Some(slice) = rulebook.slice(unit, &request.sender.id.agency, request.entry) else {
         return Outcome::Refused(Refused::NotPermitted);
     };
-    let mut bench = Bench::new(request, rulebook, &facts);
+    let mut bench = Bench::new(request, rulebook, &facts, &[&slice]);
     let (outcome, _) = judge(&slice, request, &mut bench);
     let wanted = slice
         .unit

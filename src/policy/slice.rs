@@ -4,6 +4,7 @@
 //! takes all the actions of its head at once. Cedar evaluates the conditions; the differential test
 //! of `rule` compares the result with Cedar's own `Authorizer`, asked action by action.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cedar_policy::{Entities, EvalResult, Request, eval_expression};
@@ -20,6 +21,8 @@ pub(super) struct Slice {
     pub(super) unit: Arc<Unit>,
     permits: Vec<Arc<Rule>>,
     forbids: Vec<Arc<Rule>>,
+    /// The names of all attributes that their conditions read.
+    attributes: BTreeSet<String>,
 }
 
 /// What the rules of a slice say of one message.
@@ -49,11 +52,22 @@ impl Slice {
             });
             rules.cloned().collect()
         };
+        let (permits, forbids): (Vec<Arc<Rule>>, Vec<Arc<Rule>>) =
+            (matching(true), matching(false));
+        let rules = permits.iter().chain(&forbids);
+        let conditions = rules.filter_map(|rule| rule.condition.as_ref());
+        let attributes = conditions.flat_map(|condition| condition.attributes.iter().cloned());
         Self {
             unit: unit.clone(),
-            permits: matching(true),
-            forbids: matching(false),
+            attributes: attributes.collect(),
+            permits,
+            forbids,
         }
+    }
+
+    /// Whether some rule reads an attribute of this name.
+    pub(super) fn reads(&self, attribute: &str) -> bool {
+        self.attributes.contains(attribute)
     }
 
     /// Whether some permit's head opens `receive` at all.
