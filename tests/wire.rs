@@ -8,6 +8,8 @@
 mod answering;
 #[path = "wire/broker.rs"]
 mod broker;
+#[path = "wire/cases.rs"]
+mod cases;
 #[path = "wire/client.rs"]
 mod client;
 #[path = "wire/clock.rs"]

@@ -128,8 +128,13 @@ pub enum Verdict {
         /// The return for its sender.
         refusal: Refusal,
     },
-    /// A change of a case.
-    Case(CaseChange),
+    /// A step of a case.
+    Case {
+        /// What changes, where the register lets it.
+        change: Box<CaseChange>,
+        /// The record to be where it does not; it says by which rule.
+        refused: Box<Rejected>,
+    },
 }
 
 /// A reply code and text for `basic.return`.

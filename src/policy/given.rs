@@ -139,7 +139,6 @@ impl Given {
         let case = Case {
             areas,
             members: agencies(members, registry)?,
-            open: true,
         };
         self.standing.cases.insert(
             case_id()?,

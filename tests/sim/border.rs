@@ -148,7 +148,7 @@ pub(crate) struct Admitted {
 enum Outcome {
     Ruled(Box<Exchange>, Vec<u8>, Option<Refusal>, bool),
     Rejected(Box<Rejected>, Refusal),
-    Case(CaseChange),
+    Case(Box<CaseChange>, Box<Rejected>),
 }
 
 impl Admitted {
@@ -176,7 +176,7 @@ impl Admitted {
                 warned,
             } => Outcome::Ruled(exchange, frame, refusal, warned),
             Verdict::Rejected { rejected, refusal } => Outcome::Rejected(rejected, refusal),
-            Verdict::Case(change) => Outcome::Case(change),
+            Verdict::Case { change, refused } => Outcome::Case(change, refused),
         };
         Self {
             publish: submission.publish,
@@ -191,7 +191,7 @@ impl Admitted {
         match &self.outcome {
             Outcome::Ruled(exchange, ..) => Fact::Exchange(exchange.key),
             Outcome::Rejected(rejected, _) => Fact::Rejected(rejected.body),
-            Outcome::Case(change) => Fact::of_case(change),
+            Outcome::Case(change, _) => Fact::of_case(change),
         }
     }
 
@@ -209,7 +209,7 @@ impl Admitted {
                 warned,
             },
             Outcome::Rejected(rejected, refusal) => Verdict::Rejected { rejected, refusal },
-            Outcome::Case(change) => Verdict::Case(change),
+            Outcome::Case(change, refused) => Verdict::Case { change, refused },
         };
         Box::new(Submission {
             publish: self.publish.clone(),

@@ -10,6 +10,7 @@ use crate::broker::admit::{Draw, admit};
 use crate::broker::command::{
     Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
 };
+use crate::broker::limits::CASE_STEPS_PER_SECOND;
 use crate::broker::payload::{PrivateHead, seal_private};
 use crate::message::envelope::{Publish, expires_after};
 use crate::message::id::ExchangeId;
@@ -106,9 +107,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.unconfirmed.add(bytes);
         self.welcome.published();
         let (now, limits) = (self.clock.monotonic(), self.peer.agency.limits);
-        let until = self.pace.take(now, limits.messages_per_second);
+        let until = self.pace.messages.take(now, limits.messages_per_second);
         self.welcome.hold(until, now);
         if &*publish.exchange == "carnet" {
+            if publish.routing_key.starts_with("case.") {
+                let until = self.pace.case_steps.take(now, CASE_STEPS_PER_SECOND);
+                self.welcome.hold(until, now);
+            }
             let publish = translate::publish(publish);
             self.submit(origin, publish);
         } else {
