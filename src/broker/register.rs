@@ -289,20 +289,22 @@ impl Register {
         }
     }
 
-    /// The agencies with any open order on a key, as policies read them. Kept when empty: its epoch
-    /// says that rulings which saw the order are stale.
+    /// The agencies with any open order on a key, as policies read them; nothing where there is none:
+    /// no key is kept for its epoch alone.
     fn publish_subject(&mut self, subject: KeyedDigest, at: Lsn) {
         let orders = self
             .orders
             .values()
             .filter(|order| order.subjects.contains(&subject));
-        let value = orders
+        let value: BTreeSet<AgencyId> = orders
             .flat_map(|order| order.agencies.iter().cloned())
             .collect();
-        let standing = Arc::make_mut(&mut self.standing);
-        standing
-            .orders
-            .insert(subject, Versioned { epoch: at.0, value });
+        let orders = &mut Arc::make_mut(&mut self.standing).orders;
+        if value.is_empty() {
+            orders.remove(&subject);
+        } else {
+            orders.insert(subject, Versioned { epoch: at.0, value });
+        }
     }
 }
 
@@ -404,6 +406,22 @@ mod tests {
             assert_eq!(register.step(step), Ok(Step::IsSo));
         }
         assert_eq!(rule(register.step(&keyed(open(1), 4))), "case-closed");
+    }
+
+    #[test]
+    fn an_order_that_is_over_leaves_nothing_behind() {
+        let mut register = Register::default();
+        let (number, subject) = (KeyedDigest([1; 16]), KeyedDigest([2; 16]));
+        let order = OpenOrder {
+            subjects: vec![subject],
+            agencies: BTreeSet::from(["post".parse().unwrap()]),
+            deadline: None,
+        };
+        register.orders.insert(number, order);
+        register.publish_order(number, Lsn(5));
+        assert_eq!(register.standing.orders[&subject].epoch, 5);
+        register.end_order(number, Lsn(6));
+        assert_eq!(register, Register::default());
     }
 
     #[test]
