@@ -171,6 +171,8 @@ pub enum Command {
         connection: ConnectionId,
         /// Its unit.
         unit: UnitId,
+        /// Whether its `reads` lists `inbox`: others take releases from no queue of the unit's own.
+        releases: bool,
     },
     /// A publish to the exchange `carnet`.
     Submit(Origin, Box<Submission>),

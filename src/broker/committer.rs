@@ -224,8 +224,12 @@ impl<V: Vfs> Committer<V> {
 
     fn take(&mut self, command: Command, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
         match command {
-            Command::Attach { connection, unit } => {
-                self.dispatch.attach(connection, unit);
+            Command::Attach {
+                connection,
+                unit,
+                releases,
+            } => {
+                self.dispatch.attach(connection, unit, releases);
                 if self.full.is_some() {
                     turn.tell(connection, Effect::Blocked(Some(DISK_FULL)));
                 }

@@ -103,6 +103,8 @@ struct Channel {
 #[derive(Debug)]
 struct Connection {
     unit: UnitId,
+    /// Whether it may have releases from queues of its unit's own.
+    releases: bool,
     channels: BTreeMap<u16, Channel>,
 }
 
@@ -125,10 +127,20 @@ impl Dispatch {
     }
 
     /// A system has connected.
-    pub fn attach(&mut self, connection: ConnectionId, unit: UnitId) {
+    pub fn attach(&mut self, connection: ConnectionId, unit: UnitId, releases: bool) {
         let channels = BTreeMap::new();
-        self.connections
-            .insert(connection, Connection { unit, channels });
+        let attached = Connection {
+            unit,
+            releases,
+            channels,
+        };
+        self.connections.insert(connection, attached);
+    }
+
+    /// Whether a connection may have releases from queues of its unit's own.
+    pub fn takes_releases(&self, connection: ConnectionId) -> bool {
+        let connection = self.connections.get(&connection);
+        connection.is_some_and(|connection| connection.releases)
     }
 
     /// All connections.
@@ -446,11 +458,8 @@ impl Dispatch {
             return;
         };
         while let Some(lsn) = self.next_ready(ledger, id) {
-            let expired = queue
-                .backlog
-                .get(lsn)
-                .is_some_and(|entry| entry.is_expired(now));
-            if expired {
+            let entry = queue.backlog.get(lsn);
+            if entry.is_some_and(|entry| entry.is_expired(now)) {
                 if pumped.expired.len() >= most {
                     self.dirty.insert(id);
                     break;
@@ -459,7 +468,8 @@ impl Dispatch {
                 pumped.expired.push((id, lsn));
                 continue;
             }
-            let Some(consumer) = self.next_with_credit(id) else {
+            let release = entry.is_some_and(|entry| queue.is_release(entry));
+            let Some(consumer) = self.next_with_credit(id, release) else {
                 break;
             };
             pumped
@@ -471,9 +481,14 @@ impl Dispatch {
             .extend(queue.backlog.wanted_page().map(|page| (id, page.clone())));
     }
 
-    /// The next entry for a `basic.get`, if there is one.
+    /// The next entry for a `basic.get`, if there is one that it may have.
     pub fn get(&mut self, ledger: &Ledger, id: QueueId, to: (ConnectionId, u16)) -> Option<Sent> {
         let lsn = self.next_ready(ledger, id)?;
+        let queue = ledger.queue(id)?;
+        let entry = queue.backlog.get(lsn)?;
+        if queue.is_release(entry) && !self.takes_releases(to.0) {
+            return None;
+        }
         self.takes(to, id);
         Some(self.send(id, lsn, Taker::Get(to.0, to.1)))
     }
@@ -528,8 +543,8 @@ impl Dispatch {
         Sent { taker, delivery }
     }
 
-    /// The consumer whose turn it is among those with credit.
-    fn next_with_credit(&mut self, id: QueueId) -> Option<ConsumerId> {
+    /// The consumer whose turn it is among those with credit, and with the right to a release.
+    fn next_with_credit(&mut self, id: QueueId, release: bool) -> Option<ConsumerId> {
         let feed = self.feeds.get(&id)?;
         let count = if feed.single {
             feed.consumers.len().min(1)
@@ -539,18 +554,21 @@ impl Dispatch {
         let turns = (0..count).map(|step| (feed.turn + step) % count.max(1));
         let (place, consumer) = turns
             .filter_map(|place| Some((place, *feed.consumers.get(place)?)))
-            .find(|(_, consumer)| self.has_credit(*consumer))?;
+            .find(|(_, consumer)| self.has_credit(*consumer, release))?;
         if let Some(feed) = self.feeds.get_mut(&id) {
             feed.turn = place + 1;
         }
         Some(consumer)
     }
 
-    fn has_credit(&self, id: ConsumerId) -> bool {
+    fn has_credit(&self, id: ConsumerId, release: bool) -> bool {
         let Some(consumer) = self.consumers.get(&id) else {
             return false;
         };
         let connection = self.connections.get(&id.connection);
+        if release && !connection.is_some_and(|connection| connection.releases) {
+            return false;
+        }
         let channel = connection.and_then(|c| c.channels.get(&id.channel));
         let shared = channel.and_then(|c| Some((c.limit?, c.unacked)));
         let channel_has = shared.is_none_or(|(limit, unacked)| unacked < limit);

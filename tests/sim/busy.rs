@@ -37,7 +37,11 @@ fn an_order_ends_at_its_deadline_however_much_is_asked_of_the_broker() {
     let connection = CUSTOMS;
     step(
         &mut committer,
-        vec![Command::Attach { connection, unit }],
+        vec![Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        }],
         now,
     );
     let to = [("to", "environment/main+post/main")];

@@ -73,7 +73,11 @@ impl Rig {
 
     fn attach(&mut self) {
         let (connection, unit) = (CLIENT, self.unit.clone());
-        self.step(vec![Command::Attach { connection, unit }]);
+        self.step(vec![Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        }]);
     }
 
     /// The machine stops, after all that was done is on the disk, and starts again.

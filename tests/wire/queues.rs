@@ -12,6 +12,7 @@ use crate::octets::{Octets, Table, Value, method};
 
 const DECLARE: (u16, u16) = (50, 10);
 const BIND: (u16, u16) = (50, 20);
+const UNBIND: (u16, u16) = (50, 50);
 const CONSUME: (u16, u16) = (60, 20);
 const GET: (u16, u16) = (60, 70);
 const PURGE: (u16, u16) = (50, 30);
@@ -22,6 +23,11 @@ const EXCLUSIVE: u8 = 4;
 
 fn item(id: &str) -> Message {
     Message::of_type("postal.item", id, &example("postal.item/valid/ornaments"))
+}
+
+fn unbind(queue: &str, key: &str) -> Octets {
+    let names = Octets::new().short(0).name(queue).name("inbox").name(key);
+    names.table(&none())
 }
 
 fn none() -> Table {
@@ -129,6 +135,68 @@ fn a_system_reads_no_more_than_its_entry_says() {
 }
 
 #[test]
+fn what_others_sent_goes_from_no_queue_to_a_system_that_does_not_read_the_inbox() {
+    let agencies = agencies();
+    let broker = Broker::start_with(|command| {
+        command.arg("--agencies").arg(agencies.path());
+    });
+    let mut items = broker.connect("post-items").confirming();
+    let mut clerk = broker.connect("post-clerk");
+    let bounces = [
+        ("x-dead-letter-exchange", Value::Text(String::new())),
+        ("x-dead-letter-routing-key", Value::Text("bounced".into())),
+    ];
+    let bounces = bounces.map(|(name, value)| (name.to_owned(), value)).into();
+    items.declare("orders", DURABLE, &bounces);
+    items.declare("bounced", DURABLE, &none());
+    items.declare("both", DURABLE, &none());
+    clerk.consume("both", "c", 0);
+    assert_eq!(
+        items.publish(&Message::to_queue("both", "own")).returned,
+        None
+    );
+    assert_eq!(clerk.delivery().body, "own");
+    for queue in ["orders", "both"] {
+        items.call(1, BIND, bind(queue, "inbox", "control.#"));
+    }
+    let mut customs = broker.connect("customs-declarations").confirming();
+    let order = example("control.order/valid/story-03");
+    let order = Message::of_type("control.order", "o-1", &order).header("to", "post/main");
+    assert_eq!(customs.publish(&order).returned, None);
+    items.consume("orders", "i", 0);
+    let got = items.delivery();
+    items.wire.send(&method(
+        1,
+        (60, 90),
+        Octets::new().longlong(got.tag).octet(0),
+    ));
+    items.wait_for("inbox");
+    // Bound, bound with a consumer of its own, and what died in a bound one.
+    for queue in ["orders", "both", "bounced"] {
+        let asked = [
+            (DECLARE, declare(queue, DURABLE, &none())),
+            (DECLARE, declare(queue, PASSIVE, &none())),
+            (CONSUME, consume(queue, "", 0)),
+            (GET, named(queue)),
+            (PURGE, named(queue)),
+            (DELETE, named(queue)),
+            (UNBIND, unbind(queue, "control.#")),
+        ];
+        let mut other = broker.connect("post-clerk");
+        for (id, arguments) in asked {
+            let (code, text) = other.refused(id, arguments);
+            assert_eq!(code, 403, "{queue} {id:?}: {text}");
+            assert!(text.contains("see its 'reads'"), "{queue} {id:?}: {text}");
+        }
+    }
+    clerk.quiet();
+    for queue in ["both", "bounced"] {
+        let got = items.get(queue, true).expect("what others sent");
+        assert_eq!(got.key, "control.order.customs", "{queue}");
+    }
+}
+
+#[test]
 fn a_queue_of_ones_own_takes_what_is_bound_to_the_inbox() {
     let broker = Broker::start();
     let mut post = broker.connect("post-items").confirming();
@@ -156,26 +224,8 @@ fn a_queue_of_ones_own_takes_what_is_bound_to_the_inbox() {
         ("items".into(), 0, 1)
     );
     assert_eq!(customs.get("orders", true), None);
-    customs.call(
-        1,
-        (50, 50),
-        Octets::new()
-            .short(0)
-            .name("items")
-            .name("inbox")
-            .name("postal.#")
-            .table(&none()),
-    );
-    customs.call(
-        1,
-        (50, 50),
-        Octets::new()
-            .short(0)
-            .name("items")
-            .name("inbox")
-            .name("postal.*.post")
-            .table(&none()),
-    );
+    customs.call(1, UNBIND, unbind("items", "postal.#"));
+    customs.call(1, UNBIND, unbind("items", "postal.*.post"));
     assert_eq!(post.publish(&item("2")).returned, None);
     customs.quiet();
     assert_eq!(customs.declare("items", PASSIVE, &none()).1, 0);

@@ -76,7 +76,7 @@ impl<V: Vfs> Committer<V> {
         ask: &Ask,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        if let Some(answer) = self.locked(place.0, unit, ask) {
+        if let Some(answer) = self.barred(place.0, unit, ask) {
             turn.answer(place, answer);
             return Ok(());
         }
@@ -104,8 +104,9 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Another connection's exclusive queue is locked, whatever is asked of it.
-    fn locked(&self, connection: ConnectionId, unit: &UnitId, ask: &Ask) -> Option<Answer> {
+    /// Whatever is asked of it, another connection's exclusive queue is locked, and what takes
+    /// releases is for systems that may have them.
+    fn barred(&self, connection: ConnectionId, unit: &UnitId, ask: &Ask) -> Option<Answer> {
         let (Ask::DeclareQueue { name: queue, .. }
         | Ask::Bind { queue, .. }
         | Ask::Purge(queue)
@@ -113,7 +114,25 @@ impl<V: Vfs> Committer<V> {
         else {
             return None;
         };
-        self.locked_queue(connection, unit, queue)
+        let locked = self.locked_queue(connection, unit, queue);
+        locked.or_else(|| self.not_its_releases(connection, unit, queue))
+    }
+
+    fn not_its_releases(
+        &self,
+        connection: ConnectionId,
+        unit: &UnitId,
+        name: &str,
+    ) -> Option<Answer> {
+        let queue = self.ledger.queue_named(unit, name)?;
+        let withheld =
+            self.ledger.queue(queue)?.takes_releases() && !self.dispatch.takes_releases(connection);
+        withheld.then(|| Answer::Refused {
+            code: 403,
+            text: format!(
+                "queue '{name}' takes what its unit is sent, and this system does not read 'inbox': see its 'reads'"
+            ),
+        })
     }
 
     fn locked_queue(&self, connection: ConnectionId, unit: &UnitId, name: &str) -> Option<Answer> {
@@ -143,6 +162,9 @@ impl<V: Vfs> Committer<V> {
         if !may_read {
             let text = format!("this system does not read queue '{name}': see its 'reads'");
             return Err(Answer::Refused { code: 403, text });
+        }
+        if let Some(withheld) = self.not_its_releases(connection, unit, name) {
+            return Err(withheld);
         }
         Ok(queue)
     }

@@ -246,7 +246,11 @@ mod tests {
             };
             for connection in [PUBLISHER, CONSUMER] {
                 let unit = "post/main".parse().unwrap();
-                rig.step(vec![Command::Attach { connection, unit }]);
+                rig.step(vec![Command::Attach {
+                    connection,
+                    unit,
+                    releases: true,
+                }]);
             }
             let declare = Ask::DeclareQueue {
                 name: "work".to_owned(),
