@@ -263,6 +263,8 @@ pub enum Ask {
         passive: bool,
         /// Durable, auto-delete, internal.
         traits: (bool, bool, bool),
+        /// An argument that it was declared with: those that stand have none.
+        argument: Option<String>,
     },
     /// `queue.declare`.
     DeclareQueue {
@@ -303,6 +305,8 @@ pub enum Ask {
         queue: String,
         /// No other consumer beside it.
         exclusive: bool,
+        /// Among the queue's consumers: those with a higher one come first.
+        priority: i32,
         /// Whether the system's entry lets it read this queue.
         may_read: bool,
     },

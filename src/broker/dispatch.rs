@@ -7,14 +7,19 @@
 //! Only entries in a queue's head can be out, so what a connection has to take is bounded by the
 //! head, whatever credit its client gave. A consumer without a limit has a fixed one.
 
+mod feed;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use feed::Feed;
+pub use feed::FeedTraits;
 
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
 use super::decide::InUse;
 use super::ledger::{Change, Ledger};
-use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES, UNLIMITED_PREFETCH};
+use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES};
 use super::queue::Page;
-use super::record::{Argument, QueueId, QueueProperties};
+use super::record::QueueId;
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
@@ -67,24 +72,11 @@ pub struct Left {
     pub ended: Vec<QueueId>,
 }
 
-#[derive(Debug, Default)]
-struct Feed {
-    consumers: Vec<ConsumerId>,
-    turn: usize,
-    exclusive: Option<ConsumerId>,
-    owner: Option<ConnectionId>,
-    single: bool,
-    auto_delete: bool,
-    /// Everything up to here was sent once in this run.
-    cursor: Option<Lsn>,
-    /// Back below the cursor, to be sent again.
-    returned: BTreeSet<Lsn>,
-    out: BTreeMap<Lsn, (Taker, u32)>,
-}
-
 #[derive(Debug)]
 struct Consumer {
     queue: QueueId,
+    /// Those with a higher one come first.
+    priority: i32,
     limit: Option<u32>,
     unacked: u32,
 }
@@ -181,8 +173,7 @@ impl Dispatch {
     pub fn declared(&mut self, queue: QueueId, owner: Option<ConnectionId>, traits: FeedTraits) {
         let feed = self.feeds.entry(queue).or_default();
         feed.owner = owner;
-        feed.single = traits.single_active;
-        feed.auto_delete = traits.auto_delete;
+        feed.traits = traits;
     }
 
     /// Whether another consumer may start: none may beside an exclusive one, nor an exclusive one
@@ -221,13 +212,14 @@ impl Dispatch {
         channel.each
     }
 
-    /// Starts a consumer.
-    pub fn consume(&mut self, id: ConsumerId, queue: QueueId, exclusive: bool) {
+    /// Starts a consumer, exclusive or not, with a priority among those of its queue.
+    pub fn consume(&mut self, id: ConsumerId, queue: QueueId, (exclusive, priority): (bool, i32)) {
         let limit = self.takes((id.connection, id.channel), queue);
         self.consumers.insert(
             id,
             Consumer {
                 queue,
+                priority,
                 limit,
                 unacked: 0,
             },
@@ -235,6 +227,8 @@ impl Dispatch {
         let feed = self.feeds.entry(queue).or_default();
         feed.consumers.push(id);
         feed.exclusive = exclusive.then_some(id);
+        feed.prioritised |= priority != 0;
+        feed.idle_since = None;
         self.dirty.insert(queue);
     }
 
@@ -247,8 +241,10 @@ impl Dispatch {
         if feed.exclusive == Some(id) {
             feed.exclusive = None;
         }
+        feed.prioritised &= !feed.consumers.is_empty();
+        feed.idle_since = None;
         self.dirty.insert(queue);
-        (feed.auto_delete && feed.consumers.is_empty()).then_some(queue)
+        (feed.traits.auto_delete && feed.consumers.is_empty()).then_some(queue)
     }
 
     /// Sets prefetch; 0 is none, which leaves [`UNLIMITED_PREFETCH`]. `global` shares it among the channel's consumers; otherwise it
@@ -541,61 +537,5 @@ impl Dispatch {
             }
         }
         Sent { taker, delivery }
-    }
-
-    /// The consumer whose turn it is among those with credit, and with the right to a release.
-    fn next_with_credit(&mut self, id: QueueId, release: bool) -> Option<ConsumerId> {
-        let feed = self.feeds.get(&id)?;
-        let count = if feed.single {
-            feed.consumers.len().min(1)
-        } else {
-            feed.consumers.len()
-        };
-        let turns = (0..count).map(|step| (feed.turn + step) % count.max(1));
-        let (place, consumer) = turns
-            .filter_map(|place| Some((place, *feed.consumers.get(place)?)))
-            .find(|(_, consumer)| self.has_credit(*consumer, release))?;
-        if let Some(feed) = self.feeds.get_mut(&id) {
-            feed.turn = place + 1;
-        }
-        Some(consumer)
-    }
-
-    fn has_credit(&self, id: ConsumerId, release: bool) -> bool {
-        let Some(consumer) = self.consumers.get(&id) else {
-            return false;
-        };
-        let connection = self.connections.get(&id.connection);
-        if release && !connection.is_some_and(|connection| connection.releases) {
-            return false;
-        }
-        let channel = connection.and_then(|c| c.channels.get(&id.channel));
-        let shared = channel.and_then(|c| Some((c.limit?, c.unacked)));
-        let channel_has = shared.is_none_or(|(limit, unacked)| unacked < limit);
-        let own = match (consumer.limit, shared) {
-            (None, None) => Some(UNLIMITED_PREFETCH),
-            (own, _) => own,
-        };
-        channel_has && own.is_none_or(|limit| consumer.unacked < limit)
-    }
-}
-
-/// What of a queue's declaration matters to dispatch.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FeedTraits {
-    /// Only the longest-standing consumer gets deliveries.
-    pub single_active: bool,
-    /// Goes with its last consumer.
-    pub auto_delete: bool,
-}
-
-impl FeedTraits {
-    /// Those of a queue that was declared with `properties`.
-    pub fn of(properties: &QueueProperties) -> Self {
-        let single = properties.argument("x-single-active-consumer");
-        Self {
-            single_active: single == Some(&Argument::Bool(true)),
-            auto_delete: properties.auto_delete,
-        }
     }
 }

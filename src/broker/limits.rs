@@ -25,6 +25,9 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// Orders whose deadline has passed that one tick ends; the others are the next one's.
 pub const TICK_ORDERS: usize = 500;
 
+/// Queues that nobody uses any more and that one tick removes; the others are the next one's.
+pub const TICK_QUEUES: usize = 500;
+
 /// Entries that one step expires, so that a million expired messages do not hold up a confirm.
 pub const TICK_EXPIRED: usize = 1_000;
 

@@ -134,6 +134,7 @@ impl Live {
         let ask = Ask::Consume {
             number,
             queue,
+            priority: 0,
             exclusive: false,
             may_read: true,
         };

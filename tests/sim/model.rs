@@ -237,6 +237,7 @@ impl Run {
         let ask = Ask::Consume {
             number,
             queue: name,
+            priority: 0,
             exclusive: false,
             may_read,
         };

@@ -221,6 +221,7 @@ fn consume_all(committer: &mut Committer<SimVfs>, now: Timestamp) -> Vec<Deliver
         let ask = Ask::Consume {
             number,
             queue,
+            priority: 0,
             exclusive: false,
             may_read: true,
         };

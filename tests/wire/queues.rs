@@ -81,6 +81,81 @@ fn anothers_queue_looks_as_if_it_were_not_there() {
     assert_eq!(customs.declare("declared", PASSIVE, &none()).2, 0);
 }
 
+fn with(name: &str, value: Value) -> Table {
+    vec![(name.to_owned(), value)]
+}
+
+#[test]
+fn an_argument_works_or_means_nothing_here_or_is_refused_with_what_is_there_instead() {
+    let broker = Broker::start();
+    let mut post = broker.connect("post-items");
+    for (name, value, says) in [
+        (
+            "x-max-length-bytes",
+            Value::Int(1_000),
+            "'x-max-length' bounds",
+        ),
+        ("x-max-priority", Value::Int(5), "a queue for each priority"),
+        ("x-consumer-timeout", Value::Int(1_000), "is not supported"),
+        ("x-max-age", Value::Text("1h".into()), "no streams"),
+        (
+            "x-stream-max-segment-size-bytes",
+            Value::Int(1),
+            "no streams",
+        ),
+        (
+            "x-expires",
+            Value::Text("1000".into()),
+            "an integer above 0",
+        ),
+        (
+            "x-overflow",
+            Value::Text("reject-publish".into()),
+            "'drop-head'",
+        ),
+    ] {
+        let (code, text) = post.refused(DECLARE, declare("new", DURABLE, &with(name, value)));
+        assert_eq!(code, 406, "{text}");
+        assert!(text.contains(name) && text.contains(says), "{text}");
+    }
+    let (code, _) = post.refused(DECLARE, declare("new", PASSIVE, &none()));
+    assert_eq!(code, 404, "nothing was declared");
+    for (name, value) in [
+        ("x-queue-mode", Value::Text("lazy".into())),
+        ("x-queue-leader-locator", Value::Text("balanced".into())),
+        ("x-quorum-initial-group-size", Value::Int(3)),
+        ("note", Value::Text("of ours".into())),
+    ] {
+        let arguments = with(name, value);
+        post.declare(name, DURABLE, &arguments);
+        post.declare(name, DURABLE, &arguments);
+        let (code, text) = post.refused(DECLARE, declare(name, DURABLE, &none()));
+        assert!(code == 406 && text.contains(name), "{text}");
+    }
+    let consume = |arguments: Table| {
+        let names = Octets::new().short(0).name("note").name("");
+        names.octet(0).table(&arguments)
+    };
+    for (name, value) in [
+        ("x-priority", Value::Text("high".into())),
+        ("x-priority", Value::Long(1 << 40)),
+        ("x-stream-offset", Value::Text("first".into())),
+    ] {
+        let (code, text) = post.refused(CONSUME, consume(with(name, value)));
+        assert!(code == 406 && text.contains(name), "{text}");
+    }
+    for value in [Value::Int(-3), Value::Long(3)] {
+        post.call(1, CONSUME, consume(with("x-priority", value)));
+    }
+    let alternate = with("alternate-exchange", Value::Text("mine".into()));
+    let inbox = Octets::new().short(0).name("inbox").name("topic");
+    let (code, text) = post.refused((40, 10), inbox.octet(DURABLE).table(&alternate));
+    assert!(
+        code == 406 && text.contains("'alternate-exchange'"),
+        "{text}"
+    );
+}
+
 /// The repository's agencies, with a second system of the post's that reads receipts alone.
 fn agencies() -> TempDir {
     let folder = TempDir::new().unwrap();

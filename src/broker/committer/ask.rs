@@ -26,6 +26,7 @@ impl<V: Vfs> Committer<V> {
                 number,
                 queue,
                 exclusive,
+                priority,
                 may_read,
             } => {
                 let consumer = ConsumerId {
@@ -33,7 +34,8 @@ impl<V: Vfs> Committer<V> {
                     channel: place.1,
                     number,
                 };
-                let answer = self.consume(consumer, (&unit, &queue), (exclusive, may_read));
+                let answer =
+                    self.consume(consumer, (&unit, &queue), (exclusive, priority), may_read);
                 turn.answer(place, answer);
             }
             Ask::Cancel(number) => {
@@ -79,6 +81,11 @@ impl<V: Vfs> Committer<V> {
         if let Some(answer) = self.barred(place.0, unit, ask) {
             turn.answer(place, answer);
             return Ok(());
+        }
+        if let Ask::DeclareQueue { name, .. } = ask
+            && let Some(queue) = self.ledger.queue_named(unit, name)
+        {
+            self.dispatch.used(queue);
         }
         // Counts are those after what was settled before.
         self.write_settled(turn)?;
@@ -173,7 +180,8 @@ impl<V: Vfs> Committer<V> {
         &mut self,
         consumer: ConsumerId,
         queue: (&UnitId, &str),
-        (exclusive, may_read): (bool, bool),
+        (exclusive, priority): (bool, i32),
+        may_read: bool,
     ) -> Answer {
         match self.readable(consumer.connection, queue, may_read) {
             Err(answer) => answer,
@@ -185,7 +193,7 @@ impl<V: Vfs> Committer<V> {
                 if let Some(text) = self.dispatch.is_crowded(consumer, id) {
                     return Answer::Refused { code: 406, text };
                 }
-                self.dispatch.consume(consumer, id, exclusive);
+                self.dispatch.consume(consumer, id, (exclusive, priority));
                 Answer::Done
             }
         }
@@ -207,6 +215,7 @@ impl<V: Vfs> Committer<V> {
                 return Ok(());
             }
         };
+        self.dispatch.used(id);
         while turn.expired < TICK_EXPIRED
             && let Some(sent) = self.dispatch.get(&self.ledger, id, place)
         {

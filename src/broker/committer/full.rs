@@ -264,6 +264,7 @@ mod tests {
             let consume = Ask::Consume {
                 number: 1,
                 queue: "work".to_owned(),
+                priority: 0,
                 exclusive: false,
                 may_read: true,
             };
@@ -486,6 +487,7 @@ mod tests {
         let consume = Ask::Consume {
             number: 2,
             queue: name.clone(),
+            priority: 0,
             exclusive: false,
             may_read: true,
         };
