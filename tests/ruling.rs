@@ -13,6 +13,9 @@ mod faults;
 #[path = "ruling/fixture.rs"]
 mod fixture;
 #[cfg(test)]
+#[path = "support/shipped.rs"]
+mod repository;
+#[cfg(test)]
 #[path = "ruling/shipped.rs"]
 mod shipped;
 #[cfg(test)]

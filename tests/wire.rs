@@ -26,6 +26,8 @@ mod frames;
 mod hidden;
 #[path = "wire/limits.rs"]
 mod limits;
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "wire/octets.rs"]
 mod octets;
 #[path = "wire/opening.rs"]
@@ -36,6 +38,8 @@ mod oversized;
 mod publishing;
 #[path = "wire/queues.rs"]
 mod queues;
+#[path = "support/served.rs"]
+mod served;
 #[path = "wire/stopping.rs"]
 mod stopping;
 #[path = "wire/unread.rs"]

@@ -1,6 +1,5 @@
 //! The repository's own agencies, messages and policies, and publishes admitted under them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,13 +12,14 @@ use carnet::broker::command::{Refusal, Returnable, Submission, Verdict};
 use carnet::broker::dedup::Looked;
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{CaseChange, Exchange, Genesis, Record, Rejected};
-use carnet::config::{Config, Overrides, read_bundle};
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
 use carnet::message::id::{Digest, ExchangeId, KeyedDigest};
 use carnet::message::time::Timestamp;
 use carnet::policy::rulebook::Rulebook;
 use carnet::policy::standing::Standing;
+
+use crate::shipped::shipped;
 
 pub(crate) fn noon() -> Timestamp {
     Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap()
@@ -33,14 +33,7 @@ pub(crate) struct Border {
 
 impl Border {
     pub(crate) fn read() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folders = Overrides {
-            agencies: Some(root.join("agencies")),
-            messages: Some(root.join("messages")),
-            policies: Some(root.join("policies")),
-            ..Overrides::default()
-        };
-        let bundle = read_bundle(&Config::load(&folders).unwrap()).unwrap();
+        let bundle = shipped();
         let pki = DevelopmentPki::create(&bundle, noon()).unwrap();
         let bundle = development_bundle(&bundle, &pki).unwrap();
         let rulebook = Arc::new(Rulebook::parse(&bundle).unwrap().activated(1));
