@@ -247,8 +247,10 @@ impl Dispatch {
         (feed.traits.auto_delete && feed.consumers.is_empty()).then_some(queue)
     }
 
-    /// Sets prefetch; 0 is none, which leaves [`UNLIMITED_PREFETCH`]. `global` shares it among the channel's consumers; otherwise it
-    /// is each consumer's, of running ones too (amqp.md section 6 says why).
+    /// Sets prefetch; 0 is none, which leaves
+    /// [`UNLIMITED_PREFETCH`](super::limits::UNLIMITED_PREFETCH). `global` shares it among the
+    /// channel's consumers; otherwise it is each consumer's, of running ones too (amqp.md section 6
+    /// says why).
     pub fn prefetch(&mut self, connection: ConnectionId, channel: u16, count: u16, global: bool) {
         let limit = (count > 0).then(|| u32::from(count));
         let Some(state) = self.connections.get_mut(&connection) else {
