@@ -4,8 +4,11 @@
 //! answers to a publisher over real sockets are `tests/wire.rs`'s.
 #![cfg(test)]
 
+#[path = "support/shipped.rs"]
+mod shipped;
+
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,27 +19,12 @@ use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Returnable, Verdict};
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::Outcome;
-use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
 use carnet::message::id::{ExchangeId, UnitId};
 use carnet::message::time::Timestamp;
 use carnet::policy::rulebook::Rulebook;
 use carnet::policy::standing::Standing;
-
-fn add(bundle: &mut Bundle, folder: &Path, prefix: &str) -> io::Result<()> {
-    for entry in folder.read_dir()? {
-        let entry = entry?;
-        let path = format!("{prefix}/{}", entry.file_name().display());
-        if entry.file_type()?.is_dir() {
-            add(bundle, &entry.path(), &path)?;
-        } else {
-            let mut content = Vec::new();
-            File::open(entry.path())?.read_to_end(&mut content)?;
-            bundle.insert(path, content);
-        }
-    }
-    Ok(())
-}
+use shipped::shipped;
 
 fn now() -> Timestamp {
     Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap()
@@ -44,11 +32,7 @@ fn now() -> Timestamp {
 
 /// The repository's rulebook, no standing facts, keys of a known master key.
 fn view() -> View {
-    let mut bundle = Bundle::default();
-    for folder in ["agencies", "messages", "policies"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        add(&mut bundle, &path, folder).unwrap();
-    }
+    let bundle = shipped();
     let pki = DevelopmentPki::create(&bundle, now()).unwrap();
     let bundle = development_bundle(&bundle, &pki).unwrap();
     let rulebook = Rulebook::parse(&bundle).unwrap().activated(1);

@@ -4,6 +4,8 @@
 //! command writes over a key that is there.
 #![cfg(test)]
 
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "cli/serving.rs"]
 mod serving;
 #[path = "cli/settings.rs"]

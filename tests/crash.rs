@@ -9,6 +9,10 @@
 mod broker;
 #[path = "crash/clients.rs"]
 mod clients;
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/served.rs"]
+mod served;
 #[path = "crash/told.rs"]
 mod told;
 

@@ -12,6 +12,10 @@ mod broker;
 mod client;
 #[path = "interop/lapin_client.rs"]
 mod lapin_client;
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "support/served.rs"]
+mod served;
 
 use std::process::Command;
 

@@ -1,39 +1,17 @@
 //! The catalogue of the repository: every type is whole, and every example is judged as it says.
+#![cfg(test)]
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+#[path = "support/shipped.rs"]
+mod shipped;
 
-use carnet::message::bundle::Bundle;
 use carnet::message::catalogue::Catalogue;
 use carnet::message::id::Mask;
 use carnet::message::{fields, project};
-
-fn add(bundle: &mut Bundle, folder: &Path, prefix: &str) -> io::Result<()> {
-    for entry in folder.read_dir()? {
-        let entry = entry?;
-        let path = format!("{prefix}/{}", entry.file_name().display());
-        if entry.file_type()?.is_dir() {
-            add(bundle, &entry.path(), &path)?;
-        } else {
-            let mut content = Vec::new();
-            File::open(entry.path())?.read_to_end(&mut content)?;
-            bundle.insert(path, content);
-        }
-    }
-    Ok(())
-}
-
-fn bundle() -> io::Result<Bundle> {
-    let mut bundle = Bundle::default();
-    let messages = Path::new(env!("CARGO_MANIFEST_DIR")).join("messages");
-    add(&mut bundle, &messages, "messages")?;
-    Ok(bundle)
-}
+use shipped::shipped;
 
 #[test]
 fn every_type_is_whole_and_its_examples_hold() {
-    if let Err(faults) = Catalogue::parse(&bundle().unwrap()) {
+    if let Err(faults) = Catalogue::parse(&shipped()) {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         panic!("{}", faults.join("\n"));
     }
@@ -41,7 +19,7 @@ fn every_type_is_whole_and_its_examples_hold() {
 
 #[test]
 fn every_valid_example_is_projected_to_every_single_category_as_json() {
-    let bundle = bundle().unwrap();
+    let bundle = shipped();
     let catalogue = Catalogue::parse(&bundle).unwrap();
     for entry in catalogue.entries() {
         let folder = format!("messages/{}/examples/valid", entry.message_type);

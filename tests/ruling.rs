@@ -13,6 +13,9 @@ mod faults;
 #[path = "ruling/fixture.rs"]
 mod fixture;
 #[cfg(test)]
+#[path = "support/shipped.rs"]
+mod repository;
+#[cfg(test)]
 #[path = "ruling/shipped.rs"]
 mod shipped;
 #[cfg(test)]
@@ -38,7 +41,7 @@ fn secret_order() -> Message {
     let mut order = order().fact("secret", FactValue::Bool(true));
     order.from = id("customs/investigation");
     order
-        .case("CASE-1", &["customs", "police"], true)
+        .case("CASE-1", &["customs", "police"])
         .quoting("CASE-1")
 }
 
@@ -222,19 +225,14 @@ fn a_release_to_an_unlisted_unit_alone_looks_like_a_refusal() {
 fn invented_case() {
     let rulebook = rulebook();
     let both = ["customs", "police"];
-    let real = export().case("CASE-1", &both, true).quoting("CASE-1");
+    let real = export().case("CASE-1", &both).quoting("CASE-1");
     assert_eq!(real.gets(&rulebook, "police/main"), "reference goods route");
     assert!(!real.rule(&rulebook).case_ignored);
-    let invented = export().case("CASE-1", &both, true).quoting("CASE-2");
-    let closed = export().case("CASE-1", &both, false).quoting("CASE-1");
-    let not_joined = export()
-        .case("CASE-1", &["customs"], true)
-        .quoting("CASE-1");
-    let foreign = export().case("CASE-1", &["police"], true).quoting("CASE-1");
-    let unreadable = export()
-        .case("CASE-1", &both, true)
-        .quoting("no case at all");
-    for message in [invented, closed, not_joined, foreign, unreadable] {
+    let invented = export().case("CASE-1", &both).quoting("CASE-2");
+    let not_joined = export().case("CASE-1", &["customs"]).quoting("CASE-1");
+    let foreign = export().case("CASE-1", &["police"]).quoting("CASE-1");
+    let unreadable = export().case("CASE-1", &both).quoting("no case at all");
+    for message in [invented, not_joined, foreign, unreadable] {
         assert_eq!(message.gets(&rulebook, "police/main"), "-");
         assert!(message.rule(&rulebook).case_ignored);
     }
@@ -271,7 +269,7 @@ fn quoted_token() {
 fn ban_inherited() {
     let rulebook = rulebook();
     let mut message = export()
-        .case("CASE-1", &["customs", "police"], true)
+        .case("CASE-1", &["customs", "police"])
         .quoting("CASE-1");
     let key = (id("CASE-1"), id("customs"));
     message.standing.bans.insert(
@@ -295,11 +293,7 @@ fn ban_inherited() {
         "reference goods route"
     );
     // A closed case is no fact, but what was received in it stays bound.
-    message
-        .standing
-        .cases
-        .values_mut()
-        .for_each(|case| case.value.open = false);
+    message.standing.cases.clear();
     message
         .standing
         .bans
@@ -337,7 +331,7 @@ fn standing_facts_open_and_close_rules() {
 fn a_ruling_knows_what_it_read_and_until_when_it_holds() {
     let rulebook = rulebook().activated(5);
     let message = export()
-        .case("CASE-1", &["customs", "police"], true)
+        .case("CASE-1", &["customs", "police"])
         .quoting("CASE-1");
     let reads = message.rule(&rulebook).reads;
     assert!(reads.still_hold(&message.standing, 5, message.now));
@@ -414,7 +408,7 @@ fn error_withholds() {
         )
     };
     let message = export()
-        .case("CASE-1", &["customs", "police"], true)
+        .case("CASE-1", &["customs", "police"])
         .quoting("CASE-1")
         .fact("risk", FactValue::Long(2));
     let rulebook = rulebook_with(&failing("forbid", "disclose:goods", ""));
@@ -454,7 +448,7 @@ fn the_strictest_obligations_of_all_permits_hold_and_handling_adds_to_them() {
           resource in Border::Agency::"customs") when { resource.risk >= 60 };"#,
     );
     let mut message = export()
-        .case("CASE-1", &["customs", "police"], true)
+        .case("CASE-1", &["customs", "police"])
         .quoting("CASE-1")
         .fact("risk", FactValue::Long(60));
     message.handling = Onward::NoOnward;

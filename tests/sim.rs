@@ -23,6 +23,8 @@ mod queues;
 mod recovered;
 #[path = "sim/repeats.rs"]
 mod repeats;
+#[path = "support/shipped.rs"]
+mod shipped;
 #[path = "sim/watched.rs"]
 mod watched;
 

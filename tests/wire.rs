@@ -8,6 +8,8 @@
 mod answering;
 #[path = "wire/broker.rs"]
 mod broker;
+#[path = "wire/cases.rs"]
+mod cases;
 #[path = "wire/client.rs"]
 mod client;
 #[path = "wire/clock.rs"]
@@ -24,6 +26,8 @@ mod frames;
 mod hidden;
 #[path = "wire/limits.rs"]
 mod limits;
+#[path = "support/lines.rs"]
+mod lines;
 #[path = "wire/octets.rs"]
 mod octets;
 #[path = "wire/opening.rs"]
@@ -34,6 +38,8 @@ mod oversized;
 mod publishing;
 #[path = "wire/queues.rs"]
 mod queues;
+#[path = "support/served.rs"]
+mod served;
 #[path = "wire/stopping.rs"]
 mod stopping;
 #[path = "wire/unread.rs"]

@@ -183,16 +183,19 @@ impl Embedded {
         self.fatal.clone()
     }
 
-    /// A way to the core for a new connection of `unit`.
-    pub fn attach(&self, unit: UnitId) -> Port {
+    /// A way to the core for a new connection of `unit`; whether its system may take releases.
+    pub fn attach(&self, unit: UnitId, releases: bool) -> Port {
         let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));
         let outbox = Arc::new(Outbox::default());
         let mut outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
         outboxes.insert(id, Arc::clone(&outbox));
         drop(outboxes);
-        let connection = id;
-        self.inbox
-            .push(&mut vec![Command::Attach { connection, unit }]);
+        let attach = Command::Attach {
+            connection: id,
+            unit,
+            releases,
+        };
+        self.inbox.push(&mut vec![attach]);
         Port {
             id,
             inbox: Arc::clone(&self.inbox),

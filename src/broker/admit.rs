@@ -74,7 +74,7 @@ pub fn admit(
     now: Timestamp,
 ) -> Submission {
     let verdict = match publish.message_type.strip_prefix("case.") {
-        Some(step) => case::case_change(peer, step, &publish).map(Verdict::Case),
+        Some(step) => case::step(peer, step, &publish, view),
         None => valid(peer, &publish, view).and_then(|valid| ruled(peer, &valid, view, draw, now)),
     };
     let verdict = verdict.unwrap_or_else(|not_ruled| rejected(peer, &publish, view, &not_ruled));
@@ -94,8 +94,8 @@ fn wants_receipt(receipts: Receipts, verdict: &Verdict) -> bool {
         Verdict::Ruled {
             refusal, warned, ..
         } => refusal.is_some() || *warned,
-        Verdict::Rejected { .. } => true,
-        Verdict::Case(_) => return false,
+        // Of a step of a case where it is refused: one that is taken has none.
+        Verdict::Rejected { .. } | Verdict::Case { .. } => true,
     };
     match receipts {
         Receipts::All => true,
@@ -411,20 +411,25 @@ fn order_change(valid: &Valid, keys: &Keys) -> Option<OrderChange> {
 
 fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -> Verdict {
     let NotRuled { code, invalid } = not_ruled;
-    let confidential = Confidential {
-        message_id: publish
-            .message_id
-            .clone()
-            .unwrap_or_default()
-            .chars()
-            .take(255)
-            .collect(),
-        justification: None,
-        to: Vec::new(),
-        warnings: Vec::new(),
-        told: Vec::new(),
+    let refusal = Refusal {
+        code: *code,
+        text: text(*code, &invalid.to_string()),
     };
-    let rejected = Rejected {
+    Verdict::Rejected {
+        rejected: Box::new(rejection(peer, publish, view, not_ruled)),
+        refusal,
+    }
+}
+
+/// The record of a publish that is not ruled.
+fn rejection(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -> Rejected {
+    let NotRuled { code, invalid } = not_ruled;
+    let message_id = publish.message_id.as_deref().unwrap_or_default();
+    let confidential = Confidential {
+        message_id: message_id.chars().take(255).collect(),
+        ..Confidential::default()
+    };
+    Rejected {
         at: Timestamp::default(),
         sender: SystemId {
             agency: peer.agency.id.clone(),
@@ -439,14 +444,7 @@ fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -
         number: 0,
         receipt: None,
         sealed: postcard::to_stdvec(&confidential).unwrap_or_default(),
-    };
-    let refusal = Refusal {
-        code: *code,
-        text: text(*code, &invalid.to_string()),
-    };
-    Verdict::Rejected {
-        rejected: Box::new(rejected),
-        refusal,
+        case: None,
     }
 }
 

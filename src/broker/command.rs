@@ -128,8 +128,13 @@ pub enum Verdict {
         /// The return for its sender.
         refusal: Refusal,
     },
-    /// A change of a case.
-    Case(CaseChange),
+    /// A step of a case.
+    Case {
+        /// What changes, where the register lets it.
+        change: Box<CaseChange>,
+        /// The record to be where it does not; it says by which rule.
+        refused: Box<Rejected>,
+    },
 }
 
 /// A reply code and text for `basic.return`.
@@ -166,6 +171,8 @@ pub enum Command {
         connection: ConnectionId,
         /// Its unit.
         unit: UnitId,
+        /// Whether its `reads` lists `inbox`: others take releases from no queue of the unit's own.
+        releases: bool,
     },
     /// A publish to the exchange `carnet`.
     Submit(Origin, Box<Submission>),
@@ -256,6 +263,8 @@ pub enum Ask {
         passive: bool,
         /// Durable, auto-delete, internal.
         traits: (bool, bool, bool),
+        /// An argument that it was declared with: those that stand have none.
+        argument: Option<String>,
     },
     /// `queue.declare`.
     DeclareQueue {
@@ -296,6 +305,8 @@ pub enum Ask {
         queue: String,
         /// No other consumer beside it.
         exclusive: bool,
+        /// Among the queue's consumers: those with a higher one come first.
+        priority: i32,
         /// Whether the system's entry lets it read this queue.
         may_read: bool,
     },

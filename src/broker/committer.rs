@@ -5,7 +5,6 @@
 //! after it loses nothing at all. It waits for no lock and reads no file.
 
 mod ask;
-mod changes;
 mod full;
 mod publish;
 mod repeats;
@@ -15,7 +14,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::changes::CaseChanges;
 use self::full::{DISK_FULL, Full};
 use self::repeats::Counted;
 use super::command::{Answer, Command, ConnectionId, Effect};
@@ -46,7 +44,6 @@ pub struct Committer<V: Vfs> {
     full: Option<Full>,
     /// Identical repeats that are not written down yet.
     repeats: Counted,
-    case_changes: CaseChanges,
     scratch: Vec<u8>,
 }
 
@@ -119,7 +116,6 @@ impl<V: Vfs> Committer<V> {
             ticked: None,
             full: None,
             repeats: Counted::default(),
-            case_changes: CaseChanges::default(),
             scratch: Vec::new(),
         }
     }
@@ -228,8 +224,12 @@ impl<V: Vfs> Committer<V> {
 
     fn take(&mut self, command: Command, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
         match command {
-            Command::Attach { connection, unit } => {
-                self.dispatch.attach(connection, unit);
+            Command::Attach {
+                connection,
+                unit,
+                releases,
+            } => {
+                self.dispatch.attach(connection, unit, releases);
                 if self.full.is_some() {
                     turn.tell(connection, Effect::Blocked(Some(DISK_FULL)));
                 }

@@ -1,5 +1,6 @@
 //! Decisions: what record a command becomes. Reads the ledger, never writes it.
 
+use super::arguments;
 use super::command::{Answer, Ask, Refusal};
 use super::ledger::{Ledger, QueueKind, standing_name};
 use super::limits::{DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNIT_BINDINGS, UNIT_QUEUES};
@@ -135,7 +136,11 @@ impl Ledger {
                 kind,
                 passive,
                 traits,
-            } => declare_exchange(unit, name, kind, *passive, *traits),
+                argument,
+            } => {
+                let argument = argument.as_deref();
+                declare_exchange(unit, (name, *passive), kind, *traits, argument)
+            }
             Ask::DeclareQueue {
                 name,
                 passive,
@@ -215,7 +220,7 @@ impl Ledger {
             );
             return refused(403, says);
         }
-        if let Some(text) = bad_arguments(properties) {
+        if let Some(text) = arguments::refused(properties) {
             return refused(406, text);
         }
         if self.queue_count(unit) >= UNIT_QUEUES {
@@ -438,10 +443,10 @@ fn no_queue(name: &str) -> String {
 
 fn declare_exchange(
     unit: &UnitId,
-    name: &str,
+    (name, passive): (&str, bool),
     kind: &str,
-    passive: bool,
     (durable, auto_delete, internal): (bool, bool, bool),
+    argument: Option<&str>,
 ) -> Decided {
     let predeclared = [
         ("amq.direct", "direct"),
@@ -485,6 +490,8 @@ fn declare_exchange(
         inequivalent("auto_delete", "true", "false")
     } else if internal {
         inequivalent("internal", "true", "false")
+    } else if let Some(argument) = argument {
+        inequivalent(argument, "a value", "none")
     } else {
         Decided::Reply(Answer::Done)
     }
@@ -536,50 +543,4 @@ impl super::ledger::Queue {
 fn is_standing_name(name: &str) -> bool {
     let first = name.split('.').next().unwrap_or_default();
     ["inbox", "receipts", "dead"].contains(&first)
-}
-
-/// Why a new queue's arguments cannot be.
-fn bad_arguments(properties: &QueueProperties) -> Option<String> {
-    for (name, value) in &properties.arguments {
-        let wants = match name.as_str() {
-            "x-message-ttl" | "x-max-length" | "x-max-length-bytes" | "x-delivery-limit" => {
-                (!matches!(value, Argument::Integer(n) if *n >= 0)).then_some("an integer from 0")
-            }
-            "x-expires" => {
-                (!matches!(value, Argument::Integer(n) if *n > 0)).then_some("an integer above 0")
-            }
-            "x-max-priority" => (!matches!(value, Argument::Integer(n) if (1..=255).contains(n)))
-                .then_some("an integer from 1 to 255"),
-            "x-single-active-consumer" => {
-                (!matches!(value, Argument::Bool(_))).then_some("true or false")
-            }
-            // Exchanges of one's own are not there yet: to another, messages would go nowhere.
-            "x-dead-letter-exchange" => (!matches!(value, Argument::Text(t) if t.is_empty()))
-                .then_some("'', the default exchange"),
-            "x-dead-letter-routing-key" => {
-                (!matches!(value, Argument::Text(_))).then_some("a text")
-            }
-            "x-overflow" => {
-                (!matches!(value, Argument::Text(t) if t == "drop-head")).then_some("'drop-head'")
-            }
-            "x-queue-type" => {
-                (!matches!(value, Argument::Text(t) if t == "classic" || t == "quorum"))
-                    .then_some("'classic' or 'quorum'")
-            }
-            _ => None,
-        };
-        if let Some(wants) = wants {
-            return Some(format!("invalid arg '{name}': wants {wants}"));
-        }
-    }
-    let has = |name| properties.argument(name).is_some();
-    if has("x-dead-letter-routing-key") && !has("x-dead-letter-exchange") {
-        return Some(
-            "invalid arg 'x-dead-letter-routing-key': wants 'x-dead-letter-exchange'".into(),
-        );
-    }
-    let quorum = properties.text("x-queue-type") == Some("quorum");
-    let plain = properties.durable && !properties.exclusive && !properties.auto_delete;
-    (quorum && !plain)
-        .then(|| "a quorum queue is durable, not exclusive, not auto-delete".to_owned())
 }

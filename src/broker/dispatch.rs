@@ -7,14 +7,19 @@
 //! Only entries in a queue's head can be out, so what a connection has to take is bounded by the
 //! head, whatever credit its client gave. A consumer without a limit has a fixed one.
 
+mod feed;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use feed::Feed;
+pub use feed::FeedTraits;
 
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
 use super::decide::InUse;
 use super::ledger::{Change, Ledger};
-use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES, UNLIMITED_PREFETCH};
+use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES};
 use super::queue::Page;
-use super::record::{Argument, QueueId, QueueProperties};
+use super::record::QueueId;
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
@@ -67,24 +72,11 @@ pub struct Left {
     pub ended: Vec<QueueId>,
 }
 
-#[derive(Debug, Default)]
-struct Feed {
-    consumers: Vec<ConsumerId>,
-    turn: usize,
-    exclusive: Option<ConsumerId>,
-    owner: Option<ConnectionId>,
-    single: bool,
-    auto_delete: bool,
-    /// Everything up to here was sent once in this run.
-    cursor: Option<Lsn>,
-    /// Back below the cursor, to be sent again.
-    returned: BTreeSet<Lsn>,
-    out: BTreeMap<Lsn, (Taker, u32)>,
-}
-
 #[derive(Debug)]
 struct Consumer {
     queue: QueueId,
+    /// Those with a higher one come first.
+    priority: i32,
     limit: Option<u32>,
     unacked: u32,
 }
@@ -103,6 +95,8 @@ struct Channel {
 #[derive(Debug)]
 struct Connection {
     unit: UnitId,
+    /// Whether it may have releases from queues of its unit's own.
+    releases: bool,
     channels: BTreeMap<u16, Channel>,
 }
 
@@ -125,10 +119,20 @@ impl Dispatch {
     }
 
     /// A system has connected.
-    pub fn attach(&mut self, connection: ConnectionId, unit: UnitId) {
+    pub fn attach(&mut self, connection: ConnectionId, unit: UnitId, releases: bool) {
         let channels = BTreeMap::new();
-        self.connections
-            .insert(connection, Connection { unit, channels });
+        let attached = Connection {
+            unit,
+            releases,
+            channels,
+        };
+        self.connections.insert(connection, attached);
+    }
+
+    /// Whether a connection may have releases from queues of its unit's own.
+    pub fn takes_releases(&self, connection: ConnectionId) -> bool {
+        let connection = self.connections.get(&connection);
+        connection.is_some_and(|connection| connection.releases)
     }
 
     /// All connections.
@@ -169,8 +173,7 @@ impl Dispatch {
     pub fn declared(&mut self, queue: QueueId, owner: Option<ConnectionId>, traits: FeedTraits) {
         let feed = self.feeds.entry(queue).or_default();
         feed.owner = owner;
-        feed.single = traits.single_active;
-        feed.auto_delete = traits.auto_delete;
+        feed.traits = traits;
     }
 
     /// Whether another consumer may start: none may beside an exclusive one, nor an exclusive one
@@ -209,13 +212,14 @@ impl Dispatch {
         channel.each
     }
 
-    /// Starts a consumer.
-    pub fn consume(&mut self, id: ConsumerId, queue: QueueId, exclusive: bool) {
+    /// Starts a consumer, exclusive or not, with a priority among those of its queue.
+    pub fn consume(&mut self, id: ConsumerId, queue: QueueId, (exclusive, priority): (bool, i32)) {
         let limit = self.takes((id.connection, id.channel), queue);
         self.consumers.insert(
             id,
             Consumer {
                 queue,
+                priority,
                 limit,
                 unacked: 0,
             },
@@ -223,6 +227,8 @@ impl Dispatch {
         let feed = self.feeds.entry(queue).or_default();
         feed.consumers.push(id);
         feed.exclusive = exclusive.then_some(id);
+        feed.prioritised |= priority != 0;
+        feed.idle_since = None;
         self.dirty.insert(queue);
     }
 
@@ -235,12 +241,16 @@ impl Dispatch {
         if feed.exclusive == Some(id) {
             feed.exclusive = None;
         }
+        feed.prioritised &= !feed.consumers.is_empty();
+        feed.idle_since = None;
         self.dirty.insert(queue);
-        (feed.auto_delete && feed.consumers.is_empty()).then_some(queue)
+        (feed.traits.auto_delete && feed.consumers.is_empty()).then_some(queue)
     }
 
-    /// Sets prefetch; 0 is none, which leaves [`UNLIMITED_PREFETCH`]. `global` shares it among the channel's consumers; otherwise it
-    /// is each consumer's, of running ones too (amqp.md section 6 says why).
+    /// Sets prefetch; 0 is none, which leaves
+    /// [`UNLIMITED_PREFETCH`](super::limits::UNLIMITED_PREFETCH). `global` shares it among the
+    /// channel's consumers; otherwise it is each consumer's, of running ones too (amqp.md section 6
+    /// says why).
     pub fn prefetch(&mut self, connection: ConnectionId, channel: u16, count: u16, global: bool) {
         let limit = (count > 0).then(|| u32::from(count));
         let Some(state) = self.connections.get_mut(&connection) else {
@@ -446,11 +456,8 @@ impl Dispatch {
             return;
         };
         while let Some(lsn) = self.next_ready(ledger, id) {
-            let expired = queue
-                .backlog
-                .get(lsn)
-                .is_some_and(|entry| entry.is_expired(now));
-            if expired {
+            let entry = queue.backlog.get(lsn);
+            if entry.is_some_and(|entry| entry.is_expired(now)) {
                 if pumped.expired.len() >= most {
                     self.dirty.insert(id);
                     break;
@@ -459,7 +466,8 @@ impl Dispatch {
                 pumped.expired.push((id, lsn));
                 continue;
             }
-            let Some(consumer) = self.next_with_credit(id) else {
+            let release = entry.is_some_and(|entry| queue.is_release(entry));
+            let Some(consumer) = self.next_with_credit(id, release) else {
                 break;
             };
             pumped
@@ -471,9 +479,14 @@ impl Dispatch {
             .extend(queue.backlog.wanted_page().map(|page| (id, page.clone())));
     }
 
-    /// The next entry for a `basic.get`, if there is one.
+    /// The next entry for a `basic.get`, if there is one that it may have.
     pub fn get(&mut self, ledger: &Ledger, id: QueueId, to: (ConnectionId, u16)) -> Option<Sent> {
         let lsn = self.next_ready(ledger, id)?;
+        let queue = ledger.queue(id)?;
+        let entry = queue.backlog.get(lsn)?;
+        if queue.is_release(entry) && !self.takes_releases(to.0) {
+            return None;
+        }
         self.takes(to, id);
         Some(self.send(id, lsn, Taker::Get(to.0, to.1)))
     }
@@ -526,58 +539,5 @@ impl Dispatch {
             }
         }
         Sent { taker, delivery }
-    }
-
-    /// The consumer whose turn it is among those with credit.
-    fn next_with_credit(&mut self, id: QueueId) -> Option<ConsumerId> {
-        let feed = self.feeds.get(&id)?;
-        let count = if feed.single {
-            feed.consumers.len().min(1)
-        } else {
-            feed.consumers.len()
-        };
-        let turns = (0..count).map(|step| (feed.turn + step) % count.max(1));
-        let (place, consumer) = turns
-            .filter_map(|place| Some((place, *feed.consumers.get(place)?)))
-            .find(|(_, consumer)| self.has_credit(*consumer))?;
-        if let Some(feed) = self.feeds.get_mut(&id) {
-            feed.turn = place + 1;
-        }
-        Some(consumer)
-    }
-
-    fn has_credit(&self, id: ConsumerId) -> bool {
-        let Some(consumer) = self.consumers.get(&id) else {
-            return false;
-        };
-        let connection = self.connections.get(&id.connection);
-        let channel = connection.and_then(|c| c.channels.get(&id.channel));
-        let shared = channel.and_then(|c| Some((c.limit?, c.unacked)));
-        let channel_has = shared.is_none_or(|(limit, unacked)| unacked < limit);
-        let own = match (consumer.limit, shared) {
-            (None, None) => Some(UNLIMITED_PREFETCH),
-            (own, _) => own,
-        };
-        channel_has && own.is_none_or(|limit| consumer.unacked < limit)
-    }
-}
-
-/// What of a queue's declaration matters to dispatch.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FeedTraits {
-    /// Only the longest-standing consumer gets deliveries.
-    pub single_active: bool,
-    /// Goes with its last consumer.
-    pub auto_delete: bool,
-}
-
-impl FeedTraits {
-    /// Those of a queue that was declared with `properties`.
-    pub fn of(properties: &QueueProperties) -> Self {
-        let single = properties.argument("x-single-active-consumer");
-        Self {
-            single_active: single == Some(&Argument::Bool(true)),
-            auto_delete: properties.auto_delete,
-        }
     }
 }

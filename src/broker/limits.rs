@@ -25,6 +25,9 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// Orders whose deadline has passed that one tick ends; the others are the next one's.
 pub const TICK_ORDERS: usize = 500;
 
+/// Queues that nobody uses any more and that one tick removes; the others are the next one's.
+pub const TICK_QUEUES: usize = 500;
+
 /// Entries that one step expires, so that a million expired messages do not hold up a confirm.
 pub const TICK_EXPIRED: usize = 1_000;
 
@@ -162,12 +165,14 @@ pub const UNIT_BINDINGS: usize = 4_000;
 /// Open cases of one agency. Hit: return 403.
 pub const AGENCY_CASES: usize = 10_000;
 
-/// Cases that one agency opens, joins and closes in [`CASE_CHANGES_SPAN`]: each makes every ruling
-/// look at new standing facts, and a copy of them. Hit: return 403.
-pub const CASE_CHANGES: u32 = 20;
+/// Closed cases of one agency that are remembered, the newest: as long as one is, its name stays
+/// taken, a repeat of its steps is recognised, and what was received in it stays bound for who quotes
+/// it. Hit: nothing is told, the oldest is forgotten. A closed case takes about 200 bytes.
+pub const AGENCY_CLOSED_CASES: usize = 10_000;
 
-/// See [`CASE_CHANGES`].
-pub const CASE_CHANGES_SPAN: Duration = Duration::from_secs(1);
+/// Steps of cases that one agency publishes a second: each makes every ruling look at new standing
+/// facts, and a copy of them. Hit: the socket is read no further until the second allows it.
+pub const CASE_STEPS_PER_SECOND: u32 = 20;
 
 /// Recent payloads kept in memory, in bytes: a delivery that follows its publish reads no disk.
 pub const RECENT_PAYLOAD_BYTES: usize = 64 << 20;

@@ -12,6 +12,7 @@
 //! shows more than the first.
 
 pub mod admit;
+pub mod arguments;
 pub mod command;
 pub mod committer;
 pub mod decide;

@@ -267,6 +267,8 @@ pub struct Rejected {
     pub receipt: Option<QueueId>,
     /// [`Confidential`], sealed.
     pub sealed: Vec<u8>,
+    /// The case, where it is a step of one that was not its sender's to take.
+    pub case: Option<CaseId>,
 }
 
 /// Refusals and rejections beyond an agency's limit: how many, and nothing else of them.
@@ -414,6 +416,9 @@ pub struct CaseChange {
     pub case: CaseId,
     /// What changed.
     pub what: CaseStep,
+    /// Keyed digest of unit, `message_id`, step and body, where it had a `message_id`: the same again
+    /// is a repeat, whatever has become of the case.
+    pub key: Option<KeyedDigest>,
 }
 
 /// What happens to a case.
@@ -421,9 +426,9 @@ pub struct CaseChange {
 pub enum CaseStep {
     /// Opened: areas, agencies invited to join.
     Open {
-        /// Areas, such as `drugs`.
+        /// Areas, such as `drugs`: sorted, each once.
         areas: Vec<String>,
-        /// Who may join.
+        /// Who may join: sorted, each once.
         invites: Vec<AgencyId>,
     },
     /// Joined by the sender's agency.

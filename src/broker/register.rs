@@ -3,12 +3,12 @@
 //! Policies read [`Standing`]; the register knows in addition who opened a case, who is invited,
 //! and which order put an agency on a key. Changed by records only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::AGENCY_CASES;
+use super::limits::{AGENCY_CASES, AGENCY_CLOSED_CASES};
 use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome};
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, KeyedDigest};
@@ -20,14 +20,44 @@ use crate::policy::words::Onward;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Register {
     standing: Arc<Standing>,
+    /// Open cases, and closed ones until they are forgotten.
     cases: BTreeMap<CaseId, CaseFile>,
+    /// Closed cases by opener, the longest closed first.
+    closed: BTreeMap<AgencyId, VecDeque<CaseId>>,
     orders: BTreeMap<KeyedDigest, OpenOrder>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct CaseFile {
     opener: AgencyId,
-    invites: BTreeSet<AgencyId>,
+    opened: Timestamp,
+    /// Steps that were taken under an id.
+    taken: BTreeSet<KeyedDigest>,
+    state: CaseState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum CaseState {
+    Open { invites: BTreeSet<AgencyId> },
+    Closed { at: Timestamp },
+}
+
+/// What a step of a case comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A fact: it is to be recorded.
+    Changes,
+    /// It was taken before, or changes nothing: its sender is told what it was told then.
+    IsSo,
+}
+
+/// Why a step is not its sender's to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotTheirs {
+    /// The rule, for the record.
+    pub rule: &'static str,
+    /// What its sender is told.
+    pub says: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,75 +73,126 @@ impl Register {
         &self.standing
     }
 
-    /// Whether a case may change so; the reason for its sender where it may not.
-    pub fn may(&self, change: &CaseChange) -> Result<(), String> {
+    /// What a step of a case comes to.
+    pub fn step(&self, change: &CaseChange) -> Result<Step, NotTheirs> {
         let agency = &change.sender.agency;
-        let file = self.cases.get(&change.case);
-        let open = self
-            .standing
-            .cases
-            .get(&change.case)
-            .filter(|case| case.value.open);
-        match (&change.what, file, open) {
-            (CaseStep::Open { .. }, None, _) => {
-                if self.open_cases(agency) >= AGENCY_CASES {
-                    return Err(format!("an agency has at most {AGENCY_CASES} open cases"));
+        let Some(file) = self.cases.get(&change.case) else {
+            return match change.what {
+                CaseStep::Open { .. } => self.may_open(agency),
+                CaseStep::Join | CaseStep::Close => Err(not_open(&change.case)),
+            };
+        };
+        if change.key.is_some_and(|key| file.taken.contains(&key)) {
+            return Ok(Step::IsSo);
+        }
+        let own = file.opener == *agency;
+        match (&change.what, &file.state) {
+            (CaseStep::Open { areas, invites }, CaseState::Open { invites: known }) if own => {
+                let case = self.standing.cases.get(&change.case);
+                let same_areas = case.is_some_and(|case| case.value.areas.iter().eq(areas));
+                if same_areas && known.iter().eq(invites) {
+                    return Ok(Step::IsSo);
                 }
-                Ok(())
+                let says = format!(
+                    "case '{}' is open already, opened by this agency at {} with other areas or invitations",
+                    change.case, file.opened
+                );
+                Err(NotTheirs {
+                    rule: "case-open",
+                    says,
+                })
             }
-            (CaseStep::Open { .. }, Some(file), _) if file.opener == *agency => {
-                Err(format!("case '{}' was opened before", change.case))
+            (CaseStep::Open { .. }, CaseState::Closed { at }) if own => {
+                let says = format!(
+                    "case '{}' was opened by this agency at {} and closed at {at}: give each case a name of its own",
+                    change.case, file.opened
+                );
+                Err(NotTheirs {
+                    rule: "case-closed",
+                    says,
+                })
             }
-            (CaseStep::Join, Some(file), Some(_)) if file.invites.contains(agency) => Ok(()),
-            (CaseStep::Close, Some(file), Some(_)) if file.opener == *agency => Ok(()),
-            // A case of others is nothing that this agency may learn of.
-            _ => Err(format!("case '{}' is not open to this agency", change.case)),
+            (CaseStep::Join, CaseState::Open { .. }) if self.is_member(&change.case, agency) => {
+                Ok(Step::IsSo)
+            }
+            (CaseStep::Join, CaseState::Open { invites }) if invites.contains(agency) => {
+                Ok(Step::Changes)
+            }
+            (CaseStep::Close, CaseState::Open { .. }) if own => Ok(Step::Changes),
+            (CaseStep::Close, CaseState::Closed { .. }) if own => Ok(Step::IsSo),
+            _ => Err(not_open(&change.case)),
         }
     }
 
-    fn open_cases(&self, opener: &AgencyId) -> usize {
-        let is_open = |case: &CaseId| {
-            let case = self.standing.cases.get(case);
-            case.is_some_and(|case| case.value.open)
-        };
-        let own = self.cases.iter().filter(|(_, file)| file.opener == *opener);
-        own.filter(|(case, _)| is_open(case)).count()
+    fn is_member(&self, case: &CaseId, agency: &AgencyId) -> bool {
+        let case = self.standing.cases.get(case);
+        case.is_some_and(|case| case.value.members.contains(agency))
+    }
+
+    fn may_open(&self, opener: &AgencyId) -> Result<Step, NotTheirs> {
+        let is_open = |file: &&CaseFile| matches!(file.state, CaseState::Open { .. });
+        let own = self.cases.values().filter(|file| file.opener == *opener);
+        if own.filter(is_open).count() < AGENCY_CASES {
+            return Ok(Step::Changes);
+        }
+        let says = format!("an agency has at most {AGENCY_CASES} open cases");
+        Err(NotTheirs {
+            rule: "case-count",
+            says,
+        })
     }
 
     /// Applies a change of a case.
     pub fn case(&mut self, change: &CaseChange, at: Lsn) {
-        let agency = change.sender.agency.clone();
-        let standing = Arc::make_mut(&mut self.standing);
+        let agency = &change.sender.agency;
         match &change.what {
             CaseStep::Open { areas, invites } => {
                 let invites = invites.iter().cloned().collect();
-                self.cases.insert(
-                    change.case.clone(),
-                    CaseFile {
-                        opener: agency.clone(),
-                        invites,
-                    },
-                );
+                let file = CaseFile {
+                    opener: agency.clone(),
+                    opened: change.at,
+                    taken: BTreeSet::new(),
+                    state: CaseState::Open { invites },
+                };
+                self.cases.insert(change.case.clone(), file);
                 let value = Case {
                     areas: areas.iter().cloned().collect(),
-                    members: BTreeSet::from([agency]),
-                    open: true,
+                    members: BTreeSet::from([agency.clone()]),
                 };
                 let case = Versioned { epoch: at.0, value };
+                let standing = Arc::make_mut(&mut self.standing);
                 standing.cases.insert(change.case.clone(), case);
             }
             CaseStep::Join => {
+                let standing = Arc::make_mut(&mut self.standing);
                 if let Some(case) = standing.cases.get_mut(&change.case) {
-                    case.value.members.insert(agency);
+                    case.value.members.insert(agency.clone());
                     case.epoch = at.0;
                 }
             }
-            CaseStep::Close => {
-                if let Some(case) = standing.cases.get_mut(&change.case) {
-                    case.value.open = false;
-                    case.epoch = at.0;
-                }
-            }
+            CaseStep::Close => self.close(change),
+        }
+        if let Some(file) = self.cases.get_mut(&change.case) {
+            file.taken.extend(change.key);
+        }
+    }
+
+    /// What is left of a closed case is its name, which steps it had, and what its members may not
+    /// pass on: so many cases of each agency, so that none makes those of others forgotten.
+    fn close(&mut self, change: &CaseChange) {
+        let standing = Arc::make_mut(&mut self.standing);
+        standing.cases.remove(&change.case);
+        let Some(file) = self.cases.get_mut(&change.case) else {
+            return;
+        };
+        file.state = CaseState::Closed { at: change.at };
+        let closed = self.closed.entry(file.opener.clone()).or_default();
+        closed.push_back(change.case.clone());
+        if closed.len() > AGENCY_CLOSED_CASES
+            && let Some(oldest) = closed.pop_front()
+        {
+            self.cases.remove(&oldest);
+            standing.bans.retain(|(case, _), _| *case != oldest);
         }
     }
 
@@ -167,6 +248,10 @@ impl Register {
     }
 
     fn ban(&mut self, case: &CaseId, holder: &AgencyId, originator: &AgencyId, at: Lsn) -> bool {
+        // They are forgotten with their case.
+        if !self.cases.contains_key(case) {
+            return false;
+        }
         let key = (case.clone(), holder.clone());
         let known = self.standing.bans.get(&key);
         if known.is_some_and(|originators| originators.value.contains(originator)) {
@@ -204,40 +289,63 @@ impl Register {
         }
     }
 
-    /// The agencies with any open order on a key, as policies read them. Kept when empty: its epoch
-    /// says that rulings which saw the order are stale.
+    /// The agencies with any open order on a key, as policies read them; nothing where there is none:
+    /// no key is kept for its epoch alone.
     fn publish_subject(&mut self, subject: KeyedDigest, at: Lsn) {
         let orders = self
             .orders
             .values()
             .filter(|order| order.subjects.contains(&subject));
-        let value = orders
+        let value: BTreeSet<AgencyId> = orders
             .flat_map(|order| order.agencies.iter().cloned())
             .collect();
-        let standing = Arc::make_mut(&mut self.standing);
-        standing
-            .orders
-            .insert(subject, Versioned { epoch: at.0, value });
+        let orders = &mut Arc::make_mut(&mut self.standing).orders;
+        if value.is_empty() {
+            orders.remove(&subject);
+        } else {
+            orders.insert(subject, Versioned { epoch: at.0, value });
+        }
     }
+}
+
+/// A case of others is nothing that an agency may learn of: it is as one that there never was.
+fn not_open(case: &CaseId) -> NotTheirs {
+    let says = format!("case '{case}' is not open to this agency");
+    NotTheirs { rule: "case", says }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn change(number: usize, what: CaseStep) -> CaseChange {
+    fn change(sender: &str, number: usize, what: CaseStep) -> CaseChange {
+        let agency = sender.split_once('/').unwrap().0;
         CaseChange {
-            at: Timestamp::default(),
-            sender: "customs/declarations".parse().unwrap(),
-            unit: "customs/main".parse().unwrap(),
+            at: Timestamp::from_millis(i64::try_from(number).unwrap()),
+            sender: sender.parse().unwrap(),
+            unit: format!("{agency}/main").parse().unwrap(),
             case: format!("C-{number}").parse().unwrap(),
             what,
+            key: None,
         }
     }
 
     fn open(number: usize) -> CaseChange {
-        let (areas, invites) = (Vec::new(), Vec::new());
-        change(number, CaseStep::Open { areas, invites })
+        let (areas, invites) = (vec!["ipr".to_owned()], vec!["police".parse().unwrap()]);
+        change(CUSTOMS, number, CaseStep::Open { areas, invites })
+    }
+
+    fn keyed(change: CaseChange, key: u8) -> CaseChange {
+        let key = Some(KeyedDigest([key; 16]));
+        CaseChange { key, ..change }
+    }
+
+    const CUSTOMS: &str = "customs/declarations";
+    const POLICE: &str = "police/operations";
+    const POST: &str = "post/items";
+
+    fn rule(answer: Result<Step, NotTheirs>) -> &'static str {
+        answer.unwrap_err().rule
     }
 
     #[test]
@@ -247,9 +355,103 @@ mod tests {
             register.case(&open(number), Lsn(1));
         }
         let one_more = open(AGENCY_CASES);
-        assert!(register.may(&one_more).is_err());
-        register.case(&change(7, CaseStep::Close), Lsn(2));
-        assert_eq!(register.may(&one_more), Ok(()));
-        assert!(register.may(&open(7)).is_err(), "its name stays taken");
+        assert_eq!(rule(register.step(&one_more)), "case-count");
+        register.case(&change(CUSTOMS, 7, CaseStep::Close), Lsn(2));
+        assert_eq!(register.step(&one_more), Ok(Step::Changes));
+        assert_eq!(rule(register.step(&open(7))), "case-closed");
+    }
+
+    #[test]
+    fn what_is_so_already_is_told_again_and_others_learn_nothing() {
+        let mut register = Register::default();
+        let (join, close) = (CaseStep::Join, CaseStep::Close);
+        let by = |sender, what: &CaseStep| change(sender, 1, what.clone());
+        let unknown = register.step(&by(POST, &join)).unwrap_err();
+        register.case(&open(1), Lsn(1));
+        assert_eq!(register.step(&open(1)), Ok(Step::IsSo));
+        let (areas, invites) = (Vec::new(), Vec::new());
+        let other = change(CUSTOMS, 1, CaseStep::Open { areas, invites });
+        assert_eq!(rule(register.step(&other)), "case-open");
+        assert_eq!(register.step(&by(POLICE, &join)), Ok(Step::Changes));
+        register.case(&by(POLICE, &join), Lsn(2));
+        assert_eq!(register.step(&by(POLICE, &join)), Ok(Step::IsSo));
+        assert_eq!(rule(register.step(&by(POLICE, &close))), "case");
+        let to_the_post = |register: &Register| {
+            let foreign = CaseChange {
+                sender: POST.parse().unwrap(),
+                ..open(1)
+            };
+            let steps = [by(POST, &join), by(POST, &close), foreign];
+            let told = steps.iter().map(|step| register.step(step).unwrap_err());
+            assert!(told.into_iter().all(|told| told == unknown));
+        };
+        to_the_post(&register);
+        register.case(&by(CUSTOMS, &close), Lsn(3));
+        assert_eq!(register.step(&by(CUSTOMS, &close)), Ok(Step::IsSo));
+        assert_eq!(rule(register.step(&by(POLICE, &join))), "case");
+        to_the_post(&register);
+    }
+
+    #[test]
+    fn a_step_that_was_taken_is_told_again_whatever_has_become_of_its_case() {
+        let mut register = Register::default();
+        let opened = keyed(open(1), 1);
+        let joined = keyed(change(POLICE, 1, CaseStep::Join), 2);
+        let closed = keyed(change(CUSTOMS, 1, CaseStep::Close), 3);
+        for step in [&opened, &joined, &closed] {
+            assert_eq!(register.step(step), Ok(Step::Changes));
+            register.case(step, Lsn(1));
+        }
+        for step in [&opened, &joined, &closed] {
+            assert_eq!(register.step(step), Ok(Step::IsSo));
+        }
+        assert_eq!(rule(register.step(&keyed(open(1), 4))), "case-closed");
+    }
+
+    #[test]
+    fn an_order_that_is_over_leaves_nothing_behind() {
+        let mut register = Register::default();
+        let (number, subject) = (KeyedDigest([1; 16]), KeyedDigest([2; 16]));
+        let order = OpenOrder {
+            subjects: vec![subject],
+            agencies: BTreeSet::from(["post".parse().unwrap()]),
+            deadline: None,
+        };
+        register.orders.insert(number, order);
+        register.publish_order(number, Lsn(5));
+        assert_eq!(register.standing.orders[&subject].epoch, 5);
+        register.end_order(number, Lsn(6));
+        assert_eq!(register, Register::default());
+    }
+
+    #[test]
+    fn of_closed_cases_the_names_stay_and_the_oldest_are_forgotten() {
+        let mut register = Register::default();
+        let ended = |register: &mut Register, sender: &str, number| {
+            let sender = |change| CaseChange {
+                sender: sender.parse().unwrap(),
+                ..change
+            };
+            register.case(&sender(open(number)), Lsn(1));
+            register.case(&sender(change(CUSTOMS, number, CaseStep::Close)), Lsn(2));
+        };
+        let theirs = AGENCY_CLOSED_CASES + 7;
+        ended(&mut register, POLICE, theirs);
+        register.case(&open(0), Lsn(1));
+        let (holder, originator) = ("police".parse().unwrap(), "customs".parse().unwrap());
+        assert!(register.ban(&open(0).case, &holder, &originator, Lsn(1)));
+        register.case(&change(CUSTOMS, 0, CaseStep::Close), Lsn(2));
+        for number in 1..AGENCY_CLOSED_CASES {
+            ended(&mut register, CUSTOMS, number);
+        }
+        let standing = register.standing();
+        assert!(standing.cases.is_empty() && standing.bans.len() == 1);
+        assert_eq!(rule(register.step(&open(0))), "case-closed");
+        ended(&mut register, CUSTOMS, AGENCY_CLOSED_CASES);
+        assert_eq!(*register.standing, Standing::default());
+        assert_eq!(register.cases.len(), AGENCY_CLOSED_CASES + 1);
+        assert_eq!(register.step(&open(0)), Ok(Step::Changes));
+        assert_eq!(rule(register.step(&open(1))), "case-closed");
+        assert_eq!(rule(register.step(&open(theirs))), "case", "another's");
     }
 }

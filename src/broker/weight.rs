@@ -83,14 +83,17 @@ fn submitted(submission: &Submission) -> (usize, usize) {
             let texts = rejected.place.len() + rejected.rule.len();
             (texts + rejected.sealed.len(), 0)
         }
-        Verdict::Case(change) => match &change.what {
-            CaseStep::Open { areas, invites } => {
-                let areas = areas.iter().map(|area| area.len() + NUMBER_BYTES);
-                let invites = invites.iter().map(|it| it.as_str().len() + NUMBER_BYTES);
-                (areas.chain(invites).sum(), 0)
-            }
-            CaseStep::Join | CaseStep::Close => (0, 0),
-        },
+        Verdict::Case { change, refused } => {
+            let opened = match &change.what {
+                CaseStep::Open { areas, invites } => {
+                    let areas = areas.iter().map(|area| area.len() + NUMBER_BYTES);
+                    let invites = invites.iter().map(|it| it.as_str().len() + NUMBER_BYTES);
+                    areas.chain(invites).sum()
+                }
+                CaseStep::Join | CaseStep::Close => 0,
+            };
+            (opened + refused.sealed.len(), 0)
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::message::time::Timestamp;
 use crate::message::valid::Valid;
 use crate::policy::explain::explain;
 use crate::policy::given::Given;
-use crate::policy::rule::{RuleRequest, may_send, rule};
+use crate::policy::rule::{may_send, rule};
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{Outcome, Refused, Ruling, Verdict};
 use crate::policy::words::PolicyId;
@@ -84,18 +84,7 @@ impl Trial {
         };
         let mut facts = valid.content().facts.clone();
         facts.extend(given.facts.clone());
-        let request = RuleRequest {
-            sender: &peer.unit,
-            entry: valid.entry(),
-            facts: &facts,
-            to: given.to.as_deref(),
-            purpose: given.purpose.as_ref(),
-            case: given.case.as_deref(),
-            answers: &given.answers,
-            quotes: &given.quotes,
-            own_keys: &given.own_keys,
-            handling: given.handling,
-        };
+        let request = given.request(&peer.unit, valid.entry(), &facts);
         let tried = Tried {
             ruling: rule(&request, &rulebook, &given.standing, given.now),
             rulebook: &rulebook,

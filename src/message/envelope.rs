@@ -143,17 +143,8 @@ impl Envelope {
     }
 
     fn header(&mut self, name: &str, value: &HeaderValue) -> Result<(), Invalid> {
-        let place = || format!("header {}", name.chars().take(64).collect::<String>());
-        let is_ours = name
-            .get(..9)
-            .is_some_and(|start| start.eq_ignore_ascii_case("x-carnet-"));
-        if is_ours || matches!(name, "x-death" | "CC" | "BCC") {
-            return Err(Invalid::envelope(
-                &place(),
-                "reserved",
-                "is the broker's own; leave it out",
-            ));
-        }
+        let place = || header_place(name);
+        not_reserved(name)?;
         match (name, value) {
             ("to", HeaderValue::Text(text)) => self.addressees(text.split(','))?,
             ("to", HeaderValue::List(list)) => self.addressees(list.iter().map(String::as_str))?,
@@ -283,6 +274,31 @@ impl Envelope {
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
+}
+
+/// Holds a publish that is of no type of the catalogue, such as a step of a case, to what holds for
+/// all of them: it speaks in its sender's own name, in JSON.
+pub fn hold_untyped(publish: &Publish, user_id: &str) -> Result<(), Invalid> {
+    properties::hold_sender(publish, user_id)?;
+    publish
+        .headers
+        .iter()
+        .try_for_each(|(name, _)| not_reserved(name))
+}
+
+fn header_place(name: &str) -> String {
+    format!("header {}", name.chars().take(64).collect::<String>())
+}
+
+fn not_reserved(name: &str) -> Result<(), Invalid> {
+    let is_ours = name
+        .get(..9)
+        .is_some_and(|start| start.eq_ignore_ascii_case("x-carnet-"));
+    if is_ours || matches!(name, "x-death" | "CC" | "BCC") {
+        let says = "is the broker's own; leave it out";
+        return Err(Invalid::envelope(&header_place(name), "reserved", says));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Envelope {

@@ -13,12 +13,13 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use crate::agency::registry::Registry;
-use crate::message::catalogue::Catalogue;
+use crate::agency::registry::{Registry, Unit};
+use crate::message::catalogue::{Catalogue, MessageEntry};
 use crate::message::facts::{FactKind, FactValue, Facts};
 use crate::message::id::{AgencyId, KeyedDigest, Purpose, UnitId};
 use crate::message::time::Timestamp;
 
+use super::rule::RuleRequest;
 use super::standing::{Case, CaseId, Level, Standing, Versioned};
 use super::words::{AREAS, Onward, PURPOSES};
 
@@ -55,6 +56,27 @@ pub struct Given {
 }
 
 impl Given {
+    /// The question about a message of `sender` with these facts, for a ruling.
+    pub fn request<'a>(
+        &'a self,
+        sender: &'a Unit,
+        entry: &'a MessageEntry,
+        facts: &'a Facts,
+    ) -> RuleRequest<'a> {
+        RuleRequest {
+            sender,
+            entry,
+            facts,
+            to: self.to.as_deref(),
+            purpose: self.purpose.as_ref(),
+            case: self.case.as_deref(),
+            answers: &self.answers,
+            quotes: &self.quotes,
+            own_keys: &self.own_keys,
+            handling: self.handling,
+        }
+    }
+
     /// Reads the column for a message from `sender`; the error says what is wrong. A fact may be
     /// given to a type that never has it: rules read one shape.
     pub fn parse(
@@ -139,7 +161,6 @@ impl Given {
         let case = Case {
             areas,
             members: agencies(members, registry)?,
-            open: true,
         };
         self.standing.cases.insert(
             case_id()?,

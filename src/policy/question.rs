@@ -75,7 +75,7 @@ impl<'a> StandingFacts<'a> {
             keys,
             valid_until,
         };
-        let case = case.filter(|case| case.open && case.members.contains(&sender));
+        let case = case.filter(|case| case.members.contains(&sender));
         Self {
             now,
             level,

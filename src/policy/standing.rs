@@ -2,7 +2,8 @@
 //!
 //! The ledger owns and changes a [`Standing`], by records only; rulings read a snapshot. Each value
 //! carries the epoch at which it was set, so that a ruling can say exactly what it read and the
-//! committer can see whether that still holds. Absence has epoch 0.
+//! committer can see whether that still holds. Absence has epoch 0: what went away reads as what
+//! never was, so nothing has to be kept for its epoch alone.
 //!
 //! INVARIANT (the ledger's): an epoch is never given twice, and never is 0.
 
@@ -17,7 +18,8 @@ use crate::message::time::Timestamp;
 
 use super::words::LEVELS;
 
-/// A case's name, as its opener gave it: `CASE-2026-0317`.
+/// A case's name, as its opener gave it: `CASE-2026-0317`. Its form is that of `CaseID` in every
+/// message type, so that a case that was opened can be quoted anywhere.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CaseId(std::sync::Arc<str>);
@@ -32,13 +34,15 @@ impl CaseId {
 impl FromStr for CaseId {
     type Err = BadName;
     fn from_str(text: &str) -> Result<Self, BadName> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'/' | b'.' | b'_');
-        if !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed) {
+        let is_letter = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+        let allowed = |b: u8| is_letter(b) || matches!(b, b'-' | b'/');
+        let begins = text.bytes().next().is_some_and(is_letter);
+        if begins && text.len() <= 35 && text.bytes().all(allowed) {
             return Ok(Self(text.into()));
         }
         Err(BadName {
             text: text.chars().take(80).collect(),
-            expected: "a case: letters, digits and - / . _, at most 64",
+            expected: "a case: capital letters, digits, - and /, at most 35, such as CASE-2026-0317",
         })
     }
 }
@@ -68,15 +72,13 @@ impl fmt::Debug for CaseId {
     }
 }
 
-/// A case that agencies have opened or joined.
+/// An open case. One that was closed is no fact, and is not here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// Its risk areas.
     pub areas: BTreeSet<String>,
     /// The agencies that have joined, the opener among them.
     pub members: BTreeSet<AgencyId>,
-    /// Whether it is open; a closed one is no fact.
-    pub open: bool,
 }
 
 /// How far an agency's own systems work, declared by two of its officers.
@@ -135,7 +137,7 @@ pub struct Versioned<T> {
 /// A snapshot of all standing facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
-    /// Cases, closed ones until they are forgotten.
+    /// Open cases.
     pub cases: BTreeMap<CaseId, Versioned<Case>>,
     /// Continuity levels; absent means normal.
     pub levels: BTreeMap<AgencyId, Versioned<Level>>,

@@ -15,7 +15,7 @@ use crate::message::id::{Category, Mask, UnitId};
 
 use super::given::Given;
 use super::reference::compare;
-use super::rule::{RuleRequest, rule_for};
+use super::rule::rule_for;
 use super::rulebook::Rulebook;
 use super::ruling::{Outcome, Refused};
 
@@ -184,18 +184,7 @@ fn run_row<'r, 'f>(
     let expected = Cells::parse(field, entry)?;
     let mut facts = admit(entry, example)?;
     facts.extend(given.facts.clone());
-    let request = RuleRequest {
-        sender,
-        entry,
-        facts: &facts,
-        to: given.to.as_deref(),
-        purpose: given.purpose.as_ref(),
-        case: given.case.as_deref(),
-        answers: &given.answers,
-        quotes: &given.quotes,
-        own_keys: &given.own_keys,
-        handling: given.handling,
-    };
+    let request = given.request(sender, entry, &facts);
     let both = compare(
         &recipient.id,
         &request,

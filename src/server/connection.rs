@@ -326,7 +326,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// It is open: it has a way to the core, or is told why not.
     fn opened(&mut self) {
         match self.refused.take() {
-            None => self.port = Some(self.backbone.attach(self.peer.unit.id.clone())),
+            None => {
+                let unit = self.peer.unit.id.clone();
+                let releases = self.peer.system.reads.contains("inbox");
+                self.port = Some(self.backbone.attach(unit, releases));
+            }
             Some(says) => {
                 let reply = Reply::new(ReplyCode::NotAllowed, says);
                 self.session.close_connection(&reply);

@@ -24,6 +24,15 @@ pub struct Paces {
 /// The pace of one agency, shared by its connections.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
+    /// Of all that it publishes.
+    pub(super) messages: Line,
+    /// Of steps of cases, which are messages too.
+    pub(super) case_steps: Line,
+}
+
+/// A line of places.
+#[derive(Debug, Default)]
+pub(super) struct Line {
     /// When the next free place is, in nanoseconds of the process's monotonic clock.
     next_ns: AtomicU64,
 }
@@ -36,7 +45,7 @@ impl Paces {
     }
 }
 
-impl Pace {
+impl Line {
     /// Takes a place at `now` (monotonic) at a limit of `per_second`. Until then nothing more is to
     /// be read: in the past where the agency keeps its limit.
     pub(super) fn take(&self, now: Duration, per_second: u32) -> Duration {
@@ -59,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_second_of_messages_goes_at_once_and_the_rest_in_their_time() {
-        let pace = Pace::default();
+        let pace = Line::default();
         let start = Duration::from_secs(100);
         let until: Vec<Duration> = (0..300).map(|_| pace.take(start, 100)).collect();
         assert!(until[..100].iter().all(|until| *until <= start));
@@ -69,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_was_not_used_does_not_add_up_beyond_a_second() {
-        let pace = Pace::default();
+        let pace = Line::default();
         pace.take(Duration::from_secs(1), 10);
         let late = Duration::from_secs(1_000);
         let until: Vec<Duration> = (0..20).map(|_| pace.take(late, 10)).collect();
@@ -83,9 +92,9 @@ mod tests {
         let (post, police) = ("post".parse().unwrap(), "police".parse().unwrap());
         let now = Duration::from_secs(5);
         for _ in 0..10 {
-            paces.of(&post).take(now, 10);
+            paces.of(&post).messages.take(now, 10);
         }
-        assert!(paces.of(&post).take(now, 10) > now);
-        assert!(paces.of(&police).take(now, 10) <= now);
+        assert!(paces.of(&post).messages.take(now, 10) > now);
+        assert!(paces.of(&police).messages.take(now, 10) <= now);
     }
 }

@@ -64,28 +64,33 @@ fn as_text(text: &LongString) -> Option<String> {
     std::str::from_utf8(text.as_bytes()).ok().map(str::to_owned)
 }
 
-/// Arguments of a declaration that are more than a queue may have.
+/// Arguments that are more than a queue or a consumer may have.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the queue's arguments take more than {QUEUE_ARGUMENT_BYTES} octets")]
+#[error("the arguments take more than {QUEUE_ARGUMENT_BYTES} octets")]
 pub(super) struct ArgumentsTooLong;
 
 /// What a queue is declared with.
 pub(super) fn queue_properties(
     declare: &amqp::queue::Declare,
 ) -> Result<QueueProperties, ArgumentsTooLong> {
-    let mut room = Room(QUEUE_ARGUMENT_BYTES);
-    let mut arguments = Vec::new();
-    for (name, value) in declare.arguments.inner() {
-        // A value of no length takes some octets all the same.
-        room.take(name.as_str().len() + 8)?;
-        arguments.push((name.to_string(), argument(value, &mut room)?));
-    }
     Ok(QueueProperties {
         durable: declare.durable,
         exclusive: declare.exclusive,
         auto_delete: declare.auto_delete,
-        arguments: sorted(arguments),
+        arguments: sorted(arguments(&declare.arguments)?),
     })
+}
+
+/// Arguments by name.
+pub(super) fn arguments(table: &FieldTable) -> Result<Vec<(String, Argument)>, ArgumentsTooLong> {
+    let mut room = Room(QUEUE_ARGUMENT_BYTES);
+    let mut arguments = Vec::new();
+    for (name, value) in table.inner() {
+        // A value of no length takes some octets all the same.
+        room.take(name.as_str().len() + 8)?;
+        arguments.push((name.to_string(), argument(value, &mut room)?));
+    }
+    Ok(arguments)
 }
 
 /// Octets that arguments may still take.

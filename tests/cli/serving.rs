@@ -1,16 +1,16 @@
 //! What operators see of a broker that is served: its log, who was turned away, and which rulebook
 //! is in force.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use carnet::config::{read_file, remove_file, write_text};
 use carnet::journal::vfs::{Access, DiskVfs, Vfs, VfsFile};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::lines::lines_of;
 use crate::{Folders, code, err, json, out};
 
 /// Far beyond what a debug build needs; the machine may be busy.
@@ -35,8 +35,8 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
-        let stderr = lines(child.stderr.take().unwrap());
+        let stdout = lines_of(child.stdout.take().unwrap());
+        let stderr = lines_of(child.stderr.take().unwrap());
         Self {
             child,
             stdout,
@@ -75,18 +75,6 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 const DEV: &str = "serve --dev --amqp 127.0.0.1:0 --data dev";

@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::ITEM;
-use crate::broker::{Broker, lines_of};
+use crate::broker::Broker;
+use crate::lines::lines_of;
 
 /// Between two steps, compilers and interpreters of a busy machine included.
 const STEP_WITHIN: Duration = Duration::from_mins(1);

@@ -90,8 +90,10 @@ prop_compose! {
         message.case = quoted.then(|| "CASE-1".to_owned());
         message.own_keys = vec![KeyedDigest([1; 16])];
         let standing = &mut message.standing;
-        let case = Case { areas: set(&areas), members: set(&members), open };
-        standing.cases.insert(id("CASE-1"), Versioned { epoch: 1, value: case });
+        let case = Case { areas: set(&areas), members: set(&members) };
+        if open {
+            standing.cases.insert(id("CASE-1"), Versioned { epoch: 1, value: case });
+        }
         let sender = message.from.agency.clone();
         let bans: BTreeSet<_> = if bans.len() < 3 { set(&bans) } else { BTreeSet::new() };
         standing.bans.insert((id("CASE-1"), sender.clone()), Versioned { epoch: 2, value: bans });
@@ -161,7 +163,7 @@ fn the_comparison_sees_releases_and_refusals_alike() {
     assert_eq!(ask(&item, "police/main"), Actions::NONE);
     // 2 * 9e18 overflows: the failing forbid takes the reference in both forms.
     let export = Message::new("customs/main", "declaration.export")
-        .case("C", &["customs", "police"], true)
+        .case("C", &["customs", "police"])
         .quoting("C")
         .fact("risk", FactValue::Long(2));
     assert!(

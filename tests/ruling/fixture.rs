@@ -304,12 +304,11 @@ impl Message {
         self
     }
 
-    /// Puts a case into standing.
-    pub(crate) fn case(mut self, name: &str, members: &[&str], open: bool) -> Self {
+    /// Puts an open case into standing.
+    pub(crate) fn case(mut self, name: &str, members: &[&str]) -> Self {
         let case = Case {
             areas: set(&["drugs"]),
             members: set(members),
-            open,
         };
         self.standing.cases.insert(
             id(name),

@@ -1,9 +1,6 @@
 //! The rulebook of the repository: whole, and doing what its tables say.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 
 use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::{Bundle, Fault};
@@ -11,28 +8,10 @@ use carnet::policy::rulebook::Rulebook;
 use carnet::policy::table::{admit_example, run_tables};
 
 use super::fixture::noon;
+use crate::repository::shipped;
 
-fn add(bundle: &mut Bundle, folder: &Path, prefix: &str) -> io::Result<()> {
-    for entry in folder.read_dir()? {
-        let entry = entry?;
-        let path = format!("{prefix}/{}", entry.file_name().display());
-        if entry.file_type()?.is_dir() {
-            add(bundle, &entry.path(), &path)?;
-        } else {
-            let mut content = Vec::new();
-            File::open(entry.path())?.read_to_end(&mut content)?;
-            bundle.insert(path, content);
-        }
-    }
-    Ok(())
-}
-
-fn shipped() -> Bundle {
-    let mut bundle = Bundle::default();
-    for folder in ["agencies", "messages", "policies"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        add(&mut bundle, &path, folder).unwrap();
-    }
+fn bundle() -> Bundle {
+    let bundle = shipped();
     let pki = DevelopmentPki::create(&bundle, noon()).unwrap();
     development_bundle(&bundle, &pki).unwrap()
 }
@@ -44,7 +23,7 @@ fn in_lines(faults: &[Fault]) -> String {
 
 #[test]
 fn the_shipped_rulebook_has_no_fault_and_its_tables_hold() {
-    let bundle = shipped();
+    let bundle = bundle();
     let rulebook =
         Rulebook::parse(&bundle).unwrap_or_else(|faults| panic!("{}", in_lines(&faults)));
     let report = run_tables(&rulebook, &mut |entry, name| {
@@ -74,7 +53,7 @@ fn sets_of_headings(text: &str) -> Vec<BTreeSet<String>> {
 
 #[test]
 fn the_regulated_headings_of_all_rules_are_the_one_code_list() {
-    let bundle = shipped();
+    let bundle = bundle();
     let list = bundle.text("policies/tables/regulated-hs.csv").unwrap();
     let list: BTreeSet<String> = list
         .lines()

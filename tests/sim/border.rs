@@ -1,6 +1,5 @@
 //! The repository's own agencies, messages and policies, and publishes admitted under them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,13 +12,14 @@ use carnet::broker::command::{Refusal, Returnable, Submission, Verdict};
 use carnet::broker::dedup::Looked;
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{CaseChange, Exchange, Genesis, Record, Rejected};
-use carnet::config::{Config, Overrides, read_bundle};
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
 use carnet::message::id::{Digest, ExchangeId, KeyedDigest};
 use carnet::message::time::Timestamp;
 use carnet::policy::rulebook::Rulebook;
 use carnet::policy::standing::Standing;
+
+use crate::shipped::shipped;
 
 pub(crate) fn noon() -> Timestamp {
     Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap()
@@ -33,14 +33,7 @@ pub(crate) struct Border {
 
 impl Border {
     pub(crate) fn read() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folders = Overrides {
-            agencies: Some(root.join("agencies")),
-            messages: Some(root.join("messages")),
-            policies: Some(root.join("policies")),
-            ..Overrides::default()
-        };
-        let bundle = read_bundle(&Config::load(&folders).unwrap()).unwrap();
+        let bundle = shipped();
         let pki = DevelopmentPki::create(&bundle, noon()).unwrap();
         let bundle = development_bundle(&bundle, &pki).unwrap();
         let rulebook = Arc::new(Rulebook::parse(&bundle).unwrap().activated(1));
@@ -148,7 +141,7 @@ pub(crate) struct Admitted {
 enum Outcome {
     Ruled(Box<Exchange>, Vec<u8>, Option<Refusal>, bool),
     Rejected(Box<Rejected>, Refusal),
-    Case(CaseChange),
+    Case(Box<CaseChange>, Box<Rejected>),
 }
 
 impl Admitted {
@@ -176,7 +169,7 @@ impl Admitted {
                 warned,
             } => Outcome::Ruled(exchange, frame, refusal, warned),
             Verdict::Rejected { rejected, refusal } => Outcome::Rejected(rejected, refusal),
-            Verdict::Case(change) => Outcome::Case(change),
+            Verdict::Case { change, refused } => Outcome::Case(change, refused),
         };
         Self {
             publish: submission.publish,
@@ -191,7 +184,7 @@ impl Admitted {
         match &self.outcome {
             Outcome::Ruled(exchange, ..) => Fact::Exchange(exchange.key),
             Outcome::Rejected(rejected, _) => Fact::Rejected(rejected.body),
-            Outcome::Case(change) => Fact::of_case(change),
+            Outcome::Case(change, _) => Fact::of_case(change),
         }
     }
 
@@ -209,7 +202,7 @@ impl Admitted {
                 warned,
             },
             Outcome::Rejected(rejected, refusal) => Verdict::Rejected { rejected, refusal },
-            Outcome::Case(change) => Verdict::Case(change),
+            Outcome::Case(change, refused) => Verdict::Case { change, refused },
         };
         Box::new(Submission {
             publish: self.publish.clone(),

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use carnet::backbone::start::recover;
-use carnet::broker::command::{Ask, Command, ConnectionId, Effect, Origin};
+use carnet::broker::command::{Ask, Command, ConnectionId, Origin};
 use carnet::broker::committer::Committer;
-use carnet::broker::limits::CASE_CHANGES;
 use carnet::journal::vfs::SimVfs;
 use carnet::message::time::Timestamp;
 
-use crate::border::{Admitted, Border, noon, publish};
+use crate::border::{Admitted, Border, noon};
 use crate::recovered::{data, options};
 
 const CUSTOMS: ConnectionId = ConnectionId(1);
@@ -38,7 +37,11 @@ fn an_order_ends_at_its_deadline_however_much_is_asked_of_the_broker() {
     let connection = CUSTOMS;
     step(
         &mut committer,
-        vec![Command::Attach { connection, unit }],
+        vec![Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        }],
         now,
     );
     let to = [("to", "environment/main+post/main")];
@@ -76,44 +79,4 @@ fn an_order_ends_at_its_deadline_however_much_is_asked_of_the_broker() {
     }
     assert_eq!(bound(&committer), 0, "it is over");
     assert_eq!(told, 1, "the view was published, once");
-}
-
-#[test]
-fn an_agency_changes_so_many_cases_a_second_and_goes_on_in_the_next() {
-    let border = Border::read();
-    let mut committer = recover(&SimVfs::new(1), data(), &options())
-        .unwrap()
-        .committer;
-    committer.begin(&border.genesis()).unwrap();
-    let peer = border.peer("customs", "declarations");
-    let (unit, connection) = (peer.unit.id.clone(), CUSTOMS);
-    let attach = Command::Attach { connection, unit };
-    committer.step(vec![attach], noon()).unwrap();
-    let mut opened = 0_u64;
-    for second in 0..3 {
-        let now = noon().plus(Duration::from_secs(second));
-        let view = border.view(committer.ledger().register().standing());
-        let open = |_| {
-            opened += 1;
-            let body = format!(r#"{{"CaseID": "C-{opened}"}}"#);
-            let publish = publish("case.open", "m", body.as_bytes(), &[]);
-            let origin = Origin {
-                connection,
-                channel: 1,
-                serial: opened,
-                confirm: Some(opened),
-            };
-            let admitted = Admitted::new(&peer, &publish, &view, now);
-            Command::Submit(origin, admitted.submission())
-        };
-        let commands = (0..CASE_CHANGES + 5).map(open).collect();
-        let step = committer.step(commands, now).unwrap();
-        let refused = |(_, effect): &&(ConnectionId, Effect)| match effect {
-            Effect::Outcome { returned, .. } => returned.as_ref().is_some_and(|r| r.0.code == 403),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(step.effects.iter().filter(refused).count(), 5, "{second}");
-    }
-    let cases = committer.ledger().register().standing().cases.len();
-    assert_eq!(cases, 3 * usize::try_from(CASE_CHANGES).unwrap());
 }

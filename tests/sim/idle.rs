@@ -54,7 +54,11 @@ fn an_idle_phase_is_marked_once_after_a_tenth_of_a_second() {
 fn fill(committer: &mut Committer<SimVfs>, genesis: &Genesis) -> bool {
     let unit = genesis.units[0].0.clone();
     let connection = ConnectionId(1);
-    let mut commands = vec![Command::Attach { connection, unit }];
+    let mut commands = vec![Command::Attach {
+        connection,
+        unit,
+        releases: true,
+    }];
     for _ in 0..300 {
         commands.push(Command::Activate(Box::new(genesis.clone())));
         let Ok(step) = committer.step(std::mem::take(&mut commands), noon()) else {

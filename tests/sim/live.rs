@@ -115,7 +115,11 @@ impl Live {
     fn attach(&mut self, place: usize) {
         let connection = ConnectionId(self.connections[place]);
         let unit = self.peers[place].unit.id.clone();
-        self.waiting.push(Command::Attach { connection, unit });
+        self.waiting.push(Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        });
         // One is slow until the first restart: fresh messages then wait below an old lease.
         let slow = place == ENVIRONMENT && self.connections[place] < 100;
         let (count, global) = (if slow { 1 } else { 6 }, false);
@@ -130,6 +134,7 @@ impl Live {
         let ask = Ask::Consume {
             number,
             queue,
+            priority: 0,
             exclusive: false,
             may_read: true,
         };

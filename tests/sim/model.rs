@@ -151,7 +151,11 @@ impl Run {
         let unit = self.unit.clone();
         let fresh = self.connected.insert(connection);
         let connection = ConnectionId(connection);
-        let attach = Command::Attach { connection, unit };
+        let attach = Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        };
         Vec::from_iter(fresh.then_some(attach))
     }
 
@@ -233,6 +237,7 @@ impl Run {
         let ask = Ask::Consume {
             number,
             queue: name,
+            priority: 0,
             exclusive: false,
             may_read,
         };

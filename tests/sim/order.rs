@@ -36,7 +36,11 @@ impl Rig {
         let mut rig = Self { border, committer };
         let unit = rig.border.peer("post", "items").unit.id.clone();
         let connection = ConnectionId(1);
-        rig.step(vec![Command::Attach { connection, unit }]);
+        rig.step(vec![Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        }]);
         for serial in [1, 2] {
             assert_eq!(
                 rig.step(vec![rig.searched(serial)]),

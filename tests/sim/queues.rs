@@ -73,7 +73,11 @@ impl Rig {
 
     fn attach(&mut self) {
         let (connection, unit) = (CLIENT, self.unit.clone());
-        self.step(vec![Command::Attach { connection, unit }]);
+        self.step(vec![Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        }]);
     }
 
     /// The machine stops, after all that was done is on the disk, and starts again.
@@ -188,10 +192,15 @@ impl Rig {
     }
 
     fn consume(&mut self, queue: &str, number: u32) -> Vec<Deliver> {
+        self.consume_at(queue, number, 0)
+    }
+
+    fn consume_at(&mut self, queue: &str, number: u32, priority: i32) -> Vec<Deliver> {
         let queue = queue.to_owned();
         deliveries(self.ask(Ask::Consume {
             number,
             queue,
+            priority,
             exclusive: false,
             may_read: true,
         }))
@@ -205,6 +214,11 @@ impl Rig {
         let ledger = self.committer.ledger();
         let id = ledger.queue_named(&self.unit, name).unwrap();
         ledger.queue(id).unwrap()
+    }
+
+    fn is_there(&self, name: &str) -> bool {
+        let ledger = self.committer.ledger();
+        ledger.queue_named(&self.unit, name).is_some()
     }
 
     fn held(&self, name: &str) -> u64 {
@@ -473,4 +487,67 @@ fn a_limit_of_its_own_or_of_its_channel_may_be_above_a_thousand() {
         rig.ask(Ask::Prefetch { count, global });
         assert_eq!(rig.consume("q", 1).len(), 1_500);
     }
+}
+
+#[test]
+fn a_queue_goes_when_nobody_has_used_it_for_as_long_as_it_says_and_no_earlier() {
+    const EXPIRES: [(&str, Argument); 1] = [("x-expires", Argument::Integer(1_000))];
+    let mut rig = Rig::start();
+    rig.declare("stays", &[]);
+    rig.declare("q", &EXPIRES);
+    let uses: [fn(&mut Rig); 4] = [
+        |rig| rig.put("q", 2).clear(),
+        |rig| drop(rig.get("q")),
+        |rig| rig.declare("q", &EXPIRES),
+        |rig| {
+            rig.consume("q", 1);
+            // As long as there is a consumer, nothing counts.
+            rig.tick(100_000);
+            rig.ask(Ask::Cancel(1));
+        },
+    ];
+    for (nth, used) in uses.into_iter().enumerate() {
+        used(&mut rig);
+        rig.tick(1);
+        rig.tick(998);
+        // What is put into it is no use of it.
+        assert!(nth == 0 || rig.is_there("q"), "{nth}");
+        if nth == 0 {
+            rig.tick(2);
+            assert!(!rig.is_there("q"), "with what is in it");
+            rig.declare("q", &EXPIRES);
+            rig.tick(1);
+            rig.put("q", 1);
+        }
+    }
+    // A start begins anew: nobody could use it while nothing ran.
+    rig.declare("q", &EXPIRES);
+    rig.tick(1);
+    rig.tick(800);
+    rig.crash();
+    rig.tick(999);
+    assert!(rig.is_there("q"));
+    rig.tick(1);
+    assert!(!rig.is_there("q"));
+    rig.crash();
+    assert!(!rig.is_there("q") && rig.is_there("stays"), "a fact");
+}
+
+#[test]
+fn consumers_with_a_higher_priority_come_first_as_long_as_they_have_credit() {
+    let mut rig = Rig::start();
+    rig.declare("q", &[]);
+    let (count, global) = (2, false);
+    rig.ask(Ask::Prefetch { count, global });
+    for (number, priority) in [(1, 0), (2, 7), (3, 7), (4, -1)] {
+        rig.consume_at("q", number, priority);
+    }
+    let of = |deliveries: &[Deliver]| deliveries.iter().map(|it| it.consumer.unwrap()).collect();
+    let first = rig.put("q", 7);
+    let mut takers: Vec<u32> = of(&first);
+    takers[..4].sort_unstable();
+    assert_eq!(takers, [2, 2, 3, 3, 1, 1, 4]);
+    let of_three = first.iter().find(|it| it.consumer == Some(3)).unwrap();
+    rig.settle(vec![of_three.delivery], Settle::Ack);
+    assert_eq!(of(&rig.put("q", 2)), [3, 4]);
 }

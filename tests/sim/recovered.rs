@@ -213,10 +213,15 @@ fn consume_all(committer: &mut Committer<SimVfs>, now: Timestamp) -> Vec<Deliver
     let mut commands = Vec::new();
     for ((unit, queue), number) in queues.into_iter().zip(0..) {
         let connection = ConnectionId(1_000 + u64::from(number));
-        commands.push(Command::Attach { connection, unit });
+        commands.push(Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        });
         let ask = Ask::Consume {
             number,
             queue,
+            priority: 0,
             exclusive: false,
             may_read: true,
         };

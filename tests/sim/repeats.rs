@@ -93,7 +93,11 @@ impl Rig {
         self.committer = Some(committer);
         let unit = self.post.unit.id.clone();
         let connection = ConnectionId(1);
-        self.step(Command::Attach { connection, unit });
+        self.step(Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        });
     }
 
     /// The machine stops, and starts again with what was synced.

@@ -1,10 +1,8 @@
 //! The real binary, served on a free port of loopback; what it says on either output is kept.
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use carnet::agency::issue::Authority;
@@ -12,18 +10,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::client::{Client, Identity};
+use crate::lines::lines_of;
+use crate::served::{Served, serve};
 
-/// Far beyond what a debug build needs; the machine may be busy.
-const STARTS_WITHIN: Duration = Duration::from_mins(1);
 const SAYS_WITHIN: Duration = Duration::from_secs(10);
-const ADDRESS: &str = "listening on amqps://127.0.0.1:";
 
 /// A running broker. Dropped, it is killed: no test leaves one behind.
 pub(crate) struct Broker {
-    child: Child,
-    port: u16,
-    /// Kept: a program whose output nobody reads may end.
-    _output: Receiver<String>,
+    served: Served,
     log: Receiver<String>,
     data: TempDir,
 }
@@ -40,37 +34,19 @@ impl Broker {
 
     /// Started on a folder that may hold certificates already.
     pub(crate) fn start_in(data: TempDir, change: impl FnOnce(&mut Command)) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+        let mut command = serve(data.path(), 0);
         command
-            .args(["serve", "--dev", "--amqp", "127.0.0.1:0", "--data"])
-            .arg(data.path())
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("CARNET__DRAIN_S", "5")
             .env("CARNET__SEGMENT_MIB", "16")
-            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         change(&mut command);
-        let mut child = command.spawn().expect("the broker starts");
-        let output = lines_of(child.stdout.take().expect("a pipe was asked for"));
-        let log = lines_of(child.stderr.take().expect("a pipe was asked for"));
-        let first = output.recv_timeout(STARTS_WITHIN);
-        let first =
-            first.unwrap_or_else(|_| panic!("it ended: {:#?}", log.iter().collect::<Vec<_>>()));
-        let port = first
-            .strip_prefix(ADDRESS)
-            .and_then(|port| port.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("the first line is for programs: {first}"));
-        Self {
-            child,
-            port,
-            _output: output,
-            log,
-            data,
-        }
+        let mut served = Served::start(&mut command);
+        let log = lines_of(served.child.stderr.take().expect("a pipe was asked for"));
+        Self { served, log, data }
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.served.port
     }
 
     /// The data folder.
@@ -116,7 +92,10 @@ impl Broker {
 
     /// Memory in use, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
+        let status = read(Path::new(&format!(
+            "/proc/{}/status",
+            self.served.child.id()
+        )));
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.split_whitespace().next());
         kilobytes
@@ -128,7 +107,8 @@ impl Broker {
 
     /// Asks it to stop as a service manager does.
     pub(crate) fn terminate(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("the broker is there");
+        kill_process(Pid::from_child(&self.served.child), Signal::TERM)
+            .expect("the broker is there");
     }
 
     /// Waits for its end.
@@ -138,43 +118,15 @@ impl Broker {
 
     /// Waits for its end; the next one may go on with its folder.
     pub(crate) fn ended_with_data(mut self) -> (ExitStatus, TempDir) {
-        while self.log.recv_timeout(STARTS_WITHIN).is_ok() {}
-        let status = self.child.wait().expect("its own child");
-        (status, self.take_data())
+        (self.served.ended(), self.data)
     }
 
     /// Kills it; the next one may go on with its folder.
     pub(crate) fn killed(mut self) -> TempDir {
-        self.child.kill().expect("the broker is there");
-        self.child.wait().expect("its own child");
-        self.take_data()
+        self.served.child.kill().expect("the broker is there");
+        self.served.ended();
+        self.data
     }
-
-    fn take_data(&mut self) -> TempDir {
-        let other = TempDir::new().expect("a temporary folder");
-        std::mem::replace(&mut self.data, other)
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // Already ended, after `ended`: then neither does anything.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// The lines of a child's output as they come; the channel closes when the child closes its end.
-fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 /// A file of the repository or of the broker, as text.

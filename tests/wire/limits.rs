@@ -226,6 +226,32 @@ fn an_agency_beyond_its_messages_a_second_is_read_slowly_and_loses_nothing() {
 }
 
 #[test]
+fn more_steps_of_cases_than_a_second_allows_wait_for_the_next_and_none_is_refused() {
+    const STEPS: u64 = 50;
+    let broker = Broker::start();
+    let mut customs = broker.connect("customs-declarations").confirming();
+    let started = Clock::default();
+    let mut all = Vec::new();
+    for n in 0..STEPS {
+        let body = format!(r#"{{"CaseID": "C-{n}"}}"#);
+        all.extend(Message::of_type("case.open", &format!("s-{n}"), &body).frames(1));
+    }
+    customs.wire.send(&all);
+    let mut heard = Heard::default();
+    while heard.acked < STEPS {
+        hear(&mut customs, &mut heard);
+    }
+    // Twenty at once, thirty in a second and a half.
+    let took = started.monotonic();
+    assert!(took > Duration::from_millis(1_300), "{took:?}");
+    let told = heard.blocked.iter();
+    assert!(told.into_iter().all(|says| says.contains("steps of cases")));
+    let opened = log(&broker);
+    let opened = u64::try_from(of_kind(&opened, "case").len()).unwrap();
+    assert_eq!(opened, STEPS);
+}
+
+#[test]
 fn heartbeats_come_while_a_publisher_is_held_up() {
     let agencies = agencies("post", "messages_per_second = 2\nrefusals_per_minute = 600");
     let broker = start(&agencies);

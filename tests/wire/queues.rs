@@ -12,6 +12,7 @@ use crate::octets::{Octets, Table, Value, method};
 
 const DECLARE: (u16, u16) = (50, 10);
 const BIND: (u16, u16) = (50, 20);
+const UNBIND: (u16, u16) = (50, 50);
 const CONSUME: (u16, u16) = (60, 20);
 const GET: (u16, u16) = (60, 70);
 const PURGE: (u16, u16) = (50, 30);
@@ -22,6 +23,11 @@ const EXCLUSIVE: u8 = 4;
 
 fn item(id: &str) -> Message {
     Message::of_type("postal.item", id, &example("postal.item/valid/ornaments"))
+}
+
+fn unbind(queue: &str, key: &str) -> Octets {
+    let names = Octets::new().short(0).name(queue).name("inbox").name(key);
+    names.table(&none())
 }
 
 fn none() -> Table {
@@ -73,6 +79,81 @@ fn anothers_queue_looks_as_if_it_were_not_there() {
     // Nor is a name taken by another's queue.
     assert_eq!(investigation.declare("work", DURABLE, &none()).1, 0);
     assert_eq!(customs.declare("declared", PASSIVE, &none()).2, 0);
+}
+
+fn with(name: &str, value: Value) -> Table {
+    vec![(name.to_owned(), value)]
+}
+
+#[test]
+fn an_argument_works_or_means_nothing_here_or_is_refused_with_what_is_there_instead() {
+    let broker = Broker::start();
+    let mut post = broker.connect("post-items");
+    for (name, value, says) in [
+        (
+            "x-max-length-bytes",
+            Value::Int(1_000),
+            "'x-max-length' bounds",
+        ),
+        ("x-max-priority", Value::Int(5), "a queue for each priority"),
+        ("x-consumer-timeout", Value::Int(1_000), "is not supported"),
+        ("x-max-age", Value::Text("1h".into()), "no streams"),
+        (
+            "x-stream-max-segment-size-bytes",
+            Value::Int(1),
+            "no streams",
+        ),
+        (
+            "x-expires",
+            Value::Text("1000".into()),
+            "an integer above 0",
+        ),
+        (
+            "x-overflow",
+            Value::Text("reject-publish".into()),
+            "'drop-head'",
+        ),
+    ] {
+        let (code, text) = post.refused(DECLARE, declare("new", DURABLE, &with(name, value)));
+        assert_eq!(code, 406, "{text}");
+        assert!(text.contains(name) && text.contains(says), "{text}");
+    }
+    let (code, _) = post.refused(DECLARE, declare("new", PASSIVE, &none()));
+    assert_eq!(code, 404, "nothing was declared");
+    for (name, value) in [
+        ("x-queue-mode", Value::Text("lazy".into())),
+        ("x-queue-leader-locator", Value::Text("balanced".into())),
+        ("x-quorum-initial-group-size", Value::Int(3)),
+        ("note", Value::Text("of ours".into())),
+    ] {
+        let arguments = with(name, value);
+        post.declare(name, DURABLE, &arguments);
+        post.declare(name, DURABLE, &arguments);
+        let (code, text) = post.refused(DECLARE, declare(name, DURABLE, &none()));
+        assert!(code == 406 && text.contains(name), "{text}");
+    }
+    let consume = |arguments: Table| {
+        let names = Octets::new().short(0).name("note").name("");
+        names.octet(0).table(&arguments)
+    };
+    for (name, value) in [
+        ("x-priority", Value::Text("high".into())),
+        ("x-priority", Value::Long(1 << 40)),
+        ("x-stream-offset", Value::Text("first".into())),
+    ] {
+        let (code, text) = post.refused(CONSUME, consume(with(name, value)));
+        assert!(code == 406 && text.contains(name), "{text}");
+    }
+    for value in [Value::Int(-3), Value::Long(3)] {
+        post.call(1, CONSUME, consume(with("x-priority", value)));
+    }
+    let alternate = with("alternate-exchange", Value::Text("mine".into()));
+    let inbox = Octets::new().short(0).name("inbox").name("topic");
+    let (code, text) = post.refused((40, 10), inbox.octet(DURABLE).table(&alternate));
+    assert!(
+        code == 406 && text.contains("'alternate-exchange'"),
+        "{text}"
+    );
 }
 
 /// The repository's agencies, with a second system of the post's that reads receipts alone.
@@ -129,6 +210,68 @@ fn a_system_reads_no_more_than_its_entry_says() {
 }
 
 #[test]
+fn what_others_sent_goes_from_no_queue_to_a_system_that_does_not_read_the_inbox() {
+    let agencies = agencies();
+    let broker = Broker::start_with(|command| {
+        command.arg("--agencies").arg(agencies.path());
+    });
+    let mut items = broker.connect("post-items").confirming();
+    let mut clerk = broker.connect("post-clerk");
+    let bounces = [
+        ("x-dead-letter-exchange", Value::Text(String::new())),
+        ("x-dead-letter-routing-key", Value::Text("bounced".into())),
+    ];
+    let bounces = bounces.map(|(name, value)| (name.to_owned(), value)).into();
+    items.declare("orders", DURABLE, &bounces);
+    items.declare("bounced", DURABLE, &none());
+    items.declare("both", DURABLE, &none());
+    clerk.consume("both", "c", 0);
+    assert_eq!(
+        items.publish(&Message::to_queue("both", "own")).returned,
+        None
+    );
+    assert_eq!(clerk.delivery().body, "own");
+    for queue in ["orders", "both"] {
+        items.call(1, BIND, bind(queue, "inbox", "control.#"));
+    }
+    let mut customs = broker.connect("customs-declarations").confirming();
+    let order = example("control.order/valid/story-03");
+    let order = Message::of_type("control.order", "o-1", &order).header("to", "post/main");
+    assert_eq!(customs.publish(&order).returned, None);
+    items.consume("orders", "i", 0);
+    let got = items.delivery();
+    items.wire.send(&method(
+        1,
+        (60, 90),
+        Octets::new().longlong(got.tag).octet(0),
+    ));
+    items.wait_for("inbox");
+    // Bound, bound with a consumer of its own, and what died in a bound one.
+    for queue in ["orders", "both", "bounced"] {
+        let asked = [
+            (DECLARE, declare(queue, DURABLE, &none())),
+            (DECLARE, declare(queue, PASSIVE, &none())),
+            (CONSUME, consume(queue, "", 0)),
+            (GET, named(queue)),
+            (PURGE, named(queue)),
+            (DELETE, named(queue)),
+            (UNBIND, unbind(queue, "control.#")),
+        ];
+        let mut other = broker.connect("post-clerk");
+        for (id, arguments) in asked {
+            let (code, text) = other.refused(id, arguments);
+            assert_eq!(code, 403, "{queue} {id:?}: {text}");
+            assert!(text.contains("see its 'reads'"), "{queue} {id:?}: {text}");
+        }
+    }
+    clerk.quiet();
+    for queue in ["both", "bounced"] {
+        let got = items.get(queue, true).expect("what others sent");
+        assert_eq!(got.key, "control.order.customs", "{queue}");
+    }
+}
+
+#[test]
 fn a_queue_of_ones_own_takes_what_is_bound_to_the_inbox() {
     let broker = Broker::start();
     let mut post = broker.connect("post-items").confirming();
@@ -156,26 +299,8 @@ fn a_queue_of_ones_own_takes_what_is_bound_to_the_inbox() {
         ("items".into(), 0, 1)
     );
     assert_eq!(customs.get("orders", true), None);
-    customs.call(
-        1,
-        (50, 50),
-        Octets::new()
-            .short(0)
-            .name("items")
-            .name("inbox")
-            .name("postal.#")
-            .table(&none()),
-    );
-    customs.call(
-        1,
-        (50, 50),
-        Octets::new()
-            .short(0)
-            .name("items")
-            .name("inbox")
-            .name("postal.*.post")
-            .table(&none()),
-    );
+    customs.call(1, UNBIND, unbind("items", "postal.#"));
+    customs.call(1, UNBIND, unbind("items", "postal.*.post"));
     assert_eq!(post.publish(&item("2")).returned, None);
     customs.quiet();
     assert_eq!(customs.declare("items", PASSIVE, &none()).1, 0);

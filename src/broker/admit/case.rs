@@ -1,13 +1,16 @@
 //! Cases: standing facts that agencies change by messages of their own.
 
-use super::{NotRuled, refused};
-use crate::agency::registry::Peer;
+use super::{NotRuled, refused, rejection};
+use crate::agency::registry::{Agency, Peer, Registry};
+use crate::broker::admit::View;
+use crate::broker::command::Verdict;
 use crate::broker::limits::CASE_INVITES;
-use crate::broker::record::{CaseChange, CaseStep};
-use crate::message::envelope::Publish;
-use crate::message::id::{AgencyId, BadName, SystemId};
+use crate::broker::record::{CaseChange, CaseStep, Rejected};
+use crate::message::envelope::{Publish, hold_untyped};
+use crate::message::id::{AgencyId, BadName, KeyedDigest, SystemId};
 use crate::message::time::Timestamp;
 use crate::message::valid::{Invalid, InvalidKind};
+use crate::policy::standing::CaseId;
 use crate::policy::words::AREAS;
 
 #[derive(serde::Deserialize)]
@@ -18,7 +21,73 @@ struct CaseBody {
     #[serde(rename = "Areas", default)]
     areas: Vec<String>,
     #[serde(rename = "Invites", default)]
-    invites: Vec<AgencyId>,
+    invites: Vec<String>,
+}
+
+/// `case.open`, `case.join`, `case.close`. Whether it is this agency's to take is the register's to
+/// say, when it is committed; the record of a refusal goes with it.
+pub(super) fn step(
+    peer: &Peer,
+    step: &str,
+    publish: &Publish,
+    view: &View,
+) -> Result<Verdict, NotRuled> {
+    let sends = &peer.system.sends;
+    if !sends.iter().any(|it| it.covers(&publish.message_type)) {
+        let says = "this system does not send this type: see its 'sends'";
+        return Err(refused("sends", says));
+    }
+    let user_id = format!("{}-{}", peer.agency.id, peer.system.name);
+    hold_untyped(publish, &user_id)?;
+    let body: CaseBody = serde_json::from_slice(&publish.body).map_err(|_| {
+        let says = "wants {\"CaseID\", \"Areas\": [], \"Invites\": [agency]}";
+        invalid("", "schema", says.to_owned())
+    })?;
+    let case: CaseId = body
+        .case
+        .parse()
+        .map_err(|bad: BadName| invalid("/CaseID", "case", format!("is not {}", bad.expected)))?;
+    let what = match step {
+        "open" => open(&body, &peer.agency, view.rulebook.registry())?,
+        "join" => nothing_else(&body, CaseStep::Join)?,
+        "close" => nothing_else(&body, CaseStep::Close)?,
+        _ => {
+            let says = "is none of case.open, case.join, case.close".to_owned();
+            return Err(invalid("routing key", "type", says));
+        }
+    };
+    let change = CaseChange {
+        at: Timestamp::default(),
+        sender: SystemId {
+            agency: peer.agency.id.clone(),
+            system: peer.system.name.clone(),
+        },
+        unit: peer.unit.id.clone(),
+        case: case.clone(),
+        what,
+        key: key(peer, publish, view),
+    };
+    let not_theirs = NotRuled {
+        code: 403,
+        ..invalid("/CaseID", "case", String::new())
+    };
+    let refused = Rejected {
+        case: Some(case),
+        ..rejection(peer, publish, view, &not_theirs)
+    };
+    Ok(Verdict::Case {
+        change: Box::new(change),
+        refused: Box::new(refused),
+    })
+}
+
+/// What makes a repeat of a step a repeat, where its publisher gave it an id.
+fn key(peer: &Peer, publish: &Publish, view: &View) -> Option<KeyedDigest> {
+    let id = publish.message_id.as_deref().filter(|id| !id.is_empty())?;
+    let unit = peer.unit.id.to_string();
+    let (step, body) = (publish.message_type.as_bytes(), &publish.body);
+    let parts = [unit.as_bytes(), id.as_bytes(), step, body];
+    Some(view.keys.digest("case-step", &parts))
 }
 
 fn invalid(place: &str, rule: &str, says: String) -> NotRuled {
@@ -33,73 +102,62 @@ fn invalid(place: &str, rule: &str, says: String) -> NotRuled {
     }
 }
 
-/// So many areas and invitations as there can be, and no other areas.
-fn bounded(body: &CaseBody) -> Result<(), NotRuled> {
-    for (place, count, count_max) in [
-        ("/Areas", body.areas.len(), AREAS.len()),
-        ("/Invites", body.invites.len(), CASE_INVITES),
-    ] {
-        if count > count_max {
-            let says = format!("has {count} values, the limit is {count_max}");
+/// So many values and no more; what is given beyond is not even looked at.
+fn bounded(place: &str, values: &[String], count_max: usize) -> Result<(), NotRuled> {
+    let count = values.len();
+    if count <= count_max {
+        return Ok(());
+    }
+    let says = format!("has {count} values, the limit is {count_max}");
+    Err(invalid(place, "maxItems", says))
+}
+
+fn open(body: &CaseBody, opener: &Agency, registry: &Registry) -> Result<CaseStep, NotRuled> {
+    bounded("/Areas", &body.areas, AREAS.len())?;
+    bounded("/Invites", &body.invites, CASE_INVITES)?;
+    for (nth, area) in body.areas.iter().enumerate() {
+        if !AREAS.contains(&area.as_str()) {
+            let says = format!("is none of {}", AREAS.join(", "));
+            return Err(invalid(&format!("/Areas/{nth}"), "area", says));
+        }
+    }
+    let named = body.invites.iter().enumerate().map(|(nth, name)| {
+        let agency = invited_agency(name, opener, registry);
+        agency.map_err(|says| invalid(&format!("/Invites/{nth}"), "agency", says.to_owned()))
+    });
+    let mut invites = named.collect::<Result<Vec<AgencyId>, _>>()?;
+    invites.sort();
+    invites.dedup();
+    let mut areas = body.areas.clone();
+    areas.sort();
+    areas.dedup();
+    Ok(CaseStep::Open { areas, invites })
+}
+
+/// An agency of which others may know: one whose units are all unlisted is as one that is not there.
+fn invited_agency(
+    name: &str,
+    opener: &Agency,
+    registry: &Registry,
+) -> Result<AgencyId, &'static str> {
+    let agency = registry.agency(name).filter(|agency| {
+        let mut units = agency.units.values();
+        units.any(|unit| unit.listed)
+    });
+    match agency {
+        _ if name == opener.id.as_str() => Err("is the opener itself, a member from the beginning"),
+        Some(agency) => Ok(agency.id.clone()),
+        None => Err("is no agency that takes part; `carnet agency list` names them"),
+    }
+}
+
+/// A step that takes nothing but the case's name.
+fn nothing_else(body: &CaseBody, step: CaseStep) -> Result<CaseStep, NotRuled> {
+    for (place, values) in [("/Areas", &body.areas), ("/Invites", &body.invites)] {
+        if !values.is_empty() {
+            let says = "is set by case.open alone; leave it out".to_owned();
             return Err(invalid(place, "maxItems", says));
         }
     }
-    if body.areas.iter().all(|area| AREAS.contains(&area.as_str())) {
-        return Ok(());
-    }
-    let says = format!("has another area than {}", AREAS.join(", "));
-    Err(invalid("/Areas", "area", says))
-}
-
-/// `case.open`, `case.join`, `case.close`: standing facts, changed by messages of their own.
-pub(super) fn case_change(
-    peer: &Peer,
-    step: &str,
-    publish: &Publish,
-) -> Result<CaseChange, NotRuled> {
-    if !peer
-        .system
-        .sends
-        .iter()
-        .any(|pattern| pattern.covers(&publish.message_type))
-    {
-        return Err(refused(
-            "sends",
-            "this system does not send this type: see its 'sends'",
-        ));
-    }
-    let body: CaseBody = serde_json::from_slice(&publish.body).map_err(|_| {
-        invalid(
-            "",
-            "schema",
-            "wants {\"CaseID\", \"Areas\": [], \"Invites\": [agency]}".to_owned(),
-        )
-    })?;
-    bounded(&body)?;
-    let case = body
-        .case
-        .parse()
-        .map_err(|bad: BadName| invalid("/CaseID", "case", format!("is not {}", bad.expected)))?;
-    let what = match step {
-        "open" => CaseStep::Open {
-            areas: body.areas,
-            invites: body.invites,
-        },
-        "join" => CaseStep::Join,
-        "close" => CaseStep::Close,
-        _ => {
-            let says = "is none of case.open, case.join, case.close".to_owned();
-            return Err(invalid("routing key", "type", says));
-        }
-    };
-    Ok(CaseChange {
-        at: Timestamp::default(),
-        sender: SystemId {
-            agency: peer.agency.id.clone(),
-            system: peer.system.name.clone(),
-        },
-        unit: peer.unit.id.clone(),
-        case,
-        what,
-    })
+    Ok(step)
 }

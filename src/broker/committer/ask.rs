@@ -26,6 +26,7 @@ impl<V: Vfs> Committer<V> {
                 number,
                 queue,
                 exclusive,
+                priority,
                 may_read,
             } => {
                 let consumer = ConsumerId {
@@ -33,7 +34,8 @@ impl<V: Vfs> Committer<V> {
                     channel: place.1,
                     number,
                 };
-                let answer = self.consume(consumer, (&unit, &queue), (exclusive, may_read));
+                let answer =
+                    self.consume(consumer, (&unit, &queue), (exclusive, priority), may_read);
                 turn.answer(place, answer);
             }
             Ask::Cancel(number) => {
@@ -76,9 +78,14 @@ impl<V: Vfs> Committer<V> {
         ask: &Ask,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        if let Some(answer) = self.locked(place.0, unit, ask) {
+        if let Some(answer) = self.barred(place.0, unit, ask) {
             turn.answer(place, answer);
             return Ok(());
+        }
+        if let Ask::DeclareQueue { name, .. } = ask
+            && let Some(queue) = self.ledger.queue_named(unit, name)
+        {
+            self.dispatch.used(queue);
         }
         // Counts are those after what was settled before.
         self.write_settled(turn)?;
@@ -104,8 +111,9 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Another connection's exclusive queue is locked, whatever is asked of it.
-    fn locked(&self, connection: ConnectionId, unit: &UnitId, ask: &Ask) -> Option<Answer> {
+    /// Whatever is asked of it, another connection's exclusive queue is locked, and what takes
+    /// releases is for systems that may have them.
+    fn barred(&self, connection: ConnectionId, unit: &UnitId, ask: &Ask) -> Option<Answer> {
         let (Ask::DeclareQueue { name: queue, .. }
         | Ask::Bind { queue, .. }
         | Ask::Purge(queue)
@@ -113,7 +121,25 @@ impl<V: Vfs> Committer<V> {
         else {
             return None;
         };
-        self.locked_queue(connection, unit, queue)
+        let locked = self.locked_queue(connection, unit, queue);
+        locked.or_else(|| self.not_its_releases(connection, unit, queue))
+    }
+
+    fn not_its_releases(
+        &self,
+        connection: ConnectionId,
+        unit: &UnitId,
+        name: &str,
+    ) -> Option<Answer> {
+        let queue = self.ledger.queue_named(unit, name)?;
+        let withheld =
+            self.ledger.queue(queue)?.takes_releases() && !self.dispatch.takes_releases(connection);
+        withheld.then(|| Answer::Refused {
+            code: 403,
+            text: format!(
+                "queue '{name}' takes what its unit is sent, and this system does not read 'inbox': see its 'reads'"
+            ),
+        })
     }
 
     fn locked_queue(&self, connection: ConnectionId, unit: &UnitId, name: &str) -> Option<Answer> {
@@ -144,6 +170,9 @@ impl<V: Vfs> Committer<V> {
             let text = format!("this system does not read queue '{name}': see its 'reads'");
             return Err(Answer::Refused { code: 403, text });
         }
+        if let Some(withheld) = self.not_its_releases(connection, unit, name) {
+            return Err(withheld);
+        }
         Ok(queue)
     }
 
@@ -151,7 +180,8 @@ impl<V: Vfs> Committer<V> {
         &mut self,
         consumer: ConsumerId,
         queue: (&UnitId, &str),
-        (exclusive, may_read): (bool, bool),
+        (exclusive, priority): (bool, i32),
+        may_read: bool,
     ) -> Answer {
         match self.readable(consumer.connection, queue, may_read) {
             Err(answer) => answer,
@@ -163,7 +193,7 @@ impl<V: Vfs> Committer<V> {
                 if let Some(text) = self.dispatch.is_crowded(consumer, id) {
                     return Answer::Refused { code: 406, text };
                 }
-                self.dispatch.consume(consumer, id, exclusive);
+                self.dispatch.consume(consumer, id, (exclusive, priority));
                 Answer::Done
             }
         }
@@ -185,6 +215,7 @@ impl<V: Vfs> Committer<V> {
                 return Ok(());
             }
         };
+        self.dispatch.used(id);
         while turn.expired < TICK_EXPIRED
             && let Some(sent) = self.dispatch.get(&self.ledger, id, place)
         {

@@ -246,7 +246,11 @@ mod tests {
             };
             for connection in [PUBLISHER, CONSUMER] {
                 let unit = "post/main".parse().unwrap();
-                rig.step(vec![Command::Attach { connection, unit }]);
+                rig.step(vec![Command::Attach {
+                    connection,
+                    unit,
+                    releases: true,
+                }]);
             }
             let declare = Ask::DeclareQueue {
                 name: "work".to_owned(),
@@ -260,6 +264,7 @@ mod tests {
             let consume = Ask::Consume {
                 number: 1,
                 queue: "work".to_owned(),
+                priority: 0,
                 exclusive: false,
                 may_read: true,
             };
@@ -482,6 +487,7 @@ mod tests {
         let consume = Ask::Consume {
             number: 2,
             queue: name.clone(),
+            priority: 0,
             exclusive: false,
             may_read: true,
         };

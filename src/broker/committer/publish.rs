@@ -5,8 +5,8 @@ use crate::broker::command::{
     Effect, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
 use crate::broker::dedup::Use;
-use crate::broker::limits::CASE_CHANGES;
 use crate::broker::record::{CaseChange, CountedRefusals, Exchange, Placed, Record, Rejected};
+use crate::broker::register::{NotTheirs, Step};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
 use crate::message::id::AgencyId;
@@ -123,7 +123,7 @@ impl<V: Vfs> Committer<V> {
             Verdict::Rejected { rejected, refusal } => {
                 Some(self.reject(*rejected, refusal, how, turn)?)
             }
-            Verdict::Case(change) => self.change_case(change, now, turn)?,
+            Verdict::Case { change, refused } => self.step_case(change, *refused, how, turn)?,
         };
         outcome(&origin, refusal, wire, turn);
         Ok(())
@@ -159,22 +159,32 @@ impl<V: Vfs> Committer<V> {
         }
     }
 
-    fn change_case(
+    /// Takes a step of a case, or refuses it; a refusal is evidence as that of a message is.
+    fn step_case(
         &mut self,
-        mut change: CaseChange,
-        now: Timestamp,
+        mut change: Box<CaseChange>,
+        refused: Rejected,
+        how: (bool, u32, Timestamp),
         turn: &mut Turn,
     ) -> Result<Option<Refusal>, Fatal> {
-        if let Err(text) = self.ledger.register().may(&change) {
-            return Ok(Some(Refusal { code: 403, text }));
+        let (_, _, now) = how;
+        match self.ledger.register().step(&change) {
+            Ok(Step::Changes) => {
+                change.at = now;
+                self.record(&Record::Case(*change), None, turn)?;
+                Ok(None)
+            }
+            Ok(Step::IsSo) => {
+                self.repeats.count(&change.sender.agency, now);
+                Ok(None)
+            }
+            Err(NotTheirs { rule, says }) => {
+                let (code, text, rule) = (refused.code, says, rule.to_owned());
+                let refused = Rejected { rule, ..refused };
+                let refusal = self.reject(refused, Refusal { code, text }, how, turn)?;
+                Ok(Some(refusal))
+            }
         }
-        if !self.case_changes.may(&change.sender.agency, now) {
-            let text = format!("an agency changes at most {CASE_CHANGES} cases a second");
-            return Ok(Some(Refusal { code: 403, text }));
-        }
-        change.at = now;
-        self.record(&Record::Case(change), None, turn)?;
-        Ok(None)
     }
 
     /// Whether a refusal is counted instead of recorded. A refused message goes to nobody then, also
@@ -348,6 +358,7 @@ fn other_content(exchange: Exchange) -> (Rejected, Refusal) {
         number: 0,
         receipt: None,
         sealed: exchange.sealed,
+        case: None,
     };
     (
         rejected,

@@ -4,7 +4,7 @@ use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Deliver, DeliveryId, Effect, Settle};
 use crate::broker::decide::Cause;
 use crate::broker::dispatch::{Left, Sent, Taker};
-use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED, TICK_ORDERS};
+use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED, TICK_ORDERS, TICK_QUEUES};
 use crate::broker::record::{QueueId, Record, Topology};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
@@ -92,7 +92,7 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Time has passed: orders end, heads may have expired.
+    /// Time has passed: orders end, queues that nobody uses go, heads may have expired.
     /// Once in a turn, whoever asks for it.
     pub(super) fn tick(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
         if self.ticked.replace(now) == Some(now) {
@@ -101,6 +101,9 @@ impl<V: Vfs> Committer<V> {
         let overdue = self.ledger.register().overdue(now);
         for number in overdue.into_iter().take(TICK_ORDERS) {
             self.record(&Record::OrderEnded { at: now, number }, None, turn)?;
+        }
+        for queue in self.dispatch.unused(now).into_iter().take(TICK_QUEUES) {
+            self.record(&Record::Topology(Topology::Deleted(queue)), None, turn)?;
         }
         self.look_at_heads(now);
         Ok(())

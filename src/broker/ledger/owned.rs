@@ -105,6 +105,18 @@ impl Queue {
         entry.is_redelivered() || entry.lsn <= self.redelivered_up_to
     }
 
+    /// Whether an entry came from others, into a queue that its unit declared.
+    pub fn is_release(&self, entry: &Entry) -> bool {
+        self.kind == QueueKind::Own && !entry.is_private()
+    }
+
+    /// Whether it is a queue that its unit declared and that gets releases, or has some.
+    pub fn takes_releases(&self) -> bool {
+        let first = self.backlog.next_after(None);
+        let bound = self.kind == QueueKind::Own && !self.bindings.is_empty();
+        bound || first.is_some_and(|entry| self.is_release(entry))
+    }
+
     /// Its bindings.
     pub fn bindings(&self) -> &BTreeSet<Binding> {
         &self.bindings

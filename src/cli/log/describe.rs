@@ -148,10 +148,13 @@ impl<'r> Described<'r> {
         };
         let message_type = rejected.message_type.escape_debug().to_string();
         self.says = format!("{message_type} from {sender}: {code}");
+        if let Some(case) = &rejected.case {
+            _ = write!(self.says, ", of case {case}");
+        }
         self.below.push(format!("x  {place}: {rule}"));
         self.fields = json!({"sender": sender.to_string(), "type": rejected.message_type,
             "sender_number": rejected.number, "code": code, "place": rejected.place,
-            "rule": rule});
+            "rule": rule, "case": rejected.case.as_ref().map(CaseId::as_str)});
     }
 
     fn counted(&mut self, counted: &CountedRefusals) {

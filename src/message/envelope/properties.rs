@@ -11,21 +11,10 @@ const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. \
     pika message_id=, Spring setCreateMessageIds(true), Celery apply_async(message_id=), \
     amqplib messageId, .NET MessageId";
 
-/// What the properties must be, whatever the headers say.
-pub(super) fn hold(
-    publish: &Publish,
-    entry: &MessageEntry,
-    terms: &SenderTerms<'_>,
-) -> Result<(), Invalid> {
-    if publish
-        .user_id
-        .as_deref()
-        .is_some_and(|id| id != terms.user_id)
-    {
-        let says = format!(
-            "is not this system's; leave it out or set it to {}",
-            terms.user_id
-        );
+/// What the properties of every publish must be: its sender's own, of JSON as it is.
+pub(super) fn hold_sender(publish: &Publish, user_id: &str) -> Result<(), Invalid> {
+    if publish.user_id.as_deref().is_some_and(|id| id != user_id) {
+        let says = format!("is not this system's; leave it out or set it to {user_id}");
         return Err(Invalid::envelope("property user_id", "user_id", says));
     }
     if !publish.content_type.as_deref().is_none_or(is_json) {
@@ -47,6 +36,16 @@ pub(super) fn hold(
             says,
         ));
     }
+    Ok(())
+}
+
+/// What the properties must be, whatever the headers say.
+pub(super) fn hold(
+    publish: &Publish,
+    entry: &MessageEntry,
+    terms: &SenderTerms<'_>,
+) -> Result<(), Invalid> {
+    hold_sender(publish, terms.user_id)?;
     let has_id = publish
         .message_id
         .as_deref()

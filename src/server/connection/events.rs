@@ -7,9 +7,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{Connection, Consumer, Pending};
 use crate::amqp::{self, ChannelId, Event, Reply, ReplyCode, Request, Settlement, basic};
 use crate::broker::admit::{Draw, admit};
+use crate::broker::arguments::consumer_priority;
 use crate::broker::command::{
     Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
 };
+use crate::broker::limits::CASE_STEPS_PER_SECOND;
 use crate::broker::payload::{PrivateHead, seal_private};
 use crate::message::envelope::{Publish, expires_after};
 use crate::message::id::ExchangeId;
@@ -106,9 +108,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.unconfirmed.add(bytes);
         self.welcome.published();
         let (now, limits) = (self.clock.monotonic(), self.peer.agency.limits);
-        let until = self.pace.take(now, limits.messages_per_second);
+        let until = self.pace.messages.take(now, limits.messages_per_second);
         self.welcome.hold(until, now);
         if &*publish.exchange == "carnet" {
+            if publish.routing_key.starts_with("case.") {
+                let until = self.pace.case_steps.take(now, CASE_STEPS_PER_SECOND);
+                self.welcome.hold(until, now);
+            }
             let publish = translate::publish(publish);
             self.submit(origin, publish);
         } else {
@@ -190,14 +196,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.ask(channel, Pending::Refuse(reply), Ask::Fence(Fence::Refuse));
     }
 
+    /// The same for arguments that cannot be.
+    fn refuse_arguments(&mut self, channel: ChannelId, says: &str) {
+        let reply = Reply::new(ReplyCode::PreconditionFailed, says);
+        self.ask(channel, Pending::Refuse(reply), Ask::Fence(Fence::Refuse));
+    }
+
     fn request(&mut self, channel: ChannelId, request: Request<DeliveryId>) {
         match request {
             Request::ExchangeDeclare(declare) => {
+                let first = declare.arguments.inner().iter().next();
                 let ask = Ask::DeclareExchange {
                     name: declare.exchange.to_string(),
                     kind: declare.kind.to_string(),
                     passive: declare.passive,
                     traits: (declare.durable, declare.auto_delete, declare.internal),
+                    argument: first.map(|(name, _)| name.to_string()),
                 };
                 self.ask(channel, Pending::Done, ask);
             }
@@ -280,11 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let properties = match translate::queue_properties(declare) {
             Ok(properties) => properties,
-            Err(too_long) => {
-                let reply = Reply::new(ReplyCode::PreconditionFailed, too_long);
-                self.ask(channel, Pending::Refuse(reply), Ask::Fence(Fence::Refuse));
-                return;
-            }
+            Err(too_long) => return self.refuse_arguments(channel, &too_long.to_string()),
         };
         let ask = Ask::DeclareQueue {
             name,
@@ -300,6 +310,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.refuse(channel, says);
             return;
         }
+        let arguments = translate::arguments(&consume.arguments);
+        let arguments = arguments.map_err(|too_long| too_long.to_string());
+        let priority = match arguments.and_then(|them| consumer_priority(&them)) {
+            Ok(priority) => priority,
+            Err(says) => return self.refuse_arguments(channel, &says),
+        };
         let mut tag = consume.consumer_tag.to_string();
         if tag.is_empty() {
             let Some(drawn) = self.drawn_name("amq.ctag-") else {
@@ -321,6 +337,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             number,
             queue,
             exclusive: consume.exclusive,
+            priority,
             may_read,
         };
         self.ask(channel, Pending::Consume(number, tag), ask);

@@ -1,0 +1,130 @@
+//! What feeds consumers from a queue: whose turn it is, and whether anybody uses it still.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{Dispatch, Taker};
+use crate::broker::command::{ConnectionId, ConsumerId};
+use crate::broker::limits::UNLIMITED_PREFETCH;
+use crate::broker::record::{Argument, QueueId, QueueProperties};
+use crate::journal::Lsn;
+use crate::message::time::Timestamp;
+
+#[derive(Debug, Default)]
+pub(super) struct Feed {
+    pub(super) consumers: Vec<ConsumerId>,
+    pub(super) turn: usize,
+    pub(super) exclusive: Option<ConsumerId>,
+    pub(super) owner: Option<ConnectionId>,
+    pub(super) traits: FeedTraits,
+    /// Whether some consumer has a priority.
+    pub(super) prioritised: bool,
+    /// Since when nobody uses it, as far as was looked.
+    pub(super) idle_since: Option<Timestamp>,
+    /// Everything up to here was sent once in this run.
+    pub(super) cursor: Option<Lsn>,
+    /// Back below the cursor, to be sent again.
+    pub(super) returned: BTreeSet<Lsn>,
+    pub(super) out: BTreeMap<Lsn, (Taker, u32)>,
+}
+
+impl Dispatch {
+    /// The consumer whose turn it is among those with credit, and with the right to a release.
+    pub(super) fn next_with_credit(&mut self, id: QueueId, release: bool) -> Option<ConsumerId> {
+        let feed = self.feeds.get(&id)?;
+        let count = if feed.traits.single_active {
+            feed.consumers.len().min(1)
+        } else {
+            feed.consumers.len()
+        };
+        let turns = (0..count).map(|step| (feed.turn + step) % count.max(1));
+        let mut able = turns
+            .filter_map(|place| Some((place, *feed.consumers.get(place)?)))
+            .filter(|(_, consumer)| self.has_credit(*consumer, release));
+        let (place, consumer) = if feed.prioritised {
+            // Of those with the same one, whose turn it is: the last that is looked at wins.
+            able.rev().max_by_key(|(_, id)| self.priority(*id))?
+        } else {
+            able.next()?
+        };
+        if let Some(feed) = self.feeds.get_mut(&id) {
+            feed.turn = place + 1;
+        }
+        Some(consumer)
+    }
+
+    fn priority(&self, id: ConsumerId) -> i32 {
+        self.consumers
+            .get(&id)
+            .map_or(0, |consumer| consumer.priority)
+    }
+
+    fn has_credit(&self, id: ConsumerId, release: bool) -> bool {
+        let Some(consumer) = self.consumers.get(&id) else {
+            return false;
+        };
+        let connection = self.connections.get(&id.connection);
+        if release && !connection.is_some_and(|connection| connection.releases) {
+            return false;
+        }
+        let channel = connection.and_then(|c| c.channels.get(&id.channel));
+        let shared = channel.and_then(|c| Some((c.limit?, c.unacked)));
+        let channel_has = shared.is_none_or(|(limit, unacked)| unacked < limit);
+        let own = match (consumer.limit, shared) {
+            (None, None) => Some(UNLIMITED_PREFETCH),
+            (own, _) => own,
+        };
+        channel_has && own.is_none_or(|limit| consumer.unacked < limit)
+    }
+
+    /// A queue was asked for, or something of it.
+    pub fn used(&mut self, queue: QueueId) {
+        if let Some(feed) = self.feeds.get_mut(&queue) {
+            feed.idle_since = None;
+        }
+    }
+
+    /// Queues that nobody has used for as long as they were declared to last. A use counts from the
+    /// look behind it: none goes too early.
+    pub fn unused(&mut self, now: Timestamp) -> Vec<QueueId> {
+        let mut unused = Vec::new();
+        for (queue, feed) in &mut self.feeds {
+            let Some(expires) = feed.traits.expires else {
+                continue;
+            };
+            if !feed.consumers.is_empty() {
+                continue;
+            }
+            let since = *feed.idle_since.get_or_insert(now);
+            if now.since(since) >= expires {
+                unused.push(*queue);
+            }
+        }
+        unused
+    }
+}
+
+/// What of a queue's declaration matters to dispatch.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FeedTraits {
+    /// Only the longest-standing consumer gets deliveries.
+    pub single_active: bool,
+    /// Goes with its last consumer.
+    pub auto_delete: bool,
+    /// Goes when nobody has used it for so long.
+    pub expires: Option<Duration>,
+}
+
+impl FeedTraits {
+    /// Those of a queue that was declared with `properties`.
+    pub fn of(properties: &QueueProperties) -> Self {
+        let expires = properties.integer("x-expires");
+        let expires = expires.and_then(|ms| u64::try_from(ms).ok());
+        let single = properties.argument("x-single-active-consumer");
+        Self {
+            single_active: single == Some(&Argument::Bool(true)),
+            auto_delete: properties.auto_delete,
+            expires: expires.map(Duration::from_millis),
+        }
+    }
+}
