@@ -4,6 +4,8 @@
 //! command writes over a key that is there.
 #![cfg(test)]
 
+#[path = "cli/checking.rs"]
+mod checking;
 #[path = "cli/serving.rs"]
 mod serving;
 #[path = "cli/settings.rs"]
@@ -15,7 +17,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use carnet::agency::issue::{Authority, Profile, Usage, Validity};
-use carnet::config::{read_file, write_text};
+use carnet::config::{read_file, remove_file, write_text};
 use carnet::message::time::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -70,6 +72,10 @@ impl Folders {
         let text = String::from_utf8(read_file(&path).unwrap()).unwrap();
         assert!(text.contains(old), "{file} has no {old:?}");
         write_text(&path, text.replacen(old, new, 1).as_bytes()).unwrap();
+    }
+
+    fn remove(&self, file: &str) {
+        remove_file(&self.0.path().join(file)).unwrap();
     }
 
     fn add(&self, file: &str, text: &str) {
@@ -256,8 +262,21 @@ fn certs_dev_writes_keys_for_their_owner_alone_and_never_over_others() {
     }
     let before = read_file(&key).unwrap();
     let second = folders.run("certs dev pki");
-    assert_eq!(code(&second), Some(3));
-    assert!(err(&second).contains("--force"), "{}", err(&second));
+    assert_eq!(code(&second), Some(0), "{}", err(&second));
+    insta::assert_snapshot!(out(&second), @"nothing is missing in pki, and nothing has ended");
+    assert_eq!(read_file(&key).unwrap(), before);
+    folders.remove("pki/post-items.pem");
+    folders.remove("pki/post-items.key");
+    insta::assert_snapshot!(out(&folders.run("certs dev pki")), @"wrote 2 files to pki: post-items.pem and their keys");
+    folders.remove("pki/post-items.key");
+    let half = folders.run("certs dev pki");
+    assert_eq!(code(&half), Some(1));
+    insta::assert_snapshot!(err(&half), @r"
+    fault: pki/post-items.pem
+           is there without post-items.key
+      cure: put that there too, take this away, or make all anew with --force
+    1 fault
+    ");
     assert_eq!(read_file(&key).unwrap(), before);
     assert_eq!(code(&folders.run("certs dev pki --force")), Some(0));
     assert_ne!(read_file(&key).unwrap(), before);

@@ -51,12 +51,23 @@ pub(super) fn error(says: &str) {
     eprintln!("{} {says}", painted("error:", "31"));
 }
 
+/// What should be seen to, and is no fault yet; as faults are shown.
+pub(super) fn warnings(warnings: &[Fault]) {
+    for warning in warnings {
+        block(warning, &painted("warning:", "33"));
+    }
+}
+
+fn block(fault: &Fault, kind: &str) {
+    eprintln!("{kind} {}", fault.place);
+    eprintln!("       {}", fault.says);
+    eprintln!("  {} {}", painted("cure:", "36"), fault.cure);
+}
+
 /// Faults, a block each: place, what is wrong, what to do.
 pub(super) fn faults(faults: &[Fault]) {
     for fault in faults {
-        eprintln!("{} {}", painted("fault:", "31"), fault.place);
-        eprintln!("       {}", fault.says);
-        eprintln!("  {} {}", painted("cure:", "36"), fault.cure);
+        block(fault, &painted("fault:", "31"));
     }
     let count = faults.len();
     eprintln!("{count} {}", if count == 1 { "fault" } else { "faults" });

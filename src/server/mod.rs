@@ -2,6 +2,7 @@
 //!
 //! [`listen::serve`] is the function to read first, then `connection`.
 
+pub mod certificate;
 pub mod clock;
 mod connection;
 pub mod listen;

@@ -300,6 +300,37 @@ fn a_changed_folder_is_reported_and_not_used_unless_this_is_development() {
     assert!(tail.contains("activated"), "{tail}");
 }
 
+#[test]
+fn an_agency_that_is_added_gets_its_certificates_at_the_next_start_and_all_others_keep_theirs() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    broker.address();
+    broker.stop();
+    let kept = ["ca.pem", "server.key", "post-items.key", "post-ca.key"];
+    let read = |name: &str| read_file(&folders.path().join("dev/certs").join(name)).unwrap();
+    let before = kept.map(read);
+
+    let police = read_file(&folders.path().join("agencies/police/agency.toml")).unwrap();
+    let coast = String::from_utf8(police)
+        .unwrap()
+        .replace("police", "coast");
+    let coast = coast
+        .replace("kind = \"coast\"", "kind = \"police\"")
+        .replace("coast.alert", "police.alert");
+    folders.add("agencies/coast/agency.toml", &coast);
+    let broker = Running::start(folders.path(), DEV);
+    let made = Running::line(&broker.stderr, "wrote 4 files to dev/certs");
+    assert!(made.contains("coast-ca.pem coast-operations.pem"), "{made}");
+    let consume = format!(
+        "consume --as coast/operations --count 0 --amqp {} --certs dev/certs",
+        broker.address()
+    );
+    let consumed = folders.run(&consume);
+    assert_eq!(code(&consumed), Some(0), "{}", err(&consumed));
+    broker.stop();
+    assert_eq!(kept.map(read), before);
+}
+
 impl Folders {
     fn path(&self) -> &Path {
         self.0.path()
@@ -323,13 +354,13 @@ impl Folders {
         sized.collect()
     }
 
-    fn copy(&self, from: &str, to: &str) {
+    pub(crate) fn copy(&self, from: &str, to: &str) {
         let content = read_file(&self.path().join(from)).unwrap();
         write_text(&self.path().join(to), &content).unwrap();
     }
 
     /// A log in `real` that was begun without `--dev`, and its certificates in `pki`.
-    fn init_real(&self) {
+    pub(crate) fn init_real(&self) {
         assert_eq!(code(&self.run("certs dev pki")), Some(0));
         for agency in ["customs", "customs-xa", "environment", "police", "post"] {
             let issuer = format!("{agency}-ca.pem");
