@@ -4,6 +4,8 @@
 //! command writes over a key that is there.
 #![cfg(test)]
 
+#[path = "cli/auditing.rs"]
+mod auditing;
 #[path = "cli/checking.rs"]
 mod checking;
 #[path = "cli/serving.rs"]

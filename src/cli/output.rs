@@ -32,6 +32,13 @@ pub(super) fn text(text: &str) {
     _ = lines_to_a_reader(text);
 }
 
+/// A file's content, as it is.
+pub(super) fn bytes(content: &[u8]) {
+    let mut out = std::io::stdout();
+    // As of text: whoever reads it may stop.
+    _ = out.write_all(content).and_then(|()| out.flush());
+}
+
 /// The same where there is no end by itself: an error says that nobody reads any more.
 pub(super) fn lines_to_a_reader(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout();

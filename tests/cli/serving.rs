@@ -19,14 +19,14 @@ const ITEM: &str = "messages/postal.item/examples/valid/orchids.json";
 const WRONG: &str = "messages/postal.item/examples/invalid/wrong-check-digit.json";
 
 /// A running `carnet`. Dropped, it is killed: no test leaves one behind.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
+    pub(crate) stdout: Receiver<String>,
+    pub(crate) stderr: Receiver<String>,
 }
 
 impl Running {
-    fn start(folder: &Path, words: &str) -> Self {
+    pub(crate) fn start(folder: &Path, words: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_carnet"))
             .args(words.split_whitespace())
             .current_dir(folder)
@@ -46,7 +46,7 @@ impl Running {
 
     /// The next line that has `part` in it.
     #[track_caller]
-    fn line(lines: &Receiver<String>, part: &str) -> String {
+    pub(crate) fn line(lines: &Receiver<String>, part: &str) -> String {
         let mut told = Vec::new();
         while let Ok(line) = lines.recv_timeout(WITHIN) {
             if line.contains(part) {
@@ -57,12 +57,12 @@ impl Running {
         panic!("no line has {part:?}:\n{}", told.join("\n"));
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let line = Self::line(&self.stdout, "listening on amqps://");
         line.rsplit('/').next().unwrap().to_owned()
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "did not end well: {status}");
@@ -89,7 +89,7 @@ fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-const DEV: &str = "serve --dev --amqp 127.0.0.1:0 --data dev";
+pub(crate) const DEV: &str = "serve --dev --amqp 127.0.0.1:0 --data dev";
 
 impl Folders {
     fn publish(&self, address: &str, file: &str) -> Option<i32> {
@@ -332,7 +332,7 @@ fn an_agency_that_is_added_gets_its_certificates_at_the_next_start_and_all_other
 }
 
 impl Folders {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
