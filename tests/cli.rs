@@ -8,6 +8,8 @@
 mod auditing;
 #[path = "cli/checking.rs"]
 mod checking;
+#[path = "cli/connecting.rs"]
+mod connecting;
 #[path = "cli/serving.rs"]
 mod serving;
 #[path = "cli/settings.rs"]

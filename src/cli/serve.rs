@@ -205,7 +205,7 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
         drain: Duration::from_secs(config.drain_s),
     };
     runtime.block_on(async {
-        let listener = TcpListener::bind(config.amqp).await;
+        let listener = TcpListener::bind((config.amqp.host.as_str(), config.amqp.port)).await;
         let listener = listener.map_err(|error| {
             Failed::CannotRun(format!("{} cannot be listened on: {error}", config.amqp))
         })?;

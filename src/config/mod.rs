@@ -3,9 +3,9 @@
 //! Reads the environment, the configuration file and the folders of agencies, messages and
 //! policies; nobody else does. A misspelt key is an error that names it.
 
+mod address;
 mod folders;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use crate::broker::limits::REPEAT_WINDOW_MAX;
 use crate::message::bundle::Fault;
 use crate::server::tls::TlsVersion;
 
+pub use address::{Address, BadAddress};
 pub use folders::{is_readable_by_others, read_bundle, read_file, read_folder_files};
 pub use folders::{remove_file, write_secret, write_text};
 
@@ -21,8 +22,9 @@ pub use folders::{remove_file, write_secret, write_text};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Address and port for AMQP over TLS. Port 0 takes a free one, which is printed.
-    pub amqp: SocketAddr,
+    /// Address and port for AMQP over TLS. Port 0 takes a free one, which is printed. Clients connect
+    /// to it, by name where it is a name.
+    pub amqp: Address,
     /// The data folder: journal, snapshots, pages, ids. One process at a time.
     pub data: PathBuf,
     /// One folder an agency.
@@ -63,7 +65,7 @@ pub struct Overrides {
     /// Configuration file [default: carnet.toml, where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address and port for AMQP over TLS [default: 127.0.0.1:5671]
+    /// Host and port for AMQP over TLS, such as broker.example:5671 [default: 127.0.0.1:5671]
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub amqp: Option<String>,
     /// Data folder [default: data]
@@ -200,7 +202,7 @@ mod tests {
             ..Overrides::default()
         };
         let config = Config::load(&overrides).unwrap();
-        assert_eq!(config.amqp.port(), 0);
+        assert_eq!(config.amqp.port, 0);
         assert_eq!(config.data, PathBuf::from("/elsewhere"));
         assert_eq!(config.tls, TlsVersion::V13);
     }
