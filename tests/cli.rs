@@ -331,6 +331,42 @@ fn agency_list_is_for_programs_too() {
 }
 
 #[test]
+fn an_agency_shows_all_that_its_file_says() {
+    let shown = in_repository("agency show customs --data nowhere");
+    insta::assert_snapshot!(out(&shown), @r"
+    customs  customs of XM  Meridia Customs
+      contact Exchange desk  exchange@customs.example
+      unit customs/investigation  for law-enforcement  not listed
+        receives control.order control.result seizure.report
+        clearances controlled-delivery
+      unit customs/main  for customs-control
+        receives *
+      system declarations  of unit main
+        certificate urn:carnet:customs:system:declarations
+        sends declaration.* cargo.report release.notice postal.response risk.assessment control.order control.result seizure.report movement.event aeo.status inquiry.request inquiry.response continuity.status case.open case.join case.close
+        reads dead inbox receipts
+        message_id required
+        receipts all
+      system investigation  of unit investigation
+        certificate urn:carnet:customs:system:investigation
+        sends control.order control.result seizure.report case.open case.join case.close
+        reads dead inbox receipts
+        message_id required
+        receipts all
+      limits  2000 messages a second, 600 refusals a minute, 1000000 private messages
+      retention  aeo.status 3650d, declaration.* 3650d, default 1095d
+    ");
+    let as_json = json(&in_repository("agency show customs --data nowhere --json"));
+    let investigation = &as_json[0]["units"][0];
+    assert_eq!(investigation["receives"][0], "control.order");
+    assert_eq!(investigation["clearances"][0], "controlled-delivery");
+    assert_eq!(as_json[0]["limits"]["messages_per_second"], 2000);
+    assert_eq!(as_json[0]["retention"]["declaration.*"], "3650d");
+    let nobody = out(&in_repository("agency refused --data nowhere"));
+    insta::assert_snapshot!(nobody, @"nobody was turned away lately");
+}
+
+#[test]
 fn a_type_shows_what_it_can_hold() {
     let shown = json(&in_repository("message show postal.item --json"));
     assert_eq!(shown["senders"][0], "post");
@@ -368,6 +404,34 @@ fn trying_a_message_says_who_receives_what_of_it_and_by_which_rule() {
         1,
         "{}",
         out(&output)
+    );
+}
+
+#[test]
+fn trying_a_message_names_the_units_that_it_never_reaches_and_why() {
+    let folders = Folders::new();
+    folders.plant(
+        "agencies/environment/agency.toml",
+        "receives = [\"*\"]",
+        "receives = [\"permit.cites\"]",
+    );
+    let file = "messages/postal.item/examples/valid/orchids.json";
+    let text = out(&folders.run(&format!("message try {file}")));
+    let never: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("is not asked for"))
+        .collect();
+    insta::assert_snapshot!(never.join("\n"), @r"
+    customs/investigation is not asked for: it does not receive the type, see `receives` of its unit in agencies/.
+    customs-xa/main is not asked for: no rule gives it messages of this type from this agency.
+    environment/main is not asked for: it does not receive the type, see `receives` of its unit in agencies/.
+    police/main is not asked for: no rule gives it messages of this type from this agency.
+    ");
+    let tried = json(&folders.run(&format!("message try {file} --json")));
+    let never = tried["never_reached"].as_array().unwrap();
+    assert!(
+        never.iter().any(|it| it["unit"] == "environment/main"),
+        "{never:?}"
     );
 }
 

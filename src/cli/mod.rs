@@ -1,6 +1,7 @@
 //! The command line: one file a command. It prints and it says how it ended; it has no logic of its
 //! own.
 
+mod agency;
 mod bench;
 mod certs;
 mod check;
@@ -67,7 +68,7 @@ enum Command {
     Certs(certs::Certs),
     /// Agencies of the folders
     #[command(subcommand)]
-    Agency(list::AgencyCommand),
+    Agency(agency::AgencyCommand),
     /// Message types of the folders, and trying a message on them
     #[command(subcommand)]
     Message(list::MessageCommand),

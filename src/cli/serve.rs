@@ -215,6 +215,8 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
             signal(SignalKind::terminate()).map_err(Failed::cannot_run)?,
             signal(SignalKind::interrupt()).map_err(Failed::cannot_run)?,
         );
+        let rulebook = backbone.view().rulebook.digest();
+        tracing::info!(%address, %rulebook, "listening");
         announce(config, backbone, address);
         let (stop, stopping) = watch::channel(false);
         let fatal = backbone.fatal();
@@ -245,10 +247,14 @@ async fn wait_for_the_end(
     stop: watch::Sender<bool>,
     mut fatal: watch::Receiver<Option<String>>,
 ) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = fatal.wait_for(Option::is_some) => {}
-    }
+    let why = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        _ = fatal.wait_for(Option::is_some) => "the core cannot go on",
+    };
+    tracing::info!(
+        why,
+        "stopping: nobody new is let in, and those who are connected are told"
+    );
     stop.send_replace(true);
 }
