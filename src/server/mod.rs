@@ -3,6 +3,7 @@
 //! [`listen::serve`] is the function to read first, then `connection`.
 
 pub mod certificate;
+mod chatter;
 pub mod clock;
 mod connection;
 pub mod listen;

@@ -62,10 +62,16 @@ impl Running {
         line.rsplit('/').next().unwrap().to_owned()
     }
 
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
+        self.stop_and_tell();
+    }
+
+    /// Stops it, and gives what it said on standard error since it was asked last.
+    fn stop_and_tell(mut self) -> Vec<String> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "did not end well: {status}");
+        self.stderr.iter().collect()
     }
 }
 
@@ -179,6 +185,8 @@ fn a_client_that_was_turned_away_is_shown_with_its_agency_and_the_reason() {
     assert_eq!(refused[0]["times"], 2);
     let shown = out(&folders.run("agency show post --data dev"));
     assert!(shown.contains("issuer that the agency lists"), "{shown}");
+    let all = json(&folders.run("agency refused --json --data dev"));
+    assert_eq!(all, post[0]["refused"]);
     let other = out(&folders.run("agency show police --data dev"));
     assert!(!other.contains("refused"), "{other}");
 }
@@ -298,6 +306,63 @@ fn a_changed_folder_is_reported_and_not_used_unless_this_is_development() {
     broker.stop();
     let tail = out(&folders.run("log tail --data dev"));
     assert!(tail.contains("activated"), "{tail}");
+}
+
+#[test]
+fn a_brokers_log_tells_its_life_and_its_connections_from_beginning_to_end() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    assert_eq!(folders.publish(&address, ITEM), Some(0));
+    let consume =
+        format!("consume --no-ack --as customs/declarations --amqp {address} --certs dev/certs");
+    let consumer = Running::start(folders.path(), &consume);
+    Running::line(&consumer.stdout, "postal.item.post");
+    // Killed: no goodbye.
+    drop(consumer);
+    let log = &broker.stderr;
+    let recovered = Running::line(log, "recovered: ");
+    assert!(recovered.contains("records=0"), "{recovered}");
+    assert!(Running::line(log, "listening").contains(&format!("address={address}")));
+    Running::line(log, "connected remote=127.0.0.1");
+    let ended = Running::line(log, "disconnected");
+    for part in [
+        "agency.id=post",
+        "system.name=items",
+        "why=the client said goodbye",
+    ] {
+        assert!(ended.contains(part), "{ended}");
+    }
+    Running::line(log, "agency.id=customs");
+    let ended = Running::line(log, "disconnected");
+    assert!(ended.contains("gone without a goodbye"), "{ended}");
+
+    let idle = Running::start(folders.path(), &consume);
+    Running::line(&idle.stdout, "postal.item.post");
+    let stderr = broker.stop_and_tell();
+    drop(idle);
+    let told = |part: &str| {
+        let found = stderr.iter().position(|line| line.contains(part));
+        found.unwrap_or_else(|| panic!("no {part:?} in:\n{}", stderr.join("\n")))
+    };
+    let order = [
+        "stopping: ",
+        "why=the broker stops",
+        "drained: ",
+        "stopped: ",
+    ]
+    .map(told);
+    assert!(order.is_sorted(), "{stderr:?}");
+    assert!(stderr[order[0]].contains("SIGTERM"));
+
+    let broker = Running::start(folders.path(), DEV);
+    let recovered = Running::line(&broker.stderr, "recovered: ");
+    assert!(
+        recovered.contains("clean=true") && !recovered.contains("records=0"),
+        "{recovered}"
+    );
+    broker.address();
+    broker.stop();
 }
 
 #[test]
