@@ -1,7 +1,8 @@
 //! What operators see of a broker that is served: its log, who was turned away, and which rulebook
 //! is in force.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -83,7 +84,7 @@ impl Drop for Running {
     }
 }
 
-fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
@@ -363,6 +364,31 @@ fn a_brokers_log_tells_its_life_and_its_connections_from_beginning_to_end() {
     );
     broker.address();
     broker.stop();
+}
+
+#[test]
+fn strangers_that_connect_in_a_loop_fill_no_log_and_keep_nobody_out() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    for _ in 0..500 {
+        let mut stranger = TcpStream::connect(&address).unwrap();
+        stranger.write_all(b"AMQP\0\0\x09\x01").unwrap();
+        // Until it is dropped: so that none of them waits in the queue of the socket.
+        drop(stranger.read_to_end(&mut Vec::new()));
+    }
+    assert_eq!(folders.publish(&address, ITEM), Some(0));
+    let said = broker.stop_and_tell();
+    let failed = said
+        .iter()
+        .filter(|line| line.contains("a handshake failed"));
+    // 20 a second: however slow the machine, far fewer than there were.
+    let failed = failed.count();
+    assert!((1..400).contains(&failed), "{failed} lines");
+    assert!(
+        said.iter()
+            .any(|line| line.contains("connected") && line.contains("system.name=items"))
+    );
 }
 
 #[test]
