@@ -4,6 +4,12 @@
 //! command writes over a key that is there.
 #![cfg(test)]
 
+#[path = "cli/auditing.rs"]
+mod auditing;
+#[path = "cli/checking.rs"]
+mod checking;
+#[path = "cli/connecting.rs"]
+mod connecting;
 #[path = "support/lines.rs"]
 mod lines;
 #[path = "cli/serving.rs"]
@@ -17,7 +23,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use carnet::agency::issue::{Authority, Profile, Usage, Validity};
-use carnet::config::{read_file, write_text};
+use carnet::config::{read_file, remove_file, write_text};
 use carnet::message::time::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -72,6 +78,10 @@ impl Folders {
         let text = String::from_utf8(read_file(&path).unwrap()).unwrap();
         assert!(text.contains(old), "{file} has no {old:?}");
         write_text(&path, text.replacen(old, new, 1).as_bytes()).unwrap();
+    }
+
+    fn remove(&self, file: &str) {
+        remove_file(&self.0.path().join(file)).unwrap();
     }
 
     fn add(&self, file: &str, text: &str) {
@@ -258,8 +268,21 @@ fn certs_dev_writes_keys_for_their_owner_alone_and_never_over_others() {
     }
     let before = read_file(&key).unwrap();
     let second = folders.run("certs dev pki");
-    assert_eq!(code(&second), Some(3));
-    assert!(err(&second).contains("--force"), "{}", err(&second));
+    assert_eq!(code(&second), Some(0), "{}", err(&second));
+    insta::assert_snapshot!(out(&second), @"nothing is missing in pki, and nothing has ended");
+    assert_eq!(read_file(&key).unwrap(), before);
+    folders.remove("pki/post-items.pem");
+    folders.remove("pki/post-items.key");
+    insta::assert_snapshot!(out(&folders.run("certs dev pki")), @"wrote 2 files to pki: post-items.pem and their keys");
+    folders.remove("pki/post-items.key");
+    let half = folders.run("certs dev pki");
+    assert_eq!(code(&half), Some(1));
+    insta::assert_snapshot!(err(&half), @r"
+    fault: pki/post-items.pem
+           is there without post-items.key
+      cure: put that there too, take this away, or make all anew with --force
+    1 fault
+    ");
     assert_eq!(read_file(&key).unwrap(), before);
     assert_eq!(code(&folders.run("certs dev pki --force")), Some(0));
     assert_ne!(read_file(&key).unwrap(), before);
@@ -310,6 +333,42 @@ fn agency_list_is_for_programs_too() {
 }
 
 #[test]
+fn an_agency_shows_all_that_its_file_says() {
+    let shown = in_repository("agency show customs --data nowhere");
+    insta::assert_snapshot!(out(&shown), @r"
+    customs  customs of XM  Meridia Customs
+      contact Exchange desk  exchange@customs.example
+      unit customs/investigation  for law-enforcement  not listed
+        receives control.order control.result seizure.report
+        clearances controlled-delivery
+      unit customs/main  for customs-control
+        receives *
+      system declarations  of unit main
+        certificate urn:carnet:customs:system:declarations
+        sends declaration.* cargo.report release.notice postal.response risk.assessment control.order control.result seizure.report movement.event aeo.status inquiry.request inquiry.response continuity.status case.open case.join case.close
+        reads dead inbox receipts
+        message_id required
+        receipts all
+      system investigation  of unit investigation
+        certificate urn:carnet:customs:system:investigation
+        sends control.order control.result seizure.report case.open case.join case.close
+        reads dead inbox receipts
+        message_id required
+        receipts all
+      limits  2000 messages a second, 600 refusals a minute, 1000000 private messages
+      retention  aeo.status 3650d, declaration.* 3650d, default 1095d
+    ");
+    let as_json = json(&in_repository("agency show customs --data nowhere --json"));
+    let investigation = &as_json[0]["units"][0];
+    assert_eq!(investigation["receives"][0], "control.order");
+    assert_eq!(investigation["clearances"][0], "controlled-delivery");
+    assert_eq!(as_json[0]["limits"]["messages_per_second"], 2000);
+    assert_eq!(as_json[0]["retention"]["declaration.*"], "3650d");
+    let nobody = out(&in_repository("agency refused --data nowhere"));
+    insta::assert_snapshot!(nobody, @"nobody was turned away lately");
+}
+
+#[test]
 fn a_type_shows_what_it_can_hold() {
     let shown = json(&in_repository("message show postal.item --json"));
     assert_eq!(shown["senders"][0], "post");
@@ -347,6 +406,34 @@ fn trying_a_message_says_who_receives_what_of_it_and_by_which_rule() {
         1,
         "{}",
         out(&output)
+    );
+}
+
+#[test]
+fn trying_a_message_names_the_units_that_it_never_reaches_and_why() {
+    let folders = Folders::new();
+    folders.plant(
+        "agencies/environment/agency.toml",
+        "receives = [\"*\"]",
+        "receives = [\"permit.cites\"]",
+    );
+    let file = "messages/postal.item/examples/valid/orchids.json";
+    let text = out(&folders.run(&format!("message try {file}")));
+    let never: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("is not asked for"))
+        .collect();
+    insta::assert_snapshot!(never.join("\n"), @r"
+    customs/investigation is not asked for: it does not receive the type, see `receives` of its unit in agencies/.
+    customs-xa/main is not asked for: no rule gives it messages of this type from this agency.
+    environment/main is not asked for: it does not receive the type, see `receives` of its unit in agencies/.
+    police/main is not asked for: no rule gives it messages of this type from this agency.
+    ");
+    let tried = json(&folders.run(&format!("message try {file} --json")));
+    let never = tried["never_reached"].as_array().unwrap();
+    assert!(
+        never.iter().any(|it| it["unit"] == "environment/main"),
+        "{never:?}"
     );
 }
 

@@ -1,5 +1,7 @@
 //! What a certificate says about itself. Nothing here verifies a signature: that is webpki's.
 
+use std::net::IpAddr;
+
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
@@ -12,6 +14,8 @@ use crate::message::time::Timestamp;
 pub struct CertificateSummary {
     /// URIs of the subject alternative name.
     pub uris: Vec<String>,
+    /// DNS names and addresses of the subject alternative name: whom a server can be.
+    pub hosts: Vec<String>,
     /// Common names of the subject; more than one is unusual.
     pub common_names: Vec<String>,
     /// The subject as text.
@@ -28,10 +32,23 @@ pub struct CertificateSummary {
     pub is_issuer: bool,
     /// Whether it may stand for a TLS client: extended usage names it, key usage allows signing.
     pub is_client: bool,
+    /// Whether it may stand for a TLS server.
+    pub server: ServerUse,
     /// SHA-256 of the public key: two certificates with one key are one authority.
     pub public_key: Digest,
     /// SHA-256 of the certificate, by which operators and tokens name it.
     pub fingerprint: Digest,
+}
+
+/// What a certificate's extended key usage says of servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerUse {
+    /// It names serverAuth.
+    Named,
+    /// It names other uses alone.
+    Excluded,
+    /// There is none: some clients take that, others do not.
+    Unsaid,
 }
 
 impl CertificateSummary {
@@ -48,11 +65,17 @@ impl CertificateSummary {
             GeneralName::URI(uri) => Some((*uri).to_owned()),
             _ => None,
         });
+        let hosts = names.into_iter().flatten().filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(octets) => address(octets).map(|address| address.to_string()),
+            _ => None,
+        });
         let common_names = certificate.subject().iter_common_name();
         let common_names = common_names.map(|name| name.as_str().map(str::to_owned));
         let validity = certificate.validity();
         Some(Self {
             uris: uris.collect(),
+            hosts: hosts.collect(),
             common_names: common_names.collect::<Result<_, _>>().ok()?,
             subject: certificate.subject().to_string(),
             issuer: certificate.issuer().to_string(),
@@ -61,6 +84,7 @@ impl CertificateSummary {
             not_after: instant(validity.not_after.timestamp()),
             is_issuer: is_issuer(&certificate)?,
             is_client: is_client(&certificate)?,
+            server: server_use(&certificate)?,
             public_key: Digest::of(certificate.public_key().raw),
             fingerprint: Digest::of(der),
         })
@@ -85,4 +109,20 @@ fn is_client(certificate: &X509Certificate<'_>) -> Option<bool> {
     let usage = certificate.key_usage().ok()?;
     let may_sign = usage.is_none_or(|usage| usage.value.digital_signature());
     Some(extended.is_some_and(|extended| extended.value.client_auth) && may_sign)
+}
+
+/// `None` where an extension is malformed.
+fn server_use(certificate: &X509Certificate<'_>) -> Option<ServerUse> {
+    let extended = certificate.extended_key_usage().ok()?;
+    Some(match extended.map(|extended| extended.value.server_auth) {
+        Some(true) => ServerUse::Named,
+        Some(false) => ServerUse::Excluded,
+        None => ServerUse::Unsaid,
+    })
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    let sixteen = <[u8; 16]>::try_from(octets).map(IpAddr::from);
+    four.or(sixteen).ok()
 }

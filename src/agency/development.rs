@@ -7,11 +7,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use super::certificate::CertificateSummary;
+use super::expiry::{Lifetime, expiring};
 use super::issue::{Authority, IssueError, Issued, Profile};
 use super::parse::drafts;
 use super::registry::Agency;
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::time::Timestamp;
+
+/// What a development authority is called, behind the name that it is for.
+const AUTHORITY: &str = "development CA";
 
 /// Certificates and keys by the names of their files.
 ///
@@ -23,49 +31,174 @@ pub struct DevelopmentPki {
     files: BTreeMap<String, Vec<u8>>,
 }
 
+/// What [`DevelopmentPki::complete`] has changed: names of files.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Completed {
+    /// Files that there were none of.
+    pub made: Vec<String>,
+    /// Files that took the place of others.
+    pub renewed: Vec<String>,
+}
+
+/// How a certificate with its key stands.
+enum State {
+    /// It is there, and good today.
+    Good,
+    /// There is none.
+    Missing,
+    /// It has ended, and was made here.
+    Ended,
+}
+
 impl DevelopmentPki {
     /// Makes everything anew for the agencies of `bundle`, whose issuers' files may be absent.
     ///
     /// # Errors
     /// The faults of the agencies' files.
     pub fn create(bundle: &Bundle, now: Timestamp) -> Result<Self, Vec<Fault>> {
+        let mut pki = Self::default();
+        pki.complete(bundle, now)?;
+        Ok(pki)
+    }
+
+    /// Adds what the agencies of `bundle` lack, and renews what has ended. Whatever else there is
+    /// stays; a certificate that another authority issued is never replaced.
+    ///
+    /// # Errors
+    /// The faults of the agencies' files; files that are there and of no use.
+    pub fn complete(&mut self, bundle: &Bundle, now: Timestamp) -> Result<Completed, Vec<Fault>> {
         let (drafts, faults) = drafts(bundle);
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut pki = Self::default();
-        let made = pki.add_server(now).and_then(|()| {
+        let mut new = Self::default();
+        let made = self.add_server(&mut new, now).and_then(|()| {
             drafts
                 .iter()
-                .try_for_each(|draft| pki.add_agency(&draft.agency, now))
+                .try_for_each(|draft| self.add_agency(&draft.agency, &mut new, now))
         });
-        let fault = |error: IssueError| {
-            let cure = "correct the entry it was made for";
-            vec![Fault::new("certificates", error.to_string(), cure)]
-        };
-        made.map_err(fault)?;
-        Ok(pki)
+        made.map_err(|fault| vec![fault])?;
+        let mut completed = Completed::default();
+        for (name, content) in new.files {
+            let list = match self.files.insert(name.clone(), content) {
+                Some(_) => &mut completed.renewed,
+                None => &mut completed.made,
+            };
+            list.push(name);
+        }
+        Ok(completed)
     }
 
-    fn add_server(&mut self, now: Timestamp) -> Result<(), IssueError> {
-        let authority = Authority::create(&Profile::issuer("carnet development CA", now))?;
-        self.files.insert(
+    /// The server's certificate and the authority behind it, which stand and fall together.
+    fn add_server(&self, new: &mut Self, now: Timestamp) -> Result<(), Fault> {
+        let states = [
+            self.state(&["ca.pem"], now)?,
+            self.state(&["server.pem", "server.key"], now)?,
+        ];
+        match states {
+            [State::Good, State::Good] => return Ok(()),
+            [State::Missing, State::Missing] | [State::Ended, _] | [_, State::Ended] => {}
+            [State::Missing, State::Good] => return Err(half("server.pem", "ca.pem")),
+            [State::Good, State::Missing] => return Err(half("ca.pem", "server.pem")),
+        }
+        let authority = Authority::create(&Profile::issuer(format!("carnet {AUTHORITY}"), now));
+        let authority = authority.map_err(|error| unmade(&error))?;
+        new.files.insert(
             "ca.pem".to_owned(),
             authority.to_issued().certificate.into_bytes(),
         );
-        self.add("server", authority.issue(&Profile::local_server(now))?);
+        let issued = authority.issue(&Profile::local_server(now));
+        new.add("server", issued.map_err(|error| unmade(&error))?);
         Ok(())
     }
 
-    fn add_agency(&mut self, agency: &Agency, now: Timestamp) -> Result<(), IssueError> {
-        let name = format!("{} development CA", agency.id);
-        let authority = Authority::create(&Profile::issuer(name, now))?;
-        self.add(&format!("{}-ca", agency.id), authority.to_issued());
+    /// An agency's issuer, and its systems under it: all of them anew where the issuer is.
+    fn add_agency(&self, agency: &Agency, new: &mut Self, now: Timestamp) -> Result<(), Fault> {
+        let stem = format!("{}-ca", agency.id);
+        let (certificate, key) = (format!("{stem}.pem"), format!("{stem}.key"));
+        let standing = match self.state(&[&certificate], now)? {
+            State::Good => true,
+            State::Missing | State::Ended => false,
+        };
+        let mut issuer = None;
+        if !standing {
+            let profile = Profile::issuer(format!("{} {AUTHORITY}", agency.id), now);
+            let made = Authority::create(&profile).map_err(|error| unmade(&error))?;
+            new.add(&stem, made.to_issued());
+            issuer = Some(made);
+        }
         for system in agency.systems.values() {
-            let issued = authority.issue(&Profile::system(agency, system, now))?;
-            self.add(&format!("{}-{}", agency.id, system.name), issued);
+            let stem = format!("{}-{}", agency.id, system.name);
+            let (own, own_key) = (format!("{stem}.pem"), format!("{stem}.key"));
+            // One that was made here is worth nothing under another issuer.
+            let was_issued_here = self
+                .issuer_of(&own)
+                .is_some_and(|it| is_of_development(&it));
+            let stays = standing || !was_issued_here;
+            if stays && matches!(self.state(&[&own, &own_key], now)?, State::Good) {
+                continue;
+            }
+            let issuer = match &mut issuer {
+                Some(issuer) => issuer,
+                none => none.insert(self.authority(&certificate, &key)?),
+            };
+            let made = issuer.issue(&Profile::system(agency, system, now));
+            new.add(&stem, made.map_err(|error| unmade(&error))?);
         }
         Ok(())
+    }
+
+    /// An agency's issuer as it is there.
+    fn authority(&self, certificate: &str, key: &str) -> Result<Authority, Fault> {
+        let text = |name: &str| {
+            let content = self.get(name).unwrap_or_default();
+            String::from_utf8_lossy(content).into_owned()
+        };
+        Authority::load(&text(certificate), &text(key)).map_err(|_| {
+            let says = format!("is needed, and {key} is not its key or is missing");
+            Fault::new(
+                certificate,
+                says,
+                "put its key there, or make all anew with --force",
+            )
+        })
+    }
+
+    fn issuer_of(&self, name: &str) -> Option<String> {
+        let der = CertificateDer::from_pem_slice(self.get(name)?).ok()?;
+        Some(CertificateSummary::read(&der)?.issuer)
+    }
+
+    /// How a certificate (and its key, where one is named) stands.
+    fn state(&self, names: &[&str], now: Timestamp) -> Result<State, Fault> {
+        let there: Vec<&str> = names
+            .iter()
+            .copied()
+            .filter(|name| self.files.contains_key(*name))
+            .collect();
+        let (Some(first), true) = (there.first(), there.len() == names.len()) else {
+            let absent = names.iter().find(|name| !there.contains(name));
+            return match (there.first(), absent) {
+                (Some(there), Some(absent)) => Err(half(there, absent)),
+                _ => Ok(State::Missing),
+            };
+        };
+        let found = expiring(first, self.get(first).unwrap_or_default(), now)?;
+        let ended = found
+            .iter()
+            .find(|found| found.lifetime == Lifetime::Expired);
+        match ended {
+            None => Ok(State::Good),
+            Some(ended) if is_of_development(&ended.issuer) => Ok(State::Ended),
+            Some(ended) => {
+                let says = format!("ended at {}, and {} issued it", ended.at, ended.issuer);
+                Err(Fault::new(
+                    *first,
+                    says,
+                    "renew it there, or make all anew with --force",
+                ))
+            }
+        }
     }
 
     fn add(&mut self, stem: &str, issued: Issued) {
@@ -86,6 +219,22 @@ impl DevelopmentPki {
             .iter()
             .map(|(name, content)| (name.as_str(), content.as_slice()))
     }
+}
+
+/// Whether a certificate's issuer is an authority that was made here.
+pub fn is_of_development(issuer: &str) -> bool {
+    issuer.ends_with(AUTHORITY)
+}
+
+fn half(there: &str, absent: &str) -> Fault {
+    let says = format!("is there without {absent}");
+    let cure = "put that there too, take this away, or make all anew with --force";
+    Fault::new(there, says, cure)
+}
+
+fn unmade(error: &IssueError) -> Fault {
+    let cure = "correct the entry it was made for";
+    Fault::new("certificates", error.to_string(), cure)
 }
 
 /// Files as they were written before, read back from their folder.
@@ -130,5 +279,142 @@ pub fn development_bundle(bundle: &Bundle, pki: &DevelopmentPki) -> Result<Bundl
         Ok(development)
     } else {
         Err(faults)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::agency::issue::{LEAF_LIFETIME, Validity};
+
+    fn now() -> Timestamp {
+        Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap()
+    }
+
+    fn later(days: u32) -> Timestamp {
+        now().plus(Duration::from_hours(24) * days)
+    }
+
+    /// Agencies of this name, each with a system `one`.
+    fn bundle(agencies: &[&str]) -> Bundle {
+        let mut bundle = Bundle::default();
+        for id in agencies {
+            let text = format!(
+                r#"id = "{id}"
+kind = "customs"
+country = "XM"
+name = {{ en = "{id}" }}
+contact = {{ desk = "Desk", email = "desk@{id}.example" }}
+[trust]
+issuers = ["ca.pem"]
+[retention]
+default = "30d"
+[[unit]]
+id = "main"
+purpose = "customs-control"
+receives = ["*"]
+[[system]]
+id = "one"
+unit = "main"
+certificate = "urn:carnet:{id}:system:one"
+sends = []
+reads = ["inbox"]
+"#
+            );
+            bundle.insert(format!("agencies/{id}/agency.toml"), text);
+        }
+        bundle
+    }
+
+    #[test]
+    fn what_is_there_and_good_stays_and_a_new_agency_gets_its_own() {
+        let mut pki = DevelopmentPki::create(&bundle(&["customs"]), now()).unwrap();
+        let before = pki.clone();
+        let completed = pki.complete(&bundle(&["customs"]), now()).unwrap();
+        assert_eq!((completed, &pki), (Completed::default(), &before));
+        let completed = pki.complete(&bundle(&["coast", "customs"]), now()).unwrap();
+        let made = [
+            "coast-ca.key",
+            "coast-ca.pem",
+            "coast-one.key",
+            "coast-one.pem",
+        ];
+        assert_eq!(completed.made, made);
+        assert!(completed.renewed.is_empty());
+        assert!(
+            before
+                .files()
+                .all(|(name, content)| pki.get(name) == Some(content))
+        );
+    }
+
+    #[test]
+    fn what_has_ended_is_renewed_under_the_issuer_that_is_there() {
+        let mut pki = DevelopmentPki::create(&bundle(&["customs"]), now()).unwrap();
+        let before = pki.clone();
+        let completed = pki.complete(&bundle(&["customs"]), later(91)).unwrap();
+        assert!(completed.made.is_empty());
+        let renewed = [
+            "ca.pem",
+            "customs-one.key",
+            "customs-one.pem",
+            "server.key",
+            "server.pem",
+        ];
+        assert_eq!(completed.renewed, renewed);
+        for kept in ["customs-ca.pem", "customs-ca.key"] {
+            assert_eq!(pki.get(kept), before.get(kept));
+        }
+        let nothing = pki.complete(&bundle(&["customs"]), later(91)).unwrap();
+        assert_eq!(nothing, Completed::default());
+    }
+
+    #[test]
+    fn an_issuer_that_is_gone_takes_its_systems_with_it_and_only_them() {
+        let both = bundle(&["customs", "post"]);
+        let mut pki = DevelopmentPki::create(&both, now()).unwrap();
+        pki.files.retain(|name, _| !name.starts_with("post-ca"));
+        let completed = pki.complete(&both, now()).unwrap();
+        assert_eq!(completed.made, ["post-ca.key", "post-ca.pem"]);
+        assert_eq!(completed.renewed, ["post-one.key", "post-one.pem"]);
+    }
+
+    #[test]
+    fn what_others_issued_and_half_a_pair_are_told_and_left() {
+        let agencies = bundle(&["customs"]);
+        let whole = DevelopmentPki::create(&agencies, now()).unwrap();
+        let complete = |pki: &DevelopmentPki, at| {
+            let mut completed = pki.clone();
+            let fault = completed.complete(&agencies, at).unwrap_err().remove(0);
+            assert_eq!(
+                &completed, pki,
+                "a refused completion has changed something"
+            );
+            fault.to_string()
+        };
+        let other = Authority::create(&Profile::issuer("Customs issuing CA", now())).unwrap();
+        let mut foreign = whole.clone();
+        let issued = other.issue(&Profile {
+            common_name: "customs-one".to_owned(),
+            usage: crate::agency::issue::Usage::Client { uris: Vec::new() },
+            validity: Validity::starting(now(), LEAF_LIFETIME),
+        });
+        foreign.add("customs-one", issued.unwrap());
+        // The server's and its authority's are of the day, so that nothing else is to be renewed.
+        let of_the_day = DevelopmentPki::create(&agencies, later(91)).unwrap();
+        for name in ["ca.pem", "server.pem", "server.key"] {
+            let content = of_the_day.get(name).unwrap().to_vec();
+            foreign.files.insert(name.to_owned(), content);
+        }
+        let says = complete(&foreign, later(91));
+        assert!(says.contains("customs-one.pem: ended at"), "{says}");
+        assert!(says.contains("CN=Customs issuing CA issued it"), "{says}");
+        let mut half = whole.clone();
+        half.files.remove("customs-one.key");
+        assert!(
+            complete(&half, now()).contains("customs-one.pem: is there without customs-one.key")
+        );
     }
 }

@@ -33,6 +33,8 @@ pub struct Expiring {
     pub place: String,
     /// Its subject.
     pub subject: String,
+    /// Its issuer.
+    pub issuer: String,
     /// How it stands.
     pub lifetime: Lifetime,
     /// When it ends; for [`Lifetime::NotYetValid`] when it begins.
@@ -51,13 +53,18 @@ impl Expiring {
         } else {
             return None;
         };
-        let (place, subject) = (place.to_owned(), certificate.subject.clone());
         Some(Self {
-            place,
-            subject,
+            place: place.to_owned(),
+            subject: certificate.subject.clone(),
+            issuer: certificate.issuer.clone(),
             lifetime,
             at,
         })
+    }
+
+    /// Whether it is good today: to be renewed, and nobody is refused for it yet.
+    pub fn is_warning(&self) -> bool {
+        self.lifetime == Lifetime::EndsSoon
     }
 
     /// As a fault, for a report that lists faults. [`Lifetime::EndsSoon`] is a warning at most.

@@ -185,13 +185,15 @@ pub fn replay<V: Vfs>(
     (ledger, from): (&mut Ledger, Lsn),
     until: Lsn,
     pages: &Pages<V>,
-) -> Result<(), StartError> {
+) -> Result<u64, StartError> {
+    let mut records: u64 = 0;
     for stored in reader.scan(from) {
         let stored = stored?;
         if stored.lsn >= until {
             break;
         }
         let record = Record::decode(stored.schema, &stored.body)?;
+        records = records.saturating_add(1);
         for change in ledger.apply(&record, stored.lsn) {
             if let Change::Gone(queue, _) = change {
                 let wanted = ledger
@@ -204,7 +206,7 @@ pub fn replay<V: Vfs>(
             }
         }
     }
-    Ok(())
+    Ok(records)
 }
 
 /// Starts the thread of snapshots. It ends with the process: what it makes is made again.

@@ -188,7 +188,14 @@ pub fn recover<V: Vfs>(
     }
     let pages = Pages::open(vfs.clone(), data).map_err(StartError::Pages)?;
     let (reader, end) = (journal.reader(), journal.end());
-    replay(&reader, (&mut ledger, from), end, &pages)?;
+    let records = replay(&reader, (&mut ledger, from), end, &pages)?;
+    tracing::info!(
+        records,
+        journal.from = %from,
+        journal.end = %end,
+        clean = recovery.clean,
+        "recovered: the state of queues is made from the snapshot and the records behind it"
+    );
     Ok(Recovered {
         recovery,
         committer: Committer::new(journal, ledger),

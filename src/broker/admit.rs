@@ -274,6 +274,7 @@ fn exchange(
         recipients: recipients(ruling),
         receipt: None,
         sealed: postcard::to_stdvec(confidential).unwrap_or_default(),
+        errors: ruling.errors.clone(),
     }
 }
 
@@ -315,6 +316,7 @@ fn recipients(ruling: &Ruling) -> Vec<Recipient> {
                     retain_days: released.retain_days,
                     onward: released.onward,
                     queues: Vec::new(),
+                    withholding: released.withholding.clone(),
                 }),
                 ruling::Outcome::Refused(ruling::Refused::Forbidden { policies, .. }) => {
                     Outcome::Refused {
@@ -375,6 +377,9 @@ fn confidential(
             .map(|w| (w.place.clone(), w.rule.clone()))
             .collect(),
         told: told.collect(),
+        purpose: envelope.purpose().map(ToString::to_string),
+        handling: envelope.handling(),
+        correlation_id: envelope.correlation_id().map(str::to_owned),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::agency::keys::KeyCheck;
 use crate::agency::registry::InboxMode;
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
+use crate::message::envelope::Handling;
 use crate::message::id::{
     AgencyId, Digest, ExchangeId, KeyedDigest, Mask, MessageType, SystemId, UnitId,
 };
@@ -153,6 +154,8 @@ pub struct Exchange {
     pub receipt: Option<QueueId>,
     /// [`Confidential`], sealed.
     pub sealed: Vec<u8>,
+    /// Rules that could not be evaluated, sorted: what they name was withheld.
+    pub errors: Vec<PolicyId>,
 }
 
 /// What of an exchange only the sender, and who is entitled, may read.
@@ -168,6 +171,12 @@ pub struct Confidential {
     pub warnings: Vec<(String, String)>,
     /// Texts of the refusals that are told: unit as the sender named it, policy, reason, basis.
     pub told: Vec<Told>,
+    /// Header `purpose`.
+    pub purpose: Option<String>,
+    /// Header `handling`.
+    pub handling: Handling,
+    /// The publisher's `correlation_id`.
+    pub correlation_id: Option<String>,
 }
 
 /// A refusal as the sender's receipt shows it.
@@ -221,6 +230,8 @@ pub struct Released {
     pub onward: Onward,
     /// Where it was put.
     pub queues: Vec<QueueId>,
+    /// The forbids that took categories away, sorted.
+    pub withholding: Vec<PolicyId>,
 }
 
 /// An order's effect on standing.

@@ -106,15 +106,23 @@ fn ruled(exchange: &Exchange) -> usize {
         Some(OrderChange::Closes { .. }) | None => 0,
     };
     let reads = exchange.reads.keys.len() * READ_BYTES;
-    recipients + keys + subjects * DIGEST_BYTES + reads + exchange.sealed.len()
+    let errors = exchange
+        .errors
+        .iter()
+        .map(|it| it.as_str().len() + NUMBER_BYTES);
+    let errors: usize = errors.sum();
+    recipients + keys + subjects * DIGEST_BYTES + reads + errors + exchange.sealed.len()
 }
 
 fn decided(recipient: &Recipient) -> usize {
-    let policies = match &recipient.outcome {
-        Outcome::Released(released) => &released.policies,
-        Outcome::Refused { policies } => policies,
+    let (policies, withholding) = match &recipient.outcome {
+        Outcome::Released(released) => (&released.policies, released.withholding.as_slice()),
+        Outcome::Refused { policies } => (policies, [].as_slice()),
     };
-    let policies = policies.iter().map(|it| it.as_str().len() + NUMBER_BYTES);
+    let policies = policies
+        .iter()
+        .chain(withholding)
+        .map(|it| it.as_str().len() + NUMBER_BYTES);
     RECIPIENT_BYTES + policies.sum::<usize>()
 }
 

@@ -74,11 +74,7 @@ impl Served {
         let Some(port) = port else {
             return Err(Failed::CannotRun("the broker did not start".to_owned()));
         };
-        let broker = Broker {
-            host: "localhost".to_owned(),
-            port,
-            certs: data.path().join("certs"),
-        };
+        let broker = Broker::local(port, data.path().join("certs"));
         Ok(Self {
             child,
             _output: lines,

@@ -1,13 +1,14 @@
 //! `carnet certs`: certificates for development, and one at a time for an agency without a PKI.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
 
-use super::check::with_issuers;
+use super::check::{is_pem, with_issuers};
 use super::{Failed, output};
-use crate::agency::development::DevelopmentPki;
+use crate::agency::development::{Completed, DevelopmentPki};
 use crate::agency::issue::{Authority, Profile};
 use crate::agency::registry::{Agency, Registry, System};
 use crate::config::{Config, read_bundle, read_file, read_folder_files};
@@ -20,14 +21,14 @@ use crate::server::clock::Clock;
 /// What to do with certificates.
 #[derive(Debug, Subcommand)]
 pub(super) enum Certs {
-    /// Write a throw-away authority and a certificate for every system
+    /// Write throw-away authorities and a certificate for every system
     #[command(
-        after_help = "Examples:\n  carnet certs dev certs/dev\n  carnet certs dev certs/dev --force    new ones in place of those there"
+        after_help = "Examples:\n  carnet certs dev certs/dev            what is missing, and what has ended\n  carnet certs dev certs/dev --force    all anew, in place of those there"
     )]
     Dev {
-        /// Folder to write to; it must not hold certificates yet
+        /// Folder to write to; what is there and has not ended stays
         dir: PathBuf,
-        /// Replace files that are there
+        /// Make all anew, in place of those there
         #[arg(long)]
         force: bool,
     },
@@ -63,12 +64,18 @@ impl Certs {
         let now = Clock::default().now();
         match self {
             Self::Dev { dir, force } => {
-                let pki = DevelopmentPki::create(&read_bundle(config)?, now)?;
-                let names: Vec<&str> = pki.files().map(|(name, _)| name).collect();
-                make_room(dir, &names, *force)?;
-                write_files(dir, pki.files())?;
-                let count = names.len();
-                output::line(&format!("wrote {count} files to {}", dir.display()));
+                let bundle = read_bundle(config)?;
+                if *force {
+                    let pki = DevelopmentPki::create(&bundle, now)?;
+                    let names: Vec<&str> = pki.files().map(|(name, _)| name).collect();
+                    make_room(dir, &names, true)?;
+                    write_files(dir, pki.files())?;
+                    let count = names.len();
+                    output::line(&format!("wrote {count} files to {}", dir.display()));
+                } else {
+                    let (_, completed) = complete(&bundle, dir, now)?;
+                    output::text(&in_words(&completed, dir));
+                }
                 Ok(())
             }
             Self::Issue(issue) => issue.run(config, now),
@@ -164,13 +171,58 @@ fn write_files<'f>(
     Ok(())
 }
 
-/// The development PKI in `dir`: as it is there, or a new one.
-pub(super) fn development_pki(bundle: &Bundle, dir: &Path) -> Result<DevelopmentPki, Failed> {
-    if dir.join("ca.pem").exists() {
-        let files = read_folder_files(dir).map_err(Failed::cannot_run)?;
-        return Ok(files.into_iter().collect());
+/// The development PKI in `dir`, with what was missing or had ended, and what that was.
+pub(super) fn complete(
+    bundle: &Bundle,
+    dir: &Path,
+    now: Timestamp,
+) -> Result<(DevelopmentPki, Completed), Failed> {
+    let there = match read_folder_files(dir) {
+        Ok(files) => files,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Failed::CannotRun(format!("{}: {error}", dir.display()))),
+    };
+    let mut pki: DevelopmentPki = there.into_iter().collect();
+    let completed = pki.complete(bundle, now).map_err(|mut faults| {
+        for fault in &mut faults {
+            // Of the folder's files it says the names alone.
+            if !fault.place.contains('/') && fault.place != "agencies" {
+                fault.place = dir.join(&fault.place).display().to_string();
+            }
+        }
+        Failed::Faults(faults)
+    })?;
+    for name in &completed.renewed {
+        remove_file(&dir.join(name)).map_err(Failed::cannot_run)?;
     }
-    let pki = DevelopmentPki::create(bundle, Clock::default().now())?;
-    write_files(dir, pki.files())?;
-    Ok(pki)
+    let new = completed.made.iter().chain(&completed.renewed);
+    let new = new.filter_map(|name| Some((name.as_str(), pki.get(name)?)));
+    write_files(dir, new)?;
+    Ok((pki, completed))
+}
+
+/// What was done in `dir`: certificates by name, their keys with them.
+pub(super) fn in_words(completed: &Completed, dir: &Path) -> String {
+    let dir = dir.display();
+    let certificates = |names: &[String]| {
+        let names = names.iter().map(String::as_str).filter(|name| is_pem(name));
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let (made, renewed) = (&completed.made, &completed.renewed);
+    if made.is_empty() && renewed.is_empty() {
+        return format!("nothing is missing in {dir}, and nothing has ended\n");
+    }
+    let mut text = String::new();
+    if !made.is_empty() {
+        let (count, names) = (made.len(), certificates(made));
+        _ = writeln!(text, "wrote {count} files to {dir}: {names} and their keys");
+    }
+    if !renewed.is_empty() {
+        let names = certificates(renewed);
+        _ = writeln!(text, "renewed in {dir}: {names} and their keys");
+    }
+    if renewed.iter().any(|name| name == "ca.pem") {
+        text.push_str("clients need the new ca.pem\n");
+    }
+    text
 }

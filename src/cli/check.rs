@@ -5,14 +5,16 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{Failed, output};
-use crate::agency::development::{DevelopmentPki, development_bundle};
+use crate::agency::development::{DevelopmentPki, development_bundle, is_of_development};
 use crate::agency::expiry::{Expiring, expiring};
-use crate::config::{Config, read_bundle, read_folder_files};
+use crate::config::{Config, is_readable_by_others, read_bundle, read_file, read_folder_files};
 use crate::message::bundle::{Bundle, Fault};
-use crate::message::catalogue::{Catalogue, MessageEntry};
+use crate::message::catalogue::{Catalogue, MessageEntry, unused_lists};
 use crate::message::time::Timestamp;
+use crate::policy::headings;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::table::{admit_example, run_tables};
+use crate::server::certificate::Looked;
 use crate::server::clock::Clock;
 
 /// Check agencies, messages, policies, decision tables and certificates.
@@ -29,9 +31,9 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let now = Clock::default().now();
-        let mut faults = certificates(config, now);
-        let checked = checked(config, now, &mut faults).unwrap_or_else(|found| {
-            faults.extend(found);
+        let mut looked = certificates(config, now);
+        let checked = checked(config, now, &mut looked).unwrap_or_else(|found| {
+            looked.faults.extend(found);
             Vec::new()
         });
         if self.json {
@@ -39,16 +41,22 @@ impl Check {
                 .iter()
                 .map(|(count, what)| (what.replace(' ', "_"), json!(count)))
                 .collect();
-            let faults_as_json = output::faults_as_json(&faults);
-            output::line(&json!({"checked": counts, "faults": faults_as_json}).to_string());
-            return if faults.is_empty() {
+            let as_json = |faults: &[Fault]| {
+                let located = faults.iter().map(|fault| config.located(fault));
+                output::faults_as_json(&located.collect::<Vec<_>>())
+            };
+            let (faults, warnings) = (as_json(&looked.faults), as_json(&looked.warnings));
+            let all = json!({"checked": counts, "faults": faults, "warnings": warnings});
+            output::line(&all.to_string());
+            return if looked.faults.is_empty() {
                 Ok(())
             } else {
                 Err(Failed::Told)
             };
         }
-        if !faults.is_empty() {
-            return Err(faults.into());
+        output::warnings(&looked.warnings);
+        if !looked.faults.is_empty() {
+            return Err(looked.faults.into());
         }
         let counts = checked
             .iter()
@@ -64,11 +72,11 @@ impl Check {
     }
 }
 
-/// How many of what were checked; what is wrong in a whole rulebook goes to `faults`.
+/// How many of what were checked; what is wrong in a whole rulebook goes to `looked`.
 fn checked(
     config: &Config,
     now: Timestamp,
-    faults: &mut Vec<Fault>,
+    looked: &mut Looked,
 ) -> Result<Vec<(usize, &'static str)>, Vec<Fault>> {
     let read = read_bundle(config)?;
     let bundle = with_issuers(read.clone(), now).map_err(|mut found| {
@@ -76,12 +84,13 @@ fn checked(
         found.extend(Catalogue::parse(&read).err().unwrap_or_default());
         found
     })?;
+    looked.faults.extend(unused_lists(&bundle));
     let rulebook = Rulebook::parse(&bundle)?;
-    let ending = rulebook.registry().expiring(now);
-    faults.extend(ending.iter().map(Expiring::to_fault));
+    sort(&rulebook.registry().expiring(now), None, looked);
+    looked.faults.extend(headings::faults(&rulebook));
     let mut admit = |entry: &MessageEntry, name: &str| admit_example(&bundle, entry, name);
     let report = run_tables(&rulebook, &mut admit);
-    faults.extend(report.faults);
+    looked.faults.extend(report.faults);
     Ok(vec![
         (rulebook.registry().agencies().count(), "agencies"),
         (rulebook.catalogue().entries().count(), "message types"),
@@ -100,26 +109,94 @@ pub(super) fn with_issuers(bundle: Bundle, now: Timestamp) -> Result<Bundle, Vec
     development_bundle(&bundle, &pki)
 }
 
-/// Certificates in the folder of certificates that have ended or end soon.
-fn certificates(config: &Config, now: Timestamp) -> Vec<Fault> {
-    let files = read_folder_files(&config.certs).unwrap_or_default();
-    let certificates = files.into_iter().filter(|(name, _)| is_pem(name));
-    let mut faults = Vec::new();
-    for (name, content) in certificates {
-        let place = config.certs.join(name).display().to_string();
-        match expiring(&place, &content, now) {
-            Ok(found) => faults.extend(found.iter().map(Expiring::to_fault)),
-            Err(fault) => faults.push(fault),
+/// Sorts by urgency; `folder` is where `certs dev` could renew its own.
+fn sort(found: &[Expiring], folder: Option<&Path>, looked: &mut Looked) {
+    for found in found {
+        let mut fault = found.to_fault();
+        if let Some(folder) = folder.filter(|_| is_of_development(&found.issuer)) {
+            fault.cure = format!(
+                "`carnet certs dev {}` renews what has ended",
+                folder.display()
+            );
+        }
+        let list = if found.is_warning() {
+            &mut looked.warnings
+        } else {
+            &mut looked.faults
+        };
+        list.push(fault);
+    }
+}
+
+/// The server's certificate and key: what is wrong with them, or will be.
+pub(super) fn server_certificate(config: &Config, now: Timestamp) -> Looked {
+    let (certificate, key) = (config.server_certificate(), config.server_key());
+    let mut missing = Looked::default();
+    let mut read = |path: &Path, cure: &str| {
+        let content = read_file(path);
+        let fault = |error: std::io::Error| {
+            // Its name is the place.
+            let says = format!("cannot be read: {}", error.kind());
+            missing
+                .faults
+                .push(Fault::new(path.display().to_string(), says, cure));
+        };
+        content.map_err(fault).unwrap_or_default()
+    };
+    let chain = read(
+        &certificate,
+        "issue it by certs/README.md; to try things, `carnet certs dev DIR` makes one",
+    );
+    let secret = read(
+        &key,
+        "put the key of server.pem there, readable by the broker's user",
+    );
+    if !missing.faults.is_empty() {
+        return missing;
+    }
+    let places = (certificate.display().to_string(), key.display().to_string());
+    let mut looked = Looked::at((&places.0, &chain), (&places.1, &secret), now);
+    looked.warnings.extend(open_to_others(&key));
+    looked
+}
+
+/// A key that others can read: whoever has it is the broker, or reads what is sealed.
+pub(super) fn open_to_others(key: &Path) -> Option<Fault> {
+    let place = key.display().to_string();
+    let cure = format!("chmod 400 {place}, and replace the key if it was read");
+    let says = "can be read by every user of this machine";
+    is_readable_by_others(key).then(|| Fault::new(place, says, cure))
+}
+
+/// Certificates in the folder of certificates, and in the one that `serve --dev` makes: those that
+/// have ended or end soon, and the server's besides.
+fn certificates(config: &Config, now: Timestamp) -> Looked {
+    let mut looked = Looked::default();
+    if config.server_certificate().exists() || config.server_key().exists() {
+        looked = server_certificate(config, now);
+    }
+    looked.warnings.extend(open_to_others(&config.master_key));
+    let development = config.data.join("certs");
+    for folder in [&config.certs, &development] {
+        for (name, content) in read_folder_files(folder).unwrap_or_default() {
+            let path = folder.join(&name);
+            if !is_pem(&name) || path == config.server_certificate() {
+                continue;
+            }
+            match expiring(&path.display().to_string(), &content, now) {
+                Ok(found) => sort(&found, Some(folder), &mut looked),
+                Err(fault) => looked.faults.push(fault),
+            }
         }
     }
-    faults
+    looked
 }
 
 fn has_issuer((path, _): (&str, &[u8])) -> bool {
     is_pem(path)
 }
 
-fn is_pem(path: &str) -> bool {
+pub(super) fn is_pem(path: &str) -> bool {
     Path::new(path)
         .extension()
         .is_some_and(|extension| extension == "pem")

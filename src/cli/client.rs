@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
@@ -11,42 +13,75 @@ use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
     ConfirmSelectOptions, QueueDeclareOptions,
 };
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
+use lapin::tcp::{AsyncTcpStream, OwnedIdentity, OwnedTLSConfig};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::uri::{AMQPQueryString, AMQPScheme, AMQPUri, SASLMechanism};
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer,
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, ErrorKind,
     PublisherConfirm,
 };
+use rustls::CertificateError;
 
 use super::Failed;
-use crate::config::{Config, read_file};
-use crate::message::id::SystemId;
+use crate::config::{Address, Config, read_file};
+use crate::message::id::{AgencyId, SystemId};
 
+/// Seconds between heartbeats.
+const HEARTBEAT_S: u16 = 10;
 /// Messages that a consumer may hold unsettled.
 const PREFETCH: u16 = 200;
 
 /// Where a broker is, and the folder with `ca.pem` and a certificate and key for each system.
 #[derive(Debug, Clone)]
 pub(super) struct Broker {
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) address: Address,
+    /// The name that its certificate must bear.
+    pub(super) server_name: String,
     pub(super) certs: PathBuf,
+}
+
+/// How a client finds the broker, beside `--amqp`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Server {
+    /// The name in the broker's certificate, where it is not the host of --amqp
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
 }
 
 impl Broker {
     /// The broker of this configuration. Without certificates in its folder, those that
     /// `serve --dev` wrote into the data folder.
-    pub(super) fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Config, server: &Server) -> Self {
         let own = config.certs.join("ca.pem").exists();
+        let mut address = config.amqp.clone();
+        let listens_everywhere = address
+            .host
+            .parse()
+            .is_ok_and(|ip: IpAddr| ip.is_unspecified());
+        if listens_everywhere {
+            "localhost".clone_into(&mut address.host);
+        }
         Self {
-            // The certificate names the host, not the address that it is listened on.
-            host: "localhost".to_owned(),
-            port: config.amqp.port(),
+            server_name: server
+                .server_name
+                .clone()
+                .unwrap_or_else(|| address.host.clone()),
+            address,
             certs: if own {
                 config.certs.clone()
             } else {
                 config.data.join("certs")
             },
+        }
+    }
+
+    /// The broker on this machine that a command has started itself.
+    pub(super) fn local(port: u16, certs: PathBuf) -> Self {
+        let host = "localhost".to_owned();
+        Self {
+            server_name: host.clone(),
+            address: Address { host, port },
+            certs,
         }
     }
 }
@@ -66,9 +101,28 @@ pub(super) enum ClientError {
     )]
     NoBroker {
         /// Where.
-        address: String,
+        address: Address,
         /// Why.
         error: lapin::Error,
+    },
+    /// It is not the broker that was meant, or its certificate is not in order.
+    #[error("the certificate of {address} {says}")]
+    Server {
+        /// Where.
+        address: Address,
+        /// What is wrong with it, and what to do.
+        says: String,
+    },
+    /// It ended the connection before a word of AMQP.
+    #[error(
+        "{address} ended the connection at once: it does not know this certificate; \
+         `carnet agency show {agency}` on its machine says why"
+    )]
+    TurnedAway {
+        /// Where.
+        address: Address,
+        /// Whose certificate.
+        agency: AgencyId,
     },
     /// The connection failed, or the broker closed it.
     #[error("broker: {0}")]
@@ -141,21 +195,8 @@ impl Client {
             }),
             cert_chain: Some(String::from_utf8_lossy(&read("ca.pem".to_owned())?).into_owned()),
         };
-        let Broker { host, port, .. } = broker;
-        let uri = format!("amqps://{host}:{port}/%2f?auth_mechanism=external&heartbeat=10");
-        let connection = Connection::connect_with_config(
-            &uri,
-            ConnectionProperties::default(),
-            tls,
-            lapin::runtime::default_runtime().map_err(io::Error::other)?,
-        );
-        let connection = connection.await.map_err(|error| match error.kind() {
-            lapin::ErrorKind::IOError(_) => ClientError::NoBroker {
-                address: format!("{host}:{port}"),
-                error,
-            },
-            _ => ClientError::Broker(error),
-        })?;
+        let connection = open(broker, tls).await;
+        let connection = connection.map_err(|error| not_connected(error, broker, system))?;
         let channel = connection.create_channel().await?;
         let confirms = ConfirmSelectOptions::default();
         channel.confirm_select(confirms).await?;
@@ -296,6 +337,95 @@ impl Arrival {
         self.delivery.ack(BasicAckOptions::default()).await?;
         Ok(())
     }
+}
+
+/// Connects to the address, and takes the server for what its certificate says it is.
+async fn open(broker: &Broker, tls: OwnedTLSConfig) -> lapin::Result<Connection> {
+    let Address { host, port } = broker.address.clone();
+    let name = broker.server_name.clone();
+    let uri = AMQPUri {
+        scheme: AMQPScheme::AMQPS,
+        query: AMQPQueryString {
+            auth_mechanism: Some(SASLMechanism::External),
+            heartbeat: Some(HEARTBEAT_S),
+            ..AMQPQueryString::default()
+        },
+        ..AMQPUri::default()
+    };
+    let runtime = lapin::runtime::default_runtime();
+    let io = |error: io::Error| lapin::Error::from(ErrorKind::IOError(Arc::new(error)));
+    Connection::connector(
+        uri,
+        runtime?,
+        async move |_, runtime| {
+            let found = runtime.to_socket_addrs((host.clone(), port));
+            let stream = AsyncTcpStream::connect(&runtime, found).await;
+            let stream = stream.map_err(io)?.into_tls(&name, tls.as_ref()).await;
+            stream.map_err(io)
+        },
+        ConnectionProperties::default(),
+    )
+    .await
+}
+
+/// Why there is no connection: nobody there, somebody else there, or not let in.
+fn not_connected(error: lapin::Error, broker: &Broker, system: &SystemId) -> ClientError {
+    let address = broker.address.clone();
+    let ErrorKind::IOError(failed) = error.kind() else {
+        return ClientError::Broker(error);
+    };
+    let tls = failed.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(rustls::Error::InvalidCertificate(invalid)) = tls {
+        let says = bad_certificate(invalid, broker);
+        return ClientError::Server { address, says };
+    }
+    let is_let_go = matches!(
+        failed.kind(),
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+    );
+    if is_let_go {
+        let agency = system.agency.clone();
+        return ClientError::TurnedAway { address, agency };
+    }
+    ClientError::NoBroker { address, error }
+}
+
+fn bad_certificate(invalid: &CertificateError, broker: &Broker) -> String {
+    let (name, certs) = (&broker.server_name, broker.certs.display());
+    match invalid {
+        CertificateError::NotValidForName => {
+            format!("is not for {name}; connect to a host that it names, or say --server-name")
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            let names: Vec<&str> = presented.iter().map(|name| in_certificate(name)).collect();
+            format!(
+                "is for {}, and not for {name}; connect to that, or say --server-name",
+                names.join(", ")
+            )
+        }
+        // A bad signature: an authority of that name, with another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            format!("was not issued by {certs}/ca.pem; put the broker's ca.pem there")
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "has ended; the broker's operator renews it".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "has not begun; compare the clocks".to_owned()
+        }
+        other => format!(
+            "is not accepted: {other}; the broker's operator can look at it with `carnet check`"
+        ),
+    }
+}
+
+/// A name as it is written, where it comes as `DnsName("localhost")` or `IpAddress(127.0.0.1)`.
+fn in_certificate(name: &str) -> &str {
+    let written = name.split_once('(').map_or(name, |(_, written)| written);
+    written.trim_end_matches(')').trim_matches('"')
 }
 
 fn short_text(text: &ShortString) -> String {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Arrival, Broker, Client, ClientError};
+use super::client::{Arrival, Broker, Client, ClientError, Server};
 use super::{Failed, on_a_runtime, output};
 use crate::config::Config;
 use crate::message::id::SystemId;
@@ -26,6 +26,8 @@ pub(super) struct Consume {
     /// Look only: what was shown comes again to the next consumer
     #[arg(long)]
     no_ack: bool,
+    #[command(flatten)]
+    server: Server,
     /// A line of JSON each
     #[arg(long)]
     json: bool,
@@ -34,7 +36,7 @@ pub(super) struct Consume {
 impl Consume {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         on_a_runtime(async {
-            let client = Client::connect(&Broker::of(config), &self.system).await?;
+            let client = Client::connect(&Broker::of(config, &self.server), &self.system).await?;
             tokio::select! {
                 shown = self.show(&client) => shown?,
                 interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failed::cannot_run)?,

@@ -4,6 +4,8 @@
 //! that is not the command line's to judge. Never a body: messages stay with their recipients.
 
 mod describe;
+mod exchange;
+mod rulebook;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use self::describe::Described;
+use self::rulebook::RulebookOf;
 use super::{Failed, on_a_runtime, output};
 use crate::broker::record::{Genesis, Record};
 use crate::config::Config;
@@ -57,6 +60,8 @@ pub(super) enum Log {
         #[arg(long)]
         json: bool,
     },
+    /// The rulebooks that were in force: their files, and one of them
+    Rulebook(RulebookOf),
 }
 
 /// Which record to show.
@@ -83,9 +88,10 @@ impl FromStr for Wanted {
 impl Log {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let mut log = DevelopmentLog::open(config)?;
-        match *self {
-            Self::Show { record, json } => log.show(record, json),
-            Self::Tail {
+        match self {
+            Self::Show { record, json } => log.show(*record, *json),
+            Self::Rulebook(rulebook) => rulebook.run(&mut log),
+            &Self::Tail {
                 records,
                 follow,
                 all,
@@ -221,10 +227,12 @@ impl DevelopmentLog {
             };
             return Err(Failed::Usage(says));
         };
-        let described = entry.described();
-        let rulebook = described
-            .rulebook
-            .and_then(|wanted| parse(rulebooks, wanted));
+        let decided_by = match &entry.record {
+            Record::Exchange(exchange) => Some(exchange.rulebook),
+            _ => None,
+        };
+        let rulebook = decided_by.and_then(|wanted| parse(rulebooks, wanted));
+        let described = Described::of(entry.number, entry.lsn, &entry.record, rulebook.as_ref());
         if json {
             output::line(
                 &described
@@ -259,12 +267,8 @@ impl Entry {
         is_story || self.record.is_evidence()
     }
 
-    fn described(&self) -> Described<'_> {
-        Described::of(self.number, self.lsn, &self.record)
-    }
-
     fn text(&self, json: bool) -> String {
-        let described = self.described();
+        let described = Described::of(self.number, self.lsn, &self.record, None);
         if json {
             format!("{}\n", described.to_json())
         } else {

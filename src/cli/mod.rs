@@ -1,6 +1,7 @@
 //! The command line: one file a command. It prints and it says how it ended; it has no logic of its
 //! own.
 
+mod agency;
 mod bench;
 mod certs;
 mod check;
@@ -67,7 +68,7 @@ enum Command {
     Certs(certs::Certs),
     /// Agencies of the folders
     #[command(subcommand)]
-    Agency(list::AgencyCommand),
+    Agency(agency::AgencyCommand),
     /// Message types of the folders, and trying a message on them
     #[command(subcommand)]
     Message(list::MessageCommand),
@@ -154,20 +155,30 @@ fn dispatch(arguments: Arguments) -> Result<(), Failed> {
         return Ok(());
     }
     let config = Config::load(&arguments.overrides).map_err(Failed::cannot_run)?;
-    match arguments.command {
-        Command::Init => init::run(&config),
-        Command::Serve(serve) => serve.run(&config),
-        Command::Demo(demo) => demo.run(&config),
-        Command::Publish(publish) => publish.run(&config),
-        Command::Consume(consume) => consume.run(&config),
-        Command::Check(check) => check.run(&config),
-        Command::Certs(certs) => certs.run(&config),
-        Command::Agency(command) => command.run(&config),
-        Command::Message(command) => command.run(&config),
-        Command::Log(log) => log.run(&config),
-        Command::Policy(command) => command.run(&config),
-        Command::Config(command) => command.run(&config),
-        Command::Bench(bench) => bench.run(&config),
+    run_command(arguments.command, &config).map_err(|failed| match failed {
+        Failed::Faults(faults) => {
+            let located = faults.iter().map(|fault| config.located(fault));
+            Failed::Faults(located.collect())
+        }
+        other => other,
+    })
+}
+
+fn run_command(command: Command, config: &Config) -> Result<(), Failed> {
+    match command {
+        Command::Init => init::run(config),
+        Command::Serve(serve) => serve.run(config),
+        Command::Demo(demo) => demo.run(config),
+        Command::Publish(publish) => publish.run(config),
+        Command::Consume(consume) => consume.run(config),
+        Command::Check(check) => check.run(config),
+        Command::Certs(certs) => certs.run(config),
+        Command::Agency(command) => command.run(config),
+        Command::Message(command) => command.run(config),
+        Command::Log(log) => log.run(config),
+        Command::Policy(command) => command.run(config),
+        Command::Config(command) => command.run(config),
+        Command::Bench(bench) => bench.run(config),
         Command::Completion { .. } => Ok(()),
     }
 }

@@ -32,6 +32,13 @@ pub(super) fn text(text: &str) {
     _ = lines_to_a_reader(text);
 }
 
+/// A file's content, as it is.
+pub(super) fn bytes(content: &[u8]) {
+    let mut out = std::io::stdout();
+    // As of text: whoever reads it may stop.
+    _ = out.write_all(content).and_then(|()| out.flush());
+}
+
 /// The same where there is no end by itself: an error says that nobody reads any more.
 pub(super) fn lines_to_a_reader(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout();
@@ -51,12 +58,23 @@ pub(super) fn error(says: &str) {
     eprintln!("{} {says}", painted("error:", "31"));
 }
 
+/// What should be seen to, and is no fault yet; as faults are shown.
+pub(super) fn warnings(warnings: &[Fault]) {
+    for warning in warnings {
+        block(warning, &painted("warning:", "33"));
+    }
+}
+
+fn block(fault: &Fault, kind: &str) {
+    eprintln!("{kind} {}", fault.place);
+    eprintln!("       {}", fault.says);
+    eprintln!("  {} {}", painted("cure:", "36"), fault.cure);
+}
+
 /// Faults, a block each: place, what is wrong, what to do.
 pub(super) fn faults(faults: &[Fault]) {
     for fault in faults {
-        eprintln!("{} {}", painted("fault:", "31"), fault.place);
-        eprintln!("       {}", fault.says);
-        eprintln!("  {} {}", painted("cure:", "36"), fault.cure);
+        block(fault, &painted("fault:", "31"));
     }
     let count = faults.len();
     eprintln!("{count} {}", if count == 1 { "fault" } else { "faults" });

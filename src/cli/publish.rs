@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::client::{Answer, Broker, Client, Outgoing};
+use super::client::{Answer, Broker, Client, Outgoing, Server};
 use super::{Failed, on_a_runtime, output};
 use crate::config::{Config, read_file};
 use crate::message::id::SystemId;
@@ -39,6 +39,8 @@ pub(super) struct Publish {
     /// The id of the message, for one file; a repeat with the same id is sent once [default: random]
     #[arg(long)]
     id: Option<String>,
+    #[command(flatten)]
+    server: Server,
 }
 
 impl Publish {
@@ -48,7 +50,7 @@ impl Publish {
             return Err(Failed::CannotRun(says.to_owned()));
         }
         let messages = self.messages()?;
-        let refused = on_a_runtime(self.send(&Broker::of(config), &messages))?;
+        let refused = on_a_runtime(self.send(&Broker::of(config, &self.server), &messages))?;
         match refused {
             0 => Ok(()),
             1 => Err(Failed::Refused("1 message was not accepted".to_owned())),

@@ -8,15 +8,16 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::check::{open_to_others, server_certificate};
 use super::init::{known_ids, master_key, repeat_window, segment_bytes};
 use super::{Failed, certs, output};
-use crate::agency::development::development_bundle;
+use crate::agency::development::{Completed, development_bundle};
 use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
 use crate::backbone::start::{begun, genesis_of, permit};
 use crate::config::{Config, read_bundle, read_file};
 use crate::journal::vfs::DiskVfs;
-use crate::message::bundle::Bundle;
+use crate::message::bundle::{Bundle, Fault};
 use crate::policy::rulebook::Rulebook;
 use crate::server::clock::{Clock, Entropy};
 use crate::server::listen::{Shell, serve};
@@ -56,6 +57,7 @@ impl Serve {
             config.master_key = config.data.join("master.key");
             genesis = Some(development_rulebook(&config)?);
         }
+        look_at_the_certificate(&config)?;
         let path = &config.master_key;
         let cure = match &log {
             Some(_) => "restore it from its copy: the log was begun with it (setting master_key)",
@@ -106,10 +108,29 @@ impl Serve {
     }
 }
 
+/// Refuses a certificate that clients would refuse, and warns of what will be one, before the log
+/// is touched.
+fn look_at_the_certificate(config: &Config) -> Result<(), Failed> {
+    let mut looked = server_certificate(config, Clock::default().now());
+    looked.warnings.extend(open_to_others(&config.master_key));
+    for Fault { place, says, cure } in &looked.warnings {
+        tracing::warn!(place, cure, "{says}");
+    }
+    if looked.faults.is_empty() {
+        return Ok(());
+    }
+    Err(looked.faults.into())
+}
+
 /// The folders as a bundle, with the development authority in place of the agencies' issuers.
 fn development_rulebook(config: &Config) -> Result<Bundle, Failed> {
     let bundle = read_bundle(config)?;
-    let pki = certs::development_pki(&bundle, &config.certs)?;
+    let is_new = !config.certs.join("ca.pem").exists();
+    let (pki, completed) = certs::complete(&bundle, &config.certs, Clock::default().now())?;
+    if !is_new && completed != Completed::default() {
+        let says = certs::in_words(&completed, &config.certs);
+        says.lines().for_each(|line| tracing::info!("{line}"));
+    }
     Ok(development_bundle(&bundle, &pki)?)
 }
 
@@ -184,7 +205,7 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
         drain: Duration::from_secs(config.drain_s),
     };
     runtime.block_on(async {
-        let listener = TcpListener::bind(config.amqp).await;
+        let listener = TcpListener::bind((config.amqp.host.as_str(), config.amqp.port)).await;
         let listener = listener.map_err(|error| {
             Failed::CannotRun(format!("{} cannot be listened on: {error}", config.amqp))
         })?;
@@ -194,6 +215,8 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
             signal(SignalKind::terminate()).map_err(Failed::cannot_run)?,
             signal(SignalKind::interrupt()).map_err(Failed::cannot_run)?,
         );
+        let rulebook = backbone.view().rulebook.digest();
+        tracing::info!(%address, %rulebook, "listening");
         announce(config, backbone, address);
         let (stop, stopping) = watch::channel(false);
         let fatal = backbone.fatal();
@@ -224,10 +247,14 @@ async fn wait_for_the_end(
     stop: watch::Sender<bool>,
     mut fatal: watch::Receiver<Option<String>>,
 ) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = fatal.wait_for(Option::is_some) => {}
-    }
+    let why = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        _ = fatal.wait_for(Option::is_some) => "the core cannot go on",
+    };
+    tracing::info!(
+        why,
+        "stopping: nobody new is let in, and those who are connected are told"
+    );
     stop.send_replace(true);
 }

@@ -277,10 +277,43 @@ impl Tried<'_> {
                 "{unreachable} is nobody whom this message can reach: not permitted."
             ));
         }
+        let others = self.others(peer);
+        if !others.is_empty() {
+            output::line("");
+        }
+        for (unit, why) in others {
+            output::line(&format!("{unit} is not asked for: {why}."));
+        }
         if !self.ruling.is_released_visibly() {
             output::line("");
             output::line("Its sender would be told that nobody receives it.");
         }
+    }
+
+    /// The units that messages of this type from this agency never reach, each with why.
+    fn others(&self, peer: &Peer) -> Vec<(UnitId, &'static str)> {
+        let (registry, message_type) = (self.rulebook.registry(), &self.valid.entry().message_type);
+        let sender = &peer.agency.id;
+        let candidates: BTreeSet<&UnitId> =
+            self.rulebook.candidates(sender, message_type).collect();
+        let others = registry
+            .units()
+            .filter(|unit| !candidates.contains(&unit.id));
+        let others = others.filter(|unit| unit.id != peer.unit.id);
+        let why = |receives: bool| {
+            if receives {
+                "no rule gives it messages of this type from this agency"
+            } else {
+                "it does not receive the type, see `receives` of its unit in agencies/"
+            }
+        };
+        others
+            .map(|unit| {
+                let mut receives = unit.receives.iter();
+                let receives = receives.any(|pattern| pattern.covers(message_type.as_str()));
+                (unit.id.clone(), why(receives))
+            })
+            .collect()
     }
 
     fn as_json(&self, peer: &Peer) -> Value {
@@ -297,6 +330,9 @@ impl Tried<'_> {
             "released": self.ruling.is_released_visibly(),
             "units": verdicts.map(|verdict| self.verdict_as_json(verdict)).collect::<Vec<_>>(),
             "unreachable": self.ruling.unreachable,
+            "never_reached": self.others(peer).into_iter()
+                .map(|(unit, why)| json!({"unit": unit.to_string(), "why": why}))
+                .collect::<Vec<_>>(),
         })
     }
 

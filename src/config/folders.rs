@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::Config;
@@ -40,12 +40,10 @@ fn read_folder(name: &str, folder: &Path, bundle: &mut Bundle, faults: &mut Vec<
     let entries = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
         Ok(entries) => entries,
         Err(error) => {
-            let place = folder.display().to_string();
-            faults.push(Fault::new(
-                place,
-                format!("cannot be read: {error}"),
-                "check the path",
-            ));
+            let flag = name.split('/').next().unwrap_or(name);
+            let cure = format!("run carnet beside its folders, or say where with --{flag}");
+            let says = format!("cannot be read: {error}");
+            faults.push(Fault::new(folder.display().to_string(), says, cure));
             return;
         }
     };
@@ -100,6 +98,11 @@ pub fn read_folder_files(folder: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// Whether users beside its owner and group may read a file, as its mode says.
+pub fn is_readable_by_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
 }
 
 /// Removes a file, with its name in the error.

@@ -3,25 +3,28 @@
 //! Reads the environment, the configuration file and the folders of agencies, messages and
 //! policies; nobody else does. A misspelt key is an error that names it.
 
+mod address;
 mod folders;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::broker::limits::REPEAT_WINDOW_MAX;
+use crate::message::bundle::Fault;
 use crate::server::tls::TlsVersion;
 
-pub use folders::{read_bundle, read_file, read_folder_files};
+pub use address::{Address, BadAddress};
+pub use folders::{is_readable_by_others, read_bundle, read_file, read_folder_files};
 pub use folders::{remove_file, write_secret, write_text};
 
 /// What a process is told from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Address and port for AMQP over TLS. Port 0 takes a free one, which is printed.
-    pub amqp: SocketAddr,
+    /// Address and port for AMQP over TLS. Port 0 takes a free one, which is printed. Clients connect
+    /// to it, by name where it is a name.
+    pub amqp: Address,
     /// The data folder: journal, snapshots, pages, ids. One process at a time.
     pub data: PathBuf,
     /// One folder an agency.
@@ -62,7 +65,7 @@ pub struct Overrides {
     /// Configuration file [default: carnet.toml, where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address and port for AMQP over TLS [default: 127.0.0.1:5671]
+    /// Host and port for AMQP over TLS, such as broker.example:5671 [default: 127.0.0.1:5671]
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub amqp: Option<String>,
     /// Data folder [default: data]
@@ -129,6 +132,28 @@ impl Config {
         Ok(self)
     }
 
+    /// A fault as the reader finds it: rulebooks know their files as `agencies/…`, `messages/…` and
+    /// `policies/…`, whatever the folders are that they were read from.
+    pub fn located(&self, fault: &Fault) -> Fault {
+        let located = |text: &str| {
+            let folders = [
+                ("agencies/", &self.agencies),
+                ("messages/", &self.messages),
+                ("policies/", &self.policies),
+            ];
+            folders
+                .iter()
+                .fold(text.to_owned(), |text, (name, folder)| {
+                    in_folder(&text, name, folder)
+                })
+        };
+        Fault {
+            place: located(&fault.place),
+            says: located(&fault.says),
+            cure: located(&fault.cure),
+        }
+    }
+
     /// The server's certificate chain.
     pub fn server_certificate(&self) -> PathBuf {
         self.certs.join("server.pem")
@@ -138,6 +163,26 @@ impl Config {
     pub fn server_key(&self) -> PathBuf {
         self.certs.join("server.key")
     }
+}
+
+/// The text with `folder` where a path begins with `name`.
+fn in_folder(text: &str, name: &str, folder: &Path) -> String {
+    let mut located = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(name) {
+        located.push_str(before);
+        let is_within = before.ends_with(|c: char| c.is_alphanumeric() || "/._-".contains(c));
+        if is_within {
+            located.push_str(name);
+        } else {
+            let folder = folder.display().to_string();
+            located.push_str(folder.trim_end_matches('/'));
+            located.push('/');
+        }
+        rest = after;
+    }
+    located.push_str(rest);
+    located
 }
 
 /// Whether a data folder holds a log already.
@@ -157,7 +202,7 @@ mod tests {
             ..Overrides::default()
         };
         let config = Config::load(&overrides).unwrap();
-        assert_eq!(config.amqp.port(), 0);
+        assert_eq!(config.amqp.port, 0);
         assert_eq!(config.data, PathBuf::from("/elsewhere"));
         assert_eq!(config.tls, TlsVersion::V13);
     }
@@ -183,6 +228,26 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_fault_is_told_where_its_file_was_read_and_nothing_else_is_changed() {
+        let overrides = Overrides {
+            policies: Some(PathBuf::from("proposal/rules/")),
+            ..Overrides::default()
+        };
+        let config = Config::load(&overrides).unwrap();
+        let (place, says) = (
+            "policies/post.cedar:3",
+            "as in policies/a.cedar, not docs/policies/",
+        );
+        let fault = config.located(&Fault::new(place, says, "see agencies/ and \"policies/\""));
+        assert_eq!(fault.place, "proposal/rules/post.cedar:3");
+        assert_eq!(
+            fault.says,
+            "as in proposal/rules/a.cedar, not docs/policies/"
+        );
+        assert_eq!(fault.cure, "see agencies/ and \"proposal/rules/\"");
     }
 
     #[test]

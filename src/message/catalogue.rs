@@ -20,6 +20,7 @@ use super::bundle::{Bundle, Fault};
 use super::facts::{FactKind, FactRule};
 use super::id::{Mask, MessageType};
 use super::schema::{Node, Schema};
+pub use codes::unused_lists;
 
 /// Whether a type's messages name their recipients in the header `to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

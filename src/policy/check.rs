@@ -6,7 +6,7 @@
 use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
 use std::sync::Arc;
 
-use crate::agency::registry::Registry;
+use crate::agency::registry::{Agency, Registry};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::Catalogue;
 
@@ -25,14 +25,14 @@ const BOARD: &str = "board";
 const LEVEL: u32 = 2;
 
 /// Words of the registry that policies could never name.
-pub fn registry(registry: &Registry) -> Vec<Fault> {
+pub fn registry(registry: &Registry, bundle: &Bundle) -> Vec<Fault> {
     let mut faults = Vec::new();
     for agency in registry.agencies() {
-        let place = format!("agencies/{}/agency.toml", agency.id);
         let mut closed = |what: &str, word: &str, words: &[&str]| {
             if !words.contains(&word) {
                 let cure = format!("choose one of {}", words.join(", "));
-                faults.push(Fault::new(&place, format!("{word:?} is no {what}"), cure));
+                let place = agency_place(agency, word, bundle);
+                faults.push(Fault::new(place, format!("{word:?} is no {what}"), cure));
             }
         };
         closed("kind of agency", &agency.kind, &KINDS);
@@ -46,13 +46,24 @@ pub fn registry(registry: &Registry) -> Vec<Fault> {
     faults
 }
 
+/// The line of an agency's file that a word stands in.
+fn agency_place(agency: &Agency, word: &str, bundle: &Bundle) -> String {
+    let path = format!("agencies/{}/agency.toml", agency.id);
+    let text = bundle.text(&path).unwrap_or_default();
+    let line = text
+        .lines()
+        .position(|line| line.contains(&format!("\"{word}\"")));
+    line.map_or(path.clone(), |line| {
+        format!("{path}:{}", line.saturating_add(1))
+    })
+}
+
 /// Patterns of agencies over message types that cover none: misspelt, or a type that has gone.
-pub fn patterns(registry: &Registry, catalogue: &Catalogue) -> Vec<Fault> {
+pub fn patterns(registry: &Registry, catalogue: &Catalogue, bundle: &Bundle) -> Vec<Fault> {
     let mut faults = Vec::new();
     let types = catalogue.entries().map(|entry| entry.message_type.as_str());
     let types: Vec<&str> = types.chain(CASE_STEPS).collect();
     for agency in registry.agencies() {
-        let place = format!("agencies/{}/agency.toml", agency.id);
         let sends = agency.systems.values().flat_map(|system| &system.sends);
         let receives = agency.units.values().flat_map(|unit| &unit.receives);
         let kept = agency.retention.iter().map(|(pattern, _)| pattern);
@@ -60,7 +71,8 @@ pub fn patterns(registry: &Registry, catalogue: &Catalogue) -> Vec<Fault> {
         for pattern in patterns.filter(|pattern| !types.iter().any(|it| pattern.covers(it))) {
             let cure = "`carnet message list` names the types";
             let says = format!("\"{pattern}\" covers no message type");
-            faults.push(Fault::new(&place, says, cure));
+            let place = agency_place(agency, &pattern.to_string(), bundle);
+            faults.push(Fault::new(place, says, cure));
         }
     }
     faults
@@ -142,7 +154,9 @@ pub fn policies(
     let fault = |id: &cedar_policy::PolicyId, error: &dyn miette::Diagnostic| {
         let place = place(id);
         let path = place.rsplit_once(':').map_or(place, |(path, _)| path);
-        diagnostic(path, bundle.text(path).unwrap_or_default(), place, error)
+        let text = bundle.text(path).unwrap_or_default();
+        let cure = "policies/border.cedarschema has the type of every attribute";
+        diagnostic((path, text), place, error, cure)
     };
     let errors = result
         .validation_errors()

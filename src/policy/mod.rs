@@ -24,6 +24,7 @@ mod entities;
 pub mod explain;
 pub mod given;
 pub mod head;
+pub mod headings;
 mod question;
 pub mod reference;
 pub mod rule;

@@ -73,8 +73,8 @@ impl Rulebook {
         registry: Registry,
         catalogue: Catalogue,
     ) -> Result<Self, Vec<Fault>> {
-        let mut faults = check::registry(&registry);
-        faults.extend(check::patterns(&registry, &catalogue));
+        let mut faults = check::registry(&registry, bundle);
+        faults.extend(check::patterns(&registry, &catalogue, bundle));
         let (rules, policies) = read_policies(bundle, &mut faults);
         let text = accept(schema_text(&catalogue), &mut faults);
         faults.extend(committed_schema_fault(bundle, &text));

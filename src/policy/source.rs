@@ -63,7 +63,7 @@ pub(super) fn read_file(path: &str, text: &str) -> PolicyFile {
             file.faults.extend(
                 errors
                     .iter()
-                    .map(|error| diagnostic(path, text, path, error)),
+                    .map(|error| diagnostic((path, text), path, error, CURE)),
             );
             return file;
         }
@@ -91,21 +91,23 @@ pub(super) fn read_file(path: &str, text: &str) -> PolicyFile {
     file
 }
 
-/// `path:line` of a diagnostic of Cedar's, or `otherwise` where it names no place.
+/// What to do about text that does not parse, where Cedar has no advice.
+const CURE: &str = "mend it there; docs/policies.md shows how a rule is written";
+
+/// `path:line` of a diagnostic of Cedar's, or `otherwise` where it names no place. `cure` stands
+/// where Cedar has no advice of its own.
 pub(super) fn diagnostic(
-    path: &str,
-    text: &str,
+    (path, text): (&str, &str),
     otherwise: &str,
     error: &(impl Diagnostic + ?Sized),
+    cure: &str,
 ) -> Fault {
     let label = error.labels().and_then(|mut labels| labels.next());
     let place = match label {
         Some(label) => format!("{path}:{}", line(text, label.offset())),
         None => otherwise.to_owned(),
     };
-    let cure = error
-        .help()
-        .map_or_else(|| "see docs/policies.md".to_owned(), |h| h.to_string());
+    let cure = error.help().map_or(cure.to_owned(), |h| h.to_string());
     Fault::new(place, error.to_string(), cure)
 }
 

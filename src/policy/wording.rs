@@ -92,7 +92,7 @@ fn either(left: &str, right: &str) -> String {
 }
 
 /// `principal.purpose` and the like; nothing for what is no plain path.
-fn path(tree: &Expr) -> Option<String> {
+pub(super) fn path(tree: &Expr) -> Option<String> {
     match tree {
         Expr::Var(Var::Principal) => Some("principal".to_owned()),
         Expr::Var(Var::Resource) => Some("resource".to_owned()),

@@ -6,6 +6,7 @@
 
 mod effects;
 mod events;
+mod goodbye;
 mod unconfirmed;
 mod welcome;
 
@@ -189,11 +190,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Serves the connection until it ends. `closing` closes it with 320 when it says so.
+    /// Serves the connection until it ends, and says how it did. `closing` closes it with 320 when
+    /// it says so.
     pub(super) async fn serve(
         mut self,
         mut closing: tokio::sync::watch::Receiver<bool>,
-    ) -> io::Result<()> {
+    ) -> io::Result<&'static str> {
         let mut told = false;
         let ended = loop {
             let turn = std::future::poll_fn(|cx| self.turn(cx));
@@ -208,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         self.leave();
-        ended
+        ended.map(|()| goodbye::in_words(self.session.end(), told))
     }
 
     /// One poll: round until nothing moves. Ready when the connection has ended.

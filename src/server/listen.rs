@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::chatter::Chatter;
 use super::clock::Clock;
 use super::connection::{Connection, Shared};
 use super::pace::Paces;
@@ -45,12 +46,23 @@ pub struct Shell {
     pub drain: Duration,
 }
 
+/// What all connections share.
+#[derive(Default)]
+struct Around {
+    places: Places,
+    /// Of those that are known.
+    known: Chatter,
+    /// Of those that are not, or not yet.
+    strangers: Chatter,
+}
+
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
 /// has the drain time to end.
 pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bool>) {
     let shell = Arc::new(shell);
-    let places = Arc::new(Places::default());
-    let workers = start_workers(&shell, &places, &stop);
+    let around = Arc::new(Around::default());
+    let places = &around.places;
+    let workers = start_workers(&shell, &around, &stop);
     let mut turn = 0_usize;
     let mut stopping = stop.clone();
     loop {
@@ -96,7 +108,9 @@ pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bo
             }
         }
     };
-    if timeout(shell.drain, all).await.is_err() {
+    if timeout(shell.drain, all).await.is_ok() {
+        tracing::info!("drained: all connections have ended");
+    } else {
         tracing::warn!("some connections did not end in time and are cut");
     }
 }
@@ -105,14 +119,14 @@ type Accepted = (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 fn start_workers(
     shell: &Arc<Shell>,
-    places: &Arc<Places>,
+    around: &Arc<Around>,
     stop: &watch::Receiver<bool>,
 ) -> Vec<mpsc::UnboundedSender<Accepted>> {
     let mut workers = Vec::new();
     for number in 0..shell.runtimes.max(1) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let (shell, places, stop) = (Arc::clone(shell), Arc::clone(places), stop.clone());
-        let run = move || work((&shell, &places), receiver, &stop);
+        let (shell, around, stop) = (Arc::clone(shell), Arc::clone(around), stop.clone());
+        let run = move || work((&shell, &around), receiver, &stop);
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         match thread.spawn(run) {
             Ok(_) => workers.push(sender),
@@ -123,7 +137,7 @@ fn start_workers(
 }
 
 fn work(
-    (shell, places): (&Arc<Shell>, &Arc<Places>),
+    (shell, around): (&Arc<Shell>, &Arc<Around>),
     mut sockets: mpsc::UnboundedReceiver<Accepted>,
     stop: &watch::Receiver<bool>,
 ) {
@@ -136,14 +150,16 @@ fn work(
     };
     let local = tokio::task::LocalSet::new();
     local.spawn_local({
-        let (shell, places, stop) = (Arc::clone(shell), Arc::clone(places), stop.clone());
+        let (shell, around, stop) = (Arc::clone(shell), Arc::clone(around), stop.clone());
         async move {
             while let Some(accepted) = sockets.recv().await {
-                let (shell, places, stop) = (Arc::clone(&shell), Arc::clone(&places), stop.clone());
+                let (shell, around, stop) = (Arc::clone(&shell), Arc::clone(&around), stop.clone());
                 tokio::task::spawn_local(async move {
                     let remote = accepted.1;
-                    if let Err(error) = connect((&shell, &places), accepted, stop).await {
-                        tracing::info!(%remote, %error, "a connection ended");
+                    if let Err(error) = connect((&shell, &around), accepted, stop).await
+                        && around.strangers.may(shell.clock.monotonic())
+                    {
+                        tracing::info!(%remote, %error, "a handshake failed");
                     }
                 });
             }
@@ -152,8 +168,9 @@ fn work(
     runtime.block_on(local);
 }
 
+/// Shakes hands, and serves who is known. The error is of who is not.
 async fn connect(
-    (shell, places): (&Shell, &Places),
+    (shell, around): (&Shell, &Around),
     (socket, remote, handshake): Accepted,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
@@ -164,7 +181,7 @@ async fn connect(
     let accepted = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
     if accepted.as_ref().is_err_and(lacks_certificate) {
         // TLS has told the client; this tells the operator.
-        who(shell, &[], remote);
+        who((shell, around), &[], remote);
     }
     let mut stream = accepted?;
     let (_, tls) = stream.get_ref();
@@ -175,41 +192,86 @@ async fn connect(
         .cloned()
         .map(CertificateDer::into_owned)
         .collect();
-    let Some(peer) = who(shell, &chain, remote) else {
+    let Some(peer) = who((shell, around), &chain, remote) else {
         let ended = timeout(LINGER, stream.shutdown()).await;
         return ended.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
     };
-    tracing::info!(%remote, agency.id = %peer.agency.id, system.name = %peer.system.name, "connected");
     // Who has no place is told so, in the place of its handshake.
-    let (place, refused) = match places.take(&peer.agency.id) {
+    let (place, refused) = match around.places.take(&peer.agency.id) {
         Ok(place) => (Some(place), None),
         Err(says) => (None, Some(says)),
     };
     let handshake = place.is_none().then_some(handshake);
-    if let Some(says) = &refused {
-        tracing::warn!(%remote, agency.id = %peer.agency.id, says, "a connection is refused");
-    }
+    welcome((shell, around), &peer, remote, refused.as_deref());
     let with = Shared {
         backbone: Arc::clone(&shell.backbone),
         pace: shell.paces.of(&peer.agency.id),
         clock: shell.clock,
         refused,
     };
-    let connection = Connection::new(stream, peer, with, shell.heartbeat_s);
+    let since = shell.clock.monotonic();
+    let connection = Connection::new(stream, Arc::clone(&peer), with, shell.heartbeat_s);
     let ended = connection.serve(stop).await;
+    // Before its place is free: at a stop, nothing is said of connections after the last has ended.
+    farewell((shell, around), &peer, (remote, since), &ended);
     drop((place, handshake));
-    ended
+    Ok(())
+}
+
+fn welcome(
+    (shell, around): (&Shell, &Around),
+    peer: &Peer,
+    remote: SocketAddr,
+    refused: Option<&str>,
+) {
+    if !around.known.may(shell.clock.monotonic()) {
+        return;
+    }
+    let (agency, system) = (&peer.agency.id, &peer.system.name);
+    match refused {
+        None => tracing::info!(%remote, agency.id = %agency, system.name = %system, "connected"),
+        Some(says) => {
+            tracing::warn!(%remote, agency.id = %agency, system.name = %system, says, "a connection is refused");
+        }
+    }
+}
+
+fn farewell(
+    (shell, around): (&Shell, &Around),
+    peer: &Peer,
+    (remote, since): (SocketAddr, Duration),
+    ended: &io::Result<&'static str>,
+) {
+    let now = shell.clock.monotonic();
+    if !around.known.may(now) {
+        return;
+    }
+    let (agency, system) = (&peer.agency.id, &peer.system.name);
+    let seconds = now.saturating_sub(since).as_secs();
+    let why: &dyn std::fmt::Display = match ended {
+        Ok(how) => how,
+        Err(error) => error,
+    };
+    tracing::info!(
+        %remote, agency.id = %agency, system.name = %system, why = %why, connected_s = seconds, "disconnected"
+    );
 }
 
 /// Whose certificate it is; where it is nobody's, that is noted.
-fn who(shell: &Shell, chain: &[CertificateDer<'_>], remote: SocketAddr) -> Option<Arc<Peer>> {
+fn who(
+    (shell, around): (&Shell, &Around),
+    chain: &[CertificateDer<'_>],
+    remote: SocketAddr,
+) -> Option<Arc<Peer>> {
     let view = shell.backbone.view();
     let now = shell.clock.now();
     match identify(chain, view.rulebook.registry(), now, remote.ip()) {
         Ok(peer) => Some(Arc::new(peer)),
         Err(refusal) => {
-            let code = refusal.code();
-            tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
+            if around.strangers.may(shell.clock.monotonic()) {
+                let code = refusal.code();
+                tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
+            }
             shell.refusals.note(&refusal, remote.ip(), now);
             None
         }

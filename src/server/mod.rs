@@ -2,6 +2,8 @@
 //!
 //! [`listen::serve`] is the function to read first, then `connection`.
 
+pub mod certificate;
+mod chatter;
 pub mod clock;
 mod connection;
 pub mod listen;

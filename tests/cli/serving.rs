@@ -1,6 +1,8 @@
 //! What operators see of a broker that is served: its log, who was turned away, and which rulebook
 //! is in force.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
@@ -19,14 +21,14 @@ const ITEM: &str = "messages/postal.item/examples/valid/orchids.json";
 const WRONG: &str = "messages/postal.item/examples/invalid/wrong-check-digit.json";
 
 /// A running `carnet`. Dropped, it is killed: no test leaves one behind.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
+    pub(crate) stdout: Receiver<String>,
+    pub(crate) stderr: Receiver<String>,
 }
 
 impl Running {
-    fn start(folder: &Path, words: &str) -> Self {
+    pub(crate) fn start(folder: &Path, words: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_carnet"))
             .args(words.split_whitespace())
             .current_dir(folder)
@@ -46,7 +48,7 @@ impl Running {
 
     /// The next line that has `part` in it.
     #[track_caller]
-    fn line(lines: &Receiver<String>, part: &str) -> String {
+    pub(crate) fn line(lines: &Receiver<String>, part: &str) -> String {
         let mut told = Vec::new();
         while let Ok(line) = lines.recv_timeout(WITHIN) {
             if line.contains(part) {
@@ -57,15 +59,21 @@ impl Running {
         panic!("no line has {part:?}:\n{}", told.join("\n"));
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let line = Self::line(&self.stdout, "listening on amqps://");
         line.rsplit('/').next().unwrap().to_owned()
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(self) {
+        self.stop_and_tell();
+    }
+
+    /// Stops it, and gives what it said on standard error since it was asked last.
+    fn stop_and_tell(mut self) -> Vec<String> {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "did not end well: {status}");
+        self.stderr.iter().collect()
     }
 }
 
@@ -77,7 +85,7 @@ impl Drop for Running {
     }
 }
 
-const DEV: &str = "serve --dev --amqp 127.0.0.1:0 --data dev";
+pub(crate) const DEV: &str = "serve --dev --amqp 127.0.0.1:0 --data dev";
 
 impl Folders {
     fn publish(&self, address: &str, file: &str) -> Option<i32> {
@@ -167,6 +175,8 @@ fn a_client_that_was_turned_away_is_shown_with_its_agency_and_the_reason() {
     assert_eq!(refused[0]["times"], 2);
     let shown = out(&folders.run("agency show post --data dev"));
     assert!(shown.contains("issuer that the agency lists"), "{shown}");
+    let all = json(&folders.run("agency refused --json --data dev"));
+    assert_eq!(all, post[0]["refused"]);
     let other = out(&folders.run("agency show police --data dev"));
     assert!(!other.contains("refused"), "{other}");
 }
@@ -288,8 +298,121 @@ fn a_changed_folder_is_reported_and_not_used_unless_this_is_development() {
     assert!(tail.contains("activated"), "{tail}");
 }
 
+#[test]
+fn a_brokers_log_tells_its_life_and_its_connections_from_beginning_to_end() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    assert_eq!(folders.publish(&address, ITEM), Some(0));
+    let consume =
+        format!("consume --no-ack --as customs/declarations --amqp {address} --certs dev/certs");
+    let consumer = Running::start(folders.path(), &consume);
+    Running::line(&consumer.stdout, "postal.item.post");
+    // Killed: no goodbye.
+    drop(consumer);
+    let log = &broker.stderr;
+    let recovered = Running::line(log, "recovered: ");
+    assert!(recovered.contains("records=0"), "{recovered}");
+    assert!(Running::line(log, "listening").contains(&format!("address={address}")));
+    Running::line(log, "connected remote=127.0.0.1");
+    let ended = Running::line(log, "disconnected");
+    for part in [
+        "agency.id=post",
+        "system.name=items",
+        "why=the client said goodbye",
+    ] {
+        assert!(ended.contains(part), "{ended}");
+    }
+    Running::line(log, "agency.id=customs");
+    let ended = Running::line(log, "disconnected");
+    assert!(ended.contains("gone without a goodbye"), "{ended}");
+
+    let idle = Running::start(folders.path(), &consume);
+    Running::line(&idle.stdout, "postal.item.post");
+    let stderr = broker.stop_and_tell();
+    drop(idle);
+    let told = |part: &str| {
+        let found = stderr.iter().position(|line| line.contains(part));
+        found.unwrap_or_else(|| panic!("no {part:?} in:\n{}", stderr.join("\n")))
+    };
+    let order = [
+        "stopping: ",
+        "why=the broker stops",
+        "drained: ",
+        "stopped: ",
+    ]
+    .map(told);
+    assert!(order.is_sorted(), "{stderr:?}");
+    assert!(stderr[order[0]].contains("SIGTERM"));
+
+    let broker = Running::start(folders.path(), DEV);
+    let recovered = Running::line(&broker.stderr, "recovered: ");
+    assert!(
+        recovered.contains("clean=true") && !recovered.contains("records=0"),
+        "{recovered}"
+    );
+    broker.address();
+    broker.stop();
+}
+
+#[test]
+fn strangers_that_connect_in_a_loop_fill_no_log_and_keep_nobody_out() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    for _ in 0..500 {
+        let mut stranger = TcpStream::connect(&address).unwrap();
+        stranger.write_all(b"AMQP\0\0\x09\x01").unwrap();
+        // Until it is dropped: so that none of them waits in the queue of the socket.
+        drop(stranger.read_to_end(&mut Vec::new()));
+    }
+    assert_eq!(folders.publish(&address, ITEM), Some(0));
+    let said = broker.stop_and_tell();
+    let failed = said
+        .iter()
+        .filter(|line| line.contains("a handshake failed"));
+    // 20 a second: however slow the machine, far fewer than there were.
+    let failed = failed.count();
+    assert!((1..400).contains(&failed), "{failed} lines");
+    assert!(
+        said.iter()
+            .any(|line| line.contains("connected") && line.contains("system.name=items"))
+    );
+}
+
+#[test]
+fn an_agency_that_is_added_gets_its_certificates_at_the_next_start_and_all_others_keep_theirs() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    broker.address();
+    broker.stop();
+    let kept = ["ca.pem", "server.key", "post-items.key", "post-ca.key"];
+    let read = |name: &str| read_file(&folders.path().join("dev/certs").join(name)).unwrap();
+    let before = kept.map(read);
+
+    let police = read_file(&folders.path().join("agencies/police/agency.toml")).unwrap();
+    let coast = String::from_utf8(police)
+        .unwrap()
+        .replace("police", "coast");
+    let coast = coast
+        .replace("kind = \"coast\"", "kind = \"police\"")
+        .replace("coast.alert", "police.alert");
+    folders.add("agencies/coast/agency.toml", &coast);
+    let broker = Running::start(folders.path(), DEV);
+    let made = Running::line(&broker.stderr, "wrote 4 files to dev/certs");
+    assert!(made.contains("coast-ca.pem coast-operations.pem"), "{made}");
+    let consume = format!(
+        "consume --as coast/operations --count 0 --amqp {} --certs dev/certs",
+        broker.address()
+    );
+    let consumed = folders.run(&consume);
+    assert_eq!(code(&consumed), Some(0), "{}", err(&consumed));
+    broker.stop();
+    assert_eq!(kept.map(read), before);
+}
+
 impl Folders {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
@@ -311,13 +434,13 @@ impl Folders {
         sized.collect()
     }
 
-    fn copy(&self, from: &str, to: &str) {
+    pub(crate) fn copy(&self, from: &str, to: &str) {
         let content = read_file(&self.path().join(from)).unwrap();
         write_text(&self.path().join(to), &content).unwrap();
     }
 
     /// A log in `real` that was begun without `--dev`, and its certificates in `pki`.
-    fn init_real(&self) {
+    pub(crate) fn init_real(&self) {
         assert_eq!(code(&self.run("certs dev pki")), Some(0));
         for agency in ["customs", "customs-xa", "environment", "police", "post"] {
             let issuer = format!("{agency}-ca.pem");

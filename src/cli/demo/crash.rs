@@ -55,7 +55,7 @@ pub(super) async fn crash(
         events.len() - unconfirmed.len(),
         unconfirmed.len()
     ));
-    let port = served.broker(data).port;
+    let port = served.broker(data).address.port;
     *served = Served::start(config, data, port)?;
     stage.seat_all(&served.broker(data)).await?;
     for arrival in stage.unit("customs/main")?.rest().await?.inbox {

@@ -56,7 +56,7 @@ impl Demo {
             };
             output::line(&format!("Played in {} s.", played.seconds));
             if self.keep {
-                how_to_look(played.served.broker(&data).port, &data);
+                how_to_look(played.served.broker(&data).address.port, &data);
                 tokio::select! {
                     ended = tokio::signal::ctrl_c() => ended.map_err(Failed::cannot_run)?,
                     _ = terminate.recv() => {}
@@ -82,7 +82,7 @@ async fn play(config: &Config, data: &Path) -> Result<Played, Failed> {
     };
     output::line("17 March 2026, port and mail centre of Meridia: five agencies, one broker.");
     let mut served = Served::start(config, data, 0)?;
-    let port = served.broker(data).port;
+    let port = served.broker(data).address.port;
     output::line(&format!(
         "A broker of its own listens on amqps://localhost:{port}; each agency connects with its certificate."
     ));

@@ -69,11 +69,7 @@ impl Served {
 
     /// Where it is, for clients.
     pub(super) fn broker(&self, data: &Path) -> Broker {
-        Broker {
-            host: "localhost".to_owned(),
-            port: self.port,
-            certs: data.join("certs"),
-        }
+        Broker::local(self.port, data.join("certs"))
     }
 
     /// `kill -9`: it gets no moment to write or say anything more.

@@ -6,12 +6,12 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::super::trial::names as categories;
-use crate::broker::receipt::withheld;
+use super::exchange::Told;
+use crate::broker::delivery::confidential;
 use crate::broker::record::{
-    CaseChange, CaseStep, CountedRefusals, Exchange, Outcome, Record, Rejected, Repeats, Topology,
+    CaseChange, CaseStep, CountedRefusals, Exchange, Record, Rejected, Repeats, Topology,
 };
 use crate::journal::Lsn;
-use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::standing::CaseId;
@@ -29,13 +29,17 @@ pub(super) struct Described<'r> {
     below: Vec<String>,
     /// The same for programs.
     fields: Value,
-    /// The rulebook that decided.
-    pub(super) rulebook: Option<Digest>,
     policies: BTreeSet<&'r PolicyId>,
 }
 
 impl<'r> Described<'r> {
-    pub(super) fn of(number: Option<u64>, lsn: Lsn, record: &'r Record) -> Self {
+    /// In full where the rulebook that decided is given.
+    pub(super) fn of(
+        number: Option<u64>,
+        lsn: Lsn,
+        record: &'r Record,
+        rulebook: Option<&Rulebook>,
+    ) -> Self {
         let mut this = Self {
             number,
             lsn,
@@ -44,7 +48,6 @@ impl<'r> Described<'r> {
             says: String::new(),
             below: Vec::new(),
             fields: Value::Null,
-            rulebook: None,
             policies: BTreeSet::new(),
         };
         match record {
@@ -56,7 +59,7 @@ impl<'r> Described<'r> {
                 let digest = genesis.digest.to_string();
                 this.fields = json!({"rulebook": digest, "development": genesis.development});
             }
-            Record::Exchange(exchange) => this.exchange(exchange),
+            Record::Exchange(exchange) => this.exchange(exchange, rulebook),
             Record::Rejected(rejected) => this.rejected(rejected),
             Record::Case(change) => this.case(change),
             Record::Narrowed(narrowed) => {
@@ -83,10 +86,9 @@ impl<'r> Described<'r> {
         this
     }
 
-    fn exchange(&mut self, exchange: &'r Exchange) {
+    fn exchange(&mut self, exchange: &'r Exchange, rulebook: Option<&Rulebook>) {
         self.kind = "exchange";
         self.at = Some(exchange.at);
-        self.rulebook = Some(exchange.rulebook);
         let (message_type, sender) = (&exchange.message_type, &exchange.sender);
         self.says = format!(
             "{message_type} from {sender}, its number {}",
@@ -95,44 +97,20 @@ impl<'r> Described<'r> {
         if let Some(case) = &exchange.case {
             _ = write!(self.says, ", in case {}", case.as_str());
         }
-        let mut recipients = Vec::new();
-        for recipient in &exchange.recipients {
-            let unit = recipient.unit.to_string();
-            let (policies, line, value) = match &recipient.outcome {
-                Outcome::Released(released) => {
-                    let withheld = withheld(exchange.holds, released.mask);
-                    let (mask, by) = (released.mask, joined(&released.policies));
-                    let mut line = format!("-> {unit}  {mask}  by {by}");
-                    if !withheld.is_empty() {
-                        _ = write!(line, "  withheld {}", withheld.join(" "));
-                    }
-                    let value = json!({"unit": unit, "outcome": "released",
-                        "number": released.number, "categories": categories(mask),
-                        "withheld": withheld, "policies": texts(&released.policies),
-                        "retain_days": released.retain_days,
-                        "onward": released.onward.to_string()});
-                    (&released.policies, line, value)
-                }
-                Outcome::Refused { policies } => {
-                    let by = if policies.is_empty() {
-                        "no policy permits it".to_owned()
-                    } else {
-                        format!("by {}", joined(policies))
-                    };
-                    let value =
-                        json!({"unit": unit, "outcome": "refused", "policies": texts(policies)});
-                    (policies, format!("x  {unit}  refused, {by}"), value)
-                }
-            };
-            self.policies.extend(policies);
-            self.below.push(line);
-            recipients.push(value);
-        }
+        let told = match rulebook {
+            Some(rulebook) => Told::in_full(exchange, rulebook),
+            None => Told::briefly(exchange),
+        };
         self.fields = json!({"id": exchange.id.to_string(), "sender": sender.to_string(),
             "type": message_type.to_string(), "sender_number": exchange.number,
             "case": exchange.case.as_ref().map(CaseId::as_str),
             "rulebook": exchange.rulebook.to_string(), "body_bytes": exchange.body_bytes,
-            "recipients": recipients});
+            "recipients": told.recipients});
+        for (name, value) in told.more {
+            self.add(name, value);
+        }
+        self.below = told.lines;
+        self.policies = told.policies;
     }
 
     fn rejected(&mut self, rejected: &Rejected) {
@@ -151,10 +129,15 @@ impl<'r> Described<'r> {
         if let Some(case) = &rejected.case {
             _ = write!(self.says, ", of case {case}");
         }
-        self.below.push(format!("x  {place}: {rule}"));
+        let message_id = confidential(&rejected.sealed).message_id;
+        let its_id = match message_id.as_str() {
+            "" => String::new(),
+            id => format!("  message_id {}", id.escape_debug()),
+        };
+        self.below.push(format!("x  {place}: {rule}{its_id}"));
         self.fields = json!({"sender": sender.to_string(), "type": rejected.message_type,
             "sender_number": rejected.number, "code": code, "place": rejected.place,
-            "rule": rule, "case": rejected.case.as_ref().map(CaseId::as_str)});
+            "rule": rule, "message_id": message_id, "case": rejected.case.as_ref().map(CaseId::as_str)});
     }
 
     fn counted(&mut self, counted: &CountedRefusals) {
@@ -322,11 +305,11 @@ fn topology_text(topology: &Topology) -> String {
     }
 }
 
-fn texts(policies: &[PolicyId]) -> Vec<String> {
+pub(super) fn texts(policies: &[PolicyId]) -> Vec<String> {
     policies.iter().map(ToString::to_string).collect()
 }
 
-fn joined(policies: &[PolicyId]) -> String {
+pub(super) fn joined(policies: &[PolicyId]) -> String {
     texts(policies).join(", ")
 }
 
@@ -345,7 +328,7 @@ mod tests {
             ],
         };
         let record = Record::Repeats(repeats);
-        let described = Described::of(None, Lsn(4_144), &record);
+        let described = Described::of(None, Lsn(4_144), &record, None);
         insta::assert_snapshot!(described.to_text(), @r"
             -  @4144  1970-01-01T01:00:00.000Z  repeats  5 since 1970-01-01T00:01:00.000Z, answered from the first
                =  customs  2

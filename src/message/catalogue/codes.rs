@@ -25,7 +25,7 @@ pub(super) fn parse(bundle: &Bundle, folder: &str, faults: &mut Vec<Fault>) -> C
             }
         };
         match codes {
-            Some(codes) if !codes.is_empty() => {
+            Ok(codes) if !codes.is_empty() => {
                 if lists.insert(name.to_owned(), codes).is_some() {
                     faults.push(Fault::new(
                         place,
@@ -34,52 +34,86 @@ pub(super) fn parse(bundle: &Bundle, folder: &str, faults: &mut Vec<Fault>) -> C
                     ));
                 }
             }
-            Some(_) => faults.push(Fault::new(
+            Ok(_) => faults.push(Fault::new(
                 place,
                 "has no code",
                 "add codes or leave it out",
             )),
-            None => faults.push(Fault::new(
+            Err(BadList::Twice { line, code }) => faults.push(Fault::new(
+                format!("{place}:{line}"),
+                format!("has {code:?} once more"),
+                "leave one of them out",
+            )),
+            Err(BadList::Unreadable) => faults.push(Fault::new(
                 place,
-                "has a code twice, or is not UTF-8",
-                "leave one out, save it as UTF-8",
+                "is not UTF-8 text, or no table",
+                "save it as UTF-8",
             )),
         }
     }
     lists
 }
 
-fn from_text(content: &[u8]) -> Option<BTreeSet<String>> {
-    let text = std::str::from_utf8(content).ok()?;
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    distinct(lines.map(|line| {
-        line.split('\t')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
+/// Lists of all types that no element of their type has.
+pub fn unused_lists(bundle: &Bundle) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (path, _) in bundle.below("messages") {
+        let mut parts = path.split('/');
+        let (Some(name), Some("codes"), Some(file)) = (parts.next(), parts.next(), parts.next())
+        else {
+            continue;
+        };
+        let list = file.rsplit_once('.').map_or(file, |(list, _)| list);
+        let schema = bundle.text(&format!("messages/{name}/schema.json"));
+        // Formats are plain words: as JSON writes them is the only way to write them.
+        if schema.is_ok_and(|schema| !schema.contains(&format!("\"code:{list}\""))) {
+            let cure = format!("name it (\"format\": \"code:{list}\"), or leave it out");
+            let says = "is a list that no element has";
+            faults.push(Fault::new(format!("messages/{path}"), says, cure));
+        }
+    }
+    faults
+}
+
+/// Why a list is none.
+enum BadList {
+    /// Not UTF-8, or no table.
+    Unreadable,
+    /// A code stands in it again.
+    Twice {
+        /// Where.
+        line: u64,
+        /// Which.
+        code: String,
+    },
+}
+
+fn from_text(content: &[u8]) -> Result<BTreeSet<String>, BadList> {
+    let text = std::str::from_utf8(content).map_err(|_| BadList::Unreadable)?;
+    let lines = (1_u64..).zip(text.lines().map(str::trim));
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    distinct(lines.map(|(number, line)| {
+        let code = line.split('\t').next().unwrap_or_default().trim();
+        (number, code.to_owned())
     }))
 }
 
-fn from_csv(content: &[u8]) -> Option<BTreeSet<String>> {
+fn from_csv(content: &[u8]) -> Result<BTreeSet<String>, BadList> {
     let mut reader = csv::Reader::from_reader(content);
     let rows: Result<Vec<_>, _> = reader.records().collect();
-    distinct(
-        rows.ok()?
-            .iter()
-            .map(|row| row.get(0).unwrap_or_default().to_owned()),
-    )
+    let rows = rows.map_err(|_| BadList::Unreadable)?;
+    distinct(rows.iter().map(|row| {
+        let line = row.position().map_or(0, csv::Position::line);
+        (line, row.get(0).unwrap_or_default().to_owned())
+    }))
 }
 
-fn distinct(codes: impl Iterator<Item = String>) -> Option<BTreeSet<String>> {
+fn distinct(codes: impl Iterator<Item = (u64, String)>) -> Result<BTreeSet<String>, BadList> {
     let mut set = BTreeSet::new();
-    for code in codes {
-        if !set.insert(code) {
-            return None;
+    for (line, code) in codes {
+        if !set.insert(code.clone()) {
+            return Err(BadList::Twice { line, code });
         }
     }
-    Some(set)
+    Ok(set)
 }

@@ -270,7 +270,7 @@ fn a_code_list_is_what_its_file_lists() {
             .contains("ornaments.json#/NatureCode: is not in the code list nature (code:nature)")
     );
     bundle.insert(format!("{FOLDER}/codes/nature.txt"), "11\n11\n");
-    assert!(listed(&bundle)[0].contains("has a code twice"));
+    assert!(listed(&bundle)[0].contains("once more"));
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod trade;
 mod transport;
 
 pub use currency::minor_unit;
+pub use trade::is_hs_prefix;
 
 /// A format: one kind of identifier or code.
 #[derive(Debug, Clone, Copy)]

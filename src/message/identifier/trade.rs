@@ -76,13 +76,19 @@ pub(super) fn lrn(text: &str) -> bool {
 
 /// 6 digits are international, 8 and 10 national. Chapter 77 is reserved; 98 and 99 are national.
 pub(super) fn hs(text: &str) -> bool {
-    let chapter = digits(text)
+    matches!(text.len(), 6 | 8 | 10) && begins_with_chapter(text)
+}
+
+/// Whether codes can begin so: a chapter, a heading or a subheading, which policies compare with.
+pub fn is_hs_prefix(text: &str) -> bool {
+    matches!(text.len(), 2 | 4 | 6) && begins_with_chapter(text)
+}
+
+fn begins_with_chapter(code: &str) -> bool {
+    let chapter = digits(code)
         .take(2)
         .fold(0, |chapter, digit| chapter * 10 + digit);
-    matches!(text.len(), 6 | 8 | 10)
-        && text.bytes().all(|b| b.is_ascii_digit())
-        && (1..=99).contains(&chapter)
-        && chapter != 77
+    code.bytes().all(|b| b.is_ascii_digit()) && (1..=99).contains(&chapter) && chapter != 77
 }
 
 /// How many decimals its currency allows is judged beside a `CurrencyCode`.

@@ -1,0 +1,272 @@
+//! `carnet agency`: what the folders say of agencies, and who was turned away lately.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::check::with_issuers;
+use super::{Failed, output};
+use crate::agency::registry::{Agency, InboxMode, MessageIdRule, Receipts, Registry};
+use crate::agency::registry::{System, TypePattern, Unit};
+use crate::config::{Config, read_bundle};
+use crate::server::clock::Clock;
+use crate::server::refusals::{self, TurnedAway};
+
+/// What to know of agencies.
+#[derive(Debug, Subcommand)]
+pub(super) enum AgencyCommand {
+    /// All agencies with their units and systems
+    List {
+        /// As JSON, with all that `show` tells
+        #[arg(long)]
+        json: bool,
+    },
+    /// One agency: units, systems, limits, retention, and which of its clients were turned away
+    Show {
+        /// Its name, such as customs
+        agency: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// All clients that were turned away lately and why, of whatever agency and of none
+    Refused {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl AgencyCommand {
+    pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
+        let bundle = with_issuers(read_bundle(config)?, Clock::default().now())?;
+        let registry = Registry::parse(&bundle)?;
+        let place = config.data.display();
+        let refused = refusals::read(&config.data);
+        let refused = refused.map_err(|error| {
+            Failed::CannotRun(format!("refusals in {place} cannot be read: {error}"))
+        })?;
+        match self {
+            Self::List { json: true } => {
+                let agencies = registry.agencies().map(|agency| as_json(agency));
+                output::line(&Value::Array(agencies.collect()).to_string());
+            }
+            Self::List { json: false } => {
+                for agency in registry.agencies() {
+                    print_briefly(agency);
+                }
+                let nobodys = refused.iter().filter(|one| one.agencies().next().is_none());
+                print_refused("refused lately, of no agency:", nobodys);
+            }
+            Self::Show { agency, json } => {
+                let Some(agency) = registry.agency(agency) else {
+                    let says =
+                        format!("there is no agency '{agency}'; `carnet agency list` names them");
+                    return Err(Failed::Usage(says));
+                };
+                let its = |one: &&TurnedAway| one.agencies().any(|id| *id == agency.id);
+                show(agency, refused.iter().filter(its), *json);
+            }
+            Self::Refused { json: true } => output::line(&json!(refused).to_string()),
+            Self::Refused { json: false } if refused.is_empty() => {
+                output::line("nobody was turned away lately");
+            }
+            Self::Refused { json: false } => print_refused("refused lately:", refused.iter()),
+        }
+        Ok(())
+    }
+}
+
+fn show<'r>(agency: &Agency, refused: impl DoubleEndedIterator<Item = &'r TurnedAway>, json: bool) {
+    if !json {
+        print_in_full(agency);
+        print_refused("  refused lately:", refused);
+        return;
+    }
+    let mut value = as_json(agency);
+    if let Some(fields) = value.as_object_mut() {
+        let refused: Vec<&TurnedAway> = refused.collect();
+        fields.insert("refused".to_owned(), json!(refused));
+    }
+    output::line(&Value::Array(vec![value]).to_string());
+}
+
+/// Clients that were turned away, the last first. What comes from their certificates is escaped
+/// already.
+fn print_refused<'r>(title: &str, refused: impl DoubleEndedIterator<Item = &'r TurnedAway>) {
+    for (place, one) in refused.rev().enumerate() {
+        if place == 0 {
+            output::line(title);
+        }
+        let TurnedAway {
+            at, times, remote, ..
+        } = one;
+        let alarm = if one.alarm { "ALARM  " } else { "" };
+        let times = if *times == 1 {
+            String::new()
+        } else {
+            format!(", {times} times")
+        };
+        output::line(&format!("    {at}  {remote}{times}  {alarm}{}", one.code));
+        output::line(&format!("      {}", one.detail));
+        output::line(&format!("      {}", one.cure));
+    }
+}
+
+fn as_json(agency: &Agency) -> Value {
+    let units = agency.units.values().map(|unit| {
+        json!({
+            "id": unit.id.to_string(),
+            "purpose": unit.purpose.to_string(),
+            "clearances": unit.clearances,
+            "receives": texts(&unit.receives),
+            "listed": unit.listed,
+            "inbox": inbox(unit),
+        })
+    });
+    let systems = agency.systems.values().map(|system| {
+        json!({
+            "name": system.name.to_string(),
+            "unit": system.unit.to_string(),
+            "certificate": system.certificate,
+            "sends": texts(&system.sends),
+            "reads": system.reads,
+            "networks": texts(&system.networks),
+            "message_id": message_id(system),
+            "receipts": receipts(system),
+        })
+    });
+    let retention = retention(agency);
+    let retention = retention.map(|(pattern, days)| (pattern, json!(format!("{days}d"))));
+    json!({
+        "id": agency.id.to_string(),
+        "kind": agency.kind,
+        "country": agency.country,
+        "name": agency.name,
+        "contact": {"desk": agency.contact.desk, "email": agency.contact.email},
+        "units": units.collect::<Vec<_>>(),
+        "systems": systems.collect::<Vec<_>>(),
+        "limits": {
+            "messages_per_second": agency.limits.messages_per_second,
+            "refusals_per_minute": agency.limits.refusals_per_minute,
+            "private_messages": agency.limits.private_messages,
+        },
+        "retention": retention.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn print_briefly(agency: &Agency) {
+    output::line(&format!(
+        "{}  {} of {}",
+        agency.id, agency.kind, agency.country
+    ));
+    for unit in agency.units.values() {
+        output::line(&format!(
+            "  unit {}  receives for {}",
+            unit.id, unit.purpose
+        ));
+    }
+    for System {
+        name, certificate, ..
+    } in agency.systems.values().map(AsRef::as_ref)
+    {
+        output::line(&format!("  system {name}  {certificate}"));
+    }
+}
+
+/// All of it, in the words of `agency.toml`.
+fn print_in_full(agency: &Agency) {
+    let name = agency.name.get("en").map_or("", String::as_str);
+    output::line(&format!(
+        "{}  {} of {}  {name}",
+        agency.id, agency.kind, agency.country
+    ));
+    output::line(&format!(
+        "  contact {}  {}",
+        agency.contact.desk, agency.contact.email
+    ));
+    for unit in agency.units.values() {
+        let unlisted = if unit.listed { "" } else { "  not listed" };
+        output::line(&format!(
+            "  unit {}  for {}{unlisted}",
+            unit.id, unit.purpose
+        ));
+        output::line(&format!("    receives {}", texts(&unit.receives).join(" ")));
+        let clearances: Vec<&str> = unit.clearances.iter().map(String::as_str).collect();
+        line_of("clearances", &clearances.join(" "));
+        line_of(
+            "inbox",
+            if inbox(unit) == "all" {
+                ""
+            } else {
+                inbox(unit)
+            },
+        );
+    }
+    for system in agency.systems.values() {
+        output::line(&format!(
+            "  system {}  of unit {}",
+            system.name, system.unit
+        ));
+        line_of("certificate", &system.certificate);
+        line_of("sends", &texts(&system.sends).join(" "));
+        let reads: Vec<&str> = system.reads.iter().map(String::as_str).collect();
+        line_of("reads", &reads.join(" "));
+        line_of("networks", &texts(&system.networks).join(" "));
+        line_of("message_id", message_id(system));
+        line_of("receipts", receipts(system));
+    }
+    let limits = &agency.limits;
+    output::line(&format!(
+        "  limits  {} messages a second, {} refusals a minute, {} private messages",
+        limits.messages_per_second, limits.refusals_per_minute, limits.private_messages
+    ));
+    let kept = retention(agency).map(|(pattern, days)| format!("{pattern} {days}d"));
+    output::line(&format!(
+        "  retention  {}",
+        kept.collect::<Vec<_>>().join(", ")
+    ));
+}
+
+fn line_of(name: &str, text: &str) {
+    if !text.is_empty() {
+        output::line(&format!("    {name} {text}"));
+    }
+}
+
+fn texts(items: &[impl ToString]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+/// Days by pattern, the most precise first.
+fn retention(agency: &Agency) -> impl Iterator<Item = (String, u64)> + '_ {
+    agency.retention.iter().map(|(pattern, kept)| {
+        let name = match pattern {
+            TypePattern::Any => "default".to_owned(),
+            other => other.to_string(),
+        };
+        (name, kept.as_secs() / (24 * 3600))
+    })
+}
+
+fn inbox(unit: &Unit) -> &'static str {
+    match unit.inbox {
+        InboxMode::All => "all",
+        InboxMode::Unbound => "unbound",
+        InboxMode::Off => "off",
+    }
+}
+
+fn message_id(system: &System) -> &'static str {
+    match system.message_id {
+        MessageIdRule::Required => "required",
+        MessageIdRule::Derived => "derived",
+    }
+}
+
+fn receipts(system: &System) -> &'static str {
+    match system.receipts {
+        Receipts::All => "all",
+        Receipts::Exceptions => "exceptions",
+        Receipts::Off => "off",
+    }
+}

@@ -1,0 +1,20 @@
+//! How a connection ended, in words for the operator's log.
+
+use crate::amqp::End;
+
+/// Why there is no more of it; `stopping` where the broker has told it to go.
+pub(super) fn in_words(end: Option<End>, stopping: bool) -> &'static str {
+    match end {
+        Some(End::ClosedByPeer) => "the client said goodbye",
+        // However it took that: some clients answer the close, some hang up.
+        Some(End::Closed) | None if stopping => "the broker stops",
+        Some(End::Closed) => "the broker closed it",
+        Some(End::CloseTimeout) => "the broker closed it, and the client did not answer",
+        Some(End::HeartbeatMissed) => "nothing came for two heartbeats",
+        Some(End::HandshakeTimeout) => "the client did not open it in time",
+        Some(End::LoginRefused) => "the client did not log in by its certificate",
+        Some(End::WrongProtocol) => "the client does not speak AMQP 0-9-1",
+        Some(End::Garbled) => "what the client sent was no frame",
+        None => "the client was gone without a goodbye",
+    }
+}

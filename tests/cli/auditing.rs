@@ -1,0 +1,195 @@
+//! What an auditor reads of a log: what was asked, what was decided and why, who was told, and the
+//! rules as they were.
+
+use carnet::config::read_file;
+
+use crate::serving::{DEV, Running};
+use crate::{Folders, code, err, json, out};
+
+const EXAMPLES: &str = "examples/valid";
+
+impl Folders {
+    fn send(&self, address: &str, words: &str) {
+        let sent = self.run(&format!(
+            "publish {words} --amqp {address} --certs dev/certs"
+        ));
+        assert!(matches!(code(&sent), Some(0 | 1)), "{}", err(&sent));
+    }
+
+    /// A record as it is shown, without what is of the day.
+    fn shown(&self, number: u64) -> String {
+        let shown = self.run(&format!("log show {number} --data dev"));
+        assert_eq!(code(&shown), Some(0), "{}", err(&shown));
+        let text = out(&shown);
+        let (first, rest) = text.split_once('\n').unwrap();
+        // Number, address and time, then what it is.
+        let what = first.splitn(4, "  ").nth(3).unwrap().trim_start();
+        let what = what.split_once("Z  ").map_or(what, |(_, what)| what);
+        let is_digest =
+            |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let rest = rest.lines().map(|line| match line.rsplit_once(' ') {
+            Some((before, word)) if is_digest(word) => format!("{before} DIGEST"),
+            _ => line.to_owned(),
+        });
+        format!("{what}\n{}\n", rest.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// A log with an item that was narrowed, a hidden order, a message for nobody, and an invalid one.
+fn four_exchanges() -> Folders {
+    let folders = Folders::new();
+    // A rule that gives too much, so that the floor takes it.
+    let goods = "Border::Action::\"disclose:goods\",\n     Border::Action::\"disclose:postal\"";
+    let more = format!("Border::Action::\"disclose:identity\",\n     {goods}");
+    folders.plant("policies/post.cedar", goods, &more);
+    let order = "messages/control.order/examples/valid/story-11.json";
+    folders.plant(order, "2026-03-20T", "2099-03-20T");
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    folders.send(
+        &address,
+        &format!(
+            "postal.item messages/postal.item/{EXAMPLES}/orchids.json --as post/items --id item-1 \
+             --to environment/main,harbour/main,customs/investigation \
+             --purpose environment-protection --handling no-onward"
+        ),
+    );
+    let secret = format!("control.order {order} --as customs/investigation");
+    folders.send(&address, &format!("{secret} --id order-1 --to police/main"));
+    let cargo = format!("cargo.report messages/cargo.report/{EXAMPLES}/story-07.json");
+    folders.send(
+        &address,
+        &format!("{cargo} --as customs/declarations --id cargo-1"),
+    );
+    let wrong = "messages/postal.item/examples/invalid/wrong-check-digit.json";
+    folders.send(
+        &address,
+        &format!("postal.item {wrong} --as post/items --id wrong-1"),
+    );
+    broker.stop();
+    folders
+}
+
+#[test]
+fn a_record_shows_what_was_asked_what_was_decided_and_why_and_who_was_told() {
+    let folders = four_exchanges();
+    insta::assert_snapshot!(folders.shown(1), @r#"
+    exchange  postal.item from post/items, its number 1
+           rulebook  DIGEST
+           message_id  item-1
+           to  environment/main harbour/main customs/investigation
+           purpose  environment-protection
+           handling  no-onward
+           -> environment/main  goods postal reference.token  by post-environment-regulated
+              withheld identity: taken by floor-identity
+              withheld reference party commercial environment: no rule gives it
+              to be kept 730 days at most, onward: no-onward
+           x  customs/investigation  addressed, and nobody that it can reach: its sender was told "not permitted"
+           x  harbour/main  addressed, and nobody that it can reach: its sender was told "not permitted"
+           floor-identity: Persons are known to customs and police only
+             basis: GDPR art. 5(1)(c), 6
+             reason: Identity of natural persons stays with customs and police
+           post-environment-regulated: Environment receives the goods of items in regulated headings
+             basis: CITES art. VIII; GDPR art. 5(1)(c)
+             reason: Goods in headings that need a permit, without the people
+    "#);
+    insta::assert_snapshot!(folders.shown(2), @r#"
+    exchange  control.order from customs/investigation, its number 1
+           rulebook  DIGEST
+           message_id  order-1
+           to  police/main
+           x  police/main  refused, by floor-secret
+              COVERT: its sender must not know, and was told "not permitted"
+           floor-secret: Controlled deliveries stay in their case
+             basis: Vienna Convention 1988 art. 11; UNTOC art. 20
+             reason: Known to the case alone
+    "#);
+    insta::assert_snapshot!(folders.shown(3), @r"
+    exchange  cargo.report from customs/declarations, its number 1
+           rulebook  DIGEST
+           message_id  cargo-1
+           nobody receives it: no rule permits it to any unit, and none was addressed
+    ");
+    insta::assert_snapshot!(folders.shown(4), @r"
+    rejected  postal.item from post/items: 406
+           x  /ID: s10  message_id wrong-1
+    ");
+}
+
+#[test]
+fn a_record_is_shown_to_programs_with_its_secrets_and_the_tail_has_none() {
+    let folders = four_exchanges();
+    let first = json(&folders.run("log show 1 --json --data dev"));
+    assert_eq!(first["asked"]["to"][1], "harbour/main");
+    assert_eq!(first["asked"]["handling"], "no-onward");
+    assert_eq!(
+        first["recipients"][0]["withheld_by"][0]["policy"],
+        "floor-identity"
+    );
+    let second = json(&folders.run("log show 2 --json --data dev"));
+    assert_eq!(second["recipients"][0]["covert"], true);
+    assert_eq!(second["recipients"][0]["told_to_sender"], "not permitted");
+    // The tail is for everybody at the screen: what is between sender and broker is not in it.
+    let tail = out(&folders.run("log tail --json --data dev"));
+    assert!(
+        !tail.contains("harbour/main") && !tail.contains("asked"),
+        "{tail}"
+    );
+}
+
+#[test]
+fn every_rulebook_that_was_in_force_is_printed_as_it_was() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    broker.address();
+    broker.stop();
+    folders.plant("policies/board.toml", "quorum = 3", "quorum = 2");
+    let broker = Running::start(folders.path(), DEV);
+    broker.address();
+    broker.stop();
+
+    let list = json(&folders.run("log rulebook --json --data dev"));
+    assert_eq!(list[0]["number"], 0);
+    assert_eq!(
+        (&list[0]["active"], &list[1]["active"]),
+        (&false.into(), &true.into())
+    );
+    assert_eq!(
+        list[1]["changed"],
+        serde_json::json!(["policies/board.toml"])
+    );
+    let text = out(&folders.run("log rulebook --data dev"));
+    assert!(
+        text.ends_with("files  active\n       changed policies/board.toml\n"),
+        "{text}"
+    );
+
+    let first = list[0]["digest"].as_str().unwrap();
+    let print = |digest: &str| {
+        out(&folders.run(&format!(
+            "log rulebook {digest} policies/board.toml --data dev"
+        )))
+    };
+    assert!(print(first.get(..8).unwrap()).contains("quorum = 3"));
+    let now = read_file(&folders.path().join("policies/board.toml")).unwrap();
+    assert_eq!(print("active").as_bytes(), now);
+    let files = out(&folders.run("log rulebook active --data dev"));
+    let line = files
+        .lines()
+        .find(|line| line.ends_with("policies/board.toml"))
+        .unwrap();
+    let sum = std::process::Command::new("sha256sum")
+        .arg(folders.path().join("policies/board.toml"))
+        .output();
+    let sum = String::from_utf8(sum.unwrap().stdout).unwrap();
+    assert_eq!(line.split(' ').next(), sum.split(' ').next());
+    for wrong in ["nothing", "active policies/none.cedar"] {
+        let output = folders.run(&format!("log rulebook {wrong} --data dev"));
+        assert_eq!(code(&output), Some(2), "{}", err(&output));
+        assert!(
+            err(&output).contains("`carnet log rulebook"),
+            "{}",
+            err(&output)
+        );
+    }
+}
