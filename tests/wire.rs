@@ -28,6 +28,8 @@ mod hidden;
 mod limits;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "wire/narrowed.rs"]
+mod narrowed;
 #[path = "wire/octets.rs"]
 mod octets;
 #[path = "wire/opening.rs"]

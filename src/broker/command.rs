@@ -196,6 +196,8 @@ pub enum Command {
     },
     /// A consumer's task found that its release must be narrower.
     Narrow {
+        /// The connection and channel that wait for it.
+        to: (ConnectionId, u16),
         /// The delivery that waits for it.
         delivery: DeliveryId,
         /// The record to be.
@@ -390,6 +392,16 @@ pub enum Effect {
     },
     /// A message for a consumer or a `get`.
     Deliver(Box<Deliver>),
+    /// The answer to [`Command::Narrow`]: the delivery again, as it may be now; nothing where it is
+    /// not out to this connection any more.
+    Narrowed {
+        /// The channel.
+        channel: u16,
+        /// The delivery that waits for it.
+        delivery: DeliveryId,
+        /// What may be sent.
+        deliver: Option<Box<Deliver>>,
+    },
     /// A consumer's queue is gone.
     Cancelled {
         /// The channel.

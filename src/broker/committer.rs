@@ -17,7 +17,7 @@ use std::time::Duration;
 use self::full::{DISK_FULL, Full};
 use self::repeats::Counted;
 use super::command::{Answer, Command, ConnectionId, Effect};
-use super::dispatch::{Dispatch, FeedTraits, Sent};
+use super::dispatch::{Dispatch, FeedTraits};
 use super::ledger::{Change, Ledger};
 use super::limits::{FULL_SETTLE_WAIT, IDLE_MARK, SETTLE_WAIT, TICK};
 use super::queue::Page;
@@ -248,12 +248,11 @@ impl<V: Vfs> Committer<V> {
                     self.settle(delivery, how, now, turn)?;
                 }
             }
-            Command::Narrow { delivery, narrowed } => {
-                if let Some(taker) = self.dispatch.taker(delivery) {
-                    self.record(&Record::Narrowed(narrowed), None, turn)?;
-                    self.deliver(Sent { taker, delivery }, turn);
-                }
-            }
+            Command::Narrow {
+                to,
+                delivery,
+                narrowed,
+            } => self.narrow(to, delivery, narrowed, turn)?,
             Command::Gone(connection) => {
                 self.held.retain(|(held, _), _| *held != connection);
                 let left = self.dispatch.gone(connection);

@@ -1,11 +1,11 @@
 //! Settles and deliveries: what came back, what goes out, what is buried.
 
 use super::{Committer, Fatal, Turn};
-use crate::broker::command::{Deliver, DeliveryId, Effect, Settle};
+use crate::broker::command::{ConnectionId, Deliver, DeliveryId, Effect, Settle};
 use crate::broker::decide::Cause;
 use crate::broker::dispatch::{Left, Sent, Taker};
 use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED, TICK_ORDERS, TICK_QUEUES};
-use crate::broker::record::{QueueId, Record, Topology};
+use crate::broker::record::{Narrowed, QueueId, Record, Topology};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
 use crate::message::time::Timestamp;
@@ -161,22 +161,45 @@ impl<V: Vfs> Committer<V> {
             let up_to = Lsn(self.journal.next().0.saturating_add(LEASE_BYTES));
             self.record(&Record::Lease { queue, up_to }, None, turn)?;
         }
-        self.deliver(sent, turn);
+        if let Some(deliver) = self.deliver(sent) {
+            let (connection, _) = sent.taker.channel();
+            turn.tell(connection, Effect::Deliver(deliver));
+        }
         Ok(())
     }
 
-    pub(super) fn deliver(&self, sent: Sent, turn: &mut Turn) {
-        let Sent { taker, delivery } = sent;
-        let Some(queue) = self.ledger.queue(delivery.queue) else {
-            return;
-        };
-        let Some(entry) = queue.backlog.get(delivery.entry) else {
-            return;
-        };
-        let out = self.dispatch.in_use(delivery.queue).out;
-        let (connection, channel) = taker.channel();
-        let deliver = Deliver {
+    /// Records that a release is narrower than it was. The connection waits for the answer with all
+    /// that follows on its channel, so it gets one whatever became of the delivery.
+    pub(super) fn narrow(
+        &mut self,
+        (connection, channel): (ConnectionId, u16),
+        delivery: DeliveryId,
+        narrowed: Narrowed,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        let taker = self.dispatch.taker(delivery);
+        let taker = taker.filter(|taker| taker.channel() == (connection, channel));
+        let mut deliver = None;
+        if let Some(taker) = taker {
+            self.record(&Record::Narrowed(narrowed), None, turn)?;
+            deliver = self.deliver(Sent { taker, delivery });
+        }
+        let effect = Effect::Narrowed {
             channel,
+            delivery,
+            deliver,
+        };
+        turn.tell(connection, effect);
+        Ok(())
+    }
+
+    fn deliver(&self, sent: Sent) -> Option<Box<Deliver>> {
+        let Sent { taker, delivery } = sent;
+        let queue = self.ledger.queue(delivery.queue)?;
+        let entry = queue.backlog.get(delivery.entry)?;
+        let out = self.dispatch.in_use(delivery.queue).out;
+        Some(Box::new(Deliver {
+            channel: taker.channel().1,
             consumer: match taker {
                 Taker::Consumer(consumer) => Some(consumer.number),
                 Taker::Get(..) => None,
@@ -188,7 +211,6 @@ impl<V: Vfs> Committer<V> {
             private: entry.is_private(),
             overlay: queue.overlay(delivery.entry).cloned().unwrap_or_default(),
             left: queue.backlog.len().saturating_sub(out),
-        };
-        turn.tell(connection, Effect::Deliver(Box::new(deliver)));
+        }))
     }
 }
