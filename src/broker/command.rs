@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::dedup::Looked;
+use super::dispatch::Left;
 use super::record::{
     Argument, CaseChange, Confidential, Exchange, Genesis, Narrowed, QueueId, QueueProperties,
     Rejected,
@@ -205,6 +206,9 @@ pub enum Command {
     },
     /// A connection has ended.
     Gone(ConnectionId),
+    /// What a connection or channel left and could not be written down for want of room. The
+    /// committer's own: it comes to it from nobody.
+    Left(Left),
     /// A page of a queue was loaded.
     PageLoaded(QueueId, u64, Arc<[super::queue::Entry]>),
     /// A page of a queue is on disk.
