@@ -16,6 +16,8 @@ mod client;
 mod clock;
 #[path = "wire/consuming.rs"]
 mod consuming;
+#[path = "wire/crowds.rs"]
+mod crowds;
 #[path = "wire/disk.rs"]
 mod disk;
 #[path = "wire/faults.rs"]
