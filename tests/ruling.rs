@@ -22,6 +22,9 @@ mod shipped;
 #[path = "ruling/tables.rs"]
 mod tables;
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use carnet::message::facts::FactValue;
 use carnet::message::id::{KeyedDigest, Mask};
 use carnet::message::time::Timestamp;
@@ -321,10 +324,43 @@ fn standing_facts_open_and_close_rules() {
     assert_eq!(report.gets(&rulebook, "environment/main"), "-");
     let holders = Versioned {
         epoch: 2,
-        value: set(&["environment"]),
+        value: BTreeMap::from([("environment".parse().unwrap(), None)]),
     };
     report.standing.orders.insert(own_key, holders);
     assert_eq!(report.gets(&rulebook, "environment/main"), "goods");
+}
+
+#[test]
+fn an_order_binds_until_its_deadline_and_a_ruling_that_saw_it_no_longer() {
+    let rulebook = rulebook();
+    let mut report = Message::new("customs/main", "seizure.report");
+    let own_key = KeyedDigest([7; 16]);
+    report.own_keys = vec![own_key];
+    let without = report.rule(&rulebook).reads.valid_until;
+    let end = |ms: u64| Some(report.now.plus(Duration::from_millis(ms)));
+    let value = [
+        ("environment", end(30)),
+        ("police", end(70)),
+        ("post", None),
+    ];
+    let value = value.map(|(agency, end)| (agency.parse().unwrap(), end));
+    let (first, second) = (end(30), end(70));
+    let open = Versioned {
+        epoch: 2,
+        value: value.into(),
+    };
+    report.standing.orders.insert(own_key, open);
+    let now = report.now;
+    let mut at = |ms| {
+        report.now = now.plus(Duration::from_millis(ms));
+        let until = report.rule(&rulebook).reads.valid_until;
+        (until, report.gets(&rulebook, "environment/main"))
+    };
+    assert!(without.is_none() || without > second);
+    assert_eq!(at(29), (first, "goods".to_owned()));
+    // Whether the tick that takes it away has come or not.
+    assert_eq!(at(30), (second, "-".to_owned()));
+    assert_eq!(at(70).0, without);
 }
 
 #[test]

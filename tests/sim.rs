@@ -9,6 +9,8 @@
 mod border;
 #[path = "sim/busy.rs"]
 mod busy;
+#[path = "sim/full.rs"]
+mod full;
 #[path = "sim/idle.rs"]
 mod idle;
 #[path = "sim/live.rs"]

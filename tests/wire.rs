@@ -16,6 +16,8 @@ mod client;
 mod clock;
 #[path = "wire/consuming.rs"]
 mod consuming;
+#[path = "wire/crowds.rs"]
+mod crowds;
 #[path = "wire/disk.rs"]
 mod disk;
 #[path = "wire/faults.rs"]
@@ -28,6 +30,8 @@ mod hidden;
 mod limits;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "wire/narrowed.rs"]
+mod narrowed;
 #[path = "wire/octets.rs"]
 mod octets;
 #[path = "wire/opening.rs"]

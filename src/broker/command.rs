@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::dedup::Looked;
+use super::dispatch::Left;
 use super::record::{
     Argument, CaseChange, Confidential, Exchange, Genesis, Narrowed, QueueId, QueueProperties,
     Rejected,
@@ -196,6 +197,8 @@ pub enum Command {
     },
     /// A consumer's task found that its release must be narrower.
     Narrow {
+        /// The connection and channel that wait for it.
+        to: (ConnectionId, u16),
         /// The delivery that waits for it.
         delivery: DeliveryId,
         /// The record to be.
@@ -203,6 +206,9 @@ pub enum Command {
     },
     /// A connection has ended.
     Gone(ConnectionId),
+    /// What a connection or channel left and could not be written down for want of room. The
+    /// committer's own: it comes to it from nobody.
+    Left(Left),
     /// A page of a queue was loaded.
     PageLoaded(QueueId, u64, Arc<[super::queue::Entry]>),
     /// A page of a queue is on disk.
@@ -390,6 +396,16 @@ pub enum Effect {
     },
     /// A message for a consumer or a `get`.
     Deliver(Box<Deliver>),
+    /// The answer to [`Command::Narrow`]: the delivery again, as it may be now; nothing where it is
+    /// not out to this connection any more.
+    Narrowed {
+        /// The channel.
+        channel: u16,
+        /// The delivery that waits for it.
+        delivery: DeliveryId,
+        /// What may be sent.
+        deliver: Option<Box<Deliver>>,
+    },
     /// A consumer's queue is gone.
     Cancelled {
         /// The channel.

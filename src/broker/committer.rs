@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::full::{DISK_FULL, Full};
+use self::full::{DISK_FULL, Full, Promised};
 use self::repeats::Counted;
 use super::command::{Answer, Command, ConnectionId, Effect};
-use super::dispatch::{Dispatch, FeedTraits, Sent};
+use super::dispatch::{Dispatch, FeedTraits};
 use super::ledger::{Change, Ledger};
 use super::limits::{FULL_SETTLE_WAIT, IDLE_MARK, SETTLE_WAIT, TICK};
 use super::queue::Page;
@@ -84,6 +84,7 @@ struct Turn {
     expired: usize,
     /// Refusals beyond their agency's limit: told, and to be counted.
     refused: BTreeMap<AgencyId, u64>,
+    promised: Promised,
     sync: bool,
     room: bool,
     stop: bool,
@@ -243,22 +244,18 @@ impl<V: Vfs> Committer<V> {
             } => {
                 self.ask((connection, channel), ask, now, turn)?;
             }
-            Command::Settle { deliveries, how } => {
-                for delivery in deliveries {
-                    self.settle(delivery, how, now, turn)?;
-                }
-            }
-            Command::Narrow { delivery, narrowed } => {
-                if let Some(taker) = self.dispatch.taker(delivery) {
-                    self.record(&Record::Narrowed(narrowed), None, turn)?;
-                    self.deliver(Sent { taker, delivery }, turn);
-                }
-            }
+            Command::Settle { deliveries, how } => self.settle(deliveries, how, now, turn)?,
+            Command::Narrow {
+                to,
+                delivery,
+                narrowed,
+            } => self.narrow(to, delivery, narrowed, turn)?,
             Command::Gone(connection) => {
                 self.held.retain(|(held, _), _| *held != connection);
                 let left = self.dispatch.gone(connection);
                 self.left(left, now, turn)?;
             }
+            Command::Left(left) => self.left(left, now, turn)?,
             Command::PageLoaded(queue, page, entries) => {
                 let done = self.ledger.page_loaded(queue, page, entries);
                 let done = done.into_iter().map(|page| (queue, page));
@@ -286,8 +283,8 @@ impl<V: Vfs> Committer<V> {
         record.encode(&mut self.scratch)?;
         let bytes = self.scratch.len() + frame.map_or(0, <[u8]>::len) + STORED_BYTES;
         if self.journal.left() < bytes {
-            // More came of a command than its weight tells: a connection that ends has a record for
-            // each of the thousands that it had out. Where there is no room, the commit says so.
+            // More came of a command than its weight tells. What may be much more has asked for room
+            // before; where there is none the commit says so.
             _ = self.journal.reserve(bytes, 0);
         }
         let lsn = self

@@ -510,6 +510,14 @@ impl Dispatch {
         None
     }
 
+    /// An entry that was taken waits again in its place.
+    pub fn put_back(&mut self, (queue, lsn): (QueueId, Lsn)) {
+        if let Some(feed) = self.feeds.get_mut(&queue) {
+            feed.out.remove(&lsn);
+            feed.returned.insert(lsn);
+        }
+    }
+
     /// Marks an entry as no longer waiting.
     fn take(&mut self, id: QueueId, lsn: Lsn) {
         if let Some(feed) = self.feeds.get_mut(&id) {

@@ -174,6 +174,11 @@ pub const AGENCY_CLOSED_CASES: usize = 10_000;
 /// facts, and a copy of them. Hit: the socket is read no further until the second allows it.
 pub const CASE_STEPS_PER_SECOND: u32 = 20;
 
+/// Messages that one agency publishes a second of those that change standing facts as well: orders,
+/// and the first that bind a holder in a case. For the same reason. Hit: the socket is read no
+/// further until the second allows it; orders are evidence and are never refused for their number.
+pub const STANDING_CHANGES_PER_SECOND: u32 = 20;
+
 /// Recent payloads kept in memory, in bytes: a delivery that follows its publish reads no disk.
 pub const RECENT_PAYLOAD_BYTES: usize = 64 << 20;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{AGENCY_CASES, AGENCY_CLOSED_CASES};
-use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome};
+use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Recipient, Released};
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, KeyedDigest};
 use crate::message::time::Timestamp;
@@ -196,6 +196,26 @@ impl Register {
         }
     }
 
+    /// Whether an exchange would change what policies read: it opens an order, or binds a holder in
+    /// an open case that was not bound. What ends an order follows one that opened it.
+    pub fn would_change(standing: &Standing, exchange: &Exchange) -> bool {
+        let opens = matches!(exchange.order, Some(OrderChange::Opens { .. }));
+        let case = exchange.case.as_ref();
+        let case = case.filter(|case| standing.cases.contains_key(*case));
+        let originator = &exchange.sender.agency;
+        let binds = |recipient: &Recipient| {
+            let Outcome::Released(released) = &recipient.outcome else {
+                return false;
+            };
+            let holder = &recipient.unit.agency;
+            let key = case.map(|case| (case.clone(), holder.clone()));
+            let known = key.as_ref().and_then(|key| standing.bans.get(key));
+            let is_known = known.is_some_and(|known| known.value.contains(originator));
+            opens || (key.is_some() && is_bound(released) && holder != originator && !is_known)
+        };
+        (opens || case.is_some()) && exchange.recipients.iter().any(binds)
+    }
+
     /// Applies what an exchange changes: onward bans within its case, orders. True where it did.
     pub fn exchange(&mut self, exchange: &Exchange, at: Lsn) -> bool {
         let released =
@@ -210,8 +230,7 @@ impl Register {
         let originator = &exchange.sender.agency;
         if let Some(case) = &exchange.case {
             for (holder, release) in released.clone() {
-                let bound = matches!(release.onward, Onward::NoOnward | Onward::AskOriginator);
-                if bound && holder != originator {
+                if is_bound(release) && holder != originator {
                     changed |= self.ban(case, holder, originator, at);
                 }
             }
@@ -296,9 +315,14 @@ impl Register {
             .orders
             .values()
             .filter(|order| order.subjects.contains(&subject));
-        let value: BTreeSet<AgencyId> = orders
-            .flat_map(|order| order.agencies.iter().cloned())
-            .collect();
+        let mut value: BTreeMap<AgencyId, Option<Timestamp>> = BTreeMap::new();
+        for order in orders {
+            for agency in &order.agencies {
+                // The latest: an order without a deadline outlives all.
+                let end = value.entry(agency.clone()).or_insert(order.deadline);
+                *end = end.zip(order.deadline).map(|(one, other)| one.max(other));
+            }
+        }
         let orders = &mut Arc::make_mut(&mut self.standing).orders;
         if value.is_empty() {
             orders.remove(&subject);
@@ -306,6 +330,11 @@ impl Register {
             orders.insert(subject, Versioned { epoch: at.0, value });
         }
     }
+}
+
+/// Whether its holder may pass it on with its originator's leave alone.
+fn is_bound(released: &Released) -> bool {
+    matches!(released.onward, Onward::NoOnward | Onward::AskOriginator)
 }
 
 /// A case of others is nothing that an agency may learn of: it is as one that there never was.

@@ -3,9 +3,10 @@
 //! Pure. It knows what the command holds and never what the ledger makes of it: the committer
 //! reserves more where more comes of it.
 
-use super::command::{Ask, Command, Returnable, Settle, Submission, Verdict};
+use super::command::{Ask, Command, Returnable, Submission, Verdict};
+use super::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use super::record::{
-    Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient,
+    Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient, Record,
 };
 
 /// More than any record takes beside its parts of any length.
@@ -34,14 +35,11 @@ impl Command {
                 ask: Ask::DeclareQueue { properties, .. },
                 ..
             } => (declared(properties), 0),
-            Self::Settle { deliveries, how } => {
-                // An acknowledgement is an address in a list; what comes back may be buried.
-                let each = match how {
-                    Settle::Ack => ACK_BYTES,
-                    Settle::Requeue | Settle::Reject => RECORD_BYTES,
-                };
-                (each * deliveries.len(), 0)
-            }
+            // Each is an address in a list. What is buried asks for more when it is.
+            Self::Settle { deliveries, .. } => (ACK_BYTES * deliveries.len(), 0),
+            Self::Ask {
+                ask: Ask::Purge(_), ..
+            } => (NUMBER_BYTES * (QUEUE_HEAD_ENTRIES + QUEUE_PAGE_ENTRIES), 0),
             Self::Activate(genesis) => {
                 let files = genesis.bundle.files();
                 let files = files.map(|(path, text)| path.len() + text.len() + NUMBER_BYTES);
@@ -65,6 +63,24 @@ impl Command {
         };
         record + frame + wire.bytes()
     }
+}
+
+impl Record {
+    /// At most how many bytes it takes by which an entry leaves its queue for another reason than an
+    /// acknowledgement.
+    pub(super) fn burial_bytes(&self) -> usize {
+        let Self::Placed(placed) = self else {
+            return RECORD_BYTES;
+        };
+        let deaths = placed.deaths.iter();
+        let deaths = deaths.map(|it| it.queue.len() + it.reason.len() + 4 * NUMBER_BYTES);
+        RECORD_BYTES + deaths.sum::<usize>()
+    }
+}
+
+/// At most how many bytes a record takes that names so many entries of queues.
+pub(super) fn entries_bytes(count: usize) -> usize {
+    RECORD_BYTES + ACK_BYTES * count
 }
 
 impl Returnable {
@@ -141,7 +157,7 @@ fn declared(properties: &QueueProperties) -> usize {
 mod tests {
     use super::*;
     use crate::broker::command::{ConnectionId, Origin, Private};
-    use crate::broker::record::{QueueId, Record, Topology};
+    use crate::broker::record::{QueueId, Topology};
 
     #[test]
     fn a_declaration_weighs_at_least_what_it_becomes() {

@@ -111,6 +111,7 @@ impl Given {
                 "answers" => given.answers = units(value, registry)?,
                 "orders" => {
                     let value = agencies(value, registry)?;
+                    let value = value.into_iter().map(|agency| (agency, None)).collect();
                     given
                         .standing
                         .orders

@@ -57,19 +57,21 @@ impl<'a> StandingFacts<'a> {
                 StandingKey::Bans(key.0, key.1),
             ]);
         }
+        let mut ends = Vec::new();
         for own_key in request.own_keys {
-            orders.extend(
-                standing
-                    .orders
-                    .get(own_key)
-                    .into_iter()
-                    .flat_map(|o| &o.value),
-            );
+            let open = standing.orders.get(own_key).into_iter();
+            for (agency, end) in open.flat_map(|open| &open.value) {
+                if end.is_none_or(|end| now < end) {
+                    orders.push(agency);
+                    ends.extend(*end);
+                }
+            }
             keys.push(StandingKey::Orders(*own_key));
         }
         let keys = keys.into_iter().map(|key| (standing.epoch(&key), key));
         let keys = keys.map(|(epoch, key)| (key, epoch)).collect();
-        let valid_until = valid_until(request.facts, rulebook, now);
+        let by_time = valid_until(request.facts, rulebook, now);
+        let valid_until = by_time.into_iter().chain(ends).min();
         let reads = Reads {
             rulebook_epoch: rulebook.epoch(),
             keys,

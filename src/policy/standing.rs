@@ -143,8 +143,9 @@ pub struct Standing {
     pub levels: BTreeMap<AgencyId, Versioned<Level>>,
     /// Per case and holder: the originators whose restricted data the holder has got in it.
     pub bans: BTreeMap<(CaseId, AgencyId), Versioned<BTreeSet<AgencyId>>>,
-    /// Per digest of a message's own key: the agencies with an open `control.order` on it.
-    pub orders: BTreeMap<KeyedDigest, Versioned<BTreeSet<AgencyId>>>,
+    /// Per digest of a message's own key: the agencies with an open `control.order` on it, each until
+    /// when; `None` where no deadline ends it. From then on it binds nothing, here still or not.
+    pub orders: BTreeMap<KeyedDigest, Versioned<BTreeMap<AgencyId, Option<Timestamp>>>>,
 }
 
 impl Standing {

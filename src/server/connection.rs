@@ -7,6 +7,7 @@
 mod effects;
 mod events;
 mod goodbye;
+mod held;
 mod unconfirmed;
 mod welcome;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use self::held::Held;
 use self::unconfirmed::Unconfirmed;
 use self::welcome::Welcome;
 use super::clock::{Clock, Entropy};
@@ -107,6 +109,8 @@ pub(super) struct Connection<S> {
     commands: Vec<Command>,
     effects: VecDeque<Effect>,
     taken: Vec<Effect>,
+    /// What follows deliveries that wait to be narrowed.
+    held: Held,
     pending: BTreeMap<u16, VecDeque<Pending>>,
     /// How many they are, over all channels.
     unanswered: usize,
@@ -170,6 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             commands: Vec::new(),
             effects: VecDeque::new(),
             taken: Vec::new(),
+            held: Held::default(),
             pending: BTreeMap::new(),
             unanswered: 0,
             consumers: BTreeMap::new(),
@@ -429,6 +434,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(port) = self.port.take() {
             port.send(&mut self.commands);
             self.effects.clear();
+            self.held.clear();
         }
         self.session.take_leftovers();
     }

@@ -28,6 +28,8 @@ pub(super) struct Pace {
     pub(super) messages: Line,
     /// Of steps of cases, which are messages too.
     pub(super) case_steps: Line,
+    /// Of messages that change standing facts otherwise.
+    pub(super) standing: Line,
 }
 
 /// A line of places.

@@ -98,7 +98,7 @@ prop_compose! {
         let bans: BTreeSet<_> = if bans.len() < 3 { set(&bans) } else { BTreeSet::new() };
         standing.bans.insert((id("CASE-1"), sender.clone()), Versioned { epoch: 2, value: bans });
         standing.levels.insert(sender, Versioned { epoch: 3, value: level });
-        let orders = Versioned { epoch: 4, value: set(&orders) };
+        let orders = Versioned { epoch: 4, value: set(&orders).into_iter().map(|it| (it, None)).collect() };
         standing.orders.insert(KeyedDigest([1; 16]), orders);
         message
     }

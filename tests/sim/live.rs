@@ -346,6 +346,11 @@ impl Live {
                 }
                 Effect::AgainPrivate(private) => self.waiting.push(Command::Private(private)),
                 Effect::Deliver(deliver) => self.deliver(place, &deliver),
+                Effect::Narrowed { deliver, .. } => {
+                    if let Some(deliver) = deliver {
+                        self.deliver(place, &deliver);
+                    }
+                }
                 Effect::Answer { answer, .. } => {
                     let refused = matches!(answer, carnet::broker::command::Answer::Refused { .. });
                     assert!(!refused, "{answer:?}");
@@ -383,7 +388,12 @@ impl Live {
                     mask,
                     rulebook: view.rulebook.digest(),
                 };
-                self.waiting.push(Command::Narrow { delivery, narrowed });
+                let to = (ConnectionId(self.connections[place]), deliver.channel);
+                self.waiting.push(Command::Narrow {
+                    to,
+                    delivery,
+                    narrowed,
+                });
             }
             Prepared::Send(rendered) => {
                 let is_inbox = deliver.kind != carnet::broker::ledger::QueueKind::Receipts;

@@ -31,6 +31,7 @@ enum Act {
     Settle(usize, Settle),
     Get(u64, usize),
     Gone(u64),
+    Close(u64, usize),
     Purge(usize),
     Delete(usize),
     Declare(usize),
@@ -49,7 +50,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => (connection.clone(), queue.clone()).prop_map(|(c, q)| Act::Cancel(c, q)),
         8 => (0..6_usize, how).prop_map(|(n, how)| Act::Settle(n, how)),
         2 => (connection.clone(), queue.clone()).prop_map(|(c, q)| Act::Get(c, q)),
-        1 => connection.prop_map(Act::Gone),
+        1 => connection.clone().prop_map(Act::Gone),
+        2 => (connection, queue.clone()).prop_map(|(c, q)| Act::Close(c, q)),
         1 => queue.clone().prop_map(Act::Purge),
         1 => queue.clone().prop_map(Act::Delete),
         2 => queue.prop_map(Act::Declare),
@@ -182,6 +184,7 @@ impl Run {
             Act::Get(connection, queue) => self.get(commands, connection, queue),
             Act::Settle(which, how) => self.settle(commands, which, how),
             Act::Gone(connection) => self.gone(commands, connection),
+            Act::Close(connection, queue) => self.close(commands, connection, queue),
             Act::Purge(queue) => self.purge(commands, queue),
             Act::Delete(queue) => self.delete(commands, queue),
         }
@@ -306,6 +309,23 @@ impl Run {
             }
         }
         commands.push(Command::Gone(ConnectionId(connection)));
+        self.step(commands);
+    }
+
+    /// The channel that a connection has for a queue ends: nothing of its other channel does.
+    fn close(&mut self, mut commands: Vec<Command>, connection: u64, queue: usize) {
+        commands.extend(self.attached(connection));
+        if let Some(model) = self.model.get_mut(&queue) {
+            model.consumers.remove(&connection);
+            let out = model.out.iter();
+            let out = out.filter(|(_, out)| out.connection == connection);
+            let out: Vec<u32> = out.map(|(message, _)| *message).collect();
+            for message in out {
+                model.back(message);
+            }
+        }
+        let fence = Ask::Fence(carnet::broker::command::Fence::CloseChannel);
+        commands.push(Self::ask(connection, queue, fence));
         self.step(commands);
     }
 

@@ -318,3 +318,28 @@ fn what_an_agency_keeps_in_queues_of_its_own_has_a_bound() {
     post.wire.send(&Message::to_queue("other", "8").frames(1));
     post.wire.expect(1, (60, 120));
 }
+
+#[test]
+fn more_orders_than_a_second_allows_wait_for_the_next_and_all_are_taken() {
+    const ORDERS: u64 = 45;
+    let broker = Broker::start();
+    let mut customs = broker.connect("customs-declarations").confirming();
+    let started = Clock::default();
+    let body = example("control.order/valid/story-03");
+    let mut all = Vec::new();
+    for n in 0..ORDERS {
+        let order = Message::of_type("control.order", &format!("o-{n}"), &body);
+        all.extend(order.header("to", "post/main").frames(1));
+    }
+    customs.wire.send(&all);
+    let mut heard = Heard::default();
+    while heard.acked < ORDERS {
+        hear(&mut customs, &mut heard);
+    }
+    // Twenty at once, twenty-five in a second and a quarter.
+    let took = started.monotonic();
+    assert!(took > Duration::from_millis(1_050), "{took:?}");
+    let told = heard.blocked.iter();
+    assert!(told.into_iter().all(|says| says.contains("orders")));
+    assert_eq!(of_kind(&log(&broker), "exchange").len(), 45);
+}

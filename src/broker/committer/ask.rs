@@ -227,7 +227,9 @@ impl<V: Vfs> Committer<V> {
             if !entry.is_some_and(|entry| entry.is_expired(now)) {
                 return self.send(sent, turn);
             }
-            self.expire((id, lsn), now, turn)?;
+            if !self.expire((id, lsn), now, turn)? {
+                break;
+            }
         }
         self.dispatch.look_at(id);
         turn.answer(place, Answer::Empty);

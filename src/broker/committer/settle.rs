@@ -1,36 +1,78 @@
 //! Settles and deliveries: what came back, what goes out, what is buried.
 
 use super::{Committer, Fatal, Turn};
-use crate::broker::command::{Deliver, DeliveryId, Effect, Settle};
+use crate::broker::command::{Command, ConnectionId, Deliver, DeliveryId, Effect, Settle};
 use crate::broker::decide::Cause;
 use crate::broker::dispatch::{Left, Sent, Taker};
 use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED, TICK_ORDERS, TICK_QUEUES};
-use crate::broker::record::{QueueId, Record, Topology};
+use crate::broker::record::{Narrowed, QueueId, Record, Topology};
+use crate::broker::weight::entries_bytes;
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
 use crate::message::time::Timestamp;
 
+/// Entries that one record of settles names at most.
+const SETTLED_TOGETHER: usize = 2_000;
+
 impl<V: Vfs> Committer<V> {
     pub(super) fn settle(
         &mut self,
-        delivery: DeliveryId,
+        deliveries: Vec<DeliveryId>,
         how: Settle,
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        if !self.dispatch.settle(delivery) {
-            return Ok(());
-        }
-        let place = (delivery.queue, delivery.entry);
-        match how {
-            Settle::Ack => turn.settled.gone.push(place),
-            Settle::Requeue => self.give_back(place, now, turn)?,
-            Settle::Reject => {
-                let record = self.ledger.bury(place.0, place.1, Cause::Rejected, now);
-                self.record(&record, None, turn)?;
+        let mut deliveries = deliveries.into_iter();
+        while let Some(delivery) = deliveries.next() {
+            let place = (delivery.queue, delivery.entry);
+            match how {
+                Settle::Reject if self.dispatch.taker(delivery).is_some() => {
+                    let record = self.ledger.bury(place.0, place.1, Cause::Rejected, now);
+                    if !self.may_add(record.burial_bytes(), turn) {
+                        let deliveries = std::iter::once(delivery).chain(deliveries).collect();
+                        self.wait_for_room(Command::Settle { deliveries, how }, now, turn);
+                        return Ok(());
+                    }
+                    self.dispatch.settle(delivery);
+                    self.add(&record, turn)?;
+                }
+                _ if !self.dispatch.settle(delivery) => {}
+                Settle::Requeue => self.give_back(place, now, turn)?,
+                Settle::Ack | Settle::Reject => turn.settled.gone.push(place),
+            }
+            if turn.settled.gone.len().max(turn.settled.returned.len()) >= SETTLED_TOGETHER {
+                self.write_settled(turn)?;
             }
         }
         Ok(())
+    }
+
+    /// Writes down what was asked for by [`Committer::may_add`]: what is promised to others stays so.
+    fn add(&mut self, record: &Record, turn: &mut Turn) -> Result<(), Fatal> {
+        let before = self.journal.next();
+        self.record(record, None, turn)?;
+        turn.promised.moves(before, self.journal.next());
+        Ok(())
+    }
+
+    /// Buries an entry, where there is room for it beside what is promised. False where there is
+    /// none, or the disk is full: it stays where it is, and what it died of is counted later.
+    fn bury(
+        &mut self,
+        (queue, lsn): (QueueId, Lsn),
+        cause: Cause,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<bool, Fatal> {
+        if turn.promised.exhausted || self.is_full() {
+            return Ok(false);
+        }
+        let record = self.ledger.bury(queue, lsn, cause, now);
+        let may = self.may_reserve(record.burial_bytes(), turn);
+        if may {
+            self.add(&record, turn)?;
+        }
+        Ok(may)
     }
 
     /// An entry comes back, or has come back too often.
@@ -45,30 +87,53 @@ impl<V: Vfs> Committer<V> {
             .queue(queue)
             .and_then(|q| q.backlog.get(lsn))
             .map(|e| e.returns);
-        if returns.is_some_and(|returns| returns + 1 >= self.ledger.delivery_limit(queue)) {
-            let record = self.ledger.bury(queue, lsn, Cause::DeliveryLimit, now);
-            self.record(&record, None, turn)?;
-        } else {
+        let too_often = |returns| returns + 1 >= self.ledger.delivery_limit(queue);
+        let is_last = returns.is_some_and(too_often);
+        if !is_last || !self.bury((queue, lsn), Cause::DeliveryLimit, now, turn)? {
             turn.settled.returned.push((queue, lsn));
         }
         Ok(())
     }
 
-    /// What a connection or channel left: its messages come back, its queues go.
+    /// What a connection or channel left: its messages come back, its queues go. They may be more
+    /// than there is room for: the rest waits, and is nobody's until then.
     pub(super) fn left(
         &mut self,
         left: Left,
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        for place in left.returned {
-            self.give_back(place, now, turn)?;
-        }
         self.write_settled(turn)?;
-        for queue in left.ended {
-            if self.ledger.queue(queue).is_some() {
-                self.record(&Record::Topology(Topology::Deleted(queue)), None, turn)?;
+        let Left { returned, ended } = left;
+        let mut rest = &*returned;
+        while let Some(part) = rest.get(..SETTLED_TOGETHER.min(rest.len()))
+            && !part.is_empty()
+        {
+            if !self.may_add(entries_bytes(part.len()), turn) {
+                let returned = rest.to_vec();
+                self.wait_for_room(Command::Left(Left { returned, ended }), now, turn);
+                return Ok(());
             }
+            for place in part {
+                self.give_back(*place, now, turn)?;
+            }
+            let before = self.journal.next();
+            self.write_settled(turn)?;
+            turn.promised.moves(before, self.journal.next());
+            rest = rest.get(part.len()..).unwrap_or_default();
+        }
+        let mut ended = ended.into_iter();
+        while let Some(queue) = ended.next() {
+            if self.ledger.queue(queue).is_none() {
+                continue;
+            }
+            if !self.may_add(entries_bytes(1), turn) {
+                let (returned, ended) = (Vec::new(), std::iter::once(queue).chain(ended));
+                let ended = ended.collect();
+                self.wait_for_room(Command::Left(Left { returned, ended }), now, turn);
+                return Ok(());
+            }
+            self.add(&Record::Topology(Topology::Deleted(queue)), turn)?;
         }
         Ok(())
     }
@@ -84,9 +149,13 @@ impl<V: Vfs> Committer<V> {
 
     /// The last record of a clean stop, behind what this turn itself sent out.
     pub(super) fn write_stopped(&mut self, turn: &mut Turn) -> Result<(), Fatal> {
-        if turn.stop && self.can_stop() {
+        if !turn.stop {
+            return Ok(());
+        }
+        let mut out = self.dispatch.out();
+        out.extend(self.came_back_unwritten());
+        if self.can_stop(entries_bytes(out.len())) {
             self.write_counted(self.ledger.refusals().open(), turn)?;
-            let out = self.dispatch.out();
             self.record(&Record::Stopped { out }, None, turn)?;
         }
         Ok(())
@@ -100,10 +169,17 @@ impl<V: Vfs> Committer<V> {
         }
         let overdue = self.ledger.register().overdue(now);
         for number in overdue.into_iter().take(TICK_ORDERS) {
-            self.record(&Record::OrderEnded { at: now, number }, None, turn)?;
+            // What rests on it ends by the clock; this tells the log.
+            if !self.may_add(entries_bytes(1), turn) {
+                break;
+            }
+            self.add(&Record::OrderEnded { at: now, number }, turn)?;
         }
         for queue in self.dispatch.unused(now).into_iter().take(TICK_QUEUES) {
-            self.record(&Record::Topology(Topology::Deleted(queue)), None, turn)?;
+            if !self.may_add(entries_bytes(1), turn) {
+                break;
+            }
+            self.add(&Record::Topology(Topology::Deleted(queue)), turn)?;
         }
         self.look_at_heads(now);
         Ok(())
@@ -125,6 +201,9 @@ impl<V: Vfs> Committer<V> {
     /// Matches heads with credit; buries what is found expired; extends leases before anything
     /// above them is sent.
     pub(super) fn match_credit(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+        if !self.can_send() {
+            return Ok(());
+        }
         let most = TICK_EXPIRED.saturating_sub(turn.expired);
         let pumped = self.dispatch.pump(&self.ledger, now, most);
         for place in pumped.expired {
@@ -137,17 +216,20 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Buries an entry that was found expired.
+    /// Buries an entry that was found expired. False where there is no room for that: it goes to
+    /// nobody meanwhile.
     pub(super) fn expire(
         &mut self,
-        (queue, lsn): (QueueId, Lsn),
+        place: (QueueId, Lsn),
         now: Timestamp,
         turn: &mut Turn,
-    ) -> Result<(), Fatal> {
+    ) -> Result<bool, Fatal> {
         turn.expired += 1;
-        let record = self.ledger.bury(queue, lsn, Cause::Expired, now);
-        self.record(&record, None, turn)?;
-        Ok(())
+        let buried = self.bury(place, Cause::Expired, now, turn)?;
+        if !buried {
+            self.dispatch.put_back(place);
+        }
+        Ok(buried)
     }
 
     /// Sends behind the lease that says so: after a crash what may have been sent is known.
@@ -161,22 +243,45 @@ impl<V: Vfs> Committer<V> {
             let up_to = Lsn(self.journal.next().0.saturating_add(LEASE_BYTES));
             self.record(&Record::Lease { queue, up_to }, None, turn)?;
         }
-        self.deliver(sent, turn);
+        if let Some(deliver) = self.deliver(sent) {
+            let (connection, _) = sent.taker.channel();
+            turn.tell(connection, Effect::Deliver(deliver));
+        }
         Ok(())
     }
 
-    pub(super) fn deliver(&self, sent: Sent, turn: &mut Turn) {
-        let Sent { taker, delivery } = sent;
-        let Some(queue) = self.ledger.queue(delivery.queue) else {
-            return;
-        };
-        let Some(entry) = queue.backlog.get(delivery.entry) else {
-            return;
-        };
-        let out = self.dispatch.in_use(delivery.queue).out;
-        let (connection, channel) = taker.channel();
-        let deliver = Deliver {
+    /// Records that a release is narrower than it was. The connection waits for the answer with all
+    /// that follows on its channel, so it gets one whatever became of the delivery.
+    pub(super) fn narrow(
+        &mut self,
+        (connection, channel): (ConnectionId, u16),
+        delivery: DeliveryId,
+        narrowed: Narrowed,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        let taker = self.dispatch.taker(delivery);
+        let taker = taker.filter(|taker| taker.channel() == (connection, channel));
+        let mut deliver = None;
+        if let Some(taker) = taker {
+            self.record(&Record::Narrowed(narrowed), None, turn)?;
+            deliver = self.deliver(Sent { taker, delivery });
+        }
+        let effect = Effect::Narrowed {
             channel,
+            delivery,
+            deliver,
+        };
+        turn.tell(connection, effect);
+        Ok(())
+    }
+
+    fn deliver(&self, sent: Sent) -> Option<Box<Deliver>> {
+        let Sent { taker, delivery } = sent;
+        let queue = self.ledger.queue(delivery.queue)?;
+        let entry = queue.backlog.get(delivery.entry)?;
+        let out = self.dispatch.in_use(delivery.queue).out;
+        Some(Box::new(Deliver {
+            channel: taker.channel().1,
             consumer: match taker {
                 Taker::Consumer(consumer) => Some(consumer.number),
                 Taker::Get(..) => None,
@@ -188,7 +293,6 @@ impl<V: Vfs> Committer<V> {
             private: entry.is_private(),
             overlay: queue.overlay(delivery.entry).cloned().unwrap_or_default(),
             left: queue.backlog.len().saturating_sub(out),
-        };
-        turn.tell(connection, Effect::Deliver(Box::new(deliver)));
+        }))
     }
 }

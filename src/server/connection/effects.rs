@@ -20,6 +20,12 @@ use crate::server::translate;
 /// How often it is logged that an agency keeps too much.
 const QUOTA_LOGGED_EVERY_MS: u64 = 60_000;
 
+/// What is to be done with a delivery.
+enum Looked {
+    Send(Box<Rendered>),
+    Narrow(Narrowed),
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes effects and turns them into frames, as long as the client reads.
     pub(super) fn take_effects(&mut self, cx: &Context<'_>) -> bool {
@@ -32,15 +38,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let mut rendered = 0;
         while rendered < TURN_DELIVERIES && self.waiting_output() < OUTPUT_BYTES {
-            let Some(effect) = self.effects.pop_front() else {
+            // What waited on its channel came first.
+            let due = self.held.next();
+            let is_due = due.is_some();
+            let Some(effect) = due.or_else(|| self.effects.pop_front()) else {
                 break;
             };
             rendered += usize::from(matches!(effect, Effect::Deliver(_)));
             moved = true;
-            self.effect(effect);
+            if is_due {
+                self.effect(effect);
+            } else {
+                self.came(effect);
+            }
         }
         self.send_confirms();
         moved
+    }
+
+    /// An effect that came now: its turn is behind what waits on its channel.
+    fn came(&mut self, effect: Effect) {
+        match effect {
+            Effect::Deliver(deliver) if self.held.has(deliver.channel) => self.wait(deliver),
+            effect => {
+                if let Some(effect) = self.held.keep(effect) {
+                    self.effect(effect);
+                }
+            }
+        }
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -91,6 +116,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.answer(channel, answer);
             }
             Effect::Deliver(deliver) => self.deliver(&deliver),
+            Effect::Narrowed {
+                channel,
+                delivery,
+                deliver,
+            } => self.held.came(channel, delivery, deliver),
             Effect::Cancelled { channel, number } => {
                 if let Some(consumer) = self.consumers.remove(&(channel, number)) {
                     self.session
@@ -243,7 +273,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.session.channel_ended(id);
             }
             (Pending::CloseConnection, _) => {
-                if self.publishes.keys().any(|at| self.awaits_outcomes(*at)) {
+                let awaits = self.publishes.keys().any(|at| self.awaits_outcomes(*at));
+                if awaits || !self.held.is_empty() {
                     let fence = Ask::Fence(Fence::CloseConnection);
                     self.ask(id, Pending::CloseConnection, fence);
                 } else {
@@ -261,39 +292,65 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn deliver(&mut self, deliver: &Deliver) {
-        let address = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
-        let view = self.backbone.view();
-        let prepared = match self.backbone.stored(address) {
-            Ok(stored) => {
-                let now = self.backbone.now();
-                prepare(deliver, &stored, &self.peer.unit.id, &view, now)
-            }
-            Err(error) => return self.unreadable(address, &error),
-        };
-        match prepared {
-            Ok(Prepared::Send(mut rendered)) => {
+        match self.look(deliver) {
+            Ok(Looked::Send(mut rendered)) => {
                 self.correlate(&mut rendered);
                 self.send(deliver, &rendered);
             }
-            Ok(Prepared::Narrow(mask)) => {
-                let narrowed = Narrowed {
-                    at: self.backbone.now(),
-                    exchange: address,
-                    unit: self.peer.unit.id.clone(),
-                    mask,
-                    rulebook: view.rulebook.digest(),
-                };
-                let delivery = deliver.delivery;
-                self.commands.push(Command::Narrow { delivery, narrowed });
+            Ok(Looked::Narrow(narrowed)) => {
+                self.narrow(deliver, narrowed);
+                self.held.wait_first(deliver);
             }
-            Err(error) => self.unreadable(address, &error),
+            Err((address, error)) => self.unreadable(address, &error),
         }
+    }
+
+    /// Its turn is behind one that waits to be narrowed. Where it must be narrower itself that is
+    /// said at once: many may be, and one sync records them all.
+    fn wait(&mut self, deliver: Box<Deliver>) {
+        if let Ok(Looked::Narrow(narrowed)) = self.look(&deliver) {
+            self.narrow(&deliver, narrowed);
+            self.held.wait_last(&deliver);
+        } else {
+            // It is rendered in its turn, by what is so then.
+            self.held.keep(Effect::Deliver(deliver));
+        }
+    }
+
+    /// Looks at what the release rested on once more. Fails with the message that cannot be read
+    /// back, and why.
+    fn look(&self, deliver: &Deliver) -> Result<Looked, (Lsn, String)> {
+        let exchange = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
+        let (view, unit) = (self.backbone.view(), &self.peer.unit.id);
+        let stored = self.backbone.stored(exchange);
+        let stored = stored.map_err(|error| (exchange, error.to_string()))?;
+        let at = self.backbone.now();
+        let prepared = prepare(deliver, &stored, unit, &view, at);
+        match prepared.map_err(|error| (exchange, error.to_string()))? {
+            Prepared::Send(rendered) => Ok(Looked::Send(rendered)),
+            Prepared::Narrow(mask) => Ok(Looked::Narrow(Narrowed {
+                at,
+                exchange,
+                unit: unit.clone(),
+                mask,
+                rulebook: view.rulebook.digest(),
+            })),
+        }
+    }
+
+    fn narrow(&mut self, deliver: &Deliver, narrowed: Narrowed) {
+        let Some(port) = &self.port else { return };
+        self.commands.push(Command::Narrow {
+            to: (port.id, deliver.channel),
+            delivery: deliver.delivery,
+            narrowed,
+        });
     }
 
     /// Ends the connection, so that the message goes back to its place: what was confirmed is
     /// neither passed over nor kept from an operator's eyes.
-    fn unreadable(&mut self, address: Lsn, error: &dyn std::fmt::Display) {
-        tracing::error!(journal.lsn = %address, %error, "a message cannot be read back");
+    fn unreadable(&mut self, address: Lsn, error: &str) {
+        tracing::error!(journal.lsn = %address, error, "a message cannot be read back");
         let says = "a message cannot be read back; the broker's operator must look at its disk";
         let reply = Reply::new(ReplyCode::InternalError, says);
         self.session.close_connection(&reply);

@@ -11,8 +11,9 @@ use crate::broker::arguments::consumer_priority;
 use crate::broker::command::{
     Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
 };
-use crate::broker::limits::CASE_STEPS_PER_SECOND;
+use crate::broker::limits::{CASE_STEPS_PER_SECOND, STANDING_CHANGES_PER_SECOND};
 use crate::broker::payload::{PrivateHead, seal_private};
+use crate::broker::register::Register;
 use crate::message::envelope::{Publish, expires_after};
 use crate::message::id::ExchangeId;
 use crate::server::translate;
@@ -116,29 +117,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.welcome.hold(until, now);
             }
             let publish = translate::publish(publish);
-            self.submit(origin, publish);
+            if self.submit(origin, publish) {
+                let until = self.pace.standing.take(now, STANDING_CHANGES_PER_SECOND);
+                self.welcome.hold(until, now);
+            }
         } else {
             self.publish_privately(origin, publish);
         }
     }
 
-    /// Admits a message, or admits it again, and hands it over.
-    pub(super) fn submit(&mut self, origin: Origin, publish: (Publish, Returnable)) {
+    /// Admits a message, or admits it again, and hands it over. Whether it may change standing facts.
+    pub(super) fn submit(&mut self, origin: Origin, publish: (Publish, Returnable)) -> bool {
         let Ok(exchange) = self.entropy.draw() else {
             // Without randomness nothing can be stored: no responsibility is taken.
             self.no_entropy();
-            return;
+            return false;
         };
         let view = self.backbone.view();
         let draw = Draw {
             exchange: ExchangeId(exchange),
         };
         let mut submission = admit(&self.peer, publish, &view, draw, self.backbone.now());
+        let mut changes = false;
         if let Verdict::Ruled { exchange, .. } = &submission.verdict {
             submission.looked = self.backbone.look(exchange.key);
+            changes = Register::would_change(&view.standing, exchange);
         }
         self.commands
             .push(Command::Submit(origin, Box::new(submission)));
+        changes
     }
 
     fn no_entropy(&mut self) {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::broker::limits::BLOCKED_AFTER;
 
 const BEHIND: &str = "the broker is catching up";
-const TOO_FAST: &str = "your agency's limit of messages a second, or of steps of cases, is reached";
+const TOO_FAST: &str =
+    "your agency's limit of messages a second, or of steps of cases or orders, is reached";
 
 /// What stands against publishes of one connection. Times are monotonic, in milliseconds.
 #[derive(Debug, Default)]

@@ -1,0 +1,384 @@
+//! The committer on a disk that is full, and fills up in the midst of things.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::agency::keys::KeyCheck;
+use crate::agency::registry::InboxMode;
+use crate::broker::command::{
+    Answer, Ask, ConnectionId, DeliveryId, NotTaken, Origin, Private, Returnable, Settle,
+};
+use crate::broker::ledger::Ledger;
+use crate::broker::record::{Argument, Genesis, QueueProperties, Record};
+use crate::journal::vfs::SimVfs;
+use crate::journal::{Config, Journal};
+use crate::message::bundle::Bundle;
+use crate::message::id::Digest;
+
+const PUBLISHER: ConnectionId = ConnectionId(1);
+const CONSUMER: ConnectionId = ConnectionId(2);
+
+struct Rig {
+    vfs: SimVfs,
+    committer: Committer<SimVfs>,
+    now: Timestamp,
+    published: u64,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let vfs = SimVfs::new(1);
+        let config = Config {
+            segment_bytes: 1 << 20,
+            background: false,
+            journal: [7; 16],
+            stopped_kind: Record::STOPPED,
+        };
+        let (journal, _) = Journal::open(vfs.clone(), Path::new("/journal"), config).unwrap();
+        let mut committer = Committer::new(journal, Ledger::default());
+        let genesis = Genesis {
+            at: Timestamp::from_millis(1_000_000),
+            bundle: Bundle::default(),
+            digest: Digest([0; 32]),
+            key_check: KeyCheck([0; 16]),
+            development: true,
+            units: vec![("post/main".parse().unwrap(), InboxMode::All)],
+        };
+        committer.begin(&Record::Genesis(genesis)).unwrap();
+        let mut rig = Self {
+            vfs,
+            committer,
+            now: Timestamp::from_millis(1_000_000),
+            published: 0,
+        };
+        for connection in [PUBLISHER, CONSUMER] {
+            let unit = "post/main".parse().unwrap();
+            rig.step(vec![Command::Attach {
+                connection,
+                unit,
+                releases: true,
+            }]);
+        }
+        let declare = Ask::DeclareQueue {
+            name: "work".to_owned(),
+            passive: false,
+            properties: QueueProperties {
+                durable: true,
+                ..QueueProperties::default()
+            },
+        };
+        rig.ask(PUBLISHER, declare);
+        let consume = Ask::Consume {
+            number: 1,
+            queue: "work".to_owned(),
+            priority: 0,
+            exclusive: false,
+            may_read: true,
+        };
+        rig.ask(CONSUMER, consume);
+        rig
+    }
+
+    fn step(&mut self, commands: Vec<Command>) -> Vec<(ConnectionId, Effect)> {
+        self.committer.step(commands, self.now).unwrap().effects
+    }
+
+    fn ask(&mut self, connection: ConnectionId, ask: Ask) -> Vec<(ConnectionId, Effect)> {
+        let channel = 1;
+        self.step(vec![Command::Ask {
+            connection,
+            channel,
+            ask,
+        }])
+    }
+
+    fn publish(&mut self, ttl_ms: Option<u64>) -> Command {
+        self.published += 1;
+        Command::Private(Box::new(Private {
+            origin: Origin {
+                connection: PUBLISHER,
+                channel: 1,
+                serial: self.published,
+                confirm: Some(self.published),
+            },
+            wire: Returnable {
+                exchange: "".into(),
+                routing_key: "work".into(),
+                raw_properties: bytes::Bytes::new(),
+                body: bytes::Bytes::new(),
+            },
+            mandatory: true,
+            frame: vec![7; 10_000],
+            ttl: ttl_ms.map(Duration::from_millis),
+            quota: 1_000_000,
+        }))
+    }
+
+    /// A small one.
+    fn publish_to(&mut self, queue: &str) -> Command {
+        let mut publish = self.publish(None);
+        if let Command::Private(private) = &mut publish {
+            private.wire.routing_key = queue.into();
+            private.frame = vec![7; 64];
+        }
+        publish
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now = self.now.plus(Duration::from_millis(ms));
+    }
+
+    /// Publishes until the disk is full; what was delivered until then.
+    fn fill(&mut self) -> Vec<DeliveryId> {
+        self.vfs.fill();
+        let mut delivered = Vec::new();
+        loop {
+            let publish = self.publish(None);
+            let effects = self.step(vec![publish]);
+            delivered.extend(deliveries(&effects));
+            if effects.iter().any(|(_, effect)| is_nack(effect)) {
+                let blocked =
+                    |(_, effect): &(_, Effect)| matches!(effect, Effect::Blocked(Some(_)));
+                assert_eq!(effects.iter().filter(|it| blocked(it)).count(), 2);
+                return delivered;
+            }
+        }
+    }
+}
+
+fn is_nack(effect: &Effect) -> bool {
+    let why = NotTaken::DiskFull;
+    matches!(effect, Effect::Nacked { why: told, .. } if *told == why)
+}
+
+fn deliveries(effects: &[(ConnectionId, Effect)]) -> Vec<DeliveryId> {
+    let all = effects.iter();
+    all.filter_map(|(_, effect)| match effect {
+        Effect::Deliver(deliver) => Some(deliver.delivery),
+        _ => None,
+    })
+    .collect()
+}
+
+fn ack(deliveries: Vec<DeliveryId>) -> Command {
+    let how = Settle::Ack;
+    Command::Settle { deliveries, how }
+}
+
+#[test]
+fn acks_go_on_while_the_disk_is_full_and_it_is_not_said_twice() {
+    let mut rig = Rig::new();
+    let delivered = rig.fill();
+    let count = delivered.len();
+    assert!(count > 20, "{count}");
+    let kept = rig.committer.ledger().kept_by(&"post".parse().unwrap());
+    assert_eq!(usize::try_from(kept).unwrap(), count);
+    for delivery in delivered {
+        rig.wait(100);
+        let publish = rig.publish(None);
+        let effects = rig.step(vec![ack(vec![delivery]), publish, Command::Tick]);
+        assert!(matches!(&effects[..], [(PUBLISHER, effect)] if is_nack(effect)));
+    }
+    assert_eq!(rig.committer.ledger().kept_by(&"post".parse().unwrap()), 0);
+    rig.vfs.make_room();
+    rig.wait(250);
+    let publish = rig.publish(None);
+    let effects = rig.step(vec![publish]);
+    let kinds: Vec<String> = effects
+        .iter()
+        .map(|(_, effect)| format!("{effect:?}"))
+        .collect();
+    assert!(
+        kinds[..2].iter().all(|kind| kind == "Blocked(None)"),
+        "{kinds:?}"
+    );
+    assert!(kinds[2].starts_with("Outcome"), "{kinds:?}");
+    assert!(kinds[3].starts_with("Deliver"), "{kinds:?}");
+}
+
+#[test]
+fn where_nothing_more_fits_all_but_nacks_waits_and_comes_in_its_order() {
+    let mut rig = Rig::new();
+    rig.fill();
+    // Whatever is left is used up: each declaration is a record, and a sync.
+    let mut declared = 0;
+    let parked = loop {
+        declared += 1;
+        assert!(declared < 10_000, "the segment has an end");
+        let name = format!("q-{declared}");
+        let (passive, properties) = (false, QueueProperties::default());
+        let ask = Ask::DeclareQueue {
+            name,
+            passive,
+            properties,
+        };
+        if rig.ask(PUBLISHER, ask).is_empty() {
+            break declared;
+        }
+    };
+    for n in 1..=3 {
+        let passive = true;
+        let properties = QueueProperties::default();
+        let name = format!("q-{}", parked + 1 - n);
+        let ask = Ask::DeclareQueue {
+            name,
+            passive,
+            properties,
+        };
+        let publish = rig.publish(None);
+        assert!(rig.ask(CONSUMER, ask).is_empty());
+        let nacked = rig.step(vec![publish]);
+        assert!(matches!(&nacked[..], [(PUBLISHER, effect)] if is_nack(effect)));
+    }
+    rig.vfs.make_room();
+    rig.wait(1_000);
+    let publish = rig.publish(None);
+    let effects = rig.step(vec![publish]);
+    let told: Vec<String> = effects
+        .iter()
+        .filter_map(|(connection, effect)| match effect {
+            Effect::Answer {
+                answer: Answer::Queue { name, .. },
+                ..
+            } => Some(format!("{} {name}", connection.0)),
+            Effect::Outcome { .. } => Some("stored".to_owned()),
+            _ => None,
+        })
+        .collect();
+    let (one, two, three) = (parked, parked - 1, parked - 2);
+    let expected = [
+        format!("1 q-{one}"),
+        format!("2 q-{one}"),
+        format!("2 q-{two}"),
+        format!("2 q-{three}"),
+        "stored".to_owned(),
+    ];
+    assert_eq!(told, expected);
+    replays(&rig);
+}
+
+fn replays(rig: &Rig) {
+    let mut ledger = Ledger::default();
+    let reader = rig.committer.journal().reader();
+    for stored in reader.scan(Lsn::START) {
+        let stored = stored.unwrap();
+        let record = Record::decode(stored.schema, &stored.body).unwrap();
+        ledger.apply(&record, stored.lsn);
+    }
+    assert!(ledger == *rig.committer.ledger(), "replay differs");
+}
+
+#[test]
+fn a_connection_that_ends_with_thousands_out_finds_room_for_a_record_of_each() {
+    const MESSAGES: usize = 3_800;
+    let mut rig = Rig::new();
+    let properties = QueueProperties {
+        durable: true,
+        arguments: vec![
+            argument("x-dead-letter-exchange", ""),
+            argument("x-dead-letter-routing-key", "work"),
+            ("x-delivery-limit".to_owned(), Argument::Integer(1)),
+        ],
+        ..QueueProperties::default()
+    };
+    let (name, passive) = ("n".repeat(255), false);
+    let declare = Ask::DeclareQueue {
+        name: name.clone(),
+        passive,
+        properties,
+    };
+    rig.ask(PUBLISHER, declare);
+    rig.ask(CONSUMER, Ask::Cancel(1));
+    let (count, global) = (4_000, false);
+    rig.ask(CONSUMER, Ask::Prefetch { count, global });
+    let consume = Ask::Consume {
+        number: 2,
+        queue: name.clone(),
+        priority: 0,
+        exclusive: false,
+        may_read: true,
+    };
+    rig.ask(CONSUMER, consume);
+    // Each may go out once, and the connection ends while all are out.
+    let mut out = Vec::new();
+    for _ in 0..MESSAGES.div_euclid(100) {
+        let publishes = (0..100).map(|_| rig.publish_to(&name)).collect();
+        out.extend(deliveries(&rig.step(publishes)));
+    }
+    assert_eq!(out.len(), MESSAGES);
+    rig.step(vec![Command::Gone(CONSUMER)]);
+    let (name, passive) = ("work".to_owned(), true);
+    let properties = QueueProperties::default();
+    let look = Ask::DeclareQueue {
+        name,
+        passive,
+        properties,
+    };
+    let told = rig.ask(PUBLISHER, look);
+    let buried = told.iter().find_map(|(_, effect)| match effect {
+        Effect::Answer {
+            answer: Answer::Queue { messages, .. },
+            ..
+        } => usize::try_from(*messages).ok(),
+        _ => None,
+    });
+    assert_eq!(buried, Some(MESSAGES), "{told:?}");
+    replays(&rig);
+}
+
+fn argument(name: &str, value: &str) -> (String, Argument) {
+    (name.to_owned(), Argument::Text(value.to_owned()))
+}
+
+#[test]
+fn a_stop_on_a_full_disk_ends_and_nothing_is_lost() {
+    let mut rig = Rig::new();
+    let delivered = rig.fill();
+    rig.step(vec![ack(delivered), Command::Stop]);
+    assert!(rig.committer.journal().poisoned().is_none());
+    replays(&rig);
+}
+
+#[test]
+fn a_clock_that_steps_back_neither_expires_nor_delays_anything() {
+    let mut rig = Rig::new();
+    rig.wait(3_600_000);
+    let publish = rig.publish(Some(60_000));
+    let at = rig.now;
+    let [delivery] = deliveries(&rig.step(vec![publish]))[..] else {
+        panic!("one delivery");
+    };
+    // Two hours back: what is given back is not settled later, what is published is not late.
+    rig.now = Timestamp::from_millis(at.as_millis() - 7_200_000);
+    let deliveries_given = vec![delivery];
+    let how = Settle::Requeue;
+    let again = Command::Settle {
+        deliveries: deliveries_given,
+        how,
+    };
+    assert_eq!(deliveries(&rig.step(vec![again])).len(), 1, "not expired");
+    let publish = rig.publish(Some(60_000));
+    let [second] = deliveries(&rig.step(vec![publish]))[..] else {
+        panic!("a message published now does not expire now");
+    };
+    assert!(rig.committer.ledger().time() <= at);
+    // An ack rides for 50 ms; the clock steps back in the midst of them.
+    rig.now = at.plus(Duration::from_secs(5));
+    rig.step(vec![ack(vec![second])]);
+    assert!(!rig.committer.journal().is_batch_empty());
+    rig.now = at.plus(Duration::from_secs(1));
+    rig.step(vec![Command::Tick]);
+    assert!(
+        rig.committer.journal().is_batch_empty(),
+        "it waits for the clock"
+    );
+    // Once the clock has caught up, time goes on as ever.
+    rig.now = at.plus(Duration::from_mins(1));
+    let requeue = Command::Settle {
+        deliveries: Vec::new(),
+        how,
+    };
+    rig.step(vec![requeue, Command::Tick]);
+    replays(&rig);
+}

@@ -1,0 +1,519 @@
+//! A disk that is full, whatever clients do meanwhile: the process goes on, and what was accepted is
+//! still there once there is room.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use carnet::agency::registry::InboxMode;
+use carnet::backbone::start::{Options, recover};
+use carnet::broker::command::{
+    Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Fence, Origin, Private, Returnable,
+    Settle,
+};
+use carnet::broker::committer::Committer;
+use carnet::broker::payload::{PrivateHead, seal_private};
+use carnet::broker::record::{Argument, Genesis, Narrowed, QueueProperties, Record};
+use carnet::journal::Lsn;
+use carnet::journal::vfs::{Pattern, SimVfs};
+use carnet::message::bundle::Bundle;
+use carnet::message::id::{Digest, Mask, UnitId};
+use carnet::message::time::Timestamp;
+use proptest::prelude::*;
+
+use crate::recovered::{data, options};
+
+/// Two that bury in the third: one what comes back twice, one what has waited for 80 ms.
+/// The first has a long name, which each death of a message carries.
+const QUEUES: [&str; 3] = [
+    concat!(
+        "limited-nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+        "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+        "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+    ),
+    "short",
+    "buried",
+];
+const LIMIT: u32 = 2;
+const TTL: Duration = Duration::from_millis(80);
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// So many to one queue, in one step.
+    Publish(usize, usize),
+    Consume(u64, usize, u16),
+    Get(u64, usize),
+    /// So many of those in hand.
+    Settle(usize, Settle),
+    Close(u64),
+    Gone(u64),
+    Declare(usize),
+    Purge,
+    Fill,
+    MakeRoom,
+    Wait(u64),
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let (queue, connection) = (0..QUEUES.len(), 1..=3_u64);
+    let how = prop_oneof![
+        Just(Settle::Ack),
+        Just(Settle::Requeue),
+        Just(Settle::Reject)
+    ];
+    let act = prop_oneof![
+        6 => (0..2_usize, 1..300_usize).prop_map(|(q, n)| Act::Publish(q, n)),
+        4 => (connection.clone(), queue.clone(), 0..900_u16).prop_map(|(c, q, n)| Act::Consume(c, q, n)),
+        2 => (connection.clone(), queue).prop_map(|(c, q)| Act::Get(c, q)),
+        6 => (1..400_usize, how).prop_map(|(n, how)| Act::Settle(n, how)),
+        2 => connection.clone().prop_map(Act::Close),
+        3 => connection.prop_map(Act::Gone),
+        2 => (1..400_usize).prop_map(Act::Declare),
+        1 => Just(Act::Purge),
+        4 => Just(Act::Fill),
+        1 => Just(Act::MakeRoom),
+        3 => (1..400_u64).prop_map(Act::Wait),
+    ];
+    prop::collection::vec(act, 1..60)
+}
+
+struct Run {
+    disk: SimVfs,
+    committer: Committer<SimVfs>,
+    unit: UnitId,
+    now: Timestamp,
+    connected: BTreeSet<u64>,
+    inhand: Vec<DeliveryId>,
+    /// What each entry's message is, by the record that holds it.
+    numbers: BTreeMap<Lsn, u64>,
+    accepted: BTreeSet<u64>,
+    acknowledged: BTreeSet<u64>,
+    /// Entries that were sent out, and may not be called new any more.
+    sent: BTreeSet<DeliveryPlace>,
+    published: u64,
+    consumers: u32,
+    declared: usize,
+}
+
+type DeliveryPlace = (carnet::broker::record::QueueId, Lsn);
+
+impl Run {
+    fn new() -> Self {
+        let disk = SimVfs::new(1);
+        let mut committer = recover(&disk, data(), &small()).unwrap().committer;
+        let unit: UnitId = "post/main".parse().unwrap();
+        let now = Timestamp::from_millis(1_000_000);
+        let genesis = Genesis {
+            at: now,
+            bundle: Bundle::default(),
+            digest: Digest::of(b""),
+            development: false,
+            units: vec![(unit.clone(), InboxMode::All)],
+            key_check: options().key_check,
+        };
+        committer.begin(&Record::Genesis(genesis)).unwrap();
+        let mut run = Self {
+            disk,
+            committer,
+            unit,
+            now,
+            connected: BTreeSet::new(),
+            inhand: Vec::new(),
+            numbers: BTreeMap::new(),
+            accepted: BTreeSet::new(),
+            acknowledged: BTreeSet::new(),
+            sent: BTreeSet::new(),
+            published: 0,
+            consumers: 0,
+            declared: 0,
+        };
+        let text = |text: &str| Argument::Text(text.to_owned());
+        let ttl = i64::try_from(TTL.as_millis()).unwrap();
+        let buries = |name: &str, value| {
+            vec![
+                ("x-dead-letter-exchange".to_owned(), text("")),
+                ("x-dead-letter-routing-key".to_owned(), text("buried")),
+                (name.to_owned(), Argument::Integer(value)),
+            ]
+        };
+        let arguments = [
+            buries("x-delivery-limit", i64::from(LIMIT)),
+            buries("x-message-ttl", ttl),
+            vec![("x-delivery-limit".to_owned(), Argument::Integer(1_000_000))],
+        ];
+        for (name, arguments) in QUEUES.iter().zip(arguments) {
+            run.declare(name, arguments);
+        }
+        run
+    }
+
+    fn ask(&mut self, connection: u64, ask: Ask) {
+        let mut commands = self.attached(connection);
+        commands.push(Command::Ask {
+            connection: ConnectionId(connection),
+            channel: 1,
+            ask,
+        });
+        self.step(commands);
+    }
+
+    fn attached(&mut self, connection: u64) -> Vec<Command> {
+        let unit = self.unit.clone();
+        let fresh = self.connected.insert(connection);
+        let connection = ConnectionId(connection);
+        Vec::from_iter(fresh.then_some(Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        }))
+    }
+
+    fn declare(&mut self, name: &str, arguments: Vec<(String, Argument)>) {
+        let properties = QueueProperties {
+            durable: true,
+            arguments,
+            ..QueueProperties::default()
+        };
+        let (name, passive) = (name.to_owned(), false);
+        self.ask(
+            9,
+            Ask::DeclareQueue {
+                name,
+                passive,
+                properties,
+            },
+        );
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Publish(queue, count) => {
+                let mut commands = self.attached(9);
+                for _ in 0..count {
+                    self.published += 1;
+                    commands.push(private(QUEUES[queue], self.published));
+                }
+                self.step(commands);
+            }
+            Act::Consume(connection, queue, count) => {
+                let global = false;
+                self.ask(connection, Ask::Prefetch { count, global });
+                self.consumers += 1;
+                let ask = Ask::Consume {
+                    number: self.consumers,
+                    queue: QUEUES[queue].to_owned(),
+                    priority: 0,
+                    exclusive: false,
+                    may_read: true,
+                };
+                self.ask(connection, ask);
+            }
+            Act::Get(connection, queue) => {
+                let (queue, may_read) = (QUEUES[queue].to_owned(), true);
+                self.ask(connection, Ask::Get { queue, may_read });
+            }
+            Act::Settle(count, how) => self.settle(count, how),
+            Act::Close(connection) => self.ask(connection, Ask::Fence(Fence::CloseChannel)),
+            Act::Gone(connection) => {
+                self.connected.remove(&connection);
+                self.step(vec![Command::Gone(ConnectionId(connection))]);
+            }
+            Act::Declare(count) => {
+                for _ in 0..count.min(900 - self.declared) {
+                    self.declared += 1;
+                    self.declare(&format!("q-{}", self.declared), Vec::new());
+                }
+            }
+            Act::Purge => self.ask(9, Ask::Purge("nothing".to_owned())),
+            Act::Fill => self.disk.fill(),
+            Act::MakeRoom => self.disk.make_room(),
+            Act::Wait(ms) => {
+                self.now = self.now.plus(Duration::from_millis(ms));
+                self.step(vec![Command::Tick]);
+            }
+        }
+    }
+
+    fn settle(&mut self, count: usize, how: Settle) {
+        let deliveries: Vec<DeliveryId> =
+            self.inhand.drain(..count.min(self.inhand.len())).collect();
+        // What is rejected where it was buried goes too: its client wants that.
+        let buried = self.committer.ledger().queue_named(&self.unit, QUEUES[2]);
+        let goes = |it: &&DeliveryId| match how {
+            Settle::Ack => true,
+            Settle::Requeue => false,
+            Settle::Reject => Some(it.queue) == buried,
+        };
+        let gone = deliveries.iter().filter(goes).map(|it| self.number(*it));
+        let gone: Vec<u64> = gone.collect();
+        self.acknowledged.extend(gone);
+        self.step(vec![Command::Settle { deliveries, how }]);
+    }
+
+    /// Which message it is; one that is gone from its queue is none.
+    fn number(&self, delivery: DeliveryId) -> u64 {
+        self.message(delivery.queue, delivery.entry)
+    }
+
+    fn message(&self, queue: carnet::broker::record::QueueId, entry: Lsn) -> u64 {
+        let queue = self.committer.ledger().queue(queue).unwrap();
+        let source = queue.overlay(entry).and_then(|overlay| overlay.source);
+        let number = self.numbers.get(&source.unwrap_or(entry));
+        number.copied().unwrap_or(0)
+    }
+
+    fn step(&mut self, commands: Vec<Command>) {
+        self.now = self.now.plus(Duration::from_millis(1));
+        let step = self.committer.step(commands, self.now);
+        let step = step.unwrap_or_else(|fatal| panic!("the process ends: {fatal}"));
+        let outcomes = step.effects.iter().filter_map(|(_, effect)| match effect {
+            Effect::Outcome { origin, .. } => Some(origin.serial),
+            _ => None,
+        });
+        let outcomes: Vec<u64> = outcomes.collect();
+        assert_eq!(outcomes.len(), step.fresh.len());
+        let fresh = step.fresh.iter().map(|(lsn, _)| *lsn);
+        self.numbers.extend(fresh.zip(outcomes.iter().copied()));
+        self.accepted.extend(outcomes);
+        for (_, effect) in step.effects {
+            if let Effect::Deliver(deliver) = effect {
+                self.delivered(&deliver);
+            }
+        }
+    }
+
+    fn delivered(&mut self, deliver: &Deliver) {
+        let place = (deliver.delivery.queue, deliver.delivery.entry);
+        let again = !self.sent.insert(place);
+        assert_eq!(deliver.redelivered, again, "{place:?}");
+        self.inhand.push(deliver.delivery);
+    }
+
+    /// Everything accepted is in a queue, unless it was acknowledged.
+    fn all_is_there(&self) {
+        let mut held = BTreeSet::new();
+        for (id, queue) in self.committer.ledger().queues() {
+            let entries = queue.backlog.in_memory();
+            held.extend(entries.map(|entry| self.message(id, entry.lsn)));
+        }
+        let lost: Vec<&u64> = self
+            .accepted
+            .iter()
+            .filter(|number| !held.contains(number) && !self.acknowledged.contains(number))
+            .collect();
+        assert!(lost.is_empty(), "lost: {lost:?}");
+    }
+
+    fn replays(&mut self) {
+        self.now = self.now.plus(Duration::from_secs(5));
+        self.step(vec![Command::Tick]);
+        self.step(vec![Command::Tick]);
+        let disk = self.disk.crash(Pattern::Nothing, 1);
+        let again = recover(&disk, data(), &small()).unwrap();
+        assert!(again.committer.ledger() == self.committer.ledger());
+    }
+
+    fn len(&self, name: &str) -> u64 {
+        let ledger = self.committer.ledger();
+        let id = ledger.queue_named(&self.unit, name).unwrap();
+        ledger.queue(id).unwrap().backlog.len()
+    }
+
+    /// Thousands to this queue, and then to another until no more are taken.
+    fn fill(&mut self, queue: usize) {
+        for _ in 0..28 {
+            self.act(Act::Publish(queue, 100));
+        }
+        self.disk.fill();
+        loop {
+            let before = self.accepted.len();
+            self.act(Act::Publish(0, 100));
+            if self.accepted.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+fn small() -> Options {
+    Options {
+        segment_bytes: 1 << 20,
+        ..options()
+    }
+}
+
+fn private(queue: &str, number: u64) -> Command {
+    let head = PrivateHead {
+        exchange: String::new(),
+        routing_key: queue.to_owned(),
+        raw_properties: Vec::new(),
+    };
+    let wire = Returnable {
+        exchange: "".into(),
+        routing_key: queue.into(),
+        raw_properties: Bytes::new(),
+        body: Bytes::new(),
+    };
+    Command::Private(Box::new(Private {
+        quota: u32::MAX,
+        origin: Origin {
+            connection: ConnectionId(9),
+            channel: 1,
+            serial: number,
+            confirm: None,
+        },
+        wire,
+        mandatory: false,
+        frame: seal_private(&head, &[7; 40]).unwrap(),
+        ttl: None,
+    }))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_full_disk_never_ends_the_process_whatever_clients_do(acts in acts()) {
+        let mut run = Run::new();
+        run.fill(0);
+        // All is out to one connection, for the last time.
+        for _ in 0..2 {
+            run.act(Act::Gone(1));
+            for _ in 0..3 {
+                run.act(Act::Consume(1, 0, 0));
+            }
+        }
+        for act in acts {
+            run.act(act);
+            run.all_is_there();
+        }
+        run.disk.make_room();
+        run.replays();
+        run.all_is_there();
+    }
+}
+
+#[test]
+fn nothing_is_buried_on_a_full_disk_and_all_of_it_once_there_is_room() {
+    let mut run = Run::new();
+    run.fill(0);
+    let count = run.len(QUEUES[0]);
+    assert!(count > 2_000, "{count}");
+    // Each comes back for the second time, which is once too often.
+    for _ in 0..4 {
+        run.act(Act::Gone(1));
+        for _ in 0..3 {
+            run.act(Act::Consume(1, 0, 0));
+        }
+        assert_eq!((run.len(QUEUES[0]), run.len("buried")), (count, 0));
+    }
+    run.disk.make_room();
+    run.act(Act::Wait(1_000));
+    run.act(Act::Wait(1_000));
+    run.act(Act::Gone(1));
+    assert!(run.len("buried") > 2_000, "{}", run.len("buried"));
+    run.all_is_there();
+    run.replays();
+}
+
+#[test]
+fn what_expires_on_a_full_disk_stays_and_goes_to_nobody() {
+    let mut run = Run::new();
+    run.fill(1);
+    let count = run.len("short");
+    assert!(count > 2_000, "{count}");
+    run.act(Act::Wait(1_000));
+    run.act(Act::Consume(1, 1, 0));
+    for _ in 0..20 {
+        run.act(Act::Get(2, 1));
+        run.act(Act::Wait(60));
+    }
+    assert_eq!((run.len("short"), run.len("buried")), (count, 0));
+    assert!(run.inhand.is_empty());
+    run.disk.make_room();
+    for _ in 0..20 {
+        run.act(Act::Wait(260));
+    }
+    assert_eq!((run.len("short"), run.len("buried")), (0, count));
+    run.all_is_there();
+    run.replays();
+}
+
+#[test]
+fn what_came_back_and_is_not_written_down_is_called_redelivered_after_a_stop() {
+    let mut run = Run::new();
+    for connection in 1..=3 {
+        run.act(Act::Consume(connection, 0, 0));
+    }
+    run.fill(0);
+    assert!(run.inhand.len() > 2_000);
+    // Until not even that has room.
+    while run.declared < 900 {
+        run.act(Act::Declare(100));
+    }
+    for connection in 1..=3 {
+        run.act(Act::Gone(connection));
+    }
+    run.step(vec![Command::Stop]);
+    let disk = run.disk.crash(Pattern::Nothing, 1);
+    disk.make_room();
+    run.committer = recover(&disk, data(), &small()).unwrap().committer;
+    run.connected.clear();
+    run.inhand.clear();
+    run.act(Act::Consume(1, 0, 0));
+    assert_eq!(run.inhand.len(), 1_000, "and each says whether it was sent");
+}
+
+#[test]
+fn a_narrowing_is_answered_whatever_became_of_its_delivery() {
+    let mut run = Run::new();
+    run.act(Act::Publish(0, 1));
+    run.act(Act::Consume(1, 0, 0));
+    let [delivery] = run.inhand[..] else {
+        panic!("one delivery");
+    };
+    let narrow = |run: &Run| Command::Narrow {
+        to: (ConnectionId(1), 1),
+        delivery,
+        narrowed: Narrowed {
+            at: run.now,
+            exchange: delivery.entry,
+            unit: run.unit.clone(),
+            mask: Mask::NONE,
+            rulebook: Digest([0; 32]),
+        },
+    };
+    let answered = |run: &mut Run, mut commands: Vec<Command>| {
+        commands.push(narrow(run));
+        let effects = run.committer.step(commands, run.now).unwrap().effects;
+        let mut answers = effects.into_iter().filter_map(|(_, effect)| match effect {
+            Effect::Narrowed { deliver, .. } => Some(deliver),
+            _ => None,
+        });
+        let answer = answers.next().expect("an answer");
+        assert!(answers.next().is_none());
+        answer
+    };
+    let deliver = answered(&mut run, Vec::new()).expect("it is out");
+    assert_eq!((deliver.delivery, deliver.channel), (delivery, 1));
+    let narrowed = deliver.overlay.narrowed;
+    assert_eq!(narrowed.map(|(mask, _)| mask), Some(Mask::NONE));
+    let leaves = [
+        Command::Settle {
+            deliveries: vec![delivery],
+            how: Settle::Requeue,
+        },
+        Command::Ask {
+            connection: ConnectionId(1),
+            channel: 1,
+            ask: Ask::Delete {
+                queue: QUEUES[0].to_owned(),
+                if_unused: false,
+                if_empty: false,
+            },
+        },
+    ];
+    for command in leaves {
+        assert_eq!(answered(&mut run, vec![command]), None);
+    }
+}
