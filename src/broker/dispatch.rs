@@ -107,6 +107,8 @@ pub struct Dispatch {
     consumers: BTreeMap<ConsumerId, Consumer>,
     feeds: BTreeMap<QueueId, Feed>,
     dirty: BTreeSet<QueueId>,
+    /// When it was last looked who uses what.
+    looked: Option<Timestamp>,
     attempts: u32,
 }
 
@@ -228,7 +230,7 @@ impl Dispatch {
         feed.consumers.push(id);
         feed.exclusive = exclusive.then_some(id);
         feed.prioritised |= priority != 0;
-        feed.idle_since = None;
+        feed.idle = None;
         self.dirty.insert(queue);
     }
 
@@ -242,7 +244,7 @@ impl Dispatch {
             feed.exclusive = None;
         }
         feed.prioritised &= !feed.consumers.is_empty();
-        feed.idle_since = None;
+        feed.idle = None;
         self.dirty.insert(queue);
         (feed.traits.auto_delete && feed.consumers.is_empty()).then_some(queue)
     }

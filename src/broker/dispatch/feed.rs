@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Dispatch, Taker};
 use crate::broker::command::{ConnectionId, ConsumerId};
-use crate::broker::limits::UNLIMITED_PREFETCH;
+use crate::broker::limits::{LOOK_MOST, UNLIMITED_PREFETCH};
 use crate::broker::record::{Argument, QueueId, QueueProperties};
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
@@ -19,8 +19,8 @@ pub(super) struct Feed {
     pub(super) traits: FeedTraits,
     /// Whether some consumer has a priority.
     pub(super) prioritised: bool,
-    /// Since when nobody uses it, as far as was looked.
-    pub(super) idle_since: Option<Timestamp>,
+    /// For how long nobody has used it, as far as was looked; nothing where somebody has since.
+    pub(super) idle: Option<Duration>,
     /// Everything up to here was sent once in this run.
     pub(super) cursor: Option<Lsn>,
     /// Back below the cursor, to be sent again.
@@ -80,13 +80,15 @@ impl Dispatch {
     /// A queue was asked for, or something of it.
     pub fn used(&mut self, queue: QueueId) {
         if let Some(feed) = self.feeds.get_mut(&queue) {
-            feed.idle_since = None;
+            feed.idle = None;
         }
     }
 
     /// Queues that nobody has used for as long as they were declared to last. A use counts from the
-    /// look behind it: none goes too early.
+    /// look behind it, and a clock that is set forward counts as [`LOOK_MOST`]: none goes too early.
     pub fn unused(&mut self, now: Timestamp) -> Vec<QueueId> {
+        let before = self.looked.replace(now).unwrap_or(now);
+        let passed = now.since(before).min(LOOK_MOST);
         let mut unused = Vec::new();
         for (queue, feed) in &mut self.feeds {
             let Some(expires) = feed.traits.expires else {
@@ -95,8 +97,9 @@ impl Dispatch {
             if !feed.consumers.is_empty() {
                 continue;
             }
-            let since = *feed.idle_since.get_or_insert(now);
-            if now.since(since) >= expires {
+            let idle = feed.idle.map_or(Duration::ZERO, |idle| idle + passed);
+            feed.idle = Some(idle);
+            if idle >= expires {
                 unused.push(*queue);
             }
         }
