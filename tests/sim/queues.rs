@@ -566,3 +566,15 @@ fn consumers_with_a_higher_priority_come_first_as_long_as_they_have_credit() {
     rig.settle(vec![of_three.delivery], Settle::Ack);
     assert_eq!(of(&rig.put("q", 2)), [3, 4]);
 }
+
+#[test]
+fn of_consumers_of_which_one_is_active_the_first_stays_so_whatever_the_priority_of_others() {
+    let mut rig = Rig::start();
+    let single = [("x-single-active-consumer", Argument::Bool(true))];
+    rig.declare("q", &single);
+    for (number, priority) in [(1, 0), (2, 7)] {
+        rig.consume_at("q", number, priority);
+    }
+    let takers = rig.put("q", 2).into_iter().map(|it| it.consumer.unwrap());
+    assert_eq!(takers.collect::<Vec<_>>(), [1, 1]);
+}

@@ -12,13 +12,12 @@ use crate::message::time::Timestamp;
 
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    pub(super) consumers: Vec<ConsumerId>,
+    /// With their priorities, the highest first; where one alone is active, as they came.
+    pub(super) consumers: Vec<(i32, ConsumerId)>,
     pub(super) turn: usize,
     pub(super) exclusive: Option<ConsumerId>,
     pub(super) owner: Option<ConnectionId>,
     pub(super) traits: FeedTraits,
-    /// Whether some consumer has a priority.
-    pub(super) prioritised: bool,
     /// For how long nobody has used it, as far as was looked; nothing where somebody has since.
     pub(super) idle: Option<Duration>,
     /// Everything up to here was sent once in this run.
@@ -28,35 +27,44 @@ pub(super) struct Feed {
     pub(super) out: BTreeMap<Lsn, (Taker, u32)>,
 }
 
+impl Feed {
+    /// A consumer comes, behind those of its priority.
+    pub(super) fn add(&mut self, id: ConsumerId, priority: i32) {
+        let place = if self.traits.single_active {
+            self.consumers.len()
+        } else {
+            self.consumers
+                .partition_point(|(other, _)| *other >= priority)
+        };
+        self.consumers.insert(place, (priority, id));
+    }
+}
+
 impl Dispatch {
-    /// The consumer whose turn it is among those with credit, and with the right to a release.
+    /// The consumer whose turn it is among those with credit, and with the right to a release: of
+    /// the highest priority that has one.
     pub(super) fn next_with_credit(&mut self, id: QueueId, release: bool) -> Option<ConsumerId> {
         let feed = self.feeds.get(&id)?;
-        let count = if feed.traits.single_active {
-            feed.consumers.len().min(1)
+        let mut rest = if feed.traits.single_active {
+            feed.consumers.get(..1)?
         } else {
-            feed.consumers.len()
+            &*feed.consumers
         };
-        let turns = (0..count).map(|step| (feed.turn + step) % count.max(1));
-        let mut able = turns
-            .filter_map(|place| Some((place, *feed.consumers.get(place)?)))
-            .filter(|(_, consumer)| self.has_credit(*consumer, release));
-        let (place, consumer) = if feed.prioritised {
-            // Of those with the same one, whose turn it is: the last that is looked at wins.
-            able.rev().max_by_key(|(_, id)| self.priority(*id))?
-        } else {
-            able.next()?
+        let (place, consumer) = loop {
+            let (priority, _) = rest.first()?;
+            let equals = rest.partition_point(|(other, _)| other >= priority);
+            let (equals, lower) = rest.split_at_checked(equals)?;
+            let turns = (0..equals.len()).map(|step| (feed.turn + step) % equals.len());
+            let mut able = turns.filter_map(|place| Some((place, equals.get(place)?.1)));
+            if let Some(next) = able.find(|(_, consumer)| self.has_credit(*consumer, release)) {
+                break next;
+            }
+            rest = lower;
         };
         if let Some(feed) = self.feeds.get_mut(&id) {
             feed.turn = place + 1;
         }
         Some(consumer)
-    }
-
-    fn priority(&self, id: ConsumerId) -> i32 {
-        self.consumers
-            .get(&id)
-            .map_or(0, |consumer| consumer.priority)
     }
 
     fn has_credit(&self, id: ConsumerId, release: bool) -> bool {
