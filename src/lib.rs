@@ -1,4 +1,42 @@
 //! Carnet: the message broker that border agencies connect to.
+//!
+//! A system publishes a message over AMQP 0-9-1. The broker knows it by its certificate, validates
+//! the message, rules by policy who receives what of it, writes that down, syncs, and only then
+//! confirms and delivers. Nothing confirmed is lost; nobody sees what policy does not give; both can
+//! be proved from the log.
+//!
+//! # One message, by the functions that it passes
+//!
+//! ```text
+//!  a connection's task                         the committer's thread
+//!  server::connection  Connection::turn        backbone::embedded  Run::run
+//!   | bytes  -> amqp::Session -> Event          ^      |
+//!   |                                           |      v
+//!   | broker::admit  admit -> Submission --> mailbox  broker::committer  Committer::step
+//!   |   message: is it valid                           | committer/publish: does the ruling hold
+//!   |   policy::rule: who gets what of it              | Record -> journal
+//!   |                                                  | Ledger::apply -> Change -> Dispatch
+//!   | connection/effects:                              | one sync for all of the step
+//!   |   Outcome  -> confirm, return     <-- mailbox <-- Run::release: Effect
+//!   |   Deliver  -> broker::delivery  prepare: rule again, withhold -> frames
+//! ```
+//! Read them in this order: [`broker::admit::admit`], [`broker::committer::Committer::step`],
+//! [`broker::ledger::Ledger::apply`], [`broker::delivery::prepare`]. A start is the same `apply` over
+//! the records of the journal: [`backbone::start::recover`].
+//!
+//! # Modules, each using those below it alone
+//!
+//! - [`cli`]: one file a command; prints, and ends with an exit code
+//! - [`config`]: file, environment and flags; the folders as one bundle
+//! - [`server`]: sockets, TLS, time; decides nothing
+//! - [`backbone`]: threads; carries commands to the core and effects back
+//! - [`broker`]: the core, pure
+//! - [`policy`]: Cedar rules become rulings
+//! - [`agency`]: who: agencies, units, systems, certificates, keys
+//! - [`message`]: what: types, schemas, categories of data, withholding
+//! - [`journal`], [`amqp`]: the disk and the wire; they know nothing of the others
+//!
+//! `docs/` has the manual, `tests/tidy.rs` holds the code to this map.
 #![warn(missing_docs)]
 
 pub mod agency;

@@ -75,8 +75,6 @@ pub struct Left {
 #[derive(Debug)]
 struct Consumer {
     queue: QueueId,
-    /// Those with a higher one come first.
-    priority: i32,
     limit: Option<u32>,
     unacked: u32,
 }
@@ -107,6 +105,8 @@ pub struct Dispatch {
     consumers: BTreeMap<ConsumerId, Consumer>,
     feeds: BTreeMap<QueueId, Feed>,
     dirty: BTreeSet<QueueId>,
+    /// When it was last looked who uses what.
+    looked: Option<Timestamp>,
     attempts: u32,
 }
 
@@ -219,16 +219,14 @@ impl Dispatch {
             id,
             Consumer {
                 queue,
-                priority,
                 limit,
                 unacked: 0,
             },
         );
         let feed = self.feeds.entry(queue).or_default();
-        feed.consumers.push(id);
+        feed.add(id, priority);
         feed.exclusive = exclusive.then_some(id);
-        feed.prioritised |= priority != 0;
-        feed.idle_since = None;
+        feed.idle = None;
         self.dirty.insert(queue);
     }
 
@@ -237,12 +235,11 @@ impl Dispatch {
     pub fn cancel(&mut self, id: ConsumerId) -> Option<QueueId> {
         let queue = self.consumers.remove(&id)?.queue;
         let feed = self.feeds.get_mut(&queue)?;
-        feed.consumers.retain(|other| *other != id);
+        feed.consumers.retain(|(_, other)| *other != id);
         if feed.exclusive == Some(id) {
             feed.exclusive = None;
         }
-        feed.prioritised &= !feed.consumers.is_empty();
-        feed.idle_since = None;
+        feed.idle = None;
         self.dirty.insert(queue);
         (feed.traits.auto_delete && feed.consumers.is_empty()).then_some(queue)
     }
@@ -388,10 +385,10 @@ impl Dispatch {
                 Change::Removed(queue) => {
                     self.taken_back(*queue);
                     let feed = self.feeds.remove(queue).unwrap_or_default();
-                    for id in &feed.consumers {
-                        self.consumers.remove(id);
+                    for (_, id) in feed.consumers {
+                        self.consumers.remove(&id);
+                        cancelled.push(id);
                     }
-                    cancelled.extend(feed.consumers);
                     self.dirty.remove(queue);
                 }
                 Change::Page(..)

@@ -368,6 +368,9 @@ impl Ledger {
             .and_then(|ms| u64::try_from(ms).ok())
             .map(Duration::from_millis);
         let entry = own.map_or(entry, |ttl| entry.until(now.plus(ttl)));
+        if queue.is_release(&entry) {
+            queue.last_release = at;
+        }
         if let Some(page) = queue.backlog.push(entry) {
             changes.push(Change::Page(id, page));
         }

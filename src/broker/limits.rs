@@ -25,6 +25,10 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// Orders whose deadline has passed that one tick ends; the others are the next one's.
 pub const TICK_ORDERS: usize = 500;
 
+/// Time that counts between two ticks for queues that nobody uses: more is a clock that was set, and
+/// must not take confirmed messages with it.
+pub const LOOK_MOST: Duration = Duration::from_secs(1);
+
 /// Queues that nobody uses any more and that one tick removes; the others are the next one's.
 pub const TICK_QUEUES: usize = 500;
 

@@ -22,9 +22,17 @@ pub struct Register {
     standing: Arc<Standing>,
     /// Open cases, and closed ones until they are forgotten.
     cases: BTreeMap<CaseId, CaseFile>,
-    /// Closed cases by opener, the longest closed first.
-    closed: BTreeMap<AgencyId, VecDeque<CaseId>>,
+    /// The same by opener: to count them takes no look at those of others.
+    opened: BTreeMap<AgencyId, Opened>,
     orders: BTreeMap<KeyedDigest, OpenOrder>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Opened {
+    /// How many of them are open.
+    open: usize,
+    /// Those that are closed, the longest closed first.
+    closed: VecDeque<CaseId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,9 +138,8 @@ impl Register {
     }
 
     fn may_open(&self, opener: &AgencyId) -> Result<Step, NotTheirs> {
-        let is_open = |file: &&CaseFile| matches!(file.state, CaseState::Open { .. });
-        let own = self.cases.values().filter(|file| file.opener == *opener);
-        if own.filter(is_open).count() < AGENCY_CASES {
+        let own = self.opened.get(opener);
+        if own.is_none_or(|own| own.open < AGENCY_CASES) {
             return Ok(Step::Changes);
         }
         let says = format!("an agency has at most {AGENCY_CASES} open cases");
@@ -155,6 +162,7 @@ impl Register {
                     state: CaseState::Open { invites },
                 };
                 self.cases.insert(change.case.clone(), file);
+                self.opened.entry(agency.clone()).or_default().open += 1;
                 let value = Case {
                     areas: areas.iter().cloned().collect(),
                     members: BTreeSet::from([agency.clone()]),
@@ -186,10 +194,11 @@ impl Register {
             return;
         };
         file.state = CaseState::Closed { at: change.at };
-        let closed = self.closed.entry(file.opener.clone()).or_default();
-        closed.push_back(change.case.clone());
-        if closed.len() > AGENCY_CLOSED_CASES
-            && let Some(oldest) = closed.pop_front()
+        let own = self.opened.entry(file.opener.clone()).or_default();
+        own.open = own.open.saturating_sub(1);
+        own.closed.push_back(change.case.clone());
+        if own.closed.len() > AGENCY_CLOSED_CASES
+            && let Some(oldest) = own.closed.pop_front()
         {
             self.cases.remove(&oldest);
             standing.bans.retain(|(case, _), _| *case != oldest);

@@ -36,16 +36,17 @@ impl Check {
             looked.faults.extend(found);
             Vec::new()
         });
+        let located = |faults: &[Fault]| -> Vec<Fault> {
+            faults.iter().map(|fault| config.located(fault)).collect()
+        };
+        let warnings = located(&looked.warnings);
         if self.json {
             let counts: serde_json::Map<String, Value> = checked
                 .iter()
                 .map(|(count, what)| (what.replace(' ', "_"), json!(count)))
                 .collect();
-            let as_json = |faults: &[Fault]| {
-                let located = faults.iter().map(|fault| config.located(fault));
-                output::faults_as_json(&located.collect::<Vec<_>>())
-            };
-            let (faults, warnings) = (as_json(&looked.faults), as_json(&looked.warnings));
+            let faults = output::faults_as_json(&located(&looked.faults));
+            let warnings = output::faults_as_json(&warnings);
             let all = json!({"checked": counts, "faults": faults, "warnings": warnings});
             output::line(&all.to_string());
             return if looked.faults.is_empty() {
@@ -54,7 +55,7 @@ impl Check {
                 Err(Failed::Told)
             };
         }
-        output::warnings(&looked.warnings);
+        output::warnings(&warnings);
         if !looked.faults.is_empty() {
             return Err(looked.faults.into());
         }

@@ -233,6 +233,7 @@ impl DevelopmentLog {
         };
         let rulebook = decided_by.and_then(|wanted| parse(rulebooks, wanted));
         let described = Described::of(entry.number, entry.lsn, &entry.record, rulebook.as_ref());
+        let described = described.with_its_id(&entry.record);
         if json {
             output::line(
                 &described

@@ -37,13 +37,15 @@ pub fn compare(
     let mut bench = Bench::new(request, rulebook, &facts, &[&slice]);
     let (question, entities) = bench.question(&slice.unit).ok()?;
     let slices = slice.evaluate(&question, entities).allowed();
+    // With every fact: which of them a slice reads is what is compared, too.
+    let whole = rulebook.world().with_message(request, |_| true).ok()?;
     let words = Words::new().ok()?;
     let (_, policies) = rulebook.cedar();
     let allows = |action: &str| {
         let (principal, resource) = (question.principal()?.clone(), question.resource()?.clone());
         let (action, context) = (uid(&words.action, action), question.context()?.clone());
         let question = Request::new(principal, action, resource, context, None).ok()?;
-        let response = Authorizer::new().is_authorized(&question, policies, entities);
+        let response = Authorizer::new().is_authorized(&question, policies, &whole);
         // Cedar skips a rule that fails; we withhold what the rule decides on.
         let failed = response.diagnostics().errors().next().is_some();
         Some(response.decision() == Decision::Allow && !failed)

@@ -135,6 +135,11 @@ fn a_record_is_shown_to_programs_with_its_secrets_and_the_tail_has_none() {
         !tail.contains("harbour/main") && !tail.contains("asked"),
         "{tail}"
     );
+    for id in ["item-1", "order-1", "cargo-1", "wrong-1"] {
+        assert!(!tail.contains(id), "{id} in {tail}");
+    }
+    let wrong = json(&folders.run("log show 4 --json --data dev"));
+    assert_eq!(wrong["message_id"], "wrong-1");
 }
 
 #[test]

@@ -271,3 +271,21 @@ fn a_servers_certificate_that_ends_soon_is_no_fault_and_is_warned_of() {
         "{told}"
     );
 }
+
+#[test]
+fn a_warning_is_told_where_the_file_was_read_too() {
+    let folders = Folders::new();
+    folders.init_real();
+    let now = carnet::server::clock::Clock::default().now();
+    let mut profile = Profile::issuer("post CA", now);
+    profile.validity.until = now.plus(Duration::from_hours(24 * 20));
+    let ending = Authority::create(&profile).unwrap().to_issued();
+    folders.add("agencies/post/post-ca.pem", &ending.certificate);
+    let moved = folders.0.path().join("proposal");
+    std::os::unix::fs::symlink(folders.0.path().join("agencies"), moved).unwrap();
+    let checked = folders.run("check --agencies proposal");
+    let first = err(&checked);
+    assert_eq!(code(&checked), Some(0), "{first}");
+    let first = first.lines().next();
+    assert_eq!(first, Some("warning: proposal/post/post-ca.pem"));
+}

@@ -534,6 +534,21 @@ fn a_queue_goes_when_nobody_has_used_it_for_as_long_as_it_says_and_no_earlier() 
 }
 
 #[test]
+fn a_clock_that_is_set_forward_or_back_ends_no_queue_early_and_keeps_none_for_ever() {
+    let mut rig = Rig::start();
+    rig.declare("q", &[("x-expires", Argument::Integer(60_000))]);
+    rig.put("q", 1);
+    rig.tick(50);
+    rig.tick(3_600_000);
+    assert!(rig.is_there("q"), "a second has passed at most");
+    rig.now = Timestamp::from_millis(rig.now.as_millis() - 3_600_000);
+    for _ in 0..70 {
+        rig.tick(1_000);
+    }
+    assert!(!rig.is_there("q"), "with what is in it");
+}
+
+#[test]
 fn consumers_with_a_higher_priority_come_first_as_long_as_they_have_credit() {
     let mut rig = Rig::start();
     rig.declare("q", &[]);
@@ -550,4 +565,16 @@ fn consumers_with_a_higher_priority_come_first_as_long_as_they_have_credit() {
     let of_three = first.iter().find(|it| it.consumer == Some(3)).unwrap();
     rig.settle(vec![of_three.delivery], Settle::Ack);
     assert_eq!(of(&rig.put("q", 2)), [3, 4]);
+}
+
+#[test]
+fn of_consumers_of_which_one_is_active_the_first_stays_so_whatever_the_priority_of_others() {
+    let mut rig = Rig::start();
+    let single = [("x-single-active-consumer", Argument::Bool(true))];
+    rig.declare("q", &single);
+    for (number, priority) in [(1, 0), (2, 7)] {
+        rig.consume_at("q", number, priority);
+    }
+    let takers = rig.put("q", 2).into_iter().map(|it| it.consumer.unwrap());
+    assert_eq!(takers.collect::<Vec<_>>(), [1, 1]);
 }

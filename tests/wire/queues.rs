@@ -225,6 +225,12 @@ fn what_others_sent_goes_from_no_queue_to_a_system_that_does_not_read_the_inbox(
     items.declare("orders", DURABLE, &bounces);
     items.declare("bounced", DURABLE, &none());
     items.declare("both", DURABLE, &none());
+    // What others sent is not the oldest in every queue.
+    for queue in ["bounced", "bounced"] {
+        let own = Message::to_queue(queue, "own");
+        assert_eq!(items.publish(&own).returned, None);
+    }
+    assert_eq!(clerk.get("bounced", true).expect("its unit's").body, "own");
     clerk.consume("both", "c", 0);
     assert_eq!(
         items.publish(&Message::to_queue("both", "own")).returned,
@@ -265,6 +271,7 @@ fn what_others_sent_goes_from_no_queue_to_a_system_that_does_not_read_the_inbox(
         }
     }
     clerk.quiet();
+    assert_eq!(items.get("bounced", true).expect("its unit's").body, "own");
     for queue in ["both", "bounced"] {
         let got = items.get(queue, true).expect("what others sent");
         assert_eq!(got.key, "control.order.customs", "{queue}");

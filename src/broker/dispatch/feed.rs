@@ -5,22 +5,21 @@ use std::time::Duration;
 
 use super::{Dispatch, Taker};
 use crate::broker::command::{ConnectionId, ConsumerId};
-use crate::broker::limits::UNLIMITED_PREFETCH;
+use crate::broker::limits::{LOOK_MOST, UNLIMITED_PREFETCH};
 use crate::broker::record::{Argument, QueueId, QueueProperties};
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
 
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    pub(super) consumers: Vec<ConsumerId>,
+    /// With their priorities, the highest first; where one alone is active, as they came.
+    pub(super) consumers: Vec<(i32, ConsumerId)>,
     pub(super) turn: usize,
     pub(super) exclusive: Option<ConsumerId>,
     pub(super) owner: Option<ConnectionId>,
     pub(super) traits: FeedTraits,
-    /// Whether some consumer has a priority.
-    pub(super) prioritised: bool,
-    /// Since when nobody uses it, as far as was looked.
-    pub(super) idle_since: Option<Timestamp>,
+    /// For how long nobody has used it, as far as was looked; nothing where somebody has since.
+    pub(super) idle: Option<Duration>,
     /// Everything up to here was sent once in this run.
     pub(super) cursor: Option<Lsn>,
     /// Back below the cursor, to be sent again.
@@ -28,35 +27,44 @@ pub(super) struct Feed {
     pub(super) out: BTreeMap<Lsn, (Taker, u32)>,
 }
 
+impl Feed {
+    /// A consumer comes, behind those of its priority.
+    pub(super) fn add(&mut self, id: ConsumerId, priority: i32) {
+        let place = if self.traits.single_active {
+            self.consumers.len()
+        } else {
+            self.consumers
+                .partition_point(|(other, _)| *other >= priority)
+        };
+        self.consumers.insert(place, (priority, id));
+    }
+}
+
 impl Dispatch {
-    /// The consumer whose turn it is among those with credit, and with the right to a release.
+    /// The consumer whose turn it is among those with credit, and with the right to a release: of
+    /// the highest priority that has one.
     pub(super) fn next_with_credit(&mut self, id: QueueId, release: bool) -> Option<ConsumerId> {
         let feed = self.feeds.get(&id)?;
-        let count = if feed.traits.single_active {
-            feed.consumers.len().min(1)
+        let mut rest = if feed.traits.single_active {
+            feed.consumers.get(..1)?
         } else {
-            feed.consumers.len()
+            &*feed.consumers
         };
-        let turns = (0..count).map(|step| (feed.turn + step) % count.max(1));
-        let mut able = turns
-            .filter_map(|place| Some((place, *feed.consumers.get(place)?)))
-            .filter(|(_, consumer)| self.has_credit(*consumer, release));
-        let (place, consumer) = if feed.prioritised {
-            // Of those with the same one, whose turn it is: the last that is looked at wins.
-            able.rev().max_by_key(|(_, id)| self.priority(*id))?
-        } else {
-            able.next()?
+        let (place, consumer) = loop {
+            let (priority, _) = rest.first()?;
+            let equals = rest.partition_point(|(other, _)| other >= priority);
+            let (equals, lower) = rest.split_at_checked(equals)?;
+            let turns = (0..equals.len()).map(|step| (feed.turn + step) % equals.len());
+            let mut able = turns.filter_map(|place| Some((place, equals.get(place)?.1)));
+            if let Some(next) = able.find(|(_, consumer)| self.has_credit(*consumer, release)) {
+                break next;
+            }
+            rest = lower;
         };
         if let Some(feed) = self.feeds.get_mut(&id) {
             feed.turn = place + 1;
         }
         Some(consumer)
-    }
-
-    fn priority(&self, id: ConsumerId) -> i32 {
-        self.consumers
-            .get(&id)
-            .map_or(0, |consumer| consumer.priority)
     }
 
     fn has_credit(&self, id: ConsumerId, release: bool) -> bool {
@@ -80,13 +88,15 @@ impl Dispatch {
     /// A queue was asked for, or something of it.
     pub fn used(&mut self, queue: QueueId) {
         if let Some(feed) = self.feeds.get_mut(&queue) {
-            feed.idle_since = None;
+            feed.idle = None;
         }
     }
 
     /// Queues that nobody has used for as long as they were declared to last. A use counts from the
-    /// look behind it: none goes too early.
+    /// look behind it, and a clock that is set forward counts as [`LOOK_MOST`]: none goes too early.
     pub fn unused(&mut self, now: Timestamp) -> Vec<QueueId> {
+        let before = self.looked.replace(now).unwrap_or(now);
+        let passed = now.since(before).min(LOOK_MOST);
         let mut unused = Vec::new();
         for (queue, feed) in &mut self.feeds {
             let Some(expires) = feed.traits.expires else {
@@ -95,8 +105,9 @@ impl Dispatch {
             if !feed.consumers.is_empty() {
                 continue;
             }
-            let since = *feed.idle_since.get_or_insert(now);
-            if now.since(since) >= expires {
+            let idle = feed.idle.map_or(Duration::ZERO, |idle| idle + passed);
+            feed.idle = Some(idle);
+            if idle >= expires {
                 unused.push(*queue);
             }
         }

@@ -58,6 +58,8 @@ pub struct Queue {
     pub(super) overlays: BTreeMap<Lsn, Overlay>,
     /// Entries that went because the queue was full, ever.
     pub overflowed: u64,
+    /// The newest entry that came from others, into a queue that its unit declared.
+    pub(super) last_release: Lsn,
 }
 
 /// What the ledger knows of a unit.
@@ -97,6 +99,7 @@ impl Queue {
             redelivered_up_to: Lsn::default(),
             overlays: BTreeMap::new(),
             overflowed: 0,
+            last_release: Lsn::default(),
         }
     }
 
@@ -110,11 +113,12 @@ impl Queue {
         self.kind == QueueKind::Own && !entry.is_private()
     }
 
-    /// Whether it is a queue that its unit declared and that gets releases, or has some.
+    /// Whether it is a queue that its unit declared and that gets releases, or may have some: as
+    /// long as its oldest entry is no newer than the last of them.
     pub fn takes_releases(&self) -> bool {
         let first = self.backlog.next_after(None);
         let bound = self.kind == QueueKind::Own && !self.bindings.is_empty();
-        bound || first.is_some_and(|entry| self.is_release(entry))
+        bound || first.is_some_and(|entry| entry.lsn <= self.last_release)
     }
 
     /// Its bindings.

@@ -129,15 +129,24 @@ impl<'r> Described<'r> {
         if let Some(case) = &rejected.case {
             _ = write!(self.says, ", of case {case}");
         }
-        let message_id = confidential(&rejected.sealed).message_id;
-        let its_id = match message_id.as_str() {
-            "" => String::new(),
-            id => format!("  message_id {}", id.escape_debug()),
-        };
-        self.below.push(format!("x  {place}: {rule}{its_id}"));
+        self.below.push(format!("x  {place}: {rule}"));
         self.fields = json!({"sender": sender.to_string(), "type": rejected.message_type,
             "sender_number": rejected.number, "code": code, "place": rejected.place,
-            "rule": rule, "message_id": message_id, "case": rejected.case.as_ref().map(CaseId::as_str)});
+            "rule": rule, "case": rejected.case.as_ref().map(CaseId::as_str)});
+    }
+
+    /// With what is confidential between sender and broker of a rejection: its id. Of an exchange
+    /// that is told with the rulebook.
+    pub(super) fn with_its_id(mut self, record: &Record) -> Self {
+        let Record::Rejected(rejected) = record else {
+            return self;
+        };
+        let message_id = confidential(&rejected.sealed).message_id;
+        if let Some(line) = self.below.last_mut().filter(|_| !message_id.is_empty()) {
+            _ = write!(line, "  message_id {}", message_id.escape_debug());
+        }
+        self.add("message_id", json!(message_id));
+        self
     }
 
     fn counted(&mut self, counted: &CountedRefusals) {
