@@ -243,7 +243,7 @@ fn a_fault_reads_as_place_words_and_cure() {
     insta::assert_snapshot!(err(&output), @r#"
     fault: policies/tables/post.csv:2
            row "story 1: item with ornaments" no longer holds: it is now release,all,post-customs
-      cure: change the rule back, or the row if the change is meant
+      cure: change back what changed it (a rule, an agreement, an agency's entry), or the row if that is meant
     1 fault
     "#);
 }

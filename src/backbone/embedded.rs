@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::thread::JoinHandle;
@@ -53,8 +53,11 @@ pub struct Embedded {
     prepared: Prepared,
 }
 
-/// A rulebook that is about to be activated.
-type Prepared = Arc<Mutex<Option<Rulebook>>>;
+/// A rulebook that is about to be activated, and who waits until it is in force.
+type Prepared = Arc<Mutex<Option<(Rulebook, Sender<()>)>>>;
+
+/// How long a rulebook may take until it is in force: a record and its sync, behind what is under way.
+const ACTIVATION: Duration = Duration::from_secs(10);
 
 /// How other threads of the backbone reach the committer.
 #[derive(Clone)]
@@ -217,14 +220,16 @@ impl Embedded {
         self.ids.look(key)
     }
 
-    /// Puts another rulebook into force.
-    pub fn activate(&self, rulebook: Rulebook, genesis: Genesis) {
+    /// Puts another rulebook into force. It is when this returns: the [`view`](Self::view) has it.
+    pub fn activate(&self, rulebook: Rulebook, genesis: Genesis) -> Result<(), NotActivated> {
         // Parsed and checked here, so that the committer has nothing to do but to say so.
+        let (in_force, heard) = mpsc::channel();
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        *prepared = Some(rulebook);
+        *prepared = Some((rulebook, in_force));
         drop(prepared);
         self.inbox
             .push(&mut vec![Command::Activate(Box::new(genesis))]);
+        heard.recv_timeout(ACTIVATION).map_err(|_| NotActivated)
     }
 
     /// Writes what is left, syncs, and ends the committer thread.
@@ -236,6 +241,11 @@ impl Embedded {
         }
     }
 }
+
+/// The log did not take a rulebook in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the log does not take the changed rulebook; look whether its disk is full")]
+pub struct NotActivated;
 
 /// Why a stored message could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -395,12 +405,12 @@ impl Run {
     fn publish(&self) {
         let current = self.view.load_full();
         let ledger = self.committer.ledger();
-        let prepared = self
-            .prepared
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let activated = prepared.filter(|rulebook| Some(rulebook.digest()) == ledger.rulebook());
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whatever else changes the view before its turn leaves it where it is.
+        let activated =
+            prepared.take_if(|(rulebook, _)| Some(rulebook.digest()) == ledger.rulebook());
+        drop(prepared);
+        let (activated, waiting) = activated.unzip();
         let (rulebook, keys) = match activated {
             Some(rulebook) => {
                 let rulebook = Arc::new(rulebook.activated(ledger.rulebook_epoch()));
@@ -411,6 +421,9 @@ impl Run {
         };
         let view = self.basis.view(&self.committer, rulebook, keys);
         self.view.store(Arc::new(view));
+        if waiting.is_some_and(|waiting| waiting.send(()).is_err()) {
+            tracing::warn!("a rulebook has come into force that nobody waits for any more");
+        }
     }
 
     /// Hands effects to their connections and wakes each once.

@@ -219,18 +219,25 @@ pub(super) fn start_snapshots<V: Vfs>(
     let (sender, stopped) = mpsc::channel::<()>();
     let run = move || {
         let mut done = Lsn::START;
+        // What is tried again each time is said when it begins, and when it has another cause.
+        let (mut ids_failed, mut snapshot_failed) = (None, None);
         while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            if let Err(error) = ids.keep() {
+            let failed = ids.keep().err().map(|error| error.to_string());
+            if let Some(error) = failed.as_ref().filter(|_| failed != ids_failed) {
                 tracing::warn!(%error, "repeats of old messages are searched for in the journal");
             }
+            ids_failed = failed;
             let sealed = reader.sealed_end();
             if sealed > done {
-                match snapshot(&reader, &snapshots, &pages, sealed) {
-                    Ok(()) => done = sealed,
-                    Err(error) => {
-                        tracing::warn!(%error, "no snapshot: the next start replays more");
-                    }
+                let made = snapshot(&reader, &snapshots, &pages, sealed);
+                let failed = made.err().map(|error| error.to_string());
+                if let Some(error) = failed.as_ref().filter(|_| failed != snapshot_failed) {
+                    tracing::warn!(%error, "no snapshot: the next start replays more");
                 }
+                if failed.is_none() {
+                    done = sealed;
+                }
+                snapshot_failed = failed;
             }
         }
     };

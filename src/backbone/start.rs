@@ -193,7 +193,8 @@ pub fn recover<V: Vfs>(
         records,
         journal.from = %from,
         journal.end = %end,
-        clean = recovery.clean,
+        // A log that is only now begun was left by nobody.
+        clean = recovery.clean || end == Lsn::START,
         "recovered: the state of queues is made from the snapshot and the records behind it"
     );
     Ok(Recovered {

@@ -137,7 +137,10 @@ pub(super) fn server_certificate(config: &Config, now: Timestamp) -> Looked {
         let content = read_file(path);
         let fault = |error: std::io::Error| {
             // Its name is the place.
-            let says = format!("cannot be read: {}", error.kind());
+            let says = match error.kind() {
+                std::io::ErrorKind::NotFound => "is missing".to_owned(),
+                kind => format!("cannot be read: {kind}"),
+            };
             missing
                 .faults
                 .push(Fault::new(path.display().to_string(), says, cure));
@@ -146,7 +149,7 @@ pub(super) fn server_certificate(config: &Config, now: Timestamp) -> Looked {
     };
     let chain = read(
         &certificate,
-        "issue it by certs/README.md; to try things, `carnet certs dev DIR` makes one",
+        "issue it by certs/README.md; to try things, `carnet serve --dev` needs none",
     );
     let secret = read(
         &key,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt};
@@ -49,10 +49,11 @@ pub(super) struct Server {
 }
 
 impl Broker {
-    /// The broker of this configuration. Without certificates in its folder, those that
-    /// `serve --dev` wrote into the data folder.
+    /// The broker of this configuration. Where there is no folder of certificates and none was
+    /// named, with those that `serve --dev` wrote into the data folder: who names a folder is never
+    /// taken for somebody by another.
     pub(super) fn of(config: &Config, server: &Server) -> Self {
-        let own = config.certs.join("ca.pem").exists();
+        let own = config.certs != Path::new("certs") || config.certs.join("ca.pem").exists();
         let mut address = config.amqp.clone();
         let listens_everywhere = address
             .host
@@ -90,7 +91,9 @@ impl Broker {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
     /// A certificate or key cannot be read.
-    #[error("{0}; `carnet serve --dev` writes certificates to its data folder")]
+    #[error(
+        "{0}; `carnet agency list` names the systems, and `carnet serve --dev` writes certificates to its data folder"
+    )]
     Certificate(#[from] io::Error),
     /// A text that AMQP cannot carry: its short texts end at 255 bytes.
     #[error("'{0}' is longer than AMQP can carry")]

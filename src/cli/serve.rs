@@ -143,9 +143,11 @@ fn take_changed_folders(
         return Ok(());
     }
     let rulebook = Rulebook::parse(bundle)?;
-    tracing::info!(rulebook = %rulebook.digest(), "the folders have changed: activated, since this is --dev");
+    let digest = rulebook.digest();
     let genesis = genesis_of(&rulebook, (true, key_check), clock.now());
-    backbone.activate(rulebook, genesis);
+    let activated = backbone.activate(rulebook, genesis);
+    activated.map_err(Failed::cannot_run)?;
+    tracing::info!(rulebook = %digest, "the folders have changed: activated, since this is --dev");
     Ok(())
 }
 
@@ -207,7 +209,9 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
     runtime.block_on(async {
         let listener = TcpListener::bind((config.amqp.host.as_str(), config.amqp.port)).await;
         let listener = listener.map_err(|error| {
-            Failed::CannotRun(format!("{} cannot be listened on: {error}", config.amqp))
+            let at = &config.amqp;
+            let says = format!("{at} cannot be listened on: {error}; choose another --amqp");
+            Failed::CannotRun(says)
         })?;
         let address = listener.local_addr().map_err(Failed::cannot_run)?;
         // Before it is announced: whoever reads that may stop it at once, and it ends well.

@@ -112,8 +112,9 @@ impl Config {
             .set_override_option("policies", path(&overrides.policies))?
             .set_override_option("certs", path(&overrides.certs))?
             .build()?
-            .try_deserialize()?;
-        config.in_range()
+            .try_deserialize()
+            .map_err(|error| said_where(&error, &file))?;
+        config.in_range().map_err(|error| said_where(&error, &file))
     }
 
     /// Numbers that could be written and cannot be meant: none is quietly made another.
@@ -163,6 +164,14 @@ impl Config {
     pub fn server_key(&self) -> PathBuf {
         self.certs.join("server.key")
     }
+}
+
+/// The error with the places that settings come from: by itself it names the setting at most.
+fn said_where(error: &config::ConfigError, file: &Path) -> config::ConfigError {
+    let file = file.display();
+    config::ConfigError::Message(format!(
+        "{error} (settings come from flags, variables CARNET__<SETTING> and {file})"
+    ))
 }
 
 /// The text with `folder` where a path begins with `name`.

@@ -4,6 +4,7 @@
 //! by `config` alone; everything that is built from it (registry, catalogue, policies) is a pure
 //! function of it, so the same bundle gives the same rulebook everywhere and for ever.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -100,7 +101,9 @@ impl fmt::Debug for Bundle {
 }
 
 /// Something wrong in a bundle or configuration, for the person who can mend it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+///
+/// Sorted as its reader goes through a file: line 9 before line 10.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {says}; {cure}")]
 pub struct Fault {
     /// Where: a path of the bundle, with line, JSON pointer or key behind it.
@@ -120,11 +123,42 @@ impl Fault {
             cure: cure.into(),
         }
     }
+
+    fn order(&self) -> (&str, Option<u64>, [&str; 3]) {
+        let lined = self.place.rsplit_once(':');
+        let lined = lined.and_then(|(path, line)| Some((path, line.parse().ok()?)));
+        let (path, line) = lined.map_or((self.place.as_str(), None), |(p, l)| (p, Some(l)));
+        (path, line, [&self.says, &self.cure, &self.place])
+    }
+}
+
+impl Ord for Fault {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order().cmp(&other.order())
+    }
+}
+
+impl PartialOrd for Fault {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_of_one_file_are_sorted_by_line() {
+        let places = ["p/a.cedar:10", "p/b.cedar:1", "p/a.cedar:9", "p/a.cedar"];
+        let mut faults = places.map(|place| Fault::new(place, "", ""));
+        faults.sort();
+        let sorted = faults.map(|fault| fault.place);
+        assert_eq!(
+            sorted,
+            ["p/a.cedar", "p/a.cedar:9", "p/a.cedar:10", "p/b.cedar:1"]
+        );
+    }
 
     #[test]
     fn folders_and_files_are_found_below_a_folder_only() {

@@ -152,7 +152,7 @@ fn run_record(
     Err(Fault::new(
         place,
         says,
-        "change the rule back, or the row if the change is meant",
+        "change back what changed it (a rule, an agreement, an agency's entry), or the row if that is meant",
     ))
 }
 

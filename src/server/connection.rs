@@ -26,8 +26,9 @@ use self::unconfirmed::Unconfirmed;
 use self::welcome::Welcome;
 use super::clock::{Clock, Entropy};
 use super::pace::Pace;
+use super::translate::TABLES;
 use crate::agency::registry::Peer;
-use crate::amqp::{Offer, Reply, ReplyCode, Session, TableLimits};
+use crate::amqp::{Offer, Reply, ReplyCode, Session};
 use crate::backbone::embedded::{Embedded, Port};
 use crate::broker::command::{Command, DeliveryId, Effect};
 use crate::broker::limits::{
@@ -152,10 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             body_bytes_max: BODY_BYTES,
             properties_bytes_max: 65_536,
             assembly_bytes_max: ASSEMBLY_BYTES,
-            tables: TableLimits {
-                depth_max: 16,
-                bytes_max: 65_536,
-            },
+            tables: TABLES,
             mechanisms: "EXTERNAL",
             product: "Carnet".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -6,12 +6,19 @@ use bytes::Bytes;
 
 use crate::amqp::{
     self, AMQPValue, BasicProperties, FieldArray, FieldTable, LongString, ReplyCode, ShortString,
+    TableLimits,
 };
 use crate::broker::command::{Returnable, sorted};
 use crate::broker::delivery::{Made, Rendered, Shown};
 use crate::broker::limits::QUEUE_ARGUMENT_BYTES;
 use crate::broker::record::{Argument, Death, QueueProperties};
 use crate::message::envelope::{HeaderValue, Publish};
+
+/// What tables of clients may hold.
+pub(super) const TABLES: TableLimits = TableLimits {
+    depth_max: 16,
+    bytes_max: 65_536,
+};
 
 /// A publish to the exchange `carnet`, and what a return of it must carry.
 pub(super) fn publish(from: amqp::Publish) -> (Publish, Returnable) {
@@ -145,7 +152,7 @@ fn argument(value: &AMQPValue, room: &mut Room) -> Result<Argument, ArgumentsToo
 /// Properties of a delivery, encoded.
 pub(super) fn properties(rendered: &Rendered) -> Bytes {
     let made = match &rendered.properties {
-        Shown::Raw(raw) => return raw.clone(),
+        Shown::Raw(raw) => return with_deaths(raw, rendered),
         Shown::Made(made) => made,
     };
     let mut headers = FieldTable::default();
@@ -171,6 +178,22 @@ pub(super) fn properties(rendered: &Rendered) -> Bytes {
     }
     let mut out = Vec::new();
     amqp::codec::encode_properties(&properties, &mut out);
+    out.into()
+}
+
+/// What an agency published to a queue of its own, with the deaths that it died there since.
+fn with_deaths(raw: &Bytes, rendered: &Rendered) -> Bytes {
+    if rendered.deaths.is_empty() {
+        return raw.clone();
+    }
+    // They were read when they came, by the same limits.
+    let Ok(properties) = amqp::codec::decode_properties(raw, TABLES) else {
+        return raw.clone();
+    };
+    let mut headers = properties.headers().clone().unwrap_or_default();
+    deaths(&rendered.deaths, rendered, &mut headers);
+    let mut out = Vec::new();
+    amqp::codec::encode_properties(&properties.with_headers(headers), &mut out);
     out.into()
 }
 

@@ -237,7 +237,7 @@ fn a_servers_certificate_that_clients_would_refuse_is_told_by_check_and_not_serv
     let refused = folders.run("serve --amqp 127.0.0.1:0 --data real");
     insta::assert_snapshot!(err(&refused), @r"
     fault: certs/server.key
-           cannot be read: entity not found
+           is missing
       cure: put the key of server.pem there, readable by the broker's user
     1 fault
     ");

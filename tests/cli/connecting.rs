@@ -57,5 +57,5 @@ fn a_client_that_finds_nobody_says_where_it_looked() {
         unknown.contains("no broker at nowhere.invalid:PORT"),
         "{unknown}"
     );
-    insta::assert_snapshot!(folders.connects("amqps://localhost", ""), @"error: 'amqps:PORT' is no address: write HOST:PORT, such as broker.example:5671 or [::1]:5671 for key `amqp`");
+    insta::assert_snapshot!(folders.connects("amqps://localhost", ""), @"error: 'amqps:PORT' is no address: write HOST:PORT, such as broker.example:5671 or [::1]:5671 for key `amqp` (settings come from flags, variables CARNET__<SETTING> and carnet.toml)");
 }

@@ -291,8 +291,12 @@ fn a_changed_folder_is_reported_and_not_used_unless_this_is_development() {
     broker.stop();
     folders.plant("agencies/post/agency.toml", "Changed", "Again");
     let broker = Running::start(folders.path(), DEV);
-    Running::line(&broker.stderr, "the folders have changed: activated");
+    let activated = Running::line(&broker.stderr, "the folders have changed: activated");
     broker.address();
+    // What is announced, and who is let in, go by what was activated.
+    let announced = Running::line(&broker.stdout, "rulebook ");
+    let digest = announced.trim_start_matches("rulebook ");
+    assert!(activated.contains(digest), "{activated}, {announced}");
     broker.stop();
     let tail = out(&folders.run("log tail --data dev"));
     assert!(tail.contains("activated"), "{tail}");

@@ -74,9 +74,9 @@ refused,postal.item/ornaments,post/main,,customs/main,refuse,,not permitted
 by,postal.item/ornaments,post/main,,customs/main,release,all,post-environment-regulated
 ";
     insta::assert_snapshot!(faults("post.csv", rows).join("\n"), @r#"
-    policies/tables/post.csv:2: row "wider" no longer holds: it is now release,goods postal reference.token,post-environment-regulated; change the rule back, or the row if the change is meant
-    policies/tables/post.csv:3: row "refused" no longer holds: it is now release,all,post-customs; change the rule back, or the row if the change is meant
-    policies/tables/post.csv:4: row "by" no longer holds: it is now release,all,post-customs; change the rule back, or the row if the change is meant
+    policies/tables/post.csv:2: row "wider" no longer holds: it is now release,goods postal reference.token,post-environment-regulated; change back what changed it (a rule, an agreement, an agency's entry), or the row if that is meant
+    policies/tables/post.csv:3: row "refused" no longer holds: it is now release,all,post-customs; change back what changed it (a rule, an agreement, an agency's entry), or the row if that is meant
+    policies/tables/post.csv:4: row "by" no longer holds: it is now release,all,post-customs; change back what changed it (a rule, an agreement, an agency's entry), or the row if that is meant
     "#);
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::broker::{Broker, example};
 use crate::client::{Message, bind, consume, declare, named};
-use crate::octets::{Octets, Table, Value, method};
+use crate::octets::{Octets, Table, Value, field, method, text_field};
 
 const DECLARE: (u16, u16) = (50, 10);
 const BIND: (u16, u16) = (50, 20);
@@ -209,6 +209,40 @@ fn a_system_reads_no_more_than_its_entry_says() {
     assert_eq!(customs.get("inbox", true), None);
 }
 
+/// Arguments of a queue whose dead letters go to queue `bounced`.
+fn bounces() -> Table {
+    let bounces = [
+        ("x-dead-letter-exchange", Value::Text(String::new())),
+        ("x-dead-letter-routing-key", Value::Text("bounced".into())),
+    ];
+    bounces.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+#[test]
+fn what_died_in_a_queue_of_ones_own_tells_its_deaths_beside_its_own_properties() {
+    let broker = Broker::start();
+    let mut post = broker.connect("post-items").confirming();
+    post.declare("work", DURABLE, &bounces());
+    post.declare("bounced", DURABLE, &none());
+    let task = Message::to_queue("work", "task").header("attempt", "first");
+    assert_eq!(post.publish(&task).returned, None);
+    let got = post.get("work", false).expect("a task");
+    post.nack(got.tag, false);
+    let dead = post.wait_for("bounced");
+    let headers = dead.properties.headers.clone().expect("headers");
+    assert_eq!(text_field(&headers, "attempt"), "first");
+    assert_eq!(text_field(&headers, "x-first-death-queue"), "work");
+    assert_eq!(text_field(&headers, "x-first-death-reason"), "rejected");
+    let Value::List(deaths) = field(&headers, "x-death") else {
+        panic!("x-death is an array: {headers:?}");
+    };
+    let [Value::Table(death)] = deaths.as_slice() else {
+        panic!("one death: {deaths:?}");
+    };
+    assert_eq!(field(death, "count"), &Value::Long(1));
+    assert_eq!(dead.body, "task");
+}
+
 #[test]
 fn what_others_sent_goes_from_no_queue_to_a_system_that_does_not_read_the_inbox() {
     let agencies = agencies();
@@ -217,12 +251,7 @@ fn what_others_sent_goes_from_no_queue_to_a_system_that_does_not_read_the_inbox(
     });
     let mut items = broker.connect("post-items").confirming();
     let mut clerk = broker.connect("post-clerk");
-    let bounces = [
-        ("x-dead-letter-exchange", Value::Text(String::new())),
-        ("x-dead-letter-routing-key", Value::Text("bounced".into())),
-    ];
-    let bounces = bounces.map(|(name, value)| (name.to_owned(), value)).into();
-    items.declare("orders", DURABLE, &bounces);
+    items.declare("orders", DURABLE, &bounces());
     items.declare("bounced", DURABLE, &none());
     items.declare("both", DURABLE, &none());
     // What others sent is not the oldest in every queue.

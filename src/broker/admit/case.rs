@@ -40,7 +40,7 @@ pub(super) fn step(
     let user_id = format!("{}-{}", peer.agency.id, peer.system.name);
     hold_untyped(publish, &user_id)?;
     let body: CaseBody = serde_json::from_slice(&publish.body).map_err(|_| {
-        let says = "wants {\"CaseID\", \"Areas\": [], \"Invites\": [agency]}";
+        let says = "wants {\"CaseID\"} alone; case.open: \"Areas\": [], \"Invites\": [agency] too";
         invalid("", "schema", says.to_owned())
     })?;
     let case: CaseId = body

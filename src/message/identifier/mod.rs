@@ -240,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn the_catalogues_readme_names_every_format() {
+        let readme = include_str!("../../../messages/README.md");
+        for format in FORMATS {
+            assert!(
+                readme.contains(&format!("`{}`", format.name)),
+                "{}",
+                format.name
+            );
+        }
+    }
+
+    #[test]
     fn what_is_not_printable_ascii_is_no_identifier() {
         for format in FORMATS {
             for text in [

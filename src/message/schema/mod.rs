@@ -57,7 +57,7 @@ impl Schema {
             Err((at, says)) => faults.push(Fault::new(
                 format!("{place}#{at}"),
                 says,
-                "write it as JSON Schema 2020-12, with formats that docs/joining.md lists",
+                "write it as JSON Schema 2020-12, with formats that messages/README.md lists",
             )),
         }
         faults.sort();
