@@ -463,7 +463,9 @@ impl Dispatch {
                 pumped.expired.push((id, lsn));
                 continue;
             }
-            let release = entry.is_some_and(|entry| queue.is_release(entry));
+            // One alone is active for all that is in the queue.
+            let release = entry.is_some_and(|entry| queue.is_release(entry))
+                || (self.is_single(id) && queue.takes_releases());
             let Some(consumer) = self.next_with_credit(id, release) else {
                 break;
             };
@@ -474,6 +476,11 @@ impl Dispatch {
         pumped
             .wanted_pages
             .extend(queue.backlog.wanted_page().map(|page| (id, page.clone())));
+    }
+
+    fn is_single(&self, id: QueueId) -> bool {
+        let feed = self.feeds.get(&id);
+        feed.is_some_and(|feed| feed.traits.single_active)
     }
 
     /// The next entry for a `basic.get`, if there is one that it may have.

@@ -175,12 +175,12 @@ pub const AGENCY_CASES: usize = 10_000;
 pub const AGENCY_CLOSED_CASES: usize = 10_000;
 
 /// Steps of cases that one agency publishes a second: each makes every ruling look at new standing
-/// facts, and a copy of them. Hit: the socket is read no further until the second allows it.
+/// facts, and a copy of them. Hit: the step waits for its time, and its client is read no further.
 pub const CASE_STEPS_PER_SECOND: u32 = 20;
 
 /// Messages that one agency publishes a second of those that change standing facts as well: orders,
-/// and the first that bind a holder in a case. For the same reason. Hit: the socket is read no
-/// further until the second allows it; orders are evidence and are never refused for their number.
+/// and the first that bind a holder in a case. For the same reason. Hit: the message waits
+/// for its time, and its client is read no further; orders are never refused for their number.
 pub const STANDING_CHANGES_PER_SECOND: u32 = 20;
 
 /// Recent payloads kept in memory, in bytes: a delivery that follows its publish reads no disk.

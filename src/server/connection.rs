@@ -4,6 +4,7 @@
 //! nothing moves: take effects, render, write, read, parse, admit, submit. It never waits for a
 //! write before reading, and reads no further while too much of it waits.
 
+mod early;
 mod effects;
 mod events;
 mod goodbye;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use self::early::Early;
 use self::held::Held;
 use self::unconfirmed::Unconfirmed;
 use self::welcome::Welcome;
@@ -121,6 +123,8 @@ pub(super) struct Connection<S> {
     /// Confirms to be sent, the highest of each channel.
     confirms: BTreeMap<u16, u64>,
     unconfirmed: Unconfirmed,
+    /// The publish that waits for its place in the pace of its agency.
+    early: Option<Early>,
     /// Whether its publishes are welcome.
     welcome: Welcome,
     /// Whether the client was told so since the last write.
@@ -180,6 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             publishes: BTreeMap::new(),
             confirms: BTreeMap::new(),
             unconfirmed: Unconfirmed::default(),
+            early: None,
             welcome: Welcome::default(),
             said: false,
             quota_logged_ms: None,
@@ -357,9 +362,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let room =
             !self.welcome.is_publisher() || port.is_none_or(|port| port.has_room(cx.waker()));
         let now = self.clock.monotonic_ms();
-        let paced = self.welcome.look(room, now);
+        self.welcome.look(room, now);
+        let early = self.early.is_some();
         let full =
-            !room || paced || self.unconfirmed.is_full() || self.unanswered >= UNANSWERED_REQUESTS;
+            !room || early || self.unconfirmed.is_full() || self.unanswered >= UNANSWERED_REQUESTS;
         // Who does not read what it is told is held up by itself, and its silence is its own.
         let unread = self.waiting_output() >= OUTPUT_BYTES;
         self.session.set_paused(full && !unread, now);

@@ -1,9 +1,10 @@
 //! The pace of an agency: all its connections together publish so many messages a second.
 //!
 //! A message takes the next place in the agency's line of places, which are as far apart as the
-//! limit says; up to a second's worth of them may be taken ahead. Whoever took one too far ahead
-//! reads no further until its time comes. Nobody else waits: a connection that only consumes takes
-//! no place. One atomic number an agency, no lock beside the one that finds it at connect.
+//! limit says; up to a second's worth of them may be taken ahead. Where that is taken, the message
+//! waits and asks again, so the line is never longer than that, whoever comes and goes. Nobody else
+//! waits: a connection that only consumes takes no place. One atomic number an agency and line, no
+//! lock beside the one that finds it at connect.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,19 +49,19 @@ impl Paces {
 }
 
 impl Line {
-    /// Takes a place at `now` (monotonic) at a limit of `per_second`. Until then nothing more is to
-    /// be read: in the past where the agency keeps its limit.
-    pub(super) fn take(&self, now: Duration, per_second: u32) -> Duration {
+    /// Takes a place at `now` (monotonic) at a limit of `per_second`; where there is none, tells when
+    /// there is the next.
+    pub(super) fn take(&self, now: Duration, per_second: u32) -> Result<(), Duration> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let apart = 1_000_000_000_u64.div_euclid(u64::from(per_second.max(1)));
+        let ahead = u64::try_from(AHEAD.as_nanos()).unwrap_or(u64::MAX);
         let after = |next: u64| next.max(now).saturating_add(apart);
-        let before = self
+        let place = |next| Some(after(next)).filter(|next| *next <= now.saturating_add(ahead));
+        let taken = self
             .next_ns
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-                Some(after(next))
-            });
-        let next = before.map_or(now, after);
-        Duration::from_nanos(next).saturating_sub(AHEAD)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, place);
+        let until = |next| Duration::from_nanos(after(next).saturating_sub(ahead));
+        taken.map(drop).map_err(until)
     }
 }
 
@@ -71,21 +72,35 @@ mod tests {
     #[test]
     fn a_second_of_messages_goes_at_once_and_the_rest_in_their_time() {
         let pace = Line::default();
-        let start = Duration::from_secs(100);
-        let until: Vec<Duration> = (0..300).map(|_| pace.take(start, 100)).collect();
-        assert!(until[..100].iter().all(|until| *until <= start));
-        assert_eq!(until[100], start + Duration::from_millis(10));
-        assert_eq!(until[299], start + Duration::from_secs(2));
+        let mut now = Duration::from_secs(100);
+        for n in 0_u32..300 {
+            if let Err(until) = pace.take(now, 100) {
+                assert_eq!(until, now + Duration::from_millis(10), "{n}");
+                now = until;
+                assert_eq!(pace.take(now, 100), Ok(()));
+            }
+        }
+        assert_eq!(now, Duration::from_secs(102));
+    }
+
+    #[test]
+    fn whoever_asks_in_vain_makes_nobody_wait_longer() {
+        let pace = Line::default();
+        let now = Duration::from_secs(1);
+        let taken = (0..1_000).filter(|_| pace.take(now, 10).is_ok());
+        assert_eq!(taken.count(), 10);
+        let next = now + Duration::from_millis(100);
+        assert_eq!(pace.take(now, 10), Err(next));
+        assert_eq!(pace.take(next, 10), Ok(()));
     }
 
     #[test]
     fn what_was_not_used_does_not_add_up_beyond_a_second() {
         let pace = Line::default();
-        pace.take(Duration::from_secs(1), 10);
+        assert_eq!(pace.take(Duration::from_secs(1), 10), Ok(()));
         let late = Duration::from_secs(1_000);
-        let until: Vec<Duration> = (0..20).map(|_| pace.take(late, 10)).collect();
-        assert_eq!(until[9], late);
-        assert_eq!(until[19], late + Duration::from_secs(1));
+        let taken = (0..20).filter(|_| pace.take(late, 10).is_ok());
+        assert_eq!(taken.count(), 10);
     }
 
     #[test]
@@ -94,9 +109,9 @@ mod tests {
         let (post, police) = ("post".parse().unwrap(), "police".parse().unwrap());
         let now = Duration::from_secs(5);
         for _ in 0..10 {
-            paces.of(&post).messages.take(now, 10);
+            assert_eq!(paces.of(&post).messages.take(now, 10), Ok(()));
         }
-        assert!(paces.of(&post).messages.take(now, 10) > now);
-        assert!(paces.of(&police).messages.take(now, 10) <= now);
+        assert!(paces.of(&post).messages.take(now, 10).is_err());
+        assert_eq!(paces.of(&police).messages.take(now, 10), Ok(()));
     }
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::broker::{Broker, example};
 use crate::client::{Client, Message, Told, declare, named};
 use crate::faults::Faults;
-use crate::octets::{Octets, Reader, Table, method};
+use crate::octets::{Octets, Reader, Table, Value, method};
 
 /// A file system of its own below the data folder, small, and with something in it that goes once
 /// the file `go` is there. All of it ends with the broker.
@@ -260,12 +260,16 @@ fn requests_that_wait_for_room_are_few_and_the_rest_is_not_read() {
     post.declare("q", 2, &Table::new());
     let message = Message::to_queue("q", &"x".repeat(100_000));
     while publish(&mut post, &message, &mut 0) {}
-    // Declarations use what is kept, until they wait as well.
+    // Declarations use what is kept, until they wait as well: long ones, before there are too many.
+    let note = Table::from([("note".to_owned(), Value::Text("x".repeat(1_500)))]);
     let mut asking = broker.connect("customs-declarations");
     let mut declared = 0;
     loop {
-        let arguments = declare(&format!("q-{declared}"), 2, &Table::new());
-        asking.wire.send(&method(1, (50, 10), arguments));
+        asking.wire.send(&method(
+            1,
+            (50, 10),
+            declare(&format!("q-{declared}"), 2, &note),
+        ));
         if !asking.wire.hears_within(Duration::from_millis(500)) {
             break;
         }
@@ -291,6 +295,6 @@ fn requests_that_wait_for_room_are_few_and_the_rest_is_not_read() {
     let mut asking = asks.join().expect("all is read in the end");
     asking.wire.expect(1, (50, 11));
     asking.quiet();
-    let (_, messages, _) = asking.declare("q-0", 1, &Table::new());
+    let (_, messages, _) = asking.declare("q-0", 1, &note);
     assert_eq!(messages, 0);
 }

@@ -308,6 +308,34 @@ fn what_others_sent_goes_from_no_queue_to_a_system_that_does_not_read_the_inbox(
 }
 
 #[test]
+fn where_one_consumer_is_active_it_is_the_first_that_may_read_what_the_queue_takes() {
+    let agencies = agencies();
+    let broker = Broker::start_with(|command| {
+        command.arg("--agencies").arg(agencies.path());
+    });
+    let mut items = broker.connect("post-items");
+    let mut sender = broker.connect("post-items").confirming();
+    let mut clerk = broker.connect("post-clerk");
+    let single = with("x-single-active-consumer", Value::Bool(true));
+    items.declare("orders", DURABLE, &single);
+    clerk.consume("orders", "c", 0);
+    items.consume("orders", "i", 0);
+    let own = Message::to_queue("orders", "own");
+    assert_eq!(sender.publish(&own).returned, None);
+    assert_eq!(clerk.delivery().body, "own");
+    items.call(1, BIND, bind("orders", "inbox", "control.#"));
+    let mut customs = broker.connect("customs-declarations").confirming();
+    let order = example("control.order/valid/story-03");
+    let order = Message::of_type("control.order", "o-1", &order).header("to", "post/main");
+    assert_eq!(customs.publish(&order).returned, None);
+    assert_eq!(items.delivery().key, "control.order.customs");
+    // All that comes now goes to one consumer, so it keeps its order.
+    assert_eq!(sender.publish(&own).returned, None);
+    assert_eq!(items.delivery().body, "own");
+    clerk.quiet();
+}
+
+#[test]
 fn a_queue_of_ones_own_takes_what_is_bound_to_the_inbox() {
     let broker = Broker::start();
     let mut post = broker.connect("post-items").confirming();

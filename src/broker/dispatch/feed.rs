@@ -42,11 +42,14 @@ impl Feed {
 
 impl Dispatch {
     /// The consumer whose turn it is among those with credit, and with the right to a release: of
-    /// the highest priority that has one.
+    /// the highest priority that has one. Where one alone is active, the first with that right is.
     pub(super) fn next_with_credit(&mut self, id: QueueId, release: bool) -> Option<ConsumerId> {
         let feed = self.feeds.get(&id)?;
         let mut rest = if feed.traits.single_active {
-            feed.consumers.get(..1)?
+            let has_right = |id: ConsumerId| !release || self.takes_releases(id.connection);
+            let mut consumers = feed.consumers.iter();
+            let active = consumers.position(|(_, id)| has_right(*id))?;
+            feed.consumers.get(active..=active)?
         } else {
             &*feed.consumers
         };
@@ -72,7 +75,7 @@ impl Dispatch {
             return false;
         };
         let connection = self.connections.get(&id.connection);
-        if release && !connection.is_some_and(|connection| connection.releases) {
+        if release && !self.takes_releases(id.connection) {
             return false;
         }
         let channel = connection.and_then(|c| c.channels.get(&id.channel));

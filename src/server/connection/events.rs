@@ -9,9 +9,8 @@ use crate::amqp::{self, ChannelId, Event, Reply, ReplyCode, Request, Settlement,
 use crate::broker::admit::{Draw, admit};
 use crate::broker::arguments::consumer_priority;
 use crate::broker::command::{
-    Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
+    Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Submission, Verdict,
 };
-use crate::broker::limits::{CASE_STEPS_PER_SECOND, STANDING_CHANGES_PER_SECOND};
 use crate::broker::payload::{PrivateHead, seal_private};
 use crate::broker::register::Register;
 use crate::message::envelope::{Publish, expires_after};
@@ -21,7 +20,7 @@ use crate::server::translate;
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Turns what was received into commands, as far as more may be taken in.
     pub(super) fn parse(&mut self, cx: &Context<'_>) -> bool {
-        let mut moved = false;
+        let mut moved = self.try_early();
         while self.may_go_on(cx) {
             let Some(event) = self.session.next_event() else {
                 break;
@@ -108,30 +107,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let bytes = publish.raw_properties.len() + publish.body.len();
         self.unconfirmed.add(bytes);
         self.welcome.published();
-        let (now, limits) = (self.clock.monotonic(), self.peer.agency.limits);
-        let until = self.pace.messages.take(now, limits.messages_per_second);
-        self.welcome.hold(until, now);
-        if &*publish.exchange == "carnet" {
-            if publish.routing_key.starts_with("case.") {
-                let until = self.pace.case_steps.take(now, CASE_STEPS_PER_SECOND);
-                self.welcome.hold(until, now);
-            }
-            let publish = translate::publish(publish);
-            if self.submit(origin, publish) {
-                let until = self.pace.standing.take(now, STANDING_CHANGES_PER_SECOND);
-                self.welcome.hold(until, now);
-            }
-        } else {
-            self.publish_privately(origin, publish);
+        self.hand_over(origin, publish);
+    }
+
+    /// Admits a message again: it had its place.
+    pub(super) fn submit_again(&mut self, origin: Origin, publish: (Publish, Returnable)) {
+        if let Some((submission, _)) = self.admitted(publish) {
+            self.commands.push(Command::Submit(origin, submission));
         }
     }
 
-    /// Admits a message, or admits it again, and hands it over. Whether it may change standing facts.
-    pub(super) fn submit(&mut self, origin: Origin, publish: (Publish, Returnable)) -> bool {
+    /// What admission makes of a message, and whether that may change standing facts. Nothing, and
+    /// the end of the connection, where the system has no randomness.
+    pub(super) fn admitted(
+        &mut self,
+        publish: (Publish, Returnable),
+    ) -> Option<(Box<Submission>, bool)> {
         let Ok(exchange) = self.entropy.draw() else {
             // Without randomness nothing can be stored: no responsibility is taken.
             self.no_entropy();
-            return false;
+            return None;
         };
         let view = self.backbone.view();
         let draw = Draw {
@@ -143,9 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             submission.looked = self.backbone.look(exchange.key);
             changes = Register::would_change(&view.standing, exchange);
         }
-        self.commands
-            .push(Command::Submit(origin, Box::new(submission)));
-        changes
+        Some((Box::new(submission), changes))
     }
 
     fn no_entropy(&mut self) {
@@ -153,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.close_connection(&reply);
     }
 
-    fn publish_privately(&mut self, origin: Origin, publish: amqp::Publish) {
+    pub(super) fn publish_privately(&mut self, origin: Origin, publish: amqp::Publish) {
         let head = PrivateHead {
             exchange: publish.exchange.to_string(),
             routing_key: publish.routing_key.to_string(),

@@ -46,19 +46,20 @@ impl Welcome {
         self.refused = reason;
     }
 
-    /// Its pace wants nothing more to be read until then.
+    /// Its pace wants nothing more to be read until then: there is something to do at that time.
     pub(super) fn hold(&mut self, until: Duration, now: Duration) {
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let ms = |ns: u128| u64::try_from(ns).unwrap_or(u64::MAX);
+        let until = ms(until.as_nanos().div_ceil(1_000_000));
         if let Some(held) = &mut self.held {
-            held.until = held.until.max(ms(until));
-        } else if until > now {
-            let (since, until) = (ms(now), ms(until));
+            held.until = held.until.max(until);
+        } else {
+            let since = ms(now.as_millis());
             self.held = Some(Held { since, until });
         }
     }
 
-    /// Looks at what is so now. True while its pace holds it.
-    pub(super) fn look(&mut self, room: bool, now: u64) -> bool {
+    /// Looks at what is so now.
+    pub(super) fn look(&mut self, room: bool, now: u64) {
         self.now = now;
         self.full_since = (!room).then(|| self.full_since.unwrap_or(now));
         // Over when half of what may be taken ahead is free again: else it would come and go.
@@ -66,7 +67,6 @@ impl Welcome {
         if self.held.as_ref().is_some_and(over) {
             self.held = None;
         }
-        self.held.as_ref().is_some_and(|held| now < held.until)
     }
 
     /// What the client is to be told, where it lasts.
@@ -110,19 +110,19 @@ mod tests {
     fn a_pace_that_holds_for_long_is_told_until_half_a_second_is_free() {
         let mut welcome = Welcome::default();
         welcome.published();
-        welcome.hold(ms(900), ms(1_000));
-        assert!(!welcome.look(true, 1_000));
+        welcome.look(true, 1_000);
         assert_eq!(welcome.next_look_ms(1_000), None);
         for now in (1_000..1_600).step_by(10) {
-            welcome.hold(ms(now + 10), ms(now));
-            assert!(welcome.look(true, now));
+            // Never too early: what is tried before its time waits once more.
+            welcome.hold(Duration::from_micros(now * 1_000 + 9_001), ms(now));
+            welcome.look(true, now);
             assert_eq!(welcome.reason().is_some(), now >= 1_500, "{now}");
+            assert_eq!(welcome.next_look_ms(now), Some(now + 10));
         }
-        // The last one held it until 1,600.
-        assert!(!welcome.look(true, 1_600));
+        welcome.look(true, 1_600);
         assert_eq!(welcome.next_look_ms(1_600), Some(2_100));
         assert_eq!(welcome.reason(), Some(TOO_FAST));
-        assert!(!welcome.look(true, 2_100));
+        welcome.look(true, 2_100);
         assert_eq!(welcome.reason(), None);
     }
 
