@@ -73,14 +73,19 @@ fn in_every_place(broker: &Broker) -> Vec<TcpStream> {
 #[test]
 fn strangers_in_every_place_hold_a_client_up_for_their_deadline_alone() {
     let broker = Broker::start();
+    let first = Clock::default();
     let strangers = in_every_place(&broker);
-    let started = Clock::default();
+    let last = Clock::default();
     broker.connect("post-items").quiet();
-    let took = started.monotonic();
-    assert!(took < TLS_HANDSHAKE + Duration::from_secs(4), "{took:?}");
+    // A machine may take its time to let them all in: the first of them go first.
+    let (since_first, since_last) = (first.monotonic(), last.monotonic());
     assert!(
-        took > Duration::from_secs(1),
-        "they held no place: {took:?}"
+        since_last < TLS_HANDSHAKE + Duration::from_secs(4),
+        "{since_last:?}"
+    );
+    assert!(
+        since_first > TLS_HANDSHAKE - Duration::from_secs(1),
+        "they held no place: {since_first:?}"
     );
     drop(strangers);
 }
