@@ -27,6 +27,8 @@ mod recovered;
 mod repeats;
 #[path = "support/shipped.rs"]
 mod shipped;
+#[path = "sim/unit.rs"]
+mod unit;
 #[path = "sim/watched.rs"]
 mod watched;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
 use super::dedup::Looked;
 use super::limits::DERIVED_REPEAT_WINDOW;
-use super::payload::{self, PayloadHead, Question};
+use super::payload::{self, PayloadHead};
 use super::record::{
     Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
 };
@@ -21,7 +21,7 @@ use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId};
 use crate::message::spans::Quoted;
 use crate::message::time::Timestamp;
 use crate::message::valid::{Invalid, InvalidKind, Valid, Warning};
-use crate::policy::rule::{may_send, rule};
+use crate::policy::rule::{Question, may_send, rule};
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{self, Ruling};
 use crate::policy::standing::Standing;
@@ -169,14 +169,15 @@ fn ruled(
     now: Timestamp,
 ) -> Result<Verdict, NotRuled> {
     let content = valid.content();
-    let question = question(peer, valid, &view.keys);
+    let (question, answered) = question(peer, valid, &view.keys);
     let request = question.request(&peer.unit, valid.entry(), &content.facts);
     let ruling = rule(&request, &view.rulebook, &view.standing, now);
-    let confidential = confidential(valid, &ruling, &view.rulebook, &question);
+    let confidential = confidential(valid, &ruling, &view.rulebook, (&question, answered));
     let head = PayloadHead {
         spans: content.spans.clone(),
         facts: content.facts.clone(),
         question,
+        answered,
     };
     let kept = peer
         .agency
@@ -204,25 +205,27 @@ fn ruled(
     })
 }
 
-fn question(peer: &Peer, valid: &Valid, keys: &Keys) -> Question {
+/// What the message asks, and where the one stands that it replies to.
+fn question(peer: &Peer, valid: &Valid, keys: &Keys) -> (Question, Option<Lsn>) {
     let (envelope, content) = (valid.envelope(), valid.content());
     let to: Vec<String> = envelope.to().iter().map(addressee).collect();
     let answered = envelope
         .correlation_id()
         .and_then(|id| keys.open_delivery(&peer.unit.id, id));
+    let at = answered.as_ref().map(|it| Lsn(it.address));
     let own = content.keys.iter().filter(|key| key.own);
-    Question {
+    let question = Question {
         to: (!to.is_empty()).then_some(to),
         purpose: envelope.purpose().cloned(),
         case: envelope.case().map(str::to_owned),
-        answered: answered.as_ref().map(|it| Lsn(it.address)),
         answers: answered.into_iter().map(|it| it.sender).collect(),
         quotes: content.quotes.clone(),
         own_keys: own
             .map(|key| key_digest(keys, &key.name, &key.value))
             .collect(),
         handling: onward(envelope.handling()),
-    }
+    };
+    (question, at)
 }
 
 fn exchange(
@@ -336,7 +339,7 @@ fn confidential(
     valid: &Valid,
     ruling: &Ruling,
     rulebook: &Rulebook,
-    question: &Question,
+    (question, answered): (&Question, Option<Lsn>),
 ) -> Confidential {
     let envelope = valid.envelope();
     let case = ruling.case_ignored.then(|| Warning {
@@ -344,7 +347,7 @@ fn confidential(
         rule: "case".to_owned(),
     });
     // The envelope's warnings are among the content's.
-    let unknown = envelope.correlation_id().is_some() && question.answered.is_none();
+    let unknown = envelope.correlation_id().is_some() && answered.is_none();
     let unknown = unknown.then(|| Warning {
         place: "property correlation_id".to_owned(),
         rule: "unknown".to_owned(),

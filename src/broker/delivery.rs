@@ -269,7 +269,7 @@ impl<'a> Release<'a> {
             properties: Shown::Made(Box::new(Made {
                 message_id: view.keys.seal_delivery(self.unit, &delivered),
                 correlation_id: None,
-                answers: head.question.answered.filter(|_| is_asker),
+                answers: head.answered.filter(|_| is_asker),
                 timestamp: self.exchange.at,
                 headers: self.headers(mask, rulebook, view),
             })),

@@ -1,19 +1,14 @@
 //! What a payload frame holds of an exchange: kept properties, spans, facts and body.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::agency::keys::{BadFrame, RetentionClass, open_frame, seal_frame};
-use crate::agency::registry::Unit;
 use crate::journal::Lsn;
-use crate::message::catalogue::MessageEntry;
 use crate::message::facts::Facts;
-use crate::message::id::{AgencyId, Digest, ExchangeId, KeyedDigest, Purpose, UnitId};
+use crate::message::id::{Digest, ExchangeId};
 use crate::message::spans::Spans;
-use crate::policy::rule::RuleRequest;
-use crate::policy::words::Onward;
+use crate::policy::rule::Question;
 
 /// A payload but its body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,50 +19,8 @@ pub struct PayloadHead {
     pub facts: Facts,
     /// What was asked beside them.
     pub question: Question,
-}
-
-/// What a ruling was asked beside the facts, so that it can be asked again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
-    /// Addressees as written; `None` where there were none.
-    pub to: Option<Vec<String>>,
-    /// Only units of this purpose.
-    pub purpose: Option<Purpose>,
-    /// The case as quoted.
-    pub case: Option<String>,
-    /// Whose message it replies to.
-    pub answers: BTreeSet<UnitId>,
-    /// Where that message stands, so that its sender is told which it was.
+    /// Where the message stands that it replies to, so that its sender is told which it was.
     pub answered: Option<Lsn>,
-    /// Originators of quoted tokens.
-    pub quotes: BTreeSet<AgencyId>,
-    /// Digests of its own keys.
-    pub own_keys: Vec<KeyedDigest>,
-    /// What the sender asks of recipients.
-    pub handling: Onward,
-}
-
-impl Question {
-    /// The request for a ruling.
-    pub fn request<'a>(
-        &'a self,
-        sender: &'a Unit,
-        entry: &'a MessageEntry,
-        facts: &'a Facts,
-    ) -> RuleRequest<'a> {
-        RuleRequest {
-            sender,
-            entry,
-            facts,
-            to: self.to.as_deref(),
-            purpose: self.purpose.as_ref(),
-            case: self.case.as_deref(),
-            answers: &self.answers,
-            quotes: &self.quotes,
-            own_keys: &self.own_keys,
-            handling: self.handling,
-        }
-    }
 }
 
 /// A private publish as it stood on the wire.

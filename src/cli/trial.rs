@@ -84,7 +84,7 @@ impl Trial {
         };
         let mut facts = valid.content().facts.clone();
         facts.extend(given.facts.clone());
-        let request = given.request(&peer.unit, valid.entry(), &facts);
+        let request = given.question.request(&peer.unit, valid.entry(), &facts);
         let tried = Tried {
             ruling: rule(&request, &rulebook, &given.standing, given.now),
             rulebook: &rulebook,
@@ -207,11 +207,17 @@ impl Trial {
             return Err(Fault::new(place.to_string(), says, cure));
         }
         let text = |name: &str, value: &str| (name.to_owned(), HeaderValue::Text(value.to_owned()));
-        let to = given.to.iter().cloned();
+        let to = given.question.to.iter().cloned();
         let headers = to
             .map(|to| ("to".to_owned(), HeaderValue::List(to)))
-            .chain(given.purpose.iter().map(|p| text("purpose", p.as_str())))
-            .chain(given.case.iter().map(|case| text("case", case)));
+            .chain(
+                given
+                    .question
+                    .purpose
+                    .iter()
+                    .map(|p| text("purpose", p.as_str())),
+            )
+            .chain(given.question.case.iter().map(|case| text("case", case)));
         let publish = Publish {
             message_type: message_type.to_owned(),
             message_id: Some("try".to_owned()),

@@ -13,13 +13,13 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use crate::agency::registry::{Registry, Unit};
-use crate::message::catalogue::{Catalogue, MessageEntry};
+use crate::agency::registry::Registry;
+use crate::message::catalogue::Catalogue;
 use crate::message::facts::{FactKind, FactValue, Facts};
-use crate::message::id::{AgencyId, KeyedDigest, Purpose, UnitId};
+use crate::message::id::{AgencyId, KeyedDigest, UnitId};
 use crate::message::time::Timestamp;
 
-use super::rule::RuleRequest;
+use super::rule::Question;
 use super::standing::{Case, CaseId, Level, Standing, Versioned};
 use super::words::{AREAS, Onward, PURPOSES};
 
@@ -35,20 +35,8 @@ const OWN_KEY: KeyedDigest = KeyedDigest([0; 16]);
 pub struct Given {
     /// Facts that override those of the example.
     pub facts: Facts,
-    /// Header `to`.
-    pub to: Option<Vec<String>>,
-    /// Header `purpose`.
-    pub purpose: Option<Purpose>,
-    /// Header `case`.
-    pub case: Option<String>,
-    /// Header `handling`.
-    pub handling: Onward,
-    /// Units whose message it answers.
-    pub answers: BTreeSet<UnitId>,
-    /// Originators of quoted tokens.
-    pub quotes: BTreeSet<AgencyId>,
-    /// Digests of its own keys.
-    pub own_keys: Vec<KeyedDigest>,
+    /// What the message asks, and refers to.
+    pub question: Question,
     /// Standing facts.
     pub standing: Standing,
     /// The clock.
@@ -56,27 +44,6 @@ pub struct Given {
 }
 
 impl Given {
-    /// The question about a message of `sender` with these facts, for a ruling.
-    pub fn request<'a>(
-        &'a self,
-        sender: &'a Unit,
-        entry: &'a MessageEntry,
-        facts: &'a Facts,
-    ) -> RuleRequest<'a> {
-        RuleRequest {
-            sender,
-            entry,
-            facts,
-            to: self.to.as_deref(),
-            purpose: self.purpose.as_ref(),
-            case: self.case.as_deref(),
-            answers: &self.answers,
-            quotes: &self.quotes,
-            own_keys: &self.own_keys,
-            handling: self.handling,
-        }
-    }
-
     /// Reads the column for a message from `sender`; the error says what is wrong. A fact may be
     /// given to a type that never has it: rules read one shape.
     pub fn parse(
@@ -87,13 +54,15 @@ impl Given {
     ) -> Result<Self, String> {
         let mut given = Self {
             facts: Facts::new(),
-            to: None,
-            purpose: None,
-            case: None,
-            handling: Onward::Free,
-            answers: BTreeSet::new(),
-            quotes: BTreeSet::new(),
-            own_keys: vec![OWN_KEY],
+            question: Question {
+                to: None,
+                purpose: None,
+                case: None,
+                answers: BTreeSet::new(),
+                quotes: BTreeSet::new(),
+                own_keys: vec![OWN_KEY],
+                handling: Onward::Free,
+            },
             standing: Standing::default(),
             now: Timestamp::from_millis(NOW_MS),
         };
@@ -107,8 +76,8 @@ impl Given {
                 .ok_or(format!("{item:?} is not NAME=VALUE"))?;
             match key {
                 "case" => given.set_case(value, registry)?,
-                "quotes" => given.quotes = agencies(value, registry)?,
-                "answers" => given.answers = units(value, registry)?,
+                "quotes" => given.question.quotes = agencies(value, registry)?,
+                "answers" => given.question.answers = units(value, registry)?,
                 "orders" => {
                     let value = agencies(value, registry)?;
                     let value = value.into_iter().map(|agency| (agency, None)).collect();
@@ -124,7 +93,7 @@ impl Given {
                         .standing
                         .bans
                         .insert(key, Versioned { epoch: 1, value });
-                    given.case.get_or_insert_with(|| CASE.to_owned());
+                    given.question.case.get_or_insert_with(|| CASE.to_owned());
                 }
                 "level" => {
                     let value: Level = parse(value)?;
@@ -133,9 +102,9 @@ impl Given {
                         .levels
                         .insert(sender.clone(), Versioned { epoch: 1, value });
                 }
-                "to" => given.to = Some(list(value).map(ToOwned::to_owned).collect()),
-                "purpose" => given.purpose = Some(parse(&word(value, &PURPOSES)?)?),
-                "handling" => given.handling = parse(value)?,
+                "to" => given.question.to = Some(list(value).map(ToOwned::to_owned).collect()),
+                "purpose" => given.question.purpose = Some(parse(&word(value, &PURPOSES)?)?),
+                "handling" => given.question.handling = parse(value)?,
                 "now" => given.now = time(value)?,
                 fact => {
                     let mut rules = catalogue.entries().flat_map(|entry| &entry.facts);
@@ -170,7 +139,7 @@ impl Given {
                 value: case,
             },
         );
-        self.case = Some(CASE.to_owned());
+        self.question.case = Some(CASE.to_owned());
         Ok(())
     }
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::agency::registry::{Peer, Unit};
 use crate::message::catalogue::MessageEntry;
 use crate::message::facts::Facts;
@@ -41,6 +43,49 @@ pub struct RuleRequest<'a> {
     pub own_keys: &'a [KeyedDigest],
     /// Header `handling`: what the sender allows recipients at most.
     pub handling: Onward,
+}
+
+/// What is asked beside the facts of a message, by its headers and by what it refers to: with these,
+/// a ruling is asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Addressees as written; `None` where there were none.
+    pub to: Option<Vec<String>>,
+    /// Only units of this purpose.
+    pub purpose: Option<Purpose>,
+    /// The case as quoted.
+    pub case: Option<String>,
+    /// Units whose message it replies to.
+    pub answers: BTreeSet<UnitId>,
+    /// Originators of quoted tokens.
+    pub quotes: BTreeSet<AgencyId>,
+    /// Digests of the message's own keys.
+    pub own_keys: Vec<KeyedDigest>,
+    /// What the sender asks of recipients.
+    pub handling: Onward,
+}
+
+impl Question {
+    /// The request for a ruling on a message of `sender` with these facts.
+    pub fn request<'a>(
+        &'a self,
+        sender: &'a Unit,
+        entry: &'a MessageEntry,
+        facts: &'a Facts,
+    ) -> RuleRequest<'a> {
+        RuleRequest {
+            sender,
+            entry,
+            facts,
+            to: self.to.as_deref(),
+            purpose: self.purpose.as_ref(),
+            case: self.case.as_deref(),
+            answers: &self.answers,
+            quotes: &self.quotes,
+            own_keys: &self.own_keys,
+            handling: self.handling,
+        }
+    }
 }
 
 /// Whether this system may send messages of this type at all.

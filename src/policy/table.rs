@@ -184,7 +184,7 @@ fn run_row<'r, 'f>(
     let expected = Cells::parse(field, entry)?;
     let mut facts = admit(entry, example)?;
     facts.extend(given.facts.clone());
-    let request = given.request(sender, entry, &facts);
+    let request = given.question.request(sender, entry, &facts);
     let both = compare(
         &recipient.id,
         &request,

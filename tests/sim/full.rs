@@ -4,24 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bytes::Bytes;
-use carnet::agency::registry::InboxMode;
 use carnet::backbone::start::{Options, recover};
 use carnet::broker::command::{
-    Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Fence, Origin, Private, Returnable,
-    Settle,
+    Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Fence, Settle,
 };
 use carnet::broker::committer::Committer;
-use carnet::broker::payload::{PrivateHead, seal_private};
-use carnet::broker::record::{Argument, Genesis, Narrowed, QueueProperties, Record};
+use carnet::broker::record::{Argument, Narrowed, QueueProperties};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs};
-use carnet::message::bundle::Bundle;
 use carnet::message::id::{Digest, Mask, UnitId};
 use carnet::message::time::Timestamp;
 use proptest::prelude::*;
 
 use crate::recovered::{data, options};
+use crate::unit::{begun, private, unconfirmed};
 
 /// Two that bury in the third: one what comes back twice, one what has waited for 80 ms.
 /// The first has a long name, which each death of a message carries.
@@ -100,18 +96,9 @@ type DeliveryPlace = (carnet::broker::record::QueueId, Lsn);
 impl Run {
     fn new() -> Self {
         let disk = SimVfs::new(1);
-        let mut committer = recover(&disk, data(), &small()).unwrap().committer;
         let unit: UnitId = "post/main".parse().unwrap();
         let now = Timestamp::from_millis(1_000_000);
-        let genesis = Genesis {
-            at: now,
-            bundle: Bundle::default(),
-            digest: Digest::of(b""),
-            development: false,
-            units: vec![(unit.clone(), InboxMode::All)],
-            key_check: options().key_check,
-        };
-        committer.begin(&Record::Genesis(genesis)).unwrap();
+        let committer = begun(&disk, &small(), &unit, now);
         let mut run = Self {
             disk,
             committer,
@@ -191,7 +178,8 @@ impl Run {
                 let mut commands = self.attached(9);
                 for _ in 0..count {
                     self.published += 1;
-                    commands.push(private(QUEUES[queue], self.published));
+                    let origin = unconfirmed(ConnectionId(9), self.published);
+                    commands.push(private(QUEUES[queue], origin, &[7; 40]));
                 }
                 self.step(commands);
             }
@@ -340,33 +328,6 @@ fn small() -> Options {
         segment_bytes: 1 << 20,
         ..options()
     }
-}
-
-fn private(queue: &str, number: u64) -> Command {
-    let head = PrivateHead {
-        exchange: String::new(),
-        routing_key: queue.to_owned(),
-        raw_properties: Vec::new(),
-    };
-    let wire = Returnable {
-        exchange: "".into(),
-        routing_key: queue.into(),
-        raw_properties: Bytes::new(),
-        body: Bytes::new(),
-    };
-    Command::Private(Box::new(Private {
-        quota: u32::MAX,
-        origin: Origin {
-            connection: ConnectionId(9),
-            channel: 1,
-            serial: number,
-            confirm: None,
-        },
-        wire,
-        mandatory: false,
-        frame: seal_private(&head, &[7; 40]).unwrap(),
-        ttl: None,
-    }))
 }
 
 proptest! {

@@ -2,23 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use carnet::backbone::start::recover;
 use carnet::broker::command::{
-    Answer, Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Origin, Private, Returnable,
-    Settle,
+    Answer, Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Settle,
 };
 use carnet::broker::committer::Committer;
-use carnet::broker::payload::{PrivateHead, seal_private};
-use carnet::broker::record::{Genesis, QueueProperties, Record};
+use carnet::broker::record::QueueProperties;
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs};
-use carnet::message::bundle::Bundle;
-use carnet::message::id::{Digest, UnitId};
+use carnet::message::id::UnitId;
 use carnet::message::time::Timestamp;
 use proptest::prelude::*;
 
 use crate::recovered::{data, options};
+use crate::unit::{begun, private, unconfirmed};
 
 const QUEUES: [&str; 2] = ["a", "b"];
 
@@ -124,17 +121,8 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let disk = SimVfs::new(1);
-        let mut committer = recover(&disk, data(), &options()).unwrap().committer;
         let unit: UnitId = "customs/main".parse().unwrap();
-        let genesis = Genesis {
-            at: Timestamp::from_millis(1),
-            bundle: Bundle::default(),
-            digest: Digest::of(b""),
-            development: false,
-            units: vec![(unit.clone(), carnet::agency::registry::InboxMode::All)],
-            key_check: options().key_check,
-        };
-        committer.begin(&Record::Genesis(genesis)).unwrap();
+        let committer = begun(&disk, &options(), &unit, Timestamp::from_millis(1));
         Self {
             disk,
             committer,
@@ -209,7 +197,9 @@ impl Run {
         if let Some(model) = self.model.get_mut(&queue) {
             model.messages.insert(self.published, 0);
         }
-        commands.push(private(QUEUES[queue], self.published));
+        let origin = unconfirmed(ConnectionId(1), u64::from(self.published));
+        let body = self.published.to_be_bytes();
+        commands.push(private(QUEUES[queue], origin, &body));
         self.step(commands);
     }
 
@@ -437,33 +427,6 @@ impl Run {
         let again = recover(&disk, data(), &options()).unwrap();
         assert!(again.committer.ledger() == self.committer.ledger());
     }
-}
-
-fn private(queue: &str, number: u32) -> Command {
-    let head = PrivateHead {
-        exchange: String::new(),
-        routing_key: queue.to_owned(),
-        raw_properties: Vec::new(),
-    };
-    let wire = Returnable {
-        exchange: "".into(),
-        routing_key: queue.into(),
-        raw_properties: Bytes::new(),
-        body: Bytes::new(),
-    };
-    Command::Private(Box::new(Private {
-        quota: u32::MAX,
-        origin: Origin {
-            connection: ConnectionId(1),
-            channel: 1,
-            serial: u64::from(number),
-            confirm: None,
-        },
-        wire,
-        mandatory: false,
-        frame: seal_private(&head, &number.to_be_bytes()).unwrap(),
-        ttl: None,
-    }))
 }
 
 proptest! {

@@ -2,26 +2,22 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use carnet::agency::registry::InboxMode;
 use carnet::backbone::start::{Options, Recovered, recover};
 use carnet::broker::command::{
-    Answer, Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Origin, Private, Returnable,
-    Settle,
+    Answer, Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Origin, Settle,
 };
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::ledger::Queue;
 use carnet::broker::limits::{TICK_EXPIRED, UNLIMITED_PREFETCH};
-use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::queue::Page;
-use carnet::broker::record::{Argument, Genesis, QueueId, QueueProperties, Record};
+use carnet::broker::record::{Argument, QueueId, QueueProperties, Record};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs};
-use carnet::message::bundle::Bundle;
-use carnet::message::id::{Digest, UnitId};
+use carnet::message::id::UnitId;
 use carnet::message::time::Timestamp;
 
 use crate::recovered::data;
+use crate::unit::{begun, private};
 
 const CLIENT: ConnectionId = ConnectionId(1);
 
@@ -47,18 +43,9 @@ struct Rig {
 impl Rig {
     fn start() -> Self {
         let disk = SimVfs::new(1);
-        let mut committer = recover(&disk, data(), &options()).unwrap().committer;
         let unit: UnitId = "customs/main".parse().unwrap();
         let now = Timestamp::from_millis(1_000_000);
-        let genesis = Genesis {
-            at: now,
-            bundle: Bundle::default(),
-            digest: Digest::of(b""),
-            development: false,
-            units: vec![(unit.clone(), InboxMode::All)],
-            key_check: options().key_check,
-        };
-        committer.begin(&Record::Genesis(genesis)).unwrap();
+        let committer = begun(&disk, &options(), &unit, now);
         let mut rig = Self {
             disk,
             committer,
@@ -147,30 +134,13 @@ impl Rig {
 
     fn publish(&mut self, queue: &str) -> Command {
         self.published += 1;
-        let head = PrivateHead {
-            exchange: String::new(),
-            routing_key: queue.to_owned(),
-            raw_properties: Vec::new(),
-        };
         let origin = Origin {
             connection: CLIENT,
             channel: 1,
             serial: self.published,
             confirm: Some(self.published),
         };
-        Command::Private(Box::new(Private {
-            quota: u32::MAX,
-            origin,
-            wire: Returnable {
-                exchange: "".into(),
-                routing_key: queue.into(),
-                raw_properties: Bytes::new(),
-                body: Bytes::new(),
-            },
-            mandatory: true,
-            frame: seal_private(&head, b"body").unwrap(),
-            ttl: None,
-        }))
+        private(queue, origin, b"body")
     }
 
     /// Publishes in steps that fit into a segment.

@@ -1,0 +1,68 @@
+//! A log of one unit on a simulated disk, and what its clients publish to queues of its own.
+
+use bytes::Bytes;
+use carnet::agency::registry::InboxMode;
+use carnet::backbone::start::{Options, recover};
+use carnet::broker::command::{Command, ConnectionId, Origin, Private, Returnable};
+use carnet::broker::committer::Committer;
+use carnet::broker::payload::{PrivateHead, seal_private};
+use carnet::broker::record::{Genesis, Record};
+use carnet::journal::vfs::SimVfs;
+use carnet::message::bundle::Bundle;
+use carnet::message::id::{Digest, UnitId};
+use carnet::message::time::Timestamp;
+
+use crate::recovered::data;
+
+/// Begins the log.
+pub(crate) fn begun(
+    disk: &SimVfs,
+    options: &Options,
+    unit: &UnitId,
+    at: Timestamp,
+) -> Committer<SimVfs> {
+    let mut committer = recover(disk, data(), options).unwrap().committer;
+    let genesis = Genesis {
+        at,
+        bundle: Bundle::default(),
+        digest: Digest::of(b""),
+        development: false,
+        units: vec![(unit.clone(), InboxMode::All)],
+        key_check: options.key_check,
+    };
+    committer.begin(&Record::Genesis(genesis)).unwrap();
+    committer
+}
+
+/// A publish to a queue by name: mandatory where its publisher wants a confirm.
+pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
+    let head = PrivateHead {
+        exchange: String::new(),
+        routing_key: queue.to_owned(),
+        raw_properties: Vec::new(),
+    };
+    let wire = Returnable {
+        exchange: "".into(),
+        routing_key: queue.into(),
+        raw_properties: Bytes::new(),
+        body: Bytes::new(),
+    };
+    Command::Private(Box::new(Private {
+        quota: u32::MAX,
+        mandatory: origin.confirm.is_some(),
+        origin,
+        wire,
+        frame: seal_private(&head, body).unwrap(),
+        ttl: None,
+    }))
+}
+
+/// Where a publish without a confirm comes from.
+pub(crate) fn unconfirmed(connection: ConnectionId, serial: u64) -> Origin {
+    Origin {
+        connection,
+        channel: 1,
+        serial,
+        confirm: None,
+    }
+}
