@@ -54,13 +54,29 @@ fn read_folder(name: &str, folder: &Path, bundle: &mut Bundle, faults: &mut Vec<
         }
         let (name, path) = (format!("{name}/{file}"), entry.path());
         if path.is_dir() {
+            let before = faults.len();
             read_folder(&name, &path, bundle, faults);
+            let is_empty = faults.len() == before && bundle.below(&name).next().is_none();
+            if let Some((what, first)) = member(&name).filter(|_| is_empty) {
+                let says = format!("has no file that counts, so there is no such {what}");
+                let cure = format!("put {first} there, or remove the folder");
+                faults.push(Fault::new(path.display().to_string(), says, cure));
+            }
             continue;
         }
         match read_rulebook_file(&path) {
             Ok(content) => bundle.insert(name, content),
             Err((says, cure)) => faults.push(Fault::new(path.display().to_string(), says, cure)),
         }
+    }
+}
+
+/// What a folder directly below the rulebook's own describes, and the file that it begins with.
+fn member(name: &str) -> Option<(&'static str, &'static str)> {
+    match name.split_once('/')? {
+        ("agencies", inside) if !inside.contains('/') => Some(("agency", "agency.toml")),
+        ("messages", inside) if !inside.contains('/') => Some(("message type", "message.toml")),
+        _ => None,
     }
 }
 
