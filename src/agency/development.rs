@@ -4,7 +4,7 @@
 //! real issuers of a bundle are replaced, not joined, so a development broker lets no real
 //! certificate in and a real one lets no development certificate in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use rustls_pki_types::CertificateDer;
@@ -79,10 +79,17 @@ impl DevelopmentPki {
         });
         made.map_err(|fault| vec![fault])?;
         let mut completed = Completed::default();
+        let were_there: BTreeSet<String> = self.files.keys().map(|name| stem(name)).collect();
         for (name, content) in new.files {
-            let list = match self.files.insert(name.clone(), content) {
-                Some(_) => &mut completed.renewed,
-                None => &mut completed.made,
+            let before = self.files.insert(name.clone(), content);
+            // A key that was there alone stays: its certificate was made for it.
+            if before.is_some() && before.as_deref() == self.get(&name) {
+                continue;
+            }
+            let list = if were_there.contains(&stem(&name)) {
+                &mut completed.renewed
+            } else {
+                &mut completed.made
             };
             list.push(name);
         }
@@ -97,9 +104,14 @@ impl DevelopmentPki {
         ];
         match states {
             [State::Good, State::Good] => return Ok(()),
-            [State::Missing, State::Missing] | [State::Ended, _] | [_, State::Ended] => {}
-            [State::Missing, State::Good] => return Err(half("server.pem", "ca.pem")),
-            [State::Good, State::Missing] => return Err(half("ca.pem", "server.pem")),
+            // A crash has left one of ours without the other.
+            [State::Missing, State::Good] if !self.is_of_development("server.pem") => {
+                return Err(half("server.pem", "ca.pem"));
+            }
+            [State::Good, State::Missing] if !self.is_of_development("ca.pem") => {
+                return Err(half("ca.pem", "server.pem"));
+            }
+            _ => {}
         }
         let authority = Authority::create(&Profile::issuer(format!("carnet {AUTHORITY}"), now));
         let authority = authority.map_err(|error| unmade(&error))?;
@@ -107,8 +119,8 @@ impl DevelopmentPki {
             "ca.pem".to_owned(),
             authority.to_issued().certificate.into_bytes(),
         );
-        let issued = authority.issue(&Profile::local_server(now));
-        new.add("server", issued.map_err(|error| unmade(&error))?);
+        let issued = self.issue(&authority, &Profile::local_server(now), "server")?;
+        new.add("server", issued);
         Ok(())
     }
 
@@ -131,10 +143,7 @@ impl DevelopmentPki {
             let stem = format!("{}-{}", agency.id, system.name);
             let (own, own_key) = (format!("{stem}.pem"), format!("{stem}.key"));
             // One that was made here is worth nothing under another issuer.
-            let was_issued_here = self
-                .issuer_of(&own)
-                .is_some_and(|it| is_of_development(&it));
-            let stays = standing || !was_issued_here;
+            let stays = standing || !self.is_of_development(&own);
             if stays && matches!(self.state(&[&own, &own_key], now)?, State::Good) {
                 continue;
             }
@@ -142,10 +151,34 @@ impl DevelopmentPki {
                 Some(issuer) => issuer,
                 none => none.insert(self.authority(&certificate, &key)?),
             };
-            let made = issuer.issue(&Profile::system(agency, system, now));
-            new.add(&stem, made.map_err(|error| unmade(&error))?);
+            let made = self.issue(issuer, &Profile::system(agency, system, now), &stem)?;
+            new.add(&stem, made);
         }
         Ok(())
+    }
+
+    /// A certificate: for the key that is there alone, as a crash leaves it or somebody has put it,
+    /// else for a new one.
+    fn issue(&self, issuer: &Authority, profile: &Profile, stem: &str) -> Result<Issued, Fault> {
+        let name = format!("{stem}.key");
+        let is_alone = !self.files.contains_key(&format!("{stem}.pem"));
+        let alone = self.get(&name).filter(|key| is_alone && !key.is_empty());
+        let Some(key) = alone else {
+            return issuer.issue(profile).map_err(|error| unmade(&error));
+        };
+        let made = issuer.issue_for(profile, &String::from_utf8_lossy(key));
+        made.map(|made| Issued {
+            key: String::from_utf8_lossy(key).into_owned(),
+            ..made
+        })
+        .map_err(|error| match error {
+            IssueError::Key => Fault::new(
+                name,
+                format!("has no certificate, and {error}"),
+                "take it away: then both are made",
+            ),
+            other => unmade(&other),
+        })
     }
 
     /// An agency's issuer as it is there.
@@ -159,18 +192,23 @@ impl DevelopmentPki {
             Fault::new(
                 certificate,
                 says,
-                "put its key there, or make all anew with --force",
+                "put its key there, or make all anew: carnet certs dev DIR --force",
             )
         })
     }
 
-    fn issuer_of(&self, name: &str) -> Option<String> {
-        let der = CertificateDer::from_pem_slice(self.get(name)?).ok()?;
-        Some(CertificateSummary::read(&der)?.issuer)
+    /// Whether a certificate is there and was made here.
+    fn is_of_development(&self, name: &str) -> bool {
+        let der = self.get(name).map(CertificateDer::from_pem_slice);
+        let summary = der.and_then(|der| CertificateSummary::read(&der.ok()?));
+        summary.is_some_and(|it| is_of_development(&it.issuer))
     }
 
-    /// How a certificate (and its key, where one is named) stands.
+    /// How a certificate (and its key, where one is named) stands. What a crash may have left of a
+    /// pair of ours is none: a key alone, a certificate that was made here alone.
     fn state(&self, names: &[&str], now: Timestamp) -> Result<State, Fault> {
+        let is_foreign =
+            |name: &str| name.strip_suffix(".pem").is_some() && !self.is_of_development(name);
         let there: Vec<&str> = names
             .iter()
             .copied()
@@ -179,7 +217,7 @@ impl DevelopmentPki {
         let (Some(first), true) = (there.first(), there.len() == names.len()) else {
             let absent = names.iter().find(|name| !there.contains(name));
             return match (there.first(), absent) {
-                (Some(there), Some(absent)) => Err(half(there, absent)),
+                (Some(there), Some(absent)) if is_foreign(there) => Err(half(there, absent)),
                 _ => Ok(State::Missing),
             };
         };
@@ -195,7 +233,7 @@ impl DevelopmentPki {
                 Err(Fault::new(
                     *first,
                     says,
-                    "renew it there, or make all anew with --force",
+                    "renew it there, or make all anew: carnet certs dev DIR --force",
                 ))
             }
         }
@@ -226,9 +264,15 @@ pub fn is_of_development(issuer: &str) -> bool {
     issuer.ends_with(AUTHORITY)
 }
 
+/// The name that a certificate and its key share.
+fn stem(name: &str) -> String {
+    let stem = name.strip_suffix(".pem").or(name.strip_suffix(".key"));
+    stem.unwrap_or(name).to_owned()
+}
+
 fn half(there: &str, absent: &str) -> Fault {
     let says = format!("is there without {absent}");
-    let cure = "put that there too, take this away, or make all anew with --force";
+    let cure = "put that there too, take this away, or make all anew: carnet certs dev DIR --force";
     Fault::new(there, says, cure)
 }
 
@@ -411,10 +455,43 @@ reads = ["inbox"]
         let says = complete(&foreign, later(91));
         assert!(says.contains("customs-one.pem: ended at"), "{says}");
         assert!(says.contains("CN=Customs issuing CA issued it"), "{says}");
-        let mut half = whole.clone();
+        let mut half = foreign.clone();
         half.files.remove("customs-one.key");
         assert!(
-            complete(&half, now()).contains("customs-one.pem: is there without customs-one.key")
+            complete(&half, later(91))
+                .contains("customs-one.pem: is there without customs-one.key")
         );
+        let mut unreadable = whole.clone();
+        unreadable.files.remove("customs-one.pem");
+        let cut = whole.get("customs-one.key").unwrap().get(..40).unwrap();
+        unreadable
+            .files
+            .insert("customs-one.key".to_owned(), cut.to_vec());
+        let says = complete(&unreadable, now());
+        assert!(
+            says.contains("customs-one.key: has no certificate"),
+            "{says}"
+        );
+        assert!(says.contains("take it away"), "{says}");
+    }
+
+    #[test]
+    fn half_a_pair_of_ours_is_completed_and_a_key_that_is_there_stays() {
+        let agencies = bundle(&["customs"]);
+        let whole = DevelopmentPki::create(&agencies, now()).unwrap();
+        for (absent, renewed) in [
+            ("customs-one.pem", &["customs-one.pem"][..]),
+            ("customs-one.key", &["customs-one.key", "customs-one.pem"]),
+            ("server.pem", &["ca.pem", "server.pem"]),
+            ("server.key", &["ca.pem", "server.key", "server.pem"]),
+            ("ca.pem", &["server.key", "server.pem"]),
+        ] {
+            let mut pki = whole.clone();
+            pki.files.remove(absent);
+            let completed = pki.complete(&agencies, now()).unwrap();
+            assert_eq!(completed.renewed, renewed, "without {absent}");
+            let nothing = pki.complete(&agencies, now()).unwrap();
+            assert_eq!(nothing, Completed::default(), "without {absent}");
+        }
     }
 }

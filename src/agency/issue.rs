@@ -31,6 +31,9 @@ pub enum IssueError {
     /// The issuer's certificate or key cannot be read, or they do not belong together.
     #[error("the issuer's {0} cannot be used: give its certificate and its key, both as PEM")]
     Issuer(&'static str),
+    /// The key that a certificate is wanted for cannot be read.
+    #[error("is no private key in PEM")]
+    Key,
     /// A name has letters that certificates do not take.
     #[error("{0:?} cannot stand in a certificate: write it in ASCII")]
     Name(String),
@@ -240,8 +243,20 @@ impl Authority {
     /// # Errors
     /// [`IssueError`] where the profile's name or dates cannot be written.
     pub fn issue(&self, profile: &Profile) -> Result<Issued, IssueError> {
-        let key = new_key()?;
-        let certificate = profile.params()?.signed_by(&key, &self.issuer);
+        self.certify(profile, &new_key()?)
+    }
+
+    /// Issues a certificate for a key that is there, given as PEM.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`], and [`IssueError::Key`] where it is no key.
+    pub fn issue_for(&self, profile: &Profile, key: &str) -> Result<Issued, IssueError> {
+        let key = KeyPair::from_pem(key).map_err(|_| IssueError::Key)?;
+        self.certify(profile, &key)
+    }
+
+    fn certify(&self, profile: &Profile, key: &KeyPair) -> Result<Issued, IssueError> {
+        let certificate = profile.params()?.signed_by(key, &self.issuer);
         Ok(Issued {
             certificate: certificate.map_err(IssueError::Made)?.pem(),
             key: key.serialize_pem(),

@@ -27,3 +27,5 @@ mod parse;
 pub mod refusal;
 pub mod registry;
 mod section;
+
+pub use section::nearest;

@@ -269,7 +269,7 @@ fn wrong_kind(key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, faults: &mu
 }
 
 /// The known name that was likely meant: at most two letters away, or a third of its length.
-pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let with_distance = known
         .iter()
         .map(|candidate| (distance(name, candidate), *candidate));

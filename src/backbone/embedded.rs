@@ -16,6 +16,7 @@ use super::ids::Ids;
 use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
 use super::mailbox::{Inbox, Outbox};
 use super::recent::Recent;
+use super::room::Room;
 use super::start::{Started, open_ids, start};
 use crate::agency::keys::{Keys, MasterKey};
 use crate::broker::admit::View;
@@ -126,7 +127,7 @@ impl Embedded {
         let snapshots = Snapshots::open(DiskVfs, data, known_ids);
         let keepers =
             snapshots.and_then(|snapshots| keepers(data, (&committer, &ids), snapshots, &tell));
-        let (pages, snapshots) = keepers.map_err(StartError::Pages)?;
+        let (pages, snapshots) = keepers.map_err(StartError::NotMade)?;
         let run = Run {
             committer,
             inbox: Arc::clone(&inbox),
@@ -141,6 +142,7 @@ impl Embedded {
             prepared: Arc::clone(&prepared),
             pages,
             asked: BTreeMap::new(),
+            room: Room::new(data.join("journal")),
             _snapshots: snapshots,
         };
         let thread = std::thread::Builder::new()
@@ -353,6 +355,7 @@ struct Run {
     prepared: Prepared,
     pages: Sender<PageWork>,
     asked: BTreeMap<QueueId, u64>,
+    room: Room,
     /// Dropped with the committer, which ends the thread of snapshots.
     _snapshots: Sender<()>,
 }
@@ -389,6 +392,7 @@ impl Run {
                         self.publish();
                     }
                     self.release(step);
+                    self.room.note(self.committer.is_full());
                 }
                 Err(fatal) => {
                     self.tell.fatal(&fatal.to_string());

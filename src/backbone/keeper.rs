@@ -261,12 +261,12 @@ pub fn snapshot<V: Vfs>(
     replay(reader, (&mut ledger, from), until, pages)?;
     let (ledger, written) = ledger.paged_out();
     for (queue, page) in written {
-        pages.write(queue, &page).map_err(StartError::Pages)?;
+        pages.write(queue, &page).map_err(StartError::NotMade)?;
     }
     let bytes = postcard::to_stdvec(&ledger).map_err(io::Error::other);
     let written = bytes.and_then(|bytes| snapshots.files.write(&name_at(until), until.0, &bytes));
-    written.map_err(StartError::Pages)?;
-    sweep(&snapshots.files, pages).map_err(StartError::Pages)
+    written.map_err(StartError::NotMade)?;
+    sweep(&snapshots.files, pages).map_err(StartError::NotMade)
 }
 
 /// Keeps the newest snapshots, and the pages that they name.
@@ -422,6 +422,22 @@ mod tests {
             "pages of old snapshots are swept"
         );
     }
+
+    #[test]
+    fn a_snapshot_without_room_asks_for_room_and_not_for_a_start_without_snapshots() {
+        let vfs = SimVfs::new(5);
+        let (journal, ends) = filled(&vfs, 20_000);
+        let data = Path::new(DATA);
+        let snapshots = Snapshots::open(vfs.clone(), data, KNOWN_IDS).unwrap();
+        let pages = Pages::open(vfs.clone(), data).unwrap();
+        vfs.fill();
+        let until = ends.last().copied().unwrap();
+        let failed = snapshot(&journal.reader(), &snapshots, &pages, until);
+        let says = failed.unwrap_err().to_string();
+        assert!(says.contains("look at the space"), "{says}");
+        assert!(!says.contains("--ignore-snapshots"), "{says}");
+    }
+
     #[test]
     fn pages_that_a_start_took_over_stay_when_no_snapshot_names_them_any_more() {
         let vfs = SimVfs::new(4);

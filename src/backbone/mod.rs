@@ -7,4 +7,5 @@ pub mod ids;
 pub mod keeper;
 pub mod mailbox;
 mod recent;
+mod room;
 pub mod start;

@@ -69,9 +69,12 @@ pub enum StartError {
     /// The rulebook has faults.
     #[error("the rulebook has {} faults, the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
     Rulebook(Vec<Fault>),
-    /// A snapshot or page.
+    /// A snapshot or page cannot be read back.
     #[error("snapshots or pages of queues cannot be used: {0}; start with --ignore-snapshots")]
     Pages(io::Error),
+    /// A file or folder beside the journal cannot be made, and would not be without snapshots either.
+    #[error("{0}; look at the space and the rights of the data folder")]
+    NotMade(io::Error),
     /// A snapshot names an address that the journal does not reach: something durable is gone.
     #[error(
         "the journal ends at {end}, a snapshot says that it reached {snapshot}; restore the journal from a backup"
@@ -186,7 +189,7 @@ pub fn recover<V: Vfs>(
             snapshot: from,
         });
     }
-    let pages = Pages::open(vfs.clone(), data).map_err(StartError::Pages)?;
+    let pages = Pages::open(vfs.clone(), data).map_err(StartError::NotMade)?;
     let (reader, end) = (journal.reader(), journal.end());
     let records = replay(&reader, (&mut ledger, from), end, &pages)?;
     tracing::info!(
@@ -209,9 +212,8 @@ fn base<V: Vfs>(vfs: &V, data: &Path, options: &Options) -> Result<(Ledger, Lsn)
         return Ok((Ledger::remembering(options.known_ids), Lsn::START));
     }
     let snapshots = Snapshots::open(vfs.clone(), data, options.known_ids);
-    snapshots
-        .and_then(|snapshots| snapshots.latest())
-        .map_err(StartError::Pages)
+    let snapshots = snapshots.map_err(StartError::NotMade)?;
+    snapshots.latest().map_err(StartError::Pages)
 }
 
 /// The files of used ids, whole: whatever is missing or damaged is made again from the journal.
@@ -221,9 +223,9 @@ pub fn open_ids<V: Vfs>(
     committer: &Committer<V>,
     ignore_snapshots: bool,
 ) -> Result<Ids<V>, StartError> {
-    let files = Files::ids(vfs, data).map_err(StartError::Pages)?;
+    let files = Files::ids(vfs, data).map_err(StartError::NotMade)?;
     let (reader, known) = (committer.journal().reader(), committer.ledger().known());
-    Ids::open(files, reader, known, ignore_snapshots).map_err(StartError::Pages)
+    Ids::open(files, reader, known, ignore_snapshots).map_err(StartError::NotMade)
 }
 
 /// The rulebook that the log says is active.

@@ -15,7 +15,7 @@ use super::record::{
 use crate::agency::keys::{Keys, RetentionClass};
 use crate::agency::registry::{MessageIdRule, Peer, Receipts};
 use crate::journal::Lsn;
-use crate::message::envelope::{Addressee, Handling, Publish, SenderTerms};
+use crate::message::envelope::{Handling, Publish, SenderTerms};
 use crate::message::facts::FactValue;
 use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId};
 use crate::message::spans::Quoted;
@@ -208,7 +208,7 @@ fn ruled(
 /// What the message asks, and where the one stands that it replies to.
 fn question(peer: &Peer, valid: &Valid, keys: &Keys) -> (Question, Option<Lsn>) {
     let (envelope, content) = (valid.envelope(), valid.content());
-    let to: Vec<String> = envelope.to().iter().map(addressee).collect();
+    let to: Vec<String> = envelope.to().iter().map(ToString::to_string).collect();
     let answered = envelope
         .correlation_id()
         .and_then(|id| keys.open_delivery(&peer.unit.id, id));
@@ -284,13 +284,6 @@ fn exchange(
 /// Identifiers are found by their kind and value; what tells equal ones apart is the index's.
 fn key_digest(keys: &Keys, name: &str, value: &str) -> KeyedDigest {
     keys.digest("key", &[name.as_bytes(), value.as_bytes()])
-}
-
-fn addressee(addressee: &Addressee) -> String {
-    match addressee {
-        Addressee::Unit(unit) => unit.to_string(),
-        Addressee::Unreadable(text) => text.clone(),
-    }
 }
 
 fn onward(handling: Handling) -> Onward {

@@ -12,7 +12,7 @@ use crate::agency::development::{Completed, DevelopmentPki};
 use crate::agency::issue::{Authority, Profile};
 use crate::agency::registry::{Agency, Registry, System};
 use crate::config::{Config, read_bundle, read_file, read_folder_files};
-use crate::config::{remove_file, write_secret, write_text};
+use crate::config::{put_in_place, remove_file, write_beside};
 use crate::message::bundle::Bundle;
 use crate::message::id::SystemId;
 use crate::message::time::Timestamp;
@@ -67,10 +67,8 @@ impl Certs {
                 let bundle = read_bundle(config)?;
                 if *force {
                     let pki = DevelopmentPki::create(&bundle, now)?;
-                    let names: Vec<&str> = pki.files().map(|(name, _)| name).collect();
-                    make_room(dir, &names, true)?;
-                    write_files(dir, pki.files())?;
-                    let count = names.len();
+                    replace(dir, pki.files())?;
+                    let count = pki.files().count();
                     output::line(&format!("wrote {count} files to {}", dir.display()));
                 } else {
                     let (_, completed) = complete(&bundle, dir, now)?;
@@ -100,12 +98,14 @@ impl Issue {
         let dir = self.out.as_ref().unwrap_or(&config.certs);
         let name = format!("{}-{}", agency.id, system.name);
         let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));
-        make_room(dir, &[&certificate, &key], self.force)?;
+        if !self.force {
+            refuse_to_replace(dir, &[&certificate, &key])?;
+        }
         let files = [
             (certificate.as_str(), made.certificate.as_bytes()),
             (key.as_str(), made.key.as_bytes()),
         ];
-        write_files(dir, files)?;
+        replace(dir, files)?;
         output::line(&format!(
             "wrote {certificate} and {key} to {}: {}, until {}",
             dir.display(),
@@ -137,38 +137,70 @@ fn read_text(path: &Path) -> Result<String, Failed> {
     Ok(String::from_utf8_lossy(&content).into_owned())
 }
 
-/// Refuses to write over files; with `force` removes them, for keys are written only anew.
-fn make_room(dir: &Path, names: &[&str], force: bool) -> Result<(), Failed> {
-    let paths = names.iter().map(|name| dir.join(name));
-    let there: Vec<PathBuf> = paths.filter(|path| path.exists()).collect();
-    if let (Some(first), false) = (there.first(), force) {
-        return Err(Failed::CannotRun(format!(
+/// Refuses to write over files that are there.
+fn refuse_to_replace(dir: &Path, names: &[&str]) -> Result<(), Failed> {
+    let mut paths = names.iter().map(|name| dir.join(name));
+    match paths.find(|path| path.exists()) {
+        None => Ok(()),
+        Some(first) => Err(Failed::CannotRun(format!(
             "{} is there already; choose another folder, or replace it with --force",
             first.display()
-        )));
+        ))),
     }
-    there
-        .iter()
-        .try_for_each(|path| remove_file(path))
-        .map_err(Failed::cannot_run)
 }
 
-/// Writes files; those that end in `.key` are readable by their owner alone.
-fn write_files<'f>(
+/// One step of putting files in the place of others.
+enum Step<'f> {
+    WriteBeside(PathBuf, &'f [u8]),
+    Remove(PathBuf),
+    PutInPlace(PathBuf),
+}
+
+/// How files come into `dir`, in place of those there. A process may end between any two steps: then
+/// something may be missing, which the next [`complete`] makes, but no certificate ever stands
+/// beside a key that is not its own, or under an issuer that did not issue it. So what a disk has no
+/// room for changes nothing; certificates go before their keys and come after them; issuers go first
+/// and come last.
+fn steps<'f>(dir: &Path, files: &[(&str, &'f [u8])]) -> Vec<Step<'f>> {
+    let at = |name: &str| dir.join(name);
+    let is_issuer = |name: &str| name == "ca.pem" || name.ends_with("-ca.pem");
+    let names = files.iter().map(|(name, _)| *name);
+    let (certificates, keys): (Vec<&str>, Vec<&str>) = names.partition(|name| is_pem(name));
+    let (issuers, leaves): (Vec<&str>, Vec<&str>) =
+        certificates.into_iter().partition(|name| is_issuer(name));
+    let beside = files
+        .iter()
+        .map(|(name, content)| Step::WriteBeside(at(name), content));
+    let removed = issuers.iter().chain(&leaves);
+    let put = keys.iter().chain(&leaves).chain(&issuers);
+    beside
+        .chain(removed.map(|name| Step::Remove(at(name))))
+        .chain(put.map(|name| Step::PutInPlace(at(name))))
+        .collect()
+}
+
+impl Step<'_> {
+    fn run(&self) -> Result<(), Failed> {
+        let (path, done) = match self {
+            Self::WriteBeside(path, content) => {
+                let is_key = path.extension().is_some_and(|extension| extension == "key");
+                (path, write_beside(path, content, is_key))
+            }
+            Self::Remove(path) if !path.exists() => return Ok(()),
+            Self::Remove(path) => return remove_file(path).map_err(Failed::cannot_run),
+            Self::PutInPlace(path) => (path, put_in_place(path)),
+        };
+        done.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))
+    }
+}
+
+/// Puts files in the place of those there; keys are readable by their owner alone.
+fn replace<'f>(
     dir: &Path,
     files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
 ) -> Result<(), Failed> {
-    for (name, content) in files {
-        let path = dir.join(name);
-        let secret = path.extension().is_some_and(|extension| extension == "key");
-        let written = if secret {
-            write_secret(&path, content)
-        } else {
-            write_text(&path, content)
-        };
-        written.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))?;
-    }
-    Ok(())
+    let files: Vec<_> = files.into_iter().collect();
+    steps(dir, &files).iter().try_for_each(Step::run)
 }
 
 /// The development PKI in `dir`, with what was missing or had ended, and what that was.
@@ -192,12 +224,9 @@ pub(super) fn complete(
         }
         Failed::Faults(faults)
     })?;
-    for name in &completed.renewed {
-        remove_file(&dir.join(name)).map_err(Failed::cannot_run)?;
-    }
     let new = completed.made.iter().chain(&completed.renewed);
     let new = new.filter_map(|name| Some((name.as_str(), pki.get(name)?)));
-    write_files(dir, new)?;
+    replace(dir, new)?;
     Ok((pki, completed))
 }
 
@@ -221,8 +250,126 @@ pub(super) fn in_words(completed: &Completed, dir: &Path) -> String {
         let names = certificates(renewed);
         _ = writeln!(text, "renewed in {dir}: {names} and their keys");
     }
-    if renewed.iter().any(|name| name == "ca.pem") {
+    // With another server's certificate comes another authority, whether its file was there or not.
+    if renewed
+        .iter()
+        .any(|name| name == "ca.pem" || name == "server.pem")
+    {
         text.push_str("clients need the new ca.pem\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::time::Duration;
+
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use rustls::{RootCertStore, crypto::aws_lc_rs::default_provider};
+
+    use super::*;
+    use crate::agency::development::development_bundle;
+    use crate::agency::identity::identify;
+    use crate::server::certificate::Looked;
+
+    const AGENCY: &str = r#"id = "customs"
+kind = "customs"
+country = "XM"
+name = { en = "customs" }
+contact = { desk = "Desk", email = "desk@customs.example" }
+[trust]
+issuers = ["ca.pem"]
+[retention]
+default = "30d"
+[[unit]]
+id = "main"
+purpose = "customs-control"
+receives = ["*"]
+[[system]]
+id = "one"
+unit = "main"
+certificate = "urn:carnet:customs:system:one"
+sends = []
+reads = ["inbox"]
+"#;
+
+    fn bundle() -> Bundle {
+        let mut bundle = Bundle::default();
+        bundle.insert("agencies/customs/agency.toml", AGENCY);
+        bundle
+    }
+
+    fn whole_years(count: u32) -> Timestamp {
+        let start = Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap();
+        start.plus(Duration::from_hours(24 * 365) * count)
+    }
+
+    /// Whether a server with the files of `dir` is who it says, and lets its systems in.
+    fn holds(dir: &Path, now: Timestamp) {
+        let read = |name: &str| read_file(&dir.join(name)).unwrap();
+        let der = |name: &str| CertificateDer::from_pem_slice(&read(name)).unwrap();
+        for pair in ["server", "customs-one"] {
+            let (pem, key) = (format!("{pair}.pem"), format!("{pair}.key"));
+            let looked = Looked::at((&pem, &read(&pem)), (&key, &read(&key)), now);
+            let foreign = looked.faults.iter().find(|fault| fault.place == key);
+            assert_eq!(foreign, None, "{pair}");
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add(der("ca.pem")).unwrap();
+        let provider = Arc::new(default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        let at = Duration::from_millis(now.as_millis().unsigned_abs());
+        verifier
+            .build()
+            .unwrap()
+            .verify_server_cert(
+                &der("server.pem"),
+                &[],
+                &ServerName::try_from("localhost").unwrap(),
+                &[],
+                UnixTime::since_unix_epoch(at),
+            )
+            .unwrap();
+        let pki: DevelopmentPki = read_folder_files(dir).unwrap().into_iter().collect();
+        let trusting = development_bundle(&bundle(), &pki).unwrap();
+        let registry = Registry::parse(&trusting).unwrap();
+        let home = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        identify(&[der("customs-one.pem")], &registry, now, home).unwrap();
+    }
+
+    /// What has ended one year and eleven years on: the leaves, and the issuer with them.
+    #[test]
+    fn a_renewal_that_is_cut_anywhere_is_completed_by_the_next() {
+        for years in [1, 11] {
+            let mut cut_at = 0;
+            loop {
+                let folder = tempfile::tempdir().unwrap();
+                let dir = folder.path();
+                complete(&bundle(), dir, whole_years(0)).unwrap();
+                let (bundle, now) = (bundle(), whole_years(years));
+                let mut pki: DevelopmentPki = read_folder_files(dir).unwrap().into_iter().collect();
+                let renewed = pki.complete(&bundle, now).unwrap().renewed;
+                let files: Vec<_> = pki.files().collect();
+                let files = files
+                    .into_iter()
+                    .filter(|(name, _)| renewed.iter().any(|it| it == name));
+                let files: Vec<_> = files.collect();
+                let steps = steps(dir, &files);
+                for step in steps.iter().take(cut_at) {
+                    step.run().unwrap();
+                }
+                complete(&bundle, dir, now).unwrap_or_else(|_| panic!("cut at {cut_at}"));
+                holds(dir, now);
+                if cut_at == steps.len() {
+                    break;
+                }
+                cut_at += 1;
+            }
+            assert!(cut_at >= 12, "{cut_at} steps");
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! `carnet consume`: shows what arrives in a queue of a system's agency.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::client::{Arrival, Broker, Client, ClientError, Server};
@@ -11,7 +14,9 @@ use crate::message::id::SystemId;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  carnet consume --as customs/declarations\n  \
-        carnet consume receipts --as post/items --count 1 --json"
+        carnet consume receipts --as post/items --count 1 --json\n  \
+        carnet consume --as post/items --count 1 --seconds 10\n\n\
+        With --seconds, the exit code is 1 where fewer came than --count says (without it: none)."
 )]
 pub(super) struct Consume {
     /// inbox, receipts or dead of unit main; inbox.UNIT and so on of another unit
@@ -23,6 +28,9 @@ pub(super) struct Consume {
     /// End after this many messages [default: wait for more until ctrl-C]
     #[arg(long, value_name = "N")]
     count: Option<u64>,
+    /// End after so many seconds, whatever has come by then [default: wait for more until ctrl-C]
+    #[arg(long, value_name = "S")]
+    seconds: Option<u64>,
     /// Look only: what was shown comes again to the next consumer
     #[arg(long)]
     no_ack: bool,
@@ -37,21 +45,47 @@ impl Consume {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         on_a_runtime(async {
             let client = Client::connect(&Broker::of(config, &self.server), &self.system).await?;
-            tokio::select! {
-                shown = self.show(&client) => shown?,
-                interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failed::cannot_run)?,
-            }
+            let shown = tokio::select! {
+                shown = self.show(&client) => Some(shown?),
+                interrupted = tokio::signal::ctrl_c() => {
+                    interrupted.map_err(Failed::cannot_run)?;
+                    None
+                }
+            };
             client.close().await?;
-            Ok(())
+            match (shown, self.seconds) {
+                (Some(shown), Some(seconds)) if shown < self.count.unwrap_or(1) => {
+                    let wanted = self
+                        .count
+                        .map_or(String::new(), |count| format!(" of {count}"));
+                    Err(Failed::Refused(format!(
+                        "{shown}{wanted} messages came within {seconds} s"
+                    )))
+                }
+                _ => Ok(()),
+            }
         })
     }
 
-    async fn show(&self, client: &Client) -> Result<(), ClientError> {
+    /// Shows what comes until there are enough or the time is over; how many came.
+    async fn show(&self, client: &Client) -> Result<u64, ClientError> {
+        let over = async {
+            match self.seconds {
+                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut over = pin!(over);
         let mut inbox = client.consume(&self.queue).await?;
         output::note(&format!("consuming {}; ctrl-C ends", self.queue));
         let mut shown = 0;
         while self.count.is_none_or(|count| shown < count) {
-            let arrival = inbox.next().await?;
+            // Only while it waits: what has come is shown and acknowledged.
+            let arrival = tokio::select! {
+                biased;
+                arrival = inbox.next() => arrival?,
+                () = &mut over => break,
+            };
             if self.json {
                 output::line(&as_json(&arrival).to_string());
             } else {
@@ -63,7 +97,7 @@ impl Consume {
             }
             shown += 1;
         }
-        Ok(())
+        Ok(shown)
     }
 }
 

@@ -8,7 +8,7 @@ mod exchange;
 mod rulebook;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -17,11 +17,12 @@ use clap::Subcommand;
 use self::describe::Described;
 use self::rulebook::RulebookOf;
 use super::{Failed, on_a_runtime, output};
+use crate::broker::delivery::confidential;
 use crate::broker::record::{Genesis, Record};
 use crate::config::Config;
 use crate::journal::vfs::DiskVfs;
 use crate::journal::{Follower, Lsn};
-use crate::message::id::Digest;
+use crate::message::id::{Digest, ExchangeId};
 use crate::policy::rulebook::Rulebook;
 
 /// How often `--follow` looks for more.
@@ -50,13 +51,12 @@ pub(super) enum Log {
     },
     /// One record: who received it and who did not, by which policies, on which basis
     #[command(
-        after_help = "Examples:\n  carnet log show 0\n  carnet log show 12 --json\n  carnet log show @4144    by its address in the journal"
+        after_help = "Examples:\n  carnet log show 0\n  carnet log show 12 --json\n  carnet log show @4144    by its address in the journal\n  carnet log show --message-id item-1    all that came of what was sent under this id"
     )]
     Show {
-        /// Number of a piece of evidence, or @ and the address of any record
-        #[arg(value_name = "N|@LSN")]
-        record: Wanted,
-        /// As JSON
+        #[command(flatten)]
+        wanted: Wanted,
+        /// As JSON, one record a line
         #[arg(long)]
         json: bool,
     },
@@ -64,14 +64,29 @@ pub(super) enum Log {
     Rulebook(RulebookOf),
 }
 
-/// Which record to show.
+/// Which records to show.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Wanted {
+    /// Number of a piece of evidence, or @ and the address of any record
+    #[arg(value_name = "N|@LSN")]
+    record: Option<Place>,
+    /// Every exchange and rejection that a sender published under this id, whichever sender
+    #[arg(long, value_name = "ID")]
+    message_id: Option<String>,
+    /// The exchange of this id, as the records show it
+    #[arg(long, value_name = "ID")]
+    exchange: Option<ExchangeId>,
+}
+
+/// Where one record stands.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wanted {
+enum Place {
     Number(u64),
     At(Lsn),
 }
 
-impl FromStr for Wanted {
+impl FromStr for Place {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -85,11 +100,46 @@ impl FromStr for Wanted {
     }
 }
 
+impl Wanted {
+    fn is(&self, entry: &Entry) -> bool {
+        match (self.record, &entry.record) {
+            (Some(Place::Number(number)), _) => entry.number == Some(number),
+            (Some(Place::At(lsn)), _) => entry.lsn == lsn,
+            (None, Record::Exchange(exchange)) => {
+                self.exchange == Some(exchange.id) || self.is_sealed_in(&exchange.sealed)
+            }
+            (None, Record::Rejected(rejected)) => self.is_sealed_in(&rejected.sealed),
+            (None, _) => false,
+        }
+    }
+
+    fn is_sealed_in(&self, sealed: &[u8]) -> bool {
+        let wanted = self.message_id.as_ref();
+        wanted.is_some_and(|id| confidential(sealed).message_id == *id)
+    }
+
+    /// Why nothing was found in a log of so many records of evidence.
+    fn absent(&self, evidence: u64, folder: &Path) -> String {
+        match self.record {
+            Some(Place::Number(number)) => {
+                format!("the log has {evidence} records of evidence, no {number}")
+            }
+            Some(Place::At(lsn)) => format!(
+                "no record begins at {lsn} in {}; `carnet log tail --all` shows addresses",
+                folder.display()
+            ),
+            None => "no sender has published under this id; a recipient knows the message by \
+                 another id, and by the number in x-carnet-sequence: docs/log.md says how to look"
+                .to_owned(),
+        }
+    }
+}
+
 impl Log {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let mut log = DevelopmentLog::open(config)?;
         match self {
-            Self::Show { record, json } => log.show(*record, *json),
+            Self::Show { wanted, json } => log.show(wanted, *json),
             Self::Rulebook(rulebook) => rulebook.run(&mut log),
             &Self::Tail {
                 records,
@@ -198,59 +248,35 @@ impl DevelopmentLog {
         }
     }
 
-    fn show(&mut self, wanted: Wanted, json: bool) -> Result<(), Failed> {
+    fn show(&mut self, wanted: &Wanted, json: bool) -> Result<(), Failed> {
         let mut rulebooks: Vec<Genesis> = Vec::new();
-        let mut found = None;
+        let mut found = Vec::new();
         for entry in self.entries(Lsn::START) {
             let entry = entry?;
             if let Record::Genesis(genesis) | Record::Activated(genesis) = &entry.record {
                 rulebooks.push(genesis.clone());
             }
-            let is_it = match wanted {
-                Wanted::Number(number) => entry.number == Some(number),
-                Wanted::At(lsn) => entry.lsn == lsn,
-            };
-            if is_it {
-                found = Some(entry);
-                break;
+            if wanted.is(&entry) {
+                found.push(entry);
+                // An id may have been used by several, and again when it was free.
+                if wanted.message_id.is_none() {
+                    break;
+                }
             }
         }
-        let Some(entry) = found else {
-            let says = match wanted {
-                Wanted::Number(number) => {
-                    format!("the log has {} records of evidence, no {number}", self.next)
-                }
-                Wanted::At(lsn) => format!(
-                    "no record begins at {lsn} in {}; `carnet log tail --all` shows addresses",
-                    self.folder.display()
-                ),
-            };
-            return Err(Failed::Usage(says));
-        };
-        let decided_by = match &entry.record {
-            Record::Exchange(exchange) => Some(exchange.rulebook),
-            _ => None,
-        };
-        let rulebook = decided_by.and_then(|wanted| parse(rulebooks, wanted));
-        let described = Described::of(entry.number, entry.lsn, &entry.record, rulebook.as_ref());
-        let described = described.with_its_id(&entry.record);
-        if json {
-            output::line(
-                &described
-                    .to_json_with_policies(rulebook.as_ref())
-                    .to_string(),
-            );
-        } else {
-            output::text(&described.to_text());
-            output::text(&described.policies_as_text(rulebook.as_ref()));
+        if found.is_empty() {
+            return Err(Failed::Usage(wanted.absent(self.next, &self.folder)));
+        }
+        for entry in &found {
+            entry.print_in_full(&rulebooks, json);
         }
         Ok(())
     }
 }
 
 /// The rulebook that decided: it is in the log for ever, as it was.
-fn parse(rulebooks: Vec<Genesis>, wanted: Digest) -> Option<Rulebook> {
-    let mut rulebooks = rulebooks.into_iter();
+fn parse(rulebooks: &[Genesis], wanted: Digest) -> Option<Rulebook> {
+    let mut rulebooks = rulebooks.iter();
     let genesis = rulebooks.find(|genesis| genesis.digest == wanted)?;
     Rulebook::parse(&genesis.bundle).ok()
 }
@@ -266,6 +292,24 @@ impl Entry {
                 | Record::Repeats(_)
         );
         is_story || self.record.is_evidence()
+    }
+
+    /// Everything of it, by the rulebook that decided.
+    fn print_in_full(&self, rulebooks: &[Genesis], json: bool) {
+        let decided_by = match &self.record {
+            Record::Exchange(exchange) => Some(exchange.rulebook),
+            _ => None,
+        };
+        let rulebook = decided_by.and_then(|wanted| parse(rulebooks, wanted));
+        let rulebook = rulebook.as_ref();
+        let described = Described::of(self.number, self.lsn, &self.record, rulebook);
+        let described = described.with_its_id(&self.record);
+        if json {
+            output::line(&described.to_json_with_policies(rulebook).to_string());
+        } else {
+            output::text(&described.to_text());
+            output::text(&described.policies_as_text(rulebook));
+        }
     }
 
     fn text(&self, json: bool) -> String {

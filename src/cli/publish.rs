@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use super::client::{Answer, Broker, Client, Outgoing, Server};
 use super::{Failed, on_a_runtime, output};
 use crate::config::{Config, read_file};
@@ -41,6 +43,9 @@ pub(super) struct Publish {
     id: Option<String>,
     #[command(flatten)]
     server: Server,
+    /// What was answered as JSON, a line for each file
+    #[arg(long)]
+    json: bool,
 }
 
 impl Publish {
@@ -96,6 +101,10 @@ impl Publish {
             let (file, id) = (file.display(), &message.id);
             let answer = client.publish(message).await?;
             not_accepted += usize::from(answer != Answer::Accepted);
+            if self.json {
+                output::line(&as_json(&file.to_string(), id, &answer).to_string());
+                continue;
+            }
             output::line(&match answer {
                 Answer::Accepted => format!("accepted  {file}  id {id}"),
                 Answer::Refused { code, says } => {
@@ -109,4 +118,13 @@ impl Publish {
         client.close().await?;
         Ok(not_accepted)
     }
+}
+
+fn as_json(file: &str, id: &str, answer: &Answer) -> Value {
+    let (outcome, code, says) = match answer {
+        Answer::Accepted => ("accepted", None, None),
+        Answer::Refused { code, says } => ("refused", Some(code), Some(says)),
+        Answer::NotStored => ("not_taken", None, None),
+    };
+    json!({"file": file, "message_id": id, "outcome": outcome, "code": code, "says": says})
 }

@@ -8,7 +8,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Config;
 use crate::message::bundle::{Bundle, Fault};
@@ -54,13 +54,29 @@ fn read_folder(name: &str, folder: &Path, bundle: &mut Bundle, faults: &mut Vec<
         }
         let (name, path) = (format!("{name}/{file}"), entry.path());
         if path.is_dir() {
+            let before = faults.len();
             read_folder(&name, &path, bundle, faults);
+            let is_empty = faults.len() == before && bundle.below(&name).next().is_none();
+            if let Some((what, first)) = member(&name).filter(|_| is_empty) {
+                let says = format!("has no file that counts, so there is no such {what}");
+                let cure = format!("put {first} there, or remove the folder");
+                faults.push(Fault::new(path.display().to_string(), says, cure));
+            }
             continue;
         }
         match read_rulebook_file(&path) {
             Ok(content) => bundle.insert(name, content),
             Err((says, cure)) => faults.push(Fault::new(path.display().to_string(), says, cure)),
         }
+    }
+}
+
+/// What a folder directly below the rulebook's own describes, and the file that it begins with.
+fn member(name: &str) -> Option<(&'static str, &'static str)> {
+    match name.split_once('/')? {
+        ("agencies", inside) if !inside.contains('/') => Some(("agency", "agency.toml")),
+        ("messages", inside) if !inside.contains('/') => Some(("message type", "message.toml")),
+        _ => None,
     }
 }
 
@@ -109,6 +125,35 @@ pub fn is_readable_by_others(path: &Path) -> bool {
 pub fn remove_file(path: &Path) -> io::Result<()> {
     fs::remove_file(path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// Writes a file beside the one that it shall replace, durable when this returns: to be put in its
+/// place by [`put_in_place`]. A key is readable by its owner alone.
+pub fn write_beside(path: &Path, content: &[u8], is_key: bool) -> io::Result<()> {
+    let beside = beside(path);
+    // What a crash has left: keys are written only anew.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    if is_key {
+        return write_secret(&beside, content);
+    }
+    write_text(&beside, content)?;
+    fs::File::open(&beside)?.sync_all()
+}
+
+/// Puts what [`write_beside`] wrote in its place, durable with its name when this returns.
+pub fn put_in_place(path: &Path) -> io::Result<()> {
+    fs::rename(beside(path), path)?;
+    path.parent()
+        .map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".unfinished");
+    name.into()
 }
 
 /// Writes a file that anybody may read, and the folders to it.

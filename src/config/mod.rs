@@ -16,7 +16,7 @@ use crate::server::tls::TlsVersion;
 
 pub use address::{Address, BadAddress};
 pub use folders::{is_readable_by_others, read_bundle, read_file, read_folder_files};
-pub use folders::{remove_file, write_secret, write_text};
+pub use folders::{put_in_place, remove_file, write_beside, write_secret, write_text};
 
 /// What a process is told from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,23 +19,12 @@ pub use publish::{HeaderValue, Publish, SenderTerms};
 
 /// How many addressees a message may name: more than there are units in the largest exchange.
 pub const ADDRESSEES_MAX: usize = 256;
-/// How much of a text that is no address is kept, in characters: as much as the longest address.
-const ADDRESS_SHOWN: usize = 97;
 /// The longest justification, in characters.
 pub const JUSTIFICATION_MAX: usize = 1000;
 /// The longest case reference, in bytes.
 pub const CASE_MAX: usize = 64;
 /// How many warnings a receipt names; those beyond are left out.
 pub const WARNINGS_MAX: usize = 32;
-
-/// One name in `to`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Addressee {
-    /// A unit's address; whether there is such a unit is not known here.
-    Unit(UnitId),
-    /// A text that is no address. It is answered as an unknown unit is.
-    Unreadable(String),
-}
 
 /// What the sender asks of recipients (header `handling`), weakest first.
 #[derive(
@@ -89,7 +78,7 @@ impl Handling {
 pub struct Envelope {
     message_id: Option<String>,
     correlation_id: Option<String>,
-    to: Vec<Addressee>,
+    to: Vec<UnitId>,
     purpose: Option<Purpose>,
     case: Option<String>,
     handling: Handling,
@@ -194,22 +183,28 @@ impl Envelope {
         Ok(())
     }
 
+    /// A list that is there and names nobody is a slip of its sender's code: it would narrow nothing,
+    /// and the message would reach all whom the rules allow.
     fn addressees<'t>(&mut self, texts: impl Iterator<Item = &'t str>) -> Result<(), Invalid> {
-        for text in texts.map(str::trim).filter(|text| !text.is_empty()) {
-            let addressee = match text.parse() {
-                Ok(unit) => Addressee::Unit(unit),
-                Err(_) => Addressee::Unreadable(text.chars().take(ADDRESS_SHOWN).collect()),
-            };
-            if !self.to.contains(&addressee) {
-                self.to.push(addressee);
+        let fault = |rule, says: String| Invalid::envelope("header to", rule, says);
+        let texts = texts.map(str::trim).filter(|text| !text.is_empty());
+        for (text, number) in texts.zip(1_u32..) {
+            let unit = text.parse().map_err(|_| {
+                let says = format!(
+                    "its address {number} is none; write AGENCY/UNIT, such as environment/main"
+                );
+                fault("address", says)
+            })?;
+            if !self.to.contains(&unit) {
+                self.to.push(unit);
             }
             if self.to.len() > ADDRESSEES_MAX {
-                return Err(Invalid::envelope(
-                    "header to",
-                    "maxItems",
-                    "names more than 256 units",
-                ));
+                return Err(fault("maxItems", "names more than 256 units".to_owned()));
             }
+        }
+        if self.to.is_empty() {
+            let says = "names nobody; leave the header out to reach all whom the rules allow";
+            return Err(fault("minItems", says.to_owned()));
         }
         Ok(())
     }
@@ -242,8 +237,9 @@ impl Envelope {
     pub fn correlation_id(&self) -> Option<&str> {
         self.correlation_id.as_deref()
     }
-    /// Addressees, each once, in the order sent; empty where the message is not addressed.
-    pub fn to(&self) -> &[Addressee] {
+    /// Addressees, each once, in the order sent; empty where the message is not addressed. Whether
+    /// there are such units is not known here.
+    pub fn to(&self) -> &[UnitId] {
         &self.to
     }
     /// The purpose to which the candidates are narrowed.
@@ -308,15 +304,6 @@ impl fmt::Debug for Envelope {
             .field("handling", &self.handling)
             .field("ttl", &self.ttl)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for Addressee {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unit(unit) => unit.fmt(f),
-            Self::Unreadable(text) => f.write_str(text),
-        }
     }
 }
 

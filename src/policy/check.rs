@@ -6,6 +6,7 @@
 use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
 use std::sync::Arc;
 
+use crate::agency::nearest;
 use crate::agency::registry::{Agency, Registry};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::Catalogue;
@@ -13,7 +14,7 @@ use crate::message::catalogue::Catalogue;
 use super::agreement::Board;
 use super::head::Recipient;
 use super::source::{Rule, diagnostic};
-use super::words::{CLEARANCES, KINDS, PURPOSES};
+use super::words::{AREAS, CLEARANCES, KINDS, LEVELS, PURPOSES};
 
 /// The file of the rules that no agency's rule can override.
 const FLOOR_PATH: &str = "policies/floor.cedar";
@@ -156,7 +157,11 @@ pub fn policies(
         let path = place.rsplit_once(':').map_or(place, |(path, _)| path);
         let text = bundle.text(path).unwrap_or_default();
         let cure = "policies/border.cedarschema has the type of every attribute";
-        diagnostic((path, text), place, error, cure)
+        let mut fault = diagnostic((path, text), place, error, cure);
+        if let Some(cure) = of_a_vocabulary(&fault.says) {
+            fault.cure = cure;
+        }
+        fault
     };
     let errors = result
         .validation_errors()
@@ -165,6 +170,34 @@ pub fn policies(
         .validation_warnings()
         .map(|warning| fault(warning.policy_id(), warning));
     errors.chain(warnings).collect()
+}
+
+/// What to write in place of a text that is compared with a word of a vocabulary, where this is what
+/// Cedar says: a word is an entity, and no text equals it.
+fn of_a_vocabulary(says: &str) -> Option<String> {
+    let types = says.strip_prefix("the types ")?;
+    let types = types.strip_suffix(" are not compatible")?;
+    let (one, other) = types.split_once(" and ")?;
+    let entity = match (one, other) {
+        ("String", entity) | (entity, "String") => entity.strip_prefix("Border::")?,
+        _ => return None,
+    };
+    let words: &[&str] = match entity {
+        "Purpose" => &PURPOSES,
+        "Kind" => &KINDS,
+        "Area" => &AREAS,
+        "Level" => &LEVELS,
+        "Clearance" => &CLEARANCES,
+        _ => {
+            return Some(format!(
+                "write Border::{entity}::\"...\" in place of the text"
+            ));
+        }
+    };
+    let words = words.join(", ");
+    Some(format!(
+        "write Border::{entity}::\"...\" in place of the text, with one of: {words}"
+    ))
 }
 
 /// Agencies, units and groups that rules name and nobody is: Cedar does not know which exist.
@@ -182,20 +215,33 @@ pub fn literals(
         };
         for literal in policy.entity_literals() {
             let name: &str = literal.id().as_ref();
-            let unknown = match literal.type_name().basename() {
-                "Agency" => registry.agency(name).is_none().then_some("agency"),
-                "Unit" => {
-                    let unit = name.parse().ok().and_then(|unit| registry.unit(&unit));
-                    unit.is_none().then_some("unit")
+            let kind = literal.type_name().basename();
+            let (what, place, known): (_, _, Vec<String>) = match kind {
+                "Agency" => {
+                    let agencies = registry.agencies().map(|agency| agency.id.to_string());
+                    ("agency", "agencies/", agencies.collect())
                 }
-                "Group" => (!board.groups.contains_key(name)).then_some("group"),
-                _ => None,
+                "Unit" => {
+                    let units = registry.units().map(|unit| unit.id.to_string());
+                    ("unit", "agencies/", units.collect())
+                }
+                "Group" => {
+                    let groups = board.groups.keys().map(ToString::to_string);
+                    ("group", "policies/board.toml", groups.collect())
+                }
+                _ => continue,
             };
-            if let Some(what) = unknown {
-                let says = format!("{} names {name:?}, which is no {what}", rule.id);
-                let cure = "see agencies/ and the groups of policies/board.toml";
-                faults.push(Fault::new(&rule.place, says, cure));
+            if known.iter().any(|known| known == name) {
+                continue;
             }
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let cure = match (nearest(name, &known), known.join(", ")) {
+                (Some(near), _) => format!("write Border::{kind}::\"{near}\""),
+                (None, none) if none.is_empty() => format!("add it to {place}, which names none"),
+                (None, all) => format!("{place} names these: {all}"),
+            };
+            let says = format!("{} names {name:?}, which is no {what}", rule.id);
+            faults.push(Fault::new(&rule.place, says, cure));
         }
     }
     faults.dedup();

@@ -4,10 +4,13 @@
 //! evaluated for each message. What a head may name is narrower than Cedar's: agencies, units and
 //! groups for the principal, agencies and message types for the resource.
 
+use std::borrow::Cow;
+
 use cedar_policy::pst;
 
+use crate::agency::nearest;
 use crate::agency::registry::Unit;
-use crate::message::id::AgencyId;
+use crate::message::id::{AgencyId, Category};
 
 use super::words::Actions;
 
@@ -38,7 +41,7 @@ pub struct Head {
 }
 
 /// Why a head cannot be used: what it says, and the cure.
-pub type BadHead = (String, &'static str);
+pub type BadHead = (String, Cow<'static, str>);
 
 impl Head {
     /// Reads a head from Cedar's syntax tree.
@@ -84,7 +87,7 @@ fn entity(slot: &pst::EntityOrSlot) -> Result<&pst::EntityUID, BadHead> {
         pst::EntityOrSlot::Entity(uid) => Ok(uid),
         pst::EntityOrSlot::Slot(_) => Err((
             "is a template".to_owned(),
-            "name the unit, agency or group: write a rule each",
+            "name the unit, agency or group: write a rule each".into(),
         )),
     }
 }
@@ -100,7 +103,7 @@ fn principal(constraint: &pst::PrincipalConstraint) -> Result<Recipient, BadHead
             let says = format!("has a head that no unit meets: principal is {ty}");
             return Err((
                 says,
-                "recipients are units: write principal in Border::Agency::\"...\"",
+                "recipients are units: write principal in Border::Agency::\"...\"".into(),
             ));
         }
     };
@@ -111,12 +114,24 @@ fn principal(constraint: &pst::PrincipalConstraint) -> Result<Recipient, BadHead
         (Some("Group"), Is::In(_) | Is::IsIn(..)) => Ok(Recipient::Group(id)),
         _ => Err((
             format!("has a head that no unit meets: {uid}"),
-            "write principal in Border::Agency::\"...\" or principal == Border::Unit::\"...\"",
+            "write principal in Border::Agency::\"...\" or principal == Border::Unit::\"...\""
+                .into(),
         )),
     }
 }
 
 fn actions(constraint: &pst::ActionConstraint) -> Result<Actions, BadHead> {
+    let cure = |name: &str| {
+        let categories = Category::ALL.iter().map(|category| category.name());
+        let disclose = categories.chain(["reference.token"]);
+        let disclose: Vec<String> = disclose.map(|name| format!("disclose:{name}")).collect();
+        let all = disclose.iter().map(String::as_str);
+        let all: Vec<&str> = ["receive", "disclose"].into_iter().chain(all).collect();
+        match nearest(name, &all) {
+            Some(near) => format!("write Border::Action::\"{near}\""),
+            None => format!("write one of: {}", all.join(", ")),
+        }
+    };
     let named = |uid: &pst::EntityUID, below: bool| {
         let name = uid.eid.as_str();
         let found = Actions::below(name).filter(|_| local(&uid.ty) == Some("Action"));
@@ -124,7 +139,7 @@ fn actions(constraint: &pst::ActionConstraint) -> Result<Actions, BadHead> {
             // `==` names one action, and the group is none that is ever asked for.
             Some(_) if !below && name == "disclose" => {
                 let says = "permits or forbids the group disclose itself".to_owned();
-                Err((says, "write action in Border::Action::\"disclose\""))
+                Err((says, "write action in Border::Action::\"disclose\"".into()))
             }
             Some(actions) if !below => Ok(match name {
                 "disclose:reference" => {
@@ -136,7 +151,7 @@ fn actions(constraint: &pst::ActionConstraint) -> Result<Actions, BadHead> {
             Some(actions) => Ok(actions),
             None => Err((
                 format!("names {uid}, which is no action"),
-                "see border.cedarschema",
+                cure(name).into(),
             )),
         }
     };
@@ -156,7 +171,10 @@ fn resource(
     const CURE: &str = "write resource in Border::Agency::\"...\", with is Border::TYPE before it";
     let type_name = |ty: &pst::EntityType| match local(ty) {
         Some(name) => Ok(Some(name.to_owned())),
-        None => Err((format!("has a head that no message meets: {ty}"), CURE)),
+        None => Err((
+            format!("has a head that no message meets: {ty}"),
+            CURE.into(),
+        )),
     };
     let agency = |slot: &pst::EntityOrSlot| {
         let uid = entity(slot)?;
@@ -164,7 +182,7 @@ fn resource(
             Some("Agency") => Ok(Some(uid.eid.to_string())),
             _ => Err((
                 format!("has a head that no message meets: resource in {uid}"),
-                CURE,
+                CURE.into(),
             )),
         }
     };
@@ -173,6 +191,9 @@ fn resource(
         Is::In(slot) => Ok((agency(slot)?, None)),
         Is::Is(ty) => Ok((None, type_name(ty)?)),
         Is::IsIn(ty, slot) => Ok((agency(slot)?, type_name(ty)?)),
-        Is::Eq(_) => Err(("names one single message in its head".to_owned(), CURE)),
+        Is::Eq(_) => Err((
+            "names one single message in its head".to_owned(),
+            CURE.into(),
+        )),
     }
 }

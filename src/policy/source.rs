@@ -126,10 +126,14 @@ fn read_policy(policy: &Policy, place: String) -> Result<(Rule, Policy), Vec<Fau
     let annotations = Annotations::parse(policy, &place);
     let parts = policy
         .to_pst()
-        .map_err(|e| (e.to_string(), "write it more simply"));
+        .map_err(|e| (e.to_string(), "write it more simply".into()));
     let parts = parts.and_then(|pst| {
         let body = pst.body();
-        Ok((Head::parse(body)?, Condition::parse(body.clauses())?))
+        let condition = Condition::parse(body.clauses());
+        Ok((
+            Head::parse(body)?,
+            condition.map_err(|(says, cure)| (says, cure.into()))?,
+        ))
     });
     let parts = parts.map_err(|(says, cure)| Fault::new(&place, says, cure));
     match (annotations, parts) {

@@ -18,6 +18,7 @@ use super::reference::compare;
 use super::rule::rule_for;
 use super::rulebook::Rulebook;
 use super::ruling::{Outcome, Refused};
+use super::words::PolicyId;
 
 /// The first line of a decision table.
 pub const COLUMNS: [&str; 8] = [
@@ -44,6 +45,8 @@ pub struct TablesReport {
     pub rows: usize,
     /// Rows that cannot be read or no longer hold.
     pub faults: Vec<Fault>,
+    /// Rules that decided in a row: gave something, took something away, or refused.
+    pub decided: BTreeSet<PolicyId>,
 }
 
 /// The last three columns: an outcome as a table says it.
@@ -105,8 +108,9 @@ pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
         }
         for record in reader.records() {
             report.rows += 1;
-            if let Err(fault) = run_record(&path, record, rulebook, admit) {
-                report.faults.push(fault);
+            match run_record(&path, record, rulebook, admit) {
+                Ok(decided) => report.decided.extend(decided),
+                Err(fault) => report.faults.push(fault),
             }
         }
     }
@@ -118,7 +122,7 @@ fn run_record(
     record: Result<csv::StringRecord, csv::Error>,
     rulebook: &Rulebook,
     admit: &mut Admit<'_>,
-) -> Result<(), Fault> {
+) -> Result<Vec<PolicyId>, Fault> {
     let record = record.map_err(|error| {
         let line = error.position().map_or(0, csv::Position::line);
         let cure = format!("write the columns {}", COLUMNS.join(","));
@@ -141,9 +145,10 @@ fn run_record(
             "see docs/policies.md, tables",
         )
     };
-    let (entry, expected, found) = run_row(&field, rulebook, admit).map_err(unreadable)?;
+    let (entry, expected, outcome) = run_row(&field, rulebook, admit).map_err(unreadable)?;
+    let found = Cells::of(&outcome);
     if found == expected {
-        return Ok(());
+        return Ok(decided(outcome));
     }
     let says = format!(
         "row {row:?} no longer holds: it is now {}",
@@ -161,7 +166,7 @@ fn run_row<'r, 'f>(
     field: &impl Fn(&str) -> &'f str,
     rulebook: &'r Rulebook,
     admit: &mut Admit<'_>,
-) -> Result<(&'r MessageEntry, Cells, Cells), String> {
+) -> Result<(&'r MessageEntry, Cells, Outcome), String> {
     let message = field("message");
     let (message_type, example) = message
         .split_once('/')
@@ -204,7 +209,15 @@ fn run_row<'r, 'f>(
         &given.standing,
         given.now,
     );
-    Ok((entry, expected, Cells::of(&outcome)))
+    Ok((entry, expected, outcome))
+}
+
+fn decided(outcome: Outcome) -> Vec<PolicyId> {
+    match outcome {
+        Outcome::Released(released) => [released.policies, released.withholding].concat(),
+        Outcome::Refused(Refused::Forbidden { policies, .. }) => policies,
+        Outcome::Refused(_) => Vec::new(),
+    }
 }
 
 impl Cells {

@@ -50,10 +50,7 @@ pub struct Shell {
 #[derive(Default)]
 struct Around {
     places: Places,
-    /// Of those that are known.
-    known: Chatter,
-    /// Of those that are not, or not yet.
-    strangers: Chatter,
+    chatter: Chatter,
 }
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
@@ -108,7 +105,9 @@ pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bo
             }
         }
     };
-    if timeout(shell.drain, all).await.is_ok() {
+    let drained = timeout(shell.drain, all).await.is_ok();
+    around.chatter.end();
+    if drained {
         tracing::info!("drained: all connections have ended");
     } else {
         tracing::warn!("some connections did not end in time and are cut");
@@ -157,7 +156,7 @@ fn work(
                 tokio::task::spawn_local(async move {
                     let remote = accepted.1;
                     if let Err(error) = connect((&shell, &around), accepted, stop).await
-                        && around.strangers.may(shell.clock.monotonic())
+                        && around.chatter.may(None, shell.clock.monotonic())
                     {
                         tracing::info!(%remote, %error, "a handshake failed");
                     }
@@ -224,10 +223,10 @@ fn welcome(
     remote: SocketAddr,
     refused: Option<&str>,
 ) {
-    if !around.known.may(shell.clock.monotonic()) {
+    let (agency, system) = (&peer.agency.id, &peer.system.name);
+    if !around.chatter.may(Some(agency), shell.clock.monotonic()) {
         return;
     }
-    let (agency, system) = (&peer.agency.id, &peer.system.name);
     match refused {
         None => tracing::info!(%remote, agency.id = %agency, system.name = %system, "connected"),
         Some(says) => {
@@ -243,10 +242,10 @@ fn farewell(
     ended: &io::Result<&'static str>,
 ) {
     let now = shell.clock.monotonic();
-    if !around.known.may(now) {
+    let (agency, system) = (&peer.agency.id, &peer.system.name);
+    if !around.chatter.may(Some(agency), now) {
         return;
     }
-    let (agency, system) = (&peer.agency.id, &peer.system.name);
     let seconds = now.saturating_sub(since).as_secs();
     let why: &dyn std::fmt::Display = match ended {
         Ok(how) => how,
@@ -268,7 +267,7 @@ fn who(
     match identify(chain, view.rulebook.registry(), now, remote.ip()) {
         Ok(peer) => Some(Arc::new(peer)),
         Err(refusal) => {
-            if around.strangers.may(shell.clock.monotonic()) {
+            if around.chatter.may(None, shell.clock.monotonic()) {
                 let code = refusal.code();
                 tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
             }

@@ -143,6 +143,75 @@ fn a_record_is_shown_to_programs_with_its_secrets_and_the_tail_has_none() {
 }
 
 #[test]
+fn a_record_is_found_by_the_id_that_its_sender_gave_it() {
+    let folders = four_exchanges();
+    let show = |words: &str| folders.run(&format!("log show {words} --json --data dev"));
+    let order = json(&show("--message-id order-1"));
+    assert_eq!(order, json(&show("2")));
+    assert_eq!(json(&show("--message-id wrong-1")), json(&show("4")));
+    let id = order["id"].as_str().unwrap();
+    assert_eq!(json(&show(&format!("--exchange {id}"))), order);
+    for absent in [
+        "--message-id nobody-1",
+        &format!("--exchange {}", "0".repeat(32)),
+    ] {
+        let output = show(absent);
+        assert_eq!(code(&output), Some(2), "{absent}");
+        assert!(err(&output).contains("docs/log.md"), "{}", err(&output));
+    }
+    for ambiguous in ["", "2 --message-id order-1"] {
+        assert_eq!(code(&show(ambiguous)), Some(2), "{ambiguous:?}");
+    }
+}
+
+#[test]
+fn an_id_that_was_rejected_and_then_taken_is_shown_as_both() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    let send = |file: &str| {
+        folders.run(&format!(
+            "publish postal.item {file} --as post/items --id item-1 --json \
+             --amqp {address} --certs dev/certs"
+        ))
+    };
+    let refused = send("messages/postal.item/examples/invalid/wrong-check-digit.json");
+    assert_eq!(code(&refused), Some(1));
+    let told = json(&refused);
+    assert_eq!(
+        (&told["outcome"], &told["code"]),
+        (&"refused".into(), &406.into())
+    );
+    let item = format!("messages/postal.item/{EXAMPLES}/ornaments.json");
+    assert_eq!(json(&send(&item))["outcome"], "accepted");
+    let consume = |words: &str| {
+        folders.run(&format!(
+            "consume {words} --as customs/declarations --json --amqp {address} --certs dev/certs"
+        ))
+    };
+    let few = consume("--count 2 --seconds 1");
+    assert_eq!(code(&few), Some(1));
+    assert!(
+        err(&few).contains("1 of 2 messages came within 1 s"),
+        "{}",
+        err(&few)
+    );
+    assert_eq!(json(&few)["key"], "postal.item.post");
+    assert_eq!(
+        code(&consume("--seconds 1")),
+        Some(1),
+        "it was acknowledged"
+    );
+    broker.stop();
+    let both = out(&folders.run("log show --message-id item-1 --json --data dev"));
+    let kinds = both.lines().map(|line| {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        record["kind"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(kinds.collect::<Vec<_>>(), ["rejected", "exchange"]);
+}
+
+#[test]
 fn every_rulebook_that_was_in_force_is_printed_as_it_was() {
     let folders = Folders::new();
     let broker = Running::start(folders.path(), DEV);

@@ -148,6 +148,73 @@ fn a_code_list_of_a_type_that_no_element_has_or_that_has_a_code_twice_is_told() 
 }
 
 #[test]
+fn a_cure_names_what_was_meant() {
+    let folders = Folders::new();
+    let file = "policies/post.cedar";
+    folders.plant(
+        file,
+        "Border::Action::\"disclose:goods\"",
+        "Border::Action::\"disclose:good\"",
+    );
+    let told = folders.check();
+    assert!(
+        told.contains("cure: write Border::Action::\"disclose:goods\""),
+        "{told}"
+    );
+
+    let folders = Folders::new();
+    folders.plant(
+        "messages/cargo.report/schema.json",
+        "\"code:lpco\"",
+        "\"code:lpcos\"",
+    );
+    let told = folders.check();
+    assert!(
+        told.contains("cure: add codes/lpcos.txt, or mend the name"),
+        "{told}"
+    );
+    assert_eq!(told.matches("lpcos, which").count(), 1, "{told}");
+    assert!(!told.contains("JSON Schema 2020-12"), "{told}");
+
+    let folders = Folders::new();
+    folders.plant(
+        file,
+        "Border::Agency::\"customs\"",
+        "Border::Agency::\"costums\"",
+    );
+    folders.plant(
+        file,
+        "principal.purpose == Border::Purpose::\"environment-protection\"",
+        "principal.purpose == \"environment-protection\"",
+    );
+    insta::assert_snapshot!(folders.check(), @r#"
+    fault: policies/post.cedar:3
+           post-customs names "costums", which is no agency
+      cure: write Border::Agency::"customs"
+    fault: policies/post.cedar:43
+           the types String and Border::Purpose are not compatible
+      cure: write Border::Purpose::"..." in place of the text, with one of: customs-control, law-enforcement, environment-protection, postal-security, statistics, mutual-assistance, integrity
+    2 faults
+    "#);
+}
+
+#[test]
+fn an_empty_folder_is_no_agency_and_no_message_type() {
+    let folders = Folders::new();
+    folders.add("agencies/coast/README.md", "to come");
+    folders.add("messages/coast.report/examples/.keep", "");
+    insta::assert_snapshot!(folders.check(), @r"
+    fault: agencies/coast
+           has no file that counts, so there is no such agency
+      cure: put agency.toml there, or remove the folder
+    fault: messages/coast.report
+           has no file that counts, so there is no such message type
+      cure: put message.toml there, or remove the folder
+    2 faults
+    ");
+}
+
+#[test]
 fn a_fault_is_told_where_the_file_was_read() {
     let folders = Folders::new();
     let moved = folders.0.path().join("proposal");
@@ -158,7 +225,7 @@ fn a_fault_is_told_where_the_file_was_read() {
     insta::assert_snapshot!(err(&output), @r#"
     fault: proposal/post.cedar:222
            post-planted names "harbourmaster", which is no agency
-      cure: see agencies/ and the groups of proposal/board.toml
+      cure: agencies/ names these: customs, customs-xa, environment, police, post
     1 fault
     "#);
     let report = json(&folders.run("check --policies ./proposal/ --json"));

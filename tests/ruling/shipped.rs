@@ -36,6 +36,63 @@ fn the_shipped_rulebook_has_no_fault_and_its_tables_hold() {
     );
 }
 
+/// Rules that no row can show, with the reason.
+const WITHOUT_A_ROW: [(&str, &str); 4] = [
+    (
+        "customs-police-special",
+        "no unit here has the clearance special",
+    ),
+    (
+        "customs-statistics",
+        "no unit here has the purpose statistics",
+    ),
+    (
+        "environment-police-special",
+        "no unit here has the clearance special",
+    ),
+    ("post-statistics", "no unit here has the purpose statistics"),
+];
+
+#[test]
+fn every_shipped_rule_decides_in_a_row_of_a_table() {
+    let bundle = bundle();
+    let rulebook = Rulebook::parse(&bundle).unwrap();
+    let report = run_tables(&rulebook, &mut |entry, name| {
+        admit_example(&bundle, entry, name)
+    });
+    let mut without: Vec<&str> = rulebook
+        .rules()
+        .map(|rule| rule.id.as_str())
+        .filter(|id| !report.decided.iter().any(|decided| decided.as_str() == *id))
+        .collect();
+    without.sort_unstable();
+    let known = WITHOUT_A_ROW.map(|(id, _)| id);
+    assert_eq!(without, known, "a rule without a row can change unseen");
+}
+
+#[test]
+fn a_category_that_a_rule_no_longer_gives_is_a_row_that_no_longer_holds() {
+    let mut bundle = bundle();
+    let rules = bundle.text("policies/post.cedar").unwrap();
+    let (before, rule) = rules
+        .split_once("@id(\"post-environment-regulated\")")
+        .unwrap();
+    let narrower = rule.replacen("     Border::Action::\"disclose:goods\",\n", "", 1);
+    assert_ne!(narrower, rule);
+    let text = format!("{before}@id(\"post-environment-regulated\"){narrower}");
+    bundle.insert("policies/post.cedar", text);
+    let rulebook = Rulebook::parse(&bundle).unwrap();
+    let report = run_tables(&rulebook, &mut |entry, name| {
+        admit_example(&bundle, entry, name)
+    });
+    let told = in_lines(&report.faults);
+    assert!(told.contains("post.csv"), "{told}");
+    assert!(
+        told.contains("postal reference.token,post-environment-regulated"),
+        "{told}"
+    );
+}
+
 #[test]
 fn the_regulated_headings_of_all_rules_are_the_one_code_list() {
     let mut bundle = bundle();

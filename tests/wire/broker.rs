@@ -80,12 +80,18 @@ impl Broker {
 
     /// A line of the log that holds `words`; waits for it.
     pub(crate) fn logged(&self, words: &str) -> String {
+        self.logged_until(words).pop().expect("the line itself")
+    }
+
+    /// The lines of the log up to one that holds `words`, that one included; waits for it.
+    pub(crate) fn logged_until(&self, words: &str) -> Vec<String> {
         let mut seen = Vec::new();
         while let Ok(line) = self.log.recv_timeout(SAYS_WITHIN) {
-            if line.contains(words) {
-                return line;
-            }
+            let found = line.contains(words);
             seen.push(line);
+            if found {
+                return seen;
+            }
         }
         panic!("the broker did not log `{words}`, only: {seen:#?}");
     }

@@ -153,6 +153,14 @@ fn on_a_full_disk_publishes_are_nacked_consumers_go_on_and_so_does_all_once_ther
     assert_eq!(consumer.declare("work", 2, &Vec::new()).1, 0);
     tight.make_room();
     post.wire.expect(0, (10, 61));
+    let said = tight.broker.logged_until("there is room again");
+    let of_the_disk = said.iter().filter(|line| line.contains("the disk is full"));
+    let of_the_disk: Vec<&String> = of_the_disk.collect();
+    assert_eq!(of_the_disk.len(), 1, "the operator is told once: {said:#?}");
+    let journal = tight.broker.data().join("journal").display().to_string();
+    for word in ["WARN", &journal, "disk_free_bytes="] {
+        assert!(of_the_disk[0].contains(word), "{of_the_disk:?}");
+    }
     assert!(publish(&mut post, &item, &mut blocked));
     assert!(publish(&mut post, &large(taken), &mut blocked));
     assert!(consumer.delivery().body.starts_with(&format!("{taken} ")));

@@ -134,8 +134,8 @@ impl<V: Vfs> Committer<V> {
         command.is_publish() || (full.parked.is_empty() && fits())
     }
 
-    /// Whether nothing can be stored now.
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether no publish is taken, for want of room.
+    pub fn is_full(&self) -> bool {
         self.full.is_some()
     }
 

@@ -47,7 +47,10 @@ fn refused(publish: &Publish) -> String {
 #[test]
 fn headers_are_read_into_what_they_mean() {
     let headers = [
-        ("to", "police/main, environment/main,police/main,nobody"),
+        (
+            "to",
+            "police/main, environment/main,,police/main,nobody/main",
+        ),
         ("purpose", "customs-control"),
         ("case", "CASE-2026-0317"),
         ("handling", "no-onward"),
@@ -69,7 +72,7 @@ fn headers_are_read_into_what_they_mean() {
     .unwrap();
     let envelope = valid.envelope();
     let to: Vec<String> = envelope.to().iter().map(ToString::to_string).collect();
-    assert_eq!(to, ["police/main", "environment/main", "nobody"]);
+    assert_eq!(to, ["police/main", "environment/main", "nobody/main"]);
     assert_eq!(envelope.purpose().unwrap().as_str(), "customs-control");
     assert_eq!(envelope.case(), Some("CASE-2026-0317"));
     assert_eq!(envelope.handling(), Handling::NoOnward);
@@ -222,8 +225,7 @@ fn an_unknown_type_is_told_from_a_faulty_message() {
 fn whether_a_message_is_addressed_is_its_types_to_say() {
     for (addressed, to, outcome) in [
         ("never", "police/main", "header to: addressed"),
-        ("required", " , ", "header to: addressed"),
-        ("never", "", "accepted"),
+        ("never", "", "header to: minItems"),
         ("required", "police/main", "accepted"),
     ] {
         let mut bundle = bundle();
@@ -237,6 +239,29 @@ fn whether_a_message_is_addressed_is_its_types_to_say() {
             |_| "accepted".into(),
         );
         assert_eq!(found, outcome, "{addressed} {to}");
+    }
+}
+
+#[test]
+fn a_list_of_addressees_that_is_there_names_somebody_and_each_by_an_address() {
+    for nobody in ["", "  ", ",", " , ,"] {
+        assert_eq!(refused(&with("to", nobody)), "header to: minItems");
+    }
+    let list = |names: &[&str]| Publish {
+        headers: vec![(
+            "to".into(),
+            HeaderValue::List(names.iter().map(|&name| name.to_owned()).collect()),
+        )],
+        ..publish()
+    };
+    assert_eq!(refused(&list(&[])), "header to: minItems");
+    assert_eq!(refused(&list(&["", " "])), "header to: minItems");
+    assert!(parsed(&list(&["police/main", ""])).is_ok());
+    for none in ["customs", "customs/main/", "Customs/main", "%&!", "a/b;c/d"] {
+        let to = format!("police/main,{none}");
+        assert_eq!(refused(&with("to", &to)), "header to: address");
+        let invalid = parsed(&with("to", &to)).map(|_| ()).unwrap_err();
+        assert!(invalid.says.starts_with("its address 2 "), "{invalid}");
     }
 }
 

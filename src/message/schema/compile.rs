@@ -21,6 +21,8 @@ pub(super) struct Compiler<'s> {
     root: &'s Value,
     codes: &'s Codes,
     elements: usize,
+    /// Formats of code lists that there are none of.
+    pub(super) unknown_lists: Vec<&'s str>,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -48,6 +50,7 @@ impl<'s> Compiler<'s> {
             root,
             codes,
             elements: 0,
+            unknown_lists: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -257,7 +260,9 @@ impl<'s> Compiler<'s> {
             .filter(|l| !self.codes.contains_key(*l))
         {
             let says = format!("names the code list {list}, which does not exist");
-            self.fault(at, says, "add codes/NAME.txt or mend the name");
+            let cure = format!("add codes/{list}.txt, or mend the name");
+            self.fault(at, says, &cure);
+            self.unknown_lists.push(name);
         }
     }
 }

@@ -50,8 +50,10 @@ impl Schema {
             .map_err(|error| vec![Fault::new(place, error.to_string(), cure)])?;
         let mut compiler = Compiler::new(place, &schema, codes);
         let plan = compiler.plan();
+        // What is told here already, the library need not tell in its own words.
+        let unknown = compiler.unknown_lists;
         let mut faults = compiler.faults;
-        match validator(&schema, codes) {
+        match validator(&schema, codes, &unknown) {
             Ok(validator) if faults.is_empty() => return Ok(Self { validator, plan }),
             Ok(_) => {}
             Err((at, says)) => faults.push(Fault::new(
@@ -85,7 +87,11 @@ impl Schema {
 }
 
 /// The validator, or the place and the reason why there is none.
-fn validator(schema: &Value, codes: &Codes) -> Result<Validator<Scanned>, (String, String)> {
+fn validator(
+    schema: &Value,
+    codes: &Codes,
+    unknown: &[&str],
+) -> Result<Validator<Scanned>, (String, String)> {
     // The plain engine runs in linear time whatever the pattern; it has no look-around.
     let mut options = jsonschema::options_for::<Scanned>()
         .with_draft(Draft::Draft202012)
@@ -101,6 +107,9 @@ fn validator(schema: &Value, codes: &Codes) -> Result<Validator<Scanned>, (Strin
         options = options.with_format(format!("code:{name}"), move |text: &str| {
             list.contains(text)
         });
+    }
+    for name in unknown {
+        options = options.with_format(*name, |_: &str| true);
     }
     options
         .build(schema)
