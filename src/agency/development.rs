@@ -327,7 +327,7 @@ pub fn development_bundle(bundle: &Bundle, pki: &DevelopmentPki) -> Result<Bundl
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
@@ -342,7 +342,7 @@ mod tests {
     }
 
     /// Agencies of this name, each with a system `one`.
-    fn bundle(agencies: &[&str]) -> Bundle {
+    pub(crate) fn bundle(agencies: &[&str]) -> Bundle {
         let mut bundle = Bundle::default();
         for id in agencies {
             let text = format!(

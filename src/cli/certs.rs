@@ -272,36 +272,9 @@ mod tests {
     use rustls::{RootCertStore, crypto::aws_lc_rs::default_provider};
 
     use super::*;
-    use crate::agency::development::development_bundle;
+    use crate::agency::development::{development_bundle, tests::bundle};
     use crate::agency::identity::identify;
     use crate::server::certificate::Looked;
-
-    const AGENCY: &str = r#"id = "customs"
-kind = "customs"
-country = "XM"
-name = { en = "customs" }
-contact = { desk = "Desk", email = "desk@customs.example" }
-[trust]
-issuers = ["ca.pem"]
-[retention]
-default = "30d"
-[[unit]]
-id = "main"
-purpose = "customs-control"
-receives = ["*"]
-[[system]]
-id = "one"
-unit = "main"
-certificate = "urn:carnet:customs:system:one"
-sends = []
-reads = ["inbox"]
-"#;
-
-    fn bundle() -> Bundle {
-        let mut bundle = Bundle::default();
-        bundle.insert("agencies/customs/agency.toml", AGENCY);
-        bundle
-    }
 
     fn whole_years(count: u32) -> Timestamp {
         let start = Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap();
@@ -335,7 +308,7 @@ reads = ["inbox"]
             )
             .unwrap();
         let pki: DevelopmentPki = read_folder_files(dir).unwrap().into_iter().collect();
-        let trusting = development_bundle(&bundle(), &pki).unwrap();
+        let trusting = development_bundle(&bundle(&["customs"]), &pki).unwrap();
         let registry = Registry::parse(&trusting).unwrap();
         let home = IpAddr::V4(Ipv4Addr::LOCALHOST);
         identify(&[der("customs-one.pem")], &registry, now, home).unwrap();
@@ -349,8 +322,8 @@ reads = ["inbox"]
             loop {
                 let folder = tempfile::tempdir().unwrap();
                 let dir = folder.path();
-                complete(&bundle(), dir, whole_years(0)).unwrap();
-                let (bundle, now) = (bundle(), whole_years(years));
+                complete(&bundle(&["customs"]), dir, whole_years(0)).unwrap();
+                let (bundle, now) = (bundle(&["customs"]), whole_years(years));
                 let mut pki: DevelopmentPki = read_folder_files(dir).unwrap().into_iter().collect();
                 let renewed = pki.complete(&bundle, now).unwrap().renewed;
                 let files: Vec<_> = pki.files().collect();
