@@ -116,7 +116,7 @@ fn unknown_unlisted_and_hidden_addressees_get_one_answer() {
     let rulebook = rulebook();
     let mut secret = secret_order();
     let to = ["post/main", "nobody/main", "no address"];
-    secret.to = Some(to.iter().map(|text| (*text).to_owned()).collect());
+    secret.question.to = Some(to.iter().map(|text| (*text).to_owned()).collect());
     let ruling = secret.rule(&rulebook);
     assert_eq!(ruling.answer().len(), 3);
     assert!(
@@ -179,7 +179,7 @@ fn to_restricts_and_never_adds() {
 fn purpose_narrows_the_candidates() {
     let rulebook = rulebook();
     let mut item = Message::new("post/main", "postal.item").hs(&["06"]);
-    item.purpose = Some(id("environment-protection"));
+    item.question.purpose = Some(id("environment-protection"));
     let units: Vec<String> = item
         .rule(&rulebook)
         .releases()
@@ -246,7 +246,7 @@ fn invented_case() {
 fn quoted_token() {
     let rulebook = rulebook();
     let mut item = Message::new("post/main", "postal.item");
-    item.quotes = set(&["environment"]);
+    item.question.quotes = set(&["environment"]);
     assert_eq!(
         item.gets(&rulebook, "customs/main"),
         "party identity goods commercial postal reference.token"
@@ -255,12 +255,12 @@ fn quoted_token() {
         panic!("released");
     };
     assert_eq!(released.withholding, [id("floor-quoted-token")]);
-    item.quotes = set(&["customs"]);
+    item.question.quotes = set(&["customs"]);
     assert!(
         item.gets(&rulebook, "customs/main")
             .starts_with("reference")
     );
-    item.quotes = set(&["customs", "environment"]);
+    item.question.quotes = set(&["customs", "environment"]);
     assert!(
         !item
             .gets(&rulebook, "customs/main")
@@ -320,7 +320,7 @@ fn standing_facts_open_and_close_rules() {
 
     let own_key = KeyedDigest([7; 16]);
     let mut report = Message::new("customs/main", "seizure.report");
-    report.own_keys = vec![own_key];
+    report.question.own_keys = vec![own_key];
     assert_eq!(report.gets(&rulebook, "environment/main"), "-");
     let holders = Versioned {
         epoch: 2,
@@ -335,7 +335,7 @@ fn an_order_binds_until_its_deadline_and_a_ruling_that_saw_it_no_longer() {
     let rulebook = rulebook();
     let mut report = Message::new("customs/main", "seizure.report");
     let own_key = KeyedDigest([7; 16]);
-    report.own_keys = vec![own_key];
+    report.question.own_keys = vec![own_key];
     let without = report.rule(&rulebook).reads.valid_until;
     let end = |ms: u64| Some(report.now.plus(Duration::from_millis(ms)));
     let value = [
@@ -487,7 +487,7 @@ fn the_strictest_obligations_of_all_permits_hold_and_handling_adds_to_them() {
         .case("CASE-1", &["customs", "police"])
         .quoting("CASE-1")
         .fact("risk", FactValue::Long(60));
-    message.handling = Onward::NoOnward;
+    message.question.handling = Onward::NoOnward;
     let Outcome::Released(released) = message.outcome(&rulebook, "police/main") else {
         panic!("released");
     };
@@ -507,7 +507,7 @@ fn a_redelivery_takes_what_both_rulings_give() {
         Outcome::Refused(refused) => panic!("{refused:?}"),
     };
     let clear = release(&item);
-    item.quotes = set(&["environment"]);
+    item.question.quotes = set(&["environment"]);
     let token = release(&item);
     for both in [
         clear.intersect(&token).unwrap(),

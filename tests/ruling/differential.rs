@@ -84,11 +84,11 @@ prop_compose! {
             .fact("risk", FactValue::Long(risk))
             .fact("until", FactValue::Time(until));
         message.now = now;
-        message.to = to.map(|to| to.into_iter().map(ToOwned::to_owned).collect());
-        message.quotes = set(&quotes);
-        message.answers = set(&answers);
-        message.case = quoted.then(|| "CASE-1".to_owned());
-        message.own_keys = vec![KeyedDigest([1; 16])];
+        message.question.to = to.map(|to| to.into_iter().map(ToOwned::to_owned).collect());
+        message.question.quotes = set(&quotes);
+        message.question.answers = set(&answers);
+        message.question.case = quoted.then(|| "CASE-1".to_owned());
+        message.question.own_keys = vec![KeyedDigest([1; 16])];
         let standing = &mut message.standing;
         let case = Case { areas: set(&areas), members: set(&members) };
         if open {

@@ -9,9 +9,9 @@ use carnet::agency::registry::Peer;
 use carnet::message::bundle::{Bundle, Fault};
 use carnet::message::catalogue::Catalogue;
 use carnet::message::facts::{FactValue, Facts};
-use carnet::message::id::{AgencyId, KeyedDigest, Purpose, UnitId};
+use carnet::message::id::UnitId;
 use carnet::message::time::Timestamp;
-use carnet::policy::rule::{RuleRequest, rule, rule_for};
+use carnet::policy::rule::{Question, RuleRequest, rule, rule_for};
 use carnet::policy::rulebook::Rulebook;
 use carnet::policy::ruling::{Outcome, Ruling};
 use carnet::policy::schema::schema_text;
@@ -252,13 +252,7 @@ pub(crate) struct Message {
     pub(crate) from: UnitId,
     pub(crate) kind: &'static str,
     pub(crate) facts: Facts,
-    pub(crate) to: Option<Vec<String>>,
-    pub(crate) purpose: Option<Purpose>,
-    pub(crate) case: Option<String>,
-    pub(crate) answers: BTreeSet<UnitId>,
-    pub(crate) quotes: BTreeSet<AgencyId>,
-    pub(crate) own_keys: Vec<KeyedDigest>,
-    pub(crate) handling: Onward,
+    pub(crate) question: Question,
     pub(crate) standing: Standing,
     pub(crate) now: Timestamp,
 }
@@ -269,13 +263,15 @@ impl Message {
             from: id(from),
             kind: message_type,
             facts: Facts::new(),
-            to: None,
-            purpose: None,
-            case: None,
-            answers: BTreeSet::new(),
-            quotes: BTreeSet::new(),
-            own_keys: Vec::new(),
-            handling: Onward::Free,
+            question: Question {
+                to: None,
+                purpose: None,
+                case: None,
+                answers: BTreeSet::new(),
+                quotes: BTreeSet::new(),
+                own_keys: Vec::new(),
+                handling: Onward::Free,
+            },
             standing: Standing::default(),
             now: noon(),
         }
@@ -295,12 +291,12 @@ impl Message {
     }
 
     pub(crate) fn to(mut self, addressees: &[&str]) -> Self {
-        self.to = Some(addressees.iter().map(|a| (*a).to_owned()).collect());
+        self.question.to = Some(addressees.iter().map(|a| (*a).to_owned()).collect());
         self
     }
 
     pub(crate) fn quoting(mut self, case: &str) -> Self {
-        self.case = Some(case.to_owned());
+        self.question.case = Some(case.to_owned());
         self
     }
 
@@ -321,18 +317,9 @@ impl Message {
     }
 
     pub(crate) fn ask<T>(&self, rulebook: &Rulebook, ask: impl FnOnce(&RuleRequest<'_>) -> T) -> T {
-        ask(&RuleRequest {
-            sender: rulebook.registry().unit(&self.from).unwrap(),
-            entry: rulebook.catalogue().get(self.kind).unwrap(),
-            facts: &self.facts,
-            to: self.to.as_deref(),
-            purpose: self.purpose.as_ref(),
-            case: self.case.as_deref(),
-            answers: &self.answers,
-            quotes: &self.quotes,
-            own_keys: &self.own_keys,
-            handling: self.handling,
-        })
+        let sender = rulebook.registry().unit(&self.from).unwrap();
+        let entry = rulebook.catalogue().get(self.kind).unwrap();
+        ask(&self.question.request(sender, entry, &self.facts))
     }
 
     pub(crate) fn rule(&self, rulebook: &Rulebook) -> Ruling {

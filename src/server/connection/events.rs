@@ -191,14 +191,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Refuses a request in its turn: what was asked before it is answered first.
-    fn refuse(&mut self, channel: ChannelId, says: &str) {
-        let reply = Reply::new(ReplyCode::AccessRefused, says);
-        self.ask(channel, Pending::Refuse(reply), Ask::Fence(Fence::Refuse));
-    }
-
-    /// The same for arguments that cannot be.
-    fn refuse_arguments(&mut self, channel: ChannelId, says: &str) {
-        let reply = Reply::new(ReplyCode::PreconditionFailed, says);
+    fn refuse(&mut self, channel: ChannelId, code: ReplyCode, says: &str) {
+        let reply = Reply::new(code, says);
         self.ask(channel, Pending::Refuse(reply), Ask::Fence(Fence::Refuse));
     }
 
@@ -217,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Request::ExchangeDelete(_) | Request::ExchangeBind(_) | Request::ExchangeUnbind(_) => {
                 let says = "exchanges stand: they are not deleted or bound to each other";
-                self.refuse(channel, says);
+                self.refuse(channel, ReplyCode::AccessRefused, says);
             }
             Request::QueueDeclare(declare) => self.declare_queue(channel, &declare),
             Request::QueueBind(bind) if !self.may_read(&bind.exchange.to_string()) => {
@@ -225,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     "this system does not read '{}': see its 'reads'",
                     bind.exchange
                 );
-                self.refuse(channel, &says);
+                self.refuse(channel, ReplyCode::AccessRefused, &says);
             }
             Request::QueueBind(bind) => {
                 let ask = Ask::Bind {
@@ -294,7 +288,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let properties = match translate::queue_properties(declare) {
             Ok(properties) => properties,
-            Err(too_long) => return self.refuse_arguments(channel, &too_long.to_string()),
+            Err(too_long) => {
+                return self.refuse(
+                    channel,
+                    ReplyCode::PreconditionFailed,
+                    &too_long.to_string(),
+                );
+            }
         };
         let ask = Ask::DeclareQueue {
             name,
@@ -307,14 +307,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn consume(&mut self, channel: ChannelId, consume: &basic::Consume) {
         if consume.queue.as_str() == "amq.rabbitmq.reply-to" {
             let says = "direct reply-to is not offered; declare a reply queue of your own";
-            self.refuse(channel, says);
+            self.refuse(channel, ReplyCode::AccessRefused, says);
             return;
         }
         let arguments = translate::arguments(&consume.arguments);
         let arguments = arguments.map_err(|too_long| too_long.to_string());
         let priority = match arguments.and_then(|them| consumer_priority(&them)) {
             Ok(priority) => priority,
-            Err(says) => return self.refuse_arguments(channel, &says),
+            Err(says) => return self.refuse(channel, ReplyCode::PreconditionFailed, &says),
         };
         let mut tag = consume.consumer_tag.to_string();
         if tag.is_empty() {
