@@ -178,9 +178,10 @@ pub const AGENCY_CLOSED_CASES: usize = 10_000;
 /// facts, and a copy of them. Hit: the step waits for its time, and its client is read no further.
 pub const CASE_STEPS_PER_SECOND: u32 = 20;
 
-/// Messages that one agency publishes a second of those that change standing facts as well: orders,
-/// and the first that bind a holder in a case. For the same reason. Hit: the message waits
-/// for its time, and its client is read no further; orders are never refused for their number.
+/// Orders that one agency publishes a second, released or not: each may change standing facts as
+/// well. For the same reason. Hit: the order waits for its time, and its client is read no further;
+/// orders are never refused for their number. Bans need no limit of their own: the first message that
+/// binds a holder in a case makes one, and the next ones do not.
 pub const STANDING_CHANGES_PER_SECOND: u32 = 20;
 
 /// Recent payloads kept in memory, in bytes: a delivery that follows its publish reads no disk.

@@ -21,6 +21,7 @@ pub mod delivery;
 pub mod dispatch;
 pub mod ledger;
 pub mod limits;
+pub mod pace;
 pub mod payload;
 pub mod queue;
 pub mod receipt;

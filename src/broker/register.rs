@@ -9,12 +9,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{AGENCY_CASES, AGENCY_CLOSED_CASES};
-use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Recipient, Released};
+use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Released};
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, KeyedDigest};
 use crate::message::time::Timestamp;
 use crate::policy::standing::{Case, CaseId, Standing, Versioned};
 use crate::policy::words::Onward;
+
+/// The message type that opens orders.
+pub const ORDER_TYPE: &str = "control.order";
 
 /// Standing facts and what stands behind them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -203,26 +206,6 @@ impl Register {
             self.cases.remove(&oldest);
             standing.bans.retain(|(case, _), _| *case != oldest);
         }
-    }
-
-    /// Whether an exchange would change what policies read: it opens an order, or binds a holder in
-    /// an open case that was not bound. What ends an order follows one that opened it.
-    pub fn would_change(standing: &Standing, exchange: &Exchange) -> bool {
-        let opens = matches!(exchange.order, Some(OrderChange::Opens { .. }));
-        let case = exchange.case.as_ref();
-        let case = case.filter(|case| standing.cases.contains_key(*case));
-        let originator = &exchange.sender.agency;
-        let binds = |recipient: &Recipient| {
-            let Outcome::Released(released) = &recipient.outcome else {
-                return false;
-            };
-            let holder = &recipient.unit.agency;
-            let key = case.map(|case| (case.clone(), holder.clone()));
-            let known = key.as_ref().and_then(|key| standing.bans.get(key));
-            let is_known = known.is_some_and(|known| known.value.contains(originator));
-            opens || (key.is_some() && is_bound(released) && holder != originator && !is_known)
-        };
-        (opens || case.is_some()) && exchange.recipients.iter().any(binds)
     }
 
     /// Applies what an exchange changes: onward bans within its case, orders. True where it did.

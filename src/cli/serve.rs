@@ -15,13 +15,13 @@ use crate::agency::development::{Completed, development_bundle};
 use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
 use crate::backbone::start::{begun, genesis_of, permit};
+use crate::broker::pace::Paces;
 use crate::config::{Config, read_bundle, read_file};
 use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::{Bundle, Fault};
 use crate::policy::rulebook::Rulebook;
 use crate::server::clock::{Clock, Entropy};
 use crate::server::listen::{Shell, serve};
-use crate::server::pace::Paces;
 use crate::server::refusals::Refusals;
 use crate::server::tls::{ServerIdentity, server_config};
 

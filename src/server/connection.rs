@@ -27,7 +27,6 @@ use self::held::Held;
 use self::unconfirmed::Unconfirmed;
 use self::welcome::Welcome;
 use super::clock::{Clock, Entropy};
-use super::pace::Pace;
 use super::translate::TABLES;
 use crate::agency::registry::Peer;
 use crate::amqp::{Offer, Reply, ReplyCode, Session};
@@ -37,6 +36,7 @@ use crate::broker::limits::{
     ASSEMBLY_BYTES, BODY_BYTES, LINGER, OUTPUT_BYTES, READ_BYTES, TURN_DELIVERIES,
     UNANSWERED_REQUESTS, UNREAD_GOODBYE,
 };
+use crate::broker::pace::Pace;
 
 /// What a channel of the session waits for, in the order of its requests.
 #[derive(Debug)]

@@ -18,13 +18,13 @@ use tokio_rustls::TlsAcceptor;
 use super::chatter::Chatter;
 use super::clock::Clock;
 use super::connection::{Connection, Shared};
-use super::pace::Paces;
 use super::places::Places;
 use super::refusals::Refusals;
 use crate::agency::identity::identify;
 use crate::agency::registry::Peer;
 use crate::backbone::embedded::Embedded;
 use crate::broker::limits::{CONNECTIONS, HANDSHAKES, LINGER, TLS_HANDSHAKE};
+use crate::broker::pace::Paces;
 
 /// What the shell is started with.
 pub struct Shell {

@@ -7,7 +7,6 @@ mod chatter;
 pub mod clock;
 mod connection;
 pub mod listen;
-pub mod pace;
 mod places;
 pub mod refusals;
 pub mod tls;

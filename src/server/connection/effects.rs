@@ -108,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Effect::Again(origin, submission) => {
                 let submission = *submission;
-                self.submit_again(origin, (submission.publish, submission.wire));
+                self.submit(origin, (submission.publish, submission.wire));
             }
             Effect::AgainPrivate(private) => self.commands.push(Command::Private(private)),
             Effect::Answer { channel, answer } => {

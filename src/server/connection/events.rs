@@ -9,10 +9,9 @@ use crate::amqp::{self, ChannelId, Event, Reply, ReplyCode, Request, Settlement,
 use crate::broker::admit::{Draw, admit};
 use crate::broker::arguments::consumer_priority;
 use crate::broker::command::{
-    Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Submission, Verdict,
+    Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
 };
 use crate::broker::payload::{PrivateHead, seal_private};
-use crate::broker::register::Register;
 use crate::message::envelope::{Publish, expires_after};
 use crate::message::id::ExchangeId;
 use crate::server::translate;
@@ -107,38 +106,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let bytes = publish.raw_properties.len() + publish.body.len();
         self.unconfirmed.add(bytes);
         self.welcome.published();
-        self.hand_over(origin, publish);
+        self.hand_over(origin, Box::new(publish));
     }
 
-    /// Admits a message again: it had its place.
-    pub(super) fn submit_again(&mut self, origin: Origin, publish: (Publish, Returnable)) {
-        if let Some((submission, _)) = self.admitted(publish) {
-            self.commands.push(Command::Submit(origin, submission));
-        }
-    }
-
-    /// What admission makes of a message, and whether that may change standing facts. Nothing, and
-    /// the end of the connection, where the system has no randomness.
-    pub(super) fn admitted(
-        &mut self,
-        publish: (Publish, Returnable),
-    ) -> Option<(Box<Submission>, bool)> {
+    /// Admits a message that has its place, and hands over what that makes of it. Ends the
+    /// connection where the system has no randomness.
+    pub(super) fn submit(&mut self, origin: Origin, publish: (Publish, Returnable)) {
         let Ok(exchange) = self.entropy.draw() else {
             // Without randomness nothing can be stored: no responsibility is taken.
-            self.no_entropy();
-            return None;
+            return self.no_entropy();
         };
         let view = self.backbone.view();
         let draw = Draw {
             exchange: ExchangeId(exchange),
         };
         let mut submission = admit(&self.peer, publish, &view, draw, self.backbone.now());
-        let mut changes = false;
         if let Verdict::Ruled { exchange, .. } = &submission.verdict {
             submission.looked = self.backbone.look(exchange.key);
-            changes = Register::would_change(&view.standing, exchange);
         }
-        Some((Box::new(submission), changes))
+        self.commands
+            .push(Command::Submit(origin, Box::new(submission)));
     }
 
     fn no_entropy(&mut self) {

@@ -5,12 +5,17 @@
 //! waits and asks again, so the line is never longer than that, whoever comes and goes. Nobody else
 //! waits: a connection that only consumes takes no place. One atomic number an agency and line, no
 //! lock beside the one that finds it at connect.
+//!
+//! INVARIANT: which places a publish takes follows from its exchange and routing key alone. Were it
+//! its ruling, the pace would tell a sender of recipients that it may not know of.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::limits::{CASE_STEPS_PER_SECOND, STANDING_CHANGES_PER_SECOND};
+use super::register::ORDER_TYPE;
 use crate::message::id::AgencyId;
 
 /// What may be taken ahead: a second's worth, so that a burst after a pause is no overload.
@@ -24,34 +29,58 @@ pub struct Paces {
 
 /// The pace of one agency, shared by its connections.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub struct Pace {
     /// Of all that it publishes.
-    pub(super) messages: Line,
+    messages: Line,
     /// Of steps of cases, which are messages too.
-    pub(super) case_steps: Line,
-    /// Of messages that change standing facts otherwise.
-    pub(super) standing: Line,
+    case_steps: Line,
+    /// Of orders, released or not, which are messages too.
+    orders: Line,
 }
 
 /// A line of places.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+struct Line {
     /// When the next free place is, in nanoseconds of the process's monotonic clock.
     next_ns: AtomicU64,
 }
 
 impl Paces {
     /// The one of `agency`.
-    pub(super) fn of(&self, agency: &AgencyId) -> Arc<Pace> {
+    pub fn of(&self, agency: &AgencyId) -> Arc<Pace> {
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(of.entry(agency.clone()).or_default())
+    }
+}
+
+impl Pace {
+    /// Takes the places of one publish at `now` (monotonic), where its agency may send so many messages
+    /// a second; where there is none yet, tells when to ask again.
+    pub fn take(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        messages_per_second: u32,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        self.messages.take(now, messages_per_second)?;
+        if exchange != "carnet" {
+            return Ok(());
+        }
+        if routing_key.starts_with("case.") {
+            self.case_steps.take(now, CASE_STEPS_PER_SECOND)?;
+        }
+        if routing_key == ORDER_TYPE {
+            self.orders.take(now, STANDING_CHANGES_PER_SECOND)?;
+        }
+        Ok(())
     }
 }
 
 impl Line {
     /// Takes a place at `now` (monotonic) at a limit of `per_second`; where there is none, tells when
     /// there is the next.
-    pub(super) fn take(&self, now: Duration, per_second: u32) -> Result<(), Duration> {
+    fn take(&self, now: Duration, per_second: u32) -> Result<(), Duration> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let apart = 1_000_000_000_u64.div_euclid(u64::from(per_second.max(1)));
         let ahead = u64::try_from(AHEAD.as_nanos()).unwrap_or(u64::MAX);
@@ -101,6 +130,20 @@ mod tests {
         let late = Duration::from_secs(1_000);
         let taken = (0..20).filter(|_| pace.take(late, 10).is_ok());
         assert_eq!(taken.count(), 10);
+    }
+
+    #[test]
+    fn an_order_and_a_step_of_a_case_take_a_place_in_their_own_line_too() {
+        let now = Duration::from_secs(5);
+        let taken = |exchange: &str, key: &str| {
+            let pace = Pace::default();
+            let all = (0..100).filter(|_| pace.take(exchange, key, 1_000, now).is_ok());
+            all.count()
+        };
+        assert_eq!(taken("carnet", ORDER_TYPE), 20);
+        assert_eq!(taken("carnet", "case.open"), 20);
+        assert_eq!(taken("carnet", "control.result"), 100);
+        assert_eq!(taken("", ORDER_TYPE), 100);
     }
 
     #[test]
