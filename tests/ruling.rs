@@ -30,7 +30,7 @@ use carnet::message::id::{KeyedDigest, Mask};
 use carnet::message::time::Timestamp;
 use carnet::policy::rule::may_send;
 use carnet::policy::ruling::{Outcome, Refused, Told};
-use carnet::policy::standing::{Level, Versioned};
+use carnet::policy::standing::{ByKey, Level, Versioned};
 use carnet::policy::words::Onward;
 
 use fixture::{Message, bundle, id, later, noon, peer, rulebook, rulebook_of, rulebook_with, set};
@@ -275,33 +275,24 @@ fn ban_inherited() {
         .case("CASE-1", &["customs", "police"])
         .quoting("CASE-1");
     let key = (id("CASE-1"), id("customs"));
-    message.standing.bans.insert(
-        key,
-        Versioned {
-            epoch: 7,
-            value: set(&["environment"]),
-        },
-    );
+    let bound_by = |message: &mut Message, originator: &str| {
+        let (epoch, value) = (7, set(&[originator]));
+        let bans = Versioned { epoch, value };
+        message.standing.bans.insert_mut(key.clone(), bans);
+    };
+    bound_by(&mut message, "environment");
     let ruling = message.rule(&rulebook);
     assert_eq!(ruling.releases().count(), 0);
     let forbidden = [id("floor-originator")];
     assert_eq!(ruling.answer()["police/main"], Told::Forbidden(&forbidden));
-    message
-        .standing
-        .bans
-        .values_mut()
-        .for_each(|bans| bans.value = set(&["police"]));
+    bound_by(&mut message, "police");
     assert_eq!(
         message.gets(&rulebook, "police/main"),
         "reference goods route"
     );
     // A closed case is no fact, but what was received in it stays bound.
-    message.standing.cases.clear();
-    message
-        .standing
-        .bans
-        .values_mut()
-        .for_each(|bans| bans.value = set(&["environment"]));
+    message.standing.cases = ByKey::default();
+    bound_by(&mut message, "environment");
     message = message.fact("risk", FactValue::Long(90)).areas(&["drugs"]);
     assert_eq!(message.gets(&rulebook, "police/main"), "-");
 }
@@ -315,7 +306,10 @@ fn standing_facts_open_and_close_rules() {
         epoch: 1,
         value: Level::Fallback,
     };
-    declaration.standing.levels.insert(id("customs"), fallback);
+    declaration
+        .standing
+        .levels
+        .insert_mut(id("customs"), fallback);
     assert_eq!(declaration.gets(&rulebook, "post/main"), "route");
 
     let own_key = KeyedDigest([7; 16]);
@@ -326,7 +320,7 @@ fn standing_facts_open_and_close_rules() {
         epoch: 2,
         value: BTreeMap::from([("environment".parse().unwrap(), None)]),
     };
-    report.standing.orders.insert(own_key, holders);
+    report.standing.orders.insert_mut(own_key, holders);
     assert_eq!(report.gets(&rulebook, "environment/main"), "goods");
 }
 
@@ -349,7 +343,7 @@ fn an_order_binds_until_its_deadline_and_a_ruling_that_saw_it_no_longer() {
         epoch: 2,
         value: value.into(),
     };
-    report.standing.orders.insert(own_key, open);
+    report.standing.orders.insert_mut(own_key, open);
     let now = report.now;
     let mut at = |ms| {
         report.now = now.plus(Duration::from_millis(ms));
@@ -378,7 +372,7 @@ fn a_ruling_knows_what_it_read_and_until_when_it_holds() {
     joined.cases.values_mut().for_each(|case| case.epoch += 1);
     assert!(!reads.still_hold(&joined, 5, message.now));
     let mut declared = message.standing.clone();
-    declared.levels.insert(
+    declared.levels.insert_mut(
         id("customs"),
         Versioned {
             epoch: 9,
@@ -387,7 +381,7 @@ fn a_ruling_knows_what_it_read_and_until_when_it_holds() {
     );
     assert!(!reads.still_hold(&declared, 5, message.now));
     declared.levels.clear();
-    declared.levels.insert(
+    declared.levels.insert_mut(
         id("police"),
         Versioned {
             epoch: 9,

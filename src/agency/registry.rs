@@ -95,6 +95,17 @@ pub enum Receipts {
     Off,
 }
 
+impl Receipts {
+    /// Whether an outcome has a receipt: an exceptional one is refused, invalid, or has a warning.
+    pub fn wants(self, exceptional: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Exceptions => exceptional,
+            Self::Off => false,
+        }
+    }
+}
+
 /// Where a system's messages get their idempotency key from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MessageIdRule {
@@ -291,4 +302,25 @@ pub struct Peer {
     pub unit: Arc<Unit>,
     /// The system itself.
     pub system: Arc<System>,
+}
+
+impl Peer {
+    /// The same system as another registry has it: none where it has not, or has it in another unit
+    /// or by another certificate.
+    pub fn as_of(&self, registry: &Registry) -> Option<Self> {
+        let agency = registry.agency(self.agency.id.as_str())?;
+        let system = agency.systems.get(&self.system.name)?;
+        let unit = agency.units.get(&system.unit)?;
+        let same = system.unit == self.system.unit && system.certificate == self.system.certificate;
+        same.then(|| Self {
+            agency: Arc::clone(agency),
+            unit: Arc::clone(unit),
+            system: Arc::clone(system),
+        })
+    }
+
+    /// The system as property `user_id` names it: `<agency>-<system>`.
+    pub fn user_id(&self) -> String {
+        format!("{}-{}", self.agency.id, self.system.name)
+    }
 }

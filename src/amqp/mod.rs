@@ -37,6 +37,6 @@ pub use codec::{Login, MethodId, Secret, TableLimits};
 pub use frame::ChannelId;
 pub use reply::{Reply, ReplyCode, Scope};
 pub use session::{
-    ConsumerTag, End, Event, Leftover, Message, Offer, Properties, Publish, PublishTag, Request,
-    Sending, Session, Settled, Settlement, Undeliverable,
+    ConsumerTag, End, Event, Gone, Leftover, Message, Offer, Properties, Publish, PublishTag,
+    Request, Sending, Session, Settled, Settlement,
 };

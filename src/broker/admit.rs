@@ -12,15 +12,16 @@ use super::payload::{self, PayloadHead};
 use super::record::{
     Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
 };
+use super::register::ORDER_TYPE;
 use crate::agency::keys::{Keys, RetentionClass};
-use crate::agency::registry::{MessageIdRule, Peer, Receipts};
+use crate::agency::registry::{MessageIdRule, Peer};
 use crate::journal::Lsn;
 use crate::message::envelope::{Handling, Publish, SenderTerms};
 use crate::message::facts::FactValue;
 use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId};
 use crate::message::spans::Quoted;
 use crate::message::time::Timestamp;
-use crate::message::valid::{Invalid, InvalidKind, Valid, Warning};
+use crate::message::valid::{Invalid, InvalidKind, Key, Valid, Warning};
 use crate::policy::rule::{Question, may_send, rule};
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{self, Ruling};
@@ -78,29 +79,14 @@ pub fn admit(
         None => valid(peer, &publish, view).and_then(|valid| ruled(peer, &valid, view, draw, now)),
     };
     let verdict = verdict.unwrap_or_else(|not_ruled| rejected(peer, &publish, view, &not_ruled));
-    let receipt = wants_receipt(peer.system.receipts, &verdict);
     Submission {
         publish,
         wire,
         verdict,
-        receipt,
+        receipts: peer.system.receipts,
         looked: Looked::default(),
         refusals_max: peer.agency.limits.refusals_per_minute,
-    }
-}
-
-fn wants_receipt(receipts: Receipts, verdict: &Verdict) -> bool {
-    let exceptional = match verdict {
-        Verdict::Ruled {
-            refusal, warned, ..
-        } => refusal.is_some() || *warned,
-        // Of a step of a case where it is refused: one that is taken has none.
-        Verdict::Rejected { .. } | Verdict::Case { .. } => true,
-    };
-    match receipts {
-        Receipts::All => true,
-        Receipts::Exceptions => exceptional,
-        Receipts::Off => false,
+        rulebook_epoch: view.rulebook.epoch(),
     }
 }
 
@@ -115,7 +101,7 @@ fn valid(peer: &Peer, publish: &Publish, view: &View) -> Result<Valid, NotRuled>
             "this system does not send this type: see its 'sends'",
         ));
     }
-    let user_id = format!("{}-{}", peer.agency.id, peer.system.name);
+    let user_id = peer.user_id();
     let derives_message_id = peer.system.message_id == MessageIdRule::Derived;
     let terms = SenderTerms {
         user_id: &user_id,
@@ -239,7 +225,7 @@ fn exchange(
     let unit = peer.unit.id.to_string();
     let derived =
         peer.system.message_id == MessageIdRule::Derived && envelope.message_id().is_none();
-    let case = envelope.case().filter(|_| !ruling.case_ignored);
+    let case = envelope.case().filter(|_| ruling.case_counts);
     Exchange {
         id,
         at: now,
@@ -250,7 +236,7 @@ fn exchange(
         unit: peer.unit.id.clone(),
         message_type: valid.entry().message_type.clone(),
         holds: valid.entry().holds,
-        number: 0,
+        number: None,
         rulebook: view.rulebook.digest(),
         reads: ruling.reads.clone(),
         case: case.and_then(|case| case.parse().ok()),
@@ -262,6 +248,9 @@ fn exchange(
             &[unit.as_bytes(), confidential.message_id.as_bytes()],
         ),
         content: keys.digest("content", &[&valid.content_digest().0]),
+        answer: (!ruling.is_released_visibly()).then(|| answer(confidential, keys)),
+        again: None,
+        had: Vec::new(),
         window: if derived {
             view.repeat_window.min(DERIVED_REPEAT_WINDOW)
         } else {
@@ -279,6 +268,14 @@ fn exchange(
         sealed: postcard::to_stdvec(confidential).unwrap_or_default(),
         errors: ruling.errors.clone(),
     }
+}
+
+/// What the sender of a message that is refused for all whom it may know of sees of that, time and
+/// numbers apart.
+fn answer(confidential: &Confidential, keys: &Keys) -> KeyedDigest {
+    let seen = (&confidential.told, &confidential.warnings);
+    let seen = postcard::to_stdvec(&seen).unwrap_or_default();
+    keys.digest("answer", &[&seen])
 }
 
 /// Identifiers are found by their kind and value; what tells equal ones apart is the index's.
@@ -379,23 +376,21 @@ fn confidential(
     }
 }
 
-/// An order opens by its release and closes by its result; a secret one never counts.
+/// What the message says of orders. A secret one never counts, and neither does an open version of it
+/// from then on; a withdrawn result says nothing.
 fn order_change(valid: &Valid, keys: &Keys) -> Option<OrderChange> {
     let content = valid.content();
-    let order = content
-        .keys
-        .iter()
-        .find(|key| key.name == "control-order")?;
+    let is_number = |key: &&Key| key.name == "control-order";
+    let order = content.keys.iter().find(is_number)?;
     let number = key_digest(keys, &order.name, &order.value);
+    let is = |fact: &str| content.facts.get(fact) == Some(&FactValue::Bool(true));
     match valid.entry().message_type.as_str() {
-        "control.order" if content.facts.get("secret") != Some(&FactValue::Bool(true)) => {
-            let subjects = content
-                .keys
-                .iter()
-                .filter(|key| key.name != "control-order");
+        ORDER_TYPE if is("cancels") || is("secret") => Some(OrderChange::Withdraws { number }),
+        ORDER_TYPE => {
+            let subjects = content.keys.iter().filter(|key| !is_number(key));
             let deadline = match content.facts.get("until") {
-                Some(FactValue::Time(time)) if time.as_millis() > 0 => Some(*time),
-                _ => None,
+                Some(FactValue::Time(time)) => *time,
+                _ => Timestamp::default(),
             };
             Some(OrderChange::Opens {
                 number,
@@ -405,7 +400,7 @@ fn order_change(valid: &Valid, keys: &Keys) -> Option<OrderChange> {
                 deadline,
             })
         }
-        "control.result" => Some(OrderChange::Closes { number }),
+        "control.result" if !is("cancels") => Some(OrderChange::Reports { number }),
         _ => None,
     }
 }

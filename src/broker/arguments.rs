@@ -1,6 +1,7 @@
 //! Arguments of queues and consumers: each works, means nothing here whatever it says, or is refused.
 //! The table for clients stands in `docs/joining.md`.
 
+use super::decide::is_standing_name;
 use super::record::{Argument, QueueProperties};
 
 /// Arguments that brokers know and this one has no effect for: whoever gives one counts on it.
@@ -66,8 +67,10 @@ pub fn refused(properties: &QueueProperties) -> Option<String> {
             // Exchanges of one's own are not there yet: to another, messages would go nowhere.
             "x-dead-letter-exchange" => (!matches!(value, Argument::Text(t) if t.is_empty()))
                 .then_some("'', the default exchange"),
+            // A standing queue would show what its own systems put there as the broker's.
             "x-dead-letter-routing-key" => {
-                (!matches!(value, Argument::Text(_))).then_some("a text")
+                (!matches!(value, Argument::Text(name) if !is_standing_name(name)))
+                    .then_some("the name of a queue of your own, not of a standing one")
             }
             "x-overflow" => {
                 (!matches!(value, Argument::Text(t) if t == "drop-head")).then_some("'drop-head'")

@@ -14,6 +14,7 @@ use super::record::{
     Argument, CaseChange, Confidential, Exchange, Genesis, Narrowed, QueueId, QueueProperties,
     Rejected,
 };
+use crate::agency::registry::Receipts;
 use crate::journal::Lsn;
 use crate::message::envelope::Publish;
 use crate::message::id::UnitId;
@@ -32,7 +33,7 @@ pub struct ConsumerId {
     /// The channel.
     pub channel: u16,
     /// Counts the connection's consumers.
-    pub number: u32,
+    pub number: u64,
 }
 
 impl ConsumerId {
@@ -49,7 +50,7 @@ impl ConsumerId {
         Self {
             connection,
             channel,
-            number: u32::MAX,
+            number: u64::MAX,
         }
     }
 }
@@ -62,7 +63,7 @@ pub struct DeliveryId {
     /// The entry: the record that placed it there.
     pub entry: Lsn,
     /// Counts all attempts of this process.
-    pub attempt: u32,
+    pub attempt: u64,
 }
 
 /// Where a submission came from and who waits for its outcome.
@@ -87,12 +88,14 @@ pub struct Submission {
     pub wire: Returnable,
     /// What admission made of it.
     pub verdict: Verdict,
-    /// Whether its sender wants a receipt of this outcome.
-    pub receipt: bool,
+    /// Of which outcomes its sender wants a receipt.
+    pub receipts: Receipts,
     /// What the sender's task found of its id, beside memory.
     pub looked: Looked,
     /// So many refusals a minute of its agency get a record each; beyond, they are counted.
     pub refusals_max: u32,
+    /// The epoch of the rulebook that said what its sender may do, and what is valid.
+    pub rulebook_epoch: u64,
 }
 
 /// A message as it stood on the wire: a return must carry it unchanged.
@@ -237,6 +240,8 @@ pub enum Settle {
     Requeue,
     /// To the dead-letter queue, or dropped.
     Reject,
+    /// The broker could not send it: it waits in its place, and nothing is counted against it.
+    Unsent,
 }
 
 /// A publish within an agency: kept, neither ruled nor evidence.
@@ -250,6 +255,8 @@ pub struct Private {
     pub mandatory: bool,
     /// The frame: properties as published, and the body.
     pub frame: Vec<u8>,
+    /// Whether it has headers with names like the broker's own.
+    pub marked: bool,
     /// Time to live, from the property `expiration`.
     pub ttl: Option<Duration>,
     /// So many messages may wait in queues of its agency's own.
@@ -306,7 +313,7 @@ pub enum Ask {
     /// `basic.consume`.
     Consume {
         /// The consumer's number, given by the connection.
-        number: u32,
+        number: u64,
         /// The queue.
         queue: String,
         /// No other consumer beside it.
@@ -317,7 +324,7 @@ pub enum Ask {
         may_read: bool,
     },
     /// `basic.cancel`.
-    Cancel(u32),
+    Cancel(u64),
     /// `basic.get`.
     Get {
         /// The queue.
@@ -411,7 +418,7 @@ pub enum Effect {
         /// The channel.
         channel: u16,
         /// The consumer's number.
-        number: u32,
+        number: u64,
     },
     /// Publishing is suspended (the text says why), or goes on.
     Blocked(Option<&'static str>),
@@ -463,15 +470,13 @@ pub struct Deliver {
     /// The channel.
     pub channel: u16,
     /// The consumer's number; none for a `get`.
-    pub consumer: Option<u32>,
+    pub consumer: Option<u64>,
     /// What is settled later.
     pub delivery: DeliveryId,
     /// Whether it was sent before.
     pub redelivered: bool,
     /// Times it came back.
     pub returns: u32,
-    /// The queue's kind decides how it is rendered.
-    pub kind: super::ledger::QueueKind,
     /// Whether its own agency published it for itself.
     pub private: bool,
     /// `x-death` and what was narrowed.

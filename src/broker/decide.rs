@@ -2,11 +2,13 @@
 
 use super::arguments;
 use super::command::{Answer, Ask, Refusal};
-use super::ledger::{Ledger, QueueKind, standing_name};
-use super::limits::{DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNIT_BINDINGS, UNIT_QUEUES};
+use super::ledger::{Ledger, Queue, QueueKind, standing_name};
+use super::limits::{
+    DEATHS, DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNASKED_MOVES, UNIT_BINDINGS, UNIT_QUEUES,
+};
 use super::queue::Entry;
 use super::record::{
-    Argument, Binding, Death, Exchange, Outcome, Placed, QueueId, QueueProperties, Record,
+    Argument, Binding, Death, Died, Exchange, Outcome, Placed, QueueId, QueueProperties, Record,
     Rejected, Settled, Topology,
 };
 use crate::agency::registry::InboxMode;
@@ -67,7 +69,7 @@ impl Ledger {
     pub fn complete(&self, exchange: &mut Exchange, receipt: bool, now: Timestamp) {
         exchange.at = now;
         if let Some(sender) = self.unit(&exchange.unit) {
-            exchange.number = sender.sent + 1;
+            exchange.number = exchange.again.is_none().then_some(sender.sent + 1);
             exchange.receipt = receipt.then_some(sender.receipts);
         }
         let key = format!("{}.{}", exchange.message_type, exchange.sender.agency);
@@ -101,21 +103,28 @@ impl Ledger {
         }
     }
 
-    /// Where a private publish goes; none when no queue takes it. Standing objects are refused.
+    /// Where a private publish goes; none when no queue takes it. Standing objects are refused, and so
+    /// is what would look like the broker's own in a queue that takes what the unit is sent: a
+    /// consumer could not tell the two apart.
     pub fn route_private(
         &self,
         unit: &UnitId,
         exchange: &str,
         key: &str,
+        marked: bool,
     ) -> Result<Vec<QueueId>, Refusal> {
         let deny = |code, text: String| Err(Refusal { code, text });
         if exchange.is_empty() {
             let Some(id) = self.queue_named(unit, key) else {
                 return Ok(Vec::new());
             };
-            let kind = self.queue(id).map(|queue| queue.kind);
-            if kind != Some(QueueKind::Own) {
+            let Some(queue) = self.queue(id).filter(|queue| queue.kind == QueueKind::Own) else {
                 return deny(403, format!("queue '{key}' is filled by the broker alone"));
+            };
+            if marked && queue.is_bound() {
+                let says =
+                    "takes what its unit is sent: headers 'x-carnet-*' in it are the broker's";
+                return deny(403, format!("queue '{key}' {says}"));
             }
             return Ok(vec![id]);
         }
@@ -274,6 +283,10 @@ impl Ledger {
         if bound.contains(&binding) != remove {
             return Decided::Reply(Answer::Done);
         }
+        if !remove && state.may_hold_marked() {
+            let says = "holds messages whose headers 'x-carnet-*' its own systems set: take them out first";
+            return refused(403, format!("queue '{name}' {says}"));
+        }
         if !remove && self.binding_count(unit) >= UNIT_BINDINGS {
             return refused(
                 406,
@@ -321,7 +334,7 @@ impl Ledger {
         )
     }
 
-    fn find(&self, unit: &UnitId, name: &str) -> Option<(QueueId, &super::ledger::Queue)> {
+    fn find(&self, unit: &UnitId, name: &str) -> Option<(QueueId, &Queue)> {
         let id = self.queue_named(unit, name)?;
         Some((id, self.queue(id)?))
     }
@@ -338,9 +351,9 @@ impl Ledger {
         }
     }
 
-    /// The record by which an entry leaves its queue for another reason than an acknowledgement:
-    /// to a dead-letter queue, or away. It goes away too where it was in that queue before and was
-    /// not rejected since: else it would go round for ever, and nobody would have to do anything.
+    /// The record by which an entry leaves its queue for another reason than an acknowledgement: to
+    /// its queue's dead-letter queue; to its unit's `dead` where others sent it and that queue does not
+    /// take it; or away.
     pub fn bury(&self, id: QueueId, lsn: Lsn, cause: Cause, now: Timestamp) -> Record {
         let gone = || {
             Record::Settled(Settled {
@@ -354,45 +367,50 @@ impl Ledger {
         let Some(entry) = queue.backlog.get(lsn) else {
             return gone();
         };
-        let Some(target) = self.dead_letter_queue(queue, entry) else {
+        let overlay = queue.overlay(lsn).cloned().unwrap_or_default();
+        let died = overlay.died.again(&queue.name, cause, now);
+        let Some(target) = self.dead_letter_queue(queue, entry, &died) else {
             return gone();
         };
-        let overlay = queue.overlay(lsn).cloned().unwrap_or_default();
-        let deaths = died(overlay.deaths, &queue.name, cause, now);
-        if self
-            .queue(target)
-            .is_some_and(|target| goes_round(&deaths, &target.name))
-        {
-            return gone();
-        }
         Record::Placed(Box::new(Placed {
             at: now,
             unit: queue.unit.clone(),
             queues: vec![target],
             source: Some(overlay.source.unwrap_or(lsn)),
             private: entry.is_private(),
+            marked: entry.is_marked(),
             from: Some((id, lsn)),
             deadline: None,
-            deaths,
+            died,
             narrowed: overlay.narrowed,
         }))
     }
 
-    fn dead_letter_queue(&self, queue: &super::ledger::Queue, entry: &Entry) -> Option<QueueId> {
+    fn dead_letter_queue(&self, queue: &Queue, entry: &Entry, died: &Died) -> Option<QueueId> {
         let unit = self.unit(&queue.unit)?;
         match queue.kind {
             QueueKind::Inbox => Some(unit.dead),
             QueueKind::Receipts | QueueKind::Dead => None,
             QueueKind::Own => {
-                let key = queue.properties.text("x-dead-letter-routing-key");
-                let own = queue
-                    .properties
-                    .text("x-dead-letter-exchange")
-                    .filter(|x| x.is_empty());
-                let own = own.and_then(|_| self.queue_named(&queue.unit, key?));
+                let own = self.own_dead_letter_queue(queue, entry, died);
                 own.or((!entry.is_private()).then_some(unit.dead))
             }
         }
+    }
+
+    /// The dead-letter queue that an own queue was declared with, where it takes the message. A
+    /// standing queue takes none: what is in there is the broker's own. Neither does a queue where
+    /// the message was before and was not rejected since: else it would go round for ever, and
+    /// nobody would have to do anything.
+    fn own_dead_letter_queue(&self, queue: &Queue, entry: &Entry, died: &Died) -> Option<QueueId> {
+        let default = queue.properties.text("x-dead-letter-exchange");
+        default.filter(|exchange| exchange.is_empty())?;
+        let key = queue.properties.text("x-dead-letter-routing-key")?;
+        let (id, target) = self.find(&queue.unit, key)?;
+        let takes = target.kind == QueueKind::Own
+            && !(entry.is_marked() && target.is_bound())
+            && !died.goes_round(key);
+        takes.then_some(id)
     }
 
     /// The most often that a queue's messages are delivered.
@@ -406,35 +424,51 @@ impl Ledger {
     }
 }
 
-/// The newest death first; a further one in the same queue for the same reason counts up.
-fn died(mut deaths: Vec<Death>, queue: &str, cause: Cause, now: Timestamp) -> Vec<Death> {
-    let same = deaths
-        .iter()
-        .position(|d| d.queue == queue && d.reason == cause.name());
-    let death = match same {
-        Some(place) => {
-            let earlier = deaths.remove(place);
-            Death {
-                count: earlier.count + 1,
-                ..earlier
+impl Died {
+    /// The same after one more death: the newest first; a further one in the same queue for the same
+    /// reason counts up. The list has a bound, which leaves out the oldest.
+    fn again(self, queue: &str, cause: Cause, now: Timestamp) -> Self {
+        let Self {
+            mut deaths,
+            first,
+            moves,
+        } = self;
+        let reason = cause.name();
+        let same = |death: &Death| death.queue == queue && death.reason == reason;
+        let death = match deaths.iter().position(same) {
+            Some(place) => {
+                let earlier = deaths.remove(place);
+                Death {
+                    count: earlier.count.saturating_add(1),
+                    ..earlier
+                }
             }
+            None => Death {
+                queue: queue.to_owned(),
+                reason: reason.to_owned(),
+                at: now,
+                count: 1,
+            },
+        };
+        deaths.insert(0, death);
+        deaths.truncate(DEATHS);
+        Self {
+            deaths,
+            first: first.or_else(|| Some((queue.to_owned(), reason.to_owned()))),
+            moves: match cause {
+                Cause::Rejected => 0,
+                Cause::Expired | Cause::DeliveryLimit => moves.saturating_add(1),
+            },
         }
-        None => Death {
-            queue: queue.to_owned(),
-            reason: cause.name().to_owned(),
-            at: now,
-            count: 1,
-        },
-    };
-    deaths.insert(0, death);
-    deaths
-}
+    }
 
-/// Whether a message that died so came from `target` without a rejection on its way.
-fn goes_round(deaths: &[Death], target: &str) -> bool {
-    let rejected = |death: &Death| death.reason == Cause::Rejected.name();
-    let since = deaths.iter().position(|death| death.queue == target);
-    since.is_some_and(|last| !deaths.iter().take(last + 1).any(rejected))
+    /// Whether a message that died so has moved as often as it may without a rejection, or comes from
+    /// `target` without one on its way.
+    fn goes_round(&self, target: &str) -> bool {
+        let moves = usize::from(self.moves);
+        let since = self.deaths.iter().take(moves);
+        moves > UNASKED_MOVES || since.into_iter().any(|death| death.queue == target)
+    }
 }
 
 fn no_queue(name: &str) -> String {
@@ -497,7 +531,7 @@ fn declare_exchange(
     }
 }
 
-impl super::ledger::Queue {
+impl Queue {
     /// How a declaration differs from what the queue is, as clients know the text.
     fn differs(&self, name: &str, declared: &QueueProperties) -> Option<String> {
         let text = |what: &str, received: &str, current: &str| {
@@ -540,7 +574,7 @@ impl super::ledger::Queue {
 }
 
 /// Whether a name is that of some unit's standing queue, or could be: the same for all of them.
-fn is_standing_name(name: &str) -> bool {
+pub(super) fn is_standing_name(name: &str) -> bool {
     let first = name.split('.').next().unwrap_or_default();
     ["inbox", "receipts", "dead"].contains(&first)
 }

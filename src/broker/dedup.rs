@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::KNOWN_IDS;
 use super::record::{Exchange, Outcome};
 use crate::journal::Lsn;
-use crate::message::id::KeyedDigest;
+use crate::message::id::{KeyedDigest, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::standing::Reads;
 
@@ -29,29 +29,51 @@ use crate::policy::standing::Reads;
 pub struct Known {
     /// The content's digest.
     pub content: KeyedDigest,
-    /// The exchange's record.
+    /// The newest record of it.
     pub lsn: Lsn,
+    /// The record whose answer a repeat gets.
+    pub first: Lsn,
     /// Until when a repeat is recognised.
-    until: Timestamp,
-    /// What the ruling rested on, where it was refused for all: when that changes, a repeat is
-    /// ruled anew.
-    pub refused: Option<Box<Reads>>,
+    pub until: Timestamp,
+    /// Where it was refused for all whom its sender may know of: when what that rests on has
+    /// changed, a repeat is ruled anew.
+    pub refused: Option<Box<Refused>>,
+}
+
+/// What is known of a message that was refused for all whom its sender may know of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    /// What the ruling rested on.
+    pub reads: Reads,
+    /// What its sender saw of the ruling.
+    pub answer: Option<KeyedDigest>,
+    /// Units that its sender may not know of and that have got it, sorted.
+    pub had: Vec<UnitId>,
 }
 
 impl Known {
     /// What to remember of an exchange.
     pub fn of(exchange: &Exchange, lsn: Lsn) -> Self {
-        let released = exchange.recipients.iter();
-        let released = released.filter(|recipient| recipient.known);
-        let any = released
-            .into_iter()
-            .any(|r| matches!(r.outcome, Outcome::Released(_)));
-        let refused = (!any).then(|| Box::new(exchange.reads.clone()));
-        let until = exchange.at.plus(exchange.window);
+        let released = |known: bool| {
+            let recipients = exchange.recipients.iter();
+            recipients.filter(move |recipient| {
+                recipient.known == known && matches!(recipient.outcome, Outcome::Released(_))
+            })
+        };
+        let refused = released(true).next().is_none().then(|| {
+            let unknown = released(false).map(|recipient| recipient.unit.clone());
+            let mut had: Vec<UnitId> = exchange.had.iter().cloned().chain(unknown).collect();
+            had.sort();
+            let (reads, answer) = (exchange.reads.clone(), exchange.answer);
+            Box::new(Refused { reads, answer, had })
+        });
+        let again = exchange.again;
+        let until = || exchange.at.plus(exchange.window);
         Self {
             content: exchange.content,
             lsn,
-            until,
+            first: again.map_or(lsn, |again| again.first),
+            until: again.map_or_else(until, |again| again.until),
             refused,
         }
     }
@@ -252,6 +274,7 @@ mod tests {
         Known {
             content: key(0),
             lsn: Lsn(at),
+            first: Lsn(at),
             until: Timestamp::from_millis(until_ms),
             refused: None,
         }
@@ -369,7 +392,8 @@ mod tests {
                 let passed = uses.iter().filter(|(_, known)| known.lsn <= ids.past());
                 prop_assert!(passed.into_iter().all(|(_, known)| !known.counts(now)));
                 let until = now.plus(WINDOW);
-                let known = Known { content: key(0), lsn: Lsn(at), until, refused: None };
+                let (content, lsn) = (key(0), Lsn(at));
+                let known = Known { content, lsn, first: lsn, until, refused: None };
                 ids.insert(key(step.key), known.clone(), now);
                 uses.push((key(step.key), known));
             }

@@ -1,5 +1,9 @@
 //! Rendering: what a unit sees of a message in one of its queues.
 //!
+//! INVARIANT: what is shown follows from whose the record is, never from the queue that it lies in: its
+//! sender's unit sees its receipt, a unit that it was released to its release, the unit that put it
+//! into queues of its own the message as it was, and any other nothing.
+//!
 //! Runs in the consumer's task, after the sync that released it. It looks at what the ruling rested
 //! on once more: a newer ruling narrows, and never widens, what was released.
 
@@ -8,16 +12,20 @@ use bytes::Bytes;
 use super::admit::View;
 use super::command::Deliver;
 use super::ledger::QueueKind;
+use super::limits::REASON_BYTES;
 use super::payload::{self, PayloadHead};
 use super::receipt;
-use super::record::{Confidential, Death, Exchange, Outcome, Record, Released, Stored};
+use super::record::{
+    Confidential, Died, Exchange, Outcome, QueueId, Record, Released, Stored, Terms,
+};
 use crate::agency::keys::{BadFrame, Delivered, Token};
 use crate::journal::Lsn;
-use crate::message::id::{AgencyId, Digest, Mask, UnitId};
+use crate::message::id::{AgencyId, Mask, UnitId};
 use crate::message::project::{TokenElement, project};
 use crate::message::time::Timestamp;
 use crate::policy::rule::rule_for;
 use crate::policy::ruling::{self, Outcome as Ruled};
+use crate::policy::source::Rule;
 
 /// A message as a client gets it, but for its delivery tag.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +36,8 @@ pub struct Rendered {
     pub routing_key: String,
     /// Properties.
     pub properties: Shown,
-    /// What `x-death` shows, newest first.
-    pub deaths: Vec<Death>,
+    /// What `x-death` shows.
+    pub died: Died,
     /// The body, projected.
     pub body: Bytes,
 }
@@ -82,8 +90,9 @@ impl Rendered {
 pub enum Prepared {
     /// Send it.
     Send(Box<Rendered>),
-    /// A newer ruling gives less: record that first, then it comes again.
-    Narrow(Mask),
+    /// A newer ruling gives less, or asks for more: record what is left of the release that was put
+    /// into these queues, then it comes again.
+    Narrow(Terms, Vec<QueueId>),
 }
 
 /// Why a delivery cannot be rendered: ours, never the peer's.
@@ -105,41 +114,44 @@ pub fn prepare(
     view: &View,
     now: Timestamp,
 ) -> Result<Prepared, Unrenderable> {
-    let mut rendered = match (&stored.record, deliver.kind) {
-        (Record::Exchange(exchange), QueueKind::Receipts) => {
+    let mut rendered = match &stored.record {
+        Record::Exchange(exchange) if exchange.unit == *unit => {
             let told = confidential(&exchange.sealed);
             let body = receipt::of_exchange(exchange, &told);
             notice(body.to_string(), told.message_id, exchange.at)
         }
-        (Record::Rejected(rejected), QueueKind::Receipts) => {
+        Record::Rejected(rejected) if rejected.unit == *unit => {
             let told = confidential(&rejected.sealed);
             let body = receipt::of_rejected(rejected, &told);
             notice(body.to_string(), told.message_id, rejected.at)
         }
-        (Record::Exchange(exchange), _) => {
+        Record::Exchange(exchange) => {
             let release = Release::find(exchange, unit)?;
             let (head, body) = payload::open(exchange.id, &stored.frame)?;
             match release.allowed(deliver, &head, view, now) {
-                Allowed::Less(mask) => return Ok(Prepared::Narrow(mask)),
-                Allowed::This(mask, rulebook) => {
+                Allowed::Less(left) => {
+                    let queues = release.released.queues.clone();
+                    return Ok(Prepared::Narrow(left, queues));
+                }
+                Allowed::This(terms) => {
                     let at = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
-                    release.render((mask, rulebook, at), (&head, &body), view)
+                    release.render(&terms, at, (&head, &body), view)
                 }
             }
         }
-        (Record::Placed(_), _) => {
+        Record::Placed(placed) if placed.unit == *unit => {
             let (head, body) = payload::open_private(&stored.frame)?;
             Rendered {
                 exchange: head.exchange,
                 routing_key: head.routing_key,
                 properties: Shown::Raw(head.raw_properties.into()),
-                deaths: Vec::new(),
+                died: Died::default(),
                 body,
             }
         }
         _ => return Err(Unrenderable::Foreign),
     };
-    rendered.deaths.clone_from(&deliver.overlay.deaths);
+    rendered.died.clone_from(&deliver.overlay.died);
     Ok(Prepared::Send(Box::new(rendered)))
 }
 
@@ -158,14 +170,14 @@ fn notice(body: String, correlation_id: String, at: Timestamp) -> Rendered {
         exchange: "carnet".to_owned(),
         routing_key: "carnet.receipt".to_owned(),
         properties: Shown::Made(Box::new(made)),
-        deaths: Vec::new(),
+        died: Died::default(),
         body: body.into(),
     }
 }
 
 enum Allowed {
-    This(Mask, Digest),
-    Less(Mask),
+    This(Terms),
+    Less(Terms),
 }
 
 /// One unit's release of an exchange.
@@ -201,19 +213,49 @@ impl<'a> Release<'a> {
         view: &View,
         now: Timestamp,
     ) -> Allowed {
-        let (mask, rulebook) = match deliver.overlay.narrowed {
-            Some((mask, rulebook)) => (mask, rulebook),
-            None => (self.released.mask, self.exchange.rulebook),
-        };
+        let narrowed = deliver.overlay.narrowed.clone();
+        let terms = narrowed.unwrap_or_else(|| self.terms());
         let reads = &self.exchange.reads;
-        if mask.is_empty() || reads.still_hold(&view.standing, view.rulebook.epoch(), now) {
-            return Allowed::This(mask, rulebook);
+        let is_so = reads.still_hold(&view.standing, view.rulebook.epoch(), now);
+        if terms.mask.is_empty() || is_so {
+            return Allowed::This(terms);
         }
         let newer = self.ruled_again(head, view, now);
-        let both = newer.and_then(|newer| self.as_ruling(mask).intersect(&newer));
-        match both.map_or(Mask::NONE, |both| both.mask) {
-            same if same == mask => Allowed::This(mask, view.rulebook.digest()),
-            less => Allowed::Less(less),
+        let both = newer.and_then(|newer| self.as_ruling(&terms).intersect(&newer));
+        let rulebook = view.rulebook.digest();
+        let left = match both {
+            Some(both) => Terms {
+                mask: both.mask,
+                retain_days: both.retain_days,
+                onward: both.onward,
+                policies: both.policies,
+                rulebook,
+            },
+            None => Terms {
+                mask: Mask::NONE,
+                rulebook,
+                ..terms.clone()
+            },
+        };
+        let same = left.mask == terms.mask
+            && left.retain_days == terms.retain_days
+            && left.onward == terms.onward;
+        if same {
+            Allowed::This(left)
+        } else {
+            Allowed::Less(left)
+        }
+    }
+
+    /// What was released.
+    fn terms(&self) -> Terms {
+        let released = self.released;
+        Terms {
+            mask: released.mask,
+            retain_days: released.retain_days,
+            onward: released.onward,
+            policies: released.policies.clone(),
+            rulebook: self.exchange.rulebook,
         }
     }
 
@@ -235,26 +277,27 @@ impl<'a> Release<'a> {
         }
     }
 
-    fn as_ruling(&self, mask: Mask) -> ruling::Released {
+    fn as_ruling(&self, terms: &Terms) -> ruling::Released {
         ruling::Released {
-            mask,
-            withheld: self.exchange.holds.without(mask),
-            policies: self.released.policies.clone(),
+            mask: terms.mask,
+            withheld: self.exchange.holds.without(terms.mask),
+            policies: terms.policies.clone(),
             withholding: Vec::new(),
-            retain_days: self.released.retain_days,
-            onward: self.released.onward,
+            retain_days: terms.retain_days,
+            onward: terms.onward,
         }
     }
 
     fn render(
         &self,
-        (mask, rulebook, at): (Mask, Digest, Lsn),
+        terms: &Terms,
+        at: Lsn,
         (head, body): (&PayloadHead, &[u8]),
         view: &View,
     ) -> Rendered {
         let sender = &self.exchange.sender.agency;
         let mut token = |element: &TokenElement<'_>| self.token(element, sender, view);
-        let Some(body) = project(body, &head.spans, mask, &mut token) else {
+        let Some(body) = project(body, &head.spans, terms.mask, &mut token) else {
             return self.withdrawn();
         };
         let delivered = Delivered {
@@ -271,9 +314,9 @@ impl<'a> Release<'a> {
                 correlation_id: None,
                 answers: head.answered.filter(|_| is_asker),
                 timestamp: self.exchange.at,
-                headers: self.headers(mask, rulebook, view),
+                headers: self.headers(terms, view),
             })),
-            deaths: Vec::new(),
+            died: Died::default(),
             body: body.into(),
         }
     }
@@ -289,7 +332,7 @@ impl<'a> Release<'a> {
         sealed.unwrap_or_else(|| "ct1~0".to_owned())
     }
 
-    fn headers(&self, mask: Mask, rulebook: Digest, view: &View) -> Vec<(&'static str, String)> {
+    fn headers(&self, terms: &Terms, view: &View) -> Vec<(&'static str, String)> {
         let unit = view.rulebook.registry().unit(&self.exchange.unit);
         let listed = unit.is_some_and(|unit| unit.listed);
         let sender = if listed {
@@ -297,22 +340,19 @@ impl<'a> Release<'a> {
         } else {
             self.exchange.sender.agency.to_string()
         };
-        let policy = self.released.policies.first();
+        let policy = terms.policies.first();
         let reason = policy.and_then(|id| view.rulebook.rule(id));
-        let withheld = receipt::withheld(self.exchange.holds, mask).join(",");
+        let withheld = receipt::withheld(self.exchange.holds, terms.mask).join(",");
         let mut headers = vec![
             ("x-carnet-sender", sender),
             ("x-carnet-sequence", self.released.number.to_string()),
-            ("x-carnet-rulebook", rulebook.to_string()),
+            ("x-carnet-rulebook", terms.rulebook.to_string()),
             ("x-carnet-withheld", withheld),
-            (
-                "x-carnet-retain-days",
-                self.released.retain_days.to_string(),
-            ),
-            ("x-carnet-onward", self.released.onward.name().to_owned()),
+            ("x-carnet-retain-days", terms.retain_days.to_string()),
+            ("x-carnet-onward", terms.onward.name().to_owned()),
         ];
         if let Some(rule) = reason {
-            headers.push(("x-carnet-reason", format!("{}: {}", rule.id, rule.reason)));
+            headers.push(("x-carnet-reason", shown_reason(rule)));
         }
         headers
     }
@@ -328,8 +368,15 @@ impl<'a> Release<'a> {
             exchange: super::ledger::standing_name(self.unit, QueueKind::Inbox),
             routing_key: "carnet.withdrawn".to_owned(),
             properties: Shown::Made(Box::new(made)),
-            deaths: Vec::new(),
+            died: Died::default(),
             body: Bytes::new(),
         }
     }
+}
+
+/// A rule and its reason, in as many octets as the header of a delivery has for them.
+fn shown_reason(rule: &Rule) -> String {
+    let mut text = format!("{}: {}", rule.id, rule.reason);
+    text.truncate(text.floor_char_boundary(REASON_BYTES));
+    text
 }

@@ -107,7 +107,7 @@ pub struct Dispatch {
     dirty: BTreeSet<QueueId>,
     /// When it was last looked who uses what.
     looked: Option<Timestamp>,
-    attempts: u32,
+    attempts: u64,
 }
 
 impl Dispatch {
@@ -532,7 +532,7 @@ impl Dispatch {
 
     fn send(&mut self, id: QueueId, lsn: Lsn, taker: Taker) -> Sent {
         self.take(id, lsn);
-        self.attempts = self.attempts.wrapping_add(1);
+        self.attempts += 1;
         let delivery = DeliveryId {
             queue: id,
             entry: lsn,

@@ -17,8 +17,8 @@ pub use owned::{Overlay, Queue, QueueKind, UnitState, standing_name};
 use super::dedup::{Known, KnownIds};
 use super::queue::{Entry, Page};
 use super::record::{
-    Exchange, Genesis, Outcome, Placed, QueueId, QueueProperties, Record, Rejected, Settled,
-    Topology,
+    Exchange, Genesis, Narrowed, Outcome, Placed, QueueId, QueueProperties, Record, Rejected,
+    Settled, Topology,
 };
 use super::refusals::RefusalCounts;
 use super::register::Register;
@@ -62,7 +62,7 @@ pub struct Ledger {
     development: bool,
     units: BTreeMap<UnitId, UnitState>,
     queues: BTreeMap<QueueId, Queue>,
-    next_queue: u32,
+    next_queue: u64,
     leaves: u64,
     known: KnownIds,
     register: Register,
@@ -218,9 +218,9 @@ impl Ledger {
                 self.narrow(narrowed);
                 changes.push(Change::Narrowed(narrowed.exchange, narrowed.unit.clone()));
             }
-            Record::OrderEnded { at: time, number } => {
+            Record::OrderEnded { at: time, order } => {
                 self.time = self.time.max(*time);
-                self.register.end_order(*number, at);
+                self.register.end_order(order, at);
                 changes.push(Change::Standing);
             }
             Record::RefusalsNoted(noted) => {
@@ -262,6 +262,7 @@ impl Ledger {
                 dead,
                 names: names.collect(),
                 bindings: BTreeMap::new(),
+                moved: BTreeMap::new(),
             };
             self.units.insert(unit.clone(), state);
         }
@@ -282,12 +283,8 @@ impl Ledger {
 
     fn exchanged(&mut self, exchange: &Exchange, at: Lsn, changes: &mut Vec<Change>) {
         self.time = self.time.max(exchange.at);
-        if let Some(state) = self.units.get_mut(&exchange.unit) {
-            assert!(
-                exchange.number == state.sent + 1,
-                "a sender's numbers have no gaps"
-            );
-            state.sent = exchange.number;
+        if let Some(number) = exchange.number {
+            self.numbered(&exchange.unit, number);
         }
         for recipient in &exchange.recipients {
             let Outcome::Released(released) = &recipient.outcome else {
@@ -308,7 +305,7 @@ impl Ledger {
             self.enqueue(receipts, Entry::new(at, None), changes);
         }
         let known = Known::of(exchange, at);
-        if known.refused.is_some() {
+        if known.refused.is_some() && exchange.number.is_some() {
             self.refusals.recorded(&exchange.sender.agency, exchange.at);
         }
         self.known.insert(exchange.key, known, self.time);
@@ -320,11 +317,17 @@ impl Ledger {
     fn rejected(&mut self, rejected: &Rejected, at: Lsn, changes: &mut Vec<Change>) {
         self.time = self.time.max(rejected.at);
         self.refusals.recorded(&rejected.sender.agency, rejected.at);
-        if let Some(state) = self.units.get_mut(&rejected.unit) {
-            state.sent = rejected.number;
-        }
+        self.numbered(&rejected.unit, rejected.number);
         if let Some(receipts) = rejected.receipt {
             self.enqueue(receipts, Entry::new(at, None), changes);
+        }
+    }
+
+    /// A unit has sent its next exchange.
+    fn numbered(&mut self, unit: &UnitId, number: u64) {
+        if let Some(state) = self.units.get_mut(unit) {
+            assert!(number == state.sent + 1, "a sender's numbers have no gaps");
+            state.sent = number;
         }
     }
 
@@ -341,20 +344,28 @@ impl Ledger {
             } else {
                 entry
             };
+            let entry = if placed.marked { entry.marked() } else { entry };
             let stays = self.enqueue(*queue, entry, changes);
-            if stays
-                && placed.source.is_some()
-                && let Some(state) = self.queues.get_mut(queue)
-            {
-                let deaths = placed.deaths.clone();
+            if let Some(source) = placed.source.filter(|_| stays) {
                 let overlay = Overlay {
-                    source: placed.source,
-                    deaths,
-                    narrowed: placed.narrowed,
+                    source: Some(source),
+                    died: placed.died.clone(),
+                    narrowed: placed.narrowed.clone(),
                 };
-                state.overlays.insert(at, overlay);
+                self.overlay((*queue, at), overlay);
             }
         }
+    }
+
+    /// Notes what an entry that has moved has beside its 24 bytes.
+    fn overlay(&mut self, (id, entry): (QueueId, Lsn), overlay: Overlay) {
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return;
+        };
+        if let Some(unit) = self.units.get_mut(&queue.unit) {
+            unit.moved(overlay.source, (id, entry));
+        }
+        queue.overlays.insert(entry, overlay);
     }
 
     /// Whether the entry is in the queue then: a queue of no length takes nothing.
@@ -371,6 +382,9 @@ impl Ledger {
         if queue.is_release(&entry) {
             queue.last_release = at;
         }
+        if entry.is_marked() {
+            queue.last_marked = at;
+        }
         if let Some(page) = queue.backlog.push(entry) {
             changes.push(Change::Page(id, page));
         }
@@ -381,7 +395,8 @@ impl Ledger {
                 break;
             };
             queue.overflowed += 1;
-            let done = queue.remove(oldest).unwrap_or_default();
+            let unit = self.units.get_mut(&queue.unit);
+            let done = queue.remove((id, oldest), unit).unwrap_or_default();
             changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
             dropped += 1;
             stays &= oldest != at;
@@ -408,8 +423,11 @@ impl Ledger {
     }
 
     fn remove(&mut self, id: QueueId, lsn: Lsn, changes: &mut Vec<Change>) {
-        let queue = self.queues.get_mut(&id);
-        if let Some(done) = queue.and_then(|queue| queue.remove(lsn)) {
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return;
+        };
+        let unit = self.units.get_mut(&queue.unit);
+        if let Some(done) = queue.remove((id, lsn), unit) {
             self.let_go(id, 1);
             changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
             changes.push(Change::Gone(id, lsn));
@@ -457,7 +475,7 @@ impl Ledger {
                     let done = queue.backlog.purge(out);
                     changes.extend(done.into_iter().map(|page| Change::PageDone(*id, page)));
                     let stays = |lsn: &Lsn| out.binary_search(lsn).is_ok();
-                    queue.overlays.retain(|lsn, _| stays(lsn));
+                    queue.drop_overlays(*id, self.units.get_mut(&queue.unit), stays);
                     let count = before.saturating_sub(queue.backlog.len());
                     changes.push(Change::Emptied(*id));
                     self.let_go(*id, count);
@@ -492,7 +510,7 @@ impl Ledger {
         changes.push(Change::Removed(id));
         let count = self.queues.get(&id).map_or(0, |queue| queue.backlog.len());
         self.let_go(id, count);
-        let Some(queue) = self.queues.remove(&id) else {
+        let Some(mut queue) = self.queues.remove(&id) else {
             return;
         };
         let done = queue.backlog.pages().map(Page::without_entries);
@@ -500,20 +518,28 @@ impl Ledger {
         let Some(unit) = self.units.get_mut(&queue.unit) else {
             return;
         };
+        queue.drop_overlays(id, Some(&mut *unit), |_| false);
         unit.names.remove(&queue.name);
         for binding in &queue.bindings {
             unit.unbind(binding, id);
         }
     }
 
-    fn narrow(&mut self, narrowed: &super::record::Narrowed) {
+    /// Takes away what a newer ruling no longer gives: where the release was put, and wherever it has
+    /// moved from there.
+    fn narrow(&mut self, narrowed: &Narrowed) {
         self.time = self.time.max(narrowed.at);
-        let queues = self
-            .queues
-            .values_mut()
-            .filter(|queue| queue.unit == narrowed.unit);
-        for queue in queues {
-            queue.narrow(narrowed);
+        let exchange = narrowed.exchange;
+        let Some(unit) = self.units.get(&narrowed.unit) else {
+            return;
+        };
+        let moved = unit.moved.get(&exchange).into_iter().flatten().copied();
+        let places = narrowed.queues.iter().map(|queue| (*queue, exchange));
+        for (id, entry) in places.chain(moved) {
+            let queue = self.queues.get_mut(&id);
+            if let Some(queue) = queue.filter(|queue| queue.unit == narrowed.unit) {
+                queue.narrow(entry, &narrowed.left);
+            }
         }
     }
 

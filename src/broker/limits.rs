@@ -140,6 +140,24 @@ pub const NOTICE_ENTRIES: u64 = 100_000;
 /// Deliveries of one message before it goes to `dead` with `delivery_limit`.
 pub const DELIVERY_ATTEMPTS: u32 = 20;
 
+/// Moves of a message from queue to queue that no client asked for (its time was over, it came back too
+/// often), since a client last rejected it. Each is written down with what became of it before. Hit:
+/// what others sent goes to `dead`, what its own agency published is dropped.
+pub const UNASKED_MOVES: usize = 8;
+
+/// Octets of the properties of a release or receipt: with the frame around them they fit the smallest
+/// frame-max that a client may ask for, 4,096. Hit: entries of `x-death` are left out, the oldest
+/// first.
+pub const MADE_PROPERTIES_BYTES: usize = 4_096 - 8 - 12;
+
+/// Octets of `x-carnet-reason`, a rule's id with its reason. Hit: the reason is cut; `carnet check`
+/// says so of a longer one before.
+pub const REASON_BYTES: usize = 768;
+
+/// Entries of `x-death`, the newest: they are written down with each move. What a message died of first
+/// is kept beside them. Hit: the oldest are left out.
+pub const DEATHS: usize = UNASKED_MOVES + 2;
+
 /// Queues of one unit, its standing ones included. Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const UNIT_QUEUES: usize = 1_000;
 
@@ -174,6 +192,14 @@ pub const AGENCY_CASES: usize = 10_000;
 /// it. Hit: nothing is told, the oldest is forgotten. A closed case takes about 200 bytes.
 pub const AGENCY_CLOSED_CASES: usize = 10_000;
 
+/// Open orders of one agency, held by somebody or not: they stay in memory and in snapshots until
+/// they end. Hit: return 403.
+pub const AGENCY_ORDERS: usize = 50_000;
+
+/// Open orders of one agency on one subject: each change of one looks at all of them. Hit: return
+/// 403.
+pub const SUBJECT_ORDERS: usize = 64;
+
 /// Steps of cases that one agency publishes a second: each makes every ruling look at new standing
 /// facts, and a copy of them. Hit: the step waits for its time, and its client is read no further.
 pub const CASE_STEPS_PER_SECOND: u32 = 20;
@@ -192,3 +218,5 @@ pub const BODY_BYTES: u64 = 1 << 20;
 
 const _: () = assert!(QUEUE_HEAD_ENTRIES >= QUEUE_PAGE_ENTRIES);
 const _: () = assert!(QUEUE_PAGE_ENTRIES * 24 <= 128 << 10);
+// A message that comes back to a queue is told by the deaths since it was there.
+const _: () = assert!(DEATHS > UNASKED_MOVES);

@@ -37,6 +37,7 @@ impl Entry {
     const SETTLED: u32 = 1;
     const REDELIVERED: u32 = 2;
     const PRIVATE: u32 = 4;
+    const MARKED: u32 = 8;
 
     /// A fresh entry.
     pub fn new(lsn: Lsn, deadline: Option<Timestamp>) -> Self {
@@ -56,6 +57,13 @@ impl Entry {
         self
     }
 
+    /// The same entry, of a message with headers that look like the broker's own.
+    #[must_use]
+    pub fn marked(mut self) -> Self {
+        self.flags |= Self::MARKED;
+        self
+    }
+
     /// The same entry, wanted no longer than until `deadline`.
     #[must_use]
     pub fn until(mut self, deadline: Timestamp) -> Self {
@@ -66,6 +74,16 @@ impl Entry {
     /// Whether its own agency published it for itself.
     pub fn is_private(&self) -> bool {
         self.flags & Self::PRIVATE != 0
+    }
+
+    /// Whether its own agency gave it headers that look like the broker's.
+    pub fn is_marked(&self) -> bool {
+        self.flags & Self::MARKED != 0
+    }
+
+    /// When it expires; none for never.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        (self.deadline_ms != i64::MAX).then(|| Timestamp::from_millis(self.deadline_ms))
     }
 
     /// Whether it was wanted before `now` only.
@@ -172,6 +190,21 @@ impl Backlog {
     pub fn get(&self, lsn: Lsn) -> Option<&Entry> {
         let entry = self.head.get(self.place(lsn)?)?;
         (!entry.is_settled()).then_some(entry)
+    }
+
+    /// Whether an entry that was put into this queue is in it still, in the head or behind it: in
+    /// replay the head comes to it later than it did live.
+    pub fn holds(&self, lsn: Lsn) -> bool {
+        if let Some(place) = self.place(lsn) {
+            return self
+                .head
+                .get(place)
+                .is_some_and(|entry| !entry.is_settled());
+        }
+        let waits = self.tail.binary_search_by_key(&lsn, |entry| entry.lsn);
+        let page = self.pages.partition_point(|page| page.last < lsn);
+        let paged = self.pages.get(page).is_some_and(|page| page.first <= lsn);
+        waits.is_ok() || (paged && !self.settled_ahead.contains(&lsn))
     }
 
     fn place(&self, lsn: Lsn) -> Option<usize> {

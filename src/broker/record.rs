@@ -4,10 +4,13 @@
 //! A record is encoded by postcard behind the journal's record header, which has its kind and
 //! schema. New fields and kinds come with a new schema number; old ones stay readable.
 
+mod queues;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::register::OrderKey;
 use crate::agency::keys::KeyCheck;
 use crate::agency::registry::InboxMode;
 use crate::journal::Lsn;
@@ -20,14 +23,12 @@ use crate::message::time::Timestamp;
 use crate::policy::standing::{CaseId, Reads};
 use crate::policy::words::{Onward, PolicyId};
 
+pub use self::queues::{
+    Argument, Binding, Death, Died, Placed, QueueId, QueueProperties, Settled, Topology,
+};
+
 /// The schema number of records written now.
 pub const SCHEMA: u16 = 1;
-
-/// A queue's number in the ledger, never used again.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub struct QueueId(pub u32);
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,8 +63,8 @@ pub enum Record {
     OrderEnded {
         /// When.
         at: Timestamp,
-        /// The order's own number.
-        number: KeyedDigest,
+        /// Which.
+        order: OrderKey,
     },
     /// The broker started after a stop that was not clean.
     Recovered,
@@ -122,8 +123,9 @@ pub struct Exchange {
     pub message_type: MessageType,
     /// What messages of the type can hold, by that rulebook.
     pub holds: Mask,
-    /// The sending unit's own number of this exchange, from 1.
-    pub number: u64,
+    /// The sending unit's own number of this exchange, from 1; none for a repeat that its sender must
+    /// not be able to tell from any other: see [`Again`].
+    pub number: Option<u64>,
     /// The rulebook that decided.
     pub rulebook: Digest,
     /// What the ruling rested on.
@@ -140,6 +142,14 @@ pub struct Exchange {
     pub key: KeyedDigest,
     /// De-duplication: the content.
     pub content: KeyedDigest,
+    /// What its sender may see of the ruling, time and numbers apart, as a keyed digest, where it is
+    /// refused for all whom its sender may know of.
+    pub answer: Option<KeyedDigest>,
+    /// Where it is a repeat that reached somebody new of whom its sender may not know: the first.
+    pub again: Option<Again>,
+    /// Units that its sender may not know of and that have got this very message by an earlier
+    /// record, sorted: none of them gets it twice.
+    pub had: Vec<UnitId>,
     /// How long a repeat is recognised.
     pub window: Duration,
     /// Correlation keys, for the index and for open orders: kind, then keyed digest.
@@ -156,6 +166,16 @@ pub struct Exchange {
     pub sealed: Vec<u8>,
     /// Rules that could not be evaluated, sorted: what they name was withheld.
     pub errors: Vec<PolicyId>,
+}
+
+/// The first exchange of a message that was refused for all whom its sender may know of, and that was
+/// sent again and ruled anew with the same answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// The record whose answer its sender gets each time.
+    pub first: Lsn,
+    /// Until when a repeat is recognised: as long as if it had not been ruled anew.
+    pub until: Timestamp,
 }
 
 /// What of an exchange only the sender, and who is entitled, may read.
@@ -237,18 +257,25 @@ pub struct Released {
 /// An order's effect on standing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderChange {
-    /// The agencies to which this is released have an open order on these keys until `deadline`.
+    /// The agencies to which this is released hold an order of its sender's on these keys until
+    /// `deadline`. An older one of the same number is over.
     Opens {
-        /// The order's own number.
+        /// The order's number in its sender's own series.
         number: KeyedDigest,
         /// Keys of its subject.
         subjects: Vec<KeyedDigest>,
         /// When it ends by itself.
-        deadline: Option<Timestamp>,
+        deadline: Timestamp,
     },
-    /// The order with this number is done.
-    Closes {
-        /// The order's own number.
+    /// Its sender's own order of this number is over.
+    Withdraws {
+        /// The order's number in its sender's own series.
+        number: KeyedDigest,
+    },
+    /// A result: its sender's own order of this number is over, and so is its part in those of
+    /// agencies that have got the result.
+    Reports {
+        /// The number that the result names.
         number: KeyedDigest,
     },
 }
@@ -295,123 +322,19 @@ pub struct CountedRefusals {
     pub count: u64,
 }
 
-/// A message put into queues of its unit's own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Placed {
-    /// When.
-    pub at: Timestamp,
-    /// Whose queues.
-    pub unit: UnitId,
-    /// Which.
-    pub queues: Vec<QueueId>,
-    /// Where the message itself is: the record that holds it; none where it is this one.
-    pub source: Option<Lsn>,
-    /// Whether its own agency published it for itself.
-    pub private: bool,
-    /// The entry that it was before: it leaves its queue.
-    pub from: Option<(QueueId, Lsn)>,
-    /// When it expires in these queues.
-    pub deadline: Option<Timestamp>,
-    /// What `x-death` shows, newest first.
-    pub deaths: Vec<Death>,
-    /// What a newer ruling had left of the release, and which.
-    pub narrowed: Option<(Mask, Digest)>,
-}
-
-/// One entry of `x-death`.
+/// What a release gives its unit: data, and what the unit must do with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Death {
-    /// Name of the queue it died in.
-    pub queue: String,
-    /// `rejected`, `expired`, `maxlen` or `delivery_limit`.
-    pub reason: String,
-    /// When first.
-    pub at: Timestamp,
-    /// How often for this reason in this queue.
-    pub count: u64,
-}
-
-/// Entries that left, and entries that came back.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settled {
-    /// Acknowledged, or dropped.
-    pub gone: Vec<(QueueId, Lsn)>,
-    /// Requeued, or left by a connection that ended.
-    pub returned: Vec<(QueueId, Lsn)>,
-}
-
-/// A change of a unit's queues.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Topology {
-    /// A queue was declared.
-    Declared {
-        /// Its number.
-        queue: QueueId,
-        /// Its owner.
-        unit: UnitId,
-        /// Its name there.
-        name: String,
-        /// Its properties.
-        properties: QueueProperties,
-    },
-    /// A queue was deleted, with what was in it.
-    Deleted(QueueId),
-    /// A queue was emptied of what was not out to a client.
-    Purged {
-        /// The queue.
-        queue: QueueId,
-        /// What was out, in order: it stays until it is settled.
-        out: Vec<Lsn>,
-    },
-    /// A queue was bound to an exchange of its unit.
-    Bound {
-        /// The queue.
-        queue: QueueId,
-        /// The binding.
-        binding: Binding,
-    },
-    /// A binding was removed.
-    Unbound {
-        /// The queue.
-        queue: QueueId,
-        /// The binding.
-        binding: Binding,
-    },
-}
-
-/// What a queue was declared with. Compared by value when it is declared again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueueProperties {
-    /// Survives a restart. All do, in truth, but exclusive ones; kept for equivalence.
-    pub durable: bool,
-    /// Gone with the connection that declared it.
-    pub exclusive: bool,
-    /// Gone when its last consumer leaves.
-    pub auto_delete: bool,
-    /// Arguments, sorted by name.
-    pub arguments: Vec<(String, Argument)>,
-}
-
-/// An argument of a declaration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Argument {
-    /// `t`.
-    Bool(bool),
-    /// Any integer type: compared by value.
-    Integer(i64),
-    /// `S`.
-    Text(String),
-    /// Anything else, as it prints.
-    Other(String),
-}
-
-/// A binding of a queue.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Binding {
-    /// The exchange, by its name in the unit.
-    pub exchange: String,
-    /// The binding key, a topic pattern.
-    pub key: String,
+pub struct Terms {
+    /// What it gets.
+    pub mask: Mask,
+    /// How long the unit may keep it, in days.
+    pub retain_days: u32,
+    /// Whether it may pass it on.
+    pub onward: Onward,
+    /// The permits that gave it, sorted.
+    pub policies: Vec<PolicyId>,
+    /// The rulebook by which that is so.
+    pub rulebook: Digest,
 }
 
 /// A change of a case.
@@ -457,10 +380,10 @@ pub struct Narrowed {
     pub exchange: Lsn,
     /// Whose release.
     pub unit: UnitId,
-    /// What is left of it; nothing means it is withdrawn.
-    pub mask: Mask,
-    /// The rulebook that narrowed it.
-    pub rulebook: Digest,
+    /// The queues that it was released into.
+    pub queues: Vec<QueueId>,
+    /// What is left of it; no data means it is withdrawn.
+    pub left: Terms,
 }
 
 /// How often each agency sent again what was decided already.
@@ -483,6 +406,20 @@ pub enum RecordError {
     /// The bytes are not a record.
     #[error("record does not decode: {0}")]
     Encoding(#[from] postcard::Error),
+}
+
+impl Terms {
+    /// What both give: no more data, kept no longer, passed on no further. The permits and the
+    /// rulebook are those of `newer`.
+    #[must_use]
+    pub fn and(self, newer: &Self) -> Self {
+        Self {
+            mask: self.mask.intersection(newer.mask),
+            retain_days: self.retain_days.min(newer.retain_days),
+            onward: self.onward.max(newer.onward),
+            ..newer.clone()
+        }
+    }
 }
 
 impl Record {
@@ -549,41 +486,5 @@ impl Record {
             return Err(RecordError::Schema(schema));
         }
         Ok(postcard::from_bytes(body)?)
-    }
-}
-
-impl QueueProperties {
-    /// An argument by name.
-    pub fn argument(&self, name: &str) -> Option<&Argument> {
-        self.arguments
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value)
-    }
-
-    /// An argument that is an integer.
-    pub fn integer(&self, name: &str) -> Option<i64> {
-        match self.argument(name)? {
-            Argument::Integer(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// An argument that is a text.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        match self.argument(name)? {
-            Argument::Text(value) => Some(value),
-            _ => None,
-        }
-    }
-}
-
-impl std::fmt::Display for Argument {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Bool(value) => write!(f, "{value}"),
-            Self::Integer(value) => write!(f, "{value}"),
-            Self::Text(value) | Self::Other(value) => f.write_str(value),
-        }
     }
 }

@@ -1,13 +1,17 @@
 //! The register: what stands behind the standing facts.
 //!
 //! Policies read [`Standing`]; the register knows in addition who opened a case, who is invited,
-//! and which order put an agency on a key. Changed by records only.
+//! and which order put an agency on a key. Changed by records only. Which message of whom changes
+//! what is a table in `docs/policies.md`.
+
+mod orders;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::orders::{OpenOrder, Orders};
 use super::limits::{AGENCY_CASES, AGENCY_CLOSED_CASES};
 use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Released};
 use crate::journal::Lsn;
@@ -15,6 +19,8 @@ use crate::message::id::{AgencyId, KeyedDigest};
 use crate::message::time::Timestamp;
 use crate::policy::standing::{Case, CaseId, Standing, Versioned};
 use crate::policy::words::Onward;
+
+pub use self::orders::OrderKey;
 
 /// The message type that opens orders.
 pub const ORDER_TYPE: &str = "control.order";
@@ -27,7 +33,7 @@ pub struct Register {
     cases: BTreeMap<CaseId, CaseFile>,
     /// The same by opener: to count them takes no look at those of others.
     opened: BTreeMap<AgencyId, Opened>,
-    orders: BTreeMap<KeyedDigest, OpenOrder>,
+    orders: Orders,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +50,8 @@ struct CaseFile {
     opened: Timestamp,
     /// Steps that were taken under an id.
     taken: BTreeSet<KeyedDigest>,
+    /// Agencies that are bound in it by what they have got.
+    bound: BTreeSet<AgencyId>,
     state: CaseState,
 }
 
@@ -62,20 +70,13 @@ pub enum Step {
     IsSo,
 }
 
-/// Why a step is not its sender's to take.
+/// Why a change of standing facts is not its sender's to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotTheirs {
+pub struct Barred {
     /// The rule, for the record.
     pub rule: &'static str,
     /// What its sender is told.
     pub says: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct OpenOrder {
-    subjects: Vec<KeyedDigest>,
-    agencies: BTreeSet<AgencyId>,
-    deadline: Option<Timestamp>,
 }
 
 impl Register {
@@ -85,7 +86,7 @@ impl Register {
     }
 
     /// What a step of a case comes to.
-    pub fn step(&self, change: &CaseChange) -> Result<Step, NotTheirs> {
+    pub fn step(&self, change: &CaseChange) -> Result<Step, Barred> {
         let agency = &change.sender.agency;
         let Some(file) = self.cases.get(&change.case) else {
             return match change.what {
@@ -108,7 +109,7 @@ impl Register {
                     "case '{}' is open already, opened by this agency at {} with other areas or invitations",
                     change.case, file.opened
                 );
-                Err(NotTheirs {
+                Err(Barred {
                     rule: "case-open",
                     says,
                 })
@@ -118,7 +119,7 @@ impl Register {
                     "case '{}' was opened by this agency at {} and closed at {at}: give each case a name of its own",
                     change.case, file.opened
                 );
-                Err(NotTheirs {
+                Err(Barred {
                     rule: "case-closed",
                     says,
                 })
@@ -140,13 +141,13 @@ impl Register {
         case.is_some_and(|case| case.value.members.contains(agency))
     }
 
-    fn may_open(&self, opener: &AgencyId) -> Result<Step, NotTheirs> {
+    fn may_open(&self, opener: &AgencyId) -> Result<Step, Barred> {
         let own = self.opened.get(opener);
         if own.is_none_or(|own| own.open < AGENCY_CASES) {
             return Ok(Step::Changes);
         }
         let says = format!("an agency has at most {AGENCY_CASES} open cases");
-        Err(NotTheirs {
+        Err(Barred {
             rule: "case-count",
             says,
         })
@@ -162,6 +163,7 @@ impl Register {
                     opener: agency.clone(),
                     opened: change.at,
                     taken: BTreeSet::new(),
+                    bound: BTreeSet::new(),
                     state: CaseState::Open { invites },
                 };
                 self.cases.insert(change.case.clone(), file);
@@ -172,13 +174,15 @@ impl Register {
                 };
                 let case = Versioned { epoch: at.0, value };
                 let standing = Arc::make_mut(&mut self.standing);
-                standing.cases.insert(change.case.clone(), case);
+                standing.cases.insert_mut(change.case.clone(), case);
             }
             CaseStep::Join => {
                 let standing = Arc::make_mut(&mut self.standing);
-                if let Some(case) = standing.cases.get_mut(&change.case) {
-                    case.value.members.insert(agency.clone());
-                    case.epoch = at.0;
+                if let Some(case) = standing.cases.get(&change.case) {
+                    let mut value = case.value.clone();
+                    value.members.insert(agency.clone());
+                    let case = Versioned { epoch: at.0, value };
+                    standing.cases.insert_mut(change.case.clone(), case);
                 }
             }
             CaseStep::Close => self.close(change),
@@ -192,7 +196,7 @@ impl Register {
     /// pass on: so many cases of each agency, so that none makes those of others forgotten.
     fn close(&mut self, change: &CaseChange) {
         let standing = Arc::make_mut(&mut self.standing);
-        standing.cases.remove(&change.case);
+        standing.cases.remove_mut(&change.case);
         let Some(file) = self.cases.get_mut(&change.case) else {
             return;
         };
@@ -202,126 +206,138 @@ impl Register {
         own.closed.push_back(change.case.clone());
         if own.closed.len() > AGENCY_CLOSED_CASES
             && let Some(oldest) = own.closed.pop_front()
+            && let Some(file) = self.cases.remove(&oldest)
         {
-            self.cases.remove(&oldest);
-            standing.bans.retain(|(case, _), _| *case != oldest);
+            for holder in file.bound {
+                standing.bans.remove_mut(&(oldest.clone(), holder));
+            }
+        }
+    }
+
+    /// Whether an exchange may open the order that it opens, if it opens one.
+    pub fn may_order(&self, exchange: &Exchange) -> Result<(), Barred> {
+        match &exchange.order {
+            Some(OrderChange::Opens {
+                number, subjects, ..
+            }) => self.orders.may_open(&own(exchange, *number), subjects),
+            Some(OrderChange::Withdraws { .. } | OrderChange::Reports { .. }) | None => Ok(()),
         }
     }
 
     /// Applies what an exchange changes: onward bans within its case, orders. True where it did.
     pub fn exchange(&mut self, exchange: &Exchange, at: Lsn) -> bool {
-        let released =
-            exchange
-                .recipients
-                .iter()
-                .filter_map(|recipient| match &recipient.outcome {
-                    Outcome::Released(released) => Some((&recipient.unit.agency, released)),
-                    Outcome::Refused { .. } => None,
-                });
-        let mut changed = false;
-        let originator = &exchange.sender.agency;
-        if let Some(case) = &exchange.case {
-            for (holder, release) in released.clone() {
-                if is_bound(release) && holder != originator {
-                    changed |= self.ban(case, holder, originator, at);
-                }
-            }
-        }
-        match &exchange.order {
+        let bound = self.bind_holders(exchange, at);
+        let touched = match &exchange.order {
             Some(OrderChange::Opens {
                 number,
                 subjects,
                 deadline,
-            }) => {
-                let agencies: BTreeSet<AgencyId> =
-                    released.map(|(agency, _)| agency.clone()).collect();
-                if !agencies.is_empty() {
-                    let (subjects, deadline) = (subjects.clone(), *deadline);
-                    self.orders.insert(
-                        *number,
-                        OpenOrder {
-                            subjects,
-                            agencies,
-                            deadline,
-                        },
-                    );
-                    self.publish_order(*number, at);
-                    changed = true;
-                }
+            }) if *deadline > exchange.at => {
+                let order = OpenOrder {
+                    subjects: subjects.clone(),
+                    holders: holders(exchange).into_iter().cloned().collect(),
+                    deadline: *deadline,
+                };
+                self.orders.open(own(exchange, *number), order)
             }
-            Some(OrderChange::Closes { number }) => {
-                changed |= self.orders.contains_key(number);
-                self.end_order(*number, at);
+            Some(OrderChange::Opens { number, .. } | OrderChange::Withdraws { number }) => {
+                self.orders.end(&own(exchange, *number))
             }
-            None => {}
+            Some(OrderChange::Reports { number }) => {
+                let (by, to) = (&exchange.sender.agency, holders(exchange));
+                self.orders.reported(*number, by, &to)
+            }
+            None => BTreeSet::new(),
+        };
+        self.publish(touched, at) || bound
+    }
+
+    /// Binds the holders of restricted data to its originator, within its case.
+    fn bind_holders(&mut self, exchange: &Exchange, at: Lsn) -> bool {
+        let Some(case) = &exchange.case else {
+            return false;
+        };
+        let originator = &exchange.sender.agency;
+        let mut changed = false;
+        for (holder, release) in releases(exchange) {
+            if is_bound(release) && holder != originator {
+                changed |= self.ban(case, holder, originator, at);
+            }
         }
         changed
     }
 
     fn ban(&mut self, case: &CaseId, holder: &AgencyId, originator: &AgencyId, at: Lsn) -> bool {
         // They are forgotten with their case.
-        if !self.cases.contains_key(case) {
+        let Some(file) = self.cases.get_mut(case) else {
             return false;
-        }
+        };
         let key = (case.clone(), holder.clone());
         let known = self.standing.bans.get(&key);
         if known.is_some_and(|originators| originators.value.contains(originator)) {
             return false;
         }
-        let bans = &mut Arc::make_mut(&mut self.standing).bans;
-        let value = BTreeSet::new();
-        let originators = bans.entry(key).or_insert(Versioned { epoch: at.0, value });
-        originators.epoch = at.0;
-        originators.value.insert(originator.clone());
+        let mut value = known.map(|known| known.value.clone()).unwrap_or_default();
+        value.insert(originator.clone());
+        file.bound.insert(holder.clone());
+        let bans = Versioned { epoch: at.0, value };
+        let standing = Arc::make_mut(&mut self.standing);
+        standing.bans.insert_mut(key, bans);
         true
     }
 
-    /// Orders whose deadline has passed.
-    pub fn overdue(&self, now: Timestamp) -> Vec<KeyedDigest> {
-        let orders = self.orders.iter();
-        let overdue = orders.filter(|(_, order)| order.deadline.is_some_and(|end| end <= now));
-        overdue.map(|(number, _)| *number).collect()
+    /// Orders whose deadline has passed, at most so many.
+    pub fn overdue(&self, now: Timestamp, most: usize) -> Vec<OrderKey> {
+        self.orders.overdue(now, most)
     }
 
-    /// An order is done, or its deadline has passed.
-    pub fn end_order(&mut self, number: KeyedDigest, at: Lsn) {
-        let Some(order) = self.orders.remove(&number) else {
-            return;
-        };
-        for subject in &order.subjects {
-            self.publish_subject(*subject, at);
-        }
+    /// An order's deadline has passed.
+    pub fn end_order(&mut self, key: &OrderKey, at: Lsn) {
+        let touched = self.orders.end(key);
+        self.publish(touched, at);
     }
 
-    fn publish_order(&mut self, number: KeyedDigest, at: Lsn) {
-        let subjects = self.orders.get(&number).map(|order| order.subjects.clone());
-        for subject in subjects.unwrap_or_default() {
-            self.publish_subject(subject, at);
-        }
-    }
-
-    /// The agencies with any open order on a key, as policies read them; nothing where there is none:
-    /// no key is kept for its epoch alone.
-    fn publish_subject(&mut self, subject: KeyedDigest, at: Lsn) {
-        let orders = self
-            .orders
-            .values()
-            .filter(|order| order.subjects.contains(&subject));
-        let mut value: BTreeMap<AgencyId, Option<Timestamp>> = BTreeMap::new();
-        for order in orders {
-            for agency in &order.agencies {
-                // The latest: an order without a deadline outlives all.
-                let end = value.entry(agency.clone()).or_insert(order.deadline);
-                *end = end.zip(order.deadline).map(|(one, other)| one.max(other));
+    /// Lets policies read who holds open orders on these subjects; nothing where nobody does: no key
+    /// is kept for its epoch alone. True where that has changed.
+    fn publish(&mut self, subjects: BTreeSet<KeyedDigest>, at: Lsn) -> bool {
+        let mut changed = false;
+        for subject in subjects {
+            let value = self.orders.holders(subject);
+            let known = self.standing.orders.get(&subject);
+            if known.map_or(value.is_empty(), |known| known.value == value) {
+                continue;
+            }
+            changed = true;
+            let orders = &mut Arc::make_mut(&mut self.standing).orders;
+            if value.is_empty() {
+                orders.remove_mut(&subject);
+            } else {
+                orders.insert_mut(subject, Versioned { epoch: at.0, value });
             }
         }
-        let orders = &mut Arc::make_mut(&mut self.standing).orders;
-        if value.is_empty() {
-            orders.remove(&subject);
-        } else {
-            orders.insert(subject, Versioned { epoch: at.0, value });
-        }
+        changed
     }
+}
+
+/// The name of the sender's own order of this number.
+fn own(exchange: &Exchange, number: KeyedDigest) -> OrderKey {
+    OrderKey {
+        number,
+        owner: exchange.sender.agency.clone(),
+    }
+}
+
+fn releases(exchange: &Exchange) -> impl Iterator<Item = (&AgencyId, &Released)> {
+    let recipients = exchange.recipients.iter();
+    recipients.filter_map(|recipient| match &recipient.outcome {
+        Outcome::Released(released) => Some((&recipient.unit.agency, released)),
+        Outcome::Refused { .. } => None,
+    })
+}
+
+/// The agencies to which an exchange was released.
+fn holders(exchange: &Exchange) -> BTreeSet<&AgencyId> {
+    releases(exchange).map(|(agency, _)| agency).collect()
 }
 
 /// Whether its holder may pass it on with its originator's leave alone.
@@ -330,9 +346,9 @@ fn is_bound(released: &Released) -> bool {
 }
 
 /// A case of others is nothing that an agency may learn of: it is as one that there never was.
-fn not_open(case: &CaseId) -> NotTheirs {
+fn not_open(case: &CaseId) -> Barred {
     let says = format!("case '{case}' is not open to this agency");
-    NotTheirs { rule: "case", says }
+    Barred { rule: "case", says }
 }
 
 #[cfg(test)]
@@ -365,7 +381,7 @@ mod tests {
     const POLICE: &str = "police/operations";
     const POST: &str = "post/items";
 
-    fn rule(answer: Result<Step, NotTheirs>) -> &'static str {
+    fn rule(answer: Result<Step, Barred>) -> &'static str {
         answer.unwrap_err().rule
     }
 
@@ -430,22 +446,6 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_is_over_leaves_nothing_behind() {
-        let mut register = Register::default();
-        let (number, subject) = (KeyedDigest([1; 16]), KeyedDigest([2; 16]));
-        let order = OpenOrder {
-            subjects: vec![subject],
-            agencies: BTreeSet::from(["post".parse().unwrap()]),
-            deadline: None,
-        };
-        register.orders.insert(number, order);
-        register.publish_order(number, Lsn(5));
-        assert_eq!(register.standing.orders[&subject].epoch, 5);
-        register.end_order(number, Lsn(6));
-        assert_eq!(register, Register::default());
-    }
-
-    #[test]
     fn of_closed_cases_the_names_stay_and_the_oldest_are_forgotten() {
         let mut register = Register::default();
         let ended = |register: &mut Register, sender: &str, number| {
@@ -466,7 +466,7 @@ mod tests {
             ended(&mut register, CUSTOMS, number);
         }
         let standing = register.standing();
-        assert!(standing.cases.is_empty() && standing.bans.len() == 1);
+        assert!(standing.cases.is_empty() && standing.bans.size() == 1);
         assert_eq!(rule(register.step(&open(0))), "case-closed");
         ended(&mut register, CUSTOMS, AGENCY_CLOSED_CASES);
         assert_eq!(*register.standing, Standing::default());

@@ -72,7 +72,7 @@ impl Record {
         let Self::Placed(placed) = self else {
             return RECORD_BYTES;
         };
-        let deaths = placed.deaths.iter();
+        let deaths = placed.died.deaths.iter();
         let deaths = deaths.map(|it| it.queue.len() + it.reason.len() + 4 * NUMBER_BYTES);
         RECORD_BYTES + deaths.sum::<usize>()
     }
@@ -119,7 +119,7 @@ fn ruled(exchange: &Exchange) -> usize {
     let keys: usize = keys.map(|(name, _)| name.len() + DIGEST_BYTES).sum();
     let subjects = match &exchange.order {
         Some(OrderChange::Opens { subjects, .. }) => subjects.len(),
-        Some(OrderChange::Closes { .. }) | None => 0,
+        Some(OrderChange::Withdraws { .. } | OrderChange::Reports { .. }) | None => 0,
     };
     let reads = exchange.reads.keys.len() * READ_BYTES;
     let errors = exchange
@@ -175,7 +175,7 @@ mod tests {
             };
             let name = "q".repeat(255);
             let record = Record::Topology(Topology::Declared {
-                queue: QueueId(u32::MAX),
+                queue: QueueId(u64::MAX),
                 unit: "post/main".parse().unwrap(),
                 name: name.clone(),
                 properties: properties.clone(),
@@ -202,6 +202,7 @@ mod tests {
     fn a_publish_keeps_the_body_that_a_return_would_carry() {
         let body = bytes::Bytes::from(vec![0; 1 << 20]);
         let private = Private {
+            marked: false,
             origin: Origin {
                 connection: ConnectionId(1),
                 channel: 1,

@@ -286,11 +286,14 @@ fn header_place(name: &str) -> String {
     format!("header {}", name.chars().take(64).collect::<String>())
 }
 
+/// Whether a header's name is one of those that the broker alone writes, in any case.
+pub fn is_ours(name: &str) -> bool {
+    let start = name.get(..9);
+    start.is_some_and(|start| start.eq_ignore_ascii_case("x-carnet-"))
+}
+
 fn not_reserved(name: &str) -> Result<(), Invalid> {
-    let is_ours = name
-        .get(..9)
-        .is_some_and(|start| start.eq_ignore_ascii_case("x-carnet-"));
-    if is_ours || matches!(name, "x-death" | "CC" | "BCC") {
+    if is_ours(name) || matches!(name, "x-death" | "CC" | "BCC") {
         let says = "is the broker's own; leave it out";
         return Err(Invalid::envelope(&header_place(name), "reserved", says));
     }

@@ -33,6 +33,9 @@ const OBLIGATIONS: [(&str, &str); 2] = [
         "add @onward(\"same-purpose\"), none, ask-originator or no-onward",
     ),
 ];
+/// Annotations that peers are told, and how long each may be, in octets.
+const TOLD: [&str; 2] = ["basis", "reason"];
+const TOLD_BYTES: usize = 512;
 /// The annotation of forbids that hide the exchange.
 const EXISTENCE: &str = "existence";
 
@@ -53,6 +56,7 @@ impl Annotations {
     pub(super) fn parse(policy: &Policy, place: &str) -> Result<Self, Vec<Fault>> {
         let permits = policy.effect() == Effect::Permit;
         let mut faults = missing(policy, place, permits);
+        faults.extend(too_long(policy, place));
         faults.extend(strange(policy, place, permits));
         let text = |name: &str| {
             policy
@@ -94,6 +98,18 @@ fn missing(policy: &Policy, place: &str, permits: bool) -> Vec<Fault> {
         .filter(|(name, _)| is_empty(policy, name));
     missing
         .map(|(name, cure)| Fault::new(place, format!("lacks @{name}"), *cure))
+        .collect()
+}
+
+/// Texts that peers are told have a bound: those of a release go into the header of each delivery.
+fn too_long(policy: &Policy, place: &str) -> Vec<Fault> {
+    let texts = TOLD.iter().map(|name| (*name, policy.annotation(name)));
+    let too_long = texts.filter(|(_, text)| text.is_some_and(|text| text.len() > TOLD_BYTES));
+    too_long
+        .map(|(name, _)| {
+            let says = format!("has an @{name} of more than {TOLD_BYTES} octets");
+            Fault::new(place, says, "say it in fewer words")
+        })
         .collect()
 }
 

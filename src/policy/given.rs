@@ -84,7 +84,7 @@ impl Given {
                     given
                         .standing
                         .orders
-                        .insert(OWN_KEY, Versioned { epoch: 1, value });
+                        .insert_mut(OWN_KEY, Versioned { epoch: 1, value });
                 }
                 "bans" => {
                     let value = agencies(value, registry)?;
@@ -92,7 +92,7 @@ impl Given {
                     given
                         .standing
                         .bans
-                        .insert(key, Versioned { epoch: 1, value });
+                        .insert_mut(key, Versioned { epoch: 1, value });
                     given.question.case.get_or_insert_with(|| CASE.to_owned());
                 }
                 "level" => {
@@ -100,7 +100,7 @@ impl Given {
                     given
                         .standing
                         .levels
-                        .insert(sender.clone(), Versioned { epoch: 1, value });
+                        .insert_mut(sender.clone(), Versioned { epoch: 1, value });
                 }
                 "to" => given.question.to = Some(list(value).map(ToOwned::to_owned).collect()),
                 "purpose" => given.question.purpose = Some(parse(&word(value, &PURPOSES)?)?),
@@ -132,7 +132,7 @@ impl Given {
             areas,
             members: agencies(members, registry)?,
         };
-        self.standing.cases.insert(
+        self.standing.cases.insert_mut(
             case_id()?,
             Versioned {
                 epoch: 1,

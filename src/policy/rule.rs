@@ -118,13 +118,16 @@ pub fn rule(
         })
         .filter(|slice| addressed.admits(&slice.unit, request))
         .collect();
-    let case_counts = candidates
-        .iter()
-        .any(|slice| facts.case_for(&slice.unit).is_some());
+    let in_case = |slice: &&Slice| facts.case_for(&slice.unit).is_some();
+    let mut counting = candidates.iter().copied().filter(in_case);
+    let case_ignored =
+        request.case.is_some() && !counting.any(|slice| knows(request.sender, &slice.unit));
+    let case_counts = candidates.iter().copied().any(|slice| in_case(&slice));
     let mut ruling = Ruling {
         verdicts: Vec::with_capacity(candidates.len()),
         unreachable: addressed.beyond(&candidates),
-        case_ignored: request.case.is_some() && !case_counts,
+        case_counts,
+        case_ignored,
         errors: Vec::new(),
         reads: facts.reads.clone(),
     };

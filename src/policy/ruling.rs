@@ -77,7 +77,10 @@ pub struct Ruling {
     pub verdicts: Vec<Verdict>,
     /// Addressees that are no candidates: unknown, unlisted, not receiving the type. As written.
     pub unreachable: BTreeSet<String>,
-    /// Whether a case was quoted that is no fact for any candidate: the warning `case`.
+    /// Whether the quoted case is a fact for some candidate.
+    pub case_counts: bool,
+    /// Whether a case was quoted that is no fact for any candidate of which the sender may know: the
+    /// warning `case`.
     pub case_ignored: bool,
     /// Rules that could not be evaluated, sorted: an alarm.
     pub errors: Vec<PolicyId>,

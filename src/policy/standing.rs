@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
 use crate::message::id::{AgencyId, BadName, KeyedDigest};
@@ -134,18 +135,22 @@ pub struct Versioned<T> {
     pub value: T,
 }
 
+/// Standing facts of one kind by what they are about. A copy shares all that a change leaves as it
+/// is, so that a change costs as much beside a million others as alone.
+pub type ByKey<K, V> = RedBlackTreeMapSync<K, Versioned<V>>;
+
 /// A snapshot of all standing facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Open cases.
-    pub cases: BTreeMap<CaseId, Versioned<Case>>,
+    pub cases: ByKey<CaseId, Case>,
     /// Continuity levels; absent means normal.
-    pub levels: BTreeMap<AgencyId, Versioned<Level>>,
+    pub levels: ByKey<AgencyId, Level>,
     /// Per case and holder: the originators whose restricted data the holder has got in it.
-    pub bans: BTreeMap<(CaseId, AgencyId), Versioned<BTreeSet<AgencyId>>>,
+    pub bans: ByKey<(CaseId, AgencyId), BTreeSet<AgencyId>>,
     /// Per digest of a message's own key: the agencies with an open `control.order` on it, each until
     /// when; `None` where no deadline ends it. From then on it binds nothing, here still or not.
-    pub orders: BTreeMap<KeyedDigest, Versioned<BTreeMap<AgencyId, Option<Timestamp>>>>,
+    pub orders: ByKey<KeyedDigest, BTreeMap<AgencyId, Option<Timestamp>>>,
 }
 
 impl Standing {
@@ -218,7 +223,7 @@ mod tests {
         assert!(reads.still_hold(&standing, 3, Timestamp::from_millis(999)));
         assert!(!reads.still_hold(&standing, 3, until));
         assert!(!reads.still_hold(&standing, 4, Timestamp::default()));
-        standing.levels.insert(
+        standing.levels.insert_mut(
             agency,
             Versioned {
                 epoch: 9,

@@ -50,9 +50,9 @@ pub(super) enum Pending {
     /// A count of deleted messages.
     Delete,
     /// A consumer to start: its number and tag.
-    Consume(u32, String),
+    Consume(u64, String),
     /// A consumer to end.
-    Cancel(u32),
+    Cancel(u64),
     /// A get.
     Get { no_ack: bool },
     /// A prefetch limit, which the session has answered.
@@ -101,7 +101,9 @@ pub(super) struct Shared {
 pub(super) struct Connection<S> {
     stream: S,
     session: Session<DeliveryId>,
+    /// The system, with the rights that the rulebook of `rulebook_epoch` gives it.
     peer: Arc<Peer>,
+    rulebook_epoch: u64,
     backbone: Arc<Embedded>,
     pace: Arc<Pace>,
     /// The way to the core: once the connection is open.
@@ -117,8 +119,8 @@ pub(super) struct Connection<S> {
     pending: BTreeMap<u16, VecDeque<Pending>>,
     /// How many they are, over all channels.
     unanswered: usize,
-    consumers: BTreeMap<(u16, u32), Consumer>,
-    next_consumer: u32,
+    consumers: BTreeMap<(u16, u64), Consumer>,
+    next_consumer: u64,
     publishes: BTreeMap<u16, Publishes>,
     /// Confirms to be sent, the highest of each channel.
     confirms: BTreeMap<u16, u64>,
@@ -167,6 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stream,
             session: Session::new(offer, clock.monotonic_ms()),
             peer,
+            rulebook_epoch: 0,
             backbone,
             pace,
             port: None,

@@ -10,9 +10,9 @@ use crate::amqp::{
 };
 use crate::broker::command::{Returnable, sorted};
 use crate::broker::delivery::{Made, Rendered, Shown};
-use crate::broker::limits::QUEUE_ARGUMENT_BYTES;
-use crate::broker::record::{Argument, Death, QueueProperties};
-use crate::message::envelope::{HeaderValue, Publish};
+use crate::broker::limits::{MADE_PROPERTIES_BYTES, QUEUE_ARGUMENT_BYTES};
+use crate::broker::record::{Argument, QueueProperties};
+use crate::message::envelope::{HeaderValue, Publish, is_ours};
 
 /// What tables of clients may hold.
 pub(super) const TABLES: TableLimits = TableLimits {
@@ -50,6 +50,12 @@ pub(super) fn returnable(from: amqp::Publish) -> Returnable {
         raw_properties: from.raw_properties,
         body: from.body,
     }
+}
+
+/// Whether a message has a header with a name like those that the broker alone writes.
+pub(super) fn looks_like_ours(properties: &BasicProperties) -> bool {
+    let headers = properties.headers().iter().flat_map(FieldTable::inner);
+    headers.into_iter().any(|(name, _)| is_ours(name.as_str()))
 }
 
 fn header(value: &AMQPValue) -> HeaderValue {
@@ -149,41 +155,48 @@ fn argument(value: &AMQPValue, room: &mut Room) -> Result<Argument, ArgumentsToo
     Ok(Argument::Integer(integer))
 }
 
-/// Properties of a delivery, encoded.
+/// Properties of a delivery, encoded. Those that the broker makes fit any client's frame: of what
+/// became of the message before, the oldest is left out where there is no room for it.
 pub(super) fn properties(rendered: &Rendered) -> Bytes {
     let made = match &rendered.properties {
         Shown::Raw(raw) => return with_deaths(raw, rendered),
         Shown::Made(made) => made,
     };
+    let shown = (0..=rendered.died.deaths.len()).rev();
+    let mut encoded = shown.map(|count| {
+        let mut out = Vec::new();
+        amqp::codec::encode_properties(&made_properties(made, rendered, count), &mut out);
+        out
+    });
+    let fits = |out: &Vec<u8>| out.len() <= MADE_PROPERTIES_BYTES;
+    encoded.find(fits).unwrap_or_default().into()
+}
+
+/// Properties of the broker's making, with so many entries of `x-death`.
+fn made_properties(made: &Made, rendered: &Rendered, deaths_shown: usize) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in &made.headers {
         headers.insert(short(name), AMQPValue::LongString(value.as_str().into()));
     }
-    deaths(&rendered.deaths, rendered, &mut headers);
-    let mut properties = BasicProperties::default()
+    deaths(rendered, deaths_shown, &mut headers);
+    let properties = BasicProperties::default()
         .with_content_type(short("application/json"))
         .with_delivery_mode(2)
         .with_timestamp(made.timestamp.as_seconds())
         .with_headers(headers);
-    let Made {
-        message_id,
-        correlation_id,
-        ..
-    } = made.as_ref();
-    if let Some(id) = message_id {
-        properties = properties.with_message_id(short(id));
+    let properties = match &made.message_id {
+        Some(id) => properties.with_message_id(short(id)),
+        None => properties,
+    };
+    match &made.correlation_id {
+        Some(id) => properties.with_correlation_id(short(id)),
+        None => properties,
     }
-    if let Some(id) = correlation_id {
-        properties = properties.with_correlation_id(short(id));
-    }
-    let mut out = Vec::new();
-    amqp::codec::encode_properties(&properties, &mut out);
-    out.into()
 }
 
 /// What an agency published to a queue of its own, with the deaths that it died there since.
 fn with_deaths(raw: &Bytes, rendered: &Rendered) -> Bytes {
-    if rendered.deaths.is_empty() {
+    if rendered.died.deaths.is_empty() {
         return raw.clone();
     }
     // They were read when they came, by the same limits.
@@ -191,7 +204,7 @@ fn with_deaths(raw: &Bytes, rendered: &Rendered) -> Bytes {
         return raw.clone();
     };
     let mut headers = properties.headers().clone().unwrap_or_default();
-    deaths(&rendered.deaths, rendered, &mut headers);
+    deaths(rendered, usize::MAX, &mut headers);
     let mut out = Vec::new();
     amqp::codec::encode_properties(&properties.with_headers(headers), &mut out);
     out.into()
@@ -203,10 +216,10 @@ fn short(text: &str) -> ShortString {
 }
 
 /// `x-death` with the types that clients cast to: newest first, count as `l`, time as `T`.
-fn deaths(deaths: &[Death], rendered: &Rendered, headers: &mut FieldTable) {
+fn deaths(rendered: &Rendered, most: usize, headers: &mut FieldTable) {
     let text = |text: &str| AMQPValue::LongString(text.into());
     let mut list = FieldArray::default();
-    for death in deaths {
+    for death in rendered.died.deaths.iter().take(most) {
         let mut keys = FieldArray::default();
         keys.push(text(&rendered.routing_key));
         let mut entry = FieldTable::default();
@@ -219,10 +232,12 @@ fn deaths(deaths: &[Death], rendered: &Rendered, headers: &mut FieldTable) {
         entry.insert(short("routing-keys"), AMQPValue::FieldArray(keys));
         list.push(AMQPValue::FieldTable(entry));
     }
-    let Some(first) = deaths.last() else { return };
+    let Some((queue, reason)) = &rendered.died.first else {
+        return;
+    };
     headers.insert(short("x-death"), AMQPValue::FieldArray(list));
-    headers.insert(short("x-first-death-queue"), text(&first.queue));
-    headers.insert(short("x-first-death-reason"), text(&first.reason));
+    headers.insert(short("x-first-death-queue"), text(queue));
+    headers.insert(short("x-first-death-reason"), text(reason));
     headers.insert(short("x-first-death-exchange"), text(&rendered.exchange));
 }
 

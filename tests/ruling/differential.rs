@@ -92,14 +92,14 @@ prop_compose! {
         let standing = &mut message.standing;
         let case = Case { areas: set(&areas), members: set(&members) };
         if open {
-            standing.cases.insert(id("CASE-1"), Versioned { epoch: 1, value: case });
+            standing.cases.insert_mut(id("CASE-1"), Versioned { epoch: 1, value: case });
         }
         let sender = message.from.agency.clone();
         let bans: BTreeSet<_> = if bans.len() < 3 { set(&bans) } else { BTreeSet::new() };
-        standing.bans.insert((id("CASE-1"), sender.clone()), Versioned { epoch: 2, value: bans });
-        standing.levels.insert(sender, Versioned { epoch: 3, value: level });
+        standing.bans.insert_mut((id("CASE-1"), sender.clone()), Versioned { epoch: 2, value: bans });
+        standing.levels.insert_mut(sender, Versioned { epoch: 3, value: level });
         let orders = Versioned { epoch: 4, value: set(&orders).into_iter().map(|it| (it, None)).collect() };
-        standing.orders.insert(KeyedDigest([1; 16]), orders);
+        standing.orders.insert_mut(KeyedDigest([1; 16]), orders);
         message
     }
 }

@@ -306,7 +306,7 @@ impl Message {
             areas: set(&["drugs"]),
             members: set(members),
         };
-        self.standing.cases.insert(
+        self.standing.cases.insert_mut(
             id(name),
             Versioned {
                 epoch: 100,

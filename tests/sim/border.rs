@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
-use carnet::agency::registry::Peer;
+use carnet::agency::registry::{Peer, Receipts};
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Refusal, Returnable, Submission, Verdict};
@@ -132,8 +132,9 @@ impl Fact {
 pub(crate) struct Admitted {
     publish: Publish,
     wire: Returnable,
-    receipt: bool,
+    receipts: Receipts,
     refusals_max: u32,
+    rulebook_epoch: u64,
     outcome: Outcome,
 }
 
@@ -174,8 +175,9 @@ impl Admitted {
         Self {
             publish: submission.publish,
             wire,
-            receipt: submission.receipt,
+            receipts: submission.receipts,
             refusals_max: submission.refusals_max,
+            rulebook_epoch: submission.rulebook_epoch,
             outcome,
         }
     }
@@ -208,9 +210,10 @@ impl Admitted {
             publish: self.publish.clone(),
             wire: self.wire.clone(),
             verdict,
-            receipt: self.receipt,
+            receipts: self.receipts,
             looked: Looked::default(),
             refusals_max: self.refusals_max,
+            rulebook_epoch: self.rulebook_epoch,
         })
     }
 }

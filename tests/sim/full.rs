@@ -9,11 +9,12 @@ use carnet::broker::command::{
     Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Fence, Settle,
 };
 use carnet::broker::committer::Committer;
-use carnet::broker::record::{Argument, Narrowed, QueueProperties};
+use carnet::broker::record::{Argument, Narrowed, QueueProperties, Terms};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs};
 use carnet::message::id::{Digest, Mask, UnitId};
 use carnet::message::time::Timestamp;
+use carnet::policy::words::Onward;
 use proptest::prelude::*;
 
 use crate::recovered::{data, options};
@@ -87,7 +88,7 @@ struct Run {
     /// Entries that were sent out, and may not be called new any more.
     sent: BTreeSet<DeliveryPlace>,
     published: u64,
-    consumers: u32,
+    consumers: u64,
     declared: usize,
 }
 
@@ -229,7 +230,7 @@ impl Run {
         let buried = self.committer.ledger().queue_named(&self.unit, QUEUES[2]);
         let goes = |it: &&DeliveryId| match how {
             Settle::Ack => true,
-            Settle::Requeue => false,
+            Settle::Requeue | Settle::Unsent => false,
             Settle::Reject => Some(it.queue) == buried,
         };
         let gone = deliveries.iter().filter(goes).map(|it| self.number(*it));
@@ -440,8 +441,14 @@ fn a_narrowing_is_answered_whatever_became_of_its_delivery() {
             at: run.now,
             exchange: delivery.entry,
             unit: run.unit.clone(),
-            mask: Mask::NONE,
-            rulebook: Digest([0; 32]),
+            queues: vec![delivery.queue],
+            left: Terms {
+                mask: Mask::NONE,
+                retain_days: 1,
+                onward: Onward::NoOnward,
+                policies: Vec::new(),
+                rulebook: Digest([0; 32]),
+            },
         },
     };
     let answered = |run: &mut Run, mut commands: Vec<Command>| {
@@ -458,7 +465,7 @@ fn a_narrowing_is_answered_whatever_became_of_its_delivery() {
     let deliver = answered(&mut run, Vec::new()).expect("it is out");
     assert_eq!((deliver.delivery, deliver.channel), (delivery, 1));
     let narrowed = deliver.overlay.narrowed;
-    assert_eq!(narrowed.map(|(mask, _)| mask), Some(Mask::NONE));
+    assert_eq!(narrowed.map(|left| left.mask), Some(Mask::NONE));
     let leaves = [
         Command::Settle {
             deliveries: vec![delivery],

@@ -129,7 +129,7 @@ impl Live {
         }
     }
 
-    fn consume(&mut self, place: usize, queue: &str, number: u32) {
+    fn consume(&mut self, place: usize, queue: &str, number: u64) {
         let queue = queue.to_owned();
         let ask = Ask::Consume {
             number,
@@ -268,6 +268,7 @@ impl Live {
             origin,
             wire,
             mandatory: true,
+            marked: false,
             frame,
             ttl: ttl_ms.map(Duration::from_millis),
         };
@@ -378,15 +379,15 @@ impl Live {
         let unit = self.peers[place].unit.id.clone();
         let delivery = deliver.delivery;
         match prepare(deliver, &stored, &unit, &view, self.told.now).unwrap() {
-            Prepared::Narrow(mask) => {
+            Prepared::Narrow(left, queues) => {
                 self.count("narrowed");
                 self.offered.insert((delivery.queue, delivery.entry));
                 let narrowed = Narrowed {
                     at: self.told.now,
                     exchange: address,
                     unit,
-                    mask,
-                    rulebook: view.rulebook.digest(),
+                    queues,
+                    left,
                 };
                 let to = (ConnectionId(self.connections[place]), deliver.channel);
                 self.waiting.push(Command::Narrow {
@@ -396,9 +397,8 @@ impl Live {
                 });
             }
             Prepared::Send(rendered) => {
-                let is_inbox = deliver.kind != carnet::broker::ledger::QueueKind::Receipts;
-                let mask = released(&stored.record, &unit).filter(|_| is_inbox);
-                let narrowed = deliver.overlay.narrowed.map(|(mask, _)| mask);
+                let mask = released(&stored.record, &unit);
+                let narrowed = deliver.overlay.narrowed.as_ref().map(|left| left.mask);
                 let mask = mask.map(|mask| narrowed.unwrap_or(mask));
                 let withdrawn = rendered.routing_key == "carnet.withdrawn";
                 assert_eq!(withdrawn, mask.is_some_and(Mask::is_empty));
@@ -426,7 +426,7 @@ impl Live {
             "delivered"
         };
         self.count(what);
-        let (deaths, private) = (!deliver.overlay.deaths.is_empty(), deliver.private);
+        let (deaths, private) = (!deliver.overlay.died.deaths.is_empty(), deliver.private);
         *self.seen.entry("dead").or_default() += u32::from(deaths);
         *self.seen.entry("private").or_default() += u32::from(private);
         self.inhand.push_back(deliver.delivery);

@@ -60,28 +60,28 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 #[derive(Debug, Default, Clone)]
 struct Queue {
     /// Each message with how often it came back.
-    messages: BTreeMap<u32, u32>,
+    messages: BTreeMap<u64, u64>,
     /// To whom, and in which attempt.
-    out: BTreeMap<u32, Out>,
+    out: BTreeMap<u64, Out>,
     /// By connection: number and prefetch.
-    consumers: BTreeMap<u64, (u32, u16)>,
+    consumers: BTreeMap<u64, (u64, u16)>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Out {
     connection: u64,
-    attempt: u32,
+    attempt: u64,
     /// None for a `get`, which takes no credit.
-    consumer: Option<u32>,
+    consumer: Option<u64>,
 }
 
 impl Queue {
-    fn ready(&self) -> Option<u32> {
+    fn ready(&self) -> Option<u64> {
         let mut waiting = self.messages.keys();
         waiting.find(|m| !self.out.contains_key(*m)).copied()
     }
 
-    fn has_credit(&self, (number, limit): (u32, u16)) -> bool {
+    fn has_credit(&self, (number, limit): (u64, u16)) -> bool {
         let taken = self.out.values().filter(|out| out.consumer == Some(number));
         limit == 0 || taken.count() < usize::from(limit)
     }
@@ -92,7 +92,7 @@ impl Queue {
         self.ready().is_none() || !consumers.any(|consumer| self.has_credit(*consumer))
     }
 
-    fn back(&mut self, message: u32) {
+    fn back(&mut self, message: u64) {
         self.out.remove(&message);
         if let Some(returns) = self.messages.get_mut(&message) {
             *returns += 1;
@@ -110,12 +110,12 @@ struct Run {
     unit: UnitId,
     model: BTreeMap<usize, Queue>,
     /// Message numbers by queue and entry, in the order in which the broker placed them.
-    numbers: BTreeMap<(u32, Lsn), u32>,
-    names: BTreeMap<u32, usize>,
-    in_hand: Vec<(usize, u32, DeliveryId)>,
+    numbers: BTreeMap<(u64, Lsn), u64>,
+    names: BTreeMap<u64, usize>,
+    in_hand: Vec<(usize, u64, DeliveryId)>,
     connected: BTreeSet<u64>,
-    published: u32,
-    consumers: u32,
+    published: u64,
+    consumers: u64,
 }
 
 impl Run {
@@ -293,7 +293,7 @@ impl Run {
                 .out
                 .iter()
                 .filter(|(_, out)| out.connection == connection);
-            let out: Vec<u32> = out.map(|(message, _)| *message).collect();
+            let out: Vec<u64> = out.map(|(message, _)| *message).collect();
             for message in out {
                 model.back(message);
             }
@@ -309,7 +309,7 @@ impl Run {
             model.consumers.remove(&connection);
             let out = model.out.iter();
             let out = out.filter(|(_, out)| out.connection == connection);
-            let out: Vec<u32> = out.map(|(message, _)| *message).collect();
+            let out: Vec<u64> = out.map(|(message, _)| *message).collect();
             for message in out {
                 model.back(message);
             }
@@ -383,7 +383,7 @@ impl Run {
         );
         let returns = model.messages[&message];
         assert_eq!(
-            (deliver.returns, deliver.redelivered),
+            (u64::from(deliver.returns), deliver.redelivered),
             (returns, returns > 0)
         );
         if let Some(number) = deliver.consumer {
@@ -413,7 +413,7 @@ impl Run {
             let id = id.expect("a queue that was declared");
             let backlog = &self.committer.ledger().queue(id).unwrap().backlog;
             let held = backlog.in_memory().map(|e| self.numbers[&(id.0, e.lsn)]);
-            let held: Vec<u32> = held.collect();
+            let held: Vec<u64> = held.collect();
             assert!(held.iter().eq(model.messages.keys()), "{held:?} {model:?}");
             assert!(model.is_idle(), "{model:?}");
         }

@@ -108,6 +108,7 @@ fn private(serial: u64) -> Command {
         origin: origin(serial),
         wire,
         mandatory: false,
+        marked: false,
         frame: seal_private(&head, b"").unwrap(),
         ttl: None,
         quota: u32::MAX,

@@ -161,11 +161,11 @@ impl Rig {
         deliveries(self.ask(Ask::Get { queue, may_read })).pop()
     }
 
-    fn consume(&mut self, queue: &str, number: u32) -> Vec<Deliver> {
+    fn consume(&mut self, queue: &str, number: u64) -> Vec<Deliver> {
         self.consume_at(queue, number, 0)
     }
 
-    fn consume_at(&mut self, queue: &str, number: u32, priority: i32) -> Vec<Deliver> {
+    fn consume_at(&mut self, queue: &str, number: u64, priority: i32) -> Vec<Deliver> {
         let queue = queue.to_owned();
         deliveries(self.ask(Ask::Consume {
             number,
@@ -251,7 +251,7 @@ fn what_expires_goes_round_once_and_what_was_rejected_goes_round_again() {
     // It is rejected in `a`: from there it may come to `a` again, and has been in both then.
     for round in 1..4 {
         let got = rig.get("a").expect("it is there");
-        assert_eq!(got.overlay.deaths.is_empty(), round == 1);
+        assert_eq!(got.overlay.died.deaths.is_empty(), round == 1);
         rig.settle(vec![got.delivery], Settle::Reject);
         rig.tick(1);
         rig.tick(1);
@@ -529,7 +529,7 @@ fn consumers_with_a_higher_priority_come_first_as_long_as_they_have_credit() {
     }
     let of = |deliveries: &[Deliver]| deliveries.iter().map(|it| it.consumer.unwrap()).collect();
     let first = rig.put("q", 7);
-    let mut takers: Vec<u32> = of(&first);
+    let mut takers: Vec<u64> = of(&first);
     takers[..4].sort_unstable();
     assert_eq!(takers, [2, 2, 3, 3, 1, 1, 4]);
     let of_three = first.iter().find(|it| it.consumer == Some(3)).unwrap();

@@ -85,7 +85,9 @@ impl Log {
         self.addresses.insert(at);
         let fact = match record {
             Record::Exchange(exchange) => {
-                next(&mut self.sent, &exchange.unit, exchange.number);
+                if let Some(number) = exchange.number {
+                    next(&mut self.sent, &exchange.unit, number);
+                }
                 for recipient in &exchange.recipients {
                     if let Outcome::Released(released) = &recipient.outcome {
                         next(&mut self.received, &recipient.unit, released.number);
@@ -257,7 +259,8 @@ fn keeps_order_and_flags(delivered: &[Deliver], committer: &Committer<SimVfs>, t
         if let (Some(before), Some(now)) =
             (mask, released(&load(&found, source).unwrap().record, unit))
         {
-            let now = deliver.overlay.narrowed.map_or(now, |(mask, _)| mask);
+            let narrowed = deliver.overlay.narrowed.as_ref();
+            let now = narrowed.map_or(now, |left| left.mask);
             assert!(now.without(*before).is_empty(), "{unit} {entry}: wider");
         }
     }

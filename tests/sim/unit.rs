@@ -50,6 +50,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
     Command::Private(Box::new(Private {
         quota: u32::MAX,
         mandatory: origin.confirm.is_some(),
+        marked: false,
         origin,
         wire,
         frame: seal_private(&head, body).unwrap(),

@@ -11,7 +11,7 @@ use super::Session;
 use super::answers::{Asked, Awaited};
 use super::channel::Channel;
 use super::connection::{Connection, Phase};
-use super::event::{Event, Message, Sending, Undeliverable};
+use super::event::{Event, Gone, Message, Sending};
 use super::outbox::Outbox;
 use super::running::Running;
 
@@ -140,15 +140,14 @@ impl<D: Copy> Session<D> {
     /// The message that a get asked for, and how many are left.
     ///
     /// # Errors
-    /// The message was not sent: the channel is ending or gone, or the peer cannot take so large
-    /// properties and got an empty answer.
+    /// The message was not sent: the channel is ending or gone.
     pub fn got(
         &mut self,
         channel: ChannelId,
         sending: Sending<D>,
         left: u32,
         message: &Message<'_>,
-    ) -> Result<(), Undeliverable> {
+    ) -> Result<(), Gone> {
         let running = self.connection.running();
         let open = running.is_some_and(|(running, _)| running.open(channel).is_some());
         let sent = self.connection.answer(channel, |awaited, state, out| {
@@ -157,25 +156,22 @@ impl<D: Copy> Session<D> {
                 "{awaited:?}: a get"
             );
             let Asked::Get { no_ack } = awaited.asked else {
-                return Err(Undeliverable::Gone);
+                return Err(Gone);
             };
             if !open {
-                return Err(Undeliverable::Gone);
+                return Err(Gone);
             }
             let tag = state.outgoing.send_to_get(no_ack, sending.delivery);
-            let sent = out.content(channel, MethodId::BASIC_GET_OK, message, |args| {
+            out.content(channel, MethodId::BASIC_GET_OK, message, |args| {
                 args.long_long(tag);
                 args.bit(sending.redelivered);
                 args.short_string(message.exchange);
                 args.short_string(message.routing_key);
                 args.long(left);
             });
-            sent.inspect_err(|_| {
-                state.outgoing.take_back(tag);
-                get_empty(channel, out);
-            })
+            Ok(())
         });
-        sent.unwrap_or(Err(Undeliverable::Gone))
+        sent.unwrap_or(Err(Gone))
     }
 
     /// The queue that a get asked is empty.

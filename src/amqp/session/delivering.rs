@@ -6,38 +6,37 @@ use crate::amqp::reply::Reply;
 
 use super::Session;
 use super::connection::{Connection, Phase};
-use super::event::{Message, PublishTag, Sending, Undeliverable};
+use super::event::{Gone, Message, PublishTag, Sending};
 
 impl<D: Copy> Session<D> {
     /// Sends a message to a consumer, with the channel's next delivery tag.
     ///
     /// # Errors
-    /// Nothing was sent: the consumer is cancelled or its channel gone, and the message belongs
-    /// back at its place; or its properties can never go out on this connection.
+    /// Nothing was sent: the consumer is cancelled or its channel gone.
     pub fn deliver(
         &mut self,
         channel: ChannelId,
         consumer: &str,
         sending: Sending<D>,
         message: &Message<'_>,
-    ) -> Result<(), Undeliverable> {
+    ) -> Result<(), Gone> {
         let Phase::Running(running) = &mut self.connection.phase else {
-            return Err(Undeliverable::Gone);
+            return Err(Gone);
         };
-        let state = running.open(channel).ok_or(Undeliverable::Gone)?;
+        let state = running.open(channel).ok_or(Gone)?;
         let tag = state
             .outgoing
             .send_to(consumer, sending.delivery)
-            .ok_or(Undeliverable::Gone)?;
+            .ok_or(Gone)?;
         let out = &mut self.connection.out;
-        let sent = out.content(channel, MethodId::BASIC_DELIVER, message, |args| {
+        out.content(channel, MethodId::BASIC_DELIVER, message, |args| {
             args.short_string(consumer);
             args.long_long(tag);
             args.bit(sending.redelivered);
             args.short_string(message.exchange);
             args.short_string(message.routing_key);
         });
-        sent.inspect_err(|_| state.outgoing.take_back(tag))
+        Ok(())
     }
 
     /// Hands a message back to its publisher, before it is confirmed. The message carries the
@@ -49,16 +48,12 @@ impl<D: Copy> Session<D> {
         if running.answerable(channel).is_none() {
             return;
         }
-        let sent = out.content(channel, MethodId::BASIC_RETURN, message, |args| {
+        out.content(channel, MethodId::BASIC_RETURN, message, |args| {
             args.short(reply.code().number());
             args.short_string(reply.text());
             args.short_string(message.exchange);
             args.short_string(message.routing_key);
         });
-        debug_assert!(
-            sent.is_ok(),
-            "the properties came in a frame of the same size"
-        );
     }
 
     /// Takes responsibility for every publish of the channel up to and with `tag` that is not

@@ -267,17 +267,10 @@ pub struct Sending<D> {
     pub redelivered: bool,
 }
 
-/// Why a message was not sent.
+/// Why a message was not sent: its channel or consumer is gone. It belongs back at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Undeliverable {
-    /// The channel or the consumer is gone. The message goes back to its queue.
-    #[error("the channel or consumer is gone")]
-    Gone,
-    /// The properties do not fit the peer's frame-max; no attempt will ever succeed on this
-    /// connection.
-    #[error("the properties do not fit into a frame of the agreed size")]
-    PropertiesTooLarge,
-}
+#[error("the channel or consumer is gone")]
+pub struct Gone;
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,8 +33,8 @@ use super::codec::TableLimits;
 use super::frame::{ChannelId, Inbound};
 use connection::Connection;
 pub use event::{
-    ConsumerTag, End, Event, Leftover, Message, Properties, Publish, PublishTag, Request, Sending,
-    Settled, Settlement, Undeliverable,
+    ConsumerTag, End, Event, Gone, Leftover, Message, Properties, Publish, PublishTag, Request,
+    Sending, Settled, Settlement,
 };
 
 /// What the broker offers and allows.

@@ -7,7 +7,7 @@ use crate::amqp::codec::{MethodId, Writer, encode_properties};
 use crate::amqp::frame::{ChannelId, FRAME_END, FRAME_OVERHEAD, FrameKind, PROTOCOL_HEADER};
 use crate::amqp::reply::Reply;
 
-use super::event::{Message, Properties, Undeliverable};
+use super::event::{Message, Properties};
 
 /// A kept buffer larger than this is given back when it is empty.
 const IDLE_BYTES_MAX: usize = 4_096;
@@ -88,20 +88,18 @@ impl Outbox {
         });
     }
 
-    /// A method with its message: header and bodies follow with nothing between them.
-    ///
-    /// # Errors
-    /// Nothing is written where the properties do not fit into one frame.
+    /// A method with its message: header and bodies follow with nothing between them. The header is one
+    /// frame whatever its size, as `RabbitMQ` sends it: what a client's own systems gave a message may
+    /// not fit the frame-max that this one asked for.
     pub(super) fn content(
         &mut self,
         channel: ChannelId,
         id: MethodId,
         message: &Message<'_>,
         arguments: impl FnOnce(&mut Writer<'_>),
-    ) -> Result<(), Undeliverable> {
-        let before = self.octets.len();
+    ) {
         self.method(channel, id, arguments);
-        let header = self.frame(FrameKind::Header, channel, |writer| {
+        self.frame(FrameKind::Header, channel, |writer| {
             writer.short(60);
             writer.short(0);
             writer.long_long(u64::try_from(message.body.len()).unwrap_or(u64::MAX));
@@ -112,31 +110,25 @@ impl Outbox {
         });
         let payload_max = self.frame_max.saturating_sub(FRAME_OVERHEAD);
         let payload_max = usize::try_from(payload_max).unwrap_or(usize::MAX).max(1);
-        if header > payload_max {
-            self.octets.truncate(before);
-            return Err(Undeliverable::PropertiesTooLarge);
-        }
         for part in message.body.chunks(payload_max) {
             self.frame(FrameKind::Body, channel, |writer| writer.octets(part));
         }
-        Ok(())
     }
 
-    /// Writes one frame and returns the size of its payload.
+    /// Writes one frame.
     fn frame(
         &mut self,
         kind: FrameKind,
         channel: ChannelId,
         payload: impl FnOnce(&mut Writer<'_>),
-    ) -> usize {
+    ) {
         self.written_ms = self.now_ms;
         let mut writer = Writer::new(&mut self.octets);
         writer.octet(kind.octet());
         writer.short(channel.get());
         let place = writer.reserve_length();
         payload(&mut writer);
-        let size = writer.fill_length(place);
+        writer.fill_length(place);
         writer.octet(FRAME_END);
-        size
     }
 }

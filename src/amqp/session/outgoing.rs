@@ -94,12 +94,6 @@ impl<D: Copy> Outgoing<D> {
         self.last_tag
     }
 
-    /// A message did not go out after all.
-    pub(super) fn take_back(&mut self, tag: u64) {
-        self.unsettled.remove(&tag);
-        self.last_tag = tag.saturating_sub(1);
-    }
-
     /// The deliveries that `tag` settles, ascending.
     ///
     /// # Errors

@@ -37,8 +37,7 @@ pub(super) fn step(
         let says = "this system does not send this type: see its 'sends'";
         return Err(refused("sends", says));
     }
-    let user_id = format!("{}-{}", peer.agency.id, peer.system.name);
-    hold_untyped(publish, &user_id)?;
+    hold_untyped(publish, &peer.user_id())?;
     let body: CaseBody = serde_json::from_slice(&publish.body).map_err(|_| {
         let says = "wants {\"CaseID\"} alone; case.open: \"Areas\": [], \"Invites\": [agency] too";
         invalid("", "schema", says.to_owned())

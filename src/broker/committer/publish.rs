@@ -1,30 +1,50 @@
 //! Publishes: a ruling that still holds becomes a record; a repeat gets the first answer again.
 
 use super::{Committer, Fatal, Turn};
+use crate::agency::registry::Receipts;
 use crate::broker::command::{
     Effect, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
 use crate::broker::dedup::Use;
-use crate::broker::record::{CaseChange, CountedRefusals, Exchange, Placed, Record, Rejected};
-use crate::broker::register::{NotTheirs, Step};
+use crate::broker::record::{
+    Again, CaseChange, CountedRefusals, Died, Exchange, Outcome, Placed, Recipient, Record,
+    Rejected,
+};
+use crate::broker::register::{Barred, Step};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
-use crate::message::id::AgencyId;
+use crate::message::id::{AgencyId, UnitId};
 use crate::message::time::Timestamp;
 
-/// Whether an id was used before.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What is known of a submission before it is decided.
+#[derive(Debug, Clone, PartialEq)]
 enum Seen {
-    /// It was not, or what it was refused on has changed, and this ruling rests on what is so.
-    Never,
-    /// Neither memory nor the sender's search says so, or the ruling rests on what is no longer so.
+    /// A message to be recorded: its id was not used, or its sender is to see another answer than
+    /// the first. The units that have got it by an earlier record.
+    New(Vec<UnitId>),
+    /// Neither memory nor the sender's search tells whether its id was used, or its verdict rests on
+    /// what has changed since.
     Stale,
-    /// For this very message; its record, where it was refused for all.
-    Same(Option<Lsn>),
+    /// A repeat of a message that was released.
+    Same,
+    /// A repeat of a message that was refused for all whom its sender may know of, and still is in
+    /// the same words: the first record.
+    Refused(Lsn),
+    /// The same where what the refusal rested on has changed: it may reach units that its sender
+    /// may not know of, but for those that have got it.
+    RefusedAgain(Again, Vec<UnitId>),
     /// For another message.
     OtherContent,
     /// It cannot be told: the files that say so cannot be read.
     Unreadable,
+}
+
+/// How a submission is recorded, whatever the record is.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    receipts: Receipts,
+    refusals_max: u32,
+    now: Timestamp,
 }
 
 /// Publishes of one channel that went back to their task: none is taken out of its turn.
@@ -100,25 +120,43 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         let wire = submission.wire;
-        let how = (submission.receipt, submission.refusals_max, now);
+        let how = How {
+            receipts: submission.receipts,
+            refusals_max: submission.refusals_max,
+            now,
+        };
         let refusal = match submission.verdict {
             Verdict::Ruled {
                 exchange,
                 frame,
                 refusal,
-                ..
+                warned,
             } => match seen {
-                Seen::Same(refused) => {
+                Seen::Same => {
                     self.repeats.count(&exchange.sender.agency, now);
-                    let refused = refused.map(|lsn| (lsn, Box::new(wire)));
+                    let refused = None;
                     turn.tell(origin.connection, Effect::Repeated { origin, refused });
                     return Ok(());
+                }
+                Seen::Refused(first) => {
+                    self.repeats.count(&exchange.sender.agency, now);
+                    turn.refused_again(&origin, first, wire);
+                    return Ok(());
+                }
+                Seen::RefusedAgain(again, had) => {
+                    self.repeats.count(&exchange.sender.agency, now);
+                    turn.refused_again(&origin, again.first, wire);
+                    return self.reach_others((exchange, frame), again, had, how, turn);
                 }
                 Seen::OtherContent => {
                     let (rejected, refusal) = other_content(*exchange);
                     Some(self.reject(rejected, refusal, how, turn)?)
                 }
-                _ => self.exchange((exchange, frame), refusal, how, turn)?,
+                Seen::New(had) => {
+                    let message = without(exchange, frame, had);
+                    self.exchange(message, (refusal, warned), how, turn)?
+                }
+                Seen::Stale | Seen::Unreadable => return Ok(()),
             },
             Verdict::Rejected { rejected, refusal } => {
                 Some(self.reject(*rejected, refusal, how, turn)?)
@@ -129,12 +167,17 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Whether this id was used before, by memory and what the sender's task found in files. A
-    /// refusal for all counts only while what it rested on is so. A repeat of what was decided is
-    /// never stale.
+    /// What memory, and what the sender's task found in files, say of a submission. A refusal for
+    /// all counts only while what it rested on is so. A repeat of what was decided is never stale.
     fn seen(&self, submission: &Submission, now: Timestamp) -> Seen {
         let Verdict::Ruled { exchange, .. } = &submission.verdict else {
-            return Seen::Never;
+            // What a system may do, and what is valid, are the rulebook's to say too.
+            let same = submission.rulebook_epoch == self.ledger.rulebook_epoch();
+            return if same {
+                Seen::New(Vec::new())
+            } else {
+                Seen::Stale
+            };
         };
         let used = self.ledger.known();
         let known = match used.find(exchange.key, &submission.looked, now) {
@@ -143,20 +186,49 @@ impl<V: Vfs> Committer<V> {
             Use::Unsearched => return Seen::Stale,
             Use::Unreadable => return Seen::Unreadable,
         };
-        if let Some(known) = known {
-            let refused = known.refused.as_ref();
-            if known.content != exchange.content {
-                return Seen::OtherContent;
-            }
-            if refused.is_none_or(|reads| holds(reads, &self.ledger, now)) {
-                return Seen::Same(refused.map(|_| known.lsn));
-            }
+        if known.is_some_and(|known| known.content != exchange.content) {
+            return Seen::OtherContent;
         }
-        if holds(&exchange.reads, &self.ledger, now) {
-            Seen::Never
-        } else {
-            Seen::Stale
+        let refused = match known.map(|known| (known, &known.refused)) {
+            None => None,
+            Some((_, None)) => return Seen::Same,
+            Some((known, Some(refused))) if holds(&refused.reads, &self.ledger, now) => {
+                return Seen::Refused(known.first);
+            }
+            Some((known, Some(refused))) => Some((known, refused)),
+        };
+        if !holds(&exchange.reads, &self.ledger, now) {
+            return Seen::Stale;
         }
+        match refused {
+            None => Seen::New(Vec::new()),
+            Some((known, refused)) if refused.answer == exchange.answer => {
+                let (first, until) = (known.first, known.until);
+                Seen::RefusedAgain(Again { first, until }, refused.had.clone())
+            }
+            Some((_, refused)) => Seen::New(refused.had.clone()),
+        }
+    }
+
+    /// Records a repeat of a refused message that reaches somebody new of whom its sender may not
+    /// know: its sender gets the first answer, and no number.
+    fn reach_others(
+        &mut self,
+        (exchange, frame): (Box<Exchange>, Vec<u8>),
+        again: Again,
+        had: Vec<UnitId>,
+        how: How,
+        turn: &mut Turn,
+    ) -> Result<(), Fatal> {
+        let (mut exchange, frame) = without(exchange, frame, had);
+        let reaches = |recipient: &Recipient| matches!(recipient.outcome, Outcome::Released(_));
+        let anybody = exchange.recipients.iter().any(reaches);
+        if !anybody || self.only_counts(&exchange.sender.agency, how) {
+            return Ok(());
+        }
+        exchange.again = Some(again);
+        self.ledger.complete(&mut exchange, false, how.now);
+        self.store(Record::Exchange(exchange), frame, turn)
     }
 
     /// Takes a step of a case, or refuses it; a refusal is evidence as that of a message is.
@@ -164,10 +236,10 @@ impl<V: Vfs> Committer<V> {
         &mut self,
         mut change: Box<CaseChange>,
         refused: Rejected,
-        how: (bool, u32, Timestamp),
+        how: How,
         turn: &mut Turn,
     ) -> Result<Option<Refusal>, Fatal> {
-        let (_, _, now) = how;
+        let now = how.now;
         match self.ledger.register().step(&change) {
             Ok(Step::Changes) => {
                 change.at = now;
@@ -178,7 +250,7 @@ impl<V: Vfs> Committer<V> {
                 self.repeats.count(&change.sender.agency, now);
                 Ok(None)
             }
-            Err(NotTheirs { rule, says }) => {
+            Err(Barred { rule, says }) => {
                 let (code, text, rule) = (refused.code, says, rule.to_owned());
                 let refused = Rejected { rule, ..refused };
                 let refusal = self.reject(refused, Refusal { code, text }, how, turn)?;
@@ -190,9 +262,9 @@ impl<V: Vfs> Committer<V> {
     /// Whether a refusal is counted instead of recorded. A refused message goes to nobody then, also
     /// where units that its sender may not know of would have got it: what a sender is told, and the
     /// numbers that it sees, must not depend on them.
-    fn only_counts(&self, agency: &AgencyId, refusals_max: u32, now: Timestamp) -> bool {
+    fn only_counts(&self, agency: &AgencyId, how: How) -> bool {
         let counts = self.ledger.refusals();
-        counts.is_used_up(agency, refusals_max, now)
+        counts.is_used_up(agency, how.refusals_max, how.now)
     }
 
     /// Records a ruled message, or counts it where it was refused for all; gives what its sender is
@@ -200,17 +272,22 @@ impl<V: Vfs> Committer<V> {
     fn exchange(
         &mut self,
         (mut exchange, frame): (Box<Exchange>, Vec<u8>),
-        refusal: Option<Refusal>,
-        (receipt, refusals_max, now): (bool, u32, Timestamp),
+        (refusal, warned): (Option<Refusal>, bool),
+        how: How,
         turn: &mut Turn,
     ) -> Result<Option<Refusal>, Fatal> {
+        if let Err(barred) = self.ledger.register().may_order(&exchange) {
+            let (rejected, refusal) = too_many_orders(*exchange, barred);
+            return self.reject(rejected, refusal, how, turn).map(Some);
+        }
         let agency = &exchange.sender.agency;
         match refusal {
-            Some(refusal) if self.only_counts(agency, refusals_max, now) => {
-                Ok(Some(turn.count(agency, refusal, refusals_max)))
+            Some(refusal) if self.only_counts(agency, how) => {
+                Ok(Some(turn.count(agency, refusal, how.refusals_max)))
             }
             refusal => {
-                self.ledger.complete(&mut exchange, receipt, now);
+                let receipt = how.receipts.wants(refusal.is_some() || warned);
+                self.ledger.complete(&mut exchange, receipt, how.now);
                 self.store(Record::Exchange(exchange), frame, turn)?;
                 Ok(refusal)
             }
@@ -222,14 +299,16 @@ impl<V: Vfs> Committer<V> {
         &mut self,
         mut rejected: Rejected,
         refusal: Refusal,
-        (receipt, refusals_max, now): (bool, u32, Timestamp),
+        how: How,
         turn: &mut Turn,
     ) -> Result<Refusal, Fatal> {
         let agency = &rejected.sender.agency;
-        if self.only_counts(agency, refusals_max, now) {
-            return Ok(turn.count(agency, refusal, refusals_max));
+        if self.only_counts(agency, how) {
+            return Ok(turn.count(agency, refusal, how.refusals_max));
         }
-        self.ledger.complete_rejected(&mut rejected, receipt, now);
+        let receipt = how.receipts.wants(true);
+        self.ledger
+            .complete_rejected(&mut rejected, receipt, how.now);
         self.record(&Record::Rejected(Box::new(rejected)), None, turn)?;
         Ok(refusal)
     }
@@ -284,7 +363,7 @@ impl<V: Vfs> Committer<V> {
         let routed = {
             let wire = &private.wire;
             self.ledger
-                .route_private(&unit, &wire.exchange, &wire.routing_key)
+                .route_private(&unit, &wire.exchange, &wire.routing_key, private.marked)
         };
         let queues = match routed {
             Ok(queues) => queues,
@@ -306,9 +385,10 @@ impl<V: Vfs> Committer<V> {
                 queues,
                 source: None,
                 private: true,
+                marked: private.marked,
                 from: None,
                 deadline: private.ttl.map(|ttl| now.plus(ttl)),
-                deaths: Vec::new(),
+                died: Died::default(),
                 narrowed: None,
             };
             self.store(Record::Placed(Box::new(placed)), private.frame, turn)?;
@@ -329,6 +409,14 @@ impl Turn {
         self.tell(origin.connection, Effect::Nacked { origin, why });
     }
 
+    /// A repeat of what was refused for all is answered as the first was. It waits for a sync, whether
+    /// something is to be recorded or not: its sender must not be able to tell by the time.
+    fn refused_again(&mut self, origin: &Origin, first: Lsn, wire: Returnable) {
+        self.refused_again = true;
+        let (origin, refused) = (*origin, Some((first, Box::new(wire))));
+        self.tell(origin.connection, Effect::Repeated { origin, refused });
+    }
+
     /// Counts a refusal; what its sender is told says so.
     fn count(&mut self, agency: &AgencyId, refusal: Refusal, refusals_max: u32) -> Refusal {
         let counted = self.refused.entry(agency.clone()).or_default();
@@ -343,28 +431,48 @@ fn outcome(origin: &Origin, refusal: Option<Refusal>, wire: Returnable, turn: &m
     turn.tell(origin.connection, Effect::Outcome { origin, returned });
 }
 
+/// A message without the units that have got it by an earlier record.
+fn without(
+    mut exchange: Box<Exchange>,
+    frame: Vec<u8>,
+    had: Vec<UnitId>,
+) -> (Box<Exchange>, Vec<u8>) {
+    let gets = |recipient: &Recipient| !had.contains(&recipient.unit);
+    exchange.recipients.retain(gets);
+    exchange.had = had;
+    (exchange, frame)
+}
+
 /// The same id with other content: refusal and evidence, the first message stays as it was.
 fn other_content(exchange: Exchange) -> (Rejected, Refusal) {
-    let text = "message_id was used for another message: give each message its own";
-    let rejected = Rejected {
+    let text = "message_id was used for another message: give each message its own".to_owned();
+    let refusal = Refusal { code: 406, text };
+    (
+        rejected(exchange, &refusal, ("message_id", "unique")),
+        refusal,
+    )
+}
+
+/// An order too many: refusal and evidence, it changes no standing fact.
+fn too_many_orders(exchange: Exchange, barred: Barred) -> (Rejected, Refusal) {
+    let (code, text) = (403, barred.says);
+    let refusal = Refusal { code, text };
+    (rejected(exchange, &refusal, ("/ID", barred.rule)), refusal)
+}
+
+fn rejected(exchange: Exchange, refusal: &Refusal, (place, rule): (&str, &str)) -> Rejected {
+    Rejected {
         at: exchange.at,
         sender: exchange.sender,
         unit: exchange.unit,
         message_type: exchange.message_type.to_string(),
-        code: 406,
-        place: "message_id".to_owned(),
-        rule: "unique".to_owned(),
+        code: refusal.code,
+        place: place.to_owned(),
+        rule: rule.to_owned(),
         body: exchange.content,
         number: 0,
         receipt: None,
         sealed: exchange.sealed,
         case: None,
-    };
-    (
-        rejected,
-        Refusal {
-            code: 406,
-            text: text.to_owned(),
-        },
-    )
+    }
 }

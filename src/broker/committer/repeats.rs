@@ -51,10 +51,12 @@ impl Counted {
 
 impl<V: Vfs> Committer<V> {
     /// Writes down what was counted, once its hour is over or the broker stops. It rides: it asks
-    /// for no sync, and waits while the disk is full.
+    /// for no sync, and waits while the disk is full. Where a repeat of a refusal was answered, it is
+    /// written and synced at once: see [`Turn::refused_again`].
     pub(super) fn write_repeats(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+        turn.sync |= turn.refused_again;
         if turn.room
-            && (turn.stop || self.repeats.is_due(now))
+            && (turn.stop || turn.refused_again || self.repeats.is_due(now))
             && let Some(repeats) = self.repeats.take(now)
         {
             self.record(&Record::Repeats(repeats), None, turn)?;

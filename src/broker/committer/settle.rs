@@ -37,6 +37,10 @@ impl<V: Vfs> Committer<V> {
                     self.add(&record, turn)?;
                 }
                 _ if !self.dispatch.settle(delivery) => {}
+                Settle::Unsent => {
+                    self.dispatch.put_back(place);
+                    self.dispatch.look_at(place.0);
+                }
                 Settle::Requeue => self.give_back(place, now, turn)?,
                 Settle::Ack | Settle::Reject => turn.settled.gone.push(place),
             }
@@ -167,13 +171,13 @@ impl<V: Vfs> Committer<V> {
         if self.ticked.replace(now) == Some(now) {
             return Ok(());
         }
-        let overdue = self.ledger.register().overdue(now);
-        for number in overdue.into_iter().take(TICK_ORDERS) {
+        let overdue = self.ledger.register().overdue(now, TICK_ORDERS);
+        for order in overdue {
             // What rests on it ends by the clock; this tells the log.
             if !self.may_add(entries_bytes(1), turn) {
                 break;
             }
-            self.add(&Record::OrderEnded { at: now, number }, turn)?;
+            self.add(&Record::OrderEnded { at: now, order }, turn)?;
         }
         for queue in self.dispatch.unused(now).into_iter().take(TICK_QUEUES) {
             if !self.may_add(entries_bytes(1), turn) {
@@ -289,7 +293,6 @@ impl<V: Vfs> Committer<V> {
             delivery,
             redelivered: queue.is_redelivered(entry),
             returns: entry.returns,
-            kind: queue.kind,
             private: entry.is_private(),
             overlay: queue.overlay(delivery.entry).cloned().unwrap_or_default(),
             left: queue.backlog.len().saturating_sub(out),

@@ -24,7 +24,7 @@ pub(super) struct Feed {
     pub(super) cursor: Option<Lsn>,
     /// Back below the cursor, to be sent again.
     pub(super) returned: BTreeSet<Lsn>,
-    pub(super) out: BTreeMap<Lsn, (Taker, u32)>,
+    pub(super) out: BTreeMap<Lsn, (Taker, u64)>,
 }
 
 impl Feed {

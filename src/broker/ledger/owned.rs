@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::agency::registry::InboxMode;
 use crate::broker::limits::NOTICE_ENTRIES;
 use crate::broker::queue::{Backlog, Entry, Page};
-use crate::broker::record::{Binding, Death, Narrowed, QueueId, QueueProperties};
+use crate::broker::record::{Binding, Died, QueueId, QueueProperties, Terms};
 use crate::journal::Lsn;
-use crate::message::id::{Digest, Mask, UnitId};
+use crate::message::id::UnitId;
 
 /// What a queue is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,10 +29,10 @@ pub enum QueueKind {
 pub struct Overlay {
     /// The record that holds the message, where it is not the entry's own.
     pub source: Option<Lsn>,
-    /// `x-death`, newest first.
-    pub deaths: Vec<Death>,
+    /// What became of it before.
+    pub died: Died,
     /// What a newer ruling left of the release.
-    pub narrowed: Option<(Mask, Digest)>,
+    pub narrowed: Option<Terms>,
 }
 
 /// A queue.
@@ -60,6 +60,8 @@ pub struct Queue {
     pub overflowed: u64,
     /// The newest entry that came from others, into a queue that its unit declared.
     pub(super) last_release: Lsn,
+    /// The newest entry whose own agency gave it headers that look like the broker's.
+    pub(super) last_marked: Lsn,
 }
 
 /// What the ledger knows of a unit.
@@ -79,6 +81,8 @@ pub struct UnitState {
     pub dead: QueueId,
     pub(super) names: BTreeMap<String, QueueId>,
     pub(super) bindings: BTreeMap<Binding, BTreeSet<QueueId>>,
+    /// Entries that have moved, by the record that holds the message.
+    pub(super) moved: BTreeMap<Lsn, BTreeSet<(QueueId, Lsn)>>,
 }
 
 impl Queue {
@@ -100,6 +104,7 @@ impl Queue {
             overlays: BTreeMap::new(),
             overflowed: 0,
             last_release: Lsn::default(),
+            last_marked: Lsn::default(),
         }
     }
 
@@ -121,6 +126,17 @@ impl Queue {
         bound || first.is_some_and(|entry| entry.lsn <= self.last_release)
     }
 
+    /// Whether it is bound, so that what its unit is sent comes into it.
+    pub fn is_bound(&self) -> bool {
+        !self.bindings.is_empty()
+    }
+
+    /// Whether it may hold messages whose own agency gave them headers that look like the broker's.
+    pub fn may_hold_marked(&self) -> bool {
+        let first = self.backlog.next_after(None);
+        first.is_some_and(|entry| entry.lsn <= self.last_marked)
+    }
+
     /// Its bindings.
     pub fn bindings(&self) -> &BTreeSet<Binding> {
         &self.bindings
@@ -137,25 +153,42 @@ impl Queue {
     }
 
     /// Two consumers may have looked at different snapshots: what is left is what both leave.
-    pub(super) fn narrow(&mut self, narrowed: &Narrowed) {
-        let exchange = narrowed.exchange;
-        if self.backlog.get(exchange).is_some() {
-            self.overlays.entry(exchange).or_default();
+    pub(super) fn narrow(&mut self, entry: Lsn, left: &Terms) {
+        if !self.backlog.holds(entry) {
+            return;
         }
-        let moved = self
-            .overlays
-            .iter_mut()
-            .filter(|(entry, overlay)| **entry == exchange || overlay.source == Some(exchange));
-        for (_, overlay) in moved {
-            let before = overlay.narrowed.map_or(Mask::ALL, |(mask, _)| mask);
-            let left = before.intersection(narrowed.mask);
-            overlay.narrowed = Some((left, narrowed.rulebook));
-        }
+        let overlay = self.overlays.entry(entry).or_default();
+        overlay.narrowed = Some(match overlay.narrowed.take() {
+            Some(before) => before.and(left),
+            None => left.clone(),
+        });
     }
 
-    pub(super) fn remove(&mut self, lsn: Lsn) -> Option<Vec<Page>> {
-        self.overlays.remove(&lsn);
+    pub(super) fn remove(
+        &mut self,
+        (id, lsn): (QueueId, Lsn),
+        unit: Option<&mut UnitState>,
+    ) -> Option<Vec<Page>> {
+        if let Some(overlay) = self.overlays.remove(&lsn)
+            && let Some(unit) = unit
+        {
+            unit.moved_away(overlay.source, (id, lsn));
+        }
         self.backlog.settle(lsn)
+    }
+
+    /// Forgets what entries have beside their 24 bytes, but for those that stay.
+    pub(super) fn drop_overlays(
+        &mut self,
+        id: QueueId,
+        mut unit: Option<&mut UnitState>,
+        stays: impl Fn(&Lsn) -> bool,
+    ) {
+        for (lsn, overlay) in self.overlays.extract_if(.., |lsn, _| !stays(lsn)) {
+            if let Some(unit) = &mut unit {
+                unit.moved_away(overlay.source, (id, lsn));
+            }
+        }
     }
 
     pub(super) fn is_over_its_length(&self) -> bool {
@@ -172,6 +205,24 @@ impl Queue {
 }
 
 impl UnitState {
+    /// An entry holds a message that another record has.
+    pub(super) fn moved(&mut self, source: Option<Lsn>, place: (QueueId, Lsn)) {
+        if let Some(source) = source {
+            self.moved.entry(source).or_default().insert(place);
+        }
+    }
+
+    /// Such an entry is gone.
+    fn moved_away(&mut self, source: Option<Lsn>, place: (QueueId, Lsn)) {
+        let Some(source) = source else { return };
+        if let Some(places) = self.moved.get_mut(&source) {
+            places.remove(&place);
+            if places.is_empty() {
+                self.moved.remove(&source);
+            }
+        }
+    }
+
     pub(super) fn unbind(&mut self, binding: &Binding, queue: QueueId) {
         if let Some(queues) = self.bindings.get_mut(binding) {
             queues.remove(&queue);
@@ -207,6 +258,7 @@ mod tests {
     use crate::broker::limits::{QUEUE_BINDINGS, UNIT_BINDINGS};
     use crate::broker::record::{Genesis, Record, Topology};
     use crate::message::bundle::Bundle;
+    use crate::message::id::Digest;
     use crate::message::time::Timestamp;
 
     fn unit() -> UnitId {

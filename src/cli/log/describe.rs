@@ -9,7 +9,7 @@ use super::super::trial::names as categories;
 use super::exchange::Told;
 use crate::broker::delivery::confidential;
 use crate::broker::record::{
-    CaseChange, CaseStep, CountedRefusals, Exchange, Record, Rejected, Repeats, Topology,
+    CaseChange, CaseStep, CountedRefusals, Exchange, Narrowed, Record, Rejected, Repeats, Topology,
 };
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
@@ -62,23 +62,7 @@ impl<'r> Described<'r> {
             Record::Exchange(exchange) => this.exchange(exchange, rulebook),
             Record::Rejected(rejected) => this.rejected(rejected),
             Record::Case(change) => this.case(change),
-            Record::Narrowed(narrowed) => {
-                this.kind = "narrowed";
-                this.at = Some(narrowed.at);
-                let (unit, left) = (&narrowed.unit, narrowed.mask);
-                let left = if left.is_empty() {
-                    "nothing".to_owned()
-                } else {
-                    left.to_string()
-                };
-                this.says = format!(
-                    "release of @{} to {unit}: {left} is left",
-                    narrowed.exchange
-                );
-                this.fields = json!({"exchange": narrowed.exchange, "unit": unit.to_string(),
-                    "categories": categories(narrowed.mask),
-                    "rulebook": narrowed.rulebook.to_string()});
-            }
+            Record::Narrowed(narrowed) => this.narrowed(narrowed),
             Record::Repeats(repeats) => this.repeats(repeats),
             Record::RefusalsCounted(counted) => this.counted(counted),
             other => this.bookkeeping(other),
@@ -86,14 +70,32 @@ impl<'r> Described<'r> {
         this
     }
 
+    fn narrowed(&mut self, narrowed: &Narrowed) {
+        self.kind = "narrowed";
+        self.at = Some(narrowed.at);
+        let (unit, left) = (&narrowed.unit, &narrowed.left);
+        let data = if left.mask.is_empty() {
+            "nothing is left".to_owned()
+        } else {
+            let (mask, days, onward) = (left.mask, left.retain_days, left.onward);
+            format!("{mask} is left, kept {days} days at most, onward: {onward}")
+        };
+        self.says = format!("release of @{} to {unit}: {data}", narrowed.exchange);
+        self.fields = json!({"exchange": narrowed.exchange, "unit": unit.to_string(),
+            "categories": categories(left.mask), "retain_days": left.retain_days,
+            "onward": left.onward.to_string(), "policies": texts(&left.policies),
+            "rulebook": left.rulebook.to_string()});
+    }
+
     fn exchange(&mut self, exchange: &'r Exchange, rulebook: Option<&Rulebook>) {
         self.kind = "exchange";
         self.at = Some(exchange.at);
         let (message_type, sender) = (&exchange.message_type, &exchange.sender);
-        self.says = format!(
-            "{message_type} from {sender}, its number {}",
-            exchange.number
-        );
+        let number = match exchange.number {
+            Some(number) => format!("its number {number}"),
+            None => "sent again, of which it is told nothing".to_owned(),
+        };
+        self.says = format!("{message_type} from {sender}, {number}");
         if let Some(case) = &exchange.case {
             _ = write!(self.says, ", in case {}", case.as_str());
         }
@@ -215,7 +217,10 @@ impl<'r> Described<'r> {
             Record::Lease { queue, up_to } => {
                 ("lease", format!("queue {} up to @{up_to}", queue.0))
             }
-            Record::OrderEnded { .. } => ("order-ended", "its deadline has passed".to_owned()),
+            Record::OrderEnded { order, .. } => {
+                let text = format!("an order of {}: its deadline has passed", order.owner);
+                ("order-ended", text)
+            }
             Record::Stopped { out } => ("stopped", format!("cleanly, {} entries out", out.len())),
             Record::RefusalsNoted(noted) => {
                 let text = format!("{} of {} in this batch", noted.count, noted.agency);

@@ -5,9 +5,7 @@ use std::task::Context;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Pending};
-use crate::amqp::{
-    ChannelId, Message, Properties, PublishTag, Reply, ReplyCode, Sending, Undeliverable,
-};
+use crate::amqp::{ChannelId, Gone, Message, Properties, PublishTag, Reply, ReplyCode, Sending};
 use crate::broker::command::{
     Answer, Ask, Command, Deliver, Effect, Fence, NotTaken, Origin, Refusal, Returnable, Settle,
 };
@@ -301,7 +299,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.narrow(deliver, narrowed);
                 self.held.wait_first(deliver);
             }
-            Err((address, error)) => self.unreadable(address, &error),
+            Err((address, error)) => {
+                self.settle(deliver, Settle::Unsent);
+                self.unreadable(address, &error);
+            }
         }
     }
 
@@ -328,12 +329,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let prepared = prepare(deliver, &stored, unit, &view, at);
         match prepared.map_err(|error| (exchange, error.to_string()))? {
             Prepared::Send(rendered) => Ok(Looked::Send(rendered)),
-            Prepared::Narrow(mask) => Ok(Looked::Narrow(Narrowed {
+            Prepared::Narrow(left, queues) => Ok(Looked::Narrow(Narrowed {
                 at,
                 exchange,
                 unit: unit.clone(),
-                mask,
-                rulebook: view.rulebook.digest(),
+                queues,
+                left,
             })),
         }
     }
@@ -389,26 +390,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     let sent = self.session.deliver(channel, tag, sending, &message);
                     (sent, consumer.no_ack)
                 }
-                None => (Err(Undeliverable::Gone), false),
+                None => (Err(Gone), false),
             }
         } else {
             let pending = self.answered(deliver.channel);
             let no_ack = matches!(pending, Some(Pending::Get { no_ack: true }));
             let left = clamp(deliver.left);
             if self.is_forgotten(deliver.channel) {
-                (Err(Undeliverable::Gone), false)
+                (Err(Gone), false)
             } else {
                 (self.session.got(channel, sending, left, &message), no_ack)
             }
         };
-        // What cannot be sent here goes back to its place. What needs no ack is settled once it is
-        // written into the session: it is the client's from here.
-        let how = match sent {
-            Ok(()) if no_ack => Settle::Ack,
-            Ok(()) => return,
-            Err(Undeliverable::Gone) => Settle::Requeue,
-            Err(Undeliverable::PropertiesTooLarge) => Settle::Reject,
-        };
+        // What cannot be sent is nobody's verdict: it waits on in its place. What needs no ack is
+        // settled once it is written into the session: it is the client's from here.
+        match sent {
+            Ok(()) if no_ack => self.settle(deliver, Settle::Ack),
+            Ok(()) => {}
+            Err(Gone) => self.settle(deliver, Settle::Unsent),
+        }
+    }
+
+    fn settle(&mut self, deliver: &Deliver, how: Settle) {
         let deliveries = vec![deliver.delivery];
         self.commands.push(Command::Settle { deliveries, how });
     }

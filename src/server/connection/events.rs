@@ -1,5 +1,6 @@
 //! What a client does, as commands for the core.
 
+use std::sync::Arc;
 use std::task::Context;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -11,9 +12,11 @@ use crate::broker::arguments::consumer_priority;
 use crate::broker::command::{
     Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
 };
+use crate::broker::ledger::{QueueKind, standing_name};
 use crate::broker::payload::{PrivateHead, seal_private};
 use crate::message::envelope::{Publish, expires_after};
 use crate::message::id::ExchangeId;
+use crate::policy::rulebook::Rulebook;
 use crate::server::translate;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -117,6 +120,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return self.no_entropy();
         };
         let view = self.backbone.view();
+        if !self.follow_rights(&view.rulebook) {
+            return;
+        }
         let draw = Draw {
             exchange: ExchangeId(exchange),
         };
@@ -128,12 +134,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .push(Command::Submit(origin, Box::new(submission)));
     }
 
+    /// Takes up what another rulebook says of this system. False, and the end of the connection, where
+    /// it says nothing of it, or puts it into another unit.
+    fn follow_rights(&mut self, rulebook: &Rulebook) -> bool {
+        if self.rulebook_epoch == rulebook.epoch() {
+            return true;
+        }
+        let Some(peer) = self.peer.as_of(rulebook.registry()) else {
+            let says = "this system has no such entry in the rulebook any more";
+            let reply = Reply::new(ReplyCode::ConnectionForced, says);
+            self.session.close_connection(&reply);
+            return false;
+        };
+        self.rulebook_epoch = rulebook.epoch();
+        if peer != *self.peer {
+            self.peer = Arc::new(peer);
+        }
+        true
+    }
+
     fn no_entropy(&mut self) {
         let reply = Reply::new(ReplyCode::InternalError, "the system gives no random bytes");
         self.session.close_connection(&reply);
     }
 
+    /// A publish to a queue of the agency's own. What stands in its way closes the channel, as clients
+    /// know it.
     pub(super) fn publish_privately(&mut self, origin: Origin, publish: amqp::Publish) {
+        if let Err(says) = self.speaks_for_itself(&publish.properties) {
+            return self.not_handed_over(publish.channel, says);
+        }
         let head = PrivateHead {
             exchange: publish.exchange.to_string(),
             routing_key: publish.routing_key.to_string(),
@@ -143,17 +173,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let ttl = expiration.map(|text| expires_after(text.as_str()));
         let channel = publish.channel;
         let (Ok(frame), Ok(ttl)) = (seal_private(&head, &publish.body), ttl.transpose()) else {
-            // It is not handed over: there is no such publish for the core.
-            self.unconfirmed.take_back();
-            let publishes = self.publishes.entry(channel.get()).or_default();
-            publishes.sent = publishes.sent.saturating_sub(1);
-            let says = "expiration is not a number of milliseconds";
-            let reply = Reply::new(ReplyCode::PreconditionFailed, says);
-            self.session.close_channel(channel, &reply);
-            return;
+            let says = "expiration is not a number of milliseconds".to_owned();
+            return self.not_handed_over(channel, says);
         };
         let private = Private {
             origin,
+            marked: translate::looks_like_ours(&publish.properties),
             mandatory: publish.mandatory,
             wire: translate::returnable(publish),
             frame,
@@ -161,6 +186,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             quota: self.peer.agency.limits.private_messages,
         };
         self.commands.push(Command::Private(Box::new(private)));
+    }
+
+    /// Whether a publish that nobody rules on names its sender as it is, if it names one.
+    fn speaks_for_itself(&self, properties: &amqp::BasicProperties) -> Result<(), String> {
+        let own = self.peer.user_id();
+        let claimed = properties.user_id().as_ref().map(amqp::ShortString::as_str);
+        match claimed {
+            Some(other) if other != own => Err(format!(
+                "user_id property set to '{other}' but authenticated user was '{own}'"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// There is no such publish for the core, and no such channel any more.
+    fn not_handed_over(&mut self, channel: ChannelId, says: String) {
+        self.unconfirmed.take_back();
+        let publishes = self.publishes.entry(channel.get()).or_default();
+        publishes.sent = publishes.sent.saturating_sub(1);
+        let reply = Reply::new(ReplyCode::PreconditionFailed, says);
+        self.session.close_channel(channel, &reply);
     }
 
     /// Asks the core; the answer comes back in order.
@@ -184,6 +230,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn request(&mut self, channel: ChannelId, request: Request<DeliveryId>) {
+        let view = self.backbone.view();
+        if !self.follow_rights(&view.rulebook) {
+            return;
+        }
         match request {
             Request::ExchangeDeclare(declare) => {
                 let first = declare.arguments.inner().iter().next();
@@ -267,6 +317,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn declare_queue(&mut self, channel: ChannelId, declare: &amqp::queue::Declare) {
         let mut name = declare.queue.to_string();
+        if !self.may_read(&name) {
+            let says = format!("this system does not read queue '{name}': see its 'reads'");
+            return self.refuse(channel, ReplyCode::AccessRefused, &says);
+        }
         if name.is_empty() {
             let Some(drawn) = self.drawn_name("amq.gen-") else {
                 return;
@@ -333,21 +387,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn cancel(&mut self, channel: ChannelId, tag: &str) {
         let mut of_channel = self
             .consumers
-            .range((channel.get(), 0)..=(channel.get(), u32::MAX));
+            .range((channel.get(), 0)..=(channel.get(), u64::MAX));
         let found = of_channel.find(|(_, consumer)| consumer.tag == tag);
         let number = found.map_or(0, |((_, number), _)| *number);
         self.ask(channel, Pending::Cancel(number), Ask::Cancel(number));
     }
 
-    /// Whether this system may read a queue: `reads` names standing queues relative to its unit;
-    /// queues that its unit declared are its own.
+    /// Whether this system may read a queue, or learn how much is in it: `reads` names its unit's
+    /// standing queues; queues that its unit declared are its own.
     fn may_read(&self, queue: &str) -> bool {
-        let unit = self.peer.unit.id.unit.as_str();
-        let standing = ["inbox", "receipts", "dead"].into_iter().find(|name| {
-            let rest = queue.strip_prefix(name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.') == Some(unit))
-        });
-        standing.is_none_or(|name| self.peer.system.reads.contains(name))
+        let (unit, reads) = (&self.peer.unit.id, &self.peer.system.reads);
+        let standing = [
+            ("inbox", QueueKind::Inbox),
+            ("receipts", QueueKind::Receipts),
+            ("dead", QueueKind::Dead),
+        ];
+        let meant = standing
+            .iter()
+            .find(|(_, kind)| standing_name(unit, *kind) == queue);
+        meant.is_none_or(|(right, _)| reads.contains(*right))
     }
 
     /// The broker stops: clients with recovery come back on 320.

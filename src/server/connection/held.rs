@@ -131,14 +131,14 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::ledger::{Overlay, QueueKind};
+    use crate::broker::ledger::Overlay;
     use crate::broker::record::QueueId;
     use crate::journal::Lsn;
 
-    fn deliver(channel: u16, attempt: u32, consumer: Option<u32>) -> Deliver {
+    fn deliver(channel: u16, attempt: u64, consumer: Option<u64>) -> Deliver {
         let delivery = DeliveryId {
             queue: QueueId(1),
-            entry: Lsn(u64::from(attempt)),
+            entry: Lsn(attempt),
             attempt,
         };
         Deliver {
@@ -147,14 +147,13 @@ mod tests {
             delivery,
             redelivered: false,
             returns: 0,
-            kind: QueueKind::Inbox,
             private: false,
             overlay: Overlay::default(),
             left: 0,
         }
     }
 
-    fn effect(channel: u16, attempt: u32) -> Effect {
+    fn effect(channel: u16, attempt: u64) -> Effect {
         Effect::Deliver(Box::new(deliver(channel, attempt, Some(1))))
     }
 

@@ -171,7 +171,7 @@ fn late_answers_to_a_channel_that_is_gone_are_dropped() {
     peer.session.channel_ended(id(1));
     assert_eq!(
         peer.session.deliver(id(1), "c", sending(1), &message(b"")),
-        Err(Undeliverable::Gone)
+        Err(Gone)
     );
     assert!(peer.said().is_empty());
 }

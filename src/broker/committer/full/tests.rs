@@ -96,6 +96,7 @@ impl Rig {
     fn publish(&mut self, ttl_ms: Option<u64>) -> Command {
         self.published += 1;
         Command::Private(Box::new(Private {
+            marked: false,
             origin: Origin {
                 connection: PUBLISHER,
                 channel: 1,

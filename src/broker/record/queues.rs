@@ -1,0 +1,182 @@
+//! Records about queues: what was put into which, what left them, and what they are.
+
+use serde::{Deserialize, Serialize};
+
+use super::Terms;
+use crate::journal::Lsn;
+use crate::message::id::UnitId;
+use crate::message::time::Timestamp;
+
+/// A queue's number in the ledger, never used again.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct QueueId(pub u64);
+
+/// A message put into queues of its unit's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Placed {
+    /// When.
+    pub at: Timestamp,
+    /// Whose queues.
+    pub unit: UnitId,
+    /// Which.
+    pub queues: Vec<QueueId>,
+    /// Where the message itself is: the record that holds it; none where it is this one.
+    pub source: Option<Lsn>,
+    /// Whether its own agency published it for itself.
+    pub private: bool,
+    /// Whether it has headers with names like the broker's own, which its own agency gave it.
+    pub marked: bool,
+    /// The entry that it was before: it leaves its queue.
+    pub from: Option<(QueueId, Lsn)>,
+    /// When it expires in these queues.
+    pub deadline: Option<Timestamp>,
+    /// What became of it before.
+    pub died: Died,
+    /// What a newer ruling had left of the release.
+    pub narrowed: Option<Terms>,
+}
+
+/// What became of a message in the queues where it was before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Died {
+    /// What `x-death` shows, newest first: at most [`DEATHS`](super::limits::DEATHS).
+    pub deaths: Vec<Death>,
+    /// What `x-first-death-queue` and `x-first-death-reason` show: queue, then reason.
+    pub first: Option<(String, String)>,
+    /// Moves that no client asked for, since a client last rejected it.
+    pub moves: u8,
+}
+
+/// One entry of `x-death`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Death {
+    /// Name of the queue it died in.
+    pub queue: String,
+    /// `rejected`, `expired`, `maxlen` or `delivery_limit`.
+    pub reason: String,
+    /// When first.
+    pub at: Timestamp,
+    /// How often for this reason in this queue.
+    pub count: u64,
+}
+
+/// Entries that left, and entries that came back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// Acknowledged, or dropped.
+    pub gone: Vec<(QueueId, Lsn)>,
+    /// Requeued, or left by a connection that ended.
+    pub returned: Vec<(QueueId, Lsn)>,
+}
+
+/// A change of a unit's queues.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Topology {
+    /// A queue was declared.
+    Declared {
+        /// Its number.
+        queue: QueueId,
+        /// Its owner.
+        unit: UnitId,
+        /// Its name there.
+        name: String,
+        /// Its properties.
+        properties: QueueProperties,
+    },
+    /// A queue was deleted, with what was in it.
+    Deleted(QueueId),
+    /// A queue was emptied of what was not out to a client.
+    Purged {
+        /// The queue.
+        queue: QueueId,
+        /// What was out, in order: it stays until it is settled.
+        out: Vec<Lsn>,
+    },
+    /// A queue was bound to an exchange of its unit.
+    Bound {
+        /// The queue.
+        queue: QueueId,
+        /// The binding.
+        binding: Binding,
+    },
+    /// A binding was removed.
+    Unbound {
+        /// The queue.
+        queue: QueueId,
+        /// The binding.
+        binding: Binding,
+    },
+}
+
+/// What a queue was declared with. Compared by value when it is declared again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueProperties {
+    /// Survives a restart. All do, in truth, but exclusive ones; kept for equivalence.
+    pub durable: bool,
+    /// Gone with the connection that declared it.
+    pub exclusive: bool,
+    /// Gone when its last consumer leaves.
+    pub auto_delete: bool,
+    /// Arguments, sorted by name.
+    pub arguments: Vec<(String, Argument)>,
+}
+
+/// An argument of a declaration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Argument {
+    /// `t`.
+    Bool(bool),
+    /// Any integer type: compared by value.
+    Integer(i64),
+    /// `S`.
+    Text(String),
+    /// Anything else, as it prints.
+    Other(String),
+}
+
+/// A binding of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Binding {
+    /// The exchange, by its name in the unit.
+    pub exchange: String,
+    /// The binding key, a topic pattern.
+    pub key: String,
+}
+
+impl QueueProperties {
+    /// An argument by name.
+    pub fn argument(&self, name: &str) -> Option<&Argument> {
+        self.arguments
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// An argument that is an integer.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.argument(name)? {
+            Argument::Integer(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// An argument that is a text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.argument(name)? {
+            Argument::Text(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Argument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Text(value) | Self::Other(value) => f.write_str(value),
+        }
+    }
+}
