@@ -369,7 +369,9 @@ fn a_ruling_knows_what_it_read_and_until_when_it_holds() {
     let agreement_ends = Timestamp::from_rfc3339("2029-07-01T00:00:00Z").unwrap();
     assert_eq!(reads.valid_until, Some(agreement_ends));
     let mut joined = message.standing.clone();
-    joined.cases.values_mut().for_each(|case| case.epoch += 1);
+    let (name, case) = joined.cases.first().unwrap();
+    let (name, epoch, value) = (name.clone(), case.epoch + 1, case.value.clone());
+    joined.cases.insert_mut(name, Versioned { epoch, value });
     assert!(!reads.still_hold(&joined, 5, message.now));
     let mut declared = message.standing.clone();
     declared.levels.insert_mut(
@@ -380,7 +382,7 @@ fn a_ruling_knows_what_it_read_and_until_when_it_holds() {
         },
     );
     assert!(!reads.still_hold(&declared, 5, message.now));
-    declared.levels.clear();
+    declared.levels = ByKey::default();
     declared.levels.insert_mut(
         id("police"),
         Versioned {

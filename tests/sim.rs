@@ -9,6 +9,8 @@
 mod border;
 #[path = "sim/busy.rs"]
 mod busy;
+#[path = "sim/desk.rs"]
+mod desk;
 #[path = "sim/full.rs"]
 mod full;
 #[path = "sim/idle.rs"]
@@ -17,6 +19,8 @@ mod idle;
 mod live;
 #[path = "sim/model.rs"]
 mod model;
+#[path = "sim/moves.rs"]
+mod moves;
 #[path = "sim/order.rs"]
 mod order;
 #[path = "sim/queues.rs"]
@@ -27,6 +31,12 @@ mod recovered;
 mod repeats;
 #[path = "support/shipped.rs"]
 mod shipped;
+#[path = "sim/shown.rs"]
+mod shown;
+#[path = "sim/standing.rs"]
+mod standing;
+#[path = "sim/terms.rs"]
+mod terms;
 #[path = "sim/unit.rs"]
 mod unit;
 #[path = "sim/watched.rs"]

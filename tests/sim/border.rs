@@ -22,7 +22,7 @@ use carnet::policy::standing::Standing;
 use crate::shipped::shipped;
 
 pub(crate) fn noon() -> Timestamp {
-    Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap()
+    Timestamp::from_rfc3339("2026-03-16T12:00:00Z").unwrap()
 }
 
 pub(crate) struct Border {
@@ -53,6 +53,22 @@ impl Border {
         let mut genesis = genesis_of(&self.rulebook, (false, KeyCheck([0; 16])), noon());
         genesis.bundle = Bundle::default();
         genesis
+    }
+
+    /// The same rulebook with changes of its texts, put into force: file, what is there, and what takes
+    /// its place.
+    pub(crate) fn activate_changed(
+        &mut self,
+        changes: &[(&str, &str, &str)],
+        epoch: u64,
+    ) -> Genesis {
+        for (file, there, instead) in changes {
+            let text = self.bundle.text(file).expect("a file of the bundle");
+            let changed = text.replace(there, instead);
+            assert_ne!(text, changed, "{file} has no {there}");
+            self.bundle.insert(*file, changed.into_bytes());
+        }
+        self.activate_again(epoch)
     }
 
     /// The first record, without the rulebook's text: thousands of replays would only skip it.

@@ -47,7 +47,7 @@ fn an_order_ends_at_its_deadline_however_much_is_asked_of_the_broker() {
     let to = [("to", "environment/main+post/main")];
     let mut order = border.publish("control.order/valid/story-03", "m-1", &to);
     let text = String::from_utf8(order.body.to_vec()).unwrap();
-    let late = text.replace("T12:00:00+01:00", "T13:00:05+01:00");
+    let late = text.replace("17T12:00:00+01:00", "16T13:00:05+01:00");
     assert_ne!(text, late);
     order.body = Bytes::from(late);
     let view = border.view(committer.ledger().register().standing());

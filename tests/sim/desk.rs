@@ -1,0 +1,209 @@
+//! Systems of the repository's agencies at one committer: what each publishes and is sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use carnet::agency::registry::Peer;
+use carnet::backbone::embedded::load;
+use carnet::backbone::start::recover;
+use carnet::broker::admit::View;
+use carnet::broker::command::{
+    Ask, Command, ConnectionId, Deliver, Effect, Origin, Refusal, Settle,
+};
+use carnet::broker::committer::Committer;
+use carnet::broker::delivery::{Prepared, Rendered, prepare};
+use carnet::broker::record::{Narrowed, Stored};
+use carnet::journal::vfs::SimVfs;
+use carnet::message::envelope::Publish;
+use carnet::message::time::Timestamp;
+
+use crate::border::{Admitted, Border, noon};
+use crate::recovered::{data, options};
+
+/// A system's place at the desk.
+pub(crate) type Place = usize;
+
+pub(crate) struct Desk {
+    pub(crate) border: Border,
+    pub(crate) committer: Committer<SimVfs>,
+    pub(crate) now: Timestamp,
+    peers: Vec<Peer>,
+    published: u64,
+}
+
+/// What a publish came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    Taken,
+    Returned(Refusal),
+    Repeated,
+}
+
+impl Desk {
+    pub(crate) fn open() -> Self {
+        let border = Border::read();
+        let disk = SimVfs::new(1);
+        let mut committer = recover(&disk, data(), &options()).unwrap().committer;
+        committer.begin(&border.genesis()).unwrap();
+        Self {
+            border,
+            committer,
+            now: noon(),
+            peers: Vec::new(),
+            published: 0,
+        }
+    }
+
+    /// A system takes its place.
+    pub(crate) fn seat(&mut self, agency: &str, system: &str) -> Place {
+        let peer = self.border.peer(agency, system);
+        self.seat_peer(peer)
+    }
+
+    /// Some system of no entry takes a place.
+    pub(crate) fn seat_peer(&mut self, peer: Peer) -> Place {
+        let connection = ConnectionId(u64::try_from(self.peers.len() + 1).unwrap());
+        let unit = peer.unit.id.clone();
+        self.peers.push(peer);
+        self.step(vec![Command::Attach {
+            connection,
+            unit,
+            releases: true,
+        }]);
+        self.peers.len() - 1
+    }
+
+    pub(crate) fn view(&self) -> View {
+        let standing = self.committer.ledger().register().standing();
+        self.border.view(standing)
+    }
+
+    pub(crate) fn step(&mut self, commands: Vec<Command>) -> Vec<(ConnectionId, Effect)> {
+        self.now = self.now.plus(Duration::from_millis(10));
+        self.committer.step(commands, self.now).unwrap().effects
+    }
+
+    pub(crate) fn example(
+        &mut self,
+        place: Place,
+        example: &str,
+        id: &str,
+        headers: &[(&str, &str)],
+    ) -> Outcome {
+        let publish = self.border.publish(example, id, headers);
+        self.publish(place, &publish)
+    }
+
+    /// Publishes, and again as often as that comes back to be ruled anew.
+    pub(crate) fn publish(&mut self, place: Place, publish: &Publish) -> Outcome {
+        self.published += 1;
+        let origin = Origin {
+            connection: connection(place),
+            channel: 1,
+            serial: self.published,
+            confirm: Some(self.published),
+        };
+        loop {
+            let admitted = Admitted::new(&self.peers[place], publish, &self.view(), self.now);
+            let effects = self.step(vec![Command::Submit(origin, admitted.submission())]);
+            for (_, effect) in effects {
+                match effect {
+                    Effect::Outcome { returned: None, .. } => return Outcome::Taken,
+                    Effect::Outcome {
+                        returned: Some(returned),
+                        ..
+                    } => return Outcome::Returned(returned.0),
+                    Effect::Repeated { .. } => return Outcome::Repeated,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    pub(crate) fn ask(&mut self, place: Place, ask: Ask) -> Vec<Deliver> {
+        let (connection, channel) = (connection(place), 1);
+        let ask = Command::Ask {
+            connection,
+            channel,
+            ask,
+        };
+        delivered(self.step(vec![ask]))
+    }
+
+    /// The next message of a queue, left in it.
+    pub(crate) fn look(&mut self, place: Place, queue: &str) -> Option<Deliver> {
+        let deliver = self.get(place, queue)?;
+        self.settle(&deliver, Settle::Unsent);
+        Some(deliver)
+    }
+
+    pub(crate) fn get(&mut self, place: Place, queue: &str) -> Option<Deliver> {
+        let queue = queue.to_owned();
+        let may_read = true;
+        self.ask(place, Ask::Get { queue, may_read }).pop()
+    }
+
+    pub(crate) fn settle(&mut self, deliver: &Deliver, how: Settle) -> Vec<Deliver> {
+        let deliveries = vec![deliver.delivery];
+        delivered(self.step(vec![Command::Settle { deliveries, how }]))
+    }
+
+    pub(crate) fn stored(&self, deliver: &Deliver) -> Stored {
+        let address = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
+        load(&self.committer.journal().reader(), address).unwrap()
+    }
+
+    /// What a system is shown of a delivery; one that must be narrower first is.
+    pub(crate) fn shown(&mut self, place: Place, deliver: &Deliver) -> Rendered {
+        let unit = self.peers[place].unit.id.clone();
+        let (stored, view) = (self.stored(deliver), self.view());
+        match prepare(deliver, &stored, &unit, &view, self.now).unwrap() {
+            Prepared::Send(rendered) => *rendered,
+            Prepared::Narrow(left, queues) => {
+                let narrowed = Narrowed {
+                    at: self.now,
+                    exchange: deliver.overlay.source.unwrap_or(deliver.delivery.entry),
+                    unit,
+                    queues,
+                    left,
+                };
+                let narrow = Command::Narrow {
+                    to: (connection(place), 1),
+                    delivery: deliver.delivery,
+                    narrowed,
+                };
+                let mut effects = self.step(vec![narrow]).into_iter();
+                let narrowed = effects.find_map(|(_, effect)| match effect {
+                    Effect::Narrowed { deliver, .. } => deliver,
+                    _ => None,
+                });
+                self.shown(place, &narrowed.expect("it is out"))
+            }
+        }
+    }
+
+    /// Another rulebook comes into force: the repository's with these changes of its texts.
+    pub(crate) fn activate(&mut self, changes: &[(&str, &str, &str)]) {
+        let epoch = self.committer.ledger().rulebook_epoch() + 1;
+        let genesis = self.border.activate_changed(changes, epoch);
+        self.step(vec![Command::Activate(Box::new(genesis))]);
+    }
+
+    pub(crate) fn is_open(&self, case: &str) -> bool {
+        let standing = Arc::clone(self.committer.ledger().register().standing());
+        standing.cases.get(&case.parse().unwrap()).is_some()
+    }
+}
+
+fn connection(place: Place) -> ConnectionId {
+    ConnectionId(u64::try_from(place + 1).unwrap())
+}
+
+fn delivered(effects: Vec<(ConnectionId, Effect)>) -> Vec<Deliver> {
+    let effects = effects.into_iter();
+    let delivered = effects.filter_map(|(_, effect)| match effect {
+        Effect::Deliver(deliver) => Some(*deliver),
+        _ => None,
+    });
+    delivered.collect()
+}
