@@ -44,6 +44,8 @@ mod publishing;
 mod queues;
 #[path = "support/served.rs"]
 mod served;
+#[path = "wire/standing.rs"]
+mod standing;
 #[path = "wire/stopping.rs"]
 mod stopping;
 #[path = "wire/unread.rs"]

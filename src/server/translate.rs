@@ -256,6 +256,10 @@ pub(super) fn reply_code(code: u16) -> ReplyCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::limits::{DEATHS, REASON_BYTES};
+    use crate::broker::record::{Death, Died};
+    use crate::message::id::Mask;
+    use crate::message::time::Timestamp;
 
     fn declared(name: &str, value: AMQPValue) -> Result<QueueProperties, ArgumentsTooLong> {
         let mut arguments = FieldTable::default();
@@ -269,6 +273,72 @@ mod tests {
 
     fn text(octets: usize) -> AMQPValue {
         AMQPValue::LongString("x".repeat(octets).into())
+    }
+
+    /// The longest of everything that the broker gives a release, after so many deaths.
+    fn longest(deaths: usize) -> Rendered {
+        let unit = format!("{0}/{0}", "u".repeat(48));
+        let (queue, reason) = ("q".repeat(255), "delivery_limit".to_owned());
+        let death = |count: u64| Death {
+            queue: queue.clone(),
+            reason: reason.clone(),
+            at: Timestamp::from_millis(1_800_000_000_000),
+            count,
+        };
+        let categories = Mask::ALL.categories().map(|it| it.to_string());
+        let withheld: Vec<String> = categories.collect();
+        let headers = vec![
+            ("x-carnet-sender", unit.clone()),
+            ("x-carnet-sequence", u64::MAX.to_string()),
+            ("x-carnet-rulebook", "f".repeat(64)),
+            ("x-carnet-withheld", withheld.join(",")),
+            ("x-carnet-retain-days", u32::MAX.to_string()),
+            ("x-carnet-onward", "ask-originator".to_owned()),
+            ("x-carnet-reason", "r".repeat(REASON_BYTES)),
+        ];
+        let made = Made {
+            message_id: Some("m".repeat(255)),
+            correlation_id: Some("c".repeat(255)),
+            answers: None,
+            timestamp: Timestamp::from_millis(1_800_000_000_000),
+            headers,
+        };
+        Rendered {
+            exchange: format!("inbox.{}", "u".repeat(48)),
+            routing_key: format!("{}.{}", "t".repeat(96), "a".repeat(48)),
+            properties: Shown::Made(Box::new(made)),
+            died: Died {
+                deaths: (1..).map(death).take(deaths).collect(),
+                first: (deaths > 0).then(|| (queue.clone(), reason.clone())),
+                moves: 0,
+            },
+            body: Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn a_release_fits_the_smallest_frame_whatever_became_of_it_before() {
+        for deaths in 0..=DEATHS {
+            let encoded = properties(&longest(deaths));
+            assert!(
+                encoded.len() <= MADE_PROPERTIES_BYTES,
+                "{deaths}: {}",
+                encoded.len()
+            );
+            let read = amqp::codec::decode_properties(&encoded, TABLES).unwrap();
+            let headers = read.headers().clone().unwrap();
+            assert_eq!(headers.inner().contains_key("x-carnet-reason"), true);
+            let shown = match headers.inner().get("x-death") {
+                Some(AMQPValue::FieldArray(list)) => list.as_slice().len(),
+                None => 0,
+                other => panic!("{other:?}"),
+            };
+            // The newest are shown, as many as there is room for.
+            assert!(
+                shown == deaths || (2..deaths).contains(&shown),
+                "{shown} of {deaths}"
+            );
+        }
     }
 
     #[test]

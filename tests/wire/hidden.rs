@@ -19,7 +19,7 @@ fn agencies() -> TempDir {
 }
 
 /// The repository's agencies, one of them changed by a script of `sed`.
-fn agencies_with(agency: &str, change: &str) -> TempDir {
+pub(crate) fn agencies_with(agency: &str, change: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies/.");
     let script = r#"cp -r "$1" "$2" && sed -i "$3" "$2/$4/agency.toml""#;

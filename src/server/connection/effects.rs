@@ -5,7 +5,9 @@ use std::task::Context;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Pending};
-use crate::amqp::{ChannelId, Gone, Message, Properties, PublishTag, Reply, ReplyCode, Sending};
+use crate::amqp::{
+    ChannelId, Gone, Message, MethodId, Properties, PublishTag, Reply, ReplyCode, Sending,
+};
 use crate::broker::command::{
     Answer, Ask, Command, Deliver, Effect, Fence, NotTaken, Origin, Refusal, Returnable, Settle,
 };
@@ -100,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.send_confirms();
                 if self.decided(&origin) {
                     let reply = Reply::new(translate::reply_code(code), text);
+                    let reply = reply.caused_by(MethodId::BASIC_PUBLISH);
                     let channel = ChannelId::new(origin.channel);
                     self.session.close_channel(channel, &reply);
                 }

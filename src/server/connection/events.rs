@@ -6,7 +6,7 @@ use std::task::Context;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Consumer, Pending};
-use crate::amqp::{self, ChannelId, Event, Reply, ReplyCode, Request, Settlement, basic};
+use crate::amqp::{self, ChannelId, Event, MethodId, Reply, ReplyCode, Request, Settlement, basic};
 use crate::broker::admit::{Draw, admit};
 use crate::broker::arguments::consumer_priority;
 use crate::broker::command::{
@@ -206,6 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let publishes = self.publishes.entry(channel.get()).or_default();
         publishes.sent = publishes.sent.saturating_sub(1);
         let reply = Reply::new(ReplyCode::PreconditionFailed, says);
+        let reply = reply.caused_by(MethodId::BASIC_PUBLISH);
         self.session.close_channel(channel, &reply);
     }
 
