@@ -298,7 +298,7 @@ mod tests {
     use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
     use crate::broker::limits::KNOWN_IDS;
-    use crate::broker::record::{Died, Genesis, Placed, Settled};
+    use crate::broker::record::{Genesis, Placed, Settled};
     use crate::journal::vfs::SimVfs;
     use crate::journal::{Config, Journal};
     use crate::message::bundle::Bundle;
@@ -344,8 +344,6 @@ mod tests {
             from: None,
             deadline: None,
             marked: false,
-            died: Died::default(),
-            narrowed: None,
         };
         for number in 0..count {
             let lsn = push(&mut journal, &Record::Placed(Box::new(placed.clone())));

@@ -2,13 +2,11 @@
 
 use super::arguments;
 use super::command::{Answer, Ask, Refusal};
-use super::ledger::{Ledger, Queue, QueueKind, standing_name};
-use super::limits::{
-    DEATHS, DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNASKED_MOVES, UNIT_BINDINGS, UNIT_QUEUES,
-};
+use super::ledger::{Died, Ledger, Queue, QueueKind, standing_name};
+use super::limits::{DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNIT_BINDINGS, UNIT_QUEUES};
 use super::queue::Entry;
 use super::record::{
-    Argument, Binding, Death, Died, Exchange, Outcome, Placed, QueueId, QueueProperties, Record,
+    Argument, Binding, Cause, Exchange, Outcome, Placed, QueueId, QueueProperties, Record,
     Rejected, Settled, Topology,
 };
 use crate::agency::registry::InboxMode;
@@ -32,27 +30,6 @@ pub struct InUse {
     pub consumers: usize,
     /// Messages that are out: in the queue still, and not ready.
     pub out: u64,
-}
-
-/// Why a message leaves a queue other than by an acknowledgement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// Rejected without requeue.
-    Rejected,
-    /// Its time is over.
-    Expired,
-    /// Delivered too often.
-    DeliveryLimit,
-}
-
-impl Cause {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::DeliveryLimit => "delivery_limit",
-        }
-    }
 }
 
 fn refused(code: u16, text: String) -> Decided {
@@ -379,10 +356,8 @@ impl Ledger {
             source: Some(overlay.source.unwrap_or(lsn)),
             private: entry.is_private(),
             marked: entry.is_marked(),
-            from: Some((id, lsn)),
+            from: Some((id, lsn, cause)),
             deadline: None,
-            died,
-            narrowed: overlay.narrowed,
         }))
     }
 
@@ -421,53 +396,6 @@ impl Ledger {
         limit
             .and_then(|limit| u32::try_from(limit).ok())
             .unwrap_or(DELIVERY_ATTEMPTS)
-    }
-}
-
-impl Died {
-    /// The same after one more death: the newest first; a further one in the same queue for the same
-    /// reason counts up. The list has a bound, which leaves out the oldest.
-    fn again(self, queue: &str, cause: Cause, now: Timestamp) -> Self {
-        let Self {
-            mut deaths,
-            first,
-            moves,
-        } = self;
-        let reason = cause.name();
-        let same = |death: &Death| death.queue == queue && death.reason == reason;
-        let death = match deaths.iter().position(same) {
-            Some(place) => {
-                let earlier = deaths.remove(place);
-                Death {
-                    count: earlier.count.saturating_add(1),
-                    ..earlier
-                }
-            }
-            None => Death {
-                queue: queue.to_owned(),
-                reason: reason.to_owned(),
-                at: now,
-                count: 1,
-            },
-        };
-        deaths.insert(0, death);
-        deaths.truncate(DEATHS);
-        Self {
-            deaths,
-            first: first.or_else(|| Some((queue.to_owned(), reason.to_owned()))),
-            moves: match cause {
-                Cause::Rejected => 0,
-                Cause::Expired | Cause::DeliveryLimit => moves.saturating_add(1),
-            },
-        }
-    }
-
-    /// Whether a message that died so has moved as often as it may without a rejection, or comes from
-    /// `target` without one on its way.
-    fn goes_round(&self, target: &str) -> bool {
-        let moves = usize::from(self.moves);
-        let since = self.deaths.iter().take(moves);
-        moves > UNASKED_MOVES || since.into_iter().any(|death| death.queue == target)
     }
 }
 

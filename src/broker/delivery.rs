@@ -11,13 +11,12 @@ use bytes::Bytes;
 
 use super::admit::View;
 use super::command::Deliver;
+use super::ledger::Died;
 use super::ledger::QueueKind;
 use super::limits::REASON_BYTES;
 use super::payload::{self, PayloadHead};
 use super::receipt;
-use super::record::{
-    Confidential, Died, Exchange, Outcome, QueueId, Record, Released, Stored, Terms,
-};
+use super::record::{Confidential, Exchange, Outcome, QueueId, Record, Released, Stored, Terms};
 use crate::agency::keys::{BadFrame, Delivered, Token};
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, Mask, UnitId};

@@ -4,6 +4,7 @@
 //! What to do about a command is decided in `decide`, which reads and never writes. The committer
 //! thread owns the ledger; what others need of it leaves as published snapshots.
 
+mod died;
 mod owned;
 
 use std::collections::BTreeMap;
@@ -12,13 +13,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use died::{Death, Died};
 pub use owned::{Overlay, Queue, QueueKind, UnitState, standing_name};
 
 use super::dedup::{Known, KnownIds};
 use super::queue::{Entry, Page};
 use super::record::{
-    Exchange, Genesis, Narrowed, Outcome, Placed, QueueId, QueueProperties, Record, Rejected,
-    Settled, Topology,
+    Cause, Exchange, Genesis, Narrowed, Outcome, Placed, QueueId, QueueProperties, Record,
+    Rejected, Settled, Topology,
 };
 use super::refusals::RefusalCounts;
 use super::register::Register;
@@ -334,9 +336,7 @@ impl Ledger {
     fn placed(&mut self, placed: &Placed, at: Lsn, changes: &mut Vec<Change>) {
         // Before anything is put into a queue: its time to live counts from now.
         self.time = self.time.max(placed.at);
-        if let Some((queue, lsn)) = placed.from {
-            self.remove(queue, lsn, changes);
-        }
+        let moved = placed.from.map(|from| self.moves_on(placed, from, changes));
         for queue in &placed.queues {
             let entry = Entry::new(at, placed.deadline);
             let entry = if placed.private {
@@ -345,15 +345,33 @@ impl Ledger {
                 entry
             };
             let entry = if placed.marked { entry.marked() } else { entry };
-            let stays = self.enqueue(*queue, entry, changes);
-            if let Some(source) = placed.source.filter(|_| stays) {
-                let overlay = Overlay {
-                    source: Some(source),
-                    died: placed.died.clone(),
-                    narrowed: placed.narrowed.clone(),
-                };
-                self.overlay((*queue, at), overlay);
+            if self.enqueue(*queue, entry, changes)
+                && let Some(overlay) = &moved
+            {
+                self.overlay((*queue, at), overlay.clone());
             }
+        }
+    }
+
+    /// An entry leaves its queue for another one. Gives what it has there beside its 24 bytes.
+    fn moves_on(
+        &mut self,
+        placed: &Placed,
+        (id, lsn, cause): (QueueId, Lsn, Cause),
+        changes: &mut Vec<Change>,
+    ) -> Overlay {
+        let queue = self.queues.get(&id);
+        let overlay = queue.and_then(|queue| queue.overlay(lsn)).cloned();
+        let overlay = overlay.unwrap_or_default();
+        let died = match queue {
+            Some(queue) => overlay.died.again(&queue.name, cause, placed.at),
+            None => overlay.died,
+        };
+        self.remove(id, lsn, changes);
+        Overlay {
+            source: placed.source,
+            died,
+            narrowed: overlay.narrowed,
         }
     }
 

@@ -24,7 +24,7 @@ use crate::policy::standing::{CaseId, Reads};
 use crate::policy::words::{Onward, PolicyId};
 
 pub use self::queues::{
-    Argument, Binding, Death, Died, Placed, QueueId, QueueProperties, Settled, Topology,
+    Argument, Binding, Cause, Placed, QueueId, QueueProperties, Settled, Topology,
 };
 
 /// The schema number of records written now.

@@ -6,7 +6,7 @@
 use super::command::{Ask, Command, Returnable, Submission, Verdict};
 use super::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use super::record::{
-    Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient, Record,
+    Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient,
 };
 
 /// More than any record takes beside its parts of any length.
@@ -62,19 +62,6 @@ impl Command {
             _ => return record + frame,
         };
         record + frame + wire.bytes()
-    }
-}
-
-impl Record {
-    /// At most how many bytes it takes by which an entry leaves its queue for another reason than an
-    /// acknowledgement.
-    pub(super) fn burial_bytes(&self) -> usize {
-        let Self::Placed(placed) = self else {
-            return RECORD_BYTES;
-        };
-        let deaths = placed.died.deaths.iter();
-        let deaths = deaths.map(|it| it.queue.len() + it.reason.len() + 4 * NUMBER_BYTES);
-        RECORD_BYTES + deaths.sum::<usize>()
     }
 }
 
@@ -157,7 +144,7 @@ fn declared(properties: &QueueProperties) -> usize {
 mod tests {
     use super::*;
     use crate::broker::command::{ConnectionId, Origin, Private};
-    use crate::broker::record::{QueueId, Topology};
+    use crate::broker::record::{QueueId, Record, Topology};
 
     #[test]
     fn a_declaration_weighs_at_least_what_it_becomes() {

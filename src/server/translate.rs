@@ -256,8 +256,8 @@ pub(super) fn reply_code(code: u16) -> ReplyCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::ledger::{Death, Died};
     use crate::broker::limits::{DEATHS, REASON_BYTES};
-    use crate::broker::record::{Death, Died};
     use crate::message::id::Mask;
     use crate::message::time::Timestamp;
 

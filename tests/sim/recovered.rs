@@ -104,7 +104,8 @@ impl Log {
             }
             Record::Case(change) => Fact::of_case(change),
             Record::Placed(placed) => {
-                self.moved.extend(placed.from);
+                self.moved
+                    .extend(placed.from.map(|(queue, entry, _)| (queue, entry)));
                 if placed.source.is_some() {
                     return;
                 }

@@ -7,8 +7,7 @@ use crate::broker::command::{
 };
 use crate::broker::dedup::Use;
 use crate::broker::record::{
-    Again, CaseChange, CountedRefusals, Died, Exchange, Outcome, Placed, Recipient, Record,
-    Rejected,
+    Again, CaseChange, CountedRefusals, Exchange, Outcome, Placed, Recipient, Record, Rejected,
 };
 use crate::broker::register::{Barred, Step};
 use crate::journal::Lsn;
@@ -388,8 +387,6 @@ impl<V: Vfs> Committer<V> {
                 marked: private.marked,
                 from: None,
                 deadline: private.ttl.map(|ttl| now.plus(ttl)),
-                died: Died::default(),
-                narrowed: None,
             };
             self.store(Record::Placed(Box::new(placed)), private.frame, turn)?;
         }

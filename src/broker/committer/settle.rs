@@ -2,10 +2,9 @@
 
 use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Command, ConnectionId, Deliver, DeliveryId, Effect, Settle};
-use crate::broker::decide::Cause;
 use crate::broker::dispatch::{Left, Sent, Taker};
 use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED, TICK_ORDERS, TICK_QUEUES};
-use crate::broker::record::{Narrowed, QueueId, Record, Topology};
+use crate::broker::record::{Cause, Narrowed, QueueId, Record, Topology};
 use crate::broker::weight::entries_bytes;
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
@@ -28,7 +27,7 @@ impl<V: Vfs> Committer<V> {
             match how {
                 Settle::Reject if self.dispatch.taker(delivery).is_some() => {
                     let record = self.ledger.bury(place.0, place.1, Cause::Rejected, now);
-                    if !self.may_add(record.burial_bytes(), turn) {
+                    if !self.may_add(entries_bytes(1), turn) {
                         let deliveries = std::iter::once(delivery).chain(deliveries).collect();
                         self.wait_for_room(Command::Settle { deliveries, how }, now, turn);
                         return Ok(());
@@ -72,7 +71,7 @@ impl<V: Vfs> Committer<V> {
             return Ok(false);
         }
         let record = self.ledger.bury(queue, lsn, cause, now);
-        let may = self.may_reserve(record.burial_bytes(), turn);
+        let may = self.may_reserve(entries_bytes(1), turn);
         if may {
             self.add(&record, turn)?;
         }

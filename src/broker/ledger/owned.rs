@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::Died;
 use crate::agency::registry::InboxMode;
 use crate::broker::limits::NOTICE_ENTRIES;
 use crate::broker::queue::{Backlog, Entry, Page};
-use crate::broker::record::{Binding, Died, QueueId, QueueProperties, Terms};
+use crate::broker::record::{Binding, QueueId, QueueProperties, Terms};
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
 

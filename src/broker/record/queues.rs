@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Terms;
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
@@ -28,38 +27,33 @@ pub struct Placed {
     pub private: bool,
     /// Whether it has headers with names like the broker's own, which its own agency gave it.
     pub marked: bool,
-    /// The entry that it was before: it leaves its queue.
-    pub from: Option<(QueueId, Lsn)>,
+    /// The entry that it was before, and what that died of: it leaves its queue, and what is known of it
+    /// moves along.
+    pub from: Option<(QueueId, Lsn, Cause)>,
     /// When it expires in these queues.
     pub deadline: Option<Timestamp>,
-    /// What became of it before.
-    pub died: Died,
-    /// What a newer ruling had left of the release.
-    pub narrowed: Option<Terms>,
 }
 
-/// What became of a message in the queues where it was before.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Died {
-    /// What `x-death` shows, newest first: at most [`DEATHS`](super::limits::DEATHS).
-    pub deaths: Vec<Death>,
-    /// What `x-first-death-queue` and `x-first-death-reason` show: queue, then reason.
-    pub first: Option<(String, String)>,
-    /// Moves that no client asked for, since a client last rejected it.
-    pub moves: u8,
+/// Why a message leaves a queue other than by an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// Rejected without requeue.
+    Rejected,
+    /// Its time is over.
+    Expired,
+    /// Delivered too often.
+    DeliveryLimit,
 }
 
-/// One entry of `x-death`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Death {
-    /// Name of the queue it died in.
-    pub queue: String,
-    /// `rejected`, `expired`, `maxlen` or `delivery_limit`.
-    pub reason: String,
-    /// When first.
-    pub at: Timestamp,
-    /// How often for this reason in this queue.
-    pub count: u64,
+impl Cause {
+    /// The reason in `x-death`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::DeliveryLimit => "delivery_limit",
+        }
+    }
 }
 
 /// Entries that left, and entries that came back.
