@@ -155,7 +155,8 @@ impl<V: Vfs> Journal<V> {
 
     /// Whether a segment of its own could take so many bytes.
     pub fn can_hold(&self, bytes: usize) -> bool {
-        self.fresh(bytes) <= self.whole()
+        let batch = padded(Open::default().size().saturating_add(bytes), SECTOR);
+        wide(SECTOR) + wide(batch) <= self.whole()
     }
 
     /// Bytes that the open batch can still take without a reservation: the segment has space for
@@ -180,19 +181,18 @@ impl<V: Vfs> Journal<V> {
         if !self.can_hold(bytes) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if let Err(poisoned) = self.commit() {
+        // What rides and has no place here any more (a start's record, on a full disk) is written
+        // there: nothing of it is on the disk yet, and its addresses are the same.
+        if self.fits()
+            && let Err(poisoned) = self.commit()
+        {
             return Err(io::Error::other(poisoned.0));
         }
-        self.zeros.reach(Part::Spare, self.fresh(bytes))?;
+        let fresh = wide(SECTOR) + wide(padded(self.open.size() + bytes, SECTOR));
+        self.zeros.reach(Part::Spare, fresh)?;
         self.switch()?;
         // Where there is no other the disk is full, with a whole segment for what must go on.
         self.zeros.keep()
-    }
-
-    /// Bytes of a segment file in which so many were reserved.
-    fn fresh(&self, bytes: usize) -> u64 {
-        let batch = Open::default().size().saturating_add(bytes);
-        wide(SECTOR) + wide(padded(batch, SECTOR))
     }
 
     /// Bytes of a whole segment file.
