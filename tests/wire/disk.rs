@@ -70,7 +70,7 @@ impl Tight {
     }
 }
 
-fn may_mount() -> bool {
+pub(crate) fn may_mount() -> bool {
     let tried = Command::new("unshare")
         .args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
         .stderr(Stdio::null())
@@ -93,7 +93,7 @@ fn wrap(command: &mut Command, data: &Path) {
 }
 
 /// Whether a publish was taken; counts notices.
-fn publish(client: &mut Client, message: &Message, blocked: &mut u32) -> bool {
+pub(crate) fn publish(client: &mut Client, message: &Message, blocked: &mut u32) -> bool {
     client.wire.send(&message.frames(1));
     client.published += 1;
     loop {
