@@ -179,7 +179,10 @@ impl<V: Vfs> Committer<V> {
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        self.write_counted(self.ledger.refusals().due(now), turn)?;
+        if self.can_send() {
+            // Where there is no room for that it stays due.
+            self.write_counted(self.ledger.refusals().due(now), turn)?;
+        }
         // However many commands there are: an order that is over binds none of them.
         if past(self.ticked, TICK, now).unwrap_or(true) {
             self.tick(now, turn)?;

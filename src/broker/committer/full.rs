@@ -168,7 +168,7 @@ impl<V: Vfs> Committer<V> {
         usize::try_from(turn.promised.until.bytes_since(next)).unwrap_or(usize::MAX)
     }
 
-    /// Whether there is room for the leases of deliveries.
+    /// Whether there is room for what no command asks for: leases of deliveries, counts.
     pub(super) fn can_send(&self) -> bool {
         self.full.is_none() || self.journal.left() >= STOP_BYTES
     }
