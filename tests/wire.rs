@@ -26,6 +26,8 @@ mod faults;
 mod frames;
 #[path = "wire/hidden.rs"]
 mod hidden;
+#[path = "wire/kills.rs"]
+mod kills;
 #[path = "wire/limits.rs"]
 mod limits;
 #[path = "support/lines.rs"]

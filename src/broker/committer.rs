@@ -160,7 +160,8 @@ impl<V: Vfs> Committer<V> {
             SETTLE_WAIT
         };
         let past = |since, wait| past(since, wait, now).unwrap_or(false);
-        if asked || past(self.unsynced_since, settle_wait) {
+        // What only rides waits on where the last of a full disk is used up.
+        if asked || (past(self.unsynced_since, settle_wait) && self.journal.fits()) {
             self.journal.commit()?;
             self.unsynced_since = None;
             self.written_at = Some(now);
@@ -180,7 +181,10 @@ impl<V: Vfs> Committer<V> {
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        self.write_counted(self.ledger.refusals().due(now), turn)?;
+        if self.can_send() {
+            // Where there is no room for that it stays due.
+            self.write_counted(self.ledger.refusals().due(now), turn)?;
+        }
         // However many commands there are: an order that is over binds none of them.
         if past(self.ticked, TICK, now).unwrap_or(true) {
             self.tick(now, turn)?;
@@ -199,7 +203,9 @@ impl<V: Vfs> Committer<V> {
         self.write_repeats(now, turn)
     }
 
-    /// Writes the record with which a log, or a run, begins.
+    /// Writes the record with which a log, or a run, begins. On a full disk a run adds nothing by
+    /// itself: its record rides with the first that has something to tell. It is in force from here
+    /// on; where the process dies before that, the next start says the same.
     pub fn begin(&mut self, record: &Record) -> Result<(), Fatal> {
         let mut turn = Turn::default();
         let bytes = match record {
@@ -210,11 +216,14 @@ impl<V: Vfs> Committer<V> {
             _ => 0,
         };
         let room = self.journal.reserve(RECORD_SLACK_BYTES + bytes, 0);
-        // What is small goes into what is kept for a full disk: a start needs no more.
         if room.is_err() && bytes > 0 {
             return Err(Poisoned("the disk is full".to_owned()).into());
         }
         self.record(record, None, &mut turn)?;
+        let is_full = room.is_err() && self.journal.poisoned().is_none();
+        if is_full && matches!(record, Record::Recovered) {
+            return Ok(());
+        }
         self.journal.commit()?;
         self.written_at = Some(self.ledger.time());
         Ok(())

@@ -1,8 +1,18 @@
-//! Zeros ahead of the writer: in the active segment, then in the spare that follows it.
+//! Space and zeros ahead of the writer: in the active segment, then in the spare that follows it.
 //!
 //! Writing over zeros that are on the disk needs no metadata to be synced, and cannot fail for want
-//! of space. [`Zeros`] is the writer's side: it orders, and knows how far the disk has them. A
-//! [`Hand`] does the work, on a thread of its own or, where every call must have its place, inline.
+//! of space. Zeros of a whole segment are too many to wait for, so the two are apart: the spare's
+//! space is taken at once, all of it, and is synced with its name; zeros follow at their pace. A
+//! file's length says how far they reach, its space lies behind that. Where a file system cannot
+//! take space but by writing, the whole spare is zeros before it counts as kept, and whoever wants
+//! it waits for that.
+//!
+//! A spare that is kept is given to nobody else: one that a crash or a full disk left in part is
+//! gone on with. No batch was ever in it; its first sector, where a start died at the wrong moment,
+//! may hold a segment's header, and is written over when it becomes one.
+//!
+//! [`Zeros`] is the writer's side: it orders, and knows how far the disk has them. A [`Hand`] does
+//! the work, on a thread of its own or, where every call must have its place, inline.
 //!
 //! Invariants: zeros are only ever written at or behind what was ordered last, and a batch only
 //! below what was reported done: the two never meet. One order at a time is under way.
@@ -46,10 +56,21 @@ pub(super) struct Zeros<V: Vfs> {
     whole: u64,
     /// Zeros, or batches, up to here are on the disk.
     active: u64,
-    /// The same of the spare; 0 where there is none.
+    /// Up to here the active segment has space, zeros or not.
+    space: u64,
+    /// How far zeros reach in the spare; 0 where there is none.
     spare: u64,
+    /// Whether a whole segment's space is the spare's, durably.
+    kept: bool,
     /// The order that is under way.
-    ordered: Option<Part>,
+    ordered: Option<Task>,
+}
+
+/// What an order is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Zeros(Part),
+    Spare,
 }
 
 enum Worker<V: Vfs> {
@@ -64,11 +85,12 @@ enum Worker<V: Vfs> {
 
 enum Order {
     Fill(Part, u64, u64, Beside),
+    Keep(u64),
     Adopt,
     Seal(PathBuf, u64),
 }
 
-/// How far an order got, and why no further.
+/// How far zeros reach after an order, and why it was not carried out.
 type Report = (u64, io::Result<()>);
 
 impl<V: Vfs> Zeros<V> {
@@ -92,12 +114,15 @@ impl<V: Vfs> Zeros<V> {
         } else {
             Worker::Inline(hand, None)
         };
+        let length = active.map_or(0, |(_, length)| length);
         Ok(Self {
             worker,
             pace: Pace::default(),
             whole,
-            active: active.map_or(0, |(_, length)| length),
+            active: length,
+            space: length,
             spare: 0,
+            kept: false,
             ordered: None,
         })
     }
@@ -105,6 +130,46 @@ impl<V: Vfs> Zeros<V> {
     /// Up to where a batch may be written.
     pub(super) fn active(&self) -> u64 {
         self.active
+    }
+
+    /// Up to where the active segment has space: where there are no zeros yet, they will find room.
+    pub(super) fn space(&self) -> u64 {
+        self.space.max(self.active)
+    }
+
+    /// Whether a whole spare stands by.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// The active segment of an earlier start: takes the space that it may not have yet, if there is
+    /// so much.
+    pub(super) fn claim(&mut self, file: &V::File) {
+        // One that has it is not asked to: some file systems refuse that when they are full.
+        let has = file.allocated().is_ok_and(|space| space >= self.whole);
+        if has || file.allocate(self.whole).is_ok() {
+            self.space = self.whole;
+        }
+    }
+
+    /// Has the spare made whole, meanwhile. Whether it could be is asked for by [`Self::keep`].
+    pub(super) fn prepare(&mut self) -> io::Result<()> {
+        if self.kept || self.ordered.is_some() {
+            return Ok(());
+        }
+        self.worker.give(Order::Keep(self.whole))?;
+        self.ordered = Some(Task::Spare);
+        Ok(())
+    }
+
+    /// Makes sure that a whole spare stands by; waits where it does not yet.
+    pub(super) fn keep(&mut self) -> io::Result<()> {
+        if self.kept {
+            return Ok(());
+        }
+        self.wait_for_paced()?;
+        self.prepare()?;
+        self.wait()
     }
 
     /// Makes sure that zeros reach so far; waits where they do not yet.
@@ -147,10 +212,10 @@ impl<V: Vfs> Zeros<V> {
             return Ok(());
         }
         let due = self.pace.due(self.active.saturating_sub(used) + self.spare);
-        let part = if self.active < self.whole {
-            Part::Active
-        } else {
-            Part::Spare
+        let part = match self.kept {
+            _ if self.active < self.whole => Part::Active,
+            true => Part::Spare,
+            false => return Ok(()),
         };
         let until = (self.reached(part) + due).min(self.whole);
         if until > self.reached(part) {
@@ -167,9 +232,11 @@ impl<V: Vfs> Zeros<V> {
     /// The spare has become the active segment.
     pub(super) fn adopted(&mut self) -> io::Result<()> {
         self.active = self.spare;
+        self.space = self.whole;
         self.spare = 0;
-        if self.ordered == Some(Part::Spare) {
-            self.ordered = Some(Part::Active);
+        self.kept = false;
+        if self.ordered == Some(Task::Zeros(Part::Spare)) {
+            self.ordered = Some(Task::Zeros(Part::Active));
         }
         self.worker.give(Order::Adopt)
     }
@@ -190,7 +257,7 @@ impl<V: Vfs> Zeros<V> {
     fn order(&mut self, part: Part, until: u64, beside: Beside) -> io::Result<()> {
         let from = self.reached(part);
         self.worker.give(Order::Fill(part, from, until, beside))?;
-        self.ordered = Some(part);
+        self.ordered = Some(Task::Zeros(part));
         Ok(())
     }
 
@@ -203,18 +270,18 @@ impl<V: Vfs> Zeros<V> {
     }
 
     fn wait(&mut self) -> io::Result<()> {
-        let Some(part) = self.ordered.take() else {
+        let Some(task) = self.ordered.take() else {
             return Ok(());
         };
         let report = match &mut self.worker {
             Worker::Inline(_, report) => report.take().ok_or_else(died),
             Worker::Thread { reports, .. } => reports.recv().map_err(|RecvError| died()),
         };
-        self.done(part, report?)
+        self.done(task, report?)
     }
 
     fn look(&mut self) -> io::Result<()> {
-        let Some(part) = self.ordered else {
+        let Some(task) = self.ordered else {
             return Ok(());
         };
         let report = match &mut self.worker {
@@ -229,15 +296,18 @@ impl<V: Vfs> Zeros<V> {
             return Ok(());
         };
         self.ordered = None;
-        self.done(part, report)
+        self.done(task, report)
     }
 
-    fn done(&mut self, part: Part, (reached, ended): Report) -> io::Result<()> {
-        let known = match part {
-            Part::Active => &mut self.active,
-            Part::Spare => &mut self.spare,
-        };
-        *known = reached.max(*known);
+    fn done(&mut self, task: Task, (reached, ended): Report) -> io::Result<()> {
+        match task {
+            Task::Zeros(Part::Active) => self.active = reached.max(self.active),
+            Task::Zeros(Part::Spare) => self.spare = reached.max(self.spare),
+            Task::Spare => {
+                self.spare = reached;
+                self.kept = ended.is_ok();
+            }
+        }
         ended
     }
 }
@@ -311,6 +381,11 @@ impl<V: Vfs> Hand<V> {
                 let ended = self.fill(part, (&mut reached, until), beside);
                 return Some((reached, ended));
             }
+            Order::Keep(whole) => {
+                let mut reached = 0;
+                let ended = self.keep(&mut reached, whole);
+                return Some((reached, ended));
+            }
             Order::Adopt => self.active = self.spare.take(),
             Order::Seal(path, end) => {
                 if let Err(error) = shorten(&self.vfs, &path, end) {
@@ -324,6 +399,32 @@ impl<V: Vfs> Hand<V> {
         None
     }
 
+    /// Makes the spare, or goes on with one that was left: its space, then its name, durable.
+    fn keep(&mut self, reached: &mut u64, whole: u64) -> io::Result<()> {
+        let path = self.folder.join(SPARE);
+        let file = match self.vfs.open(&path, Access::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.vfs.create(&path)?,
+            found => found?,
+        };
+        let file = self.spare.insert(file);
+        if file.size()? > whole {
+            // Of larger segments, which were configured once.
+            file.truncate(whole)?;
+        }
+        *reached = file.size()?;
+        if file.allocated()? < whole {
+            match file.allocate(whole) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    self.fill(Part::Spare, (reached, whole), Beside::TheWriter)?;
+                }
+                taken => taken?,
+            }
+        }
+        let file = self.spare.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        file.fdatasync()?;
+        self.vfs.fsync_dir(&self.folder)
+    }
+
     fn fill(
         &mut self,
         part: Part,
@@ -331,13 +432,10 @@ impl<V: Vfs> Hand<V> {
         beside: Beside,
     ) -> io::Result<()> {
         let file = match part {
-            Part::Active => self.active.as_ref().ok_or(io::ErrorKind::NotFound)?,
-            Part::Spare if *reached == 0 => {
-                let made = self.vfs.create(&self.folder.join(SPARE))?;
-                self.spare.insert(made)
-            }
-            Part::Spare => self.spare.as_ref().ok_or(io::ErrorKind::NotFound)?,
+            Part::Active => self.active.as_ref(),
+            Part::Spare => self.spare.as_ref(),
         };
+        let file = file.ok_or(io::ErrorKind::NotFound)?;
         let zeros = vec![0; narrow(PIECE)];
         let mut at = *reached;
         while at < until {
@@ -363,75 +461,4 @@ pub(super) fn shorten<V: Vfs>(vfs: &V, path: &Path, end: u64) -> io::Result<()> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::vfs::{DiskVfs, SimVfs};
-    use crate::journal::{Config, Journal, Lsn};
-
-    const WHOLE: u64 = 512 + (256 << 20);
-
-    fn zeros(vfs: &SimVfs) -> Zeros<SimVfs> {
-        Zeros::new((vfs, Path::new("/journal")), WHOLE, false, None).unwrap()
-    }
-
-    #[test]
-    fn each_piece_is_synced_beside_the_writer_and_an_order_once_at_a_start() {
-        let vfs = SimVfs::new(1);
-        let mut zeros = zeros(&vfs);
-        zeros.reach_at_start(Part::Spare, 3 * PIECE).unwrap();
-        assert_eq!((zeros.spare, vfs.syncs()), (19 * PIECE, 1));
-        zeros.reach(Part::Spare, 20 * PIECE).unwrap();
-        assert_eq!((zeros.spare, vfs.syncs()), (36 * PIECE, 18));
-        zeros.reach(Part::Spare, 36 * PIECE).unwrap();
-        assert_eq!(vfs.syncs(), 18);
-    }
-
-    #[test]
-    fn zeros_go_to_the_active_segment_then_to_the_spare_and_no_further_than_their_bound() {
-        let vfs = SimVfs::new(1);
-        let mut zeros = zeros(&vfs);
-        zeros.reach_at_start(Part::Spare, PIECE).unwrap();
-        zeros.adopted().unwrap();
-        let (mut used, mut in_spare) = (0, 0);
-        while used < WHOLE - PIECE {
-            zeros.consumed(8 << 10);
-            used += 8 << 10;
-            zeros.keep_ahead(used).unwrap();
-            let ahead = zeros.active + zeros.spare - used;
-            assert!((4 << 20..=64 << 20).contains(&ahead), "{ahead} at {used}");
-            assert!(zeros.spare == 0 || zeros.active == WHOLE);
-            in_spare = zeros.spare;
-        }
-        assert!(in_spare > 32 << 20, "{in_spare}");
-    }
-
-    #[test]
-    fn a_journal_with_its_thread_reads_back_whole_and_leaves_nothing_under_way() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Config {
-            segment_bytes: 3 << 20,
-            background: true,
-            journal: [7; 16],
-            stopped_kind: 12,
-        };
-        let open = || {
-            Journal::open(DiskVfs, folder.path(), config.clone())
-                .unwrap()
-                .0
-        };
-        let text = |number: u32| [&number.to_le_bytes()[..], &[0xff; 9_000]].concat();
-        for life in 0..2 {
-            let mut journal = open();
-            for number in 0..700 {
-                let text = text(life * 700 + number);
-                journal.reserve(text.len() + 64, 0).unwrap();
-                journal.push(1, 1, &text, None);
-                journal.commit().unwrap();
-            }
-        }
-        let journal = open();
-        let found = journal.reader().scan(Lsn::START);
-        let found: Vec<Vec<u8>> = found.map(|record| record.unwrap().body).collect();
-        assert!(found == (0..1_400).map(text).collect::<Vec<_>>());
-    }
-}
+mod tests;

@@ -6,8 +6,11 @@
 //! tells a torn batch, which is cut, from corruption, which stops the start.
 //!
 //! Invariants: batch k+1 is first written after the sync of k returned; a batch never spans
-//! segments; after a failed write or sync nothing is ever written again by this process; after an
-//! unclean stop the last segment is never written again.
+//! segments; after a failed write or sync nothing is ever written again by this process; a
+//! reservation is given only while a whole spare segment stands by. After an unclean stop the last
+//! segment is not written again; on a full disk without a spare it is, once zeros over what an
+//! unfinished batch left are synced (`recovery::clear_behind` says why that is safe). So a start
+//! needs no room.
 //!
 //! Formats stand as diagrams in `batch` and `segment`.
 

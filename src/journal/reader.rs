@@ -61,11 +61,13 @@ impl<V: Vfs> Shared<V> {
         }
     }
 
+    /// Another segment; in place of one that took no batch, which nobody has read from.
     pub(super) fn add(&self, first: Lsn, file: Arc<V::File>) {
-        self.segments
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((first, file));
+        let segments = self.segments.write();
+        let mut segments = segments.unwrap_or_else(PoisonError::into_inner);
+        // Its file has no name any more: open, it would keep its space.
+        segments.pop_if(|(last, _)| *last == first);
+        segments.push((first, file));
     }
 
     pub(super) fn advance(&self, end: Lsn) {

@@ -18,7 +18,7 @@ use super::lsn::Lsn;
 use super::reader::{Reader, Shared, StoredRecord};
 use super::segment::{self, End, SegmentHeader};
 use super::vfs::{Access, Through, Vfs, VfsFile, make_folder};
-use super::writer::{Config, Journal, Parts, kept, seed};
+use super::writer::{Config, Journal, Parts, seed};
 
 /// What was found at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,11 @@ impl<V: Vfs> Journal<V> {
         if let Some(segment) = segments.first() {
             config.journal = segment.header.journal;
         }
+        if let Some(last) = segments.last() {
+            // What survived may be in the page cache alone, and so may the zeros by which an earlier
+            // start took it away: shown is what cannot change any more.
+            last.file.fdatasync()?;
+        }
         let seed = seed(&config.journal);
         let found = survey(&segments, seed, config.stopped_kind)?;
         let mut files: Vec<(Lsn, Arc<V::File>)> = segments
@@ -95,12 +100,10 @@ impl<V: Vfs> Journal<V> {
         let whole = wide(SECTOR + config.segment_bytes);
         let mut zeros = open_zeros(&vfs, folder, (whole, config.background), &segments)?;
         let (first, file) = if let Some(last) = segments.last() {
-            // Survivors, and the zeros behind them, may be in the page cache alone.
-            last.file.fdatasync()?;
             (last.header.first, Arc::clone(&last.file))
         } else {
-            let until = wide(SECTOR) + kept(config.segment_bytes);
-            zeros.reach_at_start(Part::Spare, until)?;
+            zeros.keep()?;
+            zeros.reach_at_start(Part::Spare, wide(SECTOR) + 1)?;
             let header = SegmentHeader {
                 journal: config.journal,
                 first: Lsn::START,
@@ -125,11 +128,7 @@ impl<V: Vfs> Journal<V> {
             end,
             lock,
         });
-        if !created && !found.clean {
-            // The segment is left for good, so that nothing is ever written over what a disk may
-            // still hold of the cut batch.
-            journal.leave_segment()?;
-        }
+        journal.go_on(created || found.clean)?;
         let recovery = Recovery {
             created,
             clean: found.clean,
@@ -345,6 +344,39 @@ fn last_kind_of(bytes: &[u8], header: &Header) -> Option<u8> {
     kind
 }
 
+/// Overwrites with zeros what an unfinished batch may have left behind the end at `place`, and
+/// syncs: the segment is then as a clean stop leaves one, but for the record of that.
+///
+/// Why it may be written on, on a full disk, where otherwise a new one is begun. What can lie behind
+/// the end is of the one unfinished batch k, on the disk or in the page cache: a later one would have
+/// stopped the start. Both are looked at, since after a failed sync the cache calls clean what no
+/// disk has. Once the sync of the zeros has returned, no sector of k is anywhere, so the next batch
+/// k, other than the first, meets zeros as every batch does; and only then is anything of this start
+/// shown or written. A crash before that leaves less of k, or all of it, which is what the start
+/// found too: k was told to nobody. What was confirmed lies before `place`, and is not touched.
+pub(super) fn clear_behind<F: VfsFile>(file: &F, mut place: u64) -> io::Result<()> {
+    let size = file.size()?;
+    let zeros = vec![0; PIECE];
+    let mut found = vec![0; PIECE];
+    while place < size {
+        let length = narrow(size - place).min(PIECE);
+        let (Some(zeros), Some(found)) = (zeros.get(..length), found.get_mut(..length)) else {
+            break;
+        };
+        for through in [Through::Disk, Through::Cache] {
+            file.pread(found, place, through)?;
+            if found != zeros {
+                file.pwrite(&[zeros], place)?;
+                break;
+            }
+        }
+        place += wide(length);
+    }
+    file.fdatasync()
+}
+
+/// What is read at once where a segment is looked through for what should not be there.
+const PIECE: usize = 1 << 20;
 const ZEROS: [u8; SECTOR] = [0; SECTOR];
 
 /// Looks behind the end: true where an unfinished batch was begun; corruption where a later batch
@@ -353,7 +385,7 @@ fn inspect_behind<V: Vfs>(segment: &Segment<V>, end: End, seed: u32) -> Result<b
     let size = segment.file.size()?;
     let mut place = wide(SECTOR) + end.lsn.bytes_since(segment.header.first);
     let mut begun = false;
-    let mut piece = vec![0; 1 << 20];
+    let mut piece = vec![0; PIECE];
     while place < size {
         let want = narrow(size - place).min(piece.len());
         let Some(into) = piece.get_mut(..want) else {

@@ -6,6 +6,8 @@
 //! <segment's first address, 16 hex>.ids  magic 8 | version u32 | segment's end u64 | length | bytes | crc
 //! ```
 //! Each is written aside, synced, renamed, and its folder synced. A damaged one counts as absent.
+//! None is needed: a start on a full disk goes on without those that find no room, and without a
+//! folder that somebody took away.
 
 use std::io;
 use std::ops::Range;
@@ -13,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::{Fields, append_crc, checked, narrow, wide};
 use super::lsn::Lsn;
-use super::vfs::{Access, Through, Vfs, VfsFile, make_folder};
+use super::vfs::{Access, Through, Vfs, VfsFile, is_full, make_folder};
 
 const MAGIC: [u8; 8] = *b"CARNETS1";
 const VERSION: u32 = 3;
@@ -45,23 +47,38 @@ impl<V: Vfs> Files<V> {
     }
 
     fn open(vfs: V, folder: PathBuf, suffix: &'static str) -> io::Result<Self> {
-        make_folder(&vfs, &folder)?;
-        // What a crash left half written. Nobody else writes here: the journal is locked.
-        for name in vfs.list(&folder)? {
-            if name.ends_with(UNFINISHED) {
-                vfs.unlink(&folder.join(name))?;
-            }
-        }
-        Ok(Self {
+        let made = make_folder(&vfs, &folder);
+        let files = Self {
             vfs,
             folder,
             suffix,
-        })
+        };
+        match made.and_then(|()| files.sweep()) {
+            Err(error) if is_full(&error) => {
+                let folder = files.folder.display();
+                tracing::warn!(%folder, %error, "this folder cannot be made ready");
+            }
+            swept => swept?,
+        }
+        Ok(files)
+    }
+
+    /// Takes away what a crash left half written. Nobody else writes here: the journal is locked.
+    fn sweep(&self) -> io::Result<()> {
+        for name in self.vfs.list(&self.folder)? {
+            if name.ends_with(UNFINISHED) {
+                self.vfs.unlink(&self.folder.join(name))?;
+            }
+        }
+        Ok(())
     }
 
     /// The names of the files that are there, without their suffix, in order.
     pub fn names(&self) -> io::Result<Vec<String>> {
-        let names = self.vfs.list(&self.folder)?;
+        let names = match self.vfs.list(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            names => names?,
+        };
         let ours = names
             .iter()
             .filter_map(|name| name.strip_suffix(self.suffix));
@@ -81,11 +98,27 @@ impl<V: Vfs> Files<V> {
         let aside = self
             .folder
             .join(format!("{name}{}{UNFINISHED}", self.suffix));
-        let file = self.vfs.create(&aside)?;
-        file.pwrite(&[&content], 0)?;
-        file.fdatasync()?;
-        self.vfs.rename(&aside, &path)?;
+        let written = self
+            .put(&aside, &content)
+            .and_then(|()| self.vfs.rename(&aside, &path));
+        if let Err(error) = written {
+            // What there was no room for must not take the little that is left.
+            drop(self.vfs.unlink(&aside));
+            return Err(error);
+        }
         self.vfs.fsync_dir(&self.folder)
+    }
+
+    fn put(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let file = match self.vfs.create(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_folder(&self.vfs, &self.folder)?;
+                self.vfs.create(path)?
+            }
+            made => made?,
+        };
+        file.pwrite(&[content], 0)?;
+        file.fdatasync()
     }
 
     /// A file's number and bytes; `None` where it is missing or damaged.
@@ -148,6 +181,27 @@ mod tests {
         drop(vfs.create(&data.join("pages/b.page.unfinished")).unwrap());
         let files = Files::pages(vfs.clone(), data).unwrap();
         assert_eq!(vfs.list(&data.join("pages")).unwrap(), ["a.page"]);
+        assert_eq!(files.read("a").unwrap(), Some((7, b"bytes".to_vec())));
+    }
+
+    #[test]
+    fn on_a_full_disk_what_is_missing_stays_so_takes_no_room_and_is_made_once_there_is_some() {
+        let vfs = SimVfs::new(1);
+        let data = Path::new("/data");
+        make_folder(&vfs, data).unwrap();
+        vfs.fill();
+        let files = Files::ids(vfs.clone(), data).unwrap();
+        assert!(files.names().unwrap().is_empty());
+        assert_eq!(files.read("a").unwrap(), None);
+        assert!(is_full(&files.write("a", 7, b"bytes").unwrap_err()));
+        vfs.make_room();
+        files.write("a", 7, b"bytes").unwrap();
+        // Half of the next one finds room, and gives it back.
+        let used = vfs.used();
+        vfs.limit(used + 20);
+        assert!(is_full(&files.write("b", 8, b"bytes").unwrap_err()));
+        assert_eq!(vfs.used(), used);
+        assert_eq!(vfs.list(&data.join("ids")).unwrap(), ["a.ids"]);
         assert_eq!(files.read("a").unwrap(), Some((7, b"bytes".to_vec())));
     }
 

@@ -1,4 +1,10 @@
 //! The writer: one open batch, one active segment, one sync a batch. Owned by the committer thread.
+//!
+//! A reservation is given only while a whole spare segment stands by: its space is taken, whatever
+//! else fills the disk. Where there is none the disk is full. What must be written then (settles,
+//! the records of starts and of a clean stop) goes without a reservation into what the active
+//! segment has left, which is space of its own too: after the last switch a whole segment. A start
+//! that must leave a segment finds the spare, or goes on where it is ([`Journal::go_on`]).
 
 use std::io;
 use std::path::PathBuf;
@@ -9,6 +15,7 @@ use super::fill::{Part, Zeros};
 use super::layout::{SECTOR, narrow, padded, wide};
 use super::lsn::Lsn;
 use super::reader::{Reader, Shared};
+use super::recovery::clear_behind;
 use super::segment::{self, End, SegmentHeader};
 use super::vfs::{Vfs, VfsFile, is_full};
 
@@ -25,7 +32,7 @@ pub struct Config {
     pub stopped_kind: u8,
 }
 
-/// There is no room for another segment. Nothing is lost, nothing more can be stored; it is tried
+/// There is no room for a spare segment. Nothing is lost, no publish can be stored; it is tried
 /// again with the next batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the disk is full")]
@@ -124,20 +131,14 @@ impl<V: Vfs> Journal<V> {
         Reader::new(Arc::clone(&self.shared))
     }
 
-    /// Bytes that no reservation may take: what must be written on a full disk (settles, the record
-    /// of a clean stop) goes there.
-    fn kept(&self) -> u64 {
-        kept(self.config.segment_bytes)
-    }
-
     /// Where the next batch begins in the active segment's file.
     fn place(&self) -> u64 {
         wide(SECTOR) + self.end.lsn.bytes_since(self.first)
     }
 
-    /// Makes sure that the open batch can take so many bytes more, and that zeros for them are on
-    /// the disk; switches to the next segment where it must, which it can only between synced
-    /// batches.
+    /// Makes sure that the open batch can take so many bytes more, that zeros for them are on the
+    /// disk, and that a whole spare stands by; switches to the next segment where it must, which it
+    /// can only between synced batches.
     pub fn reserve(&mut self, records: usize, frames: usize) -> Result<(), NoRoom> {
         if self.poisoned.is_some() {
             return Err(NoRoom);
@@ -154,37 +155,44 @@ impl<V: Vfs> Journal<V> {
 
     /// Whether a segment of its own could take so many bytes.
     pub fn can_hold(&self, bytes: usize) -> bool {
-        self.fresh(bytes) <= self.whole()
+        let batch = padded(Open::default().size().saturating_add(bytes), SECTOR);
+        wide(SECTOR) + wide(batch) <= self.whole()
     }
 
-    /// Bytes that the open batch can still take without a reservation: zeros for them are on the disk
-    /// already.
+    /// Bytes that the open batch can still take without a reservation: the segment has space for
+    /// them.
     pub fn left(&self) -> usize {
         let taken = self.place() + wide(self.open.size());
-        narrow(self.zeros.active().saturating_sub(taken))
+        narrow(self.zeros.space().saturating_sub(taken))
+    }
+
+    /// Whether the segment has space for the open batch as it is.
+    pub fn fits(&self) -> bool {
+        self.place() + wide(self.open.size()) <= self.zeros.space()
     }
 
     fn make_room(&mut self, bytes: usize) -> io::Result<()> {
-        let wanted = wide(padded(self.open.size() + bytes, SECTOR)) + self.kept();
-        if self.place() + wanted <= self.whole() {
-            self.zeros.reach(Part::Active, self.place() + wanted)?;
+        self.zeros.keep()?;
+        let until = self.place() + wide(padded(self.open.size() + bytes, SECTOR));
+        if until <= self.whole() {
+            self.zeros.reach(Part::Active, until)?;
             return self.zeros.keep_ahead(self.place());
         }
         if !self.can_hold(bytes) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        // First the room, then the step into it: this segment's kept bytes are left only for others.
-        self.zeros.reach(Part::Spare, self.fresh(bytes))?;
-        if let Err(poisoned) = self.commit() {
+        // What rides and has no place here any more (a start's record, on a full disk) is written
+        // there: nothing of it is on the disk yet, and its addresses are the same.
+        if self.fits()
+            && let Err(poisoned) = self.commit()
+        {
             return Err(io::Error::other(poisoned.0));
         }
-        self.switch()
-    }
-
-    /// Bytes of a segment file in which so many were reserved.
-    fn fresh(&self, bytes: usize) -> u64 {
-        let batch = Open::default().size().saturating_add(bytes);
-        wide(SECTOR) + wide(padded(batch, SECTOR)) + self.kept()
+        let fresh = wide(SECTOR) + wide(padded(self.open.size() + bytes, SECTOR));
+        self.zeros.reach(Part::Spare, fresh)?;
+        self.switch()?;
+        // Where there is no other the disk is full, with a whole segment for what must go on.
+        self.zeros.keep()
     }
 
     /// Bytes of a whole segment file.
@@ -195,6 +203,8 @@ impl<V: Vfs> Journal<V> {
     /// Makes the spare the active segment. It names where this one ends; from then on this one is
     /// never written again.
     fn switch(&mut self) -> io::Result<()> {
+        // INVARIANT: a segment has its space before its name.
+        assert!(self.zeros.is_kept());
         let header = SegmentHeader {
             journal: self.config.journal,
             first: self.end.lsn,
@@ -239,14 +249,14 @@ impl<V: Vfs> Journal<V> {
     }
 
     /// Writes an empty batch behind the last one, once: damage to that one is then corruption, and
-    /// cannot be taken for a write that was torn. Does nothing where a batch is open, or where only
-    /// the kept bytes are left.
+    /// cannot be taken for a write that was torn. Does nothing where a batch is open, or the disk is
+    /// full.
     pub fn mark_end(&mut self) -> Result<(), Poisoned> {
         if let Some(poisoned) = &self.poisoned {
             return Err(poisoned.clone());
         }
-        let room = self.place() + wide(SECTOR) + self.kept() <= self.zeros.active();
-        if !self.unmarked || !self.open.is_empty() || !room {
+        let room = self.place() + wide(SECTOR) <= self.zeros.active();
+        if !self.unmarked || !self.open.is_empty() || !room || !self.zeros.is_kept() {
             return Ok(());
         }
         self.write()?;
@@ -292,17 +302,39 @@ impl<V: Vfs> Journal<V> {
         self.poisoned.as_ref()
     }
 
+    /// Where an earlier start's journal is written on. After an unclean stop that is a new segment,
+    /// where there is a spare or room for one; nothing is ever written over what the disk may still
+    /// hold of an unfinished batch.
+    ///
+    /// On a full disk it is the segment that was written last, once that holds nothing behind its
+    /// end any more: see [`clear_behind`]. So a start never needs room that it has not got, however
+    /// many of them die one after the other.
+    pub(super) fn go_on(&mut self, clean: bool) -> io::Result<()> {
+        if !clean {
+            match self.leave_segment() {
+                Err(error) if is_full(&error) => {
+                    tracing::warn!(
+                        "the disk is full: the segment is written on behind what was confirmed"
+                    );
+                    clear_behind(&*self.file, self.place())?;
+                    // Who gave the segment its name may have died before that was durable.
+                    self.vfs.fsync_dir(&self.folder)?;
+                }
+                left => return left.and_then(|()| self.zeros.prepare()),
+            }
+        }
+        self.zeros.claim(&self.file);
+        self.zeros.prepare()
+    }
+
     /// Seals the active segment where it must not be written again.
-    pub(super) fn leave_segment(&mut self) -> io::Result<()> {
-        let until = wide(SECTOR) + self.kept();
+    fn leave_segment(&mut self) -> io::Result<()> {
+        self.zeros.keep()?;
+        // Zeros for the first records, in one piece while nobody else writes.
+        let until = wide(SECTOR) + 1;
         self.zeros.reach_at_start(Part::Spare, until)?;
         self.switch()
     }
-}
-
-/// What a segment keeps for a full disk: 4 MiB of 256.
-pub(super) fn kept(segment_bytes: usize) -> u64 {
-    wide(padded(segment_bytes / 64, SECTOR))
 }
 
 /// What every CRC of a journal begins with.

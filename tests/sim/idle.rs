@@ -78,7 +78,9 @@ fn switch(first: &Record, genesis: &Genesis) -> u64 {
     let mut committer = begun(&disk, first).unwrap();
     let before = disk.calls();
     let mut calls = 0;
-    while disk.list(&data().join("journal")).unwrap().len() < 2 {
+    let is_segment = |name: &String| name.ends_with(".segment");
+    let segments = || disk.list(&data().join("journal")).unwrap().into_iter();
+    while segments().filter(is_segment).count() < 2 {
         calls = disk.calls() - before;
         let activate = Command::Activate(Box::new(genesis.clone()));
         committer.step(vec![activate], noon()).unwrap();

@@ -122,4 +122,13 @@ impl VfsFile for WatchedFile {
     fn size(&self) -> io::Result<u64> {
         self.file.size()
     }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        self.of.before_call();
+        self.file.allocate(length)
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        self.file.allocated()
+    }
 }

@@ -41,18 +41,21 @@ enum Room {
 }
 
 impl Tight {
-    fn start() -> Self {
+    fn start(segment_mib: &str) -> Self {
         let data = TempDir::new().expect("a temporary folder");
         let folder = data.path().to_owned();
         if may_mount() {
-            let broker = Broker::start_in(data, |command| wrap(command, &folder));
+            let broker = Broker::start_in(data, |command| {
+                wrap(command, &folder);
+                command.env("CARNET__SEGMENT_MIB", segment_mib);
+            });
             let room = Room::Ballast(folder.join("go"));
             return Self { broker, room };
         }
         let faults = Faults::new();
         let broker = Broker::start_in(data, |command| {
             faults.load(command);
-            command.env("CARNET__SEGMENT_MIB", "4");
+            command.env("CARNET__SEGMENT_MIB", segment_mib);
         });
         faults.fill_disk(true);
         let room = Room::Said(faults);
@@ -67,7 +70,7 @@ impl Tight {
     }
 }
 
-fn may_mount() -> bool {
+pub(crate) fn may_mount() -> bool {
     let tried = Command::new("unshare")
         .args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
         .stderr(Stdio::null())
@@ -84,14 +87,13 @@ fn wrap(command: &mut Command, data: &Path) {
         .args(command.get_args())
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("CARNET__DRAIN_S", "5")
-        .env("CARNET__SEGMENT_MIB", "4")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     *command = wrapped;
 }
 
 /// Whether a publish was taken; counts notices.
-fn publish(client: &mut Client, message: &Message, blocked: &mut u32) -> bool {
+pub(crate) fn publish(client: &mut Client, message: &Message, blocked: &mut u32) -> bool {
     client.wire.send(&message.frames(1));
     client.published += 1;
     loop {
@@ -119,7 +121,7 @@ fn publish(client: &mut Client, message: &Message, blocked: &mut u32) -> bool {
 
 #[test]
 fn on_a_full_disk_publishes_are_nacked_consumers_go_on_and_so_does_all_once_there_is_room() {
-    let tight = Tight::start();
+    let tight = Tight::start("4");
     let mut post = tight.broker.connect("post-items").confirming();
     let mut consumer = tight.broker.connect("post-items");
     post.declare("work", 2, &Vec::new());
@@ -262,7 +264,8 @@ fn a_message_that_cannot_be_read_back_is_neither_passed_over_nor_hidden() {
 #[test]
 fn requests_that_wait_for_room_are_few_and_the_rest_is_not_read() {
     const REQUESTS: usize = 150_000;
-    let tight = Tight::start();
+    // A segment that declarations can use up.
+    let tight = Tight::start("1");
     let broker = &tight.broker;
     let mut post = broker.connect("post-items").confirming();
     post.declare("q", 2, &Table::new());

@@ -52,7 +52,7 @@ int open64(const char *path, int flags, ...) {
         va_end(rest);
     }
     const char *suffix = strrchr(path, '.');
-    if (control && control[2] && suffix && strcmp(suffix, ".spare") == 0) {
+    if (control && control[2] && (flags & O_CREAT) && suffix && strcmp(suffix, ".spare") == 0) {
         errno = ENOSPC;
         return -1;
     }

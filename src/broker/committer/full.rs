@@ -1,6 +1,7 @@
 //! A full disk: publishes are not taken, all else goes on in what is left of the segment.
 //!
-//! It is found before anything is decided, when room for a step is reserved. Publishers get a nack
+//! It is full when no whole spare segment stands by, in the midst of a run or from its start on. It
+//! is found before anything is decided, when room for a step is reserved. Publishers get a nack
 //! and are told; what they confirm, settle and ask for goes on. Where not even that has room any
 //! more, commands are parked, in their order, until there is: a settle that waits is no worse than
 //! a client that is slow, and a record that is begun and has no room would end the process.
@@ -167,7 +168,7 @@ impl<V: Vfs> Committer<V> {
         usize::try_from(turn.promised.until.bytes_since(next)).unwrap_or(usize::MAX)
     }
 
-    /// Whether there is room for the leases of deliveries.
+    /// Whether there is room for what no command asks for: leases of deliveries, counts.
     pub(super) fn can_send(&self) -> bool {
         self.full.is_none() || self.journal.left() >= STOP_BYTES
     }
@@ -230,10 +231,13 @@ impl<V: Vfs> Committer<V> {
         while !parked.is_empty() {
             let mut part = Vec::new();
             let mut bytes = 0;
+            // No more than a segment can hold: a small one would never have the room.
             while bytes < STEP_BYTES
+                && let Some(weight) = parked.front().map(|command| command.weight().0)
+                && (part.is_empty() || self.journal.can_hold(bytes + weight + RECORD_SLACK_BYTES))
                 && let Some(command) = parked.pop_front()
             {
-                bytes += command.weight().0;
+                bytes += weight;
                 part.push(command);
             }
             if self.journal.reserve(bytes + RECORD_SLACK_BYTES, 0).is_err() {

@@ -2,16 +2,18 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, OFlags};
+use rustix::fs::{Advice, FallocateFlags, OFlags};
 
 use super::{Access, Through, Vfs, VfsFile};
 use crate::journal::layout::{narrow, padded, wide};
 
 /// What direct reads are aligned to: the largest sector in use.
 const ALIGNMENT: usize = 4096;
+/// What a file's space is counted in, whatever the disk's own blocks are.
+const BLOCK: u64 = 512;
 
 /// The real disk.
 #[derive(Debug, Clone, Copy, Default)]
@@ -132,6 +134,19 @@ impl VfsFile for DiskFile {
 
     fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        loop {
+            match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, length) {
+                Err(rustix::io::Errno::INTR) => {}
+                taken => return Ok(taken?),
+            }
+        }
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.blocks().saturating_mul(BLOCK))
     }
 }
 

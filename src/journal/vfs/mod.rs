@@ -43,6 +43,13 @@ pub trait VfsFile: Send + Sync + 'static {
     fn truncate(&self, length: u64) -> io::Result<()>;
     /// The length of the file in bytes.
     fn size(&self) -> io::Result<u64>;
+    /// Takes space for the first so many bytes, those behind the file's end too, and leaves its
+    /// length as it is: a write there finds room, whatever else fills the disk. Durable after
+    /// `fdatasync`. `Unsupported` where a file system cannot; where there is not enough of it, some
+    /// may be taken.
+    fn allocate(&self, length: u64) -> io::Result<()>;
+    /// How much space the file has: less than its length where it has holes.
+    fn allocated(&self) -> io::Result<u64>;
 }
 
 /// A file system.

@@ -1,12 +1,16 @@
 //! A disk that loses what was not synced, as real ones do. Deterministic by seed.
 //!
 //! The fault model. A file is two images, what the disk holds and what the page cache shows, and
-//! the list of sectors written, or cuts made, since the last sync. A folder is two sets of names and the list of
+//! the list of sectors written, cuts made, or space taken, since the last sync. A folder is two sets of names and the list of
 //! changes since the last `fsync_dir`; one whose own name is lost takes all that is in it along. A
 //! [`crash`](SimVfs::crash) lets a subset of both lists reach
 //! the disk, in no order, torn inside a write; never anything that was not written. A sync that
 //! fails behaves as Linux does: a subset reaches the disk, the rest is forgotten, the cache goes on
-//! showing all of it, and the next sync succeeds.
+//! showing all of it, and the next sync succeeds. Space that was taken is no page: like a name it
+//! waits for the next sync.
+//!
+//! A disk may have an end: every file with a name, or open, has the space of its length, or more
+//! where it took more. What comes above the end finds none.
 //!
 //! Not modelled: rot (a test flips bits with [`SimVfs::edit`]), a drive that lies about a sync,
 //! sectors that a power cut tears inside.
@@ -115,7 +119,24 @@ impl SimVfs {
 
     /// Ends a want of space.
     pub fn make_room(&self) {
-        enter(&self.disk).full = false;
+        let mut disk = enter(&self.disk);
+        disk.full = false;
+        disk.capacity = None;
+    }
+
+    /// From now on the disk has so many bytes, until [`SimVfs::make_room`].
+    pub fn limit(&self, bytes: u64) {
+        enter(&self.disk).capacity = Some(bytes);
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> u64 {
+        enter(&self.disk).used()
+    }
+
+    /// From now on no space can be taken but by writing.
+    pub fn cannot_allocate(&self) {
+        enter(&self.disk).allocates = false;
     }
 
     /// Has the planned crash happened?
@@ -138,17 +159,24 @@ impl SimVfs {
     }
 
     fn link(disk: &mut Disk, path: &Path) -> io::Result<u64> {
-        let outcome = disk.call();
-        if outcome.is_ok() && disk.full {
+        disk.call()?;
+        if !disk.may_link() {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        outcome?;
         let node = disk.add_node();
         disk.change_names(NameChange::Link {
             path: path.to_owned(),
             node,
         });
         Ok(node)
+    }
+
+    fn file(&self, disk: &mut Disk, node: u64) -> SimFile {
+        disk.opened(node);
+        SimFile {
+            disk: Arc::clone(&self.disk),
+            node,
+        }
     }
 }
 
@@ -163,21 +191,16 @@ impl Vfs for SimVfs {
     }
 
     fn create(&self, path: &Path) -> io::Result<SimFile> {
-        let node = Self::link(&mut enter(&self.disk), path)?;
-        Ok(SimFile {
-            disk: Arc::clone(&self.disk),
-            node,
-        })
+        let mut disk = enter(&self.disk);
+        let node = Self::link(&mut disk, path)?;
+        Ok(self.file(&mut disk, node))
     }
 
     fn open(&self, path: &Path, _access: Access) -> io::Result<SimFile> {
-        let disk = enter(&self.disk);
+        let mut disk = enter(&self.disk);
         disk.alive()?;
         let node = disk.node_of(path)?;
-        Ok(SimFile {
-            disk: Arc::clone(&self.disk),
-            node,
-        })
+        Ok(self.file(&mut disk, node))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -265,6 +288,24 @@ impl VfsFile for SimFile {
         let disk = enter(&self.disk);
         disk.alive()?;
         disk.size(self.node)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        let mut disk = enter(&self.disk);
+        disk.call()?;
+        disk.allocate(self.node, length)
+    }
+
+    fn allocated(&self) -> io::Result<u64> {
+        let disk = enter(&self.disk);
+        disk.alive()?;
+        disk.allocated(self.node)
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        enter(&self.disk).closed(self.node);
     }
 }
 

@@ -206,9 +206,14 @@ fn where_nothing_more_fits_all_but_nacks_waits_and_comes_in_its_order() {
     let mut declared = 0;
     let parked = loop {
         declared += 1;
-        assert!(declared < 10_000, "the segment has an end");
+        assert!(declared < 1_000, "the segment has an end");
         let name = format!("q-{declared}");
-        let (passive, properties) = (false, QueueProperties::default());
+        let arguments = vec![argument("note", &"x".repeat(1_500))];
+        let properties = QueueProperties {
+            arguments,
+            ..QueueProperties::default()
+        };
+        let passive = false;
         let ask = Ask::DeclareQueue {
             name,
             passive,

@@ -22,6 +22,8 @@ enum Done {
     Sector(usize, Arc<[u8; SECTOR]>),
     /// The file was cut to so many bytes.
     Cut(usize),
+    /// The file took space for so many bytes.
+    Space(usize),
 }
 
 /// A file. Images are shared between forks of a disk until one changes.
@@ -30,6 +32,11 @@ struct Node {
     on_disk: Arc<Vec<u8>>,
     cached: Arc<Vec<u8>>,
     unsynced: Vec<Unsynced>,
+    /// Space that was taken, on the disk and as the cache has it. What was written has its own.
+    space_on_disk: usize,
+    space: usize,
+    /// How many have it open.
+    open: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -86,6 +93,8 @@ pub(super) struct Disk {
     pub(super) syncs: u64,
     pub(super) plan: Option<(u64, Fault)>,
     pub(super) full: bool,
+    pub(super) capacity: Option<u64>,
+    pub(super) allocates: bool,
     pub(super) crashed: bool,
     random: Random,
 }
@@ -102,6 +111,8 @@ impl Disk {
             syncs: 0,
             plan: None,
             full: false,
+            capacity: None,
+            allocates: true,
             crashed: false,
             random: Random(seed),
         }
@@ -141,6 +152,64 @@ impl Disk {
             .map_or(0, |(last, _)| last.saturating_add(1));
         self.nodes.insert(node, Node::default());
         node
+    }
+
+    pub(super) fn opened(&mut self, node: u64) {
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.open = node.open.saturating_add(1);
+        }
+    }
+
+    pub(super) fn closed(&mut self, node: u64) {
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.open = node.open.saturating_sub(1);
+        }
+    }
+
+    /// Bytes in use: a file without a name has its space until it is closed.
+    pub(super) fn used(&self) -> u64 {
+        let named: BTreeSet<u64> = self.names.values().copied().collect();
+        let there = self.nodes.iter();
+        let there = there.filter(|(number, node)| node.open > 0 || named.contains(number));
+        there.map(|(_, node)| wide(node.held())).sum()
+    }
+
+    /// How many bytes there are yet for everyone.
+    fn free(&self) -> u64 {
+        match self.capacity {
+            _ if self.full => 0,
+            Some(capacity) => capacity.saturating_sub(self.used()),
+            None => u64::MAX,
+        }
+    }
+
+    /// Whether there is room for a name.
+    pub(super) fn may_link(&self) -> bool {
+        self.free() > 0
+    }
+
+    /// Takes space for a file; as much as there is where that is not enough.
+    pub(super) fn allocate(&mut self, node: u64, length: u64) -> io::Result<()> {
+        if !self.allocates {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let (order, free) = (self.calls, narrow(self.free()));
+        let found = self.nodes.get_mut(&node).ok_or(io::ErrorKind::NotFound)?;
+        let (held, length) = (found.held(), narrow(length));
+        let most = held.saturating_add(free);
+        if length > held {
+            found.space = length.min(most);
+            let what = Done::Space(found.space);
+            found.unsynced.push(Unsynced { order, what });
+        }
+        if length > most {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn allocated(&self, node: u64) -> io::Result<u64> {
+        Ok(wide(self.node(node)?.held()))
     }
 
     pub(super) fn node_of(&self, path: &Path) -> io::Result<u64> {
@@ -230,24 +299,24 @@ impl Disk {
         at: u64,
         outcome: io::Result<()>,
     ) -> io::Result<()> {
-        let (order, full, crashed) = (self.calls, self.full, self.crashed);
+        let (order, free, crashed) = (self.calls, narrow(self.free()), self.crashed);
         let Some(found) = self.nodes.get_mut(&node) else {
             return Err(io::ErrorKind::NotFound.into());
         };
         let start = narrow(at);
-        let end = start.saturating_add(bytes.len());
         if crashed {
             return outcome;
         }
-        let outcome = if outcome.is_ok() && full && end > found.cached.len() {
-            Err(io::ErrorKind::StorageFull.into())
+        let most = found.held().saturating_add(free).saturating_sub(start);
+        let outcome = if bytes.len() > most {
+            outcome.and(Err(io::ErrorKind::StorageFull.into()))
         } else {
             outcome
         };
         let written = match outcome {
             Ok(()) => bytes,
             Err(_) => bytes
-                .get(..self.random.below(bytes.len()))
+                .get(..self.random.below(bytes.len()).min(most))
                 .unwrap_or_default(),
         };
         found.write(written, start, order);
@@ -270,7 +339,12 @@ impl Disk {
         }
         if let Some(node) = self.nodes.get_mut(&node) {
             let random = &mut self.random;
+            let mut space = node.unsynced.clone();
+            space.retain(|unsynced| matches!(unsynced.what, Done::Space(_)));
             node.settle(|_| succeeds || random.below(2) == 0);
+            if !succeeds {
+                node.unsynced = space;
+            }
         }
     }
 
@@ -290,8 +364,10 @@ impl Disk {
     pub(super) fn after_crash(&self, pattern: Pattern, seed: u64) -> Self {
         let mut random = Random(seed);
         let mut after = Self::new(seed);
+        (after.capacity, after.allocates) = (self.capacity, self.allocates);
         after.nodes.clone_from(&self.nodes);
         after.names_durable.clone_from(&self.names_durable);
+        after.nodes.values_mut().for_each(|node| node.open = 0);
         if pattern == Pattern::Killed {
             after.names.clone_from(&self.names);
             after.unsynced_names.clone_from(&self.unsynced_names);
@@ -311,6 +387,7 @@ impl Disk {
                 Pattern::Random => random.below(16) < kept_of_16,
             });
             node.cached = Arc::clone(&node.on_disk);
+            node.space = node.space_on_disk;
         }
         for (order, change) in &self.unsynced_names {
             let kept = match pattern {
@@ -341,6 +418,11 @@ impl Disk {
 }
 
 impl Node {
+    /// Bytes of the disk that are this file's.
+    fn held(&self) -> usize {
+        self.cached.len().max(self.space)
+    }
+
     fn write(&mut self, bytes: &[u8], start: usize, order: u64) {
         if bytes.is_empty() {
             return;
@@ -368,6 +450,7 @@ impl Node {
 
     fn cut(&mut self, length: usize, order: u64) {
         Arc::make_mut(&mut self.cached).truncate(length);
+        self.space = self.space.min(length);
         let what = Done::Cut(length);
         self.unsynced.push(Unsynced { order, what });
     }
@@ -384,6 +467,11 @@ impl Node {
                 Done::Sector(sector, bytes) => (sector, bytes),
                 Done::Cut(length) => {
                     image.truncate(length);
+                    self.space_on_disk = self.space_on_disk.min(length);
+                    continue;
+                }
+                Done::Space(length) => {
+                    self.space_on_disk = self.space_on_disk.max(length);
                     continue;
                 }
             };
