@@ -4,6 +4,7 @@
 //! What to do about a command is decided in `decide`, which reads and never writes. The committer
 //! thread owns the ledger; what others need of it leaves as published snapshots.
 
+mod bindings;
 mod owned;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use bindings::Bindings;
 pub use owned::{Overlay, Queue, QueueKind, UnitState, standing_name};
 
 use super::dedup::{Known, KnownIds};
@@ -22,7 +24,6 @@ use super::record::{
 };
 use super::refusals::RefusalCounts;
 use super::register::Register;
-use super::topic;
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, Digest, UnitId};
 use crate::message::time::Timestamp;
@@ -167,26 +168,14 @@ impl Ledger {
 
     /// Queues of `unit` that take a message published to one of its exchanges.
     pub fn routed(&self, unit: &UnitId, exchange: &str, key: &str) -> Vec<QueueId> {
-        let Some(state) = self.units.get(unit) else {
-            return Vec::new();
-        };
-        let key = topic::Key::new(key);
-        let matching = state
-            .bindings
-            .iter()
-            .filter(|(binding, _)| binding.exchange == exchange && key.matches(&binding.key));
-        let mut queues: Vec<QueueId> = matching.flat_map(|(_, queues)| queues).copied().collect();
-        queues.sort_unstable();
-        queues.dedup();
-        queues
+        let state = self.units.get(unit);
+        state.map_or_else(Vec::new, |state| state.bindings.routed(exchange, key))
     }
 
     /// How many bindings all queues of a unit have.
     pub fn binding_count(&self, unit: &UnitId) -> usize {
-        let queues = self.units.get(unit).into_iter();
-        let queues = queues.flat_map(|state| state.names.values());
-        let queues = queues.filter_map(|id| self.queues.get(id));
-        queues.map(|queue| queue.bindings.len()).sum()
+        let state = self.units.get(unit);
+        state.map_or(0, |state| state.bindings.count())
     }
 
     /// Applies a fact that lies at `at` in the journal.
@@ -261,7 +250,7 @@ impl Ledger {
                 receipts,
                 dead,
                 names: names.collect(),
-                bindings: BTreeMap::new(),
+                bindings: Bindings::default(),
             };
             self.units.insert(unit.clone(), state);
         }
@@ -468,8 +457,7 @@ impl Ledger {
                     state.bindings.insert(binding.clone());
                 }
                 if let Some(unit) = self.unit_of(*queue) {
-                    let queues = unit.bindings.entry(binding.clone()).or_default();
-                    queues.insert(*queue);
+                    unit.bindings.bind(binding, *queue);
                 }
             }
             Topology::Unbound { queue, binding } => {
@@ -477,7 +465,7 @@ impl Ledger {
                     state.bindings.remove(binding);
                 }
                 if let Some(unit) = self.unit_of(*queue) {
-                    unit.unbind(binding, *queue);
+                    unit.bindings.unbind(binding, *queue);
                 }
             }
         }
@@ -502,7 +490,7 @@ impl Ledger {
         };
         unit.names.remove(&queue.name);
         for binding in &queue.bindings {
-            unit.unbind(binding, id);
+            unit.bindings.unbind(binding, id);
         }
     }
 

@@ -32,6 +32,10 @@ pub const LOOK_MOST: Duration = Duration::from_secs(1);
 /// Queues that nobody uses any more and that one tick removes; the others are the next one's.
 pub const TICK_QUEUES: usize = 500;
 
+/// Queues whose first waiting entry has expired and that one tick looks at, and one step that has
+/// buried as much as it may; the others are the next one's.
+pub const TICK_HEADS: usize = 1_000;
+
 /// Entries that one step expires, so that a million expired messages do not hold up a confirm.
 pub const TICK_EXPIRED: usize = 1_000;
 

@@ -68,6 +68,11 @@ impl Entry {
         self.flags & Self::PRIVATE != 0
     }
 
+    /// When it expires.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        (self.deadline_ms < i64::MAX).then(|| Timestamp::from_millis(self.deadline_ms))
+    }
+
     /// Whether it was wanted before `now` only.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.deadline_ms <= now.as_millis()

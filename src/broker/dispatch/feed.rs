@@ -1,14 +1,13 @@
-//! What feeds consumers from a queue: whose turn it is, and whether anybody uses it still.
+//! What feeds consumers from a queue: whose turn it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Dispatch, Taker};
 use crate::broker::command::{ConnectionId, ConsumerId};
-use crate::broker::limits::{LOOK_MOST, UNLIMITED_PREFETCH};
+use crate::broker::limits::UNLIMITED_PREFETCH;
 use crate::broker::record::{Argument, QueueId, QueueProperties};
 use crate::journal::Lsn;
-use crate::message::time::Timestamp;
 
 #[derive(Debug, Default)]
 pub(super) struct Feed {
@@ -18,8 +17,6 @@ pub(super) struct Feed {
     pub(super) exclusive: Option<ConsumerId>,
     pub(super) owner: Option<ConnectionId>,
     pub(super) traits: FeedTraits,
-    /// For how long nobody has used it, as far as was looked; nothing where somebody has since.
-    pub(super) idle: Option<Duration>,
     /// Everything up to here was sent once in this run.
     pub(super) cursor: Option<Lsn>,
     /// Back below the cursor, to be sent again.
@@ -86,35 +83,6 @@ impl Dispatch {
             (own, _) => own,
         };
         channel_has && own.is_none_or(|limit| consumer.unacked < limit)
-    }
-
-    /// A queue was asked for, or something of it.
-    pub fn used(&mut self, queue: QueueId) {
-        if let Some(feed) = self.feeds.get_mut(&queue) {
-            feed.idle = None;
-        }
-    }
-
-    /// Queues that nobody has used for as long as they were declared to last. A use counts from the
-    /// look behind it, and a clock that is set forward counts as [`LOOK_MOST`]: none goes too early.
-    pub fn unused(&mut self, now: Timestamp) -> Vec<QueueId> {
-        let before = self.looked.replace(now).unwrap_or(now);
-        let passed = now.since(before).min(LOOK_MOST);
-        let mut unused = Vec::new();
-        for (queue, feed) in &mut self.feeds {
-            let Some(expires) = feed.traits.expires else {
-                continue;
-            };
-            if !feed.consumers.is_empty() {
-                continue;
-            }
-            let idle = feed.idle.map_or(Duration::ZERO, |idle| idle + passed);
-            feed.idle = Some(idle);
-            if idle >= expires {
-                unused.push(*queue);
-            }
-        }
-        unused
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::bindings::Bindings;
 use crate::agency::registry::InboxMode;
 use crate::broker::limits::NOTICE_ENTRIES;
 use crate::broker::queue::{Backlog, Entry, Page};
@@ -78,7 +79,7 @@ pub struct UnitState {
     /// For what could not be delivered.
     pub dead: QueueId,
     pub(super) names: BTreeMap<String, QueueId>,
-    pub(super) bindings: BTreeMap<Binding, BTreeSet<QueueId>>,
+    pub(super) bindings: Bindings,
 }
 
 impl Queue {
@@ -168,17 +169,6 @@ impl Queue {
                 .and_then(|bound| u64::try_from(bound).ok()),
         };
         bound.is_some_and(|bound| self.backlog.len() > bound)
-    }
-}
-
-impl UnitState {
-    pub(super) fn unbind(&mut self, binding: &Binding, queue: QueueId) {
-        if let Some(queues) = self.bindings.get_mut(binding) {
-            queues.remove(&queue);
-            if queues.is_empty() {
-                self.bindings.remove(binding);
-            }
-        }
     }
 }
 
