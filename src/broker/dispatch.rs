@@ -11,9 +11,10 @@ mod feed;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
-use feed::Feed;
 pub use feed::FeedTraits;
+use feed::{Feed, Place};
 use schedule::{Schedule, Unused};
 
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
@@ -77,6 +78,8 @@ pub struct Left {
 #[derive(Debug)]
 struct Consumer {
     queue: QueueId,
+    /// Among those of its queue.
+    place: Place,
     limit: Option<u32>,
     unacked: u32,
 }
@@ -227,17 +230,16 @@ impl Dispatch {
     /// Starts a consumer, exclusive or not, with a priority among those of its queue.
     pub fn consume(&mut self, id: ConsumerId, queue: QueueId, (exclusive, priority): (bool, i32)) {
         let limit = self.takes((id.connection, id.channel), queue);
-        self.consumers.insert(
-            id,
-            Consumer {
-                queue,
-                limit,
-                unacked: 0,
-            },
-        );
         let feed = self.feeds.entry(queue).or_default();
-        feed.add(id, priority);
+        let place = feed.add(id, priority);
         feed.exclusive = exclusive.then_some(id);
+        let consumer = Consumer {
+            queue,
+            place,
+            limit,
+            unacked: 0,
+        };
+        self.consumers.insert(id, consumer);
         self.unused.leave_out(queue);
         self.dirty.insert(queue);
     }
@@ -245,9 +247,10 @@ impl Dispatch {
     /// Ends a consumer. What it has not acknowledged stays with its channel. Returns the queue
     /// when it goes with its last consumer.
     pub fn cancel(&mut self, id: ConsumerId) -> Option<QueueId> {
-        let queue = self.consumers.remove(&id)?.queue;
+        let Consumer { queue, place, .. } = self.consumers.remove(&id)?;
         let feed = self.feeds.get_mut(&queue)?;
-        feed.consumers.retain(|(_, other)| *other != id);
+        feed.consumers.remove(&place);
+        feed.able.remove(&place);
         if feed.exclusive == Some(id) {
             feed.exclusive = None;
         }
@@ -273,9 +276,19 @@ impl Dispatch {
             state.each = limit;
         }
         let range = ConsumerId::first(connection, channel)..=ConsumerId::last(connection, channel);
-        for (_, consumer) in self.consumers.range_mut(range) {
+        for (_, consumer) in self.consumers.range_mut(range.clone()) {
             if !global {
                 consumer.limit = limit;
+            }
+        }
+        self.may_have_credit(range);
+    }
+
+    /// These consumers may have credit again: their queues are looked at, and they take their turns.
+    fn may_have_credit(&mut self, consumers: RangeInclusive<ConsumerId>) {
+        for (id, consumer) in self.consumers.range(consumers) {
+            if let Some(feed) = self.feeds.get_mut(&consumer.queue) {
+                feed.able.insert(consumer.place, *id);
             }
             self.dirty.insert(consumer.queue);
         }
@@ -305,20 +318,21 @@ impl Dispatch {
 
     fn give_back(&mut self, taker: Taker) {
         let Taker::Consumer(id) = taker else { return };
-        let connection = self.connections.get_mut(&id.connection);
-        if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&id.channel)) {
-            channel.unacked = channel.unacked.saturating_sub(1);
-            if channel.limit.is_some() {
-                let all = ConsumerId::first(id.connection, id.channel)
-                    ..=ConsumerId::last(id.connection, id.channel);
-                self.dirty
-                    .extend(self.consumers.range(all).map(|(_, other)| other.queue));
-            }
-        }
         if let Some(consumer) = self.consumers.get_mut(&id) {
             consumer.unacked = consumer.unacked.saturating_sub(1);
-            self.dirty.insert(consumer.queue);
         }
+        let connection = self.connections.get_mut(&id.connection);
+        let mut all_wait = false;
+        if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&id.channel)) {
+            all_wait = channel.limit.is_some_and(|limit| channel.unacked >= limit);
+            channel.unacked = channel.unacked.saturating_sub(1);
+        }
+        self.may_have_credit(if all_wait {
+            ConsumerId::first(id.connection, id.channel)
+                ..=ConsumerId::last(id.connection, id.channel)
+        } else {
+            id..=id
+        });
     }
 
     /// A channel has ended: its consumers go, what was out to it comes back.
@@ -429,7 +443,7 @@ impl Dispatch {
         if let Some(owner) = owner {
             owner.owned.remove(&queue);
         }
-        let consumers: Vec<ConsumerId> = feed.consumers.into_iter().map(|(_, id)| id).collect();
+        let consumers: Vec<ConsumerId> = feed.consumers.into_values().collect();
         for id in &consumers {
             self.consumers.remove(id);
         }

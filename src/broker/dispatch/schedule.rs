@@ -105,3 +105,62 @@ impl Dispatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::dispatch::FeedTraits;
+    use std::time::Duration;
+
+    fn at(ms: u32) -> Timestamp {
+        Timestamp::from_millis(i64::from(ms))
+    }
+
+    #[test]
+    fn a_tick_looks_at_queues_in_which_something_is_due_and_at_no_other() {
+        let mut dispatch = Dispatch::default();
+        for number in 0..5_000 {
+            // Its head has changed since: it is where it was set last.
+            dispatch.heads.set(QueueId(number), Some(at(7)));
+            dispatch.heads.set(QueueId(number), Some(at(number)));
+        }
+        dispatch.heads.set(QueueId(3), None);
+        dispatch.look_at_expired(at(9));
+        let looked = std::mem::take(&mut dispatch.dirty);
+        let due = (0..10).filter(|number| *number != 3).map(QueueId);
+        assert_eq!(looked, due.collect());
+        dispatch.look_at_expired(at(9));
+        assert!(!dispatch.is_dirty(), "they were looked at");
+        dispatch.look_at_expired(at(4_000));
+        let looked = std::mem::take(&mut dispatch.dirty);
+        assert_eq!(looked.len(), TICK_HEADS);
+        assert_eq!(looked.last(), Some(&QueueId(1_009)), "the longest due");
+    }
+
+    #[test]
+    fn of_queues_that_nobody_uses_a_look_touches_those_that_go_and_those_used_since() {
+        let mut dispatch = Dispatch::default();
+        for number in 0..5_000_u32 {
+            let expires = Some(Duration::from_secs(u64::from(number) + 1));
+            let traits = FeedTraits {
+                expires,
+                ..FeedTraits::default()
+            };
+            dispatch.declared(QueueId(number), None, traits);
+        }
+        assert_eq!(dispatch.unused.fresh.len(), 5_000);
+        assert_eq!(dispatch.unused(at(0), 100), []);
+        dispatch.used(QueueId(0));
+        assert_eq!(dispatch.unused.fresh.len(), 1);
+        let mut now = at(0);
+        for _ in 0..3 {
+            now = now.plus(LOOK_MOST);
+            dispatch.unused(now, 0);
+        }
+        // The first was used a moment before a look, which it counts from.
+        assert_eq!(dispatch.unused(now, 2), [0, 1].map(QueueId));
+        assert_eq!(dispatch.unused(now, 100), [0, 1, 2].map(QueueId));
+        dispatch.changed(&[crate::broker::ledger::Change::Removed(QueueId(1))]);
+        assert_eq!(dispatch.unused(now, 100), [0, 2].map(QueueId));
+    }
+}
