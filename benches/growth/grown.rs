@@ -52,7 +52,7 @@ pub(crate) const GROWN: &[Grown] = &[
     Grown {
         name: "units with ten queues each",
         numbers: (1, 100),
-        bundle: agencies,
+        bundle: offices,
         grow: queues_each,
     },
 ];
@@ -226,25 +226,41 @@ fn without_credit(world: &mut World, number: usize) -> Result<(), Failed> {
     waiting(world, number + 10)
 }
 
-/// Agencies beside those that the repository has, each with a rule over its own data.
+/// So many agencies, with those that the repository has.
 fn agencies(bundle: &mut Bundle, number: usize) -> Result<(), Failed> {
+    offices(bundle, number.saturating_sub(5))
+}
+
+/// Agencies beside those that the repository has, each with rules over its own data.
+fn offices(bundle: &mut Bundle, number: usize) -> Result<(), Failed> {
     let model = |bundle: &Bundle, path: &str| -> Result<String, Failed> {
         let text = bundle.text(path).map_err(|fault| fault.to_string())?;
         Ok(text.to_owned())
     };
     let agency = model(bundle, "agencies/environment/agency.toml")?;
     let rules = model(bundle, "policies/environment.cedar")?;
-    for place in 5..number {
+    for place in 0..number {
         let id = format!("office-{place}");
-        let text = agency.replace("environment.example", &format!("{id}.example"));
-        let text = text.replace("\"environment\"", &format!("\"{id}\""));
-        let text = text.replace(&format!("kind = \"{id}\""), "kind = \"environment\"");
-        let text = text.replace("environment-ca.pem", &format!("{id}-ca.pem"));
-        let text = text.replace("carnet:environment:", &format!("carnet:{id}:"));
+        let named = [
+            ("environment.example", format!("{id}.example")),
+            ("\"environment\"", format!("\"{id}\"")),
+            ("environment-ca.pem", format!("{id}-ca.pem")),
+            ("carnet:environment:", format!("carnet:{id}:")),
+        ];
+        let text = named
+            .iter()
+            .fold(agency.clone(), |text, (of, other)| text.replace(of, other));
+        let kind = format!("kind = \"{id}\"");
+        let text = text.replace(&kind, "kind = \"environment\"");
         bundle.insert(format!("agencies/{id}/agency.toml"), text);
-        let text = rules.replace("@id(\"environment-", &format!("@id(\"{id}-"));
-        let text = text.replace("@owner(\"environment\")", &format!("@owner(\"{id}\")"));
-        let text = text.replace("Agency::\"environment\"", &format!("Agency::\"{id}\""));
+        let named = [
+            ("@id(\"environment-", format!("@id(\"{id}-")),
+            ("@owner(\"environment\")", format!("@owner(\"{id}\")")),
+            ("Agency::\"environment\"", format!("Agency::\"{id}\"")),
+        ];
+        let text = named
+            .iter()
+            .fold(rules.clone(), |text, (of, other)| text.replace(of, other));
         bundle.insert(format!("policies/{id}.cedar"), text);
     }
     Ok(())
@@ -252,7 +268,7 @@ fn agencies(bundle: &mut Bundle, number: usize) -> Result<(), Failed> {
 
 /// Of offices that take no part in what is timed.
 fn queues_each(world: &mut World, number: usize) -> Result<(), Failed> {
-    for place in 5..number.max(6) {
+    for place in 0..number {
         let connection = connection(place)?;
         world.attach(connection, &format!("office-{place}/main"))?;
         for queue in 0..10 {
