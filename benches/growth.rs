@@ -148,9 +148,9 @@ fn compared(timed: &Timed, small: &mut World, large: &mut World) -> Result<Pair,
 }
 
 fn round(timed: &Timed, world: &mut World) -> Result<Duration, Failed> {
-    let times: Result<Vec<Duration>, Failed> =
+    let took: Result<Vec<Duration>, Failed> =
         (0..timed.times).map(|_| (timed.run)(world)).collect();
-    Ok(median(times?))
+    Ok(median(took?))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -8,23 +8,30 @@ use carnet::message::bundle::Bundle;
 use crate::Failed;
 use crate::world::{Border, CUSTOMS, MOVED_FROM, World, shipped};
 
+/// Adds so much.
+type Grow<T> = fn(&mut T, usize) -> Result<(), Failed>;
+
 /// Something that a world may have little or much of.
 pub(crate) struct Grown {
     pub(crate) name: &'static str,
     /// Little, and much.
     pub(crate) numbers: (usize, usize),
-    /// What takes part.
-    bundle: fn(&mut Bundle, usize) -> Result<(), Failed>,
-    grow: fn(&mut World, usize) -> Result<(), Failed>,
+    /// Who takes part beside those that the repository has.
+    bundle: Option<Grow<Bundle>>,
+    grow: Option<Grow<World>>,
 }
 
 impl Grown {
     /// A world with so much of it.
     pub(crate) fn world(&self, number: usize) -> Result<World, Failed> {
         let mut bundle = shipped()?;
-        (self.bundle)(&mut bundle, number)?;
+        if let Some(join) = self.bundle {
+            join(&mut bundle, number)?;
+        }
         let mut world = World::begin(Border::of(&bundle)?)?;
-        (self.grow)(&mut world, number)?;
+        if let Some(grow) = self.grow {
+            grow(&mut world, number)?;
+        }
         Ok(world)
     }
 }
@@ -46,37 +53,24 @@ pub(crate) const GROWN: &[Grown] = &[
     Grown {
         name: "agencies",
         numbers: (5, 500),
-        bundle: agencies,
-        grow: nothing,
+        bundle: Some(agencies),
+        grow: None,
     },
     Grown {
         name: "units with ten queues each",
         numbers: (1, 100),
-        bundle: offices,
-        grow: queues_each,
+        bundle: Some(offices),
+        grow: Some(queues_each),
     },
 ];
 
-const fn grown(
-    name: &'static str,
-    numbers: (usize, usize),
-    grow: fn(&mut World, usize) -> Result<(), Failed>,
-) -> Grown {
+const fn grown(name: &'static str, numbers: (usize, usize), grow: Grow<World>) -> Grown {
     Grown {
         name,
         numbers,
-        bundle: as_shipped,
-        grow,
+        bundle: None,
+        grow: Some(grow),
     }
-}
-
-/// No agency but those that the repository has.
-fn as_shipped(_: &mut Bundle, _: usize) -> Result<(), Failed> {
-    Ok(())
-}
-
-fn nothing(_: &mut World, _: usize) -> Result<(), Failed> {
-    Ok(())
 }
 
 /// Other connections than those of the world.
@@ -133,13 +127,13 @@ fn bindings(world: &mut World, number: usize) -> Result<(), Failed> {
 
 /// Patterns of words of the key and wildcards: as many of them as can be seem to match for a while.
 fn wildcards(world: &mut World, number: usize) -> Result<(), Failed> {
-    let words = ["#", "postal", "*", "item", "post", "none"];
+    let parts = ["#", "postal", "*", "item", "post", "none"];
     let pattern = |binding: usize| {
         let (mut rest, mut pattern) = (binding, "none".to_owned());
         while rest > 0 {
-            let word = words.get(rest % words.len()).copied().unwrap_or_default();
-            pattern = format!("{word}.{pattern}");
-            rest /= words.len();
+            let part = parts.get(rest % parts.len()).copied().unwrap_or_default();
+            pattern = format!("{part}.{pattern}");
+            rest /= parts.len();
         }
         pattern
     };

@@ -122,13 +122,12 @@ fn moved(world: &mut World) -> Result<Duration, Failed> {
         }
     }
     let from = format!("{MOVED_FROM}{last}");
-    let delivery = match world.get(&from)? {
-        Some(delivery) => delivery,
+    let delivery = if let Some(delivery) = world.get(&from)? {
+        delivery
+    } else {
         // It was moved as often as it may be, and one that is new stands for it.
-        None => {
-            world.put(&from)?;
-            world.get(&from)?.ok_or("what was put in is there")?
-        }
+        world.put(&from)?;
+        world.get(&from)?.ok_or("what was put in is there")?
     };
     world.pass(1);
     let (deliveries, how) = (vec![delivery], Settle::Reject);
