@@ -4,6 +4,8 @@
 #   tests/run.sh              every part: fmt tidy deny clippy doc nextest interop
 #   tests/run.sh clippy doc   the named parts
 #   tests/run.sh story        one test binary (tests/story.rs); `unit` is the library's own tests
+#   tests/run.sh long         what takes more than a minute and is no part of the above: whether what
+#                             a message costs grows with what others have (benches/growth.rs)
 #
 # Needs Rust and, for what is missing, apt-get as root or through sudo. Built and installed things go
 # to ${XDG_CACHE_HOME:-~/.cache}/carnet (and CARGO_TARGET_DIR, if set), so a second run installs
@@ -112,7 +114,7 @@ need_clients() {
 needs_of() {
   need_rust
   case $1 in
-    fmt | deny | clippy | doc) return ;;
+    fmt | deny | clippy | doc | long) return ;;
   esac
   need_nextest
   case $1 in
@@ -172,6 +174,11 @@ part_binary() {
   cargo nextest run --locked --test "$1"
 }
 
+# Run by hand before an issue is resolved. Builds optimised, which the other parts do not.
+part_long() {
+  cargo bench --locked --bench growth -- --check
+}
+
 run_part() {
   if declare -F "part_$1" >/dev/null && [ "$1" != binary ]; then
     "part_$1"
@@ -195,9 +202,9 @@ esac
 PARTS=("$@")
 [ $# -gt 0 ] || PARTS=("${ALL_PARTS[@]}")
 for part in "${PARTS[@]}"; do
-  [ "$part" = unit ] || [[ " ${ALL_PARTS[*]} " == *" $part "* ]] ||
+  [[ $part =~ ^(unit|long)$ ]] || [[ " ${ALL_PARTS[*]} " == *" $part "* ]] ||
     [ -e "tests/$part.rs" ] || [ -e "tests/$part/main.rs" ] || {
-    echo "tests/run.sh: no part and no test binary is called '$part'; there are: ${ALL_PARTS[*]} unit" >&2
+    echo "tests/run.sh: no part and no test binary is called '$part'; there are: ${ALL_PARTS[*]} unit long" >&2
     usage >&2
     exit 2
   }

@@ -437,6 +437,11 @@ impl Run {
         self.recent.insert(step.fresh);
         let written = step.pages.into_iter();
         let written = written.map(|(queue, page)| PageWork::Write(queue, page));
+        for (queue, page) in &step.done_pages {
+            if self.asked.get(queue) == Some(&page.number) {
+                self.asked.remove(queue);
+            }
+        }
         // In this order: what was filled and used up in one step is written, and then done with.
         let done = step.done_pages.into_iter();
         let done = done.map(|(queue, page)| PageWork::Done(queue, page));

@@ -108,6 +108,8 @@ impl<V: Vfs> Committer<V> {
         let mut dispatch = Dispatch::default();
         for (id, queue) in ledger.queues() {
             dispatch.declared(id, None, FeedTraits::of(&queue.properties));
+            // What expires in it, or is wanted from disk, is not known before it was looked at.
+            dispatch.look_at(id);
         }
         Self {
             journal,
@@ -262,7 +264,8 @@ impl<V: Vfs> Committer<V> {
                 narrowed,
             } => self.narrow(to, delivery, narrowed, turn)?,
             Command::Gone(connection) => {
-                self.held.retain(|(held, _), _| *held != connection);
+                let channels = (connection, 0)..=(connection, u16::MAX);
+                self.held.extract_if(channels, |_, _| true).for_each(drop);
                 let left = self.dispatch.gone(connection);
                 self.left(left, now, turn)?;
             }

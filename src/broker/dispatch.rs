@@ -8,17 +8,20 @@
 //! head, whatever credit its client gave. A consumer without a limit has a fixed one.
 
 mod feed;
+mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
-use feed::Feed;
 pub use feed::FeedTraits;
+use feed::{Feed, Place};
+use schedule::{Schedule, Unused};
 
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
 use super::decide::InUse;
 use super::ledger::{Change, Ledger};
-use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES};
-use super::queue::Page;
+use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, TICK_HEADS, UNIT_QUEUES};
+use super::queue::{Entry, Page};
 use super::record::QueueId;
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
@@ -75,6 +78,8 @@ pub struct Left {
 #[derive(Debug)]
 struct Consumer {
     queue: QueueId,
+    /// Among those of its queue.
+    place: Place,
     limit: Option<u32>,
     unacked: u32,
 }
@@ -96,6 +101,8 @@ struct Connection {
     /// Whether it may have releases from queues of its unit's own.
     releases: bool,
     channels: BTreeMap<u16, Channel>,
+    /// Exclusive queues, which end with it.
+    owned: BTreeSet<QueueId>,
 }
 
 /// The volatile state of deliveries.
@@ -105,8 +112,11 @@ pub struct Dispatch {
     consumers: BTreeMap<ConsumerId, Consumer>,
     feeds: BTreeMap<QueueId, Feed>,
     dirty: BTreeSet<QueueId>,
-    /// When it was last looked who uses what.
-    looked: Option<Timestamp>,
+    /// With more expired entries than a step buries: so many of them are looked at in the next one.
+    late: BTreeSet<QueueId>,
+    /// By when the first entry that waits expires, as of the last look.
+    heads: Schedule,
+    unused: Unused,
     attempts: u64,
 }
 
@@ -120,11 +130,11 @@ impl Dispatch {
 
     /// A system has connected.
     pub fn attach(&mut self, connection: ConnectionId, unit: UnitId, releases: bool) {
-        let channels = BTreeMap::new();
         let attached = Connection {
             unit,
             releases,
-            channels,
+            channels: BTreeMap::new(),
+            owned: BTreeSet::new(),
         };
         self.connections.insert(connection, attached);
     }
@@ -174,6 +184,11 @@ impl Dispatch {
         let feed = self.feeds.entry(queue).or_default();
         feed.owner = owner;
         feed.traits = traits;
+        let owner = owner.and_then(|owner| self.connections.get_mut(&owner));
+        if let Some(owner) = owner {
+            owner.owned.insert(queue);
+        }
+        self.used(queue);
     }
 
     /// Whether another consumer may start: none may beside an exclusive one, nor an exclusive one
@@ -215,33 +230,34 @@ impl Dispatch {
     /// Starts a consumer, exclusive or not, with a priority among those of its queue.
     pub fn consume(&mut self, id: ConsumerId, queue: QueueId, (exclusive, priority): (bool, i32)) {
         let limit = self.takes((id.connection, id.channel), queue);
-        self.consumers.insert(
-            id,
-            Consumer {
-                queue,
-                limit,
-                unacked: 0,
-            },
-        );
         let feed = self.feeds.entry(queue).or_default();
-        feed.add(id, priority);
+        let place = feed.add(id, priority);
         feed.exclusive = exclusive.then_some(id);
-        feed.idle = None;
+        let consumer = Consumer {
+            queue,
+            place,
+            limit,
+            unacked: 0,
+        };
+        self.consumers.insert(id, consumer);
+        self.unused.leave_out(queue);
         self.dirty.insert(queue);
     }
 
     /// Ends a consumer. What it has not acknowledged stays with its channel. Returns the queue
     /// when it goes with its last consumer.
     pub fn cancel(&mut self, id: ConsumerId) -> Option<QueueId> {
-        let queue = self.consumers.remove(&id)?.queue;
+        let Consumer { queue, place, .. } = self.consumers.remove(&id)?;
         let feed = self.feeds.get_mut(&queue)?;
-        feed.consumers.retain(|(_, other)| *other != id);
+        feed.consumers.remove(&place);
+        feed.able.remove(&place);
         if feed.exclusive == Some(id) {
             feed.exclusive = None;
         }
-        feed.idle = None;
+        let ends = feed.traits.auto_delete && feed.consumers.is_empty();
+        self.used(queue);
         self.dirty.insert(queue);
-        (feed.traits.auto_delete && feed.consumers.is_empty()).then_some(queue)
+        ends.then_some(queue)
     }
 
     /// Sets prefetch; 0 is none, which leaves
@@ -260,9 +276,19 @@ impl Dispatch {
             state.each = limit;
         }
         let range = ConsumerId::first(connection, channel)..=ConsumerId::last(connection, channel);
-        for (_, consumer) in self.consumers.range_mut(range) {
+        for (_, consumer) in self.consumers.range_mut(range.clone()) {
             if !global {
                 consumer.limit = limit;
+            }
+        }
+        self.may_have_credit(range);
+    }
+
+    /// These consumers may have credit again: their queues are looked at, and they take their turns.
+    fn may_have_credit(&mut self, consumers: RangeInclusive<ConsumerId>) {
+        for (id, consumer) in self.consumers.range(consumers) {
+            if let Some(feed) = self.feeds.get_mut(&consumer.queue) {
+                feed.able.insert(consumer.place, *id);
             }
             self.dirty.insert(consumer.queue);
         }
@@ -292,20 +318,21 @@ impl Dispatch {
 
     fn give_back(&mut self, taker: Taker) {
         let Taker::Consumer(id) = taker else { return };
-        let connection = self.connections.get_mut(&id.connection);
-        if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&id.channel)) {
-            channel.unacked = channel.unacked.saturating_sub(1);
-            if channel.limit.is_some() {
-                let all = ConsumerId::first(id.connection, id.channel)
-                    ..=ConsumerId::last(id.connection, id.channel);
-                self.dirty
-                    .extend(self.consumers.range(all).map(|(_, other)| other.queue));
-            }
-        }
         if let Some(consumer) = self.consumers.get_mut(&id) {
             consumer.unacked = consumer.unacked.saturating_sub(1);
-            self.dirty.insert(consumer.queue);
         }
+        let connection = self.connections.get_mut(&id.connection);
+        let mut all_wait = false;
+        if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&id.channel)) {
+            all_wait = channel.limit.is_some_and(|limit| channel.unacked >= limit);
+            channel.unacked = channel.unacked.saturating_sub(1);
+        }
+        self.may_have_credit(if all_wait {
+            ConsumerId::first(id.connection, id.channel)
+                ..=ConsumerId::last(id.connection, id.channel)
+        } else {
+            id..=id
+        });
     }
 
     /// A channel has ended: its consumers go, what was out to it comes back.
@@ -348,15 +375,13 @@ impl Dispatch {
         for id in consumers {
             left.ended.extend(self.cancel(id));
         }
-        let state = self.connections.remove(&connection);
-        let channels = state.into_iter().flat_map(|state| state.channels);
-        let queues = channels.flat_map(|(_, channel)| channel.queues).collect();
+        let Some(state) = self.connections.remove(&connection) else {
+            return left;
+        };
+        let channels = state.channels.into_values();
+        let queues = channels.flat_map(|channel| channel.queues).collect();
         left.returned = self.take_back(queues, |taker| taker.channel().0 == connection);
-        let owned = self
-            .feeds
-            .iter()
-            .filter(|(_, feed)| feed.owner == Some(connection));
-        left.ended.extend(owned.map(|(queue, _)| *queue));
+        left.ended.extend(state.owned);
         left.ended.sort_unstable();
         left.ended.dedup();
         left
@@ -383,13 +408,7 @@ impl Dispatch {
                     }
                 }
                 Change::Removed(queue) => {
-                    self.taken_back(*queue);
-                    let feed = self.feeds.remove(queue).unwrap_or_default();
-                    for (_, id) in feed.consumers {
-                        self.consumers.remove(&id);
-                        cancelled.push(id);
-                    }
-                    self.dirty.remove(queue);
+                    cancelled.extend(self.queue_gone(*queue));
                 }
                 Change::Page(..)
                 | Change::PageDone(..)
@@ -413,13 +432,26 @@ impl Dispatch {
         }
     }
 
-    fn taken_back(&mut self, queue: QueueId) {
-        let Some(feed) = self.feeds.get_mut(&queue) else {
-            return;
-        };
+    /// Whatever was out of it comes back to nobody. Returns its consumers, which end with it.
+    fn queue_gone(&mut self, queue: QueueId) -> Vec<ConsumerId> {
+        let mut feed = self.feeds.remove(&queue).unwrap_or_default();
         for (taker, _) in std::mem::take(&mut feed.out).into_values() {
             self.give_back(taker);
         }
+        let owner = feed.owner;
+        let owner = owner.and_then(|owner| self.connections.get_mut(&owner));
+        if let Some(owner) = owner {
+            owner.owned.remove(&queue);
+        }
+        let consumers: Vec<ConsumerId> = feed.consumers.into_values().collect();
+        for id in &consumers {
+            self.consumers.remove(id);
+        }
+        self.dirty.remove(&queue);
+        self.late.remove(&queue);
+        self.heads.set(queue, None);
+        self.unused.leave_out(queue);
+        consumers
     }
 
     /// Whether a queue may have something for someone.
@@ -436,7 +468,14 @@ impl Dispatch {
     /// `most` expired entries; queues with more of them are looked at again next time.
     pub fn pump(&mut self, ledger: &Ledger, now: Timestamp, most: usize) -> Pumped {
         let mut pumped = Pumped::default();
-        for queue in std::mem::take(&mut self.dirty) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for _ in 0..TICK_HEADS {
+            let Some(queue) = self.late.pop_first() else {
+                break;
+            };
+            dirty.insert(queue);
+        }
+        for queue in dirty {
             self.pump_queue(ledger, queue, (now, most), &mut pumped);
         }
         pumped
@@ -452,11 +491,12 @@ impl Dispatch {
         let Some(queue) = ledger.queue(id) else {
             return;
         };
+        let mut expires = None;
         while let Some(lsn) = self.next_ready(ledger, id) {
             let entry = queue.backlog.get(lsn);
             if entry.is_some_and(|entry| entry.is_expired(now)) {
                 if pumped.expired.len() >= most {
-                    self.dirty.insert(id);
+                    self.late.insert(id);
                     break;
                 }
                 self.take(id, lsn);
@@ -467,12 +507,14 @@ impl Dispatch {
             let release = entry.is_some_and(|entry| queue.is_release(entry))
                 || (self.is_single(id) && queue.takes_releases());
             let Some(consumer) = self.next_with_credit(id, release) else {
+                expires = entry.and_then(Entry::deadline);
                 break;
             };
             pumped
                 .sent
                 .push(self.send(id, lsn, Taker::Consumer(consumer)));
         }
+        self.heads.set(id, expires);
         pumped
             .wanted_pages
             .extend(queue.backlog.wanted_page().map(|page| (id, page.clone())));
@@ -492,6 +534,8 @@ impl Dispatch {
             return None;
         }
         self.takes(to, id);
+        // Another one is the first that waits.
+        self.dirty.insert(id);
         Some(self.send(id, lsn, Taker::Get(to.0, to.1)))
     }
 
@@ -512,14 +556,6 @@ impl Dispatch {
             after = Some(entry.lsn);
         }
         None
-    }
-
-    /// An entry that was taken waits again in its place.
-    pub fn put_back(&mut self, (queue, lsn): (QueueId, Lsn)) {
-        if let Some(feed) = self.feeds.get_mut(&queue) {
-            feed.out.remove(&lsn);
-            feed.returned.insert(lsn);
-        }
     }
 
     /// Marks an entry as no longer waiting.

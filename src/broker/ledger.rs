@@ -4,27 +4,27 @@
 //! What to do about a command is decided in `decide`, which reads and never writes. The committer
 //! thread owns the ledger; what others need of it leaves as published snapshots.
 
+mod bindings;
 mod died;
+mod entries;
 mod owned;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use bindings::Bindings;
 pub use died::{Death, Died};
 pub use owned::{Overlay, Queue, QueueKind, UnitState, standing_name};
 
 use super::dedup::{Known, KnownIds};
 use super::queue::{Entry, Page};
 use super::record::{
-    Cause, Exchange, Genesis, Narrowed, Outcome, Placed, QueueId, QueueProperties, Record,
-    Rejected, Settled, Topology,
+    Exchange, Genesis, Outcome, QueueId, QueueProperties, Record, Rejected, Topology,
 };
 use super::refusals::RefusalCounts;
 use super::register::Register;
-use super::topic;
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, Digest, UnitId};
 use crate::message::time::Timestamp;
@@ -169,26 +169,14 @@ impl Ledger {
 
     /// Queues of `unit` that take a message published to one of its exchanges.
     pub fn routed(&self, unit: &UnitId, exchange: &str, key: &str) -> Vec<QueueId> {
-        let Some(state) = self.units.get(unit) else {
-            return Vec::new();
-        };
-        let key = topic::Key::new(key);
-        let matching = state
-            .bindings
-            .iter()
-            .filter(|(binding, _)| binding.exchange == exchange && key.matches(&binding.key));
-        let mut queues: Vec<QueueId> = matching.flat_map(|(_, queues)| queues).copied().collect();
-        queues.sort_unstable();
-        queues.dedup();
-        queues
+        let state = self.units.get(unit);
+        state.map_or_else(Vec::new, |state| state.bindings.routed(exchange, key))
     }
 
     /// How many bindings all queues of a unit have.
     pub fn binding_count(&self, unit: &UnitId) -> usize {
-        let queues = self.units.get(unit).into_iter();
-        let queues = queues.flat_map(|state| state.names.values());
-        let queues = queues.filter_map(|id| self.queues.get(id));
-        queues.map(|queue| queue.bindings.len()).sum()
+        let state = self.units.get(unit);
+        state.map_or(0, |state| state.bindings.count())
     }
 
     /// Applies a fact that lies at `at` in the journal.
@@ -263,7 +251,7 @@ impl Ledger {
                 receipts,
                 dead,
                 names: names.collect(),
-                bindings: BTreeMap::new(),
+                bindings: Bindings::default(),
                 moved: BTreeMap::new(),
             };
             self.units.insert(unit.clone(), state);
@@ -333,137 +321,6 @@ impl Ledger {
         }
     }
 
-    fn placed(&mut self, placed: &Placed, at: Lsn, changes: &mut Vec<Change>) {
-        // Before anything is put into a queue: its time to live counts from now.
-        self.time = self.time.max(placed.at);
-        let moved = placed.from.map(|from| self.moves_on(placed, from, changes));
-        for queue in &placed.queues {
-            let entry = Entry::new(at, placed.deadline);
-            let entry = if placed.private {
-                entry.private()
-            } else {
-                entry
-            };
-            let entry = if placed.marked { entry.marked() } else { entry };
-            if self.enqueue(*queue, entry, changes)
-                && let Some(overlay) = &moved
-            {
-                self.overlay((*queue, at), overlay.clone());
-            }
-        }
-    }
-
-    /// An entry leaves its queue for another one. Gives what it has there beside its 24 bytes.
-    fn moves_on(
-        &mut self,
-        placed: &Placed,
-        (id, lsn, cause): (QueueId, Lsn, Cause),
-        changes: &mut Vec<Change>,
-    ) -> Overlay {
-        let queue = self.queues.get(&id);
-        let overlay = queue.and_then(|queue| queue.overlay(lsn)).cloned();
-        let overlay = overlay.unwrap_or_default();
-        let died = match queue {
-            Some(queue) => overlay.died.again(&queue.name, cause, placed.at),
-            None => overlay.died,
-        };
-        self.remove(id, lsn, changes);
-        Overlay {
-            source: placed.source,
-            died,
-            narrowed: overlay.narrowed,
-        }
-    }
-
-    /// Notes what an entry that has moved has beside its 24 bytes.
-    fn overlay(&mut self, (id, entry): (QueueId, Lsn), overlay: Overlay) {
-        let Some(queue) = self.queues.get_mut(&id) else {
-            return;
-        };
-        if let Some(unit) = self.units.get_mut(&queue.unit) {
-            unit.moved(overlay.source, (id, entry));
-        }
-        queue.overlays.insert(entry, overlay);
-    }
-
-    /// Whether the entry is in the queue then: a queue of no length takes nothing.
-    fn enqueue(&mut self, id: QueueId, entry: Entry, changes: &mut Vec<Change>) -> bool {
-        let (now, at) = (self.time, entry.lsn);
-        let Some(queue) = self.queues.get_mut(&id) else {
-            return false;
-        };
-        let own = queue.properties.integer("x-message-ttl");
-        let own = own
-            .and_then(|ms| u64::try_from(ms).ok())
-            .map(Duration::from_millis);
-        let entry = own.map_or(entry, |ttl| entry.until(now.plus(ttl)));
-        if queue.is_release(&entry) {
-            queue.last_release = at;
-        }
-        if entry.is_marked() {
-            queue.last_marked = at;
-        }
-        if let Some(page) = queue.backlog.push(entry) {
-            changes.push(Change::Page(id, page));
-        }
-        changes.push(Change::Enqueued(id));
-        let (mut dropped, mut stays) = (0, true);
-        while queue.is_over_its_length() {
-            let Some(oldest) = queue.backlog.next_after(None).map(|entry| entry.lsn) else {
-                break;
-            };
-            queue.overflowed += 1;
-            let unit = self.units.get_mut(&queue.unit);
-            let done = queue.remove((id, oldest), unit).unwrap_or_default();
-            changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
-            dropped += 1;
-            stays &= oldest != at;
-            changes.push(Change::Gone(id, oldest));
-        }
-        if queue.kind == QueueKind::Own {
-            let agency = &queue.unit.agency;
-            match self.kept.get_mut(agency) {
-                Some(kept) => *kept += 1,
-                None => drop(self.kept.insert(agency.clone(), 1)),
-            }
-            self.let_go(id, dropped);
-        }
-        stays
-    }
-
-    /// So many entries left a queue: where it is of its agency's own, they are kept no more.
-    fn let_go(&mut self, id: QueueId, count: u64) {
-        let own = |queue: &&Queue| queue.kind == QueueKind::Own;
-        let queue = self.queues.get(&id).filter(own);
-        if let Some(kept) = queue.and_then(|queue| self.kept.get_mut(&queue.unit.agency)) {
-            *kept = kept.saturating_sub(count);
-        }
-    }
-
-    fn remove(&mut self, id: QueueId, lsn: Lsn, changes: &mut Vec<Change>) {
-        let Some(queue) = self.queues.get_mut(&id) else {
-            return;
-        };
-        let unit = self.units.get_mut(&queue.unit);
-        if let Some(done) = queue.remove((id, lsn), unit) {
-            self.let_go(id, 1);
-            changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
-            changes.push(Change::Gone(id, lsn));
-        }
-    }
-
-    fn settled(&mut self, settled: &Settled, changes: &mut Vec<Change>) {
-        for (queue, lsn) in &settled.gone {
-            self.remove(*queue, *lsn, changes);
-        }
-        for (id, lsn) in &settled.returned {
-            if let Some(queue) = self.queues.get_mut(id) {
-                queue.backlog.returned(*lsn);
-                changes.push(Change::Returned(*id, *lsn));
-            }
-        }
-    }
-
     fn topology(&mut self, topology: &Topology, changes: &mut Vec<Change>) {
         match topology {
             Topology::Declared {
@@ -504,8 +361,7 @@ impl Ledger {
                     state.bindings.insert(binding.clone());
                 }
                 if let Some(unit) = self.unit_of(*queue) {
-                    let queues = unit.bindings.entry(binding.clone()).or_default();
-                    queues.insert(*queue);
+                    unit.bindings.bind(binding, *queue);
                 }
             }
             Topology::Unbound { queue, binding } => {
@@ -513,7 +369,7 @@ impl Ledger {
                     state.bindings.remove(binding);
                 }
                 if let Some(unit) = self.unit_of(*queue) {
-                    unit.unbind(binding, *queue);
+                    unit.bindings.unbind(binding, *queue);
                 }
             }
         }
@@ -539,25 +395,7 @@ impl Ledger {
         queue.drop_overlays(id, Some(&mut *unit), |_| false);
         unit.names.remove(&queue.name);
         for binding in &queue.bindings {
-            unit.unbind(binding, id);
-        }
-    }
-
-    /// Takes away what a newer ruling no longer gives: where the release was put, and wherever it has
-    /// moved from there.
-    fn narrow(&mut self, narrowed: &Narrowed) {
-        self.time = self.time.max(narrowed.at);
-        let exchange = narrowed.exchange;
-        let Some(unit) = self.units.get(&narrowed.unit) else {
-            return;
-        };
-        let moved = unit.moved.get(&exchange).into_iter().flatten().copied();
-        let places = narrowed.queues.iter().map(|queue| (*queue, exchange));
-        for (id, entry) in places.chain(moved) {
-            let queue = self.queues.get_mut(&id);
-            if let Some(queue) = queue.filter(|queue| queue.unit == narrowed.unit) {
-                queue.narrow(entry, &narrowed.left);
-            }
+            unit.bindings.unbind(binding, id);
         }
     }
 

@@ -32,6 +32,10 @@ pub const LOOK_MOST: Duration = Duration::from_secs(1);
 /// Queues that nobody uses any more and that one tick removes; the others are the next one's.
 pub const TICK_QUEUES: usize = 500;
 
+/// Queues whose first waiting entry has expired and that one tick looks at, and one step that has
+/// buried as much as it may; the others are the next one's.
+pub const TICK_HEADS: usize = 1_000;
+
 /// Entries that one step expires, so that a million expired messages do not hold up a confirm.
 pub const TICK_EXPIRED: usize = 1_000;
 
@@ -161,11 +165,13 @@ pub const DEATHS: usize = UNASKED_MOVES + 2;
 /// Queues of one unit, its standing ones included. Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const UNIT_QUEUES: usize = 1_000;
 
-/// Consumers of one channel: each acknowledgement may look at all of them.
+/// Consumers of one channel: where its shared limit is used up, an acknowledgement looks at all of
+/// them.
 /// Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const CHANNEL_CONSUMERS: usize = 1_000;
 
-/// Consumers of one queue: each delivery may look at all of them for credit.
+/// Consumers of one queue: a delivery looks at those that may have credit, and where it is from others
+/// passes over those that may not have it.
 /// Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const QUEUE_CONSUMERS: usize = 1_000;
 
@@ -180,7 +186,8 @@ pub const QUEUE_ARGUMENT_BYTES: usize = 4 << 10;
 /// are at most as many as there are.
 pub const CASE_INVITES: usize = 256;
 
-/// Bindings of all queues of one unit: every release to it is held against each.
+/// Bindings of all queues of one unit: they stay in memory, with an index of their patterns, and in
+/// snapshots.
 /// Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const UNIT_BINDINGS: usize = 4_000;
 

@@ -32,10 +32,15 @@ impl RefusalCounts {
         recorded.is_some_and(|(of, count)| *of == minute(now) && *count >= max)
     }
 
-    /// Counts that are to become evidence: those of minutes before `now`'s.
+    /// Counts that are to become evidence: those of minutes before `now`'s. Asked in every step: as
+    /// what is due is told before anything else is counted, all that is open is of one minute, and
+    /// where the first is not due none is.
     pub fn due(&self, now: Timestamp) -> Vec<CountedRefusals> {
         let over = |counted: &&CountedRefusals| minute(counted.from) < minute(now);
-        self.open.values().filter(over).cloned().collect()
+        match self.open.values().next().filter(over) {
+            Some(_) => self.open.values().filter(over).cloned().collect(),
+            None => Vec::new(),
+        }
     }
 
     /// All counts that are not evidence yet, for a stop.

@@ -1,5 +1,9 @@
 //! Topic patterns: words joined by dots, `*` for exactly one, `#` for any number, empty words count.
 
+mod index;
+
+pub use index::{INDEXED_WORDS, Index};
+
 /// A routing key, split once for the many patterns that it is held against.
 #[derive(Debug)]
 pub struct Key<'k> {

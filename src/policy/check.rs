@@ -22,8 +22,9 @@ const FLOOR_PATH: &str = "policies/floor.cedar";
 const CASE_STEPS: [&str; 3] = ["case.open", "case.join", "case.close"];
 /// The owner of the floor.
 const BOARD: &str = "board";
-/// How far conditions may look: the message, and what stands at its sender.
-const LEVEL: u32 = 2;
+/// How far conditions may look: the message, and what stands at its sender; the recipient, and what
+/// stands at its agency. `World::with_message` gives no more than that.
+pub const LEVEL: u32 = 2;
 
 /// Words of the registry that policies could never name.
 pub fn registry(registry: &Registry, bundle: &Bundle) -> Vec<Fault> {

@@ -1,9 +1,11 @@
 //! Agencies, messages and standing as Cedar's entities and context.
 //!
-//! What the rulebook gives (agencies, units, agreements) is built once; a message adds one entity.
+//! What the rulebook gives (agencies, units, agreements) is built once. A message adds one entity to
+//! those that its rules can look at: sender and candidates with their agencies. How many others take
+//! part costs it nothing.
 //! Any error in building refuses the message to everybody: nothing is ruled on half the facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
     Context, Entities, Entity, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
@@ -31,7 +33,10 @@ pub(super) struct World {
     types: BTreeMap<MessageType, EntityTypeName>,
     /// Every fact of the catalogue with its empty value, as Cedar holds it.
     empty_facts: BTreeMap<String, Value>,
-    base: Entities,
+    units: BTreeMap<UnitId, Entity>,
+    agencies: BTreeMap<AgencyId, Entity>,
+    /// All of these and the groups, as the schema wants them: what Cedar's own answer is found with.
+    whole: Entities,
 }
 
 /// The clock and standing facts of one message, for candidates with and without its case.
@@ -70,24 +75,27 @@ impl World {
                 empty_facts.insert(rule.name.clone(), words.fact(&empty(&rule.kind)));
             }
         }
-        let mut entities: Vec<Entity> = board
-            .groups
-            .keys()
-            .map(|name| Entity::with_uid(uid(&words.group, name)))
-            .collect();
+        let (mut units, mut agencies) = (BTreeMap::new(), BTreeMap::new());
         for agency in registry.agencies() {
-            entities.push(agency_entity(&words, agency, board)?);
+            let entity = agency_entity(&words, agency, board)?;
+            agencies.insert(agency.id.clone(), entity);
             let tags = tags(&words, agency, agreements);
             for unit in agency.units.values() {
-                entities.push(unit_entity(&words, agency, unit, &tags)?);
+                let entity = unit_entity(&words, agency, unit, &tags)?;
+                units.insert(unit.id.clone(), entity);
             }
         }
-        let base = Entities::from_entities(entities, Some(schema)).map_err(|e| e.to_string())?;
+        let groups = board.groups.keys();
+        let groups = groups.map(|name| Entity::with_uid(uid(&words.group, name)));
+        let all = groups.chain(agencies.values().chain(units.values()).cloned());
+        let whole = Entities::from_entities(all, Some(schema)).map_err(|e| e.to_string())?;
         Ok(Self {
             words,
             types,
             empty_facts,
-            base,
+            units,
+            agencies,
+            whole,
         })
     }
 
@@ -103,13 +111,39 @@ impl World {
             .map(|entity_type| uid(entity_type, "this"))
     }
 
-    /// The rulebook's entities and the message's, which has the facts that are `read`: each costs
-    /// Cedar an evaluation, and most rules read none.
-    pub(super) fn with_message(
+    /// What rules can look at for these units as recipients. Conditions are validated to look no
+    /// further than [`LEVEL`](super::check::LEVEL): from the recipient to its agency, from the message
+    /// to its sender and the sender's agency. What is in a set they compare, and look at nothing of it.
+    /// The message has the facts that are `read`: each costs Cedar an evaluation, and most rules read
+    /// none.
+    pub(super) fn with_message<'u>(
+        &self,
+        request: &'u RuleRequest<'_>,
+        recipients: impl Iterator<Item = &'u UnitId>,
+        read: impl Fn(&str) -> bool,
+    ) -> Result<Entities, Broken> {
+        let units: BTreeSet<&UnitId> = recipients.chain([&request.sender.id]).collect();
+        let agencies: BTreeSet<&AgencyId> = units.iter().map(|unit| &unit.agency).collect();
+        let units = units.into_iter().filter_map(|unit| self.units.get(unit));
+        let agencies = agencies.into_iter();
+        let agencies = agencies.filter_map(|agency| self.agencies.get(agency));
+        let known = units.chain(agencies).cloned();
+        let all = known.chain([self.message(request, read)?]);
+        Entities::from_entities(all, None).map_err(|e| e.to_string())
+    }
+
+    /// Everything that there is, and the message with all of its facts.
+    pub(super) fn whole(&self, request: &RuleRequest<'_>) -> Result<Entities, Broken> {
+        let message = self.message(request, |_| true)?;
+        let whole = self.whole.clone().add_entities([message], None);
+        whole.map_err(|e| e.to_string())
+    }
+
+    fn message(
         &self,
         request: &RuleRequest<'_>,
         read: impl Fn(&str) -> bool,
-    ) -> Result<Entities, Broken> {
+    ) -> Result<Entity, Broken> {
         let sender = &request.sender.id;
         let message = self.message_uid(&request.entry.message_type);
         let message = message.ok_or("the message type is not of this rulebook")?;
@@ -118,7 +152,7 @@ impl World {
             let given = request.facts.get(name).map(|value| self.words.fact(value));
             attributes.insert(name.clone(), given.unwrap_or_else(|| empty.clone()));
         }
-        let known = |unit: &&UnitId| self.base.get(&self.unit(unit)).is_some();
+        let known = |unit: &&UnitId| self.units.contains_key(*unit);
         let addressees: Vec<UnitId> = request
             .to
             .unwrap_or_default()
@@ -137,12 +171,7 @@ impl World {
         attributes.insert("answers".to_owned(), units(&mut request.answers.iter()));
         attributes.insert("quotes".to_owned(), self.agencies(request.quotes.iter()));
         let parents = [uid(&self.words.agency, sender.agency.as_str())];
-        let entity = Entity::new_with_tags(message, attributes, parents, []);
-        let entity = entity.map_err(|e| e.to_string())?;
-        self.base
-            .clone()
-            .add_entities([entity], None)
-            .map_err(|e| e.to_string())
+        Entity::new_with_tags(message, attributes, parents, []).map_err(|e| e.to_string())
     }
 
     /// The context that `moment` gives.
@@ -211,8 +240,8 @@ impl Words {
 /// The value of a fact that a message type does not have.
 fn empty(kind: &FactKind) -> FactValue {
     match kind {
-        FactKind::HsPrefixes => FactValue::Strings(std::collections::BTreeSet::new()),
-        FactKind::Areas => FactValue::Areas(std::collections::BTreeSet::new()),
+        FactKind::HsPrefixes => FactValue::Strings(BTreeSet::new()),
+        FactKind::Areas => FactValue::Areas(BTreeSet::new()),
         FactKind::Integer => FactValue::Long(0),
         FactKind::Present | FactKind::Equals(_) => FactValue::Bool(false),
         FactKind::Time => FactValue::Time(Timestamp::from_millis(0)),

@@ -103,11 +103,17 @@ fn valid_until(facts: &Facts, rulebook: &Rulebook, now: Timestamp) -> Option<Tim
         FactValue::Time(time) => Some(*time),
         _ => None,
     });
-    let after = |time: Timestamp| {
-        let next = Timestamp::from_millis(time.as_millis().saturating_add(1));
-        [time, next].into_iter().find(|time| *time > now)
-    };
-    own.chain(rulebook.times()).filter_map(after).min()
+    let own = own.filter_map(|time| first_change(&[time], now));
+    own.chain(first_change(rulebook.times(), now)).min()
+}
+
+/// When the comparison of `now` with one of these times, which are in order, comes out otherwise for
+/// the first time.
+fn first_change(times: &[Timestamp], now: Timestamp) -> Option<Timestamp> {
+    let past = times.partition_point(|time| *time < now);
+    let next = *times.get(past)?;
+    let after = Timestamp::from_millis(now.as_millis().saturating_add(1));
+    Some(next.max(after)).filter(|next| *next > now)
 }
 
 /// The entities and contexts of one message, each built once.
@@ -129,7 +135,8 @@ impl<'a> Bench<'a> {
         slices: &[&Slice],
     ) -> Self {
         let read = |fact: &str| slices.iter().any(|slice| slice.reads(fact));
-        let entities = rulebook.world().with_message(request, read);
+        let recipients = slices.iter().map(|slice| &slice.unit.id);
+        let entities = rulebook.world().with_message(request, recipients, read);
         Self {
             request,
             rulebook,

@@ -37,8 +37,8 @@ pub fn compare(
     let mut bench = Bench::new(request, rulebook, &facts, &[&slice]);
     let (question, entities) = bench.question(&slice.unit).ok()?;
     let slices = slice.evaluate(&question, entities).allowed();
-    // With every fact: which of them a slice reads is what is compared, too.
-    let whole = rulebook.world().with_message(request, |_| true).ok()?;
+    // With every fact and every agency: what of them a slice reads is what is compared, too.
+    let whole = rulebook.world().whole(request).ok()?;
     let words = Words::new().ok()?;
     let (_, policies) = rulebook.cedar();
     let allows = |action: &str| {

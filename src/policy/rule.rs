@@ -108,8 +108,9 @@ pub fn rule(
     let facts = StandingFacts::read(request, rulebook, standing, now);
     let slices = rulebook.slices(&request.sender.id.agency, &request.entry.message_type);
     let addressed = Addressed::new(request);
-    let candidates: Vec<&Slice> = slices
-        .iter()
+    let candidates: Vec<&Slice> = addressed
+        .among(slices)
+        .into_iter()
         .filter(|slice| slice.unit.id != request.sender.id)
         .filter(|slice| {
             request
@@ -196,6 +197,17 @@ impl<'a> Addressed<'a> {
             texts: request.to,
             units,
         }
+    }
+
+    /// Those of all, by address, that are named; all of them where none is. Each is looked up: how many
+    /// could have been named costs nothing.
+    fn among<'s>(&self, slices: &'s [Slice]) -> Vec<&'s Slice> {
+        if self.texts.is_none() {
+            return slices.iter().collect();
+        }
+        let place = |unit: &UnitId| slices.binary_search_by(|slice| slice.unit.id.cmp(unit));
+        let named = self.units.iter().filter_map(|unit| place(unit).ok());
+        named.filter_map(|place| slices.get(place)).collect()
     }
 
     /// Whether `to` leaves this unit in: addressing what one may not know is addressing nobody.

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{PolicySet, Schema};
 
-use crate::agency::registry::Registry;
+use crate::agency::registry::{Registry, Unit};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::{Catalogue, MessageEntry};
 use crate::message::id::{AgencyId, Digest, MessageType, UnitId};
@@ -40,6 +40,13 @@ pub struct Rulebook {
     schema: Schema,
     policies: PolicySet,
     world: World,
+    by_id: BTreeMap<PolicyId, Arc<Rule>>,
+    /// By sender: those over its data, in the order of all. What others wrote is not looked at.
+    rules_over: BTreeMap<AgencyId, Vec<Arc<Rule>>>,
+    /// By message type: units that receive it, by address.
+    receivers: BTreeMap<MessageType, Vec<UnitId>>,
+    /// The instants that rules and agreements name, in order.
+    times: Vec<Timestamp>,
     slices: Slices,
 }
 
@@ -102,6 +109,11 @@ impl Rulebook {
         match world {
             Ok(world) if faults.is_empty() => {
                 let slices = empty_slices(&registry, &catalogue);
+                let by_id = rules.iter().map(|rule| (rule.id.clone(), Arc::clone(rule)));
+                let by_id = by_id.collect();
+                let rules_over = rules_over(&registry, &rules);
+                let receivers = receivers(&registry, &catalogue);
+                let times = times(&rules, &agreements);
                 let (bundle, digest) = (bundle.clone(), bundle.digest());
                 Ok(Self {
                     registry,
@@ -115,6 +127,10 @@ impl Rulebook {
                     schema,
                     policies,
                     world,
+                    by_id,
+                    rules_over,
+                    receivers,
+                    times,
                     slices,
                 })
             }
@@ -162,7 +178,7 @@ impl Rulebook {
 
     /// A rule by its id.
     pub fn rule(&self, id: &PolicyId) -> Option<&Rule> {
-        self.rules().find(|rule| rule.id == *id)
+        self.by_id.get(id).map(AsRef::as_ref)
     }
 
     /// Its agreements.
@@ -196,15 +212,9 @@ impl Rulebook {
         &self.world
     }
 
-    /// The instants that rules and agreements name.
-    pub(super) fn times(&self) -> impl Iterator<Item = Timestamp> {
-        let conditions = self.rules().filter_map(|rule| rule.condition.as_ref());
-        let named = conditions.flat_map(|condition| condition.times.iter().copied());
-        named.chain(
-            self.agreements
-                .iter()
-                .flat_map(|agreement| [agreement.from, agreement.to]),
-        )
+    /// The instants that rules and agreements name, in order.
+    pub(super) fn times(&self) -> &[Timestamp] {
+        &self.times
     }
 
     /// The candidates' slices, by address.
@@ -218,18 +228,10 @@ impl Rulebook {
             return &[];
         };
         cell.get_or_init(|| {
-            let receives = |slice: &Slice| {
-                slice
-                    .unit
-                    .receives
-                    .iter()
-                    .any(|pattern| pattern.covers(message_type.as_str()))
-                    && slice.may_receive()
-            };
-            let units = self.registry.units();
-            units
-                .filter_map(|unit| self.slice(&unit.id, sender, entry))
-                .filter(receives)
+            let receivers = self.receivers.get(message_type).into_iter().flatten();
+            receivers
+                .filter_map(|unit| self.slice(unit, sender, entry))
+                .filter(Slice::may_receive)
                 .collect()
         })
     }
@@ -243,12 +245,8 @@ impl Rulebook {
     ) -> Option<Slice> {
         let unit = self.registry.unit(unit)?;
         let groups = self.board.groups_of(&unit.id.agency);
-        Some(Slice::new(
-            unit,
-            &groups,
-            &self.rules,
-            (sender, &entry.entity),
-        ))
+        let rules = self.rules_over.get(sender).unwrap_or(&self.rules);
+        Some(Slice::new(unit, &groups, rules, (sender, &entry.entity)))
     }
 }
 
@@ -271,6 +269,44 @@ fn empty_slices(registry: &Registry, catalogue: &Catalogue) -> Slices {
         .agencies()
         .map(|agency| (agency.id.clone(), types()))
         .collect()
+}
+
+fn rules_over(registry: &Registry, rules: &[Arc<Rule>]) -> BTreeMap<AgencyId, Vec<Arc<Rule>>> {
+    let agencies = registry.agencies().map(|agency| agency.id.clone());
+    let mut over: BTreeMap<AgencyId, Vec<Arc<Rule>>> =
+        agencies.map(|agency| (agency, Vec::new())).collect();
+    for rule in rules {
+        match &rule.head.originator {
+            Some(agency) => over.get_mut(agency.as_str()).into_iter().for_each(|of| {
+                of.push(Arc::clone(rule));
+            }),
+            None => over.values_mut().for_each(|of| of.push(Arc::clone(rule))),
+        }
+    }
+    over
+}
+
+fn receivers(registry: &Registry, catalogue: &Catalogue) -> BTreeMap<MessageType, Vec<UnitId>> {
+    let of = |message_type: &MessageType| {
+        let covers = |unit: &&Arc<Unit>| {
+            let mut patterns = unit.receives.iter();
+            patterns.any(|pattern| pattern.covers(message_type.as_str()))
+        };
+        let units = registry.units().filter(covers);
+        units.map(|unit| unit.id.clone()).collect()
+    };
+    let types = catalogue.entries().map(|entry| &entry.message_type);
+    types.map(|it| (it.clone(), of(it))).collect()
+}
+
+fn times(rules: &[Arc<Rule>], agreements: &[Agreement]) -> Vec<Timestamp> {
+    let conditions = rules.iter().filter_map(|rule| rule.condition.as_ref());
+    let named = conditions.flat_map(|condition| condition.times.iter().copied());
+    let ends = agreements.iter().flat_map(|it| [it.from, it.to]);
+    let mut times: Vec<Timestamp> = named.chain(ends).collect();
+    times.sort_unstable();
+    times.dedup();
+    times
 }
 
 /// Every `.cedar` file of `policies/`, as one set.

@@ -12,7 +12,7 @@ use carnet::policy::words::{AREAS, Actions};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
-use super::fixture::{Message, id, noon, rulebook_with, set};
+use super::fixture::{Message, id, noon, rulebook_under, set};
 
 /// Rules that fail for some facts, and heads of every form.
 const MORE: &str = r#"
@@ -33,6 +33,26 @@ when { context has case && context.case.areas.contains(Border::Area::"drugs") };
 @id("level-two") @title("x") @basis("x") @reason("x") @owner("customs")
 forbid (principal, action == Border::Action::"receive", resource in Border::Agency::"customs")
 when { resource.sender.country != principal.country && !(resource.hs.contains("06")) };
+@id("as-far-as-rules-look") @title("x") @basis("x") @reason("x") @owner("customs")
+forbid (principal, action in [Border::Action::"disclose:goods", Border::Action::"disclose:party"],
+  resource in Border::Agency::"customs")
+when { (principal.agency.kind == Border::Kind::"police" ||
+    principal.agency in Border::Group::"some") &&
+  resource.sender in Border::Group::"senders" && resource in Border::Group::"senders" }
+unless { principal in Border::Group::"some" &&
+  resource.sender == Border::Unit::"customs/main" };
+"#;
+
+/// Beside the board of the fixture: rules look from an agency to its groups, and no further.
+const BOARD: &str = r#"[board]
+quorum = 2
+members = ["customs", "post"]
+[[group]]
+id = "some"
+members = ["environment", "customs-xa"]
+[[group]]
+id = "senders"
+members = ["customs", "post"]
 "#;
 
 const AGENCIES: [&str; 5] = ["customs", "police", "environment", "post", "customs-xa"];
@@ -117,7 +137,7 @@ fn differences(rulebook: &Rulebook, message: &Message) -> Vec<String> {
 }
 
 thread_local! {
-    static RULEBOOK: Rulebook = rulebook_with(MORE);
+    static RULEBOOK: Rulebook = rulebook_under(BOARD, MORE);
 }
 
 proptest! {
@@ -145,7 +165,7 @@ proptest! {
 
 #[test]
 fn the_comparison_sees_releases_and_refusals_alike() {
-    let rulebook = rulebook_with(MORE);
+    let rulebook = rulebook_under(BOARD, MORE);
     let ask = |message: &Message, unit: &str| {
         let both = message.ask(&rulebook, |request| {
             compare(

@@ -242,6 +242,14 @@ pub(crate) fn rulebook_with(rules: &str) -> Rulebook {
     rulebook_of(&bundle).unwrap()
 }
 
+/// The same under another board.
+pub(crate) fn rulebook_under(board: &str, rules: &str) -> Rulebook {
+    let mut bundle = bundle();
+    bundle.insert("policies/board.toml", board);
+    bundle.insert("policies/customs.cedar", format!("{CUSTOMS}\n{rules}"));
+    rulebook_of(&bundle).unwrap()
+}
+
 pub(crate) fn rulebook() -> Rulebook {
     rulebook_of(&bundle()).unwrap()
 }

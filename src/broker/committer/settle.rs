@@ -37,7 +37,7 @@ impl<V: Vfs> Committer<V> {
                 }
                 _ if !self.dispatch.settle(delivery) => {}
                 Settle::Unsent => {
-                    self.dispatch.put_back(place);
+                    self.dispatch.put_back(place, now);
                     self.dispatch.look_at(place.0);
                 }
                 Settle::Requeue => self.give_back(place, now, turn)?,
@@ -178,27 +178,14 @@ impl<V: Vfs> Committer<V> {
             }
             self.add(&Record::OrderEnded { at: now, order }, turn)?;
         }
-        for queue in self.dispatch.unused(now).into_iter().take(TICK_QUEUES) {
+        for queue in self.dispatch.unused(now, TICK_QUEUES) {
             if !self.may_add(entries_bytes(1), turn) {
                 break;
             }
             self.add(&Record::Topology(Topology::Deleted(queue)), turn)?;
         }
-        self.look_at_heads(now);
+        self.dispatch.look_at_expired(now);
         Ok(())
-    }
-
-    fn look_at_heads(&mut self, now: Timestamp) {
-        let heads = self.ledger.queues().filter(|(_, queue)| {
-            queue
-                .backlog
-                .next_after(None)
-                .is_some_and(|entry| entry.is_expired(now))
-        });
-        let expired: Vec<QueueId> = heads.map(|(id, _)| id).collect();
-        for queue in expired {
-            self.dispatch.look_at(queue);
-        }
     }
 
     /// Matches heads with credit; buries what is found expired; extends leases before anything
@@ -230,7 +217,7 @@ impl<V: Vfs> Committer<V> {
         turn.expired += 1;
         let buried = self.bury(place, Cause::Expired, now, turn)?;
         if !buried {
-            self.dispatch.put_back(place);
+            self.dispatch.put_back(place, now);
         }
         Ok(buried)
     }

@@ -1,25 +1,37 @@
-//! What feeds consumers from a queue: whose turn it is, and whether anybody uses it still.
+//! What feeds consumers from a queue: whose turn it is.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
 use super::{Dispatch, Taker};
 use crate::broker::command::{ConnectionId, ConsumerId};
-use crate::broker::limits::{LOOK_MOST, UNLIMITED_PREFETCH};
+use crate::broker::limits::UNLIMITED_PREFETCH;
 use crate::broker::record::{Argument, QueueId, QueueProperties};
 use crate::journal::Lsn;
-use crate::message::time::Timestamp;
+
+/// A consumer's place among those of its queue: the highest priority first, then as they came; as
+/// they came alone where one of them is active. No other has it while the queue is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    priority: Reverse<i32>,
+    came: u64,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    /// With their priorities, the highest first; where one alone is active, as they came.
-    pub(super) consumers: Vec<(i32, ConsumerId)>,
-    pub(super) turn: usize,
+    pub(super) consumers: BTreeMap<Place, ConsumerId>,
+    /// Those that may have credit. Who is found to have none is not looked at again before some of it
+    /// may have come back: a delivery does not pay for all that wait.
+    pub(super) able: BTreeMap<Place, ConsumerId>,
+    /// How many came, ever.
+    came: u64,
+    /// Whose turn was last.
+    turn: u64,
     pub(super) exclusive: Option<ConsumerId>,
     pub(super) owner: Option<ConnectionId>,
     pub(super) traits: FeedTraits,
-    /// For how long nobody has used it, as far as was looked; nothing where somebody has since.
-    pub(super) idle: Option<Duration>,
     /// Everything up to here was sent once in this run.
     pub(super) cursor: Option<Lsn>,
     /// Back below the cursor, to be sent again.
@@ -29,14 +41,39 @@ pub(super) struct Feed {
 
 impl Feed {
     /// A consumer comes, behind those of its priority.
-    pub(super) fn add(&mut self, id: ConsumerId, priority: i32) {
-        let place = if self.traits.single_active {
-            self.consumers.len()
-        } else {
-            self.consumers
-                .partition_point(|(other, _)| *other >= priority)
+    pub(super) fn add(&mut self, id: ConsumerId, priority: i32) -> Place {
+        self.came += 1;
+        let single = self.traits.single_active;
+        let place = Place {
+            priority: Reverse(if single { 0 } else { priority }),
+            came: self.came,
         };
-        self.consumers.insert(place, (priority, id));
+        self.consumers.insert(place, id);
+        self.able.insert(place, id);
+        place
+    }
+
+    /// Those that may have credit, in the order of their turns: of each priority, who comes behind
+    /// the last to have had one first.
+    fn turns(&self) -> impl Iterator<Item = (Place, ConsumerId)> {
+        let places = |priority, came: RangeInclusive<u64>| {
+            let place = |came| Place { priority, came };
+            let of = self.able.range(place(*came.start())..=place(*came.end()));
+            of.map(|(place, id)| (*place, *id))
+        };
+        let first = self.able.first_key_value();
+        let priorities = std::iter::successors(first.map(|(place, _)| place.priority), |last| {
+            let (priority, came) = (*last, u64::MAX);
+            let lower = (Bound::Excluded(Place { priority, came }), Bound::Unbounded);
+            self.able
+                .range(lower)
+                .next()
+                .map(|(place, _)| place.priority)
+        });
+        priorities.flat_map(move |priority| {
+            let behind = places(priority, self.turn + 1..=u64::MAX);
+            behind.chain(places(priority, 0..=self.turn))
+        })
     }
 }
 
@@ -44,40 +81,36 @@ impl Dispatch {
     /// The consumer whose turn it is among those with credit, and with the right to a release: of
     /// the highest priority that has one. Where one alone is active, the first with that right is.
     pub(super) fn next_with_credit(&mut self, id: QueueId, release: bool) -> Option<ConsumerId> {
+        let has_right = |id: ConsumerId| !release || self.takes_releases(id.connection);
         let feed = self.feeds.get(&id)?;
-        let mut rest = if feed.traits.single_active {
-            let has_right = |id: ConsumerId| !release || self.takes_releases(id.connection);
-            let mut consumers = feed.consumers.iter();
-            let active = consumers.position(|(_, id)| has_right(*id))?;
-            feed.consumers.get(active..=active)?
-        } else {
-            &*feed.consumers
-        };
-        let (place, consumer) = loop {
-            let (priority, _) = rest.first()?;
-            let equals = rest.partition_point(|(other, _)| other >= priority);
-            let (equals, lower) = rest.split_at_checked(equals)?;
-            let turns = (0..equals.len()).map(|step| (feed.turn + step) % equals.len());
-            let mut able = turns.filter_map(|place| Some((place, equals.get(place)?.1)));
-            if let Some(next) = able.find(|(_, consumer)| self.has_credit(*consumer, release)) {
-                break next;
-            }
-            rest = lower;
-        };
-        if let Some(feed) = self.feeds.get_mut(&id) {
-            feed.turn = place + 1;
+        if feed.traits.single_active {
+            let mut consumers = feed.consumers.values().copied();
+            let active = consumers.find(|consumer| has_right(*consumer));
+            return active.filter(|consumer| self.has_credit(*consumer));
         }
+        let (mut spent, mut next) = (Vec::new(), None);
+        for (place, consumer) in feed.turns() {
+            if !self.has_credit(consumer) {
+                spent.push(place);
+            } else if has_right(consumer) {
+                next = Some((place, consumer));
+                break;
+            }
+        }
+        let feed = self.feeds.get_mut(&id)?;
+        for place in spent {
+            feed.able.remove(&place);
+        }
+        let (place, consumer) = next?;
+        feed.turn = place.came;
         Some(consumer)
     }
 
-    fn has_credit(&self, id: ConsumerId, release: bool) -> bool {
+    fn has_credit(&self, id: ConsumerId) -> bool {
         let Some(consumer) = self.consumers.get(&id) else {
             return false;
         };
         let connection = self.connections.get(&id.connection);
-        if release && !self.takes_releases(id.connection) {
-            return false;
-        }
         let channel = connection.and_then(|c| c.channels.get(&id.channel));
         let shared = channel.and_then(|c| Some((c.limit?, c.unacked)));
         let channel_has = shared.is_none_or(|(limit, unacked)| unacked < limit);
@@ -86,35 +119,6 @@ impl Dispatch {
             (own, _) => own,
         };
         channel_has && own.is_none_or(|limit| consumer.unacked < limit)
-    }
-
-    /// A queue was asked for, or something of it.
-    pub fn used(&mut self, queue: QueueId) {
-        if let Some(feed) = self.feeds.get_mut(&queue) {
-            feed.idle = None;
-        }
-    }
-
-    /// Queues that nobody has used for as long as they were declared to last. A use counts from the
-    /// look behind it, and a clock that is set forward counts as [`LOOK_MOST`]: none goes too early.
-    pub fn unused(&mut self, now: Timestamp) -> Vec<QueueId> {
-        let before = self.looked.replace(now).unwrap_or(now);
-        let passed = now.since(before).min(LOOK_MOST);
-        let mut unused = Vec::new();
-        for (queue, feed) in &mut self.feeds {
-            let Some(expires) = feed.traits.expires else {
-                continue;
-            };
-            if !feed.consumers.is_empty() {
-                continue;
-            }
-            let idle = feed.idle.map_or(Duration::ZERO, |idle| idle + passed);
-            feed.idle = Some(idle);
-            if idle >= expires {
-                unused.push(*queue);
-            }
-        }
-        unused
     }
 }
 

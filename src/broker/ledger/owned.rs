@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Died;
+use super::bindings::Bindings;
 use crate::agency::registry::InboxMode;
 use crate::broker::limits::NOTICE_ENTRIES;
 use crate::broker::queue::{Backlog, Entry, Page};
@@ -81,7 +82,7 @@ pub struct UnitState {
     /// For what could not be delivered.
     pub dead: QueueId,
     pub(super) names: BTreeMap<String, QueueId>,
-    pub(super) bindings: BTreeMap<Binding, BTreeSet<QueueId>>,
+    pub(super) bindings: Bindings,
     /// Entries that have moved, by the record that holds the message.
     pub(super) moved: BTreeMap<Lsn, BTreeSet<(QueueId, Lsn)>>,
 }
@@ -220,15 +221,6 @@ impl UnitState {
             places.remove(&place);
             if places.is_empty() {
                 self.moved.remove(&source);
-            }
-        }
-    }
-
-    pub(super) fn unbind(&mut self, binding: &Binding, queue: QueueId) {
-        if let Some(queues) = self.bindings.get_mut(binding) {
-            queues.remove(&queue);
-            if queues.is_empty() {
-                self.bindings.remove(binding);
             }
         }
     }

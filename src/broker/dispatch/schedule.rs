@@ -1,0 +1,166 @@
+//! When a queue is to be looked at for what time alone changes in it.
+//!
+//! A tick comes twenty times a second, and looks at those queues alone in which something is due:
+//! what it costs does not depend on how many there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Dispatch;
+use crate::broker::limits::{LOOK_MOST, TICK_HEADS};
+use crate::broker::record::QueueId;
+use crate::journal::Lsn;
+use crate::message::time::Timestamp;
+
+/// Queues by the time at which something is due in them, each at most once.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    by_time: BTreeSet<(Timestamp, QueueId)>,
+    by_queue: BTreeMap<QueueId, Timestamp>,
+}
+
+impl Schedule {
+    /// Sets when a queue is due, in place of what it was; `None`: no longer.
+    pub(super) fn set(&mut self, queue: QueueId, due: Option<Timestamp>) {
+        let before = match due {
+            Some(due) => self.by_queue.insert(queue, due),
+            None => self.by_queue.remove(&queue),
+        };
+        if before == due {
+            return;
+        }
+        if let Some(before) = before {
+            self.by_time.remove(&(before, queue));
+        }
+        self.by_time.extend(due.map(|due| (due, queue)));
+    }
+
+    /// Queues that are due, the longest due first.
+    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = QueueId> {
+        let due = self.by_time.iter().take_while(move |(at, _)| *at <= now);
+        due.map(|(_, queue)| *queue)
+    }
+}
+
+/// For how long nobody has used which queue that goes when nobody uses it.
+#[derive(Debug, Default)]
+pub(super) struct Unused {
+    /// Time that counts: it goes on by no more than [`LOOK_MOST`] from one look to the next.
+    clock: Timestamp,
+    looked: Option<Timestamp>,
+    /// Used since the last look: they count from the next one.
+    fresh: BTreeSet<QueueId>,
+    /// When each goes, by the clock above.
+    ends: Schedule,
+}
+
+impl Unused {
+    /// Somebody uses a queue on and on, or it is gone: it does not count.
+    pub(super) fn leave_out(&mut self, queue: QueueId) {
+        self.fresh.remove(&queue);
+        self.ends.set(queue, None);
+    }
+}
+
+impl Dispatch {
+    /// A queue was asked for, or something of it.
+    pub fn used(&mut self, queue: QueueId) {
+        let feed = self.feeds.get(&queue);
+        if feed.is_some_and(|feed| feed.traits.expires.is_some() && feed.consumers.is_empty()) {
+            self.unused.ends.set(queue, None);
+            self.unused.fresh.insert(queue);
+        }
+    }
+
+    /// Queues that nobody has used for as long as they were declared to last, so many at most: each
+    /// is among them until it is removed or used. A use counts from the look behind it, and a clock
+    /// that is set forward counts as [`LOOK_MOST`]: none goes too early.
+    pub fn unused(&mut self, now: Timestamp, most: usize) -> Vec<QueueId> {
+        let unused = &mut self.unused;
+        let before = unused.looked.replace(now).unwrap_or(now);
+        unused.clock = unused.clock.plus(now.since(before).min(LOOK_MOST));
+        for queue in std::mem::take(&mut unused.fresh) {
+            let feed = self.feeds.get(&queue);
+            let expires = feed.and_then(|feed| feed.traits.expires);
+            let end = expires.map(|expires| unused.clock.plus(expires));
+            unused.ends.set(queue, end);
+        }
+        unused.ends.due(unused.clock).take(most).collect()
+    }
+
+    /// Looks again at queues whose first waiting entry has expired, the longest expired first.
+    pub fn look_at_expired(&mut self, now: Timestamp) {
+        let due: Vec<QueueId> = self.heads.due(now).take(TICK_HEADS).collect();
+        for queue in due {
+            self.heads.set(queue, None);
+            self.dirty.insert(queue);
+        }
+    }
+
+    /// An entry that was taken waits again in its place, and has expired: the next tick looks at it.
+    pub fn put_back(&mut self, (queue, lsn): (QueueId, Lsn), now: Timestamp) {
+        if let Some(feed) = self.feeds.get_mut(&queue) {
+            feed.out.remove(&lsn);
+            feed.returned.insert(lsn);
+            self.heads.set(queue, Some(now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::dispatch::FeedTraits;
+    use std::time::Duration;
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_millis(ms.cast_signed())
+    }
+
+    #[test]
+    fn a_tick_looks_at_queues_in_which_something_is_due_and_at_no_other() {
+        let mut dispatch = Dispatch::default();
+        for number in 0..5_000 {
+            // Its head has changed since: it is where it was set last.
+            dispatch.heads.set(QueueId(number), Some(at(7)));
+            dispatch.heads.set(QueueId(number), Some(at(number)));
+        }
+        dispatch.heads.set(QueueId(3), None);
+        dispatch.look_at_expired(at(9));
+        let looked = std::mem::take(&mut dispatch.dirty);
+        let due = (0..10).filter(|number| *number != 3).map(QueueId);
+        assert_eq!(looked, due.collect());
+        dispatch.look_at_expired(at(9));
+        assert!(!dispatch.is_dirty(), "they were looked at");
+        dispatch.look_at_expired(at(4_000));
+        let looked = std::mem::take(&mut dispatch.dirty);
+        assert_eq!(looked.len(), TICK_HEADS);
+        assert_eq!(looked.last(), Some(&QueueId(1_009)), "the longest due");
+    }
+
+    #[test]
+    fn of_queues_that_nobody_uses_a_look_touches_those_that_go_and_those_used_since() {
+        let mut dispatch = Dispatch::default();
+        for number in 0..5_000_u64 {
+            let expires = Some(Duration::from_secs(number + 1));
+            let traits = FeedTraits {
+                expires,
+                ..FeedTraits::default()
+            };
+            dispatch.declared(QueueId(number), None, traits);
+        }
+        assert_eq!(dispatch.unused.fresh.len(), 5_000);
+        assert_eq!(dispatch.unused(at(0), 100), []);
+        dispatch.used(QueueId(0));
+        assert_eq!(dispatch.unused.fresh.len(), 1);
+        let mut now = at(0);
+        for _ in 0..3 {
+            now = now.plus(LOOK_MOST);
+            dispatch.unused(now, 0);
+        }
+        // The first was used a moment before a look, which it counts from.
+        assert_eq!(dispatch.unused(now, 2), [0, 1].map(QueueId));
+        assert_eq!(dispatch.unused(now, 100), [0, 1, 2].map(QueueId));
+        dispatch.changed(&[crate::broker::ledger::Change::Removed(QueueId(1))]);
+        assert_eq!(dispatch.unused(now, 100), [0, 2].map(QueueId));
+    }
+}
