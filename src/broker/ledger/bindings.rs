@@ -99,3 +99,33 @@ impl<'de> Deserialize<'de> for Bindings {
         Ok(bindings)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_from_a_snapshot_routes_and_counts_as_what_was_written() {
+        let bound = |key: &str| Binding {
+            exchange: "inbox".to_owned(),
+            key: key.to_owned(),
+        };
+        let mut bindings = Bindings::default();
+        for (key, queue) in [("a.*", 1), ("#", 2), ("#.#", 2), ("a.b", 3)] {
+            bindings.bind(&bound(key), QueueId(queue));
+        }
+        bindings.bind(&bound("#"), QueueId(2));
+        bindings.unbind(&bound("#.#"), QueueId(2));
+        bindings.unbind(&bound("#.#"), QueueId(2));
+        let written = postcard::to_stdvec(&bindings).unwrap();
+        let mut read: Bindings = postcard::from_bytes(&written).unwrap();
+        assert_eq!((&read, read.count()), (&bindings, 3));
+        assert_eq!(read.routed("inbox", "a.b"), [1, 2, 3].map(QueueId));
+        assert_eq!(read.routed("inbox", "b"), [QueueId(2)]);
+        assert_eq!(read.routed("other", "b"), []);
+        // A key of more words than are indexed is held against all.
+        assert_eq!(read.routed("inbox", &["a"; 20].join(".")), [QueueId(2)]);
+        read.unbind(&bound("a.b"), QueueId(3));
+        assert_eq!(read.routed("inbox", "a.b"), [1, 2].map(QueueId));
+    }
+}
