@@ -1,0 +1,71 @@
+//! As fast as may be: messages and orders in their pace, refusals past the limit of a minute.
+
+use super::look;
+use crate::border::{Change, replaced};
+use crate::letter::Letter;
+use crate::play::Script;
+use crate::world::World;
+
+const SMALL: &[Change] = &[
+    replaced(
+        "agencies/environment/agency.toml",
+        "refusals_per_minute = 300",
+        "refusals_per_minute = 4",
+    ),
+    replaced(
+        "agencies/post/agency.toml",
+        "messages_per_second = 5000\nrefusals_per_minute = 600",
+        "messages_per_second = 10\nrefusals_per_minute = 7",
+    ),
+];
+
+pub(crate) const LIMITS: Script = Script {
+    name: "limits",
+    border: SMALL,
+    round,
+};
+
+/// Recipients from whom the order is hidden, who gets it, and who is not there.
+const TO: [&str; 3] = ["police/main", "environment/main", "nobody/main"];
+
+fn orders(world: &mut World, round: u32) {
+    for to in TO {
+        let order = |nth: u32| {
+            let order = Letter::example("control.order/valid/story-03").header("to", to);
+            order.id(format!("{round}-{to}-{nth}"))
+        };
+        let orders: Vec<Letter> = (0..8).map(order).collect();
+        world.burst("customs/declarations", &orders);
+    }
+}
+
+fn refusals(world: &mut World, round: u32) {
+    let seizure = Letter::example("seizure.report/valid/drugs");
+    let to = ["customs/investigation", "nobody/main"];
+    let refused: Vec<Letter> = (0..6)
+        .map(|nth| {
+            let letter = seizure.clone().id(format!("{round}-{nth}"));
+            letter.header("to", to[usize::from(nth % 2 == 0)])
+        })
+        .collect();
+    world.burst("environment/permits", &refused);
+    let broken = Letter::new("postal.item", "{").id(format!("{round}-broken"));
+    world.burst("post/items", &vec![broken; 9]);
+}
+
+fn messages(world: &mut World, round: u32) {
+    let item = |nth: u32| {
+        let item = Letter::example("postal.item/valid/ornaments");
+        item.id(format!("{round}-item-{nth}"))
+    };
+    let items: Vec<Letter> = (0..13).map(item).collect();
+    world.burst("post/items", &items);
+}
+
+fn round(world: &mut World, round: u32) {
+    orders(world, round);
+    refusals(world, round);
+    messages(world, round);
+    look(world, &["post/items", "environment/permits"]);
+    world.look("customs/declarations");
+}
