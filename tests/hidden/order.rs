@@ -22,7 +22,10 @@ const ORDERS: Thing = Thing {
     },
     given: |world| opened(world, "customs/declarations", GIVEN_CASE),
     steps: &[
-        Step::Hidden(|world| ordered(world, "2026-03-17T20:00:00+01:00")),
+        Step::Hidden(|world| {
+            ordered(world, "2026-03-17T20:00:00+01:00");
+            world.look("police/operations");
+        }),
         Step::Hidden(|world| {
             for (number, _, _) in SUBJECTS {
                 let result = Letter::example("control.result/valid/conform");
@@ -56,7 +59,6 @@ pub(crate) fn ordered(world: &mut World, deadline: &str) {
         let order = order.id(format!("hidden-order-{number}"));
         world.publish("customs/investigation", &order.header("case", GIVEN_CASE));
     }
-    world.look("police/operations");
 }
 
 #[test]

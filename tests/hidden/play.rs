@@ -1,6 +1,6 @@
 //! A script played with and without a hidden thing, and what each party was told compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::border::{Border, Change};
@@ -116,21 +116,32 @@ fn both(trial: &Trial, border: &[Change], run: impl Fn(&mut World, bool) + Sync)
     })
 }
 
-/// What whoever may not know of it was told otherwise. Whoever may know, sees it.
+/// What whoever may not know of it was told otherwise.
 fn leaks(name: &str, trial: &Trial, (without, with): &(Told, Told)) -> Vec<String> {
-    let of = |told: &Told, system| told.get(system).cloned().unwrap_or_default();
-    for system in trial.seen_by {
-        let differs = of(without, system).differs(&of(with, system));
-        assert!(
-            differs.is_some(),
-            "{name}: {system} sees nothing of it either"
-        );
-    }
     let excluded = trial.excluded.iter().filter_map(|system| {
         let difference = without[system].differs(&with[system])?;
         Some(format!("{name}: {system} sees it\n{difference}"))
     });
     excluded.collect()
+}
+
+/// Who of those who may know of it sees it.
+fn saw(trial: &Trial, (without, with): &(Told, Told)) -> BTreeSet<&'static str> {
+    let seen_by = trial.seen_by.iter().copied();
+    let differs = |system: &&'static str| {
+        let [one, other] = [without, with].map(|told| told.get(*system).cloned());
+        let one = one.unwrap_or_default();
+        one.differs(&other.unwrap_or_default()).is_some()
+    };
+    seen_by.filter(differs).collect()
+}
+
+/// What nobody sees was not hidden.
+#[track_caller]
+fn assert_all_of(seen_by: &[&'static str], seen: &BTreeSet<&'static str>) {
+    for system in seen_by {
+        assert!(seen.contains(system), "{system} sees nothing of it either");
+    }
 }
 
 #[track_caller]
@@ -146,18 +157,23 @@ fn assert_none(leaks: &[String]) {
 /// No script tells who may not know of the thing anything else.
 #[track_caller]
 pub(crate) fn nobody_excluded_sees(scripts: &[Script], thing: &Thing) {
-    let told = scripts.iter().flat_map(|script| {
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    for script in scripts {
         let run = |world: &mut World, with| play(world, (script, thing), with);
         let told = both(&thing.trial, script.border, run);
-        leaks(script.name, &thing.trial, &told)
-    });
-    assert_none(&told.collect::<Vec<_>>());
+        found.extend(leaks(script.name, &thing.trial, &told));
+        seen.extend(saw(&thing.trial, &told));
+    }
+    assert_all_of(thing.trial.seen_by, &seen);
+    assert_none(&found);
 }
 
 /// The same of two runs that are written out: `run` does what is hidden where it is told to.
 #[track_caller]
 pub(crate) fn nobody_excluded_sees_in(trial: &Trial, run: fn(&mut World, bool)) {
-    assert_none(&leaks("run", trial, &both(trial, &[], run)));
+    let told = both(trial, &[], run);
+    assert_all_of(trial.seen_by, &saw(trial, &told));
+    assert_none(&leaks("run", trial, &told));
 }
 
 /// The script shows the thing to all who are named as excluded: a comparison that sees nothing would

@@ -359,10 +359,11 @@ impl World {
         }
     }
 
-    /// What rides a batch is written, what is over ends: nothing of this act is left for the next.
+    /// What rides a batch is written, what is over ends, and the end of it all is marked: nothing of
+    /// this act is left for the next.
     fn go_on(&mut self) {
         self.run();
-        for _ in 0..2 {
+        for _ in 0..3 {
             self.now = self.now.plus(Duration::from_millis(120));
             self.waiting.push(Command::Tick);
             self.run();
