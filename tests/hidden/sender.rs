@@ -70,7 +70,7 @@ fn an_answer_to_it_is_told_the_same_whatever_it_is_called() {
         let result = Letter::example("control.result/valid/conform").id("answer");
         let result = result.with(|publish| publish.correlation_id = id);
         world.publish("police/operations", &result);
-        world.publish_all_again();
+        world.publish_again(0);
         world.look("police/operations");
     });
 }

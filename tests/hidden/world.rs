@@ -180,11 +180,16 @@ impl World {
         self.end_act();
     }
 
-    /// Publishes all that scripts have published, once more, in the same order.
-    pub(crate) fn publish_all_again(&mut self) {
+    /// How much scripts have published.
+    pub(crate) fn published(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// Publishes what scripts have published from the `first` on, once more, in the same order.
+    pub(crate) fn publish_again(&mut self, first: usize) {
         let before = std::mem::take(&mut self.sent);
         let notes = std::mem::replace(&mut self.notes, false);
-        for (system, letter) in &before {
+        for (system, letter) in &before[first..] {
             self.publish(system, letter);
         }
         (self.sent, self.notes) = (before, notes);
