@@ -13,6 +13,8 @@
 
 #[path = "hidden/adapter.rs"]
 mod adapter;
+#[path = "hidden/addressee.rs"]
+mod addressee;
 #[path = "hidden/border.rs"]
 mod border;
 #[path = "hidden/budgets.rs"]

@@ -93,6 +93,17 @@ pub(crate) fn declare(_: &Peer, name: &str, passive: bool) -> Ask {
     }
 }
 
+/// `exchange.declare`, of a durable topic exchange.
+pub(crate) fn declare_exchange(name: &str, passive: bool) -> Ask {
+    Ask::DeclareExchange {
+        name: name.to_owned(),
+        kind: "topic".to_owned(),
+        passive,
+        traits: (true, false, false),
+        argument: None,
+    }
+}
+
 /// `queue.bind`; what the connection refuses itself where it may not be asked.
 pub(crate) fn bind(peer: &Peer, queue: &str, exchange: &str, key: &str) -> Result<Ask, Answer> {
     if !may_read(peer, exchange) {

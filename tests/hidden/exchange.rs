@@ -2,7 +2,9 @@
 //! result. Both may know of it, and nobody else.
 
 use crate::letter::Letter;
-use crate::play::{PLAIN, Step, Thing, Trial, nobody_excluded_sees, nothing};
+use crate::play::{
+    PLAIN, Step, Thing, Trial, nobody_excluded_sees, nobody_excluded_sees_in, nothing,
+};
 use crate::scripts::{ALL, GIVEN_CASE, SECRET_CASE};
 use crate::world::World;
 
@@ -83,4 +85,33 @@ fn whose_agency_is_not_in_it_is_told_the_same_with_it() {
 #[test]
 fn whose_agency_is_in_its_case_is_told_the_same_with_its_order_and_result() {
     nobody_excluded_sees(ALL, &THE_ORDER);
+}
+
+/// The police answer the order by a result that must not travel on; the declarants report a seizure in
+/// the same case.
+#[test]
+fn whose_colleagues_get_an_answer_is_told_the_same_with_it() {
+    let trial = Trial {
+        excluded: &["customs/declarations"],
+        seen_by: &["police/operations", "customs/investigation"],
+        ..PLAIN
+    };
+    nobody_excluded_sees_in(&trial, |world, with| {
+        world.apart(|world| opened(world, "customs/declarations", GIVEN_CASE));
+        world.meanwhile(10, with.then_some(answered));
+        let seizure = Letter::example("seizure.report/valid/story-14").id("seizure");
+        let seizure = seizure.header("case", GIVEN_CASE);
+        world.publish("customs/declarations", &seizure);
+        world.look("customs/declarations");
+    });
+}
+
+fn answered(world: &mut World) {
+    ordered(world, GIVEN_CASE);
+    let order = world.received("police/operations", "control.order.customs");
+    let result = Letter::example("control.result/valid/controlled-delivery").id("hidden-answer");
+    let result = result.edit("CO-2026-00902", "CO-2026-09011");
+    let result = result.with(|publish| publish.correlation_id = order);
+    world.publish("police/operations", &result.header("case", GIVEN_CASE));
+    world.look("customs/investigation");
 }

@@ -1,7 +1,13 @@
-//! The unit that sends, where it is not listed: its recipients may know its agency alone, and not by
-//! any length what it is called.
+//! Who sends, where recipients may not know it: of a unit that is not listed its agency alone, of a
+//! quoted reference not even that. No length tells what they are called.
 
-use crate::border::{Change, replaced};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use carnet::agency::keys::Token;
+use carnet::policy::standing::Standing;
+
+use crate::border::{Border, Change, replaced};
 use crate::letter::Letter;
 use crate::play::{PLAIN, Trial, nobody_excluded_sees_in};
 
@@ -73,4 +79,27 @@ fn an_answer_to_it_is_told_the_same_whatever_it_is_called() {
         world.publish_again(0);
         world.look("police/operations");
     });
+}
+
+#[test]
+fn a_token_does_not_tell_by_its_length_whose_reference_it_is() {
+    let border = Border::with([].iter());
+    let keys = border.view(&Arc::new(Standing::default())).keys;
+    let unit = "environment/main".parse().unwrap();
+    for (kind, value) in [
+        ("s10", "CP618402774XA"),
+        ("container", "CALU4188309"),
+        ("mrn", "26XM00714HH41QD2R1"),
+    ] {
+        let sealed = border.rulebook.registry().agencies().map(|agency| {
+            let token = Token {
+                kind: kind.to_owned(),
+                originator: agency.id.clone(),
+                value: value.to_owned(),
+            };
+            keys.seal_token(&unit, &token).unwrap().len()
+        });
+        let lengths: BTreeSet<usize> = sealed.collect();
+        assert_eq!(lengths.len(), 1, "{kind}: {lengths:?}");
+    }
 }

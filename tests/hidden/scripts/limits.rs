@@ -28,15 +28,14 @@ pub(crate) const LIMITS: Script = Script {
 /// Recipients from whom the order is hidden, who gets it, and who is not there.
 const TO: [&str; 3] = ["police/main", "environment/main", "nobody/main"];
 
+/// More than a second's.
 fn orders(world: &mut World, round: u32) {
-    for to in TO {
-        let order = |nth: u32| {
-            let order = Letter::example("control.order/valid/story-03").header("to", to);
-            order.id(format!("{round}-{to}-{nth}"))
-        };
-        let orders: Vec<Letter> = (0..8).map(order).collect();
-        world.burst("customs/declarations", &orders);
-    }
+    let order = |(nth, to): (u32, &&str)| {
+        let order = Letter::example("control.order/valid/story-03").header("to", to);
+        order.id(format!("{round}-order-{nth}"))
+    };
+    let orders = (0..24).zip(TO.iter().cycle()).map(order);
+    world.burst("customs/declarations", &orders.collect::<Vec<_>>());
 }
 
 fn refusals(world: &mut World, round: u32) {

@@ -75,6 +75,9 @@ fn addressed(world: &mut World, round: u32) {
             world.publish(system, &seizure.clone().header("purpose", purpose));
         }
         world.publish("post/items", &item(&id).header("purpose", purpose));
+        let status = Letter::example("continuity.status/valid/fallback").id(&id);
+        let status = status.header("purpose", purpose);
+        world.publish("customs-xa/gateway", &status);
     }
 }
 

@@ -50,6 +50,13 @@ fn queues_of(world: &mut World, system: &'static str, round: u32) {
         declared(world, system, queue, false);
         world.drain(system, queue);
     }
+    for exchange in ["carnet", "inbox", "inbox.investigation", "inbox.nobody"] {
+        for passive in [true, false] {
+            world.ask(system, &format!("exchange {exchange}"), |_| {
+                Ok(adapter::declare_exchange(exchange, passive))
+            });
+        }
+    }
     let own = format!("own-{round}");
     declared(world, system, &own, true);
     declared(world, system, &own, false);
