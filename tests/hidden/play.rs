@@ -60,14 +60,17 @@ pub(crate) enum Step {
 
 pub(crate) fn nothing(_: &mut World) {}
 
-type Told = BTreeMap<&'static str, Transcript>;
+/// What each system did and was told.
+pub(crate) type Told = BTreeMap<&'static str, Transcript>;
 
-/// Plays a round, and all of it again; the same after each step of what is hidden, with a further
-/// round after the first and the last.
+/// Plays a round, and all of it again after each step of what is hidden, with a further round after
+/// the first and the last. What is there from the beginning is there for repeats before any step too.
 fn play(world: &mut World, (script, thing): (&Script, &Thing), with: bool) {
     world.apart(thing.given);
     (script.round)(world, 0);
-    world.publish_again(0);
+    if thing.trial.with != thing.trial.without {
+        world.publish_again(0);
+    }
     let (mut latest, last) = (0, thing.steps.len());
     for (step, nth) in thing.steps.iter().zip(1..) {
         match step {
@@ -179,6 +182,12 @@ pub(crate) fn nobody_excluded_sees_in(trial: &Trial, run: fn(&mut World, bool)) 
     let told = both(trial, &[], run);
     assert_all_of(trial.seen_by, &saw(trial, &told));
     assert_none(&leaks("run", trial, &told));
+}
+
+/// What every system is told by the first round of a script, while nothing is hidden.
+pub(crate) fn first_round(script: &Script) -> Told {
+    let run = |world: &mut World, _| (script.round)(world, 0);
+    both(&PLAIN, script.border, run).0
 }
 
 /// The script shows the thing to all who are named as excluded: a comparison that sees nothing would

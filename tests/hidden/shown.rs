@@ -1,7 +1,9 @@
 //! What is not hidden shows in each script: a comparison that sees nothing would prove nothing.
 
+use std::time::Duration;
+
 use crate::letter::Letter;
-use crate::play::{PLAIN, Script, Step, Thing, Trial, all_see, nothing};
+use crate::play::{PLAIN, Script, Step, Thing, Trial, all_see, first_round, nothing};
 use crate::scripts::cases::CASES;
 use crate::scripts::limits::LIMITS;
 use crate::scripts::probes::PROBES;
@@ -65,5 +67,26 @@ fn each_script_shows_what_is_not_hidden() {
             steps: SENT,
         };
         all_see(&script, &thing);
+    }
+}
+
+#[test]
+fn the_script_of_limits_reaches_each_of_them() {
+    let told = first_round(&LIMITS);
+    for (system, limit) in [
+        ("environment/permits", "beyond 4"),
+        ("post/items", "beyond 7"),
+    ] {
+        assert!(told[system].time_of(limit).is_some(), "{system}: {limit}");
+    }
+    for (system, first, last, apart) in [
+        ("customs/declarations", "'0-order-0'", "'0-order-23'", 150),
+        ("post/items", "'0-item-0'", "'0-item-12'", 200),
+    ] {
+        let [first, last] = [first, last].map(|id| told[system].time_of(id).unwrap());
+        assert!(
+            last.since(first) >= Duration::from_millis(apart),
+            "{system}"
+        );
     }
 }

@@ -30,6 +30,12 @@ impl Transcript {
         self.lines.push(Line { at, says });
     }
 
+    /// When a line first has this text in it.
+    pub(crate) fn time_of(&self, text: &str) -> Option<Timestamp> {
+        let line = self.lines.iter().find(|line| line.says.contains(text));
+        line.map(|line| line.at)
+    }
+
     /// The same with a text blanked: what differs between any two runs.
     pub(crate) fn without(&self, text: &str) -> Self {
         let blank = "*".repeat(text.len());
