@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use carnet::agency::registry::AgencyLimits;
+
 use crate::border::{Border, Change};
 use crate::parties::BORDER;
 use crate::transcript::Transcript;
@@ -36,8 +38,8 @@ pub(crate) const PLAIN: Trial = Trial {
 /// What systems do, the excluded ones among them.
 pub(crate) struct Script {
     pub(crate) name: &'static str,
-    /// How the border differs from that of all scripts, in both runs.
-    pub(crate) border: &'static [Change],
+    /// Limits of agencies that are not those of the repository, in both runs.
+    pub(crate) limits: &'static [(&'static str, AgencyLimits)],
     /// What they do in one round: the same in each, under other ids.
     pub(crate) round: fn(&mut World, u32),
 }
@@ -66,6 +68,7 @@ pub(crate) type Told = BTreeMap<&'static str, Transcript>;
 /// Plays a round, and all of it again after each step of what is hidden, with a further round after
 /// the first and the last. What is there from the beginning is there for repeats before any step too.
 fn play(world: &mut World, (script, thing): (&Script, &Thing), with: bool) {
+    world.limit(script.limits);
     world.apart(thing.given);
     (script.round)(world, 0);
     if thing.trial.with != thing.trial.without {
@@ -91,11 +94,8 @@ fn play(world: &mut World, (script, thing): (&Script, &Thing), with: bool) {
 
 /// What every system was told in both runs: without, and with. What the rulebook's digest tells, it
 /// tells everybody.
-fn both(trial: &Trial, border: &[Change], run: impl Fn(&mut World, bool) + Sync) -> (Told, Told) {
-    let changed = |changes: &[Change]| {
-        let changes = BORDER.iter().chain(border).chain(changes);
-        Border::with(changes)
-    };
+fn both(trial: &Trial, run: impl Fn(&mut World, bool) + Sync) -> (Told, Told) {
+    let changed = |changes: &[Change]| Border::with(BORDER.iter().chain(changes));
     let without = changed(trial.without);
     let is_same = trial.with == trial.without;
     let with = if is_same {
@@ -168,7 +168,7 @@ pub(crate) fn nobody_excluded_sees(scripts: &[Script], thing: &Thing) {
     let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
     for script in scripts {
         let run = |world: &mut World, with| play(world, (script, thing), with);
-        let told = both(&thing.trial, script.border, run);
+        let told = both(&thing.trial, run);
         found.extend(leaks(script.name, &thing.trial, &told));
         seen.extend(saw(&thing.trial, &told));
     }
@@ -179,15 +179,18 @@ pub(crate) fn nobody_excluded_sees(scripts: &[Script], thing: &Thing) {
 /// The same of two runs that are written out: `run` does what is hidden where it is told to.
 #[track_caller]
 pub(crate) fn nobody_excluded_sees_in(trial: &Trial, run: fn(&mut World, bool)) {
-    let told = both(trial, &[], run);
+    let told = both(trial, run);
     assert_all_of(trial.seen_by, &saw(trial, &told));
     assert_none(&leaks("run", trial, &told));
 }
 
 /// What every system is told by the first round of a script, while nothing is hidden.
 pub(crate) fn first_round(script: &Script) -> Told {
-    let run = |world: &mut World, _| (script.round)(world, 0);
-    both(&PLAIN, script.border, run).0
+    let run = |world: &mut World, _| {
+        world.limit(script.limits);
+        (script.round)(world, 0);
+    };
+    both(&PLAIN, run).0
 }
 
 /// The script shows the thing to all who are named as excluded: a comparison that sees nothing would
@@ -195,7 +198,7 @@ pub(crate) fn first_round(script: &Script) -> Told {
 #[track_caller]
 pub(crate) fn all_see(script: &Script, thing: &Thing) {
     let run = |world: &mut World, with| play(world, (script, thing), with);
-    let (without, with) = both(&thing.trial, script.border, run);
+    let (without, with) = both(&thing.trial, run);
     for system in thing.trial.excluded {
         let differs = without[system].differs(&with[system]);
         let name = script.name;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet::agency::keys::KeyCheck;
-use carnet::agency::registry::Peer;
+use carnet::agency::registry::{AgencyLimits, Peer};
 use carnet::backbone::embedded::load;
 use carnet::backbone::start::{Options, recover};
 use carnet::broker::command::{
@@ -136,6 +136,16 @@ impl World {
         }
         world.go_on();
         world
+    }
+
+    /// Gives agencies other limits than the rulebook has.
+    pub(crate) fn limit(&mut self, limits: &[(&str, AgencyLimits)]) {
+        for (agency, limits) in limits {
+            let clients = self.clients.values_mut();
+            for client in clients.filter(|client| client.peer.agency.id.as_str() == *agency) {
+                Arc::make_mut(&mut client.peer.agency).limits = *limits;
+            }
+        }
     }
 
     /// What each system saw.

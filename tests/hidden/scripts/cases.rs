@@ -7,7 +7,7 @@ use crate::world::World;
 
 pub(crate) const CASES: Script = Script {
     name: "cases",
-    border: &[],
+    limits: &[],
     round,
 };
 

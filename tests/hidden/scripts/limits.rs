@@ -1,27 +1,25 @@
 //! As fast as may be: messages and orders in their pace, refusals past the limit of a minute.
 
+use carnet::agency::registry::AgencyLimits;
+
 use super::look;
-use crate::border::{Change, replaced};
 use crate::letter::Letter;
 use crate::play::Script;
 use crate::world::World;
 
-const SMALL: &[Change] = &[
-    replaced(
-        "agencies/environment/agency.toml",
-        "refusals_per_minute = 300",
-        "refusals_per_minute = 4",
-    ),
-    replaced(
-        "agencies/post/agency.toml",
-        "messages_per_second = 5000\nrefusals_per_minute = 600",
-        "messages_per_second = 10\nrefusals_per_minute = 7",
-    ),
-];
+const SMALL: &[(&str, AgencyLimits)] = &[("environment", limits(200, 4)), ("post", limits(10, 7))];
+
+const fn limits(messages_per_second: u32, refusals_per_minute: u32) -> AgencyLimits {
+    AgencyLimits {
+        messages_per_second,
+        refusals_per_minute,
+        private_messages: 1_000,
+    }
+}
 
 pub(crate) const LIMITS: Script = Script {
     name: "limits",
-    border: SMALL,
+    limits: SMALL,
     round,
 };
 

@@ -8,7 +8,7 @@ use crate::world::World;
 
 pub(crate) const PROBES: Script = Script {
     name: "probes",
-    border: &[],
+    limits: &[],
     round,
 };
 

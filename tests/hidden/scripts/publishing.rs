@@ -7,7 +7,7 @@ use crate::world::World;
 
 pub(crate) const PUBLISHING: Script = Script {
     name: "publishing",
-    border: &[],
+    limits: &[],
     round,
 };
 

@@ -7,7 +7,7 @@ use crate::world::World;
 
 pub(crate) const QUEUES: Script = Script {
     name: "queues",
-    border: &[],
+    limits: &[],
     round,
 };
 

@@ -7,7 +7,7 @@ use crate::world::World;
 
 pub(crate) const STORY: Script = Script {
     name: "the day of the story",
-    border: &[],
+    limits: &[],
     round,
 };
 
