@@ -68,6 +68,8 @@ fn one_that_is_not_listed_is_as_one_that_is_not_there() {
         world.publish("customs/declarations", &join);
         sent_to(world, if with { UNLISTED } else { ABSENT });
         world.publish_again(0);
-        SENDERS.iter().for_each(|system| world.look(system));
+        for system in SENDERS {
+            world.look(system);
+        }
     });
 }

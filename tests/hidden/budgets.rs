@@ -50,7 +50,9 @@ fn refusals_of_another_unit_do_not_use_up_the_minute() {
     nobody_excluded_sees_in(&trial, |world, with| {
         world.wait_until(Timestamp::from_rfc3339("2026-03-17T07:30:00Z").unwrap());
         let refused = |world: &mut World| {
-            (0..4).for_each(|nth| world.publish("customs/investigation", &refused_order(nth)));
+            for nth in 0..4 {
+                world.publish("customs/investigation", &refused_order(nth));
+            }
         };
         world.meanwhile(10, with.then_some(refused));
         let report = Letter::example("cargo.report/valid/story-07").id("report");

@@ -115,7 +115,11 @@ fn order_and_case_closed(broker: &Broker) {
     step(&mut customs, "case.close", FOREIGN_CASE);
 }
 
-const HIDDEN: [(&str, fn(&Broker)); 5] = [
+/// Something that happens, and what it is called.
+type Thing = (&'static str, fn(&Broker));
+
+/// One after the other, on one broker.
+const HIDDEN: [Thing; 5] = [
     ("a controlled delivery", controlled_delivery),
     ("a case opened", case_opened),
     ("a case joined", case_joined),
