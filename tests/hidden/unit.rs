@@ -3,7 +3,9 @@
 
 use crate::border::{Change, added, replaced};
 use crate::letter::Letter;
-use crate::play::{PLAIN, Step, Thing, Trial, nobody_excluded_sees, nothing};
+use crate::play::{
+    PLAIN, Step, Thing, Trial, nobody_excluded_sees, nobody_excluded_sees_in, nothing,
+};
 use crate::scripts::ALL;
 use crate::scripts::cases::CASES;
 use crate::scripts::probes::PROBES;
@@ -129,4 +131,51 @@ fn other_agencies_are_told_the_same_whatever_it_receives() {
 #[test]
 fn other_agencies_are_told_the_same_whether_it_is_there() {
     nobody_excluded_sees(&[PUBLISHING, CASES, QUEUES, PROBES], &BEING_THERE);
+}
+
+const ENVIRONMENT: &str = "agencies/environment/agency.toml";
+
+/// Its listed unit takes no orders.
+const NO_ORDERS: Change = replaced(
+    ENVIRONMENT,
+    r#"receives = ["*"]"#,
+    r#"receives = ["movement.event", "postal.item", "aeo.status"]"#,
+);
+
+macro_rules! field_unit {
+    ($receives:literal) => {
+        concat!(
+            "[[unit]]\nid = \"field\"\npurpose = \"environment-protection\"\n",
+            "listed = false\nreceives = [\"",
+            $receives,
+            "\"]\n",
+        )
+    };
+}
+
+const TAKES_NO_ORDERS: &[Change] = &[
+    NO_ORDERS,
+    added(ENVIRONMENT, field_unit!("postal.response")),
+];
+const TAKES_ORDERS: &[Change] = &[NO_ORDERS, added(ENVIRONMENT, field_unit!("control.order"))];
+
+/// An order that an unlisted unit alone receives is an order to nobody, as its sender is told: no
+/// other unit gets anything for it, and nobody else is told that one does.
+#[test]
+fn an_order_that_it_alone_gets_shows_in_nobodys_events() {
+    let trial = Trial {
+        without: TAKES_NO_ORDERS,
+        with: TAKES_ORDERS,
+        excluded: &["customs/declarations", "post/items", "environment/permits"],
+        ..PLAIN
+    };
+    nobody_excluded_sees_in(&trial, |world, _| {
+        let order = Letter::example("control.order/valid/story-03").id("order");
+        world.publish("customs/declarations", &order);
+        let event = Letter::example("movement.event/valid/story-04").id("event");
+        world.publish("post/items", &event);
+        for system in ["customs/declarations", "post/items", "environment/permits"] {
+            world.look(system);
+        }
+    });
 }
