@@ -6,6 +6,8 @@
 
 #[path = "wire/answering.rs"]
 mod answering;
+#[path = "wire/blanked.rs"]
+mod blanked;
 #[path = "wire/broker.rs"]
 mod broker;
 #[path = "wire/cases.rs"]
@@ -20,6 +22,8 @@ mod consuming;
 mod crowds;
 #[path = "wire/disk.rs"]
 mod disk;
+#[path = "wire/excluded.rs"]
+mod excluded;
 #[path = "wire/faults.rs"]
 mod faults;
 #[path = "wire/frames.rs"]

@@ -1,36 +1,42 @@
-//! A hidden exchange leaves no trace: an agency that is excluded from it sees the same octets.
+//! What is hidden leaves no trace: whoever may not know of it sees the same octets with and without
+//! it. The same in virtual time, with more of both, is `tests/hidden.rs`.
 
 use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::blanked::{blanked, difference};
 use crate::broker::{Broker, example};
-use crate::client::{Client, Message, bind, named};
-use crate::octets::Table;
+use crate::client::{Client, Message};
+use crate::excluded::{FOREIGN_CASE, SCRIPTS, SECRET_CASE};
 
-/// Customs opens the case and the police joins it, as agencies; these are the others.
+/// Customs and the police do what is hidden; these may not know of it.
 const EXCLUDED: [&str; 3] = ["post-items", "environment-permits", "customs-xa-gateway"];
 
-/// The repository's agencies, of which the environment's may try to join and close cases.
-fn agencies() -> TempDir {
-    let also = r#"s/"permit.cites",/"permit.cites", "case.join", "case.close", "control.order",/"#;
-    agencies_with("environment", also)
-}
+/// The repository's agencies, of which the environment's may try to open, join and close cases.
+const MORE: &str = r#"s/"permit.cites",/"permit.cites", "case.open", "case.join", "case.close", "control.order",/"#;
 
-/// The repository's agencies, one of them changed by a script of `sed`.
-pub(crate) fn agencies_with(agency: &str, change: &str) -> TempDir {
+/// The repository's agencies, some of them changed by a script of `sed` each.
+pub(crate) fn agencies_with(changes: &[(&str, &str)]) -> TempDir {
     let folder = TempDir::new().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies/.");
-    let script = r#"cp -r "$1" "$2" && sed -i "$3" "$2/$4/agency.toml""#;
-    let copied = Command::new("sh")
-        .args(["-ec", script, "sh"])
-        .arg(from)
-        .arg(folder.path())
-        .args([change, agency])
-        .status();
-    assert!(copied.unwrap().success());
+    let run = |script: &str, words: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-ec", script, "sh"]).arg(folder.path());
+        assert!(command.args(words).status().unwrap().success());
+    };
+    run(r#"cp -r "$2" "$1""#, &[from.to_str().expect("UTF-8")]);
+    for (agency, change) in changes {
+        run(r#"sed -i "$2" "$1/$3/agency.toml""#, &[change, agency]);
+    }
     folder
+}
+
+fn start(agencies: &TempDir, data: TempDir) -> Broker {
+    Broker::start_in(data, |command| {
+        command.arg("--agencies").arg(agencies.path());
+    })
 }
 
 /// A folder with the same certificates, so that both brokers have one rulebook.
@@ -45,216 +51,266 @@ fn folder_like(broker: &Broker) -> TempDir {
     folder
 }
 
+/// A message that is taken: released to someone, or a step of a case that is its sender's.
+#[track_caller]
+fn taken(client: &mut Client, message: &Message) {
+    assert_eq!(client.publish(message).returned, None);
+}
+
+fn step(client: &mut Client, step: &str, case: &str) {
+    let invites = if step == "case.open" {
+        r#", "Areas": ["ipr"], "Invites": ["police"]"#
+    } else {
+        ""
+    };
+    let body = format!(r#"{{"CaseID": "{case}"{invites}}}"#);
+    taken(
+        client,
+        &Message::of_type(step, &format!("{step}-{case}"), &body),
+    );
+}
+
 /// Customs' investigation and the police agree on a controlled delivery: a case, an order, its
 /// result.
-fn hidden_exchange(broker: &Broker) {
+fn controlled_delivery(broker: &Broker) {
     let mut customs = broker.connect("customs-investigation").confirming();
-    let open = r#"{"CaseID": "CASE-2026-0317", "Areas": ["ipr"], "Invites": ["police"]}"#;
-    assert_eq!(
-        customs
-            .publish(&Message::of_type("case.open", "h-1", open))
-            .returned,
-        None
-    );
     let mut police = broker.connect("police-operations").confirming();
-    let join = r#"{"CaseID": "CASE-2026-0317"}"#;
-    assert_eq!(
-        police
-            .publish(&Message::of_type("case.join", "h-2", join))
-            .returned,
-        None
+    step(&mut customs, "case.open", SECRET_CASE);
+    step(&mut police, "case.join", SECRET_CASE);
+    for (kind, file) in [
+        ("control.order", "control.order/valid/story-11"),
+        ("control.result", "control.result/valid/controlled-delivery"),
+    ] {
+        let message = Message::of_type(kind, kind, &example(file)).header("case", SECRET_CASE);
+        taken(&mut customs, &message);
+        let got = police.wait_for("inbox");
+        assert_eq!(got.key, format!("{kind}.customs"));
+    }
+}
+
+fn case_opened(broker: &Broker) {
+    let mut customs = broker.connect("customs-declarations").confirming();
+    step(&mut customs, "case.open", FOREIGN_CASE);
+}
+
+fn case_joined(broker: &Broker) {
+    let mut police = broker.connect("police-operations").confirming();
+    step(&mut police, "case.join", FOREIGN_CASE);
+}
+
+/// Orders the police to scan the very item that the post sends events on.
+fn item_ordered(broker: &Broker) {
+    let mut customs = broker.connect("customs-investigation").confirming();
+    let order = example("control.order/valid/story-03").replace("joint", "scan");
+    let order = Message::of_type("control.order", "scan", &order).header("to", "police/main");
+    taken(&mut customs, &order.header("case", FOREIGN_CASE));
+}
+
+fn order_and_case_closed(broker: &Broker) {
+    let mut customs = broker.connect("customs-investigation").confirming();
+    let result = example("control.result/valid/conform").replace("CO-2026-00655", "CO-2026-00871");
+    let result = Message::of_type("control.result", "scanned", &result);
+    let result = result.header("to", "police/main");
+    taken(&mut customs, &result.header("case", FOREIGN_CASE));
+    step(&mut customs, "case.close", FOREIGN_CASE);
+}
+
+/// Something that happens, and what it is called.
+type Thing = (&'static str, fn(&Broker));
+
+/// One after the other, on one broker.
+const HIDDEN: [Thing; 5] = [
+    ("a controlled delivery", controlled_delivery),
+    ("a case opened", case_opened),
+    ("a case joined", case_joined),
+    ("an order on the item", item_ordered),
+    ("order and case closed", order_and_case_closed),
+];
+
+/// To each of the excluded what is theirs: all of it shows.
+fn shown(broker: &Broker, id: &str) {
+    let mut customs = broker.connect("customs-declarations").confirming();
+    let status = example("aeo.status/valid/story-15");
+    taken(
+        &mut customs,
+        &Message::of_type("aeo.status", &format!("status-{id}"), &status),
     );
-    let order = example("control.order/valid/story-11");
-    let order = Message::of_type("control.order", "h-3", &order).header("case", "CASE-2026-0317");
-    assert_eq!(customs.publish(&order).returned, None);
-    let got = police.wait_for("inbox");
-    assert_eq!(got.key, "control.order.customs");
+    let response = example("postal.response/valid/story-13");
+    let response = Message::of_type("postal.response", &format!("response-{id}"), &response);
+    taken(&mut customs, &response.header("to", "post/main"));
 }
 
-/// What an excluded system does to find out, and everything it was told.
-fn script(broker: &Broker, system: &str, step: u8, turn: &mut Client) {
-    turn.declare("probe", 2, &Table::new());
-    turn.call(1, (50, 20), bind("probe", "inbox", "#"));
-    for queue in ["inbox", "receipts", "dead", "probe"] {
-        turn.declare(queue, 1, &Table::new());
-        while turn.get(queue, true).is_some() {}
-        turn.refused((60, 70), named(&format!("{queue}.investigation")));
+fn excluded(broker: &Broker) -> [(&'static str, Client); 3] {
+    EXCLUDED.map(|system| {
+        let mut client = broker.connect(system).confirming();
+        client.wire.is_patient = true;
+        (system, client)
+    })
+}
+
+/// What an excluded system was told by one script in one round.
+struct Seen {
+    what: String,
+    octets: Vec<u8>,
+}
+
+/// All scripts, again after each hidden thing, where these are to happen; then, if what happens is no
+/// longer hidden, what each script shows of that.
+fn told(broker: &Broker, happens: bool) -> (Vec<Seen>, Vec<Seen>) {
+    let mut clients = excluded(broker);
+    let mut play = |(name, script): &(&str, crate::excluded::Play), round: usize, after: &str| {
+        let seen = clients.iter_mut().map(|(system, client)| {
+            script(client, system, round);
+            Seen {
+                what: format!("{name} by {system} after {after}"),
+                octets: blanked(std::mem::take(&mut client.wire.seen)),
+            }
+        });
+        seen.collect::<Vec<_>>()
+    };
+    let mut hidden = Vec::new();
+    for script in &SCRIPTS {
+        hidden.extend(play(script, 0, "nothing"));
     }
-    let subject = example("control.order/valid/story-11");
-    for (nth, to) in ["police/main", "customs/investigation", "nobody/main"]
-        .iter()
-        .enumerate()
-    {
-        for key in ["control.order", "case.join", "case.close"] {
-            let id = format!("{step}-{nth}-{key}");
-            let body = if key == "control.order" {
-                subject.as_str()
-            } else {
-                r#"{"CaseID": "CASE-2026-0317"}"#
-            };
-            let probe = Message::of_type(key, &id, body).header("case", "CASE-2026-0317");
-            let probe = if key == "control.order" {
-                probe.header("to", to)
-            } else {
-                probe
-            };
-            turn.publish(&probe);
+    for ((what, thing), round) in HIDDEN.iter().zip(1..) {
+        if happens {
+            thing(broker);
+        }
+        for script in &SCRIPTS {
+            hidden.extend(play(script, round, what));
         }
     }
-    if system == "post-items" {
-        let item = example("postal.item/valid/ornaments");
-        turn.publish(&Message::of_type(
-            "postal.item",
-            &format!("{step}-item"),
-            &item,
-        ));
-        broker.connect("customs-declarations").quiet();
-    }
-    while turn.get("receipts", true).is_some() {}
-}
-
-fn told(broker: &Broker, meanwhile: impl Fn(&Broker)) -> Vec<(&'static str, Vec<u8>)> {
-    let mut clients: Vec<(&str, Client)> = EXCLUDED
-        .iter()
-        .map(|system| (*system, broker.connect(system).confirming()))
-        .collect();
-    for (system, client) in &mut clients {
-        script(broker, system, 1, client);
-    }
-    meanwhile(broker);
-    for (system, client) in &mut clients {
-        script(broker, system, 2, client);
-    }
-    let all = clients.into_iter();
-    all.map(|(system, client)| (system, without_ids_and_times(client.wire.seen)))
-        .collect()
-}
-
-/// Every octet, but those of a delivery's own id and of times: both differ between any two runs.
-fn without_ids_and_times(mut octets: Vec<u8>) -> Vec<u8> {
-    let mut at = 0;
-    while at + 7 <= octets.len() {
-        let size = u32::from_be_bytes(octets[at + 3..at + 7].try_into().unwrap());
-        let end = at + 8 + usize::try_from(size).unwrap();
-        if octets[at] == 2 {
-            blank_properties(&mut octets[at + 19..end - 1]);
-        } else if octets[at] == 3 {
-            blank_time(&mut octets[at + 7..end - 1]);
+    let shows = SCRIPTS.iter().flat_map(|script| {
+        if happens {
+            shown(broker, script.0);
         }
-        at = end;
-    }
-    octets
+        play(script, HIDDEN.len() + 1, "what is shown")
+    });
+    (hidden, shows.collect())
 }
 
-/// Properties of the broker's end in message id and timestamp, where they have them.
-fn blank_properties(properties: &mut [u8]) {
-    let flags = u16::from_be_bytes(properties[..2].try_into().unwrap());
-    let has = |bit: u16| flags & (1 << bit) != 0;
-    let is_the_brokers = has(6) && !has(5) && !has(4) && !has(3);
-    if !is_the_brokers {
-        return;
-    }
-    let end = properties.len();
-    properties[end - 8..].fill(0);
-    if has(7) {
-        let read = crate::octets::Properties::read(properties);
-        let length = read.message_id.expect("flag 7").len();
-        properties[end - 8 - length..end - 8].fill(b'.');
-    }
+/// What two runs tell otherwise: all of it by name, and of the first what stands there.
+struct Differing<'s> {
+    names: Vec<&'s str>,
+    first: Option<(usize, String, String)>,
 }
 
-fn blank_time(body: &mut [u8]) {
-    let text = String::from_utf8(body.to_vec()).expect("JSON");
-    let Some((before, after)) = text.split_once("\"time\":\"") else {
-        return;
+fn differing<'s>(without: &'s [Seen], with: &[Seen]) -> Differing<'s> {
+    let differs = |(without, with): &(&Seen, &Seen)| {
+        assert_eq!(without.what, with.what);
+        without.octets != with.octets
     };
-    let from = before.len() + 8;
-    let length = after.find('"').expect("a time ends");
-    body[from..from + length].fill(b'.');
+    let both: Vec<(&Seen, &Seen)> = without.iter().zip(with).filter(differs).collect();
+    let first = both
+        .first()
+        .map(|(one, other)| difference(&one.octets, &other.octets));
+    Differing {
+        names: both.iter().map(|(seen, _)| &*seen.what).collect(),
+        first: first.flatten(),
+    }
 }
 
-/// A policy gives this one to the environment.
-fn open_exchange(broker: &Broker) {
-    let mut post = broker.connect("post-items").confirming();
-    let item = example("postal.item/valid/orchids");
-    let item = Message::of_type("postal.item", "open", &item);
-    assert_eq!(post.publish(&item).returned, None);
-}
-
-/// Where two records of what was told part, and what stands there.
-fn difference(one: &[u8], other: &[u8]) -> Option<(usize, String, String)> {
-    let parts = one.iter().zip(other).position(|(a, b)| a != b);
-    let shorter = one.len().min(other.len());
-    let at = parts.or((one.len() != other.len()).then_some(shorter))?;
-    let part = |octets: &[u8]| {
-        let around = at.saturating_sub(200)..(at + 120).min(octets.len());
-        String::from_utf8_lossy(&octets[around]).into_owned()
-    };
-    Some((at, part(one), part(other)))
+#[track_caller]
+fn assert_same(without: &[Seen], with: &[Seen]) {
+    let Differing { names, first } = differing(without, with);
+    let (of, names) = (without.len(), names.join("\n"));
+    assert!(
+        names.is_empty(),
+        "of {of} these differ:\n{names}\nfirst at {first:?}"
+    );
 }
 
 #[test]
 fn with_and_without_a_hidden_exchange_not_one_octet_differs() {
-    let agencies = agencies();
-    let with_them = |command: &mut Command| {
-        command.arg("--agencies").arg(agencies.path());
-    };
-    let first = Broker::start_with(with_them);
-    let second = Broker::start_in(folder_like(&first), with_them);
-    let third = Broker::start_in(folder_like(&first), with_them);
-    let without = told(&first, |_| {});
-    let with = told(&second, hidden_exchange);
-    for ((system, without), (_, with)) in without.iter().zip(&with) {
-        assert!(without.len() > 2_000, "{system} was told next to nothing");
-        assert_eq!(difference(without, with), None, "{system}");
-    }
+    let agencies = agencies_with(&[("environment", MORE)]);
+    let first = start(&agencies, TempDir::new().unwrap());
+    let second = start(&agencies, folder_like(&first));
+    let ((without, shows_none), (with, shows)) = std::thread::scope(|scope| {
+        let without = scope.spawn(move || told(&first, false));
+        let with = told(&second, true);
+        (without.join().unwrap(), with)
+    });
+    assert_eq!(
+        without.len(),
+        EXCLUDED.len() * SCRIPTS.len() * (HIDDEN.len() + 1)
+    );
+    let little = without.iter().find(|seen| seen.octets.len() < 300);
+    assert!(
+        little.is_none(),
+        "{} told next to nothing",
+        little.unwrap().what
+    );
     // What is not hidden shows, or the comparison would prove nothing.
-    let open = told(&third, open_exchange);
-    let differ = without.iter().zip(&open);
-    let differ = differ.filter(|((_, one), (_, other))| difference(one, other).is_some());
-    let differ: Vec<&str> = differ.map(|((system, _), _)| *system).collect();
-    assert!(differ.contains(&"environment-permits"), "{differ:?}");
+    let names = differing(&shows_none, &shows).names;
+    assert_eq!(
+        names.len(),
+        shows.len(),
+        "what is shown differs in these alone: {names:?}"
+    );
+    assert_same(&without, &with);
 }
 
-/// What the police are told of a seizure, and what the unlisted unit of customs got of it.
-fn seizure_told(broker: &Broker, purpose: Option<&str>) -> (Vec<String>, bool) {
+/// A sender that quotes a case in which it and customs are, for a purpose that the unlisted unit has
+/// alone; and all that other agencies do.
+fn told_of_the_unit(broker: &Broker) -> Vec<Seen> {
     let mut police = broker.connect("police-operations").confirming();
+    let mut customs = broker.connect("customs-declarations").confirming();
+    let open = r#"{"CaseID": "CASE-2026-0700", "Invites": ["customs"]}"#;
+    taken(&mut police, &Message::of_type("case.open", "open", open));
+    step(&mut customs, "case.join", "CASE-2026-0700");
     let seizure = example("seizure.report/valid/story-14");
-    let id = format!("s-{}", purpose.unwrap_or("any"));
-    let seizure = Message::of_type("seizure.report", &id, &seizure);
-    let seizure = match purpose {
-        Some(purpose) => seizure.header("purpose", purpose),
-        None => seizure,
-    };
-    let outcome = police.publish(&seizure);
-    let receipt = police.wait_for("receipts").body;
-    let mut receipt: serde_json::Value = serde_json::from_str(&receipt).expect("JSON");
-    for differs in ["time", "rulebook"] {
-        assert!(receipt[differs].is_string());
-        receipt[differs].take();
+    for (name, value) in [
+        ("purpose", "law-enforcement"),
+        ("to", "customs/investigation"),
+        ("to", "customs/main"),
+    ] {
+        for quoted in [false, true] {
+            let id = format!("{value}-{quoted}");
+            let seizure = Message::of_type("seizure.report", &id, &seizure).header(name, value);
+            police.publish(&if quoted {
+                seizure.header("case", "CASE-2026-0700")
+            } else {
+                seizure
+            });
+        }
     }
-    let told = vec![format!("{:?}", outcome.returned), receipt.to_string()];
-    let mut unlisted = broker.connect("customs-investigation");
-    (told, unlisted.get("inbox.investigation", true).is_some())
+    while police.get("receipts", true).is_some() {}
+    let quoting = Seen {
+        what: "quoting by police-operations".to_owned(),
+        octets: blanked(std::mem::take(&mut police.wire.seen)),
+    };
+    let mut all = vec![quoting];
+    let mut clients = excluded(broker);
+    for (name, script) in &SCRIPTS {
+        for (system, client) in &mut clients {
+            script(client, system, 0);
+            all.push(Seen {
+                what: format!("{name} by {system}"),
+                octets: blanked(std::mem::take(&mut client.wire.seen)),
+            });
+        }
+    }
+    all
 }
 
 #[test]
 fn neither_return_nor_ack_nor_receipt_tells_of_a_recipient_that_is_not_listed() {
-    let without = agencies_with(
-        "customs",
-        r#"s/"control.result", "seizure.report"]$/"control.result"]/"#,
-    );
-    let with = Broker::start();
-    let without = Broker::start_with(|command| {
-        command.arg("--agencies").arg(without.path());
+    const RECEIVES: &str = r#"s/"control.result", "seizure.report"]$/"control.result"]/"#;
+    let more = ("environment", MORE);
+    let receives = start(&agencies_with(&[more]), TempDir::new().unwrap());
+    let agencies = agencies_with(&[more, ("customs", RECEIVES)]);
+    let receives_not = start(&agencies, folder_like(&receives));
+    // What is told, and whether the unit got anything.
+    let told = |broker: Broker| {
+        let told = told_of_the_unit(&broker);
+        let mut unlisted = broker.connect("customs-investigation");
+        (told, unlisted.get("inbox.investigation", true).is_some())
+    };
+    let ((without, got_nothing), (with, got)) = std::thread::scope(|scope| {
+        let without = scope.spawn(move || told(receives_not));
+        let with = told(receives);
+        (without.join().unwrap(), with)
     });
-    for purpose in [None, Some("law-enforcement")] {
-        let (told_with, got) = seizure_told(&with, purpose);
-        let (told_without, got_none) = seizure_told(&without, purpose);
-        assert!(
-            got && !got_none,
-            "{purpose:?}: the unlisted unit receives, or it does not"
-        );
-        assert_eq!(told_with, told_without, "{purpose:?}");
-    }
+    assert!(got && !got_nothing, "it receives, or it does not");
+    assert_same(&without, &with);
 }

@@ -1,0 +1,260 @@
+//! The shapes of the core that a connection's task makes and reads, in one place: where they change,
+//! this file does, and no script.
+//!
+//! What stands here a connection does too, in `server::connection`, which no test can reach without
+//! a socket. The octets themselves are compared on the wire, by `tests/wire/hidden.rs`.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use carnet::agency::registry::Peer;
+use carnet::broker::admit::{Draw, View, admit};
+use carnet::broker::command::{
+    Answer, Ask, Command, ConnectionId, Deliver, Origin, Private, Refusal, Returnable, Submission,
+};
+use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
+use carnet::broker::payload::{PrivateHead, seal_private};
+use carnet::broker::record::{Narrowed, QueueProperties, Record};
+use carnet::journal::Lsn;
+use carnet::message::envelope::expires_after;
+use carnet::message::id::{Digest, ExchangeId, Mask};
+use carnet::message::time::Timestamp;
+
+use crate::letter::Letter;
+
+/// A system has connected.
+pub(crate) fn attach(connection: ConnectionId, peer: &Peer) -> Command {
+    Command::Attach {
+        connection,
+        unit: peer.unit.id.clone(),
+        releases: peer.system.reads.contains("inbox"),
+    }
+}
+
+/// A publish to `carnet`, admitted by what is so now. What is drawn for it follows from `drawn`.
+pub(crate) fn submission(
+    peer: &Peer,
+    letter: &Letter,
+    view: &View,
+    (drawn, now): (&str, Timestamp),
+) -> Box<Submission> {
+    let drawn = Digest::of(drawn.as_bytes());
+    let exchange = ExchangeId(*drawn.0.first_chunk().unwrap());
+    let publish = (letter.publish.clone(), wire(letter));
+    Box::new(admit(peer, publish, view, Draw { exchange }, now))
+}
+
+/// A publish to a queue of the unit's own.
+pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
+    let head = PrivateHead {
+        exchange: letter.exchange.to_owned(),
+        routing_key: letter.publish.message_type.clone(),
+        raw_properties: Vec::new(),
+    };
+    let expiration = letter.publish.expiration.as_deref();
+    Command::Private(Box::new(Private {
+        origin,
+        wire: wire(letter),
+        mandatory: true,
+        frame: seal_private(&head, &letter.publish.body).unwrap(),
+        ttl: expiration.map(|text| expires_after(text).unwrap()),
+        quota: peer.agency.limits.private_messages,
+    }))
+}
+
+fn wire(letter: &Letter) -> Returnable {
+    Returnable {
+        exchange: letter.exchange.into(),
+        routing_key: letter.publish.message_type.as_str().into(),
+        raw_properties: Bytes::new(),
+        body: letter.publish.body.clone(),
+    }
+}
+
+/// Whether a system may read a queue: `reads` names standing queues relative to its unit.
+fn may_read(peer: &Peer, queue: &str) -> bool {
+    let unit = peer.unit.id.unit.as_str();
+    let standing = ["inbox", "receipts", "dead"].into_iter().find(|name| {
+        let rest = queue.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.') == Some(unit))
+    });
+    standing.is_none_or(|name| peer.system.reads.contains(name))
+}
+
+/// `queue.declare`, of a durable queue without arguments.
+pub(crate) fn declare(_: &Peer, name: &str, passive: bool) -> Ask {
+    Ask::DeclareQueue {
+        name: name.to_owned(),
+        passive,
+        properties: QueueProperties {
+            durable: true,
+            ..QueueProperties::default()
+        },
+    }
+}
+
+/// `exchange.declare`, of a durable topic exchange.
+pub(crate) fn declare_exchange(name: &str, passive: bool) -> Ask {
+    Ask::DeclareExchange {
+        name: name.to_owned(),
+        kind: "topic".to_owned(),
+        passive,
+        traits: (true, false, false),
+        argument: None,
+    }
+}
+
+/// `queue.bind`; what the connection refuses itself where it may not be asked.
+pub(crate) fn bind(peer: &Peer, queue: &str, exchange: &str, key: &str) -> Result<Ask, Answer> {
+    if !may_read(peer, exchange) {
+        let text = format!("this system does not read '{exchange}': see its 'reads'");
+        return Err(Answer::Refused { code: 403, text });
+    }
+    Ok(Ask::Bind {
+        queue: queue.to_owned(),
+        exchange: exchange.to_owned(),
+        key: key.to_owned(),
+        remove: false,
+    })
+}
+
+/// `queue.unbind`.
+pub(crate) fn unbind(queue: &str, exchange: &str, key: &str) -> Ask {
+    Ask::Bind {
+        queue: queue.to_owned(),
+        exchange: exchange.to_owned(),
+        key: key.to_owned(),
+        remove: true,
+    }
+}
+
+/// `queue.delete`, if empty or not.
+pub(crate) fn delete(queue: &str, if_empty: bool) -> Ask {
+    Ask::Delete {
+        queue: queue.to_owned(),
+        if_unused: false,
+        if_empty,
+    }
+}
+
+/// `basic.get`.
+pub(crate) fn get(peer: &Peer, queue: &str) -> Ask {
+    Ask::Get {
+        queue: queue.to_owned(),
+        may_read: may_read(peer, queue),
+    }
+}
+
+/// `basic.consume`.
+pub(crate) fn consume(peer: &Peer, number: u32, queue: &str) -> Ask {
+    Ask::Consume {
+        number,
+        queue: queue.to_owned(),
+        exclusive: false,
+        priority: 0,
+        may_read: may_read(peer, queue),
+    }
+}
+
+/// What a connection hands over where a delivery must be narrower first.
+pub(crate) fn narrow(
+    (connection, deliver): (ConnectionId, &Deliver),
+    peer: &Peer,
+    mask: Mask,
+    (view, at): (&View, Timestamp),
+) -> Command {
+    Command::Narrow {
+        to: (connection, deliver.channel),
+        delivery: deliver.delivery,
+        narrowed: Narrowed {
+            at,
+            exchange: address(deliver),
+            unit: peer.unit.id.clone(),
+            mask,
+            rulebook: view.rulebook.digest(),
+        },
+    }
+}
+
+/// The record that holds what is delivered.
+pub(crate) fn address(deliver: &Deliver) -> Lsn {
+    deliver.overlay.source.unwrap_or(deliver.delivery.entry)
+}
+
+/// What the first message was told, read from its record for a repeat.
+pub(crate) fn first_refusal(record: &Record) -> Refusal {
+    let told = match record {
+        Record::Exchange(exchange) => confidential(&exchange.sealed),
+        other => panic!("a repeat of what is no exchange: {other:?}"),
+    };
+    Refusal {
+        code: 403,
+        text: told.refusal_text(),
+    }
+}
+
+/// A return as its client reads it: the session puts the code's name before the sentence.
+pub(crate) fn returned(refusal: &Refusal) -> String {
+    let says = refusal.text.split_once(" - ");
+    let says = says.map_or(&*refusal.text, |(_, says)| says);
+    format!("return {} {says}", refusal.code)
+}
+
+/// A delivery or what was got, whole but for its own id, of which the length stands.
+pub(crate) fn delivered(deliver: &Deliver, rendered: &Rendered) -> String {
+    let again = if deliver.redelivered { " again" } else { "" };
+    let Rendered {
+        exchange,
+        routing_key,
+        properties,
+        deaths,
+        body,
+    } = rendered;
+    let mut text = format!("from '{exchange}' {routing_key}{again}");
+    match properties {
+        Shown::Raw(raw) => write!(text, ", {} octets of properties", raw.len()).unwrap(),
+        Shown::Made(made) => properties_of(made, &mut text),
+    }
+    for death in deaths {
+        write!(text, ", died {death:?}").unwrap();
+    }
+    write!(text, ": {}", String::from_utf8_lossy(body)).unwrap();
+    text
+}
+
+fn properties_of(made: &Made, text: &mut String) {
+    if let Some(id) = &made.message_id {
+        write!(text, ", an id of {} octets", id.len()).unwrap();
+    }
+    if let Some(id) = &made.correlation_id {
+        write!(text, ", answers {id}").unwrap();
+    }
+    write!(text, ", of {}", made.timestamp).unwrap();
+    for (name, value) in &made.headers {
+        write!(text, ", {name}={value}").unwrap();
+    }
+}
+
+/// The id under which a unit received a message.
+pub(crate) fn own_id(rendered: &Rendered) -> Option<&String> {
+    match &rendered.properties {
+        Shown::Made(made) => made.message_id.as_ref(),
+        Shown::Raw(_) => None,
+    }
+}
+
+/// An answer as its client reads it.
+pub(crate) fn answered(answer: &Answer) -> String {
+    match answer {
+        Answer::Done => "done".to_owned(),
+        Answer::Queue {
+            name,
+            messages,
+            consumers,
+        } => format!("queue '{name}': {messages} messages, {consumers} consumers"),
+        Answer::Count(count) => format!("{count} messages"),
+        Answer::Empty => "nothing to be got".to_owned(),
+        Answer::Refused { code, text } => format!("the channel is closed: {code} {text}"),
+        Answer::Fenced(_) => "done, all before it too".to_owned(),
+    }
+}
