@@ -25,6 +25,7 @@ mod tables;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use carnet::agency::registry::Party;
 use carnet::message::facts::FactValue;
 use carnet::message::id::{KeyedDigest, Mask};
 use carnet::message::time::Timestamp;
@@ -274,7 +275,7 @@ fn ban_inherited() {
     let mut message = export()
         .case("CASE-1", &["customs", "police"])
         .quoting("CASE-1");
-    let key = (id("CASE-1"), id("customs"));
+    let key = (id("CASE-1"), Party::Agency(id("customs")));
     let bound_by = |message: &mut Message, originator: &str| {
         let (epoch, value) = (7, set(&[originator]));
         let bans = Versioned { epoch, value };
@@ -318,7 +319,7 @@ fn standing_facts_open_and_close_rules() {
     assert_eq!(report.gets(&rulebook, "environment/main"), "-");
     let holders = Versioned {
         epoch: 2,
-        value: BTreeMap::from([("environment".parse().unwrap(), None)]),
+        value: BTreeMap::from([(Party::Agency(id("environment")), None)]),
     };
     report.standing.orders.insert_mut(own_key, holders);
     assert_eq!(report.gets(&rulebook, "environment/main"), "goods");
@@ -337,7 +338,7 @@ fn an_order_binds_until_its_deadline_and_a_ruling_that_saw_it_no_longer() {
         ("police", end(70)),
         ("post", None),
     ];
-    let value = value.map(|(agency, end)| (agency.parse().unwrap(), end));
+    let value = value.map(|(agency, end)| (Party::Agency(id(agency)), end));
     let (first, second) = (end(30), end(70));
     let open = Versioned {
         epoch: 2,

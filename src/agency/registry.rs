@@ -8,6 +8,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::network::Network;
 use crate::message::id::{AgencyId, BadName, MessageType, Purpose, SystemName, UnitId, UnitName};
 
@@ -290,6 +292,51 @@ impl FromIterator<Agency> for Registry {
         Self {
             agencies: agencies.collect(),
         }
+    }
+}
+
+/// Who holds a fact or pays for a budget: the listed units of an agency together, or one unlisted unit
+/// for itself. What an unlisted unit is sent and does must not show in what the others may do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Party {
+    /// The listed units of an agency.
+    Agency(AgencyId),
+    /// An unlisted unit.
+    Unit(UnitId),
+}
+
+impl Party {
+    /// The one of a unit, listed or not.
+    pub fn of(unit: &UnitId, listed: bool) -> Self {
+        if listed {
+            Self::Agency(unit.agency.clone())
+        } else {
+            Self::Unit(unit.clone())
+        }
+    }
+
+    /// Its agency.
+    pub fn agency(&self) -> &AgencyId {
+        match self {
+            Self::Agency(agency) => agency,
+            Self::Unit(unit) => &unit.agency,
+        }
+    }
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agency(agency) => agency.fmt(f),
+            Self::Unit(unit) => unit.fmt(f),
+        }
+    }
+}
+
+impl Unit {
+    /// Whose facts and budgets are its own.
+    pub fn party(&self) -> Party {
+        Party::of(&self.id, self.listed)
     }
 }
 

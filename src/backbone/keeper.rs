@@ -298,7 +298,7 @@ mod tests {
     use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
     use crate::broker::limits::KNOWN_IDS;
-    use crate::broker::record::{Genesis, Placed, Settled};
+    use crate::broker::record::{Genesis, Placed, Settled, UnitEntry};
     use crate::journal::vfs::SimVfs;
     use crate::journal::{Config, Journal};
     use crate::message::bundle::Bundle;
@@ -331,7 +331,11 @@ mod tests {
             bundle: Bundle::default(),
             digest: Digest([0; 32]),
             development: true,
-            units: vec![(unit.clone(), InboxMode::All)],
+            units: vec![UnitEntry {
+                id: unit.clone(),
+                inbox: InboxMode::All,
+                listed: true,
+            }],
             key_check: KeyCheck([0; 16]),
         };
         push(&mut journal, &Record::Genesis(genesis));

@@ -2,13 +2,15 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::ids::Ids;
 use super::keeper::{Pages, Snapshots, replay};
 use crate::agency::keys::KeyCheck;
+use crate::agency::registry::Unit;
 use crate::broker::committer::{Committer, Fatal};
 use crate::broker::ledger::Ledger;
-use crate::broker::record::{Genesis, Record, RecordError};
+use crate::broker::record::{Genesis, Record, RecordError, UnitEntry};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
 use crate::journal::{Config, Journal, Lsn, OpenError, ReadError, Reader, Recovery, first_record};
@@ -244,12 +246,17 @@ pub fn genesis_of(
     at: Timestamp,
 ) -> Genesis {
     let units = rulebook.registry().units();
+    let entry = |unit: &Arc<Unit>| UnitEntry {
+        id: unit.id.clone(),
+        inbox: unit.inbox,
+        listed: unit.listed,
+    };
     Genesis {
         at,
         bundle: rulebook.bundle().clone(),
         digest: rulebook.digest(),
         development,
-        units: units.map(|unit| (unit.id.clone(), unit.inbox)).collect(),
+        units: units.map(entry).collect(),
         key_check,
     }
 }

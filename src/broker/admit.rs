@@ -5,7 +5,7 @@ mod case;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
+use super::command::{NOT_PERMITTED, Refusal, Returnable, SENTENCE_BYTES, Submission, Verdict};
 use super::dedup::Looked;
 use super::limits::DERIVED_REPEAT_WINDOW;
 use super::payload::{self, PayloadHead};
@@ -173,7 +173,7 @@ fn ruled(
     let frame = frame.map_err(|_| refused("size", "cannot be stored"))?;
     let refusal = (!ruling.is_released_visibly()).then(|| Refusal {
         code: 403,
-        text: text(403, &confidential.refusal_text()),
+        text: sentence(&confidential.refusal_text()),
     });
     let warned = !confidential.warnings.is_empty() || !confidential.told.is_empty();
     let exchange = exchange(
@@ -409,7 +409,7 @@ fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -
     let NotRuled { code, invalid } = not_ruled;
     let refusal = Refusal {
         code: *code,
-        text: text(*code, &invalid.to_string()),
+        text: sentence(&invalid.to_string()),
     };
     Verdict::Rejected {
         rejected: Box::new(rejection(peer, publish, view, not_ruled)),
@@ -444,16 +444,10 @@ fn rejection(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) 
     }
 }
 
-/// A reply text: the code's name, a plain sentence, 255 octets at most.
-fn text(code: u16, says: &str) -> String {
-    let name = match code {
-        312 => "NO_ROUTE",
-        403 => "ACCESS_REFUSED",
-        _ => "PRECONDITION_FAILED",
-    };
-    let mut text = format!("{name} - {says}");
-    while text.len() > 255 {
-        text.pop();
-    }
+/// The sentence of a return. With the code's name before it, which the session writes, it fits a short
+/// string of AMQP.
+fn sentence(says: &str) -> String {
+    let mut text = says.to_owned();
+    text.truncate(text.floor_char_boundary(SENTENCE_BYTES));
     text
 }

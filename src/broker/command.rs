@@ -141,12 +141,16 @@ pub enum Verdict {
     },
 }
 
-/// A reply code and text for `basic.return`.
+/// Octets of a sentence at most: with the longest name of a code and ` - ` before it, it fits a short
+/// string of AMQP.
+pub const SENTENCE_BYTES: usize = 255 - "PRECONDITION_FAILED - ".len();
+
+/// A reply code and sentence for `basic.return`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// 312, 403 or 406.
     pub code: u16,
-    /// At most 255 octets.
+    /// A plain sentence without the code's name, at most [`SENTENCE_BYTES`].
     pub text: String,
 }
 
@@ -154,14 +158,12 @@ impl Refusal {
     /// The same refusal of one that has no record of its own.
     #[must_use]
     pub fn beyond(self, refusals_max: u32) -> Self {
-        let limit = format!("beyond {refusals_max} refusals a minute, counted without a record");
-        let mut text = match self.text.split_once(" - ") {
-            Some((name, says)) => format!("{name} - {limit}: {says}"),
-            None => format!("{limit}: {}", self.text),
-        };
-        while text.len() > 255 {
-            text.pop();
-        }
+        let says = format!(
+            "beyond {refusals_max} refusals a minute, counted without a record: {}",
+            self.text
+        );
+        let mut text = says;
+        text.truncate(text.floor_char_boundary(SENTENCE_BYTES));
         Self { text, ..self }
     }
 }

@@ -22,9 +22,9 @@ use super::ledger::{Change, Ledger};
 use super::limits::{FULL_SETTLE_WAIT, IDLE_MARK, SETTLE_WAIT, TICK};
 use super::queue::Page;
 use super::record::{QueueId, Record, RecordError, SCHEMA, Settled, Stored};
+use crate::agency::registry::Party;
 use crate::journal::vfs::Vfs;
 use crate::journal::{Journal, Lsn, Poisoned};
-use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
 /// Owns the journal, the ledger and dispatch. Lives on a thread of its own.
@@ -83,7 +83,7 @@ struct Turn {
     /// Entries that were found expired, and buried.
     expired: usize,
     /// Refusals beyond their agency's limit: told, and to be counted.
-    refused: BTreeMap<AgencyId, u64>,
+    refused: BTreeMap<Party, u64>,
     promised: Promised,
     /// Whether a repeat of a refusal was answered, which takes a sync.
     refused_again: bool,

@@ -21,12 +21,13 @@ pub use owned::{Overlay, Queue, QueueKind, UnitState, standing_name};
 use super::dedup::{Known, KnownIds};
 use super::queue::{Entry, Page};
 use super::record::{
-    Exchange, Genesis, Outcome, QueueId, QueueProperties, Record, Rejected, Topology,
+    Exchange, Genesis, Outcome, QueueId, QueueProperties, Record, Rejected, Topology, UnitEntry,
 };
 use super::refusals::RefusalCounts;
 use super::register::Register;
+use crate::agency::registry::Party;
 use crate::journal::Lsn;
-use crate::message::id::{AgencyId, Digest, UnitId};
+use crate::message::id::{Digest, UnitId};
 use crate::message::time::Timestamp;
 
 /// What `apply` did that dispatch and the shell must know. Replay drops these.
@@ -69,8 +70,8 @@ pub struct Ledger {
     known: KnownIds,
     register: Register,
     refusals: RefusalCounts,
-    /// Entries in queues of each agency's own.
-    kept: BTreeMap<AgencyId, u64>,
+    /// Messages that each party's systems have put into queues of its own.
+    kept: BTreeMap<Party, u64>,
 }
 
 impl Ledger {
@@ -122,9 +123,16 @@ impl Ledger {
         &self.register
     }
 
-    /// How many messages wait in queues of the agency's own, or are out from there.
-    pub fn kept_by(&self, agency: &AgencyId) -> u64 {
-        self.kept.get(agency).copied().unwrap_or(0)
+    /// Who holds the facts of a unit, and pays for what it does.
+    pub fn party(&self, unit: &UnitId) -> Party {
+        let listed = self.units.get(unit).is_none_or(|state| state.listed);
+        Party::of(unit, listed)
+    }
+
+    /// How many messages that its own systems put there wait in queues of a party's own, or are out
+    /// from there.
+    pub fn kept_by(&self, party: &Party) -> u64 {
+        self.kept.get(party).copied().unwrap_or(0)
     }
 
     /// Refusals of this minute, by agency.
@@ -219,7 +227,7 @@ impl Ledger {
             }
             Record::RefusalsCounted(counted) => {
                 self.time = self.time.max(counted.to);
-                self.refusals.told(&counted.agency);
+                self.refusals.told(&counted.party);
             }
             Record::Recovered => self.recovered(at, &mut changes),
             Record::Stopped { out } => self.stopped(out, &mut changes),
@@ -233,9 +241,11 @@ impl Ledger {
         self.rulebook_epoch += 1;
         self.rulebook = Some(genesis.digest);
         self.development = genesis.development;
-        for (unit, mode) in &genesis.units {
+        for UnitEntry { id, inbox, listed } in &genesis.units {
+            let (unit, mode) = (id, inbox);
             if let Some(state) = self.units.get_mut(unit) {
                 state.inbox_mode = *mode;
+                self.list(unit, *listed);
                 continue;
             }
             let kinds = [QueueKind::Inbox, QueueKind::Receipts, QueueKind::Dead];
@@ -247,6 +257,7 @@ impl Ledger {
                 sent: 0,
                 received: 0,
                 inbox_mode: *mode,
+                listed: *listed,
                 inbox,
                 receipts,
                 dead,
@@ -296,7 +307,8 @@ impl Ledger {
         }
         let known = Known::of(exchange, at);
         if known.refused.is_some() && exchange.number.is_some() {
-            self.refusals.recorded(&exchange.sender.agency, exchange.at);
+            let party = self.party(&exchange.unit);
+            self.refusals.recorded(&party, exchange.at);
         }
         self.known.insert(exchange.key, known, self.time);
         if self.register.exchange(exchange, at) {
@@ -306,7 +318,8 @@ impl Ledger {
 
     fn rejected(&mut self, rejected: &Rejected, at: Lsn, changes: &mut Vec<Change>) {
         self.time = self.time.max(rejected.at);
-        self.refusals.recorded(&rejected.sender.agency, rejected.at);
+        let party = self.party(&rejected.unit);
+        self.refusals.recorded(&party, rejected.at);
         self.numbered(&rejected.unit, rejected.number);
         if let Some(receipts) = rejected.receipt {
             self.enqueue(receipts, Entry::new(at, None), changes);
@@ -359,6 +372,7 @@ impl Ledger {
             Topology::Bound { queue, binding } => {
                 if let Some(state) = self.queues.get_mut(queue) {
                     state.bindings.insert(binding.clone());
+                    state.was_bound = true;
                 }
                 if let Some(unit) = self.unit_of(*queue) {
                     unit.bindings.bind(binding, *queue);

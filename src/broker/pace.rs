@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::limits::{CASE_STEPS_PER_SECOND, STANDING_CHANGES_PER_SECOND};
 use super::register::ORDER_TYPE;
-use crate::message::id::AgencyId;
+use crate::agency::registry::Party;
 
 /// What may be taken ahead: a second's worth, so that a burst after a pause is no overload.
 const AHEAD: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const AHEAD: Duration = Duration::from_secs(1);
 /// The paces of all agencies that have connected.
 #[derive(Debug, Default)]
 pub struct Paces {
-    of: Mutex<BTreeMap<AgencyId, Arc<Pace>>>,
+    of: Mutex<BTreeMap<Party, Arc<Pace>>>,
 }
 
 /// The pace of one agency, shared by its connections.
@@ -46,10 +46,10 @@ struct Line {
 }
 
 impl Paces {
-    /// The one of `agency`.
-    pub fn of(&self, agency: &AgencyId) -> Arc<Pace> {
+    /// The one of `party`.
+    pub fn of(&self, party: Party) -> Arc<Pace> {
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(of.entry(agency.clone()).or_default())
+        Arc::clone(of.entry(party).or_default())
     }
 }
 
@@ -149,12 +149,12 @@ mod tests {
     #[test]
     fn two_connections_of_an_agency_share_its_line_and_two_agencies_do_not() {
         let paces = Paces::default();
-        let (post, police) = ("post".parse().unwrap(), "police".parse().unwrap());
+        let [post, police] = ["post", "police"].map(|name| Party::Agency(name.parse().unwrap()));
         let now = Duration::from_secs(5);
         for _ in 0..10 {
-            assert_eq!(paces.of(&post).messages.take(now, 10), Ok(()));
+            assert_eq!(paces.of(post.clone()).messages.take(now, 10), Ok(()));
         }
-        assert!(paces.of(&post).messages.take(now, 10).is_err());
-        assert_eq!(paces.of(&police).messages.take(now, 10), Ok(()));
+        assert!(paces.of(post.clone()).messages.take(now, 10).is_err());
+        assert_eq!(paces.of(police.clone()).messages.take(now, 10), Ok(()));
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::register::OrderKey;
 use crate::agency::keys::KeyCheck;
-use crate::agency::registry::InboxMode;
+use crate::agency::registry::{InboxMode, Party};
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
 use crate::message::envelope::Handling;
@@ -82,6 +82,17 @@ pub enum Record {
     RefusalsCounted(CountedRefusals),
 }
 
+/// What the ledger has to know of a unit of a rulebook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitEntry {
+    /// Its address.
+    pub id: UnitId,
+    /// Which releases its inbox takes.
+    pub inbox: InboxMode,
+    /// Whether others may know of it.
+    pub listed: bool,
+}
+
 /// A record with the message that it holds, as a delivery needs both.
 #[derive(Debug)]
 pub struct Stored {
@@ -103,7 +114,7 @@ pub struct Genesis {
     /// Whether it came about by `--dev`: such a log is never served without it.
     pub development: bool,
     /// Its units, for their standing queues.
-    pub units: Vec<(UnitId, InboxMode)>,
+    pub units: Vec<UnitEntry>,
     /// The master key's check: another key is found before anything is done with it.
     pub key_check: KeyCheck,
 }
@@ -309,11 +320,11 @@ pub struct Rejected {
     pub case: Option<CaseId>,
 }
 
-/// Refusals and rejections beyond an agency's limit: how many, and nothing else of them.
+/// Refusals and rejections beyond the limit of an agency: how many, and nothing else of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountedRefusals {
     /// Whose.
-    pub agency: AgencyId,
+    pub party: Party,
     /// When the first was told.
     pub from: Timestamp,
     /// When the last was.

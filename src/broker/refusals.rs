@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::record::CountedRefusals;
-use crate::message::id::AgencyId;
+use crate::agency::registry::Party;
 use crate::message::time::Timestamp;
 
-/// What the ledger knows of the refusals of each agency.
+/// What the ledger knows of the refusals of each party.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusalCounts {
     /// The last minute with a recorded refusal, and how many it had.
-    recorded: BTreeMap<AgencyId, (i64, u32)>,
+    recorded: BTreeMap<Party, (i64, u32)>,
     /// Counted, and not told as evidence yet.
-    open: BTreeMap<AgencyId, CountedRefusals>,
+    open: BTreeMap<Party, CountedRefusals>,
 }
 
 fn minute(at: Timestamp) -> i64 {
@@ -26,9 +26,9 @@ fn minute(at: Timestamp) -> i64 {
 }
 
 impl RefusalCounts {
-    /// Whether this minute's refusals of `agency` already have `max` records.
-    pub fn is_used_up(&self, agency: &AgencyId, max: u32, now: Timestamp) -> bool {
-        let recorded = self.recorded.get(agency);
+    /// Whether this minute's refusals of `party` already have `max` records.
+    pub fn is_used_up(&self, party: &Party, max: u32, now: Timestamp) -> bool {
+        let recorded = self.recorded.get(party);
         recorded.is_some_and(|(of, count)| *of == minute(now) && *count >= max)
     }
 
@@ -49,8 +49,8 @@ impl RefusalCounts {
     }
 
     /// A refusal got a record.
-    pub(super) fn recorded(&mut self, agency: &AgencyId, at: Timestamp) {
-        if let Some((of, count)) = self.recorded.get_mut(agency) {
+    pub(super) fn recorded(&mut self, party: &Party, at: Timestamp) {
+        if let Some((of, count)) = self.recorded.get_mut(party) {
             *count = if *of == minute(at) {
                 count.saturating_add(1)
             } else {
@@ -58,23 +58,23 @@ impl RefusalCounts {
             };
             *of = minute(at);
         } else {
-            self.recorded.insert(agency.clone(), (minute(at), 1));
+            self.recorded.insert(party.clone(), (minute(at), 1));
         }
     }
 
     /// Refusals without a record were counted in a batch.
     pub(super) fn noted(&mut self, noted: &CountedRefusals) {
-        if let Some(open) = self.open.get_mut(&noted.agency) {
+        if let Some(open) = self.open.get_mut(&noted.party) {
             open.to = open.to.max(noted.to);
             open.count = open.count.saturating_add(noted.count);
         } else {
-            self.open.insert(noted.agency.clone(), noted.clone());
+            self.open.insert(noted.party.clone(), noted.clone());
         }
     }
 
     /// The count became evidence.
-    pub(super) fn told(&mut self, agency: &AgencyId) {
-        self.open.remove(agency);
+    pub(super) fn told(&mut self, party: &Party) {
+        self.open.remove(party);
     }
 }
 
@@ -86,9 +86,9 @@ mod tests {
         Timestamp::from_millis(ms)
     }
 
-    fn noted(agency: &AgencyId, ms: i64, count: u64) -> CountedRefusals {
+    fn noted(party: &Party, ms: i64, count: u64) -> CountedRefusals {
         CountedRefusals {
-            agency: agency.clone(),
+            party: party.clone(),
             from: at(ms),
             to: at(ms),
             count,
@@ -97,8 +97,8 @@ mod tests {
 
     #[test]
     fn a_minute_has_so_many_records_and_the_next_one_as_many_again() {
-        let post: AgencyId = "post".parse().unwrap();
-        let police: AgencyId = "police".parse().unwrap();
+        let post = Party::Agency("post".parse().unwrap());
+        let police = Party::Agency("police".parse().unwrap());
         let mut counts = RefusalCounts::default();
         for ms in [59_000, 59_999] {
             assert!(!counts.is_used_up(&post, 2, at(59_999)));
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn counts_of_several_batches_become_one_when_their_minute_is_over() {
-        let post: AgencyId = "post".parse().unwrap();
+        let post = Party::Agency("post".parse().unwrap());
         let mut counts = RefusalCounts::default();
         counts.noted(&noted(&post, 10_000, 3));
         counts.noted(&noted(&post, 20_000, 4));

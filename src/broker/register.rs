@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use self::orders::{OpenOrder, Orders};
 use super::limits::{AGENCY_CASES, AGENCY_CLOSED_CASES};
 use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Released};
+use crate::agency::registry::Party;
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, KeyedDigest};
 use crate::message::time::Timestamp;
@@ -50,8 +51,8 @@ struct CaseFile {
     opened: Timestamp,
     /// Steps that were taken under an id.
     taken: BTreeSet<KeyedDigest>,
-    /// Agencies that are bound in it by what they have got.
-    bound: BTreeSet<AgencyId>,
+    /// Those who are bound in it by what they have got.
+    bound: BTreeSet<Party>,
     state: CaseState,
 }
 
@@ -235,7 +236,7 @@ impl Register {
             }) if *deadline > exchange.at => {
                 let order = OpenOrder {
                     subjects: subjects.clone(),
-                    holders: holders(exchange).into_iter().cloned().collect(),
+                    holders: releases(exchange).map(|(holder, _)| holder).collect(),
                     deadline: *deadline,
                 };
                 self.orders.open(own(exchange, *number), order)
@@ -244,7 +245,7 @@ impl Register {
                 self.orders.end(&own(exchange, *number))
             }
             Some(OrderChange::Reports { number }) => {
-                let (by, to) = (&exchange.sender.agency, holders(exchange));
+                let (by, to) = (&exchange.sender.agency, reached(exchange));
                 self.orders.reported(*number, by, &to)
             }
             None => BTreeSet::new(),
@@ -260,14 +261,14 @@ impl Register {
         let originator = &exchange.sender.agency;
         let mut changed = false;
         for (holder, release) in releases(exchange) {
-            if is_bound(release) && holder != originator {
-                changed |= self.ban(case, holder, originator, at);
+            if is_bound(release) && holder.agency() != originator {
+                changed |= self.ban(case, &holder, originator, at);
             }
         }
         changed
     }
 
-    fn ban(&mut self, case: &CaseId, holder: &AgencyId, originator: &AgencyId, at: Lsn) -> bool {
+    fn ban(&mut self, case: &CaseId, holder: &Party, originator: &AgencyId, at: Lsn) -> bool {
         // They are forgotten with their case.
         let Some(file) = self.cases.get_mut(case) else {
             return false;
@@ -327,17 +328,24 @@ fn own(exchange: &Exchange, number: KeyedDigest) -> OrderKey {
     }
 }
 
-fn releases(exchange: &Exchange) -> impl Iterator<Item = (&AgencyId, &Released)> {
+/// Who has got an exchange, and what of it. A recipient of another agency of which its sender may not
+/// know is an unlisted unit, which holds what it gets for itself.
+fn releases(exchange: &Exchange) -> impl Iterator<Item = (Party, &Released)> {
     let recipients = exchange.recipients.iter();
     recipients.filter_map(|recipient| match &recipient.outcome {
-        Outcome::Released(released) => Some((&recipient.unit.agency, released)),
+        Outcome::Released(released) => {
+            let holder = Party::of(&recipient.unit, recipient.known);
+            Some((holder, released))
+        }
         Outcome::Refused { .. } => None,
     })
 }
 
 /// The agencies to which an exchange was released.
-fn holders(exchange: &Exchange) -> BTreeSet<&AgencyId> {
-    releases(exchange).map(|(agency, _)| agency).collect()
+fn reached(exchange: &Exchange) -> BTreeSet<&AgencyId> {
+    let recipients = exchange.recipients.iter();
+    let released = recipients.filter(|it| matches!(it.outcome, Outcome::Released(_)));
+    released.map(|recipient| &recipient.unit.agency).collect()
 }
 
 /// Whether its holder may pass it on with its originator's leave alone.
@@ -459,7 +467,8 @@ mod tests {
         let theirs = AGENCY_CLOSED_CASES + 7;
         ended(&mut register, POLICE, theirs);
         register.case(&open(0), Lsn(1));
-        let (holder, originator) = ("police".parse().unwrap(), "customs".parse().unwrap());
+        let holder = Party::Agency("police".parse().unwrap());
+        let originator = "customs".parse().unwrap();
         assert!(register.ban(&open(0).case, &holder, &originator, Lsn(1)));
         register.case(&change(CUSTOMS, 0, CaseStep::Close), Lsn(2));
         for number in 1..AGENCY_CLOSED_CASES {

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use crate::agency::registry::Registry;
+use crate::agency::registry::{Party, Registry};
 use crate::message::catalogue::Catalogue;
 use crate::message::facts::{FactKind, FactValue, Facts};
 use crate::message::id::{AgencyId, KeyedDigest, UnitId};
@@ -80,7 +80,10 @@ impl Given {
                 "answers" => given.question.answers = units(value, registry)?,
                 "orders" => {
                     let value = agencies(value, registry)?;
-                    let value = value.into_iter().map(|agency| (agency, None)).collect();
+                    let value = value
+                        .into_iter()
+                        .map(|agency| (Party::Agency(agency), None))
+                        .collect();
                     given
                         .standing
                         .orders
@@ -88,7 +91,7 @@ impl Given {
                 }
                 "bans" => {
                     let value = agencies(value, registry)?;
-                    let key = (case_id()?, sender.clone());
+                    let key = (case_id()?, Party::Agency(sender.clone()));
                     given
                         .standing
                         .bans

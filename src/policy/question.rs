@@ -1,10 +1,10 @@
 //! The facts of one message as Cedar reads them, and the record of having looked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{Context, Entities, Request};
 
-use crate::agency::registry::Unit;
+use crate::agency::registry::{Party, Unit};
 use crate::message::facts::{FactValue, Facts};
 use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
@@ -22,7 +22,8 @@ pub(super) struct StandingFacts<'a> {
     /// The quoted case, where it is open and the sender's agency has joined it.
     case: Option<&'a Case>,
     bans: Vec<&'a AgencyId>,
-    orders: Vec<&'a AgencyId>,
+    /// Who holds an open order on one of the message's own keys.
+    orders: BTreeSet<&'a Party>,
     pub(super) reads: Reads,
 }
 
@@ -40,29 +41,24 @@ impl<'a> StandingFacts<'a> {
             .get(&sender)
             .map(|level| level.value)
             .unwrap_or_default();
-        let (mut case, mut bans, mut orders) = (None, Vec::new(), Vec::new());
+        let (mut case, mut bans, mut orders) = (None, Vec::new(), BTreeSet::new());
         if let Some(id) = request.case.and_then(|text| text.parse::<CaseId>().ok()) {
             case = standing.cases.get(&id).map(|case| &case.value);
+            keys.push(StandingKey::Case(id.clone()));
             // Bans bind whether the case is open or not: closing it frees nobody's data.
-            let key = (id, sender.clone());
-            bans.extend(
-                standing
-                    .bans
-                    .get(&key)
-                    .into_iter()
-                    .flat_map(|bans| &bans.value),
-            );
-            keys.extend([
-                StandingKey::Case(key.0.clone()),
-                StandingKey::Bans(key.0, key.1),
-            ]);
+            for party in bound_as(request.sender) {
+                let key = (id.clone(), party);
+                let found = standing.bans.get(&key).into_iter();
+                bans.extend(found.flat_map(|bans| &bans.value));
+                keys.push(StandingKey::Bans(key.0, key.1));
+            }
         }
         let mut ends = Vec::new();
         for own_key in request.own_keys {
             let open = standing.orders.get(own_key).into_iter();
-            for (agency, end) in open.flat_map(|open| &open.value) {
+            for (holder, end) in open.flat_map(|open| &open.value) {
                 if end.is_none_or(|end| now < end) {
-                    orders.push(agency);
+                    orders.insert(holder);
                     ends.extend(*end);
                 }
             }
@@ -88,11 +84,27 @@ impl<'a> StandingFacts<'a> {
         }
     }
 
+    /// The agencies that hold an open order, as far as it is to count for `unit`: what an unlisted unit
+    /// alone holds counts for nobody else.
+    fn orders_for(&self, unit: &Unit) -> Vec<&'a AgencyId> {
+        let own = unit.party();
+        let counts = |holder: &&Party| matches!(holder, Party::Agency(_)) || **holder == own;
+        let holders = self.orders.iter().copied().filter(counts);
+        let agencies: BTreeSet<&AgencyId> = holders.map(Party::agency).collect();
+        agencies.into_iter().collect()
+    }
+
     /// The case, where this unit's agency has joined it too.
     pub(super) fn case_for(&self, unit: &Unit) -> Option<&'a Case> {
         self.case
             .filter(|case| case.members.contains(&unit.id.agency))
     }
+}
+
+/// As whom a sender is bound by what it has got: with its agency, and an unlisted unit by what it
+/// alone has got besides.
+fn bound_as(sender: &Unit) -> BTreeSet<Party> {
+    BTreeSet::from([Party::Agency(sender.id.agency.clone()), sender.party()])
 }
 
 /// The first instant after which some comparison of `now` with a time may come out otherwise:
@@ -122,8 +134,8 @@ pub(super) struct Bench<'a> {
     rulebook: &'a Rulebook,
     facts: &'a StandingFacts<'a>,
     entities: Result<Entities, Broken>,
-    /// Without and with the case.
-    contexts: BTreeMap<bool, Result<Context, Broken>>,
+    /// Without and with the case, by who holds orders.
+    contexts: BTreeMap<(bool, Vec<&'a AgencyId>), Result<Context, Broken>>,
 }
 
 impl<'a> Bench<'a> {
@@ -151,8 +163,10 @@ impl<'a> Bench<'a> {
     pub(super) fn question(&mut self, unit: &Unit) -> Result<(Request, &Entities), Broken> {
         let case = self.facts.case_for(unit);
         let (world, facts) = (self.rulebook.world(), self.facts);
-        let context = self.contexts.entry(case.is_some()).or_insert_with(|| {
-            let (bans, orders) = (facts.bans.clone(), facts.orders.clone());
+        let key = (case.is_some(), facts.orders_for(unit));
+        let orders = key.1.clone();
+        let context = self.contexts.entry(key).or_insert_with(|| {
+            let bans = facts.bans.clone();
             world.context(&Moment {
                 now: facts.now,
                 level: facts.level,

@@ -14,6 +14,7 @@ use std::str::FromStr;
 use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
+use crate::agency::registry::Party;
 use crate::message::id::{AgencyId, BadName, KeyedDigest};
 use crate::message::time::Timestamp;
 
@@ -147,10 +148,10 @@ pub struct Standing {
     /// Continuity levels; absent means normal.
     pub levels: ByKey<AgencyId, Level>,
     /// Per case and holder: the originators whose restricted data the holder has got in it.
-    pub bans: ByKey<(CaseId, AgencyId), BTreeSet<AgencyId>>,
-    /// Per digest of a message's own key: the agencies with an open `control.order` on it, each until
+    pub bans: ByKey<(CaseId, Party), BTreeSet<AgencyId>>,
+    /// Per digest of a message's own key: who holds an open `control.order` on it, each until
     /// when; `None` where no deadline ends it. From then on it binds nothing, here still or not.
-    pub orders: ByKey<KeyedDigest, BTreeMap<AgencyId, Option<Timestamp>>>,
+    pub orders: ByKey<KeyedDigest, BTreeMap<Party, Option<Timestamp>>>,
 }
 
 impl Standing {
@@ -177,7 +178,7 @@ pub enum StandingKey {
     /// An agency's continuity level.
     Level(AgencyId),
     /// The originators that bind a holder in a case.
-    Bans(CaseId, AgencyId),
+    Bans(CaseId, Party),
     /// The holders of orders on a message's own key.
     Orders(KeyedDigest),
 }

@@ -204,7 +204,7 @@ async fn connect(
     welcome((shell, around), &peer, remote, refused.as_deref());
     let with = Shared {
         backbone: Arc::clone(&shell.backbone),
-        pace: shell.paces.of(&peer.agency.id),
+        pace: shell.paces.of(peer.unit.party()),
         clock: shell.clock,
         refused,
     };

@@ -13,11 +13,12 @@ use carnet::broker::command::{
     Answer, Ask, Command, ConnectionId, Deliver, Origin, Private, Refusal, Returnable, Submission,
 };
 use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
+use carnet::broker::ledger::{QueueKind, standing_name};
 use carnet::broker::payload::{PrivateHead, seal_private};
-use carnet::broker::record::{Narrowed, QueueProperties, Record};
+use carnet::broker::record::{Narrowed, QueueId, QueueProperties, Record, Terms};
 use carnet::journal::Lsn;
 use carnet::message::envelope::expires_after;
-use carnet::message::id::{Digest, ExchangeId, Mask};
+use carnet::message::id::{Digest, ExchangeId};
 use carnet::message::time::Timestamp;
 
 use crate::letter::Letter;
@@ -57,6 +58,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
         wire: wire(letter),
         mandatory: true,
         frame: seal_private(&head, &letter.publish.body).unwrap(),
+        marked: false,
         ttl: expiration.map(|text| expires_after(text).unwrap()),
         quota: peer.agency.limits.private_messages,
     }))
@@ -71,26 +73,34 @@ fn wire(letter: &Letter) -> Returnable {
     }
 }
 
-/// Whether a system may read a queue: `reads` names standing queues relative to its unit.
+/// Whether a system may read a queue: `reads` names its unit's standing queues.
 fn may_read(peer: &Peer, queue: &str) -> bool {
-    let unit = peer.unit.id.unit.as_str();
-    let standing = ["inbox", "receipts", "dead"].into_iter().find(|name| {
-        let rest = queue.strip_prefix(name);
-        rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.') == Some(unit))
-    });
-    standing.is_none_or(|name| peer.system.reads.contains(name))
+    let standing = [
+        ("inbox", QueueKind::Inbox),
+        ("receipts", QueueKind::Receipts),
+        ("dead", QueueKind::Dead),
+    ];
+    let meant = standing
+        .iter()
+        .find(|(_, kind)| standing_name(&peer.unit.id, *kind) == queue);
+    meant.is_none_or(|(right, _)| peer.system.reads.contains(*right))
 }
 
-/// `queue.declare`, of a durable queue without arguments.
-pub(crate) fn declare(_: &Peer, name: &str, passive: bool) -> Ask {
-    Ask::DeclareQueue {
+/// `queue.declare`, of a durable queue without arguments; what the connection refuses itself where it
+/// may not be read.
+pub(crate) fn declare(peer: &Peer, name: &str, passive: bool) -> Result<Ask, Answer> {
+    if !may_read(peer, name) {
+        let text = format!("this system does not read queue '{name}': see its 'reads'");
+        return Err(Answer::Refused { code: 403, text });
+    }
+    Ok(Ask::DeclareQueue {
         name: name.to_owned(),
         passive,
         properties: QueueProperties {
             durable: true,
             ..QueueProperties::default()
         },
-    }
+    })
 }
 
 /// `exchange.declare`, of a durable topic exchange.
@@ -146,7 +156,7 @@ pub(crate) fn get(peer: &Peer, queue: &str) -> Ask {
 }
 
 /// `basic.consume`.
-pub(crate) fn consume(peer: &Peer, number: u32, queue: &str) -> Ask {
+pub(crate) fn consume(peer: &Peer, number: u64, queue: &str) -> Ask {
     Ask::Consume {
         number,
         queue: queue.to_owned(),
@@ -160,8 +170,8 @@ pub(crate) fn consume(peer: &Peer, number: u32, queue: &str) -> Ask {
 pub(crate) fn narrow(
     (connection, deliver): (ConnectionId, &Deliver),
     peer: &Peer,
-    mask: Mask,
-    (view, at): (&View, Timestamp),
+    (left, queues): (Terms, Vec<QueueId>),
+    at: Timestamp,
 ) -> Command {
     Command::Narrow {
         to: (connection, deliver.channel),
@@ -170,8 +180,8 @@ pub(crate) fn narrow(
             at,
             exchange: address(deliver),
             unit: peer.unit.id.clone(),
-            mask,
-            rulebook: view.rulebook.digest(),
+            queues,
+            left,
         },
     }
 }
@@ -193,11 +203,9 @@ pub(crate) fn first_refusal(record: &Record) -> Refusal {
     }
 }
 
-/// A return as its client reads it: the session puts the code's name before the sentence.
+/// A return as its client reads it, but for the code's name.
 pub(crate) fn returned(refusal: &Refusal) -> String {
-    let says = refusal.text.split_once(" - ");
-    let says = says.map_or(&*refusal.text, |(_, says)| says);
-    format!("return {} {says}", refusal.code)
+    format!("return {} {}", refusal.code, refusal.text)
 }
 
 /// A delivery or what was got, whole but for its own id, of which the length stands.
@@ -207,7 +215,7 @@ pub(crate) fn delivered(deliver: &Deliver, rendered: &Rendered) -> String {
         exchange,
         routing_key,
         properties,
-        deaths,
+        died,
         body,
     } = rendered;
     let mut text = format!("from '{exchange}' {routing_key}{again}");
@@ -215,7 +223,7 @@ pub(crate) fn delivered(deliver: &Deliver, rendered: &Rendered) -> String {
         Shown::Raw(raw) => write!(text, ", {} octets of properties", raw.len()).unwrap(),
         Shown::Made(made) => properties_of(made, &mut text),
     }
-    for death in deaths {
+    for death in &died.deaths {
         write!(text, ", died {death:?}").unwrap();
     }
     write!(text, ": {}", String::from_utf8_lossy(body)).unwrap();

@@ -83,7 +83,7 @@ fn messages_of_another_unit_take_no_places_in_the_pace() {
 
 /// A private message of the declarants, to a queue of their own.
 fn kept(world: &mut World) {
-    let declare = |peer: &_| Ok(adapter::declare(peer, "own", false));
+    let declare = |peer: &_| adapter::declare(peer, "own", false);
     world.ask("customs/declarations", "declare own", declare);
     let mine = Letter::to_queue("own", "mine").id("private");
     world.publish("customs/declarations", &mine);
@@ -99,7 +99,7 @@ fn private_messages_of_another_unit_take_no_room() {
     };
     nobody_excluded_sees_in(&trial, |world, with| {
         let theirs = |world: &mut World| {
-            let declare = |peer: &_| Ok(adapter::declare(peer, "theirs", false));
+            let declare = |peer: &_| adapter::declare(peer, "theirs", false);
             world.ask("customs/investigation", "declare theirs", declare);
             for nth in 0..3 {
                 let letter = Letter::to_queue("theirs", "theirs").id(nth);
@@ -120,7 +120,7 @@ fn what_another_unit_is_sent_takes_no_room() {
     };
     nobody_excluded_sees_in(&trial, |world, with| {
         let watch = |world: &mut World| {
-            let declare = |peer: &_| Ok(adapter::declare(peer, "watch", false));
+            let declare = |peer: &_| adapter::declare(peer, "watch", false);
             world.ask("customs/investigation", "declare watch", declare);
             world.ask("customs/investigation", "bind watch", |peer| {
                 adapter::bind(peer, "watch", "inbox.investigation", "#")

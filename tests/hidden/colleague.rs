@@ -29,7 +29,7 @@ fn sent(world: &mut World) {
 fn looked_at(world: &mut World, system: &'static str, queue: &str, passive: bool) {
     let what = if passive { "look at" } else { "declare" };
     world.ask(system, &format!("{what} {queue}"), |peer| {
-        Ok(adapter::declare(peer, queue, passive))
+        adapter::declare(peer, queue, passive)
     });
 }
 

@@ -73,7 +73,7 @@ struct Client {
     transcript: Transcript,
     serial: u64,
     /// Its consumers: their queues, by number.
-    consumers: BTreeMap<u32, String>,
+    consumers: BTreeMap<u64, String>,
     /// Publishes without an outcome, by confirm tag.
     unconfirmed: BTreeMap<u64, String>,
     /// Its own id of the last message of each routing key.
@@ -122,7 +122,7 @@ impl World {
             world.waiting.push(adapter::attach(connection, &peer));
             let client = Client {
                 system,
-                pace: world.paces.of(&peer.agency.id),
+                pace: world.paces.of(peer.unit.party()),
                 peer,
                 transcript: Transcript::default(),
                 serial: 0,
@@ -320,7 +320,7 @@ impl World {
     /// Consumes a queue from now on; each delivery is acknowledged.
     pub(crate) fn consume(&mut self, system: &'static str, queue: &str) {
         let client = self.client(system).1;
-        let number = u32::try_from(client.consumers.len() + 1).unwrap();
+        let number = u64::try_from(client.consumers.len() + 1).unwrap();
         client.consumers.insert(number, queue.to_owned());
         self.ask(system, &format!("consume {queue}"), |peer| {
             Ok(adapter::consume(peer, number, queue))
@@ -485,9 +485,9 @@ impl World {
         let client = &self.clients[&connection];
         let unit = &client.peer.unit.id;
         match prepare(deliver, &stored, unit, &view, self.now).unwrap() {
-            Prepared::Narrow(mask) => {
+            Prepared::Narrow(left, queues) => {
                 let (peer, out) = (&client.peer, (connection, deliver));
-                let narrow = adapter::narrow(out, peer, mask, (&view, self.now));
+                let narrow = adapter::narrow(out, peer, (left, queues), self.now);
                 self.waiting.push(narrow);
             }
             Prepared::Send(mut rendered) => {

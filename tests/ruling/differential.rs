@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use carnet::agency::registry::Party;
 use carnet::message::facts::FactValue;
 use carnet::message::id::KeyedDigest;
 use carnet::message::time::Timestamp;
@@ -116,9 +117,9 @@ prop_compose! {
         }
         let sender = message.from.agency.clone();
         let bans: BTreeSet<_> = if bans.len() < 3 { set(&bans) } else { BTreeSet::new() };
-        standing.bans.insert_mut((id("CASE-1"), sender.clone()), Versioned { epoch: 2, value: bans });
+        standing.bans.insert_mut((id("CASE-1"), Party::Agency(sender.clone())), Versioned { epoch: 2, value: bans });
         standing.levels.insert_mut(sender, Versioned { epoch: 3, value: level });
-        let orders = Versioned { epoch: 4, value: set(&orders).into_iter().map(|it| (it, None)).collect() };
+        let orders = Versioned { epoch: 4, value: set(&orders).into_iter().map(|it| (Party::Agency(it), None)).collect() };
         standing.orders.insert_mut(KeyedDigest([1; 16]), orders);
         message
     }

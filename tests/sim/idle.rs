@@ -52,7 +52,7 @@ fn an_idle_phase_is_marked_once_after_a_tenth_of_a_second() {
 /// Writes records until the next segment is needed. True where somebody was told that the disk is
 /// full.
 fn fill(committer: &mut Committer<SimVfs>, genesis: &Genesis) -> bool {
-    let unit = genesis.units[0].0.clone();
+    let unit = genesis.units[0].id.clone();
     let connection = ConnectionId(1);
     let mut commands = vec![Command::Attach {
         connection,

@@ -1,5 +1,6 @@
 //! Moves from queue to queue that no client asks for: bounded, however the queues are laid out.
 
+use carnet::agency::registry::Party;
 use carnet::broker::command::{Ask, Command, Origin, Settle};
 use carnet::broker::limits::{DEATHS, UNASKED_MOVES};
 use carnet::broker::record::{Argument, QueueProperties};
@@ -81,7 +82,7 @@ fn one_message_in_a_ring_or_a_chain_of_queues_comes_to_rest_and_writes_little() 
         for _ in 0..4 * QUEUES {
             desk.step(vec![Command::Tick]);
         }
-        let agency = "post".parse().unwrap();
+        let agency = Party::Agency("post".parse().unwrap());
         assert_eq!(desk.committer.ledger().kept_by(&agency), 0, "{ring}");
         let written = desk.committer.journal().next().bytes_since(before);
         // Each move is a small record, in a batch of its own.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use carnet::agency::registry::Party;
 use carnet::message::envelope::{HeaderValue, Publish};
 
 use crate::border::publish;
@@ -83,7 +84,7 @@ impl Border {
         let held = view.standing.orders.get(&subject);
         let holders: Vec<&str> = held
             .iter()
-            .flat_map(|held| held.value.keys().map(carnet::message::id::AgencyId::as_str))
+            .flat_map(|held| held.value.keys().map(|holder| holder.agency().as_str()))
             .collect();
         holders.join(" ")
     }
@@ -100,7 +101,8 @@ impl Border {
     /// Originators that bind a holder in the case.
     fn bound(&self, holder: &str) -> BTreeSet<String> {
         let view = self.desk.view();
-        let key = ("C-1".parse().unwrap(), holder.parse().unwrap());
+        let holder = Party::Agency(holder.parse().unwrap());
+        let key = ("C-1".parse().unwrap(), holder);
         let bans = view.standing.bans.get(&key);
         let bans = bans.iter().flat_map(|bans| &bans.value);
         bans.map(ToString::to_string).collect()

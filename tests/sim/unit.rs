@@ -6,7 +6,7 @@ use carnet::backbone::start::{Options, recover};
 use carnet::broker::command::{Command, ConnectionId, Origin, Private, Returnable};
 use carnet::broker::committer::Committer;
 use carnet::broker::payload::{PrivateHead, seal_private};
-use carnet::broker::record::{Genesis, Record};
+use carnet::broker::record::{Genesis, Record, UnitEntry};
 use carnet::journal::vfs::SimVfs;
 use carnet::message::bundle::Bundle;
 use carnet::message::id::{Digest, UnitId};
@@ -27,7 +27,11 @@ pub(crate) fn begun(
         bundle: Bundle::default(),
         digest: Digest::of(b""),
         development: false,
-        units: vec![(unit.clone(), InboxMode::All)],
+        units: vec![UnitEntry {
+            id: unit.clone(),
+            inbox: InboxMode::All,
+            listed: true,
+        }],
         key_check: options.key_check,
     };
     committer.begin(&Record::Genesis(genesis)).unwrap();

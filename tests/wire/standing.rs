@@ -171,7 +171,8 @@ fn deaths_that_a_client_invents_count_for_nothing() {
 
 #[test]
 fn how_much_is_in_a_standing_queue_is_told_to_those_who_read_it_alone() {
-    let agencies = crate::hidden::agencies_with(&[("post", r#"s/^reads = .*/reads = ["receipts"]/"#)]);
+    let agencies =
+        crate::hidden::agencies_with(&[("post", r#"s/^reads = .*/reads = ["receipts"]/"#)]);
     let broker = Broker::start_with(|command| {
         command.arg("--agencies").arg(agencies.path());
     });

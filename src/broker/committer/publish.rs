@@ -1,7 +1,7 @@
 //! Publishes: a ruling that still holds becomes a record; a repeat gets the first answer again.
 
 use super::{Committer, Fatal, Turn};
-use crate::agency::registry::Receipts;
+use crate::agency::registry::{Party, Receipts};
 use crate::broker::command::{
     Effect, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
@@ -12,7 +12,7 @@ use crate::broker::record::{
 use crate::broker::register::{Barred, Step};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
-use crate::message::id::{AgencyId, UnitId};
+use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
 
 /// What is known of a submission before it is decided.
@@ -222,7 +222,7 @@ impl<V: Vfs> Committer<V> {
         let (mut exchange, frame) = without(exchange, frame, had);
         let reaches = |recipient: &Recipient| matches!(recipient.outcome, Outcome::Released(_));
         let anybody = exchange.recipients.iter().any(reaches);
-        if !anybody || self.only_counts(&exchange.sender.agency, how) {
+        if !anybody || self.only_counts(&self.ledger.party(&exchange.unit), how) {
             return Ok(());
         }
         exchange.again = Some(again);
@@ -261,9 +261,9 @@ impl<V: Vfs> Committer<V> {
     /// Whether a refusal is counted instead of recorded. A refused message goes to nobody then, also
     /// where units that its sender may not know of would have got it: what a sender is told, and the
     /// numbers that it sees, must not depend on them.
-    fn only_counts(&self, agency: &AgencyId, how: How) -> bool {
+    fn only_counts(&self, party: &Party, how: How) -> bool {
         let counts = self.ledger.refusals();
-        counts.is_used_up(agency, how.refusals_max, how.now)
+        counts.is_used_up(party, how.refusals_max, how.now)
     }
 
     /// Records a ruled message, or counts it where it was refused for all; gives what its sender is
@@ -279,10 +279,10 @@ impl<V: Vfs> Committer<V> {
             let (rejected, refusal) = too_many_orders(*exchange, barred);
             return self.reject(rejected, refusal, how, turn).map(Some);
         }
-        let agency = &exchange.sender.agency;
         match refusal {
-            Some(refusal) if self.only_counts(agency, how) => {
-                Ok(Some(turn.count(agency, refusal, how.refusals_max)))
+            Some(refusal) if self.only_counts(&self.ledger.party(&exchange.unit), how) => {
+                let party = self.ledger.party(&exchange.unit);
+                Ok(Some(turn.count(party, refusal, how.refusals_max)))
             }
             refusal => {
                 let receipt = how.receipts.wants(refusal.is_some() || warned);
@@ -301,9 +301,9 @@ impl<V: Vfs> Committer<V> {
         how: How,
         turn: &mut Turn,
     ) -> Result<Refusal, Fatal> {
-        let agency = &rejected.sender.agency;
-        if self.only_counts(agency, how) {
-            return Ok(turn.count(agency, refusal, how.refusals_max));
+        let party = self.ledger.party(&rejected.unit);
+        if self.only_counts(&party, how) {
+            return Ok(turn.count(party, refusal, how.refusals_max));
         }
         let receipt = how.receipts.wants(true);
         self.ledger
@@ -314,10 +314,10 @@ impl<V: Vfs> Committer<V> {
 
     /// What this turn counted, durable with what it tells.
     pub(super) fn write_noted(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
-        for (agency, count) in std::mem::take(&mut turn.refused) {
+        for (party, count) in std::mem::take(&mut turn.refused) {
             let (from, to) = (now, now);
             let noted = CountedRefusals {
-                agency,
+                party,
                 from,
                 to,
                 count,
@@ -373,7 +373,8 @@ impl<V: Vfs> Committer<V> {
             }
         };
         let unroutable = queues.is_empty();
-        if !unroutable && self.ledger.kept_by(&unit.agency) >= u64::from(private.quota) {
+        if !unroutable && self.ledger.kept_by(&self.ledger.party(&unit)) >= u64::from(private.quota)
+        {
             turn.nack(&origin, NotTaken::Quota);
             return Ok(());
         }
@@ -415,8 +416,8 @@ impl Turn {
     }
 
     /// Counts a refusal; what its sender is told says so.
-    fn count(&mut self, agency: &AgencyId, refusal: Refusal, refusals_max: u32) -> Refusal {
-        let counted = self.refused.entry(agency.clone()).or_default();
+    fn count(&mut self, party: Party, refusal: Refusal, refusals_max: u32) -> Refusal {
+        let counted = self.refused.entry(party).or_default();
         *counted = counted.saturating_add(1);
         refusal.beyond(refusals_max)
     }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::{Change, Ledger, Overlay, Queue, QueueKind};
+use crate::agency::registry::Party;
 use crate::broker::queue::Entry;
 use crate::broker::record::{Cause, Narrowed, Placed, QueueId, Settled};
 use crate::journal::Lsn;
+use crate::message::id::UnitId;
 
 impl Ledger {
     pub(super) fn placed(&mut self, placed: &Placed, at: Lsn, changes: &mut Vec<Change>) {
@@ -96,11 +98,8 @@ impl Ledger {
             changes.push(Change::Gone(id, oldest));
         }
         if queue.kind == QueueKind::Own {
-            let agency = &queue.unit.agency;
-            match self.kept.get_mut(agency) {
-                Some(kept) => *kept += 1,
-                None => drop(self.kept.insert(agency.clone(), 1)),
-            }
+            let unit = queue.unit.clone();
+            *self.kept.entry(self.party(&unit)).or_default() += 1;
             self.let_go(id, dropped);
         }
         stays
@@ -110,9 +109,28 @@ impl Ledger {
     pub(super) fn let_go(&mut self, id: QueueId, count: u64) {
         let own = |queue: &&Queue| queue.kind == QueueKind::Own;
         let queue = self.queues.get(&id).filter(own);
-        if let Some(kept) = queue.and_then(|queue| self.kept.get_mut(&queue.unit.agency)) {
+        let party = queue.map(|queue| self.party(&queue.unit));
+        if let Some(kept) = party.and_then(|party| self.kept.get_mut(&party)) {
             *kept = kept.saturating_sub(count);
         }
+    }
+
+    /// A unit becomes listed, or is no longer: what it keeps counts for another party.
+    pub(super) fn list(&mut self, unit: &UnitId, listed: bool) {
+        let before = self.party(unit);
+        let Some(state) = self.units.get_mut(unit) else {
+            return;
+        };
+        if std::mem::replace(&mut state.listed, listed) == listed {
+            return;
+        }
+        let queues = state.names.values().filter_map(|id| self.queues.get(id));
+        let own = queues.filter(|queue| queue.kind == QueueKind::Own);
+        let kept: u64 = own.map(|queue| queue.backlog.len()).sum();
+        if let Some(count) = self.kept.get_mut(&before) {
+            *count = count.saturating_sub(kept);
+        }
+        *self.kept.entry(Party::of(unit, listed)).or_default() += kept;
     }
 
     pub(super) fn remove(&mut self, id: QueueId, lsn: Lsn, changes: &mut Vec<Change>) {

@@ -50,6 +50,8 @@ pub struct Queue {
     pub properties: QueueProperties,
     /// Its bindings; the unit has them by binding.
     pub(super) bindings: BTreeSet<Binding>,
+    /// Whether it was ever bound.
+    pub(super) was_bound: bool,
     /// Its entries.
     pub backlog: Backlog,
     /// The lease: nothing above is sent.
@@ -75,6 +77,8 @@ pub struct UnitState {
     pub received: u64,
     /// Which releases its inbox takes.
     pub inbox_mode: InboxMode,
+    /// Whether others may know of it.
+    pub listed: bool,
     /// Its standing queues.
     pub inbox: QueueId,
     /// For receipts.
@@ -100,6 +104,7 @@ impl Queue {
             kind,
             properties,
             bindings: BTreeSet::new(),
+            was_bound: false,
             backlog: Backlog::default(),
             sent_up_to: Lsn::default(),
             redelivered_up_to: Lsn::default(),
@@ -120,12 +125,11 @@ impl Queue {
         self.kind == QueueKind::Own && !entry.is_private()
     }
 
-    /// Whether it is a queue that its unit declared and that gets releases, or may have some: as
-    /// long as its oldest entry is no newer than the last of them.
+    /// Whether it is a queue that its unit declared and that gets releases, or got some: one that was
+    /// ever bound, until it is deleted. When the last of them has left must not show.
     pub fn takes_releases(&self) -> bool {
         let first = self.backlog.next_after(None);
-        let bound = self.kind == QueueKind::Own && !self.bindings.is_empty();
-        bound || first.is_some_and(|entry| entry.lsn <= self.last_release)
+        self.was_bound || first.is_some_and(|entry| entry.lsn <= self.last_release)
     }
 
     /// Whether it is bound, so that what its unit is sent comes into it.
@@ -249,7 +253,7 @@ mod tests {
     use crate::broker::decide::{Decided, InUse};
     use crate::broker::ledger::Ledger;
     use crate::broker::limits::{QUEUE_BINDINGS, UNIT_BINDINGS};
-    use crate::broker::record::{Genesis, Record, Topology};
+    use crate::broker::record::{Genesis, Record, Topology, UnitEntry};
     use crate::message::bundle::Bundle;
     use crate::message::id::Digest;
     use crate::message::time::Timestamp;
@@ -296,7 +300,11 @@ mod tests {
             bundle: Bundle::default(),
             digest: Digest([0; 32]),
             development: true,
-            units: vec![(unit(), InboxMode::All)],
+            units: vec![UnitEntry {
+                id: unit(),
+                inbox: InboxMode::All,
+                listed: true,
+            }],
             key_check: KeyCheck([0; 16]),
         };
         ledger.apply(&Record::Genesis(genesis), Lsn(1));

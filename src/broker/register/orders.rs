@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Barred;
+use crate::agency::registry::Party;
 use crate::broker::limits::{AGENCY_ORDERS, SUBJECT_ORDERS};
 use crate::message::id::{AgencyId, KeyedDigest};
 use crate::message::time::Timestamp;
@@ -32,8 +33,8 @@ pub struct OrderKey {
 pub(super) struct OpenOrder {
     /// The keys of its subject, as keyed digests.
     pub(super) subjects: Vec<KeyedDigest>,
-    /// The agencies to which it was released and that have not reported its result.
-    pub(super) holders: BTreeSet<AgencyId>,
+    /// Those to whom it was released and that have not reported its result.
+    pub(super) holders: BTreeSet<Party>,
     /// When it ends by itself.
     pub(super) deadline: Timestamp,
 }
@@ -129,10 +130,12 @@ impl Orders {
         };
         let mut touched = self.end(&key(by));
         for owner in to {
-            if let Some(order) = self.open.get_mut(&key(owner))
-                && order.holders.remove(by)
-            {
-                touched.extend(&order.subjects);
+            if let Some(order) = self.open.get_mut(&key(owner)) {
+                let before = order.holders.len();
+                order.holders.retain(|holder| holder.agency() != by);
+                if order.holders.len() < before {
+                    touched.extend(&order.subjects);
+                }
             }
         }
         touched
@@ -145,9 +148,9 @@ impl Orders {
         overdue.take(most).map(|(_, key)| key.clone()).collect()
     }
 
-    /// The agencies that hold an open order on a subject, each until the last of their deadlines.
-    pub(super) fn holders(&self, subject: KeyedDigest) -> BTreeMap<AgencyId, Option<Timestamp>> {
-        let mut holders: BTreeMap<AgencyId, Option<Timestamp>> = BTreeMap::new();
+    /// Who holds an open order on a subject, each until the last of their deadlines.
+    pub(super) fn holders(&self, subject: KeyedDigest) -> BTreeMap<Party, Option<Timestamp>> {
+        let mut holders: BTreeMap<Party, Option<Timestamp>> = BTreeMap::new();
         let on_it = self.by_subject.get(&subject).into_iter().flatten();
         for order in on_it.filter_map(|key| self.open.get(key)) {
             for holder in &order.holders {
@@ -177,7 +180,10 @@ mod tests {
     fn order(subjects: &[u8], holders: &[&str], deadline_ms: i64) -> OpenOrder {
         OpenOrder {
             subjects: subjects.iter().map(|number| subject(*number)).collect(),
-            holders: holders.iter().map(|name| name.parse().unwrap()).collect(),
+            holders: holders
+                .iter()
+                .map(|name| Party::Agency(name.parse().unwrap()))
+                .collect(),
             deadline: Timestamp::from_millis(deadline_ms),
         }
     }

@@ -154,7 +154,7 @@ impl<'r> Described<'r> {
     fn counted(&mut self, counted: &CountedRefusals) {
         self.kind = "refusals-counted";
         self.at = Some(counted.to);
-        let (agency, count) = (&counted.agency, counted.count);
+        let (agency, count) = (&counted.party, counted.count);
         self.says = format!("{count} of {agency} beyond its limit, without records of their own");
         self.below
             .push(format!("from {} to {}", counted.from, counted.to));
@@ -223,7 +223,7 @@ impl<'r> Described<'r> {
             }
             Record::Stopped { out } => ("stopped", format!("cleanly, {} entries out", out.len())),
             Record::RefusalsNoted(noted) => {
-                let text = format!("{} of {} in this batch", noted.count, noted.agency);
+                let text = format!("{} of {} in this batch", noted.count, noted.party);
                 ("refusals-noted", text)
             }
             _ => ("recovered", "after a stop that was not clean".to_owned()),
@@ -234,7 +234,7 @@ impl<'r> Described<'r> {
         self.fields = json!({"says": self.says});
         if let Record::RefusalsNoted(noted) = record {
             self.at = Some(noted.to);
-            self.add("agency", json!(noted.agency.to_string()));
+            self.add("agency", json!(noted.party.to_string()));
             self.add("count", json!(noted.count));
         }
     }

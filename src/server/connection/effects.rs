@@ -191,12 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn give_back(&mut self, channel: u16, refusal: &Refusal, wire: &Returnable) {
-        // The session puts the code's name before the sentence.
-        let sentence = refusal
-            .text
-            .split_once(" - ")
-            .map_or(&*refusal.text, |(_, says)| says);
-        let reply = Reply::new(translate::reply_code(refusal.code), sentence);
+        let reply = Reply::new(translate::reply_code(refusal.code), &refusal.text);
         let message = Message {
             exchange: &wire.exchange,
             routing_key: &wire.routing_key,

@@ -32,7 +32,7 @@ const STANDING: [&str; 6] = [
 fn declared(world: &mut World, system: &'static str, queue: &str, passive: bool) {
     let what = if passive { "look at" } else { "declare" };
     world.ask(system, &format!("{what} {queue}"), |peer| {
-        Ok(adapter::declare(peer, queue, passive))
+        adapter::declare(peer, queue, passive)
     });
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::agency::keys::KeyCheck;
-use crate::agency::registry::InboxMode;
+use crate::agency::registry::{InboxMode, Party};
 use crate::broker::command::{
     Answer, Ask, ConnectionId, DeliveryId, NotTaken, Origin, Private, Returnable, Settle,
 };
 use crate::broker::ledger::Ledger;
-use crate::broker::record::{Argument, Genesis, QueueProperties, Record};
+use crate::broker::record::{Argument, Genesis, QueueProperties, Record, UnitEntry};
 use crate::journal::vfs::SimVfs;
 use crate::journal::{Config, Journal};
 use crate::message::bundle::Bundle;
@@ -43,7 +43,11 @@ impl Rig {
             digest: Digest([0; 32]),
             key_check: KeyCheck([0; 16]),
             development: true,
-            units: vec![("post/main".parse().unwrap(), InboxMode::All)],
+            units: vec![UnitEntry {
+                id: "post/main".parse().unwrap(),
+                inbox: InboxMode::All,
+                listed: true,
+            }],
         };
         committer.begin(&Record::Genesis(genesis)).unwrap();
         let mut rig = Self {
@@ -173,7 +177,10 @@ fn acks_go_on_while_the_disk_is_full_and_it_is_not_said_twice() {
     let delivered = rig.fill();
     let count = delivered.len();
     assert!(count > 20, "{count}");
-    let kept = rig.committer.ledger().kept_by(&"post".parse().unwrap());
+    let kept = rig
+        .committer
+        .ledger()
+        .kept_by(&Party::Agency("post".parse().unwrap()));
     assert_eq!(usize::try_from(kept).unwrap(), count);
     for delivery in delivered {
         rig.wait(100);
@@ -181,7 +188,12 @@ fn acks_go_on_while_the_disk_is_full_and_it_is_not_said_twice() {
         let effects = rig.step(vec![ack(vec![delivery]), publish, Command::Tick]);
         assert!(matches!(&effects[..], [(PUBLISHER, effect)] if is_nack(effect)));
     }
-    assert_eq!(rig.committer.ledger().kept_by(&"post".parse().unwrap()), 0);
+    assert_eq!(
+        rig.committer
+            .ledger()
+            .kept_by(&Party::Agency("post".parse().unwrap())),
+        0
+    );
     rig.vfs.make_room();
     rig.wait(250);
     let publish = rig.publish(None);
