@@ -24,6 +24,8 @@ pub(crate) struct Trial {
     pub(crate) excluded: &'static [&'static str],
     /// Who sees it: else nothing was hidden.
     pub(crate) seen_by: &'static [&'static str],
+    /// Whether when something is told, and after how many syncs, may differ: a stated limit.
+    pub(crate) untimed: bool,
 }
 
 /// Two runs on one border.
@@ -33,6 +35,7 @@ pub(crate) const PLAIN: Trial = Trial {
     blank: &[],
     excluded: &[],
     seen_by: &[],
+    untimed: false,
 };
 
 /// What systems do, the excluded ones among them.
@@ -112,7 +115,12 @@ fn both(trial: &Trial, run: impl Fn(&mut World, bool) + Sync) -> (Told, Told) {
         let all = world.transcripts().into_iter();
         let blanked = |transcript: Transcript| {
             let blank = blank.iter();
-            blank.fold(transcript, |transcript, text| transcript.without(text))
+            let blanked = blank.fold(transcript, |transcript, text| transcript.without(text));
+            if trial.untimed {
+                blanked.untimed()
+            } else {
+                blanked
+            }
         };
         all.map(|(system, transcript)| (system, blanked(transcript)))
             .collect()

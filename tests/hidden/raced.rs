@@ -1,5 +1,6 @@
-//! A publish that was admitted before something hidden happened, and is handed over behind it: how
-//! often it goes back to be ruled again, and how many syncs pass until it is answered.
+//! A publish that was admitted before something hidden happened, and is handed over behind it: what it
+//! is told is the same. That it goes back to be ruled again takes time, and a sync: the stated limit of
+//! `docs/threats.md`.
 
 use crate::exchange::opened;
 use crate::letter::Letter;
@@ -10,11 +11,12 @@ use crate::scripts::{FOREIGN_CASE, GIVEN_CASE};
 const POST: Trial = Trial {
     excluded: &["post/items"],
     seen_by: &["police/operations", "customs/declarations"],
+    untimed: true,
     ..PLAIN
 };
 
 #[test]
-fn an_order_of_others_on_its_item_does_not_hold_up_an_event() {
+fn an_order_of_others_on_its_item_shows_in_no_answer_to_an_event() {
     let trial = Trial {
         seen_by: &["police/operations", "customs/investigation"],
         ..POST
@@ -33,7 +35,7 @@ fn an_order_of_others_on_its_item_does_not_hold_up_an_event() {
 }
 
 #[test]
-fn a_case_of_others_that_it_quotes_does_not_hold_up_an_item() {
+fn a_case_of_others_that_it_quotes_shows_in_no_answer_to_an_item() {
     nobody_excluded_sees_in(&POST, |world, with| {
         world.at_once(|world| {
             if with {

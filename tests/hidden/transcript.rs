@@ -48,6 +48,20 @@ impl Transcript {
         }
     }
 
+    /// The same without when, and after how many syncs, something was said.
+    pub(crate) fn untimed(&self) -> Self {
+        let lines = self.lines.iter().map(|line| {
+            let says = line.says.split_once(", after ");
+            Line {
+                at: Timestamp::default(),
+                says: says.map_or(&*line.says, |(says, _)| says).to_owned(),
+            }
+        });
+        Self {
+            lines: lines.collect(),
+        }
+    }
+
     /// Where the other differs first, if anywhere.
     pub(crate) fn differs(&self, other: &Self) -> Option<Difference> {
         let (one, two) = (&self.lines, &other.lines);
