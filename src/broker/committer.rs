@@ -85,8 +85,6 @@ struct Turn {
     /// Refusals beyond their agency's limit: told, and to be counted.
     refused: BTreeMap<Party, u64>,
     promised: Promised,
-    /// Whether a repeat of a refusal was answered, which takes a sync.
-    refused_again: bool,
     sync: bool,
     room: bool,
     stop: bool,

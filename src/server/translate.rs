@@ -327,7 +327,7 @@ mod tests {
             );
             let read = amqp::codec::decode_properties(&encoded, TABLES).unwrap();
             let headers = read.headers().clone().unwrap();
-            assert_eq!(headers.inner().contains_key("x-carnet-reason"), true);
+            assert!(headers.inner().contains_key("x-carnet-reason"));
             let shown = match headers.inner().get("x-death") {
                 Some(AMQPValue::FieldArray(list)) => list.as_slice().len(),
                 None => 0,

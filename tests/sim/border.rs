@@ -63,10 +63,10 @@ impl Border {
         epoch: u64,
     ) -> Genesis {
         for (file, there, instead) in changes {
-            let text = self.bundle.text(file).expect("a file of the bundle");
-            let changed = text.replace(there, instead);
-            assert_ne!(text, changed, "{file} has no {there}");
-            self.bundle.insert(*file, changed.into_bytes());
+            let before = self.bundle.text(file).expect("a file of the bundle");
+            let after = before.replace(there, instead);
+            assert_ne!(before, after, "{file} has no {there}");
+            self.bundle.insert(*file, after.into_bytes());
         }
         self.activate_again(epoch)
     }

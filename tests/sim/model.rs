@@ -197,7 +197,7 @@ impl Run {
         if let Some(model) = self.model.get_mut(&queue) {
             model.messages.insert(self.published, 0);
         }
-        let origin = unconfirmed(ConnectionId(1), u64::from(self.published));
+        let origin = unconfirmed(ConnectionId(1), self.published);
         let body = self.published.to_be_bytes();
         commands.push(private(QUEUES[queue], origin, &body));
         self.step(commands);

@@ -215,7 +215,7 @@ fn consume_all(committer: &mut Committer<SimVfs>, now: Timestamp) -> Vec<Deliver
         .collect();
     let mut commands = Vec::new();
     for ((unit, queue), number) in queues.into_iter().zip(0..) {
-        let connection = ConnectionId(1_000 + u64::from(number));
+        let connection = ConnectionId(1_000 + number);
         commands.push(Command::Attach {
             connection,
             unit,

@@ -108,8 +108,8 @@ fn every_record_shows_every_unit_its_own_part_alone_in_every_queue() {
         for unit in &units {
             let expected = may_see(&record.1.record, unit);
             for queue in &queues {
-                let sees = sees(&desk, record, *queue, unit);
-                assert_eq!(sees, expected, "{unit} of {:?} in {queue:?}", record.0);
+                let found = sees(&desk, record, *queue, unit);
+                assert_eq!(found, expected, "{unit} of {:?} in {queue:?}", record.0);
             }
             seen.push(expected);
         }

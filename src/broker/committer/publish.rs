@@ -138,14 +138,16 @@ impl<V: Vfs> Committer<V> {
                     return Ok(());
                 }
                 Seen::Refused(first) => {
-                    self.repeats.count(&exchange.sender.agency, now);
+                    self.repeats.count_refused(&exchange.sender.agency, now);
                     turn.refused_again(&origin, first, wire);
                     return Ok(());
                 }
                 Seen::RefusedAgain(again, had) => {
-                    self.repeats.count(&exchange.sender.agency, now);
+                    self.repeats.count_refused(&exchange.sender.agency, now);
                     turn.refused_again(&origin, again.first, wire);
-                    return self.reach_others((exchange, frame), again, had, how, turn);
+                    let (mut exchange, frame) = without(exchange, frame, had);
+                    exchange.again = Some(again);
+                    return self.reach_others(exchange, frame, how, turn);
                 }
                 Seen::OtherContent => {
                     let (rejected, refusal) = other_content(*exchange);
@@ -213,19 +215,16 @@ impl<V: Vfs> Committer<V> {
     /// know: its sender gets the first answer, and no number.
     fn reach_others(
         &mut self,
-        (exchange, frame): (Box<Exchange>, Vec<u8>),
-        again: Again,
-        had: Vec<UnitId>,
+        mut exchange: Box<Exchange>,
+        frame: Vec<u8>,
         how: How,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        let (mut exchange, frame) = without(exchange, frame, had);
         let reaches = |recipient: &Recipient| matches!(recipient.outcome, Outcome::Released(_));
         let anybody = exchange.recipients.iter().any(reaches);
         if !anybody || self.only_counts(&self.ledger.party(&exchange.unit), how) {
             return Ok(());
         }
-        exchange.again = Some(again);
         self.ledger.complete(&mut exchange, false, how.now);
         self.store(Record::Exchange(exchange), frame, turn)
     }
@@ -407,10 +406,8 @@ impl Turn {
         self.tell(origin.connection, Effect::Nacked { origin, why });
     }
 
-    /// A repeat of what was refused for all is answered as the first was. It waits for a sync, whether
-    /// something is to be recorded or not: its sender must not be able to tell by the time.
+    /// A repeat of what was refused for all is answered as the first was.
     fn refused_again(&mut self, origin: &Origin, first: Lsn, wire: Returnable) {
-        self.refused_again = true;
         let (origin, refused) = (*origin, Some((first, Box::new(wire))));
         self.tell(origin.connection, Effect::Repeated { origin, refused });
     }

@@ -19,6 +19,8 @@ pub(super) struct Counted {
     /// When the first of them came; any where there is none.
     since: Timestamp,
     by_agency: BTreeMap<AgencyId, u64>,
+    /// Whether a repeat of a refusal is among them.
+    refused: bool,
 }
 
 impl Counted {
@@ -33,6 +35,13 @@ impl Counted {
         }
     }
 
+    /// A repeat of what was refused for all. It waits for a sync, whether something is to be recorded or
+    /// not: its sender must not be able to tell by the time.
+    pub(super) fn count_refused(&mut self, agency: &AgencyId, now: Timestamp) {
+        self.count(agency, now);
+        self.refused = true;
+    }
+
     /// Whether their hour, by the clock, is over.
     fn is_due(&self, now: Timestamp) -> bool {
         let hour = |time: Timestamp| time.as_millis().div_euclid(HOUR_MS);
@@ -41,6 +50,7 @@ impl Counted {
 
     fn take(&mut self, now: Timestamp) -> Option<Repeats> {
         let counts = std::mem::take(&mut self.by_agency);
+        self.refused = false;
         (!counts.is_empty()).then(|| Repeats {
             at: now,
             since: self.since,
@@ -52,11 +62,11 @@ impl Counted {
 impl<V: Vfs> Committer<V> {
     /// Writes down what was counted, once its hour is over or the broker stops. It rides: it asks
     /// for no sync, and waits while the disk is full. Where a repeat of a refusal was answered, it is
-    /// written and synced at once: see [`Turn::refused_again`].
+    /// written and synced at once: see [`Counted::count_refused`].
     pub(super) fn write_repeats(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
-        turn.sync |= turn.refused_again;
+        turn.sync |= self.repeats.refused;
         if turn.room
-            && (turn.stop || turn.refused_again || self.repeats.is_due(now))
+            && (turn.stop || self.repeats.refused || self.repeats.is_due(now))
             && let Some(repeats) = self.repeats.take(now)
         {
             self.record(&Record::Repeats(repeats), None, turn)?;

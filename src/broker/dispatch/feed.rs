@@ -81,7 +81,7 @@ impl Dispatch {
     /// Consumers of a queue whose systems may not have releases.
     pub fn without_right(&self, queue: QueueId) -> Vec<ConsumerId> {
         let consumers = self.feeds.get(&queue).into_iter();
-        let consumers = consumers.flat_map(|feed| feed.consumers.iter().map(|(_, id)| *id));
+        let consumers = consumers.flat_map(|feed| feed.consumers.values().copied());
         consumers
             .filter(|id| !self.takes_releases(id.connection))
             .collect()

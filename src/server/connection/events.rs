@@ -45,7 +45,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Event::Opened => self.opened(),
             Event::Publish(publish) => self.publish(publish),
-            Event::Request { channel, request } => self.request(channel, request),
+            Event::Request { channel, request } => {
+                let view = self.backbone.view();
+                if self.follow_rights(&view.rulebook) {
+                    self.request(channel, request);
+                }
+            }
             Event::Qos { channel, qos } => {
                 let (count, global) = (qos.prefetch_count, qos.global);
                 self.ask(channel, Pending::Prefetch, Ask::Prefetch { count, global });
@@ -231,10 +236,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn request(&mut self, channel: ChannelId, request: Request<DeliveryId>) {
-        let view = self.backbone.view();
-        if !self.follow_rights(&view.rulebook) {
-            return;
-        }
         match request {
             Request::ExchangeDeclare(declare) => {
                 let first = declare.arguments.inner().iter().next();
