@@ -88,17 +88,3 @@ fn a_queue_that_is_bound_no_more_does_not_show_what_came() {
         world.drain("post/items", "kept");
     });
 }
-
-#[test]
-fn a_consumer_of_a_shared_queue_is_not_held_up_by_what_came() {
-    nobody_excluded_sees_in(&SORTING, |world, with| {
-        looked_at(world, "post/items", "kept", false);
-        world.consume("post/sorting", "kept");
-        bound(world);
-        world.meanwhile(10, with.then_some(sent));
-        let mine = Letter::to_queue("kept", "mine").id("private");
-        world.publish("post/sorting", &mine);
-        world.drain("post/items", "kept");
-        world.look("post/items");
-    });
-}

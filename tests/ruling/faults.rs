@@ -157,6 +157,17 @@ fn each_fault_of_a_rule_is_found() {
 }
 
 #[test]
+fn a_text_that_each_delivery_carries_has_a_bound() {
+    for (name, annotation) in [("reason", "@reason(\""), ("basis", "@basis(\"")] {
+        assert!(RULE.contains(annotation), "{name}");
+        let longer =
+            |octets: usize| with_rule(annotation, &format!("{annotation}{}", "x".repeat(octets)));
+        assert_eq!(longer(100), []);
+        says(&longer(512), &format!("@{name} of more than 512 octets"));
+    }
+}
+
+#[test]
 fn the_place_is_the_line_in_the_file() {
     let line = 1 + CUSTOMS.lines().count() + 1;
     let first = with_rule("@basis(\"x\")\n", "").remove(0);

@@ -8,7 +8,7 @@ use carnet::backbone::embedded::load;
 use carnet::backbone::start::recover;
 use carnet::broker::admit::View;
 use carnet::broker::command::{
-    Ask, Command, ConnectionId, Deliver, Effect, Origin, Refusal, Settle,
+    Ask, Command, ConnectionId, Deliver, Effect, Origin, Refusal, Settle, Submission,
 };
 use carnet::broker::committer::Committer;
 use carnet::broker::delivery::{Prepared, Rendered, prepare};
@@ -94,18 +94,36 @@ impl Desk {
         self.publish(place, &publish)
     }
 
+    /// What admission makes of a publish now.
+    pub(crate) fn admitted(&self, place: Place, publish: &Publish) -> Box<Submission> {
+        Admitted::new(&self.peers[place], publish, &self.view(), self.now).submission()
+    }
+
+    /// Whether a submission comes back to be admitted again.
+    pub(crate) fn goes_back(&mut self, place: Place, submission: Box<Submission>) -> bool {
+        let origin = self.origin(place);
+        let effects = self.step(vec![Command::Submit(origin, submission)]);
+        let mut effects = effects.iter();
+        effects.any(|(_, effect)| matches!(effect, Effect::Again(..)))
+    }
+
+    fn origin(&mut self, place: Place) -> Origin {
+        self.published += 1;
+        Origin {
+            connection: connection(place),
+            // A channel each: what goes back holds up those behind it on its own.
+            channel: u16::try_from(self.published).unwrap(),
+            serial: 1,
+            confirm: Some(self.published),
+        }
+    }
+
     /// Publishes, and again as often as that comes back to be ruled anew.
     pub(crate) fn publish(&mut self, place: Place, publish: &Publish) -> Outcome {
-        self.published += 1;
-        let origin = Origin {
-            connection: connection(place),
-            channel: 1,
-            serial: self.published,
-            confirm: Some(self.published),
-        };
+        let origin = self.origin(place);
         loop {
-            let admitted = Admitted::new(&self.peers[place], publish, &self.view(), self.now);
-            let effects = self.step(vec![Command::Submit(origin, admitted.submission())]);
+            let submission = self.admitted(place, publish);
+            let effects = self.step(vec![Command::Submit(origin, submission)]);
             for (_, effect) in effects {
                 match effect {
                     Effect::Outcome { returned: None, .. } => return Outcome::Taken,

@@ -3,6 +3,7 @@
 use carnet::broker::command::Settle;
 use carnet::broker::delivery::{Rendered, Shown};
 
+use crate::border::publish;
 use crate::desk::{Desk, Place};
 
 const RULES: &str = "policies/post.cedar";
@@ -77,4 +78,37 @@ fn what_is_narrowed_stays_so_wherever_it_moves_and_after_a_restart() {
     let rendered = desk.shown(customs, &dead);
     assert_eq!(header(&rendered, "x-carnet-retain-days"), "30");
     assert_eq!(dead.overlay.narrowed.map(|left| left.retain_days), Some(30));
+}
+
+#[test]
+fn what_a_system_may_send_is_what_the_rulebook_of_the_commit_says() {
+    let file = "agencies/customs-xa/agency.toml";
+    let types = (
+        "\"declaration.export\",",
+        "\"declaration.export\", \"control.order\", \"case.open\",",
+    );
+    let mut desk = Desk::open();
+    let abroad = desk.seat("customs-xa", "gateway");
+    let order = desk.border.publish("control.order/valid/scan", "o-1", &[]);
+    let case = publish("case.open", "c-1", br#"{"CaseID": "C-1"}"#, &[]);
+    let refused = [&order, &case].map(|publish| desk.admitted(abroad, publish));
+    desk.activate(&[(file, types.0, types.1)]);
+    let abroad = desk.seat("customs-xa", "gateway");
+    for submission in refused {
+        assert!(
+            desk.goes_back(abroad, submission),
+            "it may send this by now"
+        );
+    }
+    let taken = [&order, &case].map(|publish| desk.admitted(abroad, publish));
+    desk.activate(&[(file, types.1, types.0)]);
+    for submission in taken {
+        assert!(desk.goes_back(abroad, submission), "it may not any more");
+    }
+    let abroad = desk.seat("customs-xa", "gateway");
+    let refused = desk.admitted(abroad, &order);
+    assert!(
+        !desk.goes_back(abroad, refused),
+        "nothing has changed since"
+    );
 }

@@ -1,7 +1,7 @@
 //! Questions about queues and consumers, answered in the order in which they were asked.
 
 use super::{Committer, Fatal, Turn};
-use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Effect, Fence};
+use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence};
 use crate::broker::decide::Decided;
 use crate::broker::dispatch::FeedTraits;
 use crate::broker::limits::TICK_EXPIRED;
@@ -105,27 +105,7 @@ impl<V: Vfs> Committer<V> {
                     let traits = FeedTraits::of(properties);
                     self.dispatch.declared(*queue, owner, traits);
                 }
-                if let Record::Topology(Topology::Bound { queue, .. }) = &record {
-                    self.cancel_without_right(*queue, turn)?;
-                }
                 turn.answer(place, answer);
-            }
-        }
-        Ok(())
-    }
-
-    /// A queue is bound: consumers whose systems may not have releases end, as if the queue was gone.
-    /// They would else see by what holds them up when a release comes.
-    fn cancel_without_right(&mut self, queue: QueueId, turn: &mut Turn) -> Result<(), Fatal> {
-        for consumer in self.dispatch.without_right(queue) {
-            let ended = self.dispatch.cancel(consumer);
-            let effect = Effect::Cancelled {
-                channel: consumer.channel,
-                number: consumer.number,
-            };
-            turn.tell(consumer.connection, effect);
-            if let Some(queue) = ended {
-                self.record(&Record::Topology(Topology::Deleted(queue)), None, turn)?;
             }
         }
         Ok(())

@@ -78,15 +78,6 @@ impl Feed {
 }
 
 impl Dispatch {
-    /// Consumers of a queue whose systems may not have releases.
-    pub fn without_right(&self, queue: QueueId) -> Vec<ConsumerId> {
-        let consumers = self.feeds.get(&queue).into_iter();
-        let consumers = consumers.flat_map(|feed| feed.consumers.values().copied());
-        consumers
-            .filter(|id| !self.takes_releases(id.connection))
-            .collect()
-    }
-
     /// The consumer whose turn it is among those with credit, and with the right to a release: of
     /// the highest priority that has one. Where one alone is active, the first with that right is.
     pub(super) fn next_with_credit(&mut self, id: QueueId, release: bool) -> Option<ConsumerId> {
