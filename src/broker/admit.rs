@@ -240,6 +240,7 @@ fn exchange(
         rulebook: view.rulebook.digest(),
         reads: ruling.reads.clone(),
         case: case.and_then(|case| case.parse().ok()),
+        case_shown: !ruling.case_ignored,
         facts: payload::facts_digest(&content.facts),
         frame: Digest::of(frame),
         body_bytes: u64::try_from(valid.body().len()).unwrap_or(u64::MAX),

@@ -344,16 +344,15 @@ impl Ledger {
         let Some(entry) = queue.backlog.get(lsn) else {
             return gone();
         };
-        let overlay = queue.overlay(lsn).cloned().unwrap_or_default();
-        let died = overlay.died.again(&queue.name, cause, now);
-        let Some(target) = self.dead_letter_queue(queue, entry, &died) else {
+        let Some(target) = self.dead_letter_queue(queue, entry, cause) else {
             return gone();
         };
+        let source = queue.overlay(lsn).and_then(|overlay| overlay.source);
         Record::Placed(Box::new(Placed {
             at: now,
             unit: queue.unit.clone(),
             queues: vec![target],
-            source: Some(overlay.source.unwrap_or(lsn)),
+            source: Some(source.unwrap_or(lsn)),
             private: entry.is_private(),
             marked: entry.is_marked(),
             from: Some((id, lsn, cause)),
@@ -361,13 +360,13 @@ impl Ledger {
         }))
     }
 
-    fn dead_letter_queue(&self, queue: &Queue, entry: &Entry, died: &Died) -> Option<QueueId> {
+    fn dead_letter_queue(&self, queue: &Queue, entry: &Entry, cause: Cause) -> Option<QueueId> {
         let unit = self.unit(&queue.unit)?;
         match queue.kind {
             QueueKind::Inbox => Some(unit.dead),
             QueueKind::Receipts | QueueKind::Dead => None,
             QueueKind::Own => {
-                let own = self.own_dead_letter_queue(queue, entry, died);
+                let own = self.own_dead_letter_queue(queue, entry, cause);
                 own.or((!entry.is_private()).then_some(unit.dead))
             }
         }
@@ -377,14 +376,19 @@ impl Ledger {
     /// standing queue takes none: what is in there is the broker's own. Neither does a queue where
     /// the message was before and was not rejected since: else it would go round for ever, and
     /// nobody would have to do anything.
-    fn own_dead_letter_queue(&self, queue: &Queue, entry: &Entry, died: &Died) -> Option<QueueId> {
+    fn own_dead_letter_queue(&self, queue: &Queue, entry: &Entry, cause: Cause) -> Option<QueueId> {
         let default = queue.properties.text("x-dead-letter-exchange");
         default.filter(|exchange| exchange.is_empty())?;
         let key = queue.properties.text("x-dead-letter-routing-key")?;
         let (id, target) = self.find(&queue.unit, key)?;
+        let died = queue.overlay(entry.lsn).map(|overlay| &overlay.died);
+        let goes_round = match died {
+            Some(died) => died.goes_round(&queue.name, cause, key),
+            None => Died::default().goes_round(&queue.name, cause, key),
+        };
         let takes = target.kind == QueueKind::Own
             && !(entry.is_marked() && target.is_bound())
-            && !died.goes_round(key);
+            && !goes_round;
         takes.then_some(id)
     }
 

@@ -70,7 +70,7 @@ pub struct Ledger {
     known: KnownIds,
     register: Register,
     refusals: RefusalCounts,
-    /// Messages that each party's systems have put into queues of its own.
+    /// Messages in queues of each party's own.
     kept: BTreeMap<Party, u64>,
 }
 
@@ -129,8 +129,8 @@ impl Ledger {
         Party::of(unit, listed)
     }
 
-    /// How many messages that its own systems put there wait in queues of a party's own, or are out
-    /// from there.
+    /// How many messages wait in queues of a party's own, or are out from there: its own and what it
+    /// was sent.
     pub fn kept_by(&self, party: &Party) -> u64 {
         self.kept.get(party).copied().unwrap_or(0)
     }
@@ -311,7 +311,9 @@ impl Ledger {
             self.refusals.recorded(&party, exchange.at);
         }
         self.known.insert(exchange.key, known, self.time);
-        if self.register.exchange(exchange, at) {
+        let units = &self.units;
+        let party = |unit: &UnitId| Party::of(unit, units.get(unit).is_none_or(|it| it.listed));
+        if self.register.exchange(exchange, at, party) {
             changes.push(Change::Standing);
         }
     }

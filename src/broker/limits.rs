@@ -145,8 +145,7 @@ pub const NOTICE_ENTRIES: u64 = 100_000;
 pub const DELIVERY_ATTEMPTS: u32 = 20;
 
 /// Moves of a message from queue to queue that no client asked for (its time was over, it came back too
-/// often), since a client last rejected it. Each is written down with what became of it before. Hit:
-/// what others sent goes to `dead`, what its own agency published is dropped.
+/// often), since a client last rejected it. Each is a record. Hit: what others sent goes to `dead`, what its own agency published is dropped.
 pub const UNASKED_MOVES: usize = 8;
 
 /// Octets of the properties of a release or receipt: with the frame around them they fit the smallest
@@ -158,8 +157,8 @@ pub const MADE_PROPERTIES_BYTES: usize = 4_096 - 8 - 12;
 /// says so of a longer one before.
 pub const REASON_BYTES: usize = 768;
 
-/// Entries of `x-death`, the newest: they are written down with each move. What a message died of first
-/// is kept beside them. Hit: the oldest are left out.
+/// Entries of `x-death`, the newest: they are in memory and in snapshots as long as the message is in a
+/// queue, up to 3 KiB of each that has moved so often. What a message died of first is kept beside them. Hit: the oldest are left out.
 pub const DEATHS: usize = UNASKED_MOVES + 2;
 
 /// Queues of one unit, its standing ones included. Hit: `406 PRECONDITION_FAILED` on the channel.
@@ -203,9 +202,9 @@ pub const AGENCY_CLOSED_CASES: usize = 10_000;
 /// they end. Hit: return 403.
 pub const AGENCY_ORDERS: usize = 50_000;
 
-/// Open orders of one agency on one subject: each change of one looks at all of them. Hit: return
+/// Open orders of one agency on one subject: each change of one looks at all that there are on it. Hit: return
 /// 403.
-pub const SUBJECT_ORDERS: usize = 64;
+pub const SUBJECT_ORDERS: usize = 16;
 
 /// Steps of cases that one agency publishes a second: each makes every ruling look at new standing
 /// facts, and a copy of them. Hit: the step waits for its time, and its client is read no further.

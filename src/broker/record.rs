@@ -28,7 +28,7 @@ pub use self::queues::{
 };
 
 /// The schema number of records written now.
-pub const SCHEMA: u16 = 1;
+pub const SCHEMA: u16 = 2;
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,6 +143,8 @@ pub struct Exchange {
     pub reads: Reads,
     /// The case that counted as a fact.
     pub case: Option<CaseId>,
+    /// Whether that case counted for somebody of whom the sender may know.
+    pub case_shown: bool,
     /// SHA-256 of the facts as they stand in the frame.
     pub facts: Digest,
     /// SHA-256 of the frame, so that a segment verifies with and without its frames.
@@ -414,9 +416,21 @@ pub enum RecordError {
     /// Written by a newer version.
     #[error("record schema {0} is newer than this version reads ({SCHEMA}); upgrade carnet")]
     Schema(u16),
+    /// Written before records had a form that lasts.
+    #[error(
+        "record schema {0} is of an early version, which this one ({SCHEMA}) does not read; begin a new log"
+    )]
+    Early(u16),
     /// The bytes are not a record.
     #[error("record does not decode: {0}")]
     Encoding(#[from] postcard::Error),
+}
+
+impl Exchange {
+    /// Whether the message was recorded before, and had reached somebody or is told the same again.
+    pub fn is_repeat(&self) -> bool {
+        self.again.is_some() || !self.had.is_empty()
+    }
 }
 
 impl Terms {
@@ -425,7 +439,7 @@ impl Terms {
     #[must_use]
     pub fn and(self, newer: &Self) -> Self {
         Self {
-            mask: self.mask.intersection(newer.mask),
+            mask: self.mask.both(newer.mask),
             retain_days: self.retain_days.min(newer.retain_days),
             onward: self.onward.max(newer.onward),
             ..newer.clone()
@@ -495,6 +509,9 @@ impl Record {
     pub fn decode(schema: u16, body: &[u8]) -> Result<Self, RecordError> {
         if schema > SCHEMA {
             return Err(RecordError::Schema(schema));
+        }
+        if schema < SCHEMA {
+            return Err(RecordError::Early(schema));
         }
         Ok(postcard::from_bytes(body)?)
     }

@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use self::orders::{OpenOrder, Orders};
 use super::limits::{AGENCY_CASES, AGENCY_CLOSED_CASES};
-use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Released};
+use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Recipient, Released};
 use crate::agency::registry::Party;
 use crate::journal::Lsn;
-use crate::message::id::{AgencyId, KeyedDigest};
+use crate::message::id::{AgencyId, KeyedDigest, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::standing::{Case, CaseId, Standing, Versioned};
 use crate::policy::words::Onward;
@@ -215,20 +215,38 @@ impl Register {
         }
     }
 
-    /// Whether an exchange may open the order that it opens, if it opens one.
-    pub fn may_order(&self, exchange: &Exchange) -> Result<(), Barred> {
+    /// Whether an exchange of `owner` may open the order that it opens, if it opens one.
+    pub fn may_order(&self, exchange: &Exchange, owner: Party) -> Result<(), Barred> {
         match &exchange.order {
             Some(OrderChange::Opens {
                 number, subjects, ..
-            }) => self.orders.may_open(&own(exchange, *number), subjects),
+            }) => {
+                let number = *number;
+                self.orders.may_open(&OrderKey { number, owner }, subjects)
+            }
             Some(OrderChange::Withdraws { .. } | OrderChange::Reports { .. }) | None => Ok(()),
         }
     }
 
     /// Applies what an exchange changes: onward bans within its case, orders. True where it did.
-    pub fn exchange(&mut self, exchange: &Exchange, at: Lsn) -> bool {
-        let bound = self.bind_holders(exchange, at);
+    /// `party` says who holds what a unit gets, and owns what it sends.
+    pub fn exchange(
+        &mut self,
+        exchange: &Exchange,
+        at: Lsn,
+        party: impl Fn(&UnitId) -> Party,
+    ) -> bool {
+        let bound = self.bind_holders(exchange, at, &party);
+        let owner = party(&exchange.unit);
+        let reached = || releases(exchange).map(|it| party(&it.0.unit)).collect();
+        let key = |number: KeyedDigest| OrderKey {
+            number,
+            owner: owner.clone(),
+        };
         let touched = match &exchange.order {
+            Some(OrderChange::Opens { number, .. }) if exchange.is_repeat() => {
+                self.orders.reach(&key(*number), exchange.key, reached())
+            }
             Some(OrderChange::Opens {
                 number,
                 subjects,
@@ -236,33 +254,40 @@ impl Register {
             }) if *deadline > exchange.at => {
                 let order = OpenOrder {
                     subjects: subjects.clone(),
-                    holders: releases(exchange).map(|(holder, _)| holder).collect(),
+                    holders: reached(),
                     deadline: *deadline,
+                    message: exchange.key,
                 };
-                self.orders.open(own(exchange, *number), order)
+                self.orders.open(key(*number), order)
             }
             Some(OrderChange::Opens { number, .. } | OrderChange::Withdraws { number }) => {
-                self.orders.end(&own(exchange, *number))
+                self.orders.end(&key(*number))
             }
             Some(OrderChange::Reports { number }) => {
-                let (by, to) = (&exchange.sender.agency, reached(exchange));
-                self.orders.reported(*number, by, &to)
+                self.orders.reported(*number, &owner, &reached())
             }
             None => BTreeSet::new(),
         };
         self.publish(touched, at) || bound
     }
 
-    /// Binds the holders of restricted data to its originator, within its case.
-    fn bind_holders(&mut self, exchange: &Exchange, at: Lsn) -> bool {
+    /// Binds the holders of restricted data to its originator, within its case; those of whom its
+    /// sender may know only where it may know that the case counts.
+    fn bind_holders(
+        &mut self,
+        exchange: &Exchange,
+        at: Lsn,
+        party: impl Fn(&UnitId) -> Party,
+    ) -> bool {
         let Some(case) = &exchange.case else {
             return false;
         };
         let originator = &exchange.sender.agency;
         let mut changed = false;
-        for (holder, release) in releases(exchange) {
-            if is_bound(release) && holder.agency() != originator {
-                changed |= self.ban(case, &holder, originator, at);
+        for (recipient, release) in releases(exchange) {
+            let shown = exchange.case_shown || !recipient.known;
+            if shown && is_bound(release) && recipient.unit.agency != *originator {
+                changed |= self.ban(case, &party(&recipient.unit), originator, at);
             }
         }
         changed
@@ -320,32 +345,13 @@ impl Register {
     }
 }
 
-/// The name of the sender's own order of this number.
-fn own(exchange: &Exchange, number: KeyedDigest) -> OrderKey {
-    OrderKey {
-        number,
-        owner: exchange.sender.agency.clone(),
-    }
-}
-
-/// Who has got an exchange, and what of it. A recipient of another agency of which its sender may not
-/// know is an unlisted unit, which holds what it gets for itself.
-fn releases(exchange: &Exchange) -> impl Iterator<Item = (Party, &Released)> {
+/// Who has got an exchange, and what of it.
+fn releases(exchange: &Exchange) -> impl Iterator<Item = (&Recipient, &Released)> {
     let recipients = exchange.recipients.iter();
     recipients.filter_map(|recipient| match &recipient.outcome {
-        Outcome::Released(released) => {
-            let holder = Party::of(&recipient.unit, recipient.known);
-            Some((holder, released))
-        }
+        Outcome::Released(released) => Some((recipient, released)),
         Outcome::Refused { .. } => None,
     })
-}
-
-/// The agencies to which an exchange was released.
-fn reached(exchange: &Exchange) -> BTreeSet<&AgencyId> {
-    let recipients = exchange.recipients.iter();
-    let released = recipients.filter(|it| matches!(it.outcome, Outcome::Released(_)));
-    released.map(|recipient| &recipient.unit.agency).collect()
 }
 
 /// Whether its holder may pass it on with its originator's leave alone.

@@ -371,6 +371,23 @@ impl Mask {
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
+    /// What both let be shown, where a reference in the clear includes its token.
+    #[must_use]
+    pub fn both(self, other: Self) -> Self {
+        let with_token = |mask: Self| {
+            if mask.has(Category::Reference) {
+                mask.union(Self::REFERENCE_TOKEN)
+            } else {
+                mask
+            }
+        };
+        let both = with_token(self).intersection(with_token(other));
+        if both.has(Category::Reference) {
+            both.without(Self::REFERENCE_TOKEN)
+        } else {
+            both
+        }
+    }
     /// What is in this one alone.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {

@@ -102,19 +102,12 @@ pub enum Told<'a> {
 impl Released {
     /// What both rulings give: a redelivery never widens. Nothing where that is nothing.
     pub fn intersect(&self, newer: &Self) -> Option<Self> {
-        let levels = |mask: Mask| {
-            if mask.has(Category::Reference) {
-                mask.union(Mask::REFERENCE_TOKEN)
-            } else {
-                mask
-            }
-        };
         let withheld = self.withheld.union(newer.withheld);
         let holds = self
             .mask
             .union(self.withheld)
             .without(Mask::REFERENCE_TOKEN);
-        let mask = within(levels(self.mask).intersection(levels(newer.mask)), holds);
+        let mask = within(self.mask.both(newer.mask), holds);
         (!mask.is_empty()).then(|| Self {
             mask,
             withheld,

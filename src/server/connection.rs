@@ -346,7 +346,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Some(says) => {
                 let reply = Reply::new(ReplyCode::NotAllowed, says);
-                self.session.close_connection(&reply);
+                self.close(&reply);
             }
         }
     }
@@ -436,6 +436,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// What the connection had out comes back; nothing is told any more.
+    /// Closes the connection, of the broker's own accord. From here nothing more is taken from the core:
+    /// what could not be sent would come back and be tried again.
+    fn close(&mut self, reply: &Reply) {
+        self.session.close_connection(reply);
+        self.leave();
+    }
+
     fn leave(&mut self) {
         // Dropping the port says `Gone`, behind everything that was handed over.
         if let Some(port) = self.port.take() {

@@ -169,7 +169,10 @@ pub(super) fn properties(rendered: &Rendered) -> Bytes {
         out
     });
     let fits = |out: &Vec<u8>| out.len() <= MADE_PROPERTIES_BYTES;
-    encoded.find(fits).unwrap_or_default().into()
+    let encoded = encoded.find(fits);
+    // INVARIANT: without entries of `x-death` all that the broker makes fits.
+    debug_assert!(encoded.is_some(), "properties of a release fit");
+    encoded.unwrap_or_default().into()
 }
 
 /// Properties of the broker's making, with so many entries of `x-death`.
@@ -225,19 +228,19 @@ fn deaths(rendered: &Rendered, most: usize, headers: &mut FieldTable) {
         let mut entry = FieldTable::default();
         let count = i64::try_from(death.count).unwrap_or(i64::MAX);
         entry.insert(short("count"), AMQPValue::LongLongInt(count));
-        entry.insert(short("reason"), text(&death.reason));
+        entry.insert(short("reason"), text(death.cause.name()));
         entry.insert(short("queue"), text(&death.queue));
         entry.insert(short("time"), AMQPValue::Timestamp(death.at.as_seconds()));
         entry.insert(short("exchange"), text(&rendered.exchange));
         entry.insert(short("routing-keys"), AMQPValue::FieldArray(keys));
         list.push(AMQPValue::FieldTable(entry));
     }
-    let Some((queue, reason)) = &rendered.died.first else {
+    let Some((queue, cause)) = &rendered.died.first else {
         return;
     };
     headers.insert(short("x-death"), AMQPValue::FieldArray(list));
     headers.insert(short("x-first-death-queue"), text(queue));
-    headers.insert(short("x-first-death-reason"), text(reason));
+    headers.insert(short("x-first-death-reason"), text(cause.name()));
     headers.insert(short("x-first-death-exchange"), text(&rendered.exchange));
 }
 
@@ -256,8 +259,11 @@ pub(super) fn reply_code(code: u16) -> ReplyCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use crate::broker::ledger::{Death, Died};
     use crate::broker::limits::{DEATHS, REASON_BYTES};
+    use crate::broker::record::Cause;
     use crate::message::id::Mask;
     use crate::message::time::Timestamp;
 
@@ -278,10 +284,10 @@ mod tests {
     /// The longest of everything that the broker gives a release, after so many deaths.
     fn longest(deaths: usize) -> Rendered {
         let unit = format!("{0}/{0}", "u".repeat(48));
-        let (queue, reason) = ("q".repeat(255), "delivery_limit".to_owned());
+        let (queue, cause) = (Arc::<str>::from("q".repeat(255)), Cause::DeliveryLimit);
         let death = |count: u64| Death {
-            queue: queue.clone(),
-            reason: reason.clone(),
+            queue: Arc::clone(&queue),
+            cause,
             at: Timestamp::from_millis(1_800_000_000_000),
             count,
         };
@@ -309,7 +315,7 @@ mod tests {
             properties: Shown::Made(Box::new(made)),
             died: Died {
                 deaths: (1..).map(death).take(deaths).collect(),
-                first: (deaths > 0).then(|| (queue.clone(), reason.clone())),
+                first: (deaths > 0).then(|| (Arc::clone(&queue), cause)),
                 moves: 0,
             },
             body: Bytes::new(),

@@ -3,7 +3,7 @@
 use carnet::agency::registry::Party;
 use carnet::broker::command::{Ask, Command, Origin, Settle};
 use carnet::broker::limits::{DEATHS, UNASKED_MOVES};
-use carnet::broker::record::{Argument, QueueProperties};
+use carnet::broker::record::{Argument, Cause, QueueProperties};
 
 use crate::desk::{Desk, Place};
 use crate::unit::private;
@@ -115,7 +115,7 @@ fn what_others_sent_ends_in_dead_with_the_queue_that_it_came_from() {
     let dead = desk.get(customs, "dead").expect("it is not lost");
     let died = &dead.overlay.died;
     assert!(died.deaths.len() <= DEATHS);
-    assert_eq!(died.first, Some((first(), "expired".to_owned())));
+    assert_eq!(died.first, Some((first().into(), Cause::Expired)));
     assert_eq!(desk.shown(customs, &dead).routing_key, "postal.item.post");
 }
 

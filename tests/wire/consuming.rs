@@ -302,3 +302,27 @@ fn a_consumer_that_never_reads_holds_up_nobody() {
     }
     deaf.quiet();
 }
+
+#[test]
+fn what_was_out_to_a_client_that_broke_the_protocol_goes_to_others_before_it_has_said_goodbye() {
+    let broker = Broker::start();
+    let mut publisher = broker.connect("post-items").confirming();
+    publisher.declare("work", 2, &Table::new());
+    for number in 0..50 {
+        let task = Message::to_queue("work", &number.to_string());
+        assert_eq!(publisher.publish(&task).returned, None);
+    }
+    let mut faulty = broker.connect("post-items");
+    faulty.consume("work", "f", 0);
+    assert_eq!(faulty.delivery().body, "0");
+    // A method on a channel that is not open: the connection is closed, and this one never answers.
+    faulty.wire.send(&method(9, (20, 40), Octets::new()));
+    let mut other = broker.connect("post-items");
+    other.consume("work", "o", 0);
+    for number in 0..50 {
+        let got = other.delivery();
+        assert_eq!(got.body, number.to_string());
+        other.ack(got.tag, false);
+    }
+    other.quiet();
+}

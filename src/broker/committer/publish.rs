@@ -274,7 +274,11 @@ impl<V: Vfs> Committer<V> {
         how: How,
         turn: &mut Turn,
     ) -> Result<Option<Refusal>, Fatal> {
-        if let Err(barred) = self.ledger.register().may_order(&exchange) {
+        if let Err(barred) = self
+            .ledger
+            .register()
+            .may_order(&exchange, self.ledger.party(&exchange.unit))
+        {
             let (rejected, refusal) = too_many_orders(*exchange, barred);
             return self.reject(rejected, refusal, how, turn).map(Some);
         }
@@ -432,7 +436,7 @@ fn without(
     frame: Vec<u8>,
     had: Vec<UnitId>,
 ) -> (Box<Exchange>, Vec<u8>) {
-    let gets = |recipient: &Recipient| !had.contains(&recipient.unit);
+    let gets = |recipient: &Recipient| recipient.known || !had.contains(&recipient.unit);
     exchange.recipients.retain(gets);
     exchange.had = had;
     (exchange, frame)

@@ -35,11 +35,8 @@ impl<V: Vfs> Committer<V> {
                     self.dispatch.settle(delivery);
                     self.add(&record, turn)?;
                 }
+                Settle::Unsent => self.dispatch.unsent(delivery),
                 _ if !self.dispatch.settle(delivery) => {}
-                Settle::Unsent => {
-                    self.dispatch.put_back(place, now);
-                    self.dispatch.look_at(place.0);
-                }
                 Settle::Requeue => self.give_back(place, now, turn)?,
                 Settle::Ack | Settle::Reject => turn.settled.gone.push(place),
             }

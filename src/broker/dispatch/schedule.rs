@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Dispatch;
+use crate::broker::command::DeliveryId;
 use crate::broker::limits::{LOOK_MOST, TICK_HEADS};
 use crate::broker::record::QueueId;
 use crate::journal::Lsn;
@@ -93,6 +94,20 @@ impl Dispatch {
         for queue in due {
             self.heads.set(queue, None);
             self.dirty.insert(queue);
+        }
+    }
+
+    /// A delivery could not be sent: the entry waits in its place, for others. Its consumer is gone, as
+    /// far as its client goes, and gets no credit back, or it would be tried again and again until the
+    /// core hears so too.
+    pub fn unsent(&mut self, delivery: DeliveryId) {
+        if self.taker(delivery).is_none() {
+            return;
+        }
+        if let Some(feed) = self.feeds.get_mut(&delivery.queue) {
+            feed.out.remove(&delivery.entry);
+            feed.returned.insert(delivery.entry);
+            self.dirty.insert(delivery.queue);
         }
     }
 

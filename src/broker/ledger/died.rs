@@ -1,5 +1,7 @@
 //! What became of a message in the queues where it was before, as `x-death` shows it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::broker::limits::{DEATHS, UNASKED_MOVES};
@@ -11,8 +13,8 @@ use crate::message::time::Timestamp;
 pub struct Died {
     /// What `x-death` shows, newest first: at most [`DEATHS`].
     pub deaths: Vec<Death>,
-    /// What `x-first-death-queue` and `x-first-death-reason` show: queue, then reason.
-    pub first: Option<(String, String)>,
+    /// What `x-first-death-queue` and `x-first-death-reason` show.
+    pub first: Option<(Arc<str>, Cause)>,
     /// Moves that no client asked for, since a client last rejected it.
     pub moves: u8,
 }
@@ -21,58 +23,62 @@ pub struct Died {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Death {
     /// Name of the queue it died in.
-    pub queue: String,
-    /// `rejected`, `expired` or `delivery_limit`.
-    pub reason: String,
+    pub queue: Arc<str>,
+    /// Of what.
+    pub cause: Cause,
     /// When first.
     pub at: Timestamp,
-    /// How often for this reason in this queue.
+    /// How often of this in this queue.
     pub count: u64,
 }
 
 impl Died {
-    /// The same after one more death: the newest first; a further one in the same queue for the same
-    /// reason counts up. The list has a bound, which leaves out the oldest.
-    pub(in crate::broker) fn again(self, queue: &str, cause: Cause, now: Timestamp) -> Self {
-        let Self {
-            mut deaths,
-            first,
-            moves,
-        } = self;
-        let reason = cause.name();
-        let same = |death: &Death| death.queue == queue && death.reason == reason;
-        let death = match deaths.iter().position(same) {
+    /// The same after one more death: the newest first; a further one in the same queue of the same
+    /// cause counts up. The list has a bound, which leaves out the oldest.
+    pub(in crate::broker) fn again(mut self, queue: &str, cause: Cause, now: Timestamp) -> Self {
+        let same = self.deaths.iter().position(|death| death.is(queue, cause));
+        let death = match same {
             Some(place) => {
-                let earlier = deaths.remove(place);
+                let earlier = self.deaths.remove(place);
                 Death {
                     count: earlier.count.saturating_add(1),
                     ..earlier
                 }
             }
             None => Death {
-                queue: queue.to_owned(),
-                reason: reason.to_owned(),
+                queue: queue.into(),
+                cause,
                 at: now,
                 count: 1,
             },
         };
-        deaths.insert(0, death);
-        deaths.truncate(DEATHS);
-        Self {
-            deaths,
-            first: first.or_else(|| Some((queue.to_owned(), reason.to_owned()))),
-            moves: match cause {
-                Cause::Rejected => 0,
-                Cause::Expired | Cause::DeliveryLimit => moves.saturating_add(1),
-            },
-        }
+        let first = (Arc::clone(&death.queue), cause);
+        self.first.get_or_insert(first);
+        self.deaths.insert(0, death);
+        self.deaths.truncate(DEATHS);
+        self.moves = self.moves_after(cause);
+        self
     }
 
-    /// Whether a message that died so has moved as often as it may without a rejection, or comes from
+    /// Whether a message that dies so has moved as often as it may without a rejection, or comes from
     /// `target` without one on its way.
-    pub(in crate::broker) fn goes_round(&self, target: &str) -> bool {
-        let moves = usize::from(self.moves);
-        let since = self.deaths.iter().take(moves);
-        moves > UNASKED_MOVES || since.into_iter().any(|death| death.queue == target)
+    pub(in crate::broker) fn goes_round(&self, queue: &str, cause: Cause, target: &str) -> bool {
+        let moves = usize::from(self.moves_after(cause));
+        let before = self.deaths.iter().filter(|death| !death.is(queue, cause));
+        let since = std::iter::once(queue).chain(before.map(|death| &*death.queue));
+        moves > UNASKED_MOVES || since.take(moves).any(|queue| queue == target)
+    }
+
+    fn moves_after(&self, cause: Cause) -> u8 {
+        match cause {
+            Cause::Rejected => 0,
+            Cause::Expired | Cause::DeliveryLimit => self.moves.saturating_add(1),
+        }
+    }
+}
+
+impl Death {
+    fn is(&self, queue: &str, cause: Cause) -> bool {
+        &*self.queue == queue && self.cause == cause
     }
 }

@@ -125,11 +125,10 @@ impl Queue {
         self.kind == QueueKind::Own && !entry.is_private()
     }
 
-    /// Whether it is a queue that its unit declared and that gets releases, or got some: one that was
-    /// ever bound, until it is deleted. When the last of them has left must not show.
+    /// Whether it is a queue that its unit declared and that gets releases, or got one ever: until it is
+    /// deleted. When the last of them has left must not show.
     pub fn takes_releases(&self) -> bool {
-        let first = self.backlog.next_after(None);
-        self.was_bound || first.is_some_and(|entry| entry.lsn <= self.last_release)
+        self.was_bound || self.last_release != Lsn::default()
     }
 
     /// Whether it is bound, so that what its unit is sent comes into it.
@@ -139,8 +138,10 @@ impl Queue {
 
     /// Whether it may hold messages whose own agency gave them headers that look like the broker's.
     pub fn may_hold_marked(&self) -> bool {
+        // Where the head is empty the first entry lies in a page on disk.
         let first = self.backlog.next_after(None);
-        first.is_some_and(|entry| entry.lsn <= self.last_marked)
+        let is_newer = first.is_some_and(|entry| entry.lsn > self.last_marked);
+        self.last_marked != Lsn::default() && !self.backlog.is_empty() && !is_newer
     }
 
     /// Its bindings.

@@ -1,7 +1,7 @@
 //! Open orders: who ordered a control of what, which agencies hold the order, and until when.
 //!
-//! An order belongs to the agency that sent it and is known by that agency and its number: another
-//! agency's order of the same number is another order. A newer version of an order takes the place of
+//! An order belongs to the party that sent it and is known by that party and its number: an order of
+//! the same number of another party is another order. A newer version of an order takes the place of
 //! the older one, whomever it reaches. It is open until its owner withdraws it or reports its result,
 //! or its deadline passes, and counts for its owner so long, held by somebody or not: were it
 //! counted by its holders, a refusal for the number of orders would tell of holders that the owner
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::Barred;
 use crate::agency::registry::Party;
 use crate::broker::limits::{AGENCY_ORDERS, SUBJECT_ORDERS};
-use crate::message::id::{AgencyId, KeyedDigest};
+use crate::message::id::KeyedDigest;
 use crate::message::time::Timestamp;
 
 /// An order's name: its number, and the agency whose number that is.
@@ -24,8 +24,8 @@ use crate::message::time::Timestamp;
 pub struct OrderKey {
     /// The order's number in its owner's own series, as a keyed digest.
     pub number: KeyedDigest,
-    /// The agency that sent the order.
-    pub owner: AgencyId,
+    /// Who sent the order.
+    pub owner: Party,
 }
 
 /// What an open order says.
@@ -37,6 +37,8 @@ pub(super) struct OpenOrder {
     pub(super) holders: BTreeSet<Party>,
     /// When it ends by itself.
     pub(super) deadline: Timestamp,
+    /// The message that opened it, by the digest of its sender and id.
+    pub(super) message: KeyedDigest,
 }
 
 /// All open orders.
@@ -45,8 +47,8 @@ pub(super) struct Orders {
     open: BTreeMap<OrderKey, OpenOrder>,
     by_subject: BTreeMap<KeyedDigest, BTreeSet<OrderKey>>,
     by_deadline: BTreeSet<(Timestamp, OrderKey)>,
-    /// How many each agency has.
-    counts: BTreeMap<AgencyId, usize>,
+    /// How many each party has.
+    counts: BTreeMap<Party, usize>,
 }
 
 impl Orders {
@@ -92,6 +94,22 @@ impl Orders {
         touched
     }
 
+    /// A repeat of the message that opened an order has reached some more: they hold it too. It opens
+    /// nothing, and takes no newer version's place. Gives the subjects.
+    pub(super) fn reach(
+        &mut self,
+        key: &OrderKey,
+        message: KeyedDigest,
+        holders: BTreeSet<Party>,
+    ) -> BTreeSet<KeyedDigest> {
+        let order = self.open.get_mut(key);
+        let Some(order) = order.filter(|order| order.message == message) else {
+            return BTreeSet::new();
+        };
+        order.holders.extend(holders);
+        order.subjects.iter().copied().collect()
+    }
+
     /// Ends an order, where it is open. Gives its subjects.
     pub(super) fn end(&mut self, key: &OrderKey) -> BTreeSet<KeyedDigest> {
         let Some(order) = self.open.remove(key) else {
@@ -115,27 +133,25 @@ impl Orders {
         order.subjects.into_iter().collect()
     }
 
-    /// Takes the result that `by` reports for an order number, released to the agencies in `to`. It
-    /// ends the order of that number that is `by`'s own, and `by`'s part in those of others that
-    /// have got the result. Gives the subjects of all of them.
+    /// Takes the result that `by` reports for an order number, released to those in `to`. It ends the
+    /// order of that number that is `by`'s own, and `by`'s part in those of others that have got the
+    /// result. Gives the subjects of all of them.
     pub(super) fn reported(
         &mut self,
         number: KeyedDigest,
-        by: &AgencyId,
-        to: &BTreeSet<&AgencyId>,
+        by: &Party,
+        to: &BTreeSet<Party>,
     ) -> BTreeSet<KeyedDigest> {
-        let key = |owner: &AgencyId| OrderKey {
+        let key = |owner: &Party| OrderKey {
             number,
             owner: owner.clone(),
         };
         let mut touched = self.end(&key(by));
         for owner in to {
-            if let Some(order) = self.open.get_mut(&key(owner)) {
-                let before = order.holders.len();
-                order.holders.retain(|holder| holder.agency() != by);
-                if order.holders.len() < before {
-                    touched.extend(&order.subjects);
-                }
+            if let Some(order) = self.open.get_mut(&key(owner))
+                && order.holders.remove(by)
+            {
+                touched.extend(&order.subjects);
             }
         }
         touched
@@ -169,8 +185,12 @@ mod tests {
     fn key(owner: &str, number: u8) -> OrderKey {
         OrderKey {
             number: KeyedDigest([number; 16]),
-            owner: owner.parse().unwrap(),
+            owner: party(owner),
         }
+    }
+
+    fn party(agency: &str) -> Party {
+        Party::Agency(agency.parse().unwrap())
     }
 
     fn subject(number: u8) -> KeyedDigest {
@@ -185,6 +205,7 @@ mod tests {
                 .map(|name| Party::Agency(name.parse().unwrap()))
                 .collect(),
             deadline: Timestamp::from_millis(deadline_ms),
+            message: KeyedDigest([0; 16]),
         }
     }
 
@@ -229,30 +250,42 @@ mod tests {
     #[test]
     fn a_result_ends_its_senders_own_order_or_its_part_in_one_of_who_has_got_it() {
         let mut orders = Orders::default();
-        let agency = |name: &str| -> AgencyId { name.parse().unwrap() };
-        let [customs, post, police] = ["customs", "post", "police"].map(agency);
+        let [customs, post, police] = ["customs", "post", "police"].map(party);
         orders.open(key("customs", 1), order(&[1], &["post", "police"], 10));
         let number = subject(1);
         // To somebody else, or from one that does not hold it: nothing.
         for (by, to) in [(&post, &police), (&police, &post)] {
             assert!(
                 orders
-                    .reported(number, by, &BTreeSet::from([to]))
+                    .reported(number, by, &BTreeSet::from([to.clone()]))
                     .is_empty()
             );
         }
-        let other = agency("environment");
+        let other = party("environment");
         assert!(
             orders
-                .reported(number, &other, &BTreeSet::from([&customs]))
+                .reported(number, &other, &BTreeSet::from([customs.clone()]))
                 .is_empty()
         );
         assert_eq!(held_by(&orders, 1), ["police", "post"]);
-        orders.reported(number, &post, &BTreeSet::from([&customs, &police]));
+        orders.reported(number, &post, &BTreeSet::from([customs.clone(), police]));
         assert_eq!(held_by(&orders, 1), ["police"]);
         // The owner's own ends it, whoever gets that.
         orders.reported(number, &customs, &BTreeSet::new());
         assert_eq!(orders, Orders::default());
+    }
+
+    #[test]
+    fn a_repeat_adds_holders_to_the_order_that_it_opened_and_to_no_newer_one() {
+        let mut orders = Orders::default();
+        orders.open(key("customs", 1), order(&[1], &["post"], 10));
+        let more = || BTreeSet::from([party("police")]);
+        let (first, second) = (KeyedDigest([0; 16]), KeyedDigest([9; 16]));
+        assert!(orders.reach(&key("customs", 1), second, more()).is_empty());
+        assert_eq!(orders.reach(&key("customs", 1), first, more()).len(), 1);
+        assert_eq!(held_by(&orders, 1), ["police", "post"]);
+        orders.end(&key("customs", 1));
+        assert!(orders.reach(&key("customs", 1), first, more()).is_empty());
     }
 
     #[test]
@@ -263,7 +296,7 @@ mod tests {
             digest[..8].copy_from_slice(&number.to_be_bytes());
             OrderKey {
                 number: KeyedDigest(digest),
-                owner: "customs".parse().unwrap(),
+                owner: party("customs"),
             }
         };
         let own = |number: usize| KeyedDigest(*numbered(number).number.0.first_chunk().unwrap());

@@ -288,6 +288,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn deliver(&mut self, deliver: &Deliver) {
+        let view = self.backbone.view();
+        if !self.follow_rights(&view.rulebook) {
+            return;
+        }
         match self.look(deliver) {
             Ok(Looked::Send(mut rendered)) => {
                 self.correlate(&mut rendered);
@@ -352,7 +356,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tracing::error!(journal.lsn = %address, error, "a message cannot be read back");
         let says = "a message cannot be read back; the broker's operator must look at its disk";
         let reply = Reply::new(ReplyCode::InternalError, says);
-        self.session.close_connection(&reply);
+        self.close(&reply);
     }
 
     /// A reply says which of the unit's own messages it answers; without that it is still a message.

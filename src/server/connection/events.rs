@@ -97,6 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     reply.text = reply.text(),
                     "a client broke the protocol and is disconnected"
                 );
+                self.leave();
             }
         }
     }
@@ -140,15 +141,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Takes up what another rulebook says of this system. False, and the end of the connection, where
-    /// it says nothing of it, or puts it into another unit.
-    fn follow_rights(&mut self, rulebook: &Rulebook) -> bool {
+    /// it says nothing of it, puts it into another unit, or lets it read other queues.
+    pub(super) fn follow_rights(&mut self, rulebook: &Rulebook) -> bool {
         if self.rulebook_epoch == rulebook.epoch() {
             return true;
         }
-        let Some(peer) = self.peer.as_of(rulebook.registry()) else {
-            let says = "this system has no such entry in the rulebook any more";
+        let peer = self.peer.as_of(rulebook.registry());
+        // What it reads was granted when it asked for it: it asks again.
+        let Some(peer) = peer.filter(|peer| peer.system.reads == self.peer.system.reads) else {
+            let says = "the rulebook has changed what this system is or may read";
             let reply = Reply::new(ReplyCode::ConnectionForced, says);
-            self.session.close_connection(&reply);
+            self.close(&reply);
             return false;
         };
         self.rulebook_epoch = rulebook.epoch();
@@ -160,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn no_entropy(&mut self) {
         let reply = Reply::new(ReplyCode::InternalError, "the system gives no random bytes");
-        self.session.close_connection(&reply);
+        self.close(&reply);
     }
 
     /// A publish to a queue of the agency's own. What stands in its way closes the channel, as clients
@@ -413,6 +416,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The broker stops: clients with recovery come back on 320.
     pub(super) fn close_for_shutdown(&mut self) {
         let reply = Reply::new(ReplyCode::ConnectionForced, "the broker is shutting down");
-        self.session.close_connection(&reply);
+        self.close(&reply);
     }
 }
