@@ -90,6 +90,8 @@ pub struct Port {
     /// What came back.
     pub outbox: Arc<Outbox>,
     outboxes: Outboxes,
+    /// Whether the broker ends the connection of its own accord.
+    pub ended_here: bool,
 }
 
 impl Embedded {
@@ -206,6 +208,7 @@ impl Embedded {
             inbox: Arc::clone(&self.inbox),
             outbox,
             outboxes: Arc::clone(&self.outboxes),
+            ended_here: false,
         }
     }
 
@@ -290,7 +293,12 @@ impl Drop for Port {
         let mut outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
         outboxes.remove(&self.id);
         drop(outboxes);
-        self.inbox.push(&mut vec![Command::Gone(self.id)]);
+        let over = if self.ended_here {
+            Command::Ended(self.id)
+        } else {
+            Command::Gone(self.id)
+        };
+        self.inbox.push(&mut vec![over]);
     }
 }
 

@@ -298,7 +298,7 @@ mod tests {
     use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
     use crate::broker::limits::KNOWN_IDS;
-    use crate::broker::record::{Genesis, Placed, Settled, UnitEntry};
+    use crate::broker::record::{Genesis, Placed, SCHEMA, Settled, UnitEntry};
     use crate::journal::vfs::SimVfs;
     use crate::journal::{Config, Journal};
     use crate::message::bundle::Bundle;
@@ -311,7 +311,7 @@ mod tests {
         journal.reserve(64 << 10, 0).unwrap();
         let mut body = Vec::new();
         record.encode(&mut body).unwrap();
-        journal.push(record.kind(), 1, &body, None)
+        journal.push(record.kind(), SCHEMA, &body, None)
     }
 
     /// A journal in which one queue got `count` messages, and lost every tenth of the first 2,000.
@@ -354,7 +354,14 @@ mod tests {
             if number < 2_000 && number % 10 == 0 {
                 let gone = vec![(QueueId(0), lsn)];
                 let returned = Vec::new();
-                push(&mut journal, &Record::Settled(Settled { gone, returned }));
+                push(
+                    &mut journal,
+                    &Record::Settled(Settled {
+                        gone,
+                        returned,
+                        ..Settled::default()
+                    }),
+                );
             }
             if number % 100 == 0 {
                 journal.commit().unwrap();
@@ -382,7 +389,11 @@ mod tests {
             };
             let gone = vec![(id, lsn)];
             let returned = Vec::new();
-            let settled = Record::Settled(Settled { gone, returned });
+            let settled = Record::Settled(Settled {
+                gone,
+                returned,
+                ..Settled::default()
+            });
             for change in ledger.apply(&settled, Lsn(u64::MAX)) {
                 if let Change::PageDone(id, page) = change {
                     pages.done(id, &page);
@@ -457,7 +468,14 @@ mod tests {
         let (mut further, _) = snapshots.latest().unwrap();
         for lsn in drain(&mut further, &before) {
             let (gone, returned) = (vec![(QueueId(0), lsn)], Vec::new());
-            push(&mut journal, &Record::Settled(Settled { gone, returned }));
+            push(
+                &mut journal,
+                &Record::Settled(Settled {
+                    gone,
+                    returned,
+                    ..Settled::default()
+                }),
+            );
             journal.commit().unwrap();
         }
         let end = journal.end();

@@ -211,6 +211,9 @@ pub enum Command {
     },
     /// A connection has ended.
     Gone(ConnectionId),
+    /// The broker has ended a connection of its own accord: what was out comes back, and no delivery is
+    /// counted.
+    Ended(ConnectionId),
     /// What a connection or channel left and could not be written down for want of room. The
     /// committer's own: it comes to it from nobody.
     Left(Left),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use self::full::{DISK_FULL, Full, Promised};
 use self::repeats::Counted;
 use super::command::{Answer, Command, ConnectionId, Effect};
-use super::dispatch::{Dispatch, FeedTraits};
+use super::dispatch::{Dispatch, FeedTraits, Left};
 use super::ledger::{Change, Ledger};
 use super::limits::{FULL_SETTLE_WAIT, IDLE_MARK, SETTLE_WAIT, TICK};
 use super::queue::Page;
@@ -262,9 +262,16 @@ impl<V: Vfs> Committer<V> {
                 narrowed,
             } => self.narrow(to, delivery, narrowed, turn)?,
             Command::Gone(connection) => {
-                let channels = (connection, 0)..=(connection, u16::MAX);
-                self.held.extract_if(channels, |_, _| true).for_each(drop);
-                let left = self.dispatch.gone(connection);
+                let left = self.gone(connection);
+                self.left(left, now, turn)?;
+            }
+            Command::Ended(connection) => {
+                let left = self.gone(connection);
+                let interrupted = true;
+                let left = Left {
+                    interrupted,
+                    ..left
+                };
                 self.left(left, now, turn)?;
             }
             Command::Left(left) => self.left(left, now, turn)?,
@@ -282,6 +289,13 @@ impl<V: Vfs> Committer<V> {
             Command::Stop => turn.stop = true,
         }
         Ok(())
+    }
+
+    /// A connection is there no more. Gives what it left.
+    fn gone(&mut self, connection: ConnectionId) -> Left {
+        let channels = (connection, 0)..=(connection, u16::MAX);
+        self.held.extract_if(channels, |_, _| true).for_each(drop);
+        self.dispatch.gone(connection)
     }
 
     /// Appends a fact and applies it. The only way to either.

@@ -335,7 +335,7 @@ impl Ledger {
         let gone = || {
             Record::Settled(Settled {
                 gone: vec![(id, lsn)],
-                returned: Vec::new(),
+                ..Settled::default()
             })
         };
         let Some(queue) = self.queue(id) else {

@@ -71,6 +71,8 @@ pub struct Pumped {
 pub struct Left {
     /// Entries that were out to it.
     pub returned: Vec<(QueueId, Lsn)>,
+    /// Whether the broker itself ended it, so that their deliveries do not count.
+    pub interrupted: bool,
     /// Queues that end with it: exclusive ones, and auto-delete ones whose last consumer it was.
     pub ended: Vec<QueueId>,
 }

@@ -440,6 +440,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// what could not be sent would come back and be tried again.
     fn close(&mut self, reply: &Reply) {
         self.session.close_connection(reply);
+        if let Some(port) = &mut self.port {
+            port.ended_here = true;
+        }
         self.leave();
     }
 

@@ -90,7 +90,7 @@ impl Border {
     pub(crate) fn peer(&self, agency: &str, system: &str) -> Peer {
         let agency = self.rulebook.registry().agency(agency).unwrap().clone();
         let system = Arc::clone(&agency.systems[system]);
-        let unit = Arc::clone(&agency.units["main"]);
+        let unit = Arc::clone(&agency.units[&system.unit]);
         Peer {
             agency,
             unit,

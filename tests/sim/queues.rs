@@ -548,3 +548,20 @@ fn of_consumers_of_which_one_is_active_the_first_stays_so_whatever_the_priority_
     let takers = rig.put("q", 2).into_iter().map(|it| it.consumer.unwrap());
     assert_eq!(takers.collect::<Vec<_>>(), [1, 1]);
 }
+
+#[test]
+fn what_a_connection_had_out_that_the_broker_ended_comes_back_said_to_be_so_and_uncounted() {
+    let mut rig = Rig::start();
+    rig.declare("q", &[("x-delivery-limit", Argument::Integer(3))]);
+    rig.put("q", 1);
+    for round in 0..10 {
+        let got = rig.consume("q", 1);
+        assert_eq!(
+            (got.len(), got[0].redelivered, got[0].returns),
+            (1, round > 0, 0)
+        );
+        rig.step(vec![Command::Ended(CLIENT)]);
+        rig.attach();
+    }
+    assert_eq!(rig.held("q"), 1, "it has not been delivered too often");
+}

@@ -4,7 +4,7 @@ use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Command, ConnectionId, Deliver, DeliveryId, Effect, Settle};
 use crate::broker::dispatch::{Left, Sent, Taker};
 use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED, TICK_ORDERS, TICK_QUEUES};
-use crate::broker::record::{Cause, Narrowed, QueueId, Record, Topology};
+use crate::broker::record::{Cause, Narrowed, QueueId, Record, Settled, Topology};
 use crate::broker::weight::entries_bytes;
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
@@ -104,18 +104,30 @@ impl<V: Vfs> Committer<V> {
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
         self.write_settled(turn)?;
-        let Left { returned, ended } = left;
+        let Left {
+            returned,
+            interrupted,
+            ended,
+        } = left;
         let mut rest = &*returned;
         while let Some(part) = rest.get(..SETTLED_TOGETHER.min(rest.len()))
             && !part.is_empty()
         {
             if !self.may_add(entries_bytes(part.len()), turn) {
-                let returned = rest.to_vec();
-                self.wait_for_room(Command::Left(Left { returned, ended }), now, turn);
+                let left = Left {
+                    returned: rest.to_vec(),
+                    interrupted,
+                    ended,
+                };
+                self.wait_for_room(Command::Left(left), now, turn);
                 return Ok(());
             }
-            for place in part {
-                self.give_back(*place, now, turn)?;
+            if interrupted {
+                turn.settled.interrupted.extend_from_slice(part);
+            } else {
+                for place in part {
+                    self.give_back(*place, now, turn)?;
+                }
             }
             let before = self.journal.next();
             self.write_settled(turn)?;
@@ -128,9 +140,11 @@ impl<V: Vfs> Committer<V> {
                 continue;
             }
             if !self.may_add(entries_bytes(1), turn) {
-                let (returned, ended) = (Vec::new(), std::iter::once(queue).chain(ended));
-                let ended = ended.collect();
-                self.wait_for_room(Command::Left(Left { returned, ended }), now, turn);
+                let left = Left {
+                    ended: std::iter::once(queue).chain(ended).collect(),
+                    ..Left::default()
+                };
+                self.wait_for_room(Command::Left(left), now, turn);
                 return Ok(());
             }
             self.add(&Record::Topology(Topology::Deleted(queue)), turn)?;
@@ -141,7 +155,7 @@ impl<V: Vfs> Committer<V> {
     /// All settles of a turn are one record. It rides: it asks for no sync.
     pub(super) fn write_settled(&mut self, turn: &mut Turn) -> Result<(), Fatal> {
         let settled = std::mem::take(&mut turn.settled);
-        if !settled.gone.is_empty() || !settled.returned.is_empty() {
+        if settled != Settled::default() {
             self.record(&Record::Settled(settled), None, turn)?;
         }
         Ok(())

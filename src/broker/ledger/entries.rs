@@ -155,6 +155,12 @@ impl Ledger {
                 changes.push(Change::Returned(*id, *lsn));
             }
         }
+        for (id, lsn) in &settled.interrupted {
+            if let Some(queue) = self.queues.get_mut(id) {
+                queue.backlog.was_sent(*lsn);
+                changes.push(Change::Returned(*id, *lsn));
+            }
+        }
     }
 
     /// Takes away what a newer ruling no longer gives: where the release was put, and wherever it has

@@ -63,6 +63,9 @@ pub struct Settled {
     pub gone: Vec<(QueueId, Lsn)>,
     /// Requeued, or left by a connection that ended.
     pub returned: Vec<(QueueId, Lsn)>,
+    /// Left by a connection that the broker itself ended: they were sent, and that does not count
+    /// towards the limit of deliveries.
+    pub interrupted: Vec<(QueueId, Lsn)>,
 }
 
 /// A change of a unit's queues.
