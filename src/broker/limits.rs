@@ -117,7 +117,7 @@ pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
 /// Deliveries that one turn of a connection renders before others get theirs.
 pub const TURN_DELIVERIES: usize = 32;
 
-/// Ids for de-duplication in memory, about 100 bytes each; older ones of the window are searched in
+/// Ids for de-duplication in memory, about 100 bytes each, some hundred more of a refused message; older ones of the window are searched in
 /// files. Another number may be configured: [`KNOWN_IDS_MIN`] at least.
 pub const KNOWN_IDS: usize = 1_000_000;
 

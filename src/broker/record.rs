@@ -73,7 +73,8 @@ pub enum Record {
         /// Entries that were sent and not settled.
         out: Vec<(QueueId, Lsn)>,
     },
-    /// Identical repeats of an hour: answered from the first, so they have no record of their own.
+    /// Identical repeats since the last record of them: answered from the first, so they have no record
+    /// of their own.
     Repeats(Repeats),
     /// Refusals beyond an agency's limit were told in this batch: counted, so that what was confirmed
     /// is on the disk, and told as evidence when the minute is over.

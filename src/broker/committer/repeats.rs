@@ -1,4 +1,5 @@
-//! Counts identical repeats by agency, and writes them down once an hour.
+//! Counts identical repeats by agency, and writes them down once an hour, or at once where one of
+//! them repeats a refusal.
 //!
 //! A crash loses what was counted since: a repeat is answered from the first record, and its count
 //! is a hint for operators and no evidence of anything.
