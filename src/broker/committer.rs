@@ -203,9 +203,9 @@ impl<V: Vfs> Committer<V> {
         self.write_repeats(now, turn)
     }
 
-    /// Writes the record with which a log, or a run, begins. On a full disk a run adds nothing by
-    /// itself: its record rides with the first that has something to tell. It is in force from here
-    /// on; where the process dies before that, the next start says the same.
+    /// Writes the record with which a log, or a run, begins. On a full disk the record of a run makes
+    /// no write of its own: it is in force from here on, and goes with the next batch, or by itself
+    /// once a settle would. Where the process dies before that, the next start says the same.
     pub fn begin(&mut self, record: &Record) -> Result<(), Fatal> {
         let mut turn = Turn::default();
         let bytes = match record {
