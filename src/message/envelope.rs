@@ -286,10 +286,14 @@ fn header_place(name: &str) -> String {
     format!("header {}", name.chars().take(64).collect::<String>())
 }
 
-/// Whether a header's name is one of those that the broker alone writes, in any case.
+/// Whether a header's name is one of those that the broker alone writes, or is taken for one by who
+/// trims names or does not mind their case: `x-carnet` in any case, with `_` for `-`, behind blanks or
+/// other signs.
 pub fn is_ours(name: &str) -> bool {
-    let start = name.get(..9);
-    start.is_some_and(|start| start.eq_ignore_ascii_case("x-carnet-"))
+    let name = name.trim_start_matches(|sign: char| !sign.is_alphanumeric());
+    let is = |(one, ours): (u8, u8)| one.eq_ignore_ascii_case(&ours) || (one, ours) == (b'_', b'-');
+    let ours = b"x-carnet";
+    name.len() >= ours.len() && name.bytes().zip(*ours).all(is)
 }
 
 fn not_reserved(name: &str) -> Result<(), Invalid> {
