@@ -4,6 +4,7 @@
 //! turned away the operator can read why and what to do.
 #![cfg(test)]
 
+mod renewed;
 mod repository;
 
 use std::collections::BTreeSet;
