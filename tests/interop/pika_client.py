@@ -1,4 +1,4 @@
-"""Python, pika: blocking, one thread, reconnecting by hand.
+"""Python, pika: blocking, one thread; it tries to reconnect as often as its parameters say.
 
     pika_client.py HOST PORT CERTS ITEM.json
 """
@@ -6,7 +6,6 @@
 import json
 import ssl
 import sys
-import time
 
 import pika
 from pika.credentials import ExternalCredentials
@@ -30,6 +29,8 @@ def connect(host, port, certs, name):
             credentials=ExternalCredentials(),
             ssl_options=pika.SSLOptions(tls, host),
             heartbeat=10,
+            connection_attempts=TRIES_MAX,
+            retry_delay=TRY_EVERY_S,
         )
     )
 
@@ -94,18 +95,6 @@ class Systems:
         self.receiver.close()
 
 
-def reconnect(host, port, certs):
-    for tries in range(1, TRIES_MAX + 1):
-        try:
-            systems = Systems(host, port, certs)
-        except (AMQPError, OSError):
-            time.sleep(TRY_EVERY_S)
-        else:
-            say("reconnected", tries=tries)
-            return systems
-    raise ConnectionError(f"no broker at {host}:{port} after {TRIES_MAX} tries")
-
-
 def main():
     host, port, certs, item = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
     with open(item, "rb") as file:
@@ -122,7 +111,8 @@ def main():
         systems.wait_for_loss()
     except AMQPError as error:
         say("lost", reason=repr(error))
-    systems = reconnect(host, port, certs)
+    systems = Systems(host, port, certs)
+    say("reconnected")
     systems.publish("pika-2", "customs/main", body)
     systems.receive()
     systems.close()
