@@ -12,6 +12,8 @@
 
 #[path = "growth/grown.rs"]
 mod grown;
+#[path = "../tests/support/options.rs"]
+mod options;
 #[path = "growth/timed.rs"]
 mod timed;
 #[path = "growth/world.rs"]

@@ -29,6 +29,8 @@ mod deadline;
 mod exchange;
 #[path = "hidden/letter.rs"]
 mod letter;
+#[path = "support/options.rs"]
+mod options;
 #[path = "hidden/order.rs"]
 mod order;
 #[path = "hidden/parties.rs"]

@@ -21,6 +21,8 @@ mod live;
 mod model;
 #[path = "sim/moves.rs"]
 mod moves;
+#[path = "support/options.rs"]
+mod options;
 #[path = "sim/order.rs"]
 mod order;
 #[path = "sim/queues.rs"]

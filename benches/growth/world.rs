@@ -8,14 +8,14 @@ use bytes::Bytes;
 use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::Peer;
-use carnet::backbone::start::{Options, genesis_of, recover};
+use carnet::backbone::start::{genesis_of, recover};
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{
     Answer, Ask, Command, ConnectionId, DeliveryId, Effect, Origin, Private, Returnable, Settle,
     Submission,
 };
 use carnet::broker::committer::{Committer, Step};
-use carnet::broker::limits::{KNOWN_IDS, REPEAT_WINDOW};
+use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::record::{Argument, QueueProperties, Record};
 use carnet::config::{Config, Overrides, read_bundle};
@@ -29,6 +29,9 @@ use carnet::policy::standing::Standing;
 use carnet::server::clock::Clock;
 
 use crate::Failed;
+use crate::options::options;
+
+const SEGMENT_BYTES: usize = 8 << 20;
 
 pub(crate) const POST: ConnectionId = ConnectionId(1);
 pub(crate) const CUSTOMS: ConnectionId = ConnectionId(2);
@@ -111,22 +114,9 @@ pub(crate) struct World {
     held: Option<DeliveryId>,
 }
 
-fn options() -> Options {
-    Options {
-        genesis: None,
-        development: false,
-        key_check: KeyCheck([0; 16]),
-        segment_bytes: 8 << 20,
-        journal: [9; 16],
-        background: false,
-        ignore_snapshots: false,
-        known_ids: KNOWN_IDS,
-    }
-}
-
 impl World {
     pub(crate) fn begin(border: Border) -> Result<Self, Failed> {
-        let recovered = recover(&SimVfs::new(1), Path::new("/data"), &options())?;
+        let recovered = recover(&SimVfs::new(1), Path::new("/data"), &options(SEGMENT_BYTES))?;
         let mut committer = recovered.committer;
         let now = noon()?;
         let mut genesis = genesis_of(&border.rulebook, (false, KeyCheck([0; 16])), now);

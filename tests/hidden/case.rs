@@ -3,17 +3,13 @@
 //! that name: no script does, and the manual says so.)
 
 use crate::letter::Letter;
+use crate::parties::NEITHER_CUSTOMS_NOR_POLICE;
 use crate::play::{PLAIN, Step, Thing, Trial, nobody_excluded_sees, nothing};
 use crate::scripts::{ALL, FOREIGN_CASE};
 
 const CASE: Thing = Thing {
     trial: Trial {
-        excluded: &[
-            "post/items",
-            "post/sorting",
-            "environment/permits",
-            "customs-xa/gateway",
-        ],
+        excluded: NEITHER_CUSTOMS_NOR_POLICE,
         seen_by: &["police/operations", "customs/declarations"],
         ..PLAIN
     },

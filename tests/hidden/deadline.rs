@@ -2,9 +2,9 @@
 
 use carnet::message::time::Timestamp;
 
-use crate::exchange::opened;
+use crate::exchange::{UNDER_COVER, opened};
 use crate::order::ordered;
-use crate::play::{PLAIN, Step, Thing, Trial, nobody_excluded_sees};
+use crate::play::{Step, Thing, nobody_excluded_sees};
 use crate::scripts::GIVEN_CASE;
 use crate::scripts::probes::PROBES;
 use crate::scripts::story::STORY;
@@ -13,17 +13,7 @@ const DEADLINE: &str = "2026-03-17T10:00:00+01:00";
 
 /// Open from before all that scripts do.
 const OVERDUE: Thing = Thing {
-    trial: Trial {
-        excluded: &[
-            "post/items",
-            "post/sorting",
-            "environment/permits",
-            "customs-xa/gateway",
-            "customs/declarations",
-        ],
-        seen_by: &["police/operations", "customs/investigation"],
-        ..PLAIN
-    },
+    trial: UNDER_COVER,
     given: |world| opened(world, "customs/declarations", GIVEN_CASE),
     steps: &[
         Step::Hidden(|world| ordered(world, DEADLINE)),

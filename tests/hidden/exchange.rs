@@ -2,21 +2,30 @@
 //! result. Both may know of it, and nobody else.
 
 use crate::letter::Letter;
+use crate::parties::NEITHER_CUSTOMS_NOR_POLICE;
 use crate::play::{
     PLAIN, Step, Thing, Trial, nobody_excluded_sees, nobody_excluded_sees_in, nothing,
 };
 use crate::scripts::{ALL, GIVEN_CASE, SECRET_CASE};
 use crate::world::World;
 
+/// What customs' own declarants may not know of either.
+pub(crate) const UNDER_COVER: Trial = Trial {
+    excluded: &[
+        "post/items",
+        "post/sorting",
+        "environment/permits",
+        "customs-xa/gateway",
+        "customs/declarations",
+    ],
+    seen_by: &["police/operations", "customs/investigation"],
+    ..PLAIN
+};
+
 /// With its case: the agencies of neither.
 const ALL_OF_IT: Thing = Thing {
     trial: Trial {
-        excluded: &[
-            "post/items",
-            "post/sorting",
-            "environment/permits",
-            "customs-xa/gateway",
-        ],
+        excluded: NEITHER_CUSTOMS_NOR_POLICE,
         seen_by: &["police/operations", "customs/investigation"],
         ..PLAIN
     },
@@ -36,17 +45,7 @@ const ALL_OF_IT: Thing = Thing {
 
 /// In a case that both agencies have: customs' own declarants are excluded too.
 const THE_ORDER: Thing = Thing {
-    trial: Trial {
-        excluded: &[
-            "post/items",
-            "post/sorting",
-            "environment/permits",
-            "customs-xa/gateway",
-            "customs/declarations",
-        ],
-        seen_by: &["police/operations", "customs/investigation"],
-        ..PLAIN
-    },
+    trial: UNDER_COVER,
     given: |world| opened(world, "customs/declarations", GIVEN_CASE),
     steps: &[
         Step::Hidden(|world| ordered(world, GIVEN_CASE)),

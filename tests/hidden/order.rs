@@ -2,24 +2,14 @@
 //! agencies have; opened, and closed by their results. Nobody else may know of them: not the post,
 //! which sends events on the item, nor customs' declarants, who send events on the container.
 
-use crate::exchange::opened;
+use crate::exchange::{UNDER_COVER, opened};
 use crate::letter::Letter;
-use crate::play::{PLAIN, Step, Thing, Trial, nobody_excluded_sees};
+use crate::play::{Step, Thing, nobody_excluded_sees};
 use crate::scripts::{ALL, CONTAINER, GIVEN_CASE, ITEM};
 use crate::world::World;
 
 const ORDERS: Thing = Thing {
-    trial: Trial {
-        excluded: &[
-            "post/items",
-            "post/sorting",
-            "environment/permits",
-            "customs-xa/gateway",
-            "customs/declarations",
-        ],
-        seen_by: &["police/operations", "customs/investigation"],
-        ..PLAIN
-    },
+    trial: UNDER_COVER,
     given: |world| opened(world, "customs/declarations", GIVEN_CASE),
     steps: &[
         Step::Hidden(|world| {

@@ -43,3 +43,20 @@ pub(crate) const BORDER: &[Change] = &[
     ),
     added("agencies/post/agency.toml", SORTING),
 ];
+
+/// Systems of agencies that have no part in what is between customs and the police.
+pub(crate) const NEITHER_CUSTOMS_NOR_POLICE: &[&str] = &[
+    "post/items",
+    "post/sorting",
+    "environment/permits",
+    "customs-xa/gateway",
+];
+
+/// Systems of all agencies but customs.
+pub(crate) const ALL_BUT_CUSTOMS: &[&str] = &[
+    "post/items",
+    "post/sorting",
+    "environment/permits",
+    "customs-xa/gateway",
+    "police/operations",
+];

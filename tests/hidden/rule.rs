@@ -5,6 +5,7 @@
 use carnet::message::time::Timestamp;
 
 use crate::border::{Change, added, replaced};
+use crate::parties::ALL_BUT_CUSTOMS;
 use crate::play::{PLAIN, Step, Thing, Trial, nobody_excluded_sees, nothing};
 use crate::scripts::ALL;
 use crate::scripts::cases::CASES;
@@ -60,13 +61,7 @@ const RULES: Thing = Thing {
     trial: Trial {
         without: &[WIDE],
         with: WATCHES,
-        excluded: &[
-            "post/items",
-            "post/sorting",
-            "environment/permits",
-            "customs-xa/gateway",
-            "police/operations",
-        ],
+        excluded: ALL_BUT_CUSTOMS,
         seen_by: &["customs/investigation"],
         ..PLAIN
     },

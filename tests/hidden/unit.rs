@@ -3,6 +3,7 @@
 
 use crate::border::{Change, added, replaced};
 use crate::letter::Letter;
+use crate::parties::ALL_BUT_CUSTOMS;
 use crate::play::{
     PLAIN, Step, Thing, Trial, nobody_excluded_sees, nobody_excluded_sees_in, nothing,
 };
@@ -15,14 +16,6 @@ use crate::scripts::queues::QUEUES;
 const CUSTOMS: &str = "agencies/customs/agency.toml";
 const RECEIVES: &str = r#"receives = ["control.order", "control.result", "seizure.report"]"#;
 
-const OTHERS: &[&str] = &[
-    "post/items",
-    "post/sorting",
-    "environment/permits",
-    "customs-xa/gateway",
-    "police/operations",
-];
-
 /// It receives what the rules give it, or next to nothing.
 const RECEIVING: Thing = Thing {
     trial: Trial {
@@ -32,7 +25,7 @@ const RECEIVING: Thing = Thing {
             r#"receives = ["postal.response"]"#,
         )],
         with: &[replaced(CUSTOMS, RECEIVES, r#"receives = ["*"]"#)],
-        excluded: OTHERS,
+        excluded: ALL_BUT_CUSTOMS,
         seen_by: &["customs/investigation"],
         ..PLAIN
     },
@@ -112,7 +105,7 @@ const BEING_THERE: Thing = Thing {
     trial: Trial {
         without: NEITHER,
         with: &[added("agencies/internal/agency.toml", INTERNAL)],
-        excluded: OTHERS,
+        excluded: ALL_BUT_CUSTOMS,
         ..PLAIN
     },
     given: nothing,

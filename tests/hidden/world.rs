@@ -8,16 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet::agency::keys::KeyCheck;
 use carnet::agency::registry::{AgencyLimits, Peer};
 use carnet::backbone::embedded::load;
-use carnet::backbone::start::{Options, recover};
+use carnet::backbone::start::recover;
 use carnet::broker::command::{
     Answer, Ask, Command, ConnectionId, Deliver, Effect, Origin, Refusal, Settle,
 };
 use carnet::broker::committer::Committer;
 use carnet::broker::delivery::{Prepared, Rendered, prepare};
-use carnet::broker::limits::KNOWN_IDS;
 use carnet::broker::pace::{Pace, Paces};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::SimVfs;
@@ -26,6 +24,7 @@ use carnet::message::time::Timestamp;
 use crate::adapter;
 use crate::border::{Border, data, morning};
 use crate::letter::Letter;
+use crate::options::options;
 use crate::transcript::Transcript;
 
 /// Every system that may take part, in the order of their connections.
@@ -87,16 +86,7 @@ struct Client {
 impl World {
     /// All systems of the border have connected.
     pub(crate) fn begin(border: &Arc<Border>) -> Self {
-        let options = Options {
-            genesis: None,
-            development: false,
-            key_check: KeyCheck([0; 16]),
-            segment_bytes: SEGMENT_BYTES,
-            journal: [9; 16],
-            background: false,
-            ignore_snapshots: false,
-            known_ids: KNOWN_IDS,
-        };
+        let options = options(SEGMENT_BYTES);
         let mut committer = recover(&SimVfs::new(1), data(), &options)
             .unwrap()
             .committer;

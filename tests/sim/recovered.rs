@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use carnet::agency::keys::KeyCheck;
 use carnet::backbone::embedded::load;
 use carnet::backbone::start::{Options, Recovered, recover};
 use carnet::broker::command::{Ask, Command, ConnectionId, Deliver, Effect, Origin, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::ledger::Ledger;
-use carnet::broker::limits::KNOWN_IDS;
 use carnet::broker::record::{Outcome, QueueId, Record};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
@@ -30,16 +28,7 @@ pub(crate) fn data() -> &'static Path {
 }
 
 pub(crate) fn options() -> Options {
-    Options {
-        genesis: None,
-        development: false,
-        key_check: KeyCheck([0; 16]),
-        segment_bytes: SEGMENT_BYTES,
-        journal: [9; 16],
-        background: false,
-        ignore_snapshots: false,
-        known_ids: KNOWN_IDS,
-    }
+    crate::options::options(SEGMENT_BYTES)
 }
 
 /// What the world outside was told until now, and what it did.

@@ -1,0 +1,19 @@
+//! With what a committer is started on a disk in memory.
+
+use carnet::agency::keys::KeyCheck;
+use carnet::backbone::start::Options;
+use carnet::broker::limits::KNOWN_IDS;
+
+/// Segments of so many bytes, nothing in the background, no rulebook to begin with.
+pub(crate) fn options(segment_bytes: usize) -> Options {
+    Options {
+        genesis: None,
+        development: false,
+        key_check: KeyCheck([0; 16]),
+        segment_bytes,
+        journal: [9; 16],
+        background: false,
+        ignore_snapshots: false,
+        known_ids: KNOWN_IDS,
+    }
+}
