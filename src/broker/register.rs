@@ -216,12 +216,12 @@ impl Register {
     }
 
     /// Whether an exchange of `owner` may open the order that it opens, if it opens one.
-    pub fn may_order(&self, exchange: &Exchange, owner: Party) -> Result<(), Barred> {
+    pub fn may_order(&self, exchange: &Exchange, owner: &Party) -> Result<(), Barred> {
         match &exchange.order {
             Some(OrderChange::Opens {
                 number, subjects, ..
             }) => {
-                let number = *number;
+                let (number, owner) = (*number, owner.clone());
                 self.orders.may_open(&OrderKey { number, owner }, subjects)
             }
             Some(OrderChange::Withdraws { .. } | OrderChange::Reports { .. }) | None => Ok(()),
@@ -237,21 +237,24 @@ impl Register {
         party: impl Fn(&UnitId) -> Party,
     ) -> bool {
         let bound = self.bind_holders(exchange, at, &party);
+        let Some(change) = &exchange.order else {
+            return bound;
+        };
         let owner = party(&exchange.unit);
         let reached = || releases(exchange).map(|it| party(&it.0.unit)).collect();
         let key = |number: KeyedDigest| OrderKey {
             number,
             owner: owner.clone(),
         };
-        let touched = match &exchange.order {
-            Some(OrderChange::Opens { number, .. }) if exchange.is_repeat() => {
+        let touched = match change {
+            OrderChange::Opens { number, .. } if exchange.is_repeat() => {
                 self.orders.reach(&key(*number), exchange.key, reached())
             }
-            Some(OrderChange::Opens {
+            OrderChange::Opens {
                 number,
                 subjects,
                 deadline,
-            }) if *deadline > exchange.at => {
+            } if *deadline > exchange.at => {
                 let order = OpenOrder {
                     subjects: subjects.clone(),
                     holders: reached(),
@@ -260,13 +263,10 @@ impl Register {
                 };
                 self.orders.open(key(*number), order)
             }
-            Some(OrderChange::Opens { number, .. } | OrderChange::Withdraws { number }) => {
+            OrderChange::Opens { number, .. } | OrderChange::Withdraws { number } => {
                 self.orders.end(&key(*number))
             }
-            Some(OrderChange::Reports { number }) => {
-                self.orders.reported(*number, &owner, &reached())
-            }
-            None => BTreeSet::new(),
+            OrderChange::Reports { number } => self.orders.reported(*number, &owner, &reached()),
         };
         self.publish(touched, at) || bound
     }

@@ -435,7 +435,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         before != after || std::mem::take(&mut self.said)
     }
 
-    /// What the connection had out comes back; nothing is told any more.
     /// Closes the connection, of the broker's own accord. From here nothing more is taken from the core:
     /// what could not be sent would come back and be tried again.
     fn close(&mut self, reply: &Reply) {
@@ -446,8 +445,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.leave();
     }
 
+    /// What the connection had out comes back; nothing is told any more.
     fn leave(&mut self) {
-        // Dropping the port says `Gone`, behind everything that was handed over.
+        // Dropping the port says that it is gone, or was ended here, behind everything that was handed over.
         if let Some(port) = self.port.take() {
             port.send(&mut self.commands);
             self.effects.clear();

@@ -274,17 +274,13 @@ impl<V: Vfs> Committer<V> {
         how: How,
         turn: &mut Turn,
     ) -> Result<Option<Refusal>, Fatal> {
-        if let Err(barred) = self
-            .ledger
-            .register()
-            .may_order(&exchange, self.ledger.party(&exchange.unit))
-        {
+        let party = self.ledger.party(&exchange.unit);
+        if let Err(barred) = self.ledger.register().may_order(&exchange, &party) {
             let (rejected, refusal) = too_many_orders(*exchange, barred);
             return self.reject(rejected, refusal, how, turn).map(Some);
         }
         match refusal {
-            Some(refusal) if self.only_counts(&self.ledger.party(&exchange.unit), how) => {
-                let party = self.ledger.party(&exchange.unit);
+            Some(refusal) if self.only_counts(&party, how) => {
                 Ok(Some(turn.count(party, refusal, how.refusals_max)))
             }
             refusal => {

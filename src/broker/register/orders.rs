@@ -200,10 +200,7 @@ mod tests {
     fn order(subjects: &[u8], holders: &[&str], deadline_ms: i64) -> OpenOrder {
         OpenOrder {
             subjects: subjects.iter().map(|number| subject(*number)).collect(),
-            holders: holders
-                .iter()
-                .map(|name| Party::Agency(name.parse().unwrap()))
-                .collect(),
+            holders: holders.iter().copied().map(party).collect(),
             deadline: Timestamp::from_millis(deadline_ms),
             message: KeyedDigest([0; 16]),
         }

@@ -8,6 +8,7 @@ use super::{Connection, Pending};
 use crate::amqp::{
     ChannelId, Gone, Message, MethodId, Properties, PublishTag, Reply, ReplyCode, Sending,
 };
+use crate::broker::admit::View;
 use crate::broker::command::{
     Answer, Ask, Command, Deliver, Effect, Fence, NotTaken, Origin, Refusal, Returnable, Settle,
 };
@@ -292,7 +293,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.follow_rights(&view.rulebook) {
             return;
         }
-        match self.look(deliver) {
+        match self.look(deliver, &view) {
             Ok(Looked::Send(mut rendered)) => {
                 self.correlate(&mut rendered);
                 self.send(deliver, &rendered);
@@ -311,7 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Its turn is behind one that waits to be narrowed. Where it must be narrower itself that is
     /// said at once: many may be, and one sync records them all.
     fn wait(&mut self, deliver: Box<Deliver>) {
-        if let Ok(Looked::Narrow(narrowed)) = self.look(&deliver) {
+        if let Ok(Looked::Narrow(narrowed)) = self.look(&deliver, &self.backbone.view()) {
             self.narrow(&deliver, narrowed);
             self.held.wait_last(&deliver);
         } else {
@@ -322,13 +323,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Looks at what the release rested on once more. Fails with the message that cannot be read
     /// back, and why.
-    fn look(&self, deliver: &Deliver) -> Result<Looked, (Lsn, String)> {
+    fn look(&self, deliver: &Deliver, view: &View) -> Result<Looked, (Lsn, String)> {
         let exchange = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
-        let (view, unit) = (self.backbone.view(), &self.peer.unit.id);
+        let unit = &self.peer.unit.id;
         let stored = self.backbone.stored(exchange);
         let stored = stored.map_err(|error| (exchange, error.to_string()))?;
         let at = self.backbone.now();
-        let prepared = prepare(deliver, &stored, unit, &view, at);
+        let prepared = prepare(deliver, &stored, unit, view, at);
         match prepared.map_err(|error| (exchange, error.to_string()))? {
             Prepared::Send(rendered) => Ok(Looked::Send(rendered)),
             Prepared::Narrow(left, queues) => Ok(Looked::Narrow(Narrowed {
