@@ -314,6 +314,13 @@ mod tests {
         journal.push(record.kind(), SCHEMA, &body, None)
     }
 
+    fn gone(queue: QueueId, lsn: Lsn) -> Record {
+        Record::Settled(Settled {
+            gone: vec![(queue, lsn)],
+            ..Settled::default()
+        })
+    }
+
     /// A journal in which one queue got `count` messages, and lost every tenth of the first 2,000.
     fn filled(vfs: &SimVfs, count: u64) -> (Journal<SimVfs>, Vec<Lsn>) {
         let mut ends = Vec::new();
@@ -352,16 +359,7 @@ mod tests {
         for number in 0..count {
             let lsn = push(&mut journal, &Record::Placed(Box::new(placed.clone())));
             if number < 2_000 && number % 10 == 0 {
-                let gone = vec![(QueueId(0), lsn)];
-                let returned = Vec::new();
-                push(
-                    &mut journal,
-                    &Record::Settled(Settled {
-                        gone,
-                        returned,
-                        ..Settled::default()
-                    }),
-                );
+                push(&mut journal, &gone(QueueId(0), lsn));
             }
             if number % 100 == 0 {
                 journal.commit().unwrap();
@@ -387,14 +385,7 @@ mod tests {
             let Some(lsn) = backlog.next_after(None).map(|entry| entry.lsn) else {
                 return seen;
             };
-            let gone = vec![(id, lsn)];
-            let returned = Vec::new();
-            let settled = Record::Settled(Settled {
-                gone,
-                returned,
-                ..Settled::default()
-            });
-            for change in ledger.apply(&settled, Lsn(u64::MAX)) {
+            for change in ledger.apply(&gone(id, lsn), Lsn(u64::MAX)) {
                 if let Change::PageDone(id, page) = change {
                     pages.done(id, &page);
                 }
@@ -467,15 +458,7 @@ mod tests {
         pages.adopt(&ledger);
         let (mut further, _) = snapshots.latest().unwrap();
         for lsn in drain(&mut further, &before) {
-            let (gone, returned) = (vec![(QueueId(0), lsn)], Vec::new());
-            push(
-                &mut journal,
-                &Record::Settled(Settled {
-                    gone,
-                    returned,
-                    ..Settled::default()
-                }),
-            );
+            push(&mut journal, &gone(QueueId(0), lsn));
             journal.commit().unwrap();
         }
         let end = journal.end();

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bindings::Bindings;
 pub use died::{Death, Died};
-pub use owned::{Overlay, Queue, QueueKind, UnitState, standing_name};
+pub use owned::{Overlay, Queue, QueueKind, UnitState, may_read, standing_name};
 
 use super::dedup::{Known, KnownIds};
 use super::queue::{Entry, Page};

@@ -13,7 +13,7 @@ use carnet::broker::command::{
     Answer, Ask, Command, ConnectionId, Deliver, Origin, Private, Refusal, Returnable, Submission,
 };
 use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
-use carnet::broker::ledger::{QueueKind, standing_name};
+use carnet::broker::ledger::may_read;
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::record::{Narrowed, QueueId, QueueProperties, Record, Terms};
 use carnet::journal::Lsn;
@@ -71,19 +71,6 @@ fn wire(letter: &Letter) -> Returnable {
         raw_properties: Bytes::new(),
         body: letter.publish.body.clone(),
     }
-}
-
-/// Whether a system may read a queue: `reads` names its unit's standing queues.
-fn may_read(peer: &Peer, queue: &str) -> bool {
-    let standing = [
-        ("inbox", QueueKind::Inbox),
-        ("receipts", QueueKind::Receipts),
-        ("dead", QueueKind::Dead),
-    ];
-    let meant = standing
-        .iter()
-        .find(|(_, kind)| standing_name(&peer.unit.id, *kind) == queue);
-    meant.is_none_or(|(right, _)| peer.system.reads.contains(*right))
 }
 
 /// `queue.declare`, of a durable queue without arguments; what the connection refuses itself where it

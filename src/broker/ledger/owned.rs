@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Died;
 use super::bindings::Bindings;
-use crate::agency::registry::InboxMode;
+use crate::agency::registry::{InboxMode, Peer};
 use crate::broker::limits::NOTICE_ENTRIES;
 use crate::broker::queue::{Backlog, Entry, Page};
 use crate::broker::record::{Binding, QueueId, QueueProperties, Terms};
@@ -231,14 +231,29 @@ impl UnitState {
     }
 }
 
+impl QueueKind {
+    /// The word for it, in names of standing queues and in a system's `reads`.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Receipts => "receipts",
+            Self::Dead => "dead",
+            Self::Own => "own",
+        }
+    }
+}
+
+/// Whether a system may read a queue, or learn how much is in it: `reads` names its unit's standing
+/// queues; queues that its unit declared are its own.
+pub fn may_read(peer: &Peer, queue: &str) -> bool {
+    let mut standing = [QueueKind::Inbox, QueueKind::Receipts, QueueKind::Dead].into_iter();
+    let meant = standing.find(|kind| standing_name(&peer.unit.id, *kind) == queue);
+    meant.is_none_or(|kind| peer.system.reads.contains(kind.word()))
+}
+
 /// The name of a unit's standing queue: `inbox` of `main`, `inbox.<unit>` of others.
 pub fn standing_name(unit: &UnitId, kind: QueueKind) -> String {
-    let name = match kind {
-        QueueKind::Inbox => "inbox",
-        QueueKind::Receipts => "receipts",
-        QueueKind::Dead => "dead",
-        QueueKind::Own => "own",
-    };
+    let name = kind.word();
     if unit.unit.as_str() == "main" {
         name.to_owned()
     } else {

@@ -12,7 +12,7 @@ use crate::broker::arguments::consumer_priority;
 use crate::broker::command::{
     Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
 };
-use crate::broker::ledger::{QueueKind, standing_name};
+use crate::broker::ledger::may_read;
 use crate::broker::payload::{PrivateHead, seal_private};
 use crate::message::envelope::{Publish, expires_after};
 use crate::message::id::ExchangeId;
@@ -256,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.refuse(channel, ReplyCode::AccessRefused, says);
             }
             Request::QueueDeclare(declare) => self.declare_queue(channel, &declare),
-            Request::QueueBind(bind) if !self.may_read(&bind.exchange.to_string()) => {
+            Request::QueueBind(bind) if !may_read(&self.peer, &bind.exchange.to_string()) => {
                 let says = format!(
                     "this system does not read '{}': see its 'reads'",
                     bind.exchange
@@ -296,7 +296,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Request::Cancel(cancel) => self.cancel(channel, cancel.consumer_tag.as_str()),
             Request::Get(get) => {
                 let queue = get.queue.to_string();
-                let may_read = self.may_read(&queue);
+                let may_read = may_read(&self.peer, &queue);
                 let pending = Pending::Get { no_ack: get.no_ack };
                 self.ask(channel, pending, Ask::Get { queue, may_read });
             }
@@ -322,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn declare_queue(&mut self, channel: ChannelId, declare: &amqp::queue::Declare) {
         let mut name = declare.queue.to_string();
-        if !self.may_read(&name) {
+        if !may_read(&self.peer, &name) {
             let says = format!("this system does not read queue '{name}': see its 'reads'");
             return self.refuse(channel, ReplyCode::AccessRefused, &says);
         }
@@ -378,7 +378,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         self.consumers.insert((channel.get(), number), consumer);
         let queue = consume.queue.to_string();
-        let may_read = self.may_read(&queue);
+        let may_read = may_read(&self.peer, &queue);
         let ask = Ask::Consume {
             number,
             queue,
@@ -396,21 +396,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let found = of_channel.find(|(_, consumer)| consumer.tag == tag);
         let number = found.map_or(0, |((_, number), _)| *number);
         self.ask(channel, Pending::Cancel(number), Ask::Cancel(number));
-    }
-
-    /// Whether this system may read a queue, or learn how much is in it: `reads` names its unit's
-    /// standing queues; queues that its unit declared are its own.
-    fn may_read(&self, queue: &str) -> bool {
-        let (unit, reads) = (&self.peer.unit.id, &self.peer.system.reads);
-        let standing = [
-            ("inbox", QueueKind::Inbox),
-            ("receipts", QueueKind::Receipts),
-            ("dead", QueueKind::Dead),
-        ];
-        let meant = standing
-            .iter()
-            .find(|(_, kind)| standing_name(unit, *kind) == queue);
-        meant.is_none_or(|(right, _)| reads.contains(*right))
     }
 
     /// The broker stops: clients with recovery come back on 320.
