@@ -12,7 +12,7 @@ use carnet::backbone::start::{genesis_of, recover};
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{
     Answer, Ask, Command, ConnectionId, DeliveryId, Effect, Origin, Private, Returnable, Settle,
-    Submission,
+    Submission, Unroutable,
 };
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::limits::REPEAT_WINDOW;
@@ -304,7 +304,7 @@ impl World {
                 raw_properties: Bytes::new(),
                 body: Bytes::new(),
             },
-            mandatory: true,
+            unroutable: Unroutable::of(true),
             marked: false,
             frame: seal_private(&head, b"body")?,
             ttl: Some(Duration::from_hours(1_000)),

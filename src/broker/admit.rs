@@ -13,7 +13,7 @@ use super::record::{
     Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
 };
 use super::register::ORDER_TYPE;
-use crate::agency::keys::{Keys, RetentionClass};
+use crate::agency::keys::{Delivered, Keys, RetentionClass};
 use crate::agency::registry::{MessageIdRule, Peer};
 use crate::journal::Lsn;
 use crate::message::envelope::{Handling, Publish, SenderTerms};
@@ -155,7 +155,10 @@ fn ruled(
     now: Timestamp,
 ) -> Result<Verdict, NotRuled> {
     let content = valid.content();
-    let (question, answered) = question(peer, valid, &view.keys);
+    let answered = valid.envelope().correlation_id();
+    let answered = answered.and_then(|id| view.keys.open_delivery(&peer.unit.id, id));
+    let repeats = content_key(valid, answered.as_ref(), &view.keys);
+    let (question, answered) = question(valid, answered, &view.keys);
     let request = question.request(&peer.unit, valid.entry(), &content.facts);
     let ruling = rule(&request, &view.rulebook, &view.standing, now);
     let confidential = confidential(valid, &ruling, &view.rulebook, (&question, answered));
@@ -181,7 +184,7 @@ fn ruled(
         valid,
         view,
         (&ruling, draw.exchange),
-        (&frame, &confidential),
+        (&frame, &confidential, repeats),
     );
     Ok(Verdict::Ruled {
         exchange: Box::new(exchange),
@@ -192,12 +195,9 @@ fn ruled(
 }
 
 /// What the message asks, and where the one stands that it replies to.
-fn question(peer: &Peer, valid: &Valid, keys: &Keys) -> (Question, Option<Lsn>) {
+fn question(valid: &Valid, answered: Option<Delivered>, keys: &Keys) -> (Question, Option<Lsn>) {
     let (envelope, content) = (valid.envelope(), valid.content());
     let to: Vec<String> = envelope.to().iter().map(ToString::to_string).collect();
-    let answered = envelope
-        .correlation_id()
-        .and_then(|id| keys.open_delivery(&peer.unit.id, id));
     let at = answered.as_ref().map(|it| Lsn(it.address));
     let own = content.keys.iter().filter(|key| key.own);
     let question = Question {
@@ -219,7 +219,7 @@ fn exchange(
     valid: &Valid,
     view: &View,
     (ruling, id): (&Ruling, ExchangeId),
-    (frame, confidential): (&[u8], &Confidential),
+    (frame, confidential, repeats): (&[u8], &Confidential, KeyedDigest),
 ) -> Exchange {
     let (content, keys, envelope) = (valid.content(), &view.keys, valid.envelope());
     let unit = peer.unit.id.to_string();
@@ -248,7 +248,7 @@ fn exchange(
             "message_id",
             &[unit.as_bytes(), confidential.message_id.as_bytes()],
         ),
-        content: keys.digest("content", &[&valid.content_digest().0]),
+        content: repeats,
         answer: (!ruling.is_released_visibly()).then(|| answer(confidential, keys)),
         again: None,
         had: Vec::new(),
@@ -268,6 +268,17 @@ fn exchange(
         receipt: None,
         sealed: postcard::to_stdvec(confidential).unwrap_or_default(),
         errors: ruling.errors.clone(),
+    }
+}
+
+/// What makes a repeat a repeat. What it answers is the exchange that its `correlation_id` names: a
+/// delivery that came again may have come under another id.
+fn content_key(valid: &Valid, answered: Option<&Delivered>, keys: &Keys) -> KeyedDigest {
+    let said = valid.content_digest().0;
+    match (valid.envelope().correlation_id(), answered) {
+        (None, _) => keys.digest("content", &[&said]),
+        (Some(_), Some(to)) => keys.digest("content", &[&said, &to.exchange.0]),
+        (Some(unknown), None) => keys.digest("content", &[&said, unknown.as_bytes()]),
     }
 }
 

@@ -249,6 +249,41 @@ pub enum Settle {
     Unsent,
 }
 
+/// What becomes of a publish within an agency that no queue takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unroutable {
+    /// It is acknowledged and gone, as AMQP has it.
+    Dropped,
+    /// It comes back: it was `mandatory`.
+    Returned,
+    /// It comes back whatever was asked: its key is a message type, so it was meant for `carnet`.
+    Misdirected,
+}
+
+impl Unroutable {
+    /// By `mandatory`.
+    pub const fn of(mandatory: bool) -> Self {
+        if mandatory {
+            Self::Returned
+        } else {
+            Self::Dropped
+        }
+    }
+
+    /// What its publisher is told: nothing where it is dropped.
+    pub fn refusal(self, routing_key: &str) -> Option<Refusal> {
+        let text = match self {
+            Self::Dropped => return None,
+            Self::Returned => format!("no queue '{routing_key}' in vhost '/'"),
+            Self::Misdirected => format!(
+                "no queue '{routing_key}' in vhost '/', and it is a message type: publish it to \
+                 exchange carnet"
+            ),
+        };
+        Some(Refusal { code: 312, text })
+    }
+}
+
 /// A publish within an agency: kept, neither ruled nor evidence.
 #[derive(Debug)]
 pub struct Private {
@@ -256,8 +291,8 @@ pub struct Private {
     pub origin: Origin,
     /// As it stood on the wire: `""` or an exchange of the unit, and the routing key.
     pub wire: Returnable,
-    /// Whether an unroutable message comes back.
-    pub mandatory: bool,
+    /// What becomes of it where no queue takes it.
+    pub unroutable: Unroutable,
     /// The frame: properties as published, and the body.
     pub frame: Vec<u8>,
     /// Whether it has headers with names like the broker's own.

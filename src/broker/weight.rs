@@ -143,7 +143,7 @@ fn declared(properties: &QueueProperties) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::command::{ConnectionId, Origin, Private};
+    use crate::broker::command::{ConnectionId, Origin, Private, Unroutable};
     use crate::broker::record::{QueueId, Record, Topology};
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
                 raw_properties: bytes::Bytes::from_static(&[0, 0]),
                 body,
             },
-            mandatory: true,
+            unroutable: Unroutable::of(true),
             frame: vec![0; 100],
             ttl: None,
             quota: 1,

@@ -2,8 +2,10 @@
 //!
 //! [`Publish`] is the one value that comes in from the wire; [`Envelope::parse`] accepts or refuses
 //! it before the body is looked at. What Carnet does not know is dropped and named as a warning;
-//! what could speak in Carnet's name, or hide the body from the catalogue, is refused.
+//! what could speak in Carnet's name, hide the body from the catalogue, or was meant for a header
+//! that Carnet reads, is refused.
 
+mod names;
 mod properties;
 mod publish;
 
@@ -13,6 +15,8 @@ use std::time::Duration;
 use super::catalogue::{Addressed, MessageEntry};
 use super::id::{Digest, Purpose, UnitId};
 use super::valid::{Invalid, Warning};
+pub use names::is_ours;
+use names::{is_of_a_framework, not_misspelt, not_reserved};
 pub use properties::expires_after;
 use properties::is_traceparent;
 pub use publish::{HeaderValue, Publish, SenderTerms};
@@ -137,8 +141,14 @@ impl Envelope {
         match (name, value) {
             ("to", HeaderValue::Text(text)) => self.addressees(text.split(','))?,
             ("to", HeaderValue::List(list)) => self.addressees(list.iter().map(String::as_str))?,
-            ("purpose" | "case" | "handling" | "justification", HeaderValue::Text(text))
-                if text.trim().is_empty() => {}
+            ("justification", HeaderValue::Text(text)) if text.trim().is_empty() => {}
+            // It would narrow nothing, and its sender set it to narrow something.
+            ("purpose" | "case" | "handling", HeaderValue::Text(text))
+                if text.trim().is_empty() =>
+            {
+                let says = "is empty; leave the header out, or say which";
+                return Err(Invalid::envelope(&place(), "minLength", says));
+            }
             ("purpose", HeaderValue::Text(text)) => {
                 let purpose = text.parse();
                 let says = "is not a purpose, such as customs-control";
@@ -172,13 +182,19 @@ impl Envelope {
             ("traceparent", HeaderValue::Text(text)) if is_traceparent(text) => {
                 self.traceparent = Some(text.clone());
             }
-            _ if self.warnings.len() < WARNINGS_MAX => {
-                self.warnings.push(Warning {
-                    place: place(),
-                    rule: "dropped".to_owned(),
-                });
-            }
-            _ => {}
+            _ => self.dropped(name)?,
+        }
+        Ok(())
+    }
+
+    /// A header that means nothing here, unless it was meant to.
+    fn dropped(&mut self, name: &str) -> Result<(), Invalid> {
+        not_misspelt(name)?;
+        if self.warnings.len() < WARNINGS_MAX && !is_of_a_framework(name) {
+            self.warnings.push(Warning {
+                place: header_place(name),
+                rule: "dropped".to_owned(),
+            });
         }
         Ok(())
     }
@@ -225,6 +241,10 @@ impl Envelope {
         let purpose = self.purpose.as_ref().map(Purpose::as_str);
         for value in [purpose, self.case.as_deref(), self.justification.as_deref()] {
             part(value.unwrap_or_default().as_bytes());
+        }
+        // Left out where nothing is asked: such content has the digest that earlier releases gave it.
+        if self.handling != Handling::None {
+            part(self.handling.name().as_bytes());
         }
         Digest::of(&text)
     }
@@ -284,24 +304,6 @@ pub fn hold_untyped(publish: &Publish, user_id: &str) -> Result<(), Invalid> {
 
 fn header_place(name: &str) -> String {
     format!("header {}", name.chars().take(64).collect::<String>())
-}
-
-/// Whether a header's name is one of those that the broker alone writes, or is taken for one by who
-/// trims names or does not mind their case: `x-carnet` in any case, with `_` for `-`, behind blanks or
-/// other signs.
-pub fn is_ours(name: &str) -> bool {
-    let name = name.trim_start_matches(|sign: char| !sign.is_alphanumeric());
-    let is = |(one, ours): (u8, u8)| one.eq_ignore_ascii_case(&ours) || (one, ours) == (b'_', b'-');
-    let ours = b"x-carnet";
-    name.len() >= ours.len() && name.bytes().zip(*ours).all(is)
-}
-
-fn not_reserved(name: &str) -> Result<(), Invalid> {
-    if is_ours(name) || matches!(name, "x-death" | "CC" | "BCC") {
-        let says = "is the broker's own; leave it out";
-        return Err(Invalid::envelope(&header_place(name), "reserved", says));
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Envelope {

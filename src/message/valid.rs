@@ -185,18 +185,24 @@ impl Valid {
         &self.body
     }
 
-    /// What makes a repeat a repeat: SHA-256 over type, body, `to`, `purpose`, `case` and
-    /// `justification`.
+    /// What makes a repeat a repeat: SHA-256 over type, body, `to`, `purpose`, `case`,
+    /// `justification` and `handling`. What it answers is content too, and is the caller's to add:
+    /// the id of one delivery can be written in more than one way.
     pub fn content_digest(&self) -> Digest {
         self.digest
     }
 
     /// The idempotency key: the `message_id`, or the content's digest where the sender's entry
-    /// lets it stand in.
+    /// lets it stand in. The same words in answer to two questions are two messages; the digest is
+    /// of what the sender wrote alone, since the sender is told it.
     pub fn message_id(&self) -> String {
-        self.envelope
-            .message_id()
-            .map_or_else(|| self.digest.to_string(), str::to_owned)
+        match (self.envelope.message_id(), self.envelope.correlation_id()) {
+            (Some(id), _) => id.to_owned(),
+            (None, None) => self.digest.to_string(),
+            (None, Some(answered)) => {
+                Digest::of(&[&self.digest.0, answered.as_bytes()].concat()).to_string()
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::words::{AREAS, CLEARANCES, KINDS, LEVELS, PURPOSES};
 /// The file of the rules that no agency's rule can override.
 const FLOOR_PATH: &str = "policies/floor.cedar";
 /// What a system may send beside the catalogue's types: steps of a case.
-const CASE_STEPS: [&str; 3] = ["case.open", "case.join", "case.close"];
+pub(super) const CASE_STEPS: [&str; 3] = ["case.open", "case.join", "case.close"];
 /// The owner of the floor.
 const BOARD: &str = "board";
 /// How far conditions may look: the message, and what stands at its sender; the recipient, and what

@@ -161,6 +161,12 @@ impl Rulebook {
         &self.catalogue
     }
 
+    /// Whether messages with this routing key go to exchange `carnet`: those of the catalogue, and
+    /// steps of a case.
+    pub fn is_type(&self, routing_key: &str) -> bool {
+        self.catalogue.get(routing_key).is_some() || check::CASE_STEPS.contains(&routing_key)
+    }
+
     /// Its text.
     pub fn bundle(&self) -> &Bundle {
         &self.bundle

@@ -11,6 +11,7 @@ use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{
     Answer, Ask, Command, ConnectionId, Deliver, Origin, Private, Refusal, Returnable, Submission,
+    Unroutable,
 };
 use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
 use carnet::broker::ledger::may_read;
@@ -56,7 +57,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
     Command::Private(Box::new(Private {
         origin,
         wire: wire(letter),
-        mandatory: true,
+        unroutable: Unroutable::of(true),
         frame: seal_private(&head, &letter.publish.body).unwrap(),
         marked: false,
         ttl: expiration.map(|text| expires_after(text).unwrap()),

@@ -9,6 +9,7 @@ use carnet::backbone::embedded::load;
 use carnet::backbone::start::{Recovered, recover};
 use carnet::broker::command::{
     Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Origin, Private, Returnable, Settle,
+    Unroutable,
 };
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::delivery::{Prepared, prepare};
@@ -267,7 +268,7 @@ impl Live {
             quota: u32::MAX,
             origin,
             wire,
-            mandatory: true,
+            unroutable: Unroutable::of(true),
             marked: false,
             frame,
             ttl: ttl_ms.map(Duration::from_millis),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use carnet::backbone::start::{Options, recover};
 use carnet::broker::command::{
-    Command, ConnectionId, Effect, Origin, Private, Returnable, Submission,
+    Command, ConnectionId, Effect, Origin, Private, Returnable, Submission, Unroutable,
 };
 use carnet::broker::committer::Committer;
 use carnet::broker::dedup::Looked;
@@ -107,7 +107,7 @@ fn private(serial: u64) -> Command {
     Command::Private(Box::new(Private {
         origin: origin(serial),
         wire,
-        mandatory: false,
+        unroutable: Unroutable::of(false),
         marked: false,
         frame: seal_private(&head, b"").unwrap(),
         ttl: None,

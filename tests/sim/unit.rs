@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use carnet::agency::registry::InboxMode;
 use carnet::backbone::start::{Options, recover};
-use carnet::broker::command::{Command, ConnectionId, Origin, Private, Returnable};
+use carnet::broker::command::{Command, ConnectionId, Origin, Private, Returnable, Unroutable};
 use carnet::broker::committer::Committer;
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::record::{Genesis, Record, UnitEntry};
@@ -53,7 +53,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
     };
     Command::Private(Box::new(Private {
         quota: u32::MAX,
-        mandatory: origin.confirm.is_some(),
+        unroutable: Unroutable::of(origin.confirm.is_some()),
         marked: false,
         origin,
         wire,

@@ -104,6 +104,24 @@ fn header_faults() -> Vec<Fault> {
         fault("further routing keys", header("CC"), 406, &["CC"]),
         fault("hidden routing keys", header("BCC"), 406, &["BCC"]),
         fault(
+            "addressed in capitals",
+            item("e").header("To", "nobody/main"),
+            406,
+            &["header To", "write it to,", "(spelling)"],
+        ),
+        fault(
+            "a slip in a longer name",
+            item("e").header("handeling", "no-onward"),
+            406,
+            &["write it handling,"],
+        ),
+        fault(
+            "a purpose that is empty",
+            item("e").header("purpose", " "),
+            406,
+            &["header purpose", "(minLength)"],
+        ),
+        fault(
             "addressed to nobody",
             item("e").header("to", " , "),
             406,
@@ -292,6 +310,31 @@ fn a_repeat_is_answered_again_and_delivered_once_and_other_content_is_refused() 
 }
 
 #[test]
+fn what_recipients_may_do_with_it_and_what_it_answers_are_content_as_the_body_is() {
+    let broker = Broker::start();
+    let mut post = broker.connect("post-items").confirming();
+    let asked = item("asked").header("handling", "no-onward");
+    let answer = |to: &str| {
+        let to = Some(to.to_owned());
+        item("answer").with(|p| p.correlation_id = to)
+    };
+    for (first, other) in [
+        (asked.clone(), item("asked")),
+        (asked, item("asked").header("handling", "none")),
+        (answer("one"), answer("another")),
+        (
+            item("answers"),
+            item("answers").with(|p| p.correlation_id = Some("one".into())),
+        ),
+    ] {
+        assert_eq!(post.publish(&first).returned, None);
+        assert_eq!(post.publish(&first).returned, None);
+        let (code, text) = post.publish(&other).refusal();
+        assert!(code == 406 && text.contains("message_id"), "{text}");
+    }
+}
+
+#[test]
 fn a_repeat_is_answered_again_long_after_its_id_left_memory() {
     let broker = Broker::start_with(|command| {
         command.envs([("CARNET__KNOWN_IDS", "16"), ("CARNET__SEGMENT_MIB", "1")]);
@@ -403,6 +446,24 @@ fn a_private_publish_goes_nowhere_but_into_a_queue_of_ones_own() {
         ..Message::to_queue("nowhere", "x")
     };
     assert_eq!(post.publish(&silent).returned, None);
+    // What was meant for `carnet` is never acknowledged and gone, whatever `mandatory` says.
+    for key in ["postal.item", "police.alert", "case.open"] {
+        for mandatory in [true, false] {
+            let misdirected = Message {
+                mandatory,
+                ..Message::to_queue(key, "{}")
+            };
+            let (code, text) = post.publish(&misdirected).refusal();
+            assert_eq!(code, 312);
+            assert!(text.contains("publish it to exchange carnet"), "{text}");
+        }
+    }
+    post.declare("postal.item", 2, &crate::octets::Table::new());
+    assert_eq!(
+        post.publish(&Message::to_queue("postal.item", "{}"))
+            .returned,
+        None
+    );
     for (exchange, key, code) in [
         ("", "inbox", 403),
         ("inbox", "postal.item.customs", 403),

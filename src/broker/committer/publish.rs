@@ -390,10 +390,10 @@ impl<V: Vfs> Committer<V> {
             };
             self.store(Record::Placed(Box::new(placed)), private.frame, turn)?;
         }
-        let refusal = (unroutable && private.mandatory).then(|| Refusal {
-            code: 312,
-            text: format!("no queue '{}' in vhost '/'", private.wire.routing_key),
-        });
+        let key = &private.wire.routing_key;
+        let refusal = unroutable
+            .then(|| private.unroutable.refusal(key))
+            .flatten();
         outcome(&origin, refusal, private.wire, turn);
         Ok(())
     }

@@ -207,6 +207,36 @@ fn a_missing_id_names_the_setting_in_frameworks_unless_content_stands_in() {
     };
     let valid = Valid::parse(&publish, &catalogue(), &terms, &|_| None).unwrap();
     assert_eq!(valid.message_id(), valid.content_digest().to_string());
+    let answer = |to: &str| {
+        let publish = Publish {
+            correlation_id: Some(to.to_owned()),
+            ..publish.clone()
+        };
+        let valid = Valid::parse(&publish, &catalogue(), &terms, &|_| None);
+        valid.unwrap().message_id()
+    };
+    assert_ne!(answer("one"), valid.message_id());
+    assert_ne!(answer("one"), answer("another"));
+    assert_eq!(answer("one"), answer("one"));
+}
+
+#[test]
+fn a_header_that_is_there_and_asks_nothing_or_is_misspelt_is_refused() {
+    for name in ["purpose", "case", "handling"] {
+        for blank in ["", "  "] {
+            let place = format!("header {name}: minLength");
+            assert_eq!(refused(&with(name, blank)), place);
+        }
+    }
+    assert!(parsed(&with("justification", "")).is_ok());
+    for name in ["To", "Handling", "purposes", "CASE"] {
+        assert_eq!(
+            refused(&with(name, "a")),
+            format!("header {name}: spelling")
+        );
+    }
+    let quiet = parsed(&with("__TypeId__", "a")).unwrap();
+    assert!(quiet.content().warnings.is_empty());
 }
 
 #[test]
@@ -266,11 +296,11 @@ fn a_list_of_addressees_that_is_there_names_somebody_and_each_by_an_address() {
 }
 
 #[test]
-fn a_repeat_is_told_by_type_body_addressees_purpose_case_and_justification() {
+fn a_repeat_is_told_by_type_body_addressees_purpose_case_handling_and_justification() {
     let digest = |publish: &Publish| parsed(publish).unwrap().content_digest();
     let first = digest(&publish());
+    assert_eq!(digest(&with("handling", "none")), first);
     let retried = Publish {
-        correlation_id: Some("c".into()),
         expiration: Some("9".into()),
         ..with("x-try", "2")
     };
@@ -283,13 +313,14 @@ fn a_repeat_is_told_by_type_body_addressees_purpose_case_and_justification() {
         with("to", "police/main"),
         with("purpose", "police"),
         with("case", "police"),
+        with("handling", "no-onward"),
         with("justification", "police"),
         spaced,
     ];
     let mut digests: Vec<_> = others.iter().map(digest).chain([first]).collect();
     digests.sort();
     digests.dedup();
-    assert_eq!(digests.len(), 6);
+    assert_eq!(digests.len(), 7);
     assert_eq!(
         digest(&with("to", "a/b,c/d")),
         digest(&with("to", "c/d, a/b"))

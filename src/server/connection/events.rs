@@ -10,7 +10,7 @@ use crate::amqp::{self, ChannelId, Event, MethodId, Reply, ReplyCode, Request, S
 use crate::broker::admit::{Draw, admit};
 use crate::broker::arguments::consumer_priority;
 use crate::broker::command::{
-    Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Verdict,
+    Ask, Command, DeliveryId, Fence, Origin, Private, Returnable, Settle, Unroutable, Verdict,
 };
 use crate::broker::ledger::may_read;
 use crate::broker::payload::{PrivateHead, seal_private};
@@ -187,13 +187,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let private = Private {
             origin,
             marked: translate::looks_like_ours(&publish.properties),
-            mandatory: publish.mandatory,
+            unroutable: self.unroutable(&publish),
             wire: translate::returnable(publish),
             frame,
             ttl,
             quota: self.peer.agency.limits.private_messages,
         };
         self.commands.push(Command::Private(Box::new(private)));
+    }
+
+    /// What becomes of it where no queue takes it: one that was meant for `carnet` must not be
+    /// acknowledged and gone.
+    fn unroutable(&self, publish: &amqp::Publish) -> Unroutable {
+        let is_type = |key: &str| self.backbone.view().rulebook.is_type(key);
+        if publish.exchange.is_empty() && is_type(&publish.routing_key) {
+            return Unroutable::Misdirected;
+        }
+        Unroutable::of(publish.mandatory)
     }
 
     /// Whether a publish that nobody rules on names its sender as it is, if it names one.

@@ -8,6 +8,7 @@ use crate::agency::keys::KeyCheck;
 use crate::agency::registry::{InboxMode, Party};
 use crate::broker::command::{
     Answer, Ask, ConnectionId, DeliveryId, NotTaken, Origin, Private, Returnable, Settle,
+    Unroutable,
 };
 use crate::broker::ledger::Ledger;
 use crate::broker::record::{Argument, Genesis, QueueProperties, Record, UnitEntry};
@@ -113,7 +114,7 @@ impl Rig {
                 raw_properties: bytes::Bytes::new(),
                 body: bytes::Bytes::new(),
             },
-            mandatory: true,
+            unroutable: Unroutable::of(true),
             frame: vec![7; 10_000],
             ttl: ttl_ms.map(Duration::from_millis),
             quota: 1_000_000,
