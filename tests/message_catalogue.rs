@@ -4,9 +4,13 @@
 #[path = "support/shipped.rs"]
 mod shipped;
 
+use std::collections::BTreeSet;
+
 use carnet::message::catalogue::Catalogue;
+use carnet::message::facts::FactKind;
 use carnet::message::id::Mask;
 use carnet::message::{fields, project};
+use serde_json::Value;
 use shipped::shipped;
 
 #[test]
@@ -49,4 +53,41 @@ fn every_valid_example_is_projected_to_every_single_category_as_json() {
             }
         }
     }
+}
+
+/// Each time that rules read, in each example that has it, moved beyond what rules can read.
+#[test]
+fn no_type_takes_a_time_that_its_rules_could_not_read() {
+    let bundle = shipped();
+    let catalogue = Catalogue::parse(&bundle).unwrap();
+    let mut moved = BTreeSet::new();
+    for entry in catalogue.entries() {
+        let read = entry
+            .facts
+            .iter()
+            .filter(|fact| fact.kind == FactKind::Time);
+        let places = read.flat_map(|fact| &fact.at).collect::<Vec<_>>();
+        let folder = format!("messages/{}/examples/valid", entry.message_type);
+        for (file, body) in bundle.below(&folder) {
+            let body: Value = serde_json::from_slice(body).unwrap();
+            for place in &places {
+                let mut body = body.clone();
+                let Some(found) = body.pointer_mut(place) else {
+                    continue;
+                };
+                let is_day = found.as_str().unwrap().len() == 10;
+                *found = Value::from(if is_day {
+                    "9999-12-31"
+                } else {
+                    "9999-12-31T00:00:00Z"
+                });
+                let body = body.to_string();
+                let invalid = fields::read(entry, body.as_bytes(), &|_| None).unwrap_err();
+                let told = (invalid.place.as_str(), invalid.rule.as_str());
+                assert_eq!(told, (place.as_str(), "range"), "{folder}/{file}");
+                moved.insert(entry.message_type.clone());
+            }
+        }
+    }
+    assert_eq!(moved.len(), 7, "{moved:?}");
 }

@@ -54,5 +54,7 @@ mod served;
 mod standing;
 #[path = "wire/stopping.rs"]
 mod stopping;
+#[path = "wire/times.rs"]
+mod times;
 #[path = "wire/unread.rs"]
 mod unread;

@@ -103,8 +103,9 @@ impl Gathered {
     }
 
     /// Takes one element that stands at the fact's place: its text, or its spelling where it is no
-    /// string.
-    pub(super) fn take(&mut self, text: &str) {
+    /// string. What the fact cannot hold is an error, to end the sentence "is ...": no rule ever reads
+    /// another value than the one that was sent.
+    pub(super) fn take(&mut self, text: &str) -> Result<(), &'static str> {
         let is_first = !self.is_found;
         match (&self.kind, &mut self.value) {
             (FactKind::Equals(expected), FactValue::Bool(value)) => *value |= text == expected,
@@ -119,11 +120,14 @@ impl Gathered {
                 set.insert(text.to_owned());
             }
             (_, FactValue::Long(largest)) => {
-                let Some(found) = integer(text) else { return };
+                let found =
+                    integer(text).ok_or("a number beyond 64 bits, which no rule can read")?;
                 *largest = if is_first { found } else { found.max(*largest) };
             }
             (_, FactValue::Time(earliest)) => {
-                let Some(found) = time(text) else { return };
+                let found = time(text).ok_or(
+                    "a time that no rule can read: write one from 0000-01-01 to 9999-12-30T22:00:00Z",
+                )?;
                 *earliest = if is_first {
                     found
                 } else {
@@ -132,6 +136,7 @@ impl Gathered {
             }
         }
         self.is_found = true;
+        Ok(())
     }
 
     /// The value.
@@ -160,9 +165,27 @@ mod tests {
     fn gathered(kind: &str, texts: &[&str]) -> FactValue {
         let mut gathered = Gathered::new(&kind.parse().unwrap());
         for text in texts {
-            gathered.take(text);
+            gathered.take(text).unwrap();
         }
         gathered.value()
+    }
+
+    #[test]
+    fn what_a_fact_cannot_hold_is_no_fact_and_never_another_value() {
+        for (kind, text) in [
+            ("integer", "1e300"),
+            ("integer", "-1e19"),
+            ("time", "9999-12-30T22:00:00.001Z"),
+            ("time", "9999-12-31"),
+            ("time", "0000-01-01T00:00:00+01:00"),
+        ] {
+            let mut gathered = Gathered::new(&kind.parse().unwrap());
+            assert!(gathered.take(text).is_err(), "{kind} {text}");
+        }
+        for (text, ms) in [("1969-12-31T23:59:59Z", -1000), ("1970-01-01", 0)] {
+            let time = FactValue::Time(Timestamp::from_millis(ms));
+            assert_eq!(gathered("time", &[text]), time);
+        }
     }
 
     #[test]

@@ -237,8 +237,12 @@ impl<'d> Walk<'d> {
     fn read(&mut self, element: Element<'d>, node: &'d Node) -> Result<(), Invalid> {
         let text = element.text();
         for fact in &node.facts {
-            if let Some(gathered) = self.facts.get_mut(*fact) {
-                gathered.take(text.as_deref().unwrap_or(element.raw()));
+            let Some(gathered) = self.facts.get_mut(*fact) else {
+                continue;
+            };
+            if let Err(says) = gathered.take(text.as_deref().unwrap_or(element.raw())) {
+                let says = format!("is {says}");
+                return Err(Invalid::content(self.pointer(), "range".to_owned(), says));
             }
         }
         let Some(text) = text else { return Ok(()) };

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(i64);
 
+/// Times that are read: those that RFC 3339 prints in UTC, in four digits of the year, wherever on
+/// earth they are read again. 0000-01-01T00:00:00Z to 9999-12-30T22:00:00Z.
+const READABLE_MS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_207_200_000;
+
 impl Timestamp {
     /// From milliseconds since 1970.
     pub const fn from_millis(ms: i64) -> Self {
@@ -34,10 +38,12 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
-    /// Reads RFC 3339 with an offset, such as `2026-03-14T09:26:53+02:00`.
+    /// Reads RFC 3339 with an offset, such as `2026-03-14T09:26:53+02:00`; none for any other text,
+    /// and none for an instant before 0000-01-01T00:00:00Z or after 9999-12-30T22:00:00Z.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let instant: jiff::Timestamp = text.parse().ok()?;
-        Some(Self(instant.as_millisecond()))
+        let ms = instant.as_millisecond();
+        READABLE_MS.contains(&ms).then_some(Self(ms))
     }
 }
 
@@ -71,5 +77,21 @@ mod tests {
             Duration::from_millis(5)
         );
         assert_eq!(Timestamp::from_rfc3339("2026-03-17"), None);
+    }
+
+    #[test]
+    fn what_is_read_prints_as_rfc_3339_and_nothing_beyond_is_read() {
+        for text in ["0000-01-01T00:00:00.000Z", "9999-12-30T22:00:00.000Z"] {
+            let time = Timestamp::from_rfc3339(text).unwrap();
+            assert_eq!(time.to_string(), text);
+        }
+        for text in [
+            "0000-01-01T00:00:00+00:01",
+            "9999-12-30T22:00:00.001Z",
+            "9999-12-31T00:00:00Z",
+            "9999-12-31T23:59:59-23:59",
+        ] {
+            assert_eq!(Timestamp::from_rfc3339(text), None, "{text}");
+        }
     }
 }
