@@ -36,6 +36,8 @@ mod kills;
 mod limits;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "wire/message.rs"]
+mod message;
 #[path = "wire/narrowed.rs"]
 mod narrowed;
 #[path = "wire/octets.rs"]

@@ -296,6 +296,7 @@ impl World {
             raw_properties: Vec::new(),
         };
         let private = Private {
+            read_over: None,
             quota: u32::MAX,
             origin: self.origin(CUSTOMS),
             wire: Returnable {

@@ -295,6 +295,8 @@ pub struct Private {
     pub unroutable: Unroutable,
     /// The frame: properties as published, and the body.
     pub frame: Vec<u8>,
+    /// Octets of a body that is above the limit and of which nothing was kept: it comes back.
+    pub read_over: Option<u64>,
     /// Whether it has headers with names like the broker's own.
     pub marked: bool,
     /// Time to live, from the property `expiration`.

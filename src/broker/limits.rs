@@ -219,8 +219,13 @@ pub const STANDING_CHANGES_PER_SECOND: u32 = 20;
 /// Recent payloads kept in memory, in bytes: a delivery that follows its publish reads no disk.
 pub const RECENT_PAYLOAD_BYTES: usize = 64 << 20;
 
-/// The largest body of any type, in bytes. Hit: `311 CONTENT_TOO_LARGE` on the channel.
+/// The largest body of any type, in bytes. Hit: it is read over, and its publish comes back with 406,
+/// its properties and an empty body, so that one message costs nobody the channel.
 pub const BODY_BYTES: u64 = 1 << 20;
+
+/// The largest body that is read over, in bytes: none of it is kept, and its connection reads nothing
+/// else meanwhile. Hit: `311 CONTENT_TOO_LARGE` on the channel.
+pub const READ_OVER_BYTES: u64 = 8 << 20;
 
 const _: () = assert!(QUEUE_HEAD_ENTRIES >= QUEUE_PAGE_ENTRIES);
 const _: () = assert!(QUEUE_PAGE_ENTRIES * 24 <= 128 << 10);

@@ -189,6 +189,7 @@ mod tests {
     fn a_publish_keeps_the_body_that_a_return_would_carry() {
         let body = bytes::Bytes::from(vec![0; 1 << 20]);
         let private = Private {
+            read_over: None,
             marked: false,
             origin: Origin {
                 connection: ConnectionId(1),

@@ -33,7 +33,7 @@ use crate::amqp::{Offer, Reply, ReplyCode, Session};
 use crate::backbone::embedded::{Embedded, Port};
 use crate::broker::command::{Command, DeliveryId, Effect};
 use crate::broker::limits::{
-    ASSEMBLY_BYTES, BODY_BYTES, LINGER, OUTPUT_BYTES, READ_BYTES, TURN_DELIVERIES,
+    ASSEMBLY_BYTES, BODY_BYTES, LINGER, OUTPUT_BYTES, READ_BYTES, READ_OVER_BYTES, TURN_DELIVERIES,
     UNANSWERED_REQUESTS, UNREAD_GOODBYE,
 };
 use crate::broker::pace::Pace;
@@ -157,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             frame_bytes_max: 131_072,
             heartbeat_s,
             body_bytes_max: BODY_BYTES,
+            read_over_bytes_max: READ_OVER_BYTES,
             properties_bytes_max: 65_536,
             assembly_bytes_max: ASSEMBLY_BYTES,
             tables: TABLES,

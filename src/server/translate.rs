@@ -35,6 +35,7 @@ pub(super) fn publish(from: amqp::Publish) -> (Publish, Returnable) {
         user_id: text(properties.user_id()),
         priority: *properties.priority(),
         body: from.body.clone(),
+        read_over: from.read_over,
         headers: headers
             .map(|(name, value)| (name.to_string(), header(value)))
             .collect(),

@@ -55,6 +55,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
     };
     let expiration = letter.publish.expiration.as_deref();
     Command::Private(Box::new(Private {
+        read_over: None,
         origin,
         wire: wire(letter),
         unroutable: Unroutable::of(true),

@@ -265,6 +265,7 @@ impl Live {
             body: Bytes::copy_from_slice(text.as_bytes()),
         };
         let private = Private {
+            read_over: None,
             quota: u32::MAX,
             origin,
             wire,

@@ -105,6 +105,7 @@ fn private(serial: u64) -> Command {
         body: Bytes::new(),
     };
     Command::Private(Box::new(Private {
+        read_over: None,
         origin: origin(serial),
         wire,
         unroutable: Unroutable::of(false),

@@ -52,6 +52,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
         body: Bytes::new(),
     };
     Command::Private(Box::new(Private {
+        read_over: None,
         quota: u32::MAX,
         unroutable: Unroutable::of(origin.confirm.is_some()),
         marked: false,

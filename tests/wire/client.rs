@@ -10,7 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::broker::{Broker, read};
-use crate::octets::{Octets, Properties, Reader, Table, Value, frame, header, method};
+pub(crate) use crate::message::{LARGEST_BODY, Message};
+use crate::octets::{Octets, Properties, Reader, Table, Value, method};
 
 /// Longer than any deadline of the broker's.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -78,76 +79,6 @@ impl Outcome {
     /// The return's code and text.
     pub(crate) fn refusal(self) -> (u16, String) {
         self.returned.expect("a return before the ack")
-    }
-}
-
-/// What is published.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Message {
-    pub(crate) exchange: &'static str,
-    pub(crate) key: String,
-    pub(crate) mandatory: bool,
-    pub(crate) properties: Properties,
-    pub(crate) body: String,
-}
-
-impl Message {
-    /// A message of a type.
-    pub(crate) fn of_type(key: &str, id: &str, body: &str) -> Self {
-        let properties = Properties {
-            content_type: Some("application/json".to_owned()),
-            delivery_mode: Some(2),
-            message_id: Some(id.to_owned()),
-            ..Properties::default()
-        };
-        Self {
-            exchange: "carnet",
-            key: key.to_owned(),
-            mandatory: true,
-            properties,
-            body: body.to_owned(),
-        }
-    }
-
-    /// One to a queue of one's own.
-    pub(crate) fn to_queue(queue: &str, body: &str) -> Self {
-        Self {
-            key: queue.to_owned(),
-            mandatory: true,
-            body: body.to_owned(),
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn with(mut self, change: impl FnOnce(&mut Properties)) -> Self {
-        change(&mut self.properties);
-        self
-    }
-
-    /// With a further header.
-    pub(crate) fn header(self, name: &str, value: &str) -> Self {
-        let value = Value::Text(value.to_owned());
-        self.with(|p| {
-            let headers = p.headers.get_or_insert_default();
-            headers.push((name.to_owned(), value));
-        })
-    }
-
-    /// Method, header, body.
-    pub(crate) fn frames(&self, channel: u16) -> Vec<u8> {
-        let size = u64::try_from(self.body.len()).unwrap();
-        let mut out = self.method(channel);
-        out.extend(header(channel, size, &self.properties));
-        for part in self.body.as_bytes().chunks(131_064) {
-            out.extend(frame(3, channel, part));
-        }
-        out
-    }
-
-    /// The method alone.
-    pub(crate) fn method(&self, channel: u16) -> Vec<u8> {
-        let arguments = Octets::new().short(0).name(self.exchange).name(&self.key);
-        method(channel, (60, 40), arguments.octet(u8::from(self.mandatory)))
     }
 }
 
@@ -459,13 +390,23 @@ impl Client {
     /// Publishes on channel 1 and awaits the confirm. A return must be as it was published.
     pub(crate) fn publish(&mut self, message: &Message) -> Outcome {
         self.wire.send(&message.frames(1));
+        self.outcome(message)
+    }
+
+    /// What becomes of a publish that was sent on channel 1. Of a body that is too large nothing comes
+    /// back.
+    pub(crate) fn outcome(&mut self, message: &Message) -> Outcome {
+        let fits = message.body.len() <= LARGEST_BODY;
         self.published += 1;
         let mut told = self.wire.told();
         let mut returned = None;
         if let Told::Content(content) = told {
             assert_eq!((content.channel, content.id), (1, (60, 50)));
             assert_eq!(content.raw_properties, message.properties.octets());
-            assert_eq!(content.body, message.body.as_bytes());
+            assert_eq!(
+                content.body,
+                if fits { message.body.as_bytes() } else { b"" }
+            );
             let mut from = Reader(&content.arguments);
             let reply = (from.short(), from.name());
             assert_eq!(

@@ -30,14 +30,14 @@ fn an_order_whose_deadline_is_past_is_over_however_long_ago_that_is() {
     let mut customs = broker.connect("customs-declarations").confirming();
     let mut post = broker.connect("post-items").confirming();
     let mut environment = broker.connect("environment-permits");
-    let past = [
+    let deadlines = [
         "2026-03-17T12:00:00+01:00",
         "1970-01-01T00:00:00.001Z",
         "1970-01-01T00:00:00Z",
         "1969-12-31T23:59:59Z",
         "0000-01-01T00:00:00Z",
     ];
-    for (turn, deadline) in past.into_iter().enumerate() {
+    for (turn, deadline) in deadlines.into_iter().enumerate() {
         let never = order(&format!("never-{turn}"), deadline);
         assert_eq!(customs.publish(&never).returned, None, "{deadline}");
         let event = format!("e-{turn}-1");

@@ -45,6 +45,8 @@ struct Assembly {
     octets: Vec<u8>,
     properties_bytes: usize,
     missing: u64,
+    /// The size of a body of which nothing is kept.
+    read_over: Option<u64>,
 }
 
 impl Assembly {
@@ -52,6 +54,14 @@ impl Assembly {
     fn held(&self) -> usize {
         let decoded = self.properties_bytes.saturating_mul(DECODED_FACTOR);
         self.octets.capacity().saturating_add(decoded)
+    }
+
+    /// Takes what has come of the body.
+    fn take(&mut self, come: &[u8]) {
+        if self.read_over.is_none() {
+            self.reserve(come.len());
+            self.octets.extend_from_slice(come);
+        }
     }
 
     /// Makes room for what has come: grows by doubling, and never beyond the announced size.
@@ -190,7 +200,10 @@ impl Incoming {
         }
         let announced = reader.long_long()?;
         let raw = reader.rest();
-        within("body", announced, offer.body_bytes_max)?;
+        let read_over = (announced > offer.body_bytes_max).then_some(announced);
+        if announced > offer.read_over_bytes_max {
+            within("body", announced, offer.body_bytes_max)?;
+        }
         let raw_bytes = u64::try_from(raw.len()).unwrap_or(u64::MAX);
         within(
             "properties",
@@ -198,7 +211,8 @@ impl Incoming {
             u64::from(offer.properties_bytes_max),
         )?;
         let properties = decode_properties(raw, offer.tables)?;
-        let reserved = raw_bytes.saturating_add(announced.min(RESERVED_BYTES_MAX));
+        let to_keep = read_over.map_or(announced, |_| 0);
+        let reserved = raw_bytes.saturating_add(to_keep.min(RESERVED_BYTES_MAX));
         let mut octets = Vec::with_capacity(usize::try_from(reserved).unwrap_or_default());
         octets.extend_from_slice(raw);
         let assembly = Assembly {
@@ -207,6 +221,7 @@ impl Incoming {
             octets,
             properties_bytes: raw.len(),
             missing: announced,
+            read_over,
         };
         if announced == 0 {
             // No body frame comes, not even an empty one.
@@ -234,8 +249,7 @@ impl Incoming {
             Misbehaved::new(ReplyCode::FrameError, "more body than its header announced")
                 .by(MethodId::BASIC_PUBLISH)
         })?;
-        assembly.reserve(payload.len());
-        assembly.octets.extend_from_slice(payload);
+        assembly.take(payload);
         if assembly.missing > 0 {
             return Ok(None);
         }
@@ -261,6 +275,7 @@ impl Incoming {
             properties: assembly.properties,
             raw_properties,
             body,
+            read_over: assembly.read_over,
             confirm,
         }
     }
@@ -290,6 +305,7 @@ mod tests {
             frame_bytes_max: 131_072,
             heartbeat_s: 0,
             body_bytes_max: u64::MAX,
+            read_over_bytes_max: u64::MAX,
             properties_bytes_max: 1_000,
             assembly_bytes_max: 1_500_000,
             tables: TableLimits {

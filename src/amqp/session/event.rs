@@ -97,8 +97,10 @@ pub struct Publish {
     pub properties: BasicProperties,
     /// Its properties as they came, flags included: what a return must carry.
     pub raw_properties: Bytes,
-    /// Its body.
+    /// Its body; empty where it was read over.
     pub body: Bytes,
+    /// Octets of a body that is above the limit and was read over.
+    pub read_over: Option<u64>,
     /// The tag to confirm it by; `None` where the channel is not in confirm mode.
     pub confirm: Option<PublishTag>,
 }

@@ -47,8 +47,11 @@ pub struct Offer {
     pub frame_bytes_max: u32,
     /// The heartbeat interval that is proposed; 0 proposes none.
     pub heartbeat_s: u16,
-    /// Octets of a message's body, at most.
+    /// Octets of a message's body that is handed over, at most.
     pub body_bytes_max: u64,
+    /// Octets of a body, at most, that is read over where it is larger than that: its channel goes on,
+    /// and what came of it is dropped as it comes.
+    pub read_over_bytes_max: u64,
     /// Octets of a message's properties, headers included, at most.
     pub properties_bytes_max: u32,
     /// Octets of memory that messages under way may take, at most, over all channels: what has come

@@ -6,6 +6,7 @@ use crate::broker::command::{
     Effect, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
 use crate::broker::dedup::Use;
+use crate::broker::limits::BODY_BYTES;
 use crate::broker::record::{
     Again, CaseChange, CountedRefusals, Exchange, Outcome, Placed, Recipient, Record, Rejected,
 };
@@ -371,6 +372,10 @@ impl<V: Vfs> Committer<V> {
                 return Ok(());
             }
         };
+        if let Some(octets) = private.read_over {
+            outcome(&origin, Some(too_large(octets)), private.wire, turn);
+            return Ok(());
+        }
         let unroutable = queues.is_empty();
         if !unroutable && self.ledger.kept_by(&self.ledger.party(&unit)) >= u64::from(private.quota)
         {
@@ -424,6 +429,12 @@ fn outcome(origin: &Origin, refusal: Option<Refusal>, wire: Returnable, turn: &m
     let returned = refusal.map(|refusal| Box::new((refusal, wire)));
     let origin = *origin;
     turn.tell(origin.connection, Effect::Outcome { origin, returned });
+}
+
+/// A body that was read over.
+fn too_large(octets: u64) -> Refusal {
+    let text = format!("the body has {octets} octets, and none may have more than {BODY_BYTES}");
+    Refusal { code: 406, text }
 }
 
 /// A message without the units that have got it by an earlier record.

@@ -11,7 +11,7 @@ const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. \
     pika message_id=, Spring setCreateMessageIds(true), Celery apply_async(message_id=), \
     amqplib messageId, .NET MessageId";
 
-/// What the properties of every publish must be: its sender's own, of JSON as it is.
+/// What every publish must be: its sender's own, of JSON as it is, and not more than can be kept.
 pub(super) fn hold_sender(publish: &Publish, user_id: &str) -> Result<(), Invalid> {
     if publish.user_id.as_deref().is_some_and(|id| id != user_id) {
         let says = format!("is not this system's; leave it out or set it to {user_id}");
@@ -24,6 +24,10 @@ pub(super) fn hold_sender(publish: &Publish, user_id: &str) -> Result<(), Invali
             "content_type",
             says,
         ));
+    }
+    if let Some(octets) = publish.read_over {
+        let says = format!("has {octets} octets, more than any type allows; send less in one");
+        return Err(Invalid::envelope("body", "max_size", says));
     }
     let encoding = publish.content_encoding.as_deref().unwrap_or_default();
     if !["", "utf-8", "utf8", "binary", "identity"]

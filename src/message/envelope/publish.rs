@@ -24,8 +24,10 @@ pub struct Publish {
     pub user_id: Option<String>,
     /// Property `priority`; a type's priority counts, not the sender's wish.
     pub priority: Option<u8>,
-    /// The body.
+    /// The body; empty where it was read over.
     pub body: Bytes,
+    /// Octets of a body that is above what any type allows, and of which nothing was kept.
+    pub read_over: Option<u64>,
     /// Headers by name, in the order sent.
     pub headers: Vec<(String, HeaderValue)>,
 }

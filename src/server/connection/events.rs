@@ -186,6 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let private = Private {
             origin,
+            read_over: publish.read_over,
             marked: translate::looks_like_ours(&publish.properties),
             unroutable: self.unroutable(&publish),
             wire: translate::returnable(publish),

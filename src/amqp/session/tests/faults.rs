@@ -299,8 +299,8 @@ fn header_faults() -> Vec<Fault> {
             (1, 311, 60, 40),
         ),
         fault(
-            "body one above the limit",
-            after(header(1, 1_000_001, &properties)),
+            "body one above what is read over",
+            after(header(1, 2_000_001, &properties)),
             (1, 311, 60, 40),
         ),
         fault(

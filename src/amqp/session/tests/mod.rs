@@ -24,6 +24,7 @@ fn offer() -> Offer {
         frame_bytes_max: 8_192,
         heartbeat_s: 60,
         body_bytes_max: 1_000_000,
+        read_over_bytes_max: 2_000_000,
         properties_bytes_max: 2_000,
         assembly_bytes_max: 1_500_000,
         tables: TableLimits {

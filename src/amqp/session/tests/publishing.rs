@@ -65,6 +65,37 @@ fn with_budget(assembly_bytes_max: usize) -> Peer {
     peer
 }
 
+/// A publish with a body of so many octets, in frames of 8,000.
+fn sized(octets: usize, properties: &BasicProperties) -> Vec<u8> {
+    let announced = u64::try_from(octets).unwrap();
+    let mut all = [publish_method(1), header(1, announced, properties)].concat();
+    let whole = vec![b'x'; octets];
+    for part in whole.chunks(8_000) {
+        all.extend(body(1, part));
+    }
+    all
+}
+
+#[test]
+fn a_body_above_the_limit_is_read_over_and_its_channel_goes_on() {
+    let mut peer = with_budget(1_500_000);
+    peer.send([channel_open(1), confirm_select(1)].concat());
+    let properties = BasicProperties::default().with_message_id("m-1".into());
+    for (tag, octets, read_over) in [
+        (1, 1_000_000, None),
+        (2, 1_000_001, Some(1_000_001)),
+        (3, 2_000_000, Some(2_000_000)),
+        (4, 1, None),
+    ] {
+        let publish = published(peer.ask(sized(octets, &properties)));
+        assert_eq!(publish.read_over, read_over, "{octets}");
+        let kept = if read_over.is_some() { 0 } else { octets };
+        assert_eq!(publish.body.len(), kept, "{octets}");
+        assert_eq!(publish.properties, properties);
+        assert_eq!(publish.confirm.map(PublishTag::get), Some(tag));
+    }
+}
+
 #[test]
 fn messages_under_way_on_all_channels_have_one_budget() {
     let mut peer = with_budget(550_000);

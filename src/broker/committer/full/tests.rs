@@ -101,6 +101,7 @@ impl Rig {
     fn publish(&mut self, ttl_ms: Option<u64>) -> Command {
         self.published += 1;
         Command::Private(Box::new(Private {
+            read_over: None,
             marked: false,
             origin: Origin {
                 connection: PUBLISHER,
