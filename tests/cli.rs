@@ -10,6 +10,8 @@ mod auditing;
 mod checking;
 #[path = "cli/connecting.rs"]
 mod connecting;
+#[path = "cli/damaged.rs"]
+mod damaged;
 #[path = "support/lines.rs"]
 mod lines;
 #[path = "cli/serving.rs"]

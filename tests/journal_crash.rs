@@ -10,7 +10,7 @@ mod full;
 use std::path::{Path, PathBuf};
 
 use carnet::journal::vfs::{Access, Fault, Pattern, SimVfs, Vfs, VfsFile};
-use carnet::journal::{Config, Journal, OpenError};
+use carnet::journal::{Config, Follower, Journal, OpenError, Reader};
 
 const STOPPED: u8 = 12;
 
@@ -117,7 +117,10 @@ fn stays_poisoned(vfs: &SimVfs, journal: &mut Journal<SimVfs>) {
 }
 
 fn read(journal: &Journal<SimVfs>) -> Vec<Item> {
-    let reader = journal.reader();
+    all_of(&journal.reader())
+}
+
+fn all_of(reader: &Reader<SimVfs>) -> Vec<Item> {
     let item = |stored: carnet::journal::StoredRecord| {
         let frame = stored.frame.as_ref().map(|at| reader.frame(at).unwrap());
         (stored.kind, stored.body, frame.map(|frame| frame.to_vec()))
@@ -421,11 +424,21 @@ fn flip_each_byte(clean: bool) -> (usize, usize) {
             let disk = vfs.crash(Pattern::All, 0);
             disk.edit(segment, |content| content[at] ^= 1 << (at % 8))
                 .unwrap();
-            match Journal::open(disk, folder(), config(4 << 10)) {
-                Err(OpenError::Corrupt { .. }) => refused += 1,
+            // Who reads is told the same as who would serve it.
+            let follow = || Follower::open(disk.clone(), folder(), None);
+            let followed = at.is_multiple_of(5).then(follow);
+            match Journal::open(disk.clone(), folder(), config(4 << 10)) {
+                Err(OpenError::Corrupt { file, .. }) => {
+                    let told = followed.map(|it| it.err().map(|error| error.to_string()));
+                    let is_told = told.is_none_or(|it| it.is_some_and(|it| it.contains(&file)));
+                    assert!(is_told, "byte {at} of {file}");
+                    refused += 1;
+                }
                 Err(other) => panic!("byte {at} of {}: {other}", segment.display()),
                 Ok((journal, recovery)) => {
                     let found = read(&journal);
+                    let is_same = |it: &Follower<SimVfs>| all_of(it.reader()) == found;
+                    assert!(followed.is_none_or(|it| is_same(&it.unwrap())), "byte {at}");
                     if found == but_last {
                         assert_eq!(place, 1, "byte {at}: cut in a segment that is named");
                         assert!(recovery.cut.is_some() && !recovery.clean);

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use super::embedded::Tell;
 use super::ids::Ids;
-use super::start::StartError;
+use super::start::{StartError, decoded};
 use crate::broker::command::Command;
 use crate::broker::ledger::{Change, Ledger};
 use crate::broker::queue::{Entry, Page};
-use crate::broker::record::{QueueId, Record};
+use crate::broker::record::QueueId;
 use crate::journal::snapshot::{Files, name_at};
 use crate::journal::vfs::Vfs;
 use crate::journal::{Lsn, Reader};
@@ -192,7 +192,7 @@ pub fn replay<V: Vfs>(
         if stored.lsn >= until {
             break;
         }
-        let record = Record::decode(stored.schema, &stored.body)?;
+        let record = decoded(&stored)?;
         records = records.saturating_add(1);
         for change in ledger.apply(&record, stored.lsn) {
             if let Change::Gone(queue, _) = change {
@@ -298,7 +298,7 @@ mod tests {
     use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
     use crate::broker::limits::KNOWN_IDS;
-    use crate::broker::record::{Genesis, Placed, SCHEMA, Settled, UnitEntry};
+    use crate::broker::record::{Genesis, Placed, Record, SCHEMA, Settled, UnitEntry};
     use crate::journal::vfs::SimVfs;
     use crate::journal::{Config, Journal};
     use crate::message::bundle::Bundle;

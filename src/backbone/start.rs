@@ -13,7 +13,9 @@ use crate::broker::ledger::Ledger;
 use crate::broker::record::{Genesis, Record, RecordError, UnitEntry};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
-use crate::journal::{Config, Journal, Lsn, OpenError, ReadError, Reader, Recovery, first_record};
+use crate::journal::{
+    Config, Journal, Lsn, OpenError, ReadError, Reader, Recovery, StoredRecord, first_record,
+};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
@@ -49,8 +51,8 @@ pub enum StartError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A record cannot be read back.
-    #[error(transparent)]
-    Record(#[from] RecordError),
+    #[error("the record at {0} is none that this version reads: {1}")]
+    Record(Lsn, RecordError),
     /// Nothing could be written.
     #[error(transparent)]
     Fatal(#[from] Fatal),
@@ -92,6 +94,25 @@ pub enum StartError {
     Thread(io::Error),
 }
 
+impl StartError {
+    /// Whether the log is not what it was: nothing helps but what was kept elsewhere.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Open(OpenError::Corrupt { .. } | OpenError::Read(ReadError::Damaged(_)))
+                | Self::Read(ReadError::Damaged(_))
+                | Self::Record(_, RecordError::Encoding(_))
+                | Self::Lost { .. }
+        )
+    }
+}
+
+/// A record as it lies in the journal, read.
+pub fn decoded(stored: &StoredRecord) -> Result<Record, StartError> {
+    let record = Record::decode(stored.schema, &stored.body);
+    record.map_err(|error| StartError::Record(stored.lsn, error))
+}
+
 /// What a start gives.
 pub struct Started<V: Vfs> {
     /// Journal and ledger, ready for the first step.
@@ -109,12 +130,12 @@ pub struct Recovered<V: Vfs> {
 }
 
 /// How the log in `data` was begun: its first record, read without a lock and without a change.
-/// `None` where there is none yet; what is damaged is for [`recover`] to tell.
+/// `None` where there is none yet. Damage behind it is for [`recover`] to tell.
 pub fn begun<V: Vfs>(vfs: &V, data: &Path) -> Result<Option<Genesis>, StartError> {
     let Some(stored) = first_record(vfs, &data.join("journal"))? else {
         return Ok(None);
     };
-    match Record::decode(stored.schema, &stored.body)? {
+    match decoded(&stored)? {
         Record::Genesis(genesis) => Ok(Some(genesis)),
         _ => Ok(None),
     }
@@ -233,7 +254,7 @@ pub fn open_ids<V: Vfs>(
 /// The rulebook that the log says is active.
 fn active_bundle<V: Vfs>(reader: &Reader<V>, at: Lsn) -> Result<Bundle, StartError> {
     let stored = reader.record(at)?;
-    match Record::decode(stored.schema, &stored.body)? {
+    match decoded(&stored)? {
         Record::Genesis(genesis) | Record::Activated(genesis) => Ok(genesis.bundle),
         _ => Err(ReadError::Damaged(at).into()),
     }

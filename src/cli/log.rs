@@ -16,12 +16,14 @@ use clap::Subcommand;
 
 use self::describe::Described;
 use self::rulebook::RulebookOf;
+use super::serve::failed;
 use super::{Failed, on_a_runtime, output};
+use crate::backbone::start::decoded;
 use crate::broker::delivery::confidential;
 use crate::broker::record::{Genesis, Record};
 use crate::config::Config;
 use crate::journal::vfs::DiskVfs;
-use crate::journal::{Follower, Lsn};
+use crate::journal::{Follower, Lsn, OpenError};
 use crate::message::id::{Digest, ExchangeId};
 use crate::policy::rulebook::Rulebook;
 
@@ -176,9 +178,12 @@ impl DevelopmentLog {
     fn open(config: &Config) -> Result<Self, Failed> {
         let folder = config.data.join("journal");
         let place = config.data.display();
-        let follower = Follower::open(DiskVfs, &folder);
-        let follower = follower.map_err(|error| {
-            Failed::CannotRun(format!("{place} holds no log to read: {error}; see --data"))
+        let follower = Follower::open(DiskVfs, &folder, None);
+        let follower = follower.map_err(|error| match error {
+            OpenError::Io(error) => {
+                Failed::CannotRun(format!("{place} holds no log to read: {error}; see --data"))
+            }
+            damaged => failed(damaged),
         })?;
         let mut log = Self {
             folder,
@@ -202,8 +207,8 @@ impl DevelopmentLog {
         let scan = self.follower.reader().scan(from);
         let next = &mut self.next;
         scan.map(move |stored| {
-            let stored = stored.map_err(Failed::cannot_run)?;
-            let record = Record::decode(stored.schema, &stored.body).map_err(Failed::cannot_run)?;
+            let stored = stored.map_err(failed)?;
+            let record = decoded(&stored).map_err(failed)?;
             let number = record.is_evidence().then_some(*next);
             *next += u64::from(number.is_some());
             Ok(Entry {
@@ -234,7 +239,7 @@ impl DevelopmentLog {
     async fn follow(&mut self, all: bool, json: bool) -> Result<(), Failed> {
         loop {
             tokio::time::sleep(LOOK).await;
-            let from = self.follower.advance().map_err(Failed::cannot_run)?;
+            let from = self.follower.advance().map_err(failed)?;
             let mut text = String::new();
             for entry in self.entries(from) {
                 let entry = entry?;

@@ -47,7 +47,8 @@ Exit codes:
   0  done
   1  faults found, or messages refused
   2  wrong usage: an argument, or a name that there is not
-  3  cannot run: disk, network, configuration";
+  3  cannot run: disk, network, configuration
+  4  the log is damaged, or ends before what it had";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -104,6 +105,8 @@ enum Failed {
     Usage(String),
     /// It could not run: what happened, and what to do.
     CannotRun(String),
+    /// The log is not what it was: where, and what to do.
+    Damaged(String),
 }
 
 impl Failed {
@@ -145,6 +148,10 @@ pub fn run() -> ExitCode {
         Err(Failed::CannotRun(says)) => {
             output::error(&says);
             ExitCode::from(3)
+        }
+        Err(Failed::Damaged(says)) => {
+            output::error(&says);
+            ExitCode::from(4)
         }
     }
 }

@@ -47,9 +47,9 @@ impl Serve {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let mut config = config.clone();
         // Before certificates or a key are made for a log that they must not come near.
-        let log = begun(&DiskVfs, &config.data).map_err(Failed::cannot_run)?;
+        let log = begun(&DiskVfs, &config.data).map_err(failed)?;
         if let Some(log) = &log {
-            permit(log, self.dev).map_err(Failed::cannot_run)?;
+            permit(log, self.dev).map_err(failed)?;
         }
         let mut genesis = None;
         if self.dev {
@@ -174,9 +174,11 @@ fn report_changed_folders(config: &Config, active: &Bundle) {
     }
 }
 
-pub(super) fn failed(error: StartError) -> Failed {
-    match error {
+/// Why a log cannot be served or read.
+pub(super) fn failed(error: impl Into<StartError>) -> Failed {
+    match error.into() {
         StartError::Rulebook(faults) => Failed::Faults(faults),
+        damage if damage.is_damage() => Failed::Damaged(damage.to_string()),
         other => Failed::cannot_run(other),
     }
 }

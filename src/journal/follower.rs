@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::lsn::Lsn;
 use super::reader::{Reader, Shared};
-use super::recovery::{OpenError, load_segments, walk};
+use super::recovery::{Extent, OpenError, placed};
 use super::segment::End;
+use super::survey::{NEAR, Segment, Survey, load_segments};
 use super::vfs::{Access, Vfs};
 use super::writer::seed;
 
@@ -15,21 +16,37 @@ use super::writer::seed;
 pub struct Follower<V: Vfs> {
     vfs: V,
     folder: PathBuf,
-    reached: End,
+    survey: Survey,
+    extent: Extent,
     reader: Reader<V>,
 }
 
 impl<V: Vfs> Follower<V> {
-    /// Opens what is there, up to the first batch that is not whole.
-    pub fn open(vfs: V, folder: &Path) -> Result<Self, OpenError> {
-        let (reader, reached) = look(&vfs, folder, End::default())?;
+    /// Opens what is there, up to the batch that is being written; says whether it has this end. What
+    /// a start would refuse is an error.
+    pub fn open(vfs: V, folder: &Path, expected: Option<End>) -> Result<Self, OpenError> {
+        let segments = load_segments(&vfs, folder, Access::Read)?;
+        let Some(first) = segments.first() else {
+            let error = io::Error::new(io::ErrorKind::NotFound, "there is no journal here");
+            return Err(OpenError::Io(error));
+        };
+        let seed = seed(&first.header.journal);
+        // How it was closed is nothing to a reader.
+        let mut survey = Survey::new(seed, 0, expected);
+        survey.go_on(&segments, u64::MAX)?;
         let folder = folder.to_owned();
         Ok(Self {
+            extent: Extent::of(&segments, &survey),
+            reader: reader(&segments, &survey),
             vfs,
             folder,
-            reached,
-            reader,
+            survey,
         })
+    }
+
+    /// How far it reaches, as of the last look.
+    pub fn extent(&self) -> &Extent {
+        &self.extent
     }
 
     /// Reads what was there at the last look.
@@ -40,36 +57,19 @@ impl<V: Vfs> Follower<V> {
     /// Looks for what was written since, and returns where it begins: a start for
     /// [`Reader::scan`].
     pub fn advance(&mut self) -> Result<Lsn, OpenError> {
-        let before = self.reached.lsn;
-        (self.reader, self.reached) = look(&self.vfs, &self.folder, self.reached)?;
+        let before = self.survey.end.lsn;
+        let segments = load_segments(&self.vfs, &self.folder, Access::Read)?;
+        // What was whole then is not read again.
+        self.survey.go_on(&segments, NEAR)?;
+        self.extent = Extent::of(&segments, &self.survey);
+        self.reader = reader(&segments, &self.survey);
         Ok(before)
     }
 }
 
-/// Walks on from where an earlier look ended: what was whole then is not read again.
-fn look<V: Vfs>(vfs: &V, folder: &Path, from: End) -> Result<(Reader<V>, End), OpenError> {
-    let segments = load_segments(vfs, folder, Access::Read)?;
-    let Some(first) = segments.first() else {
-        let error = io::Error::new(io::ErrorKind::NotFound, "there is no journal here");
-        return Err(OpenError::Io(error));
-    };
-    let seed = seed(&first.header.journal);
-    let mut reached = from;
-    for (place, segment) in segments.iter().enumerate() {
-        let next = segments.get(place + 1);
-        let until = next.map(|next| next.header.predecessor.lsn);
-        if until.is_none_or(|until| reached.lsn < until) {
-            reached = walk(segment, reached, seed, until)?.0;
-        }
-    }
-    let files = segments
-        .iter()
-        .map(|s| (s.header.first, Arc::clone(&s.file)))
-        .collect();
-    Ok((
-        Reader::new(Arc::new(Shared::new(seed, files, reached.lsn))),
-        reached,
-    ))
+fn reader<V: Vfs>(segments: &[Segment<V>], survey: &Survey) -> Reader<V> {
+    let shared = Shared::new(survey.seed(), placed(segments), survey.end.lsn);
+    Reader::new(Arc::new(shared))
 }
 
 #[cfg(test)]
@@ -100,7 +100,7 @@ mod tests {
         };
         let (mut journal, _) = Journal::open(DiskVfs, folder.path(), config).unwrap();
         write(&mut journal, b"first");
-        let mut follower = Follower::open(DiskVfs, folder.path()).unwrap();
+        let mut follower = Follower::open(DiskVfs, folder.path(), None).unwrap();
         assert_eq!(bodies(&follower, Lsn::START), [b"first"]);
         let from = follower.advance().unwrap();
         assert!(bodies(&follower, from).is_empty());
@@ -114,9 +114,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_being_written_is_never_taken_for_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config {
+            segment_bytes: 1 << 20,
+            background: true,
+            journal: [7; 16],
+            stopped_kind: 12,
+        };
+        let (mut journal, _) = Journal::open(DiskVfs, folder.path(), config).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(move || {
+                for n in 0..2_000_usize {
+                    write(&mut journal, &vec![1; 100 + n * 37 % 3_000]);
+                }
+            });
+            let mut beside = Follower::open(DiskVfs, folder.path(), None).unwrap();
+            let mut looks = 0;
+            while !writer.is_finished() {
+                beside.advance().unwrap();
+                Follower::open(DiskVfs, folder.path(), None).unwrap();
+                looks += 1;
+            }
+            writer.join().unwrap();
+            beside.advance().unwrap();
+            assert_eq!(bodies(&beside, Lsn::START).len(), 2_000);
+            assert!(looks > 0);
+        });
+    }
+
+    #[test]
     fn a_folder_without_a_journal_is_an_error_and_stays_empty() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Follower::open(DiskVfs, folder.path()).is_err());
+        assert!(Follower::open(DiskVfs, folder.path(), None).is_err());
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 }

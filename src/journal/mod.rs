@@ -2,8 +2,9 @@
 //! nothing of what they mean.
 //!
 //! [`Journal`] writes: one write and one sync make everything durable that arrived during the last.
-//! [`Reader`] reads, anywhere, at any time; a [`Follower`] does beside the process that writes. [`Journal::open`] is the function to read first: it
-//! tells a torn batch, which is cut, from corruption, which stops the start.
+//! [`Reader`] reads, anywhere, at any time; a [`Follower`] does beside the process that writes.
+//! [`Found::look`] is the function to read first: it tells a torn batch, which is cut, from
+//! corruption, which stops the start and every command that reads.
 //!
 //! Invariants: batch k+1 is first written after the sync of k returned; a batch never spans
 //! segments; after a failed write or sync nothing is ever written again by this process; a
@@ -24,11 +25,13 @@ mod reader;
 mod recovery;
 mod segment;
 pub mod snapshot;
+mod survey;
 pub mod vfs;
 mod writer;
 
 pub use follower::Follower;
 pub use lsn::Lsn;
 pub use reader::{FrameRef, ReadError, Reader, Scan, StoredRecord};
-pub use recovery::{OpenError, Recovery, first_record};
+pub use recovery::{Extent, Found, OpenError, Recovery, first_record};
+pub use segment::End;
 pub use writer::{Config, Journal, NoRoom, Poisoned};

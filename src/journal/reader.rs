@@ -45,15 +45,30 @@ pub struct FrameRef {
     crc: u32,
 }
 
+/// A segment, as readers need it.
+pub(super) struct Placed<V: Vfs> {
+    pub(super) first: Lsn,
+    pub(super) file: Arc<V::File>,
+    /// Its named end; none of the active one.
+    pub(super) end: Option<Lsn>,
+}
+
+impl<V: Vfs> Placed<V> {
+    pub(super) fn active(first: Lsn, file: Arc<V::File>) -> Self {
+        let end = None;
+        Self { first, file, end }
+    }
+}
+
 /// Segments and the durable end, shared by the writer and all readers.
 pub(super) struct Shared<V: Vfs> {
     pub(super) seed: u32,
-    segments: RwLock<Vec<(Lsn, Arc<V::File>)>>,
+    segments: RwLock<Vec<Placed<V>>>,
     end: AtomicU64,
 }
 
 impl<V: Vfs> Shared<V> {
-    pub(super) fn new(seed: u32, segments: Vec<(Lsn, Arc<V::File>)>, end: Lsn) -> Self {
+    pub(super) fn new(seed: u32, segments: Vec<Placed<V>>, end: Lsn) -> Self {
         Self {
             seed,
             segments: RwLock::new(segments),
@@ -61,13 +76,17 @@ impl<V: Vfs> Shared<V> {
         }
     }
 
-    /// Another segment; in place of one that took no batch, which nobody has read from.
+    /// Another segment, behind the durable end; in place of one that took no batch, which nobody has
+    /// read from.
     pub(super) fn add(&self, first: Lsn, file: Arc<V::File>) {
         let segments = self.segments.write();
         let mut segments = segments.unwrap_or_else(PoisonError::into_inner);
         // Its file has no name any more: open, it would keep its space.
-        segments.pop_if(|(last, _)| *last == first);
-        segments.push((first, file));
+        segments.pop_if(|last| last.first == first);
+        if let Some(last) = segments.last_mut() {
+            last.end.get_or_insert(self.end());
+        }
+        segments.push(Placed::active(first, file));
     }
 
     pub(super) fn advance(&self, end: Lsn) {
@@ -78,15 +97,25 @@ impl<V: Vfs> Shared<V> {
         Lsn(self.end.load(Ordering::Acquire))
     }
 
-    /// The segment that holds `lsn`, and where it ends (its successor's first address).
+    /// The segment that holds `lsn`, and where what it holds ends.
     fn segment(&self, lsn: Lsn) -> Option<(Lsn, Arc<V::File>, Lsn)> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        let after = segments.partition_point(|(first, _)| *first <= lsn);
-        let (first, file) = segments.get(after.checked_sub(1)?)?;
-        let end = segments
-            .get(after)
-            .map_or_else(|| self.end(), |(next, _)| *next);
-        Some((*first, Arc::clone(file), end))
+        let after = segments.partition_point(|segment| segment.first <= lsn);
+        let segment = segments.get(after.checked_sub(1)?)?;
+        let end = segment.end.unwrap_or_else(|| self.end());
+        Some((segment.first, Arc::clone(&segment.file), end))
+    }
+
+    /// Where the batch begins that follows one that ends at `end`: there, or behind a gap.
+    fn after(&self, end: Lsn) -> Lsn {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        let next = segments.partition_point(|segment| segment.first <= end);
+        let before = next.checked_sub(1).and_then(|at| segments.get(at));
+        let is_over = before.is_some_and(|before| before.end.is_some_and(|named| named <= end));
+        match segments.get(next) {
+            Some(next) if is_over => next.first,
+            _ => end,
+        }
     }
 }
 
@@ -120,14 +149,14 @@ impl<V: Vfs> Reader<V> {
     pub fn sealed_end(&self) -> Lsn {
         let segments = self.shared.segments.read();
         let segments = segments.unwrap_or_else(PoisonError::into_inner);
-        segments.last().map_or(Lsn::START, |(first, _)| *first)
+        segments.last().map_or(Lsn::START, |last| last.first)
     }
 
     /// Where each segment begins, in order; the last is the active one.
     pub fn segments(&self) -> Vec<Lsn> {
         let segments = self.shared.segments.read();
         let segments = segments.unwrap_or_else(PoisonError::into_inner);
-        segments.iter().map(|(first, _)| *first).collect()
+        segments.iter().map(|segment| segment.first).collect()
     }
 
     fn read(&self, at: Lsn, length: usize) -> Result<Vec<u8>, ReadError> {
@@ -208,6 +237,7 @@ impl<V: Vfs> Scan<V> {
         if self.next >= self.reader.end() {
             return Ok(false);
         }
+        self.next = self.reader.shared.after(self.next);
         let damaged = ReadError::Damaged(self.next);
         let head = self.reader.read(self.next, BATCH_HEADER)?;
         let seed = self.reader.shared.seed;

@@ -7,11 +7,14 @@
 //!         | predecessor: end lsn u64, last batch u64, chain u32 | crc u32
 //! ```
 //! The header names where its predecessor ends; what lies behind that end is ignored for ever, and
-//! cut off once the name is durable. A file grows while it is used: zeros are written ahead, by
+//! cut off once the name is durable. A segment that begins further on than its predecessor ends says
+//! that what was between is lost, and that this was accepted: no address is given twice. A file grows while it is used: zeros are written ahead, by
 //! `fill`.
 
 use std::io;
 use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use super::layout::{Fields, SECTOR, append_crc, checked};
 use super::lsn::Lsn;
@@ -23,14 +26,15 @@ const VERSION: u32 = 1;
 pub(super) const SPARE: &str = "next.spare";
 const SUFFIX: &str = ".segment";
 
-/// Where a segment ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct End {
-    pub(super) lsn: Lsn,
+/// Where a journal ends, or ended once: the place behind a synced batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The address behind the batch.
+    pub lsn: Lsn,
     /// Number of the last batch; 0 before the first.
-    pub(super) batch: u64,
-    /// CRC over the markers of all batches so far.
-    pub(super) chain: u32,
+    pub batch: u64,
+    /// CRC-32C over all batches so far: two journals that differ before here differ in it.
+    pub chain: u32,
 }
 
 /// What a segment's header says.

@@ -112,6 +112,16 @@ impl<V: Vfs> Journal<V> {
         self.end.lsn
     }
 
+    /// The same with what vouches for it.
+    pub fn synced(&self) -> End {
+        self.end
+    }
+
+    /// The journal's name.
+    pub fn name(&self) -> [u8; 16] {
+        self.config.journal
+    }
+
     /// The address past everything in the open batch.
     pub fn next(&self) -> Lsn {
         self.end.lsn.plus(if self.open.is_empty() {
@@ -190,7 +200,7 @@ impl<V: Vfs> Journal<V> {
         }
         let fresh = wide(SECTOR) + wide(padded(self.open.size() + bytes, SECTOR));
         self.zeros.reach(Part::Spare, fresh)?;
-        self.switch()?;
+        self.switch(self.end.lsn)?;
         // Where there is no other the disk is full, with a whole segment for what must go on.
         self.zeros.keep()
     }
@@ -200,14 +210,14 @@ impl<V: Vfs> Journal<V> {
         wide(SECTOR + self.config.segment_bytes)
     }
 
-    /// Makes the spare the active segment. It names where this one ends; from then on this one is
-    /// never written again.
-    fn switch(&mut self) -> io::Result<()> {
-        // INVARIANT: a segment has its space before its name.
-        assert!(self.zeros.is_kept());
+    /// Makes the spare the active segment, which begins at `first`. It names where this one ends; from
+    /// then on this one is never written again.
+    fn switch(&mut self, first: Lsn) -> io::Result<()> {
+        // INVARIANT: a segment has its space before its name, and no address is given twice.
+        assert!(self.zeros.is_kept() && first >= self.end.lsn);
         let header = SegmentHeader {
             journal: self.config.journal,
-            first: self.end.lsn,
+            first,
             predecessor: self.end,
         };
         let file = Arc::new(segment::adopt_spare(&self.vfs, &self.folder, &header)?);
@@ -217,8 +227,10 @@ impl<V: Vfs> Journal<V> {
             let sealed = self.folder.join(segment::name(self.first));
             self.zeros.seal(sealed, self.place())?;
         }
-        self.first = self.end.lsn;
-        self.shared.add(self.first, Arc::clone(&file));
+        self.first = first;
+        self.shared.add(first, Arc::clone(&file));
+        self.end.lsn = first;
+        self.shared.advance(first);
         self.file = file;
         Ok(())
     }
@@ -311,7 +323,7 @@ impl<V: Vfs> Journal<V> {
     /// many of them die one after the other.
     pub(super) fn go_on(&mut self, clean: bool) -> io::Result<()> {
         if !clean {
-            match self.leave_segment() {
+            match self.leave_segment_for(self.end.lsn) {
                 Err(error) if is_full(&error) => {
                     tracing::warn!(
                         "the disk is full: the segment is written on behind what was confirmed"
@@ -327,13 +339,20 @@ impl<V: Vfs> Journal<V> {
         self.zeros.prepare()
     }
 
+    /// Leaves the segment that was written last, and goes on at an address behind all that the
+    /// journal may once have had.
+    pub(super) fn go_on_at(&mut self, further: Lsn) -> io::Result<()> {
+        self.leave_segment_for(further)?;
+        self.zeros.prepare()
+    }
+
     /// Seals the active segment where it must not be written again.
-    fn leave_segment(&mut self) -> io::Result<()> {
+    fn leave_segment_for(&mut self, first: Lsn) -> io::Result<()> {
         self.zeros.keep()?;
         // Zeros for the first records, in one piece while nobody else writes.
         let until = wide(SECTOR) + 1;
         self.zeros.reach_at_start(Part::Spare, until)?;
-        self.switch()
+        self.switch(first)
     }
 }
 
