@@ -14,6 +14,8 @@ mod connecting;
 mod damaged;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "cli/printing.rs"]
+mod printing;
 #[path = "cli/serving.rs"]
 mod serving;
 #[path = "cli/settings.rs"]

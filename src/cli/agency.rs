@@ -48,14 +48,14 @@ impl AgencyCommand {
         match self {
             Self::List { json: true } => {
                 let agencies = registry.agencies().map(|agency| as_json(agency));
-                output::line(&Value::Array(agencies.collect()).to_string());
+                output::line(&Value::Array(agencies.collect()).to_string())?;
             }
             Self::List { json: false } => {
                 for agency in registry.agencies() {
-                    print_briefly(agency);
+                    print_briefly(agency)?;
                 }
                 let nobodys = refused.iter().filter(|one| one.agencies().next().is_none());
-                print_refused("refused lately, of no agency:", nobodys);
+                print_refused("refused lately, of no agency:", nobodys)?;
             }
             Self::Show { agency, json } => {
                 let Some(agency) = registry.agency(agency) else {
@@ -64,38 +64,44 @@ impl AgencyCommand {
                     return Err(Failed::Usage(says));
                 };
                 let its = |one: &&TurnedAway| one.agencies().any(|id| *id == agency.id);
-                show(agency, refused.iter().filter(its), *json);
+                show(agency, refused.iter().filter(its), *json)?;
             }
-            Self::Refused { json: true } => output::line(&json!(refused).to_string()),
+            Self::Refused { json: true } => output::line(&json!(refused).to_string())?,
             Self::Refused { json: false } if refused.is_empty() => {
-                output::line("nobody was turned away lately");
+                output::line("nobody was turned away lately")?;
             }
-            Self::Refused { json: false } => print_refused("refused lately:", refused.iter()),
+            Self::Refused { json: false } => print_refused("refused lately:", refused.iter())?,
         }
         Ok(())
     }
 }
 
-fn show<'r>(agency: &Agency, refused: impl DoubleEndedIterator<Item = &'r TurnedAway>, json: bool) {
+fn show<'r>(
+    agency: &Agency,
+    refused: impl DoubleEndedIterator<Item = &'r TurnedAway>,
+    json: bool,
+) -> Result<(), Failed> {
     if !json {
-        print_in_full(agency);
-        print_refused("  refused lately:", refused);
-        return;
+        print_in_full(agency)?;
+        return print_refused("  refused lately:", refused);
     }
     let mut value = as_json(agency);
     if let Some(fields) = value.as_object_mut() {
         let refused: Vec<&TurnedAway> = refused.collect();
         fields.insert("refused".to_owned(), json!(refused));
     }
-    output::line(&Value::Array(vec![value]).to_string());
+    output::line(&Value::Array(vec![value]).to_string())
 }
 
 /// Clients that were turned away, the last first. What comes from their certificates is escaped
 /// already.
-fn print_refused<'r>(title: &str, refused: impl DoubleEndedIterator<Item = &'r TurnedAway>) {
+fn print_refused<'r>(
+    title: &str,
+    refused: impl DoubleEndedIterator<Item = &'r TurnedAway>,
+) -> Result<(), Failed> {
     for (place, one) in refused.rev().enumerate() {
         if place == 0 {
-            output::line(title);
+            output::line(title)?;
         }
         let TurnedAway {
             at, times, remote, ..
@@ -106,10 +112,11 @@ fn print_refused<'r>(title: &str, refused: impl DoubleEndedIterator<Item = &'r T
         } else {
             format!(", {times} times")
         };
-        output::line(&format!("    {at}  {remote}{times}  {alarm}{}", one.code));
-        output::line(&format!("      {}", one.detail));
-        output::line(&format!("      {}", one.cure));
+        output::line(&format!("    {at}  {remote}{times}  {alarm}{}", one.code))?;
+        output::line(&format!("      {}", one.detail))?;
+        output::line(&format!("      {}", one.cure))?;
     }
+    Ok(())
 }
 
 fn as_json(agency: &Agency) -> Value {
@@ -154,45 +161,46 @@ fn as_json(agency: &Agency) -> Value {
     })
 }
 
-fn print_briefly(agency: &Agency) {
+fn print_briefly(agency: &Agency) -> Result<(), Failed> {
     output::line(&format!(
         "{}  {} of {}",
         agency.id, agency.kind, agency.country
-    ));
+    ))?;
     for unit in agency.units.values() {
         output::line(&format!(
             "  unit {}  receives for {}",
             unit.id, unit.purpose
-        ));
+        ))?;
     }
     for System {
         name, certificate, ..
     } in agency.systems.values().map(AsRef::as_ref)
     {
-        output::line(&format!("  system {name}  {certificate}"));
+        output::line(&format!("  system {name}  {certificate}"))?;
     }
+    Ok(())
 }
 
 /// All of it, in the words of `agency.toml`.
-fn print_in_full(agency: &Agency) {
+fn print_in_full(agency: &Agency) -> Result<(), Failed> {
     let name = agency.name.get("en").map_or("", String::as_str);
     output::line(&format!(
         "{}  {} of {}  {name}",
         agency.id, agency.kind, agency.country
-    ));
+    ))?;
     output::line(&format!(
         "  contact {}  {}",
         agency.contact.desk, agency.contact.email
-    ));
+    ))?;
     for unit in agency.units.values() {
         let unlisted = if unit.listed { "" } else { "  not listed" };
         output::line(&format!(
             "  unit {}  for {}{unlisted}",
             unit.id, unit.purpose
-        ));
-        output::line(&format!("    receives {}", texts(&unit.receives).join(" ")));
+        ))?;
+        output::line(&format!("    receives {}", texts(&unit.receives).join(" ")))?;
         let clearances: Vec<&str> = unit.clearances.iter().map(String::as_str).collect();
-        line_of("clearances", &clearances.join(" "));
+        line_of("clearances", &clearances.join(" "))?;
         line_of(
             "inbox",
             if inbox(unit) == "all" {
@@ -200,37 +208,38 @@ fn print_in_full(agency: &Agency) {
             } else {
                 inbox(unit)
             },
-        );
+        )?;
     }
     for system in agency.systems.values() {
         output::line(&format!(
             "  system {}  of unit {}",
             system.name, system.unit
-        ));
-        line_of("certificate", &system.certificate);
-        line_of("sends", &texts(&system.sends).join(" "));
+        ))?;
+        line_of("certificate", &system.certificate)?;
+        line_of("sends", &texts(&system.sends).join(" "))?;
         let reads: Vec<&str> = system.reads.iter().map(String::as_str).collect();
-        line_of("reads", &reads.join(" "));
-        line_of("networks", &texts(&system.networks).join(" "));
-        line_of("message_id", message_id(system));
-        line_of("receipts", receipts(system));
+        line_of("reads", &reads.join(" "))?;
+        line_of("networks", &texts(&system.networks).join(" "))?;
+        line_of("message_id", message_id(system))?;
+        line_of("receipts", receipts(system))?;
     }
     let limits = &agency.limits;
     output::line(&format!(
         "  limits  {} messages a second, {} refusals a minute, {} private messages",
         limits.messages_per_second, limits.refusals_per_minute, limits.private_messages
-    ));
+    ))?;
     let kept = retention(agency).map(|(pattern, days)| format!("{pattern} {days}d"));
     output::line(&format!(
         "  retention  {}",
         kept.collect::<Vec<_>>().join(", ")
-    ));
+    ))
 }
 
-fn line_of(name: &str, text: &str) {
-    if !text.is_empty() {
-        output::line(&format!("    {name} {text}"));
+fn line_of(name: &str, text: &str) -> Result<(), Failed> {
+    if text.is_empty() {
+        return Ok(());
     }
+    output::line(&format!("    {name} {text}"))
 }
 
 fn texts(items: &[impl ToString]) -> Vec<String> {

@@ -140,7 +140,7 @@ impl Bench {
     async fn measure(&self, served: &Served) -> Result<(), Failed> {
         start_receiver(served.broker.clone())?;
         let sender = Client::connect(&served.broker, &system("post/items")?).await?;
-        output::line("1 KiB postal.item, one sender, one recipient that acknowledges");
+        output::line("1 KiB postal.item, one sender, one recipient that acknowledges")?;
         let mut serial = 0;
         for window in [100, 1000] {
             self.throughput(&sender, served, window, &mut serial)
@@ -157,7 +157,7 @@ impl Bench {
         let count = self.connections;
         output::line(&format!(
             "idle connections: {each} KiB each ({count} opened)"
-        ));
+        ))?;
         Ok(())
     }
 
@@ -188,7 +188,7 @@ impl Bench {
         let each = used.as_secs_f64() * 1e6 / f64::from(confirmed.max(1));
         output::line(&format!(
             "window {window:>4}: {rate:>8.0} confirmed/s, {each:.1} us of the broker's processor each"
-        ));
+        ))?;
         Ok(())
     }
 
@@ -220,11 +220,10 @@ impl Bench {
         }
         let show = |name: &str, of: &Histogram<u64>| {
             let (middle, late) = (of.value_at_quantile(0.5), of.value_at_quantile(0.99));
-            output::line(&format!("{name}: p50 {middle} us, p99 {late} us"));
+            output::line(&format!("{name}: p50 {middle} us, p99 {late} us"))
         };
-        show("window 1, confirm ", &confirms);
-        show("bare 4 KiB sync   ", &syncs);
-        Ok(())
+        show("window 1, confirm ", &confirms)?;
+        show("bare 4 KiB sync   ", &syncs)
     }
 }
 

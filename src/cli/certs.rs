@@ -69,10 +69,10 @@ impl Certs {
                     let pki = DevelopmentPki::create(&bundle, now)?;
                     replace(dir, pki.files())?;
                     let count = pki.files().count();
-                    output::line(&format!("wrote {count} files to {}", dir.display()));
+                    output::line(&format!("wrote {count} files to {}", dir.display()))?;
                 } else {
                     let (_, completed) = complete(&bundle, dir, now)?;
-                    output::text(&in_words(&completed, dir));
+                    output::text(&in_words(&completed, dir))?;
                 }
                 Ok(())
             }
@@ -111,7 +111,7 @@ impl Issue {
             dir.display(),
             system.certificate,
             profile.validity.until
-        ));
+        ))?;
         Ok(())
     }
 }

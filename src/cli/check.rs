@@ -48,14 +48,14 @@ impl Check {
             let faults = output::faults_as_json(&located(&looked.faults));
             let warnings = output::faults_as_json(&warnings);
             let all = json!({"checked": counts, "faults": faults, "warnings": warnings});
-            output::line(&all.to_string());
+            output::line(&all.to_string())?;
             return if looked.faults.is_empty() {
                 Ok(())
             } else {
                 Err(Failed::Told)
             };
         }
-        output::warnings(&warnings);
+        output::warnings(&warnings)?;
         if !looked.faults.is_empty() {
             return Err(looked.faults.into());
         }
@@ -63,11 +63,11 @@ impl Check {
             .iter()
             .map(|(count, what)| format!("{count} {what}"));
         let counts = counts.collect::<Vec<_>>().join(", ");
-        output::line(&format!("{counts}: no faults"));
+        output::line(&format!("{counts}: no faults"))?;
         if !read_bundle(config)?.below("agencies").any(has_issuer) {
             output::line(
                 "no agency has its issuer's certificate beside agency.toml: good for `serve --dev` alone; `init` wants them",
-            );
+            )?;
         }
         Ok(())
     }

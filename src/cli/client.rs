@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
@@ -18,7 +18,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::uri::{AMQPQueryString, AMQPScheme, AMQPUri, SASLMechanism};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, ErrorKind,
-    PublisherConfirm,
+    Event, PublisherConfirm,
 };
 use rustls::CertificateError;
 
@@ -163,6 +163,14 @@ pub(super) enum Answer {
     NotStored,
 }
 
+/// What the broker says of all publishes of a connection.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// It takes none for now, and why.
+    Blocked(String),
+    Unblocked,
+}
+
 /// A publish whose answer has not come yet.
 pub(super) struct InFlight(PublisherConfirm);
 
@@ -210,6 +218,17 @@ impl Client {
             connection,
             channel,
         })
+    }
+
+    /// What the broker says of publishing as such, from now on.
+    pub(super) fn notices(&self) -> impl Stream<Item = Notice> + 'static {
+        let notice = |event| match event {
+            Event::ConnectionBlocked(why) => Some(Notice::Blocked(why)),
+            Event::ConnectionUnblocked => Some(Notice::Unblocked),
+            _ => None,
+        };
+        let events = self.connection.events_listener();
+        events.filter_map(move |event| std::future::ready(notice(event)))
     }
 
     /// Publishes and waits for the answer.

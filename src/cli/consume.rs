@@ -1,12 +1,15 @@
 //! `carnet consume`: shows what arrives in a queue of a system's agency.
 
+use std::fmt::Write;
 use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use super::client::{Arrival, Broker, Client, ClientError, Server};
-use super::{Failed, on_a_runtime, output};
+use super::client::{Arrival, Broker, Client, ClientError, Inbox, Server};
+use super::output::{self, Reader};
+use super::{Failed, interrupted, on_a_runtime};
 use crate::config::Config;
 use crate::message::id::SystemId;
 
@@ -41,85 +44,163 @@ pub(super) struct Consume {
     json: bool,
 }
 
+/// How long the broker may take to answer before that is said.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a broker may take to open the queue where the time is bounded: that time begins then.
+const OPENING: Duration = Duration::from_secs(10);
+/// How long the goodbye may take: with its answer the broker has read every acknowledgement.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Why nothing more is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Time,
+    Interrupted,
+}
+
 impl Consume {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
-        on_a_runtime(async {
-            let client = Client::connect(&Broker::of(config, &self.server), &self.system).await?;
-            let shown = tokio::select! {
-                shown = self.show(&client) => Some(shown?),
-                interrupted = tokio::signal::ctrl_c() => {
-                    interrupted.map_err(Failed::cannot_run)?;
-                    None
-                }
-            };
-            client.close().await?;
-            match (shown, self.seconds) {
-                (Some(shown), Some(seconds)) if shown < self.count.unwrap_or(1) => {
-                    let wanted = self
-                        .count
-                        .map_or(String::new(), |count| format!(" of {count}"));
-                    Err(Failed::Refused(format!(
-                        "{shown}{wanted} messages came within {seconds} s"
-                    )))
-                }
-                _ => Ok(()),
-            }
-        })
+        on_a_runtime(self.consume(&Broker::of(config, &self.server)))
     }
 
-    /// Shows what comes until there are enough or the time is over; how many came.
-    async fn show(&self, client: &Client) -> Result<u64, ClientError> {
-        let over = async {
-            match self.seconds {
-                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
-                None => std::future::pending().await,
+    async fn consume(&self, broker: &Broker) -> Result<(), Failed> {
+        let seconds = self.seconds.map(Duration::from_secs);
+        let opened = async {
+            let client = Client::connect(broker, &self.system).await?;
+            let inbox = client.consume(&self.queue).await?;
+            Ok::<_, ClientError>((client, inbox))
+        };
+        let (queue, address) = (&self.queue, &broker.address);
+        let says = format!("{address} has not answered yet; waiting for it to open {queue}");
+        let opening = over(seconds.map(|seconds| seconds.max(OPENING)));
+        let (client, inbox) = match waited(opened, opening, &says).await {
+            Ok(opened) => opened?,
+            Err(Over::Interrupted) => return Ok(()),
+            Err(Over::Time) => {
+                let says = format!("{address} has not opened {queue} in time: it may be busy");
+                return Err(Failed::CannotRun(says));
             }
         };
-        let mut over = pin!(over);
-        let mut inbox = client.consume(&self.queue).await?;
-        output::note(&format!("consuming {}; ctrl-C ends", self.queue));
+        output::note(&self.waits_for(broker));
         let mut shown = 0;
-        while self.count.is_none_or(|count| shown < count) {
+        let ended = self.show(inbox, &mut shown, over(seconds)).await;
+        let closed = timeout(GOODBYE, client.close()).await;
+        let ended = ended?;
+        closed.map_err(|_| {
+            let says = "the broker has not answered the goodbye: what was shown may come again";
+            Failed::cannot_run(says)
+        })??;
+        match self.seconds {
+            Some(seconds) if ended == Some(Over::Time) && shown < self.count.unwrap_or(1) => {
+                let wanted = self
+                    .count
+                    .map_or(String::new(), |many| format!(" of {many}"));
+                Err(Failed::Refused(format!(
+                    "{shown}{wanted} messages came within {seconds} s"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn waits_for(&self, broker: &Broker) -> String {
+        let (queue, system, address) = (&self.queue, &self.system, &broker.address);
+        let until = match (self.count, self.seconds) {
+            (None, None) => "messages until ctrl-C".to_owned(),
+            (Some(count), None) => format!("{count} messages, or ctrl-C"),
+            (None, Some(seconds)) => format!("messages for {seconds} s"),
+            (Some(count), Some(seconds)) => format!("{count} messages, for {seconds} s at most"),
+        };
+        format!("consuming {queue} as {system} at {address}: waiting for {until}")
+    }
+
+    /// Shows what comes until there are enough, or nothing more is waited for and why. What is not
+    /// printed to the end is not acknowledged: it comes again.
+    async fn show(
+        &self,
+        mut inbox: Inbox,
+        shown: &mut u64,
+        over: impl Future<Output = Over>,
+    ) -> Result<Option<Over>, Failed> {
+        let mut over = pin!(over);
+        while self.count.is_none_or(|count| *shown < count) {
             // Only while it waits: what has come is shown and acknowledged.
             let arrival = tokio::select! {
                 biased;
                 arrival = inbox.next() => arrival?,
-                () = &mut over => break,
+                why = &mut over => return Ok(Some(why)),
             };
-            if self.json {
-                output::line(&as_json(&arrival).to_string());
+            let text = if self.json {
+                format!("{}\n", as_json(&arrival))
             } else {
-                print(&arrival);
-            }
-            // After it is shown: what was not shown comes again.
+                as_text(&arrival)
+            };
             if !self.no_ack {
+                output::handed_over(&text)?;
                 arrival.ack().await?;
+            } else if output::while_read(text.as_bytes())? == Reader::Gone {
+                return Ok(None);
             }
-            shown += 1;
+            *shown += 1;
         }
-        Ok(shown)
+        Ok(None)
     }
 }
 
-fn print(arrival: &Arrival) {
+/// Ends when the time is over, where it is bounded, or when the command is interrupted.
+async fn over(within: Option<Duration>) -> Over {
+    let time = async {
+        match within {
+            Some(within) => tokio::time::sleep(within).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = time => Over::Time,
+        _ = interrupted() => Over::Interrupted,
+    }
+}
+
+/// Waits for the broker, and after a while says so.
+async fn waited<T>(
+    work: impl Future<Output = T>,
+    over: impl Future<Output = Over>,
+    says: &str,
+) -> Result<T, Over> {
+    let (mut work, mut over) = (pin!(work), pin!(over));
+    tokio::select! {
+        biased;
+        done = &mut work => return Ok(done),
+        why = &mut over => return Err(why),
+        () = tokio::time::sleep(PATIENCE) => output::note(says),
+    }
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        why = over => Err(why),
+    }
+}
+
+fn as_text(arrival: &Arrival) -> String {
     let again = if arrival.redelivered {
         "  (perhaps again)"
     } else {
         ""
     };
-    output::line(&format!("{}{again}", arrival.key));
+    let mut text = format!("{}{again}\n", arrival.key);
     for (name, value) in [
         ("message_id", &arrival.message_id),
         ("correlation_id", &arrival.correlation_id),
     ] {
         if !value.is_empty() {
-            output::line(&format!("  {name}: {value}"));
+            _ = writeln!(text, "  {name}: {value}");
         }
     }
     for (name, value) in &arrival.headers {
-        output::line(&format!("  {name}: {value}"));
+        _ = writeln!(text, "  {name}: {value}");
     }
-    output::line(&format!("  {}", String::from_utf8_lossy(&arrival.body)));
+    _ = writeln!(text, "  {}", String::from_utf8_lossy(&arrival.body));
+    text
 }
 
 fn as_json(arrival: &Arrival) -> Value {

@@ -41,9 +41,8 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
     output::line(&format!(
         "the log in {} begins with rulebook {digest}",
         config.data.display()
-    ));
-    output::line("compare this digest with the other members of the board before you serve it");
-    Ok(())
+    ))?;
+    output::line("compare this digest with the other members of the board before you serve it")
 }
 
 /// The master key: as its file says, or a new one.

@@ -56,12 +56,12 @@ impl MessageCommand {
                 let names = catalogue
                     .entries()
                     .map(|entry| entry.message_type.to_string());
-                output::line(&json!(names.collect::<Vec<_>>()).to_string());
+                output::line(&json!(names.collect::<Vec<_>>()).to_string())?;
             }
             Self::List { json: false } => {
                 for entry in catalogue.entries() {
                     let title = entry.title.get("en").map_or("", String::as_str);
-                    output::line(&format!("{:<20} {title}", entry.message_type.as_str()));
+                    output::line(&format!("{:<20} {title}", entry.message_type.as_str()))?;
                 }
             }
             Self::Show { message_type, json } => {
@@ -71,9 +71,9 @@ impl MessageCommand {
                     return Err(Failed::Usage(says));
                 };
                 if *json {
-                    output::line(&entry_as_json(entry).to_string());
+                    output::line(&entry_as_json(entry).to_string())?;
                 } else {
-                    print_entry(entry);
+                    print_entry(entry)?;
                 }
             }
         }
@@ -102,32 +102,32 @@ fn entry_as_json(entry: &MessageEntry) -> Value {
     })
 }
 
-fn print_entry(entry: &MessageEntry) {
+fn print_entry(entry: &MessageEntry) -> Result<(), Failed> {
     output::line(&format!(
         "{}  edition {}",
         entry.message_type, entry.edition
-    ));
-    output::line(&format!("  follows {}", entry.standard));
-    output::line(&format!("  sent by {}", entry.senders.join(" ")));
-    output::line(&format!("  can hold {}", entry.holds));
+    ))?;
+    output::line(&format!("  follows {}", entry.standard))?;
+    output::line(&format!("  sent by {}", entry.senders.join(" ")))?;
+    output::line(&format!("  can hold {}", entry.holds))?;
     for key in &entry.keys {
         let whose = if key.own { "its own" } else { "quoted" };
-        output::line(&format!("  key {}  at {}  {whose}", key.name, key.at));
+        output::line(&format!("  key {}  at {}  {whose}", key.name, key.at))?;
     }
     for fact in &entry.facts {
         output::line(&format!(
             "  fact {}  of category {}",
             fact.name, fact.category
-        ));
+        ))?;
     }
+    Ok(())
 }
 
 impl PolicyCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let Self::Schema = self;
         let catalogue = Catalogue::parse(&read_bundle(config)?)?;
-        output::text(&schema_text(&catalogue)?);
-        Ok(())
+        output::text(&schema_text(&catalogue)?)
     }
 }
 
@@ -135,7 +135,6 @@ impl ConfigCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let Self::Show = self;
         let text = serde_json::to_string_pretty(config).map_err(Failed::cannot_run)?;
-        output::line(&text);
-        Ok(())
+        output::line(&text)
     }
 }

@@ -16,8 +16,9 @@ use clap::Subcommand;
 
 use self::describe::Described;
 use self::rulebook::RulebookOf;
+use super::output::{self, Reader};
 use super::serve::failed;
-use super::{Failed, on_a_runtime, output};
+use super::{Failed, on_a_runtime};
 use crate::backbone::start::decoded;
 use crate::broker::delivery::confidential;
 use crate::broker::record::{Genesis, Record};
@@ -231,7 +232,7 @@ impl DevelopmentLog {
             }
         }
         for entry in &last {
-            output::text(&entry.text(json));
+            output::text(&entry.text(json))?;
         }
         Ok(())
     }
@@ -247,7 +248,7 @@ impl DevelopmentLog {
                     text.push_str(&entry.text(json));
                 }
             }
-            if output::lines_to_a_reader(&text).is_err() {
+            if output::while_read(text.as_bytes())? == Reader::Gone {
                 return Ok(());
             }
         }
@@ -273,7 +274,7 @@ impl DevelopmentLog {
             return Err(Failed::Usage(wanted.absent(self.next, &self.folder)));
         }
         for entry in &found {
-            entry.print_in_full(&rulebooks, json);
+            entry.print_in_full(&rulebooks, json)?;
         }
         Ok(())
     }
@@ -300,7 +301,7 @@ impl Entry {
     }
 
     /// Everything of it, by the rulebook that decided.
-    fn print_in_full(&self, rulebooks: &[Genesis], json: bool) {
+    fn print_in_full(&self, rulebooks: &[Genesis], json: bool) -> Result<(), Failed> {
         let decided_by = match &self.record {
             Record::Exchange(exchange) => Some(exchange.rulebook),
             _ => None,
@@ -310,10 +311,10 @@ impl Entry {
         let described = Described::of(self.number, self.lsn, &self.record, rulebook);
         let described = described.with_its_id(&self.record);
         if json {
-            output::line(&described.to_json_with_policies(rulebook).to_string());
+            output::line(&described.to_json_with_policies(rulebook).to_string())
         } else {
-            output::text(&described.to_text());
-            output::text(&described.policies_as_text(rulebook));
+            output::text(&described.to_text())?;
+            output::text(&described.policies_as_text(rulebook))
         }
     }
 

@@ -16,9 +16,11 @@ mod publish;
 mod serve;
 mod trial;
 
+use std::fmt;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Overrides};
 use crate::message::bundle::Fault;
@@ -47,7 +49,7 @@ Exit codes:
   0  done
   1  faults found, or messages refused
   2  wrong usage: an argument, or a name that there is not
-  3  cannot run: disk, network, configuration
+  3  cannot run: disk, network, configuration, output that cannot be written
   4  the log is damaged, or ends before what it had";
 
 #[derive(Debug, Subcommand)]
@@ -109,8 +111,21 @@ enum Failed {
     Damaged(String),
 }
 
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Faults(faults) => write!(f, "{} faults", faults.len()),
+            Self::Told => Ok(()),
+            Self::Refused(says)
+            | Self::Usage(says)
+            | Self::CannotRun(says)
+            | Self::Damaged(says) => f.write_str(says),
+        }
+    }
+}
+
 impl Failed {
-    fn cannot_run(error: impl std::fmt::Display) -> Self {
+    fn cannot_run(error: impl fmt::Display) -> Self {
         Self::CannotRun(error.to_string())
     }
 }
@@ -123,43 +138,47 @@ impl From<Vec<Fault>> for Failed {
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(said) => return said_by_clap(&said),
+    };
     output::start_logs();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     if provider.install_default().is_err() {
         output::error("another TLS provider is installed");
         return ExitCode::from(3);
     }
-    match dispatch(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failed::Faults(faults)) => {
-            output::faults(&faults);
-            ExitCode::from(1)
-        }
-        Err(Failed::Refused(says)) => {
-            output::error(&says);
-            ExitCode::from(1)
-        }
-        Err(Failed::Told) => ExitCode::from(1),
-        Err(Failed::Usage(says)) => {
-            output::error(&says);
-            ExitCode::from(2)
-        }
-        Err(Failed::CannotRun(says)) => {
-            output::error(&says);
-            ExitCode::from(3)
-        }
-        Err(Failed::Damaged(says)) => {
-            output::error(&says);
-            ExitCode::from(4)
-        }
+    dispatch(arguments).map_or_else(|failed| told(&failed), |()| ExitCode::SUCCESS)
+}
+
+/// Tells why a command ended.
+fn told(failed: &Failed) -> ExitCode {
+    match failed {
+        Failed::Faults(faults) => output::faults(faults),
+        Failed::Told => {}
+        other => output::error(&other.to_string()),
     }
+    ExitCode::from(match failed {
+        Failed::Faults(_) | Failed::Refused(_) | Failed::Told => 1,
+        Failed::Usage(_) => 2,
+        Failed::CannotRun(_) => 3,
+        Failed::Damaged(_) => 4,
+    })
+}
+
+/// Help and version are output like any other; what is wrong with the arguments is told as usage.
+fn said_by_clap(said: &clap::Error) -> ExitCode {
+    if said.use_stderr() {
+        // Not written: the exit code says it.
+        drop(said.print());
+        return ExitCode::from(2);
+    }
+    output::help(said).map_or_else(|failed| told(&failed), |()| ExitCode::SUCCESS)
 }
 
 fn dispatch(arguments: Arguments) -> Result<(), Failed> {
     if let Command::Completion { shell } = arguments.command {
-        output::text(&output::completion(shell, &mut Arguments::command()));
-        return Ok(());
+        return output::text(&output::completion(shell, &mut Arguments::command()));
     }
     let config = Config::load(&arguments.overrides).map_err(Failed::cannot_run)?;
     run_command(arguments.command, &config).map_err(|failed| match failed {
@@ -196,4 +215,15 @@ fn on_a_runtime<T>(work: impl Future<Output = Result<T, Failed>>) -> Result<T, F
         .enable_all()
         .build();
     runtime.map_err(Failed::cannot_run)?.block_on(work)
+}
+
+/// Ends at ctrl-C or SIGTERM, with why a command ended then.
+async fn interrupted() -> Failed {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return Failed::cannot_run("signals cannot be waited for");
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => Failed::cannot_run("interrupted"),
+        _ = terminate.recv() => Failed::cannot_run("terminated"),
+    }
 }

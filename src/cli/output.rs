@@ -1,15 +1,22 @@
 //! The only place that prints.
+//!
+//! What cannot be printed is an error, and no command is done before its last word is written. The
+//! exit code says so where nothing else can: standard error is written as far as it goes.
 
-#![expect(
-    clippy::print_stderr,
-    reason = "everything that is printed is printed here"
-)]
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use std::io::{IsTerminal, Write};
-
+use rustix::io::Errno;
 use serde_json::{Value, json};
 
+use super::Failed;
 use crate::message::bundle::Fault;
+
+/// Whether there is still somebody to read what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    There,
+    Gone,
+}
 
 /// Logs go to standard error, so that what a command prints stays readable by programs.
 pub(super) fn start_logs() {
@@ -17,67 +24,108 @@ pub(super) fn start_logs() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("carnet=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        // It would tell them on standard error, which is what failed, and panic there.
+        .log_internal_errors(false)
         .init();
 }
 
-/// A line of text.
-pub(super) fn line(text: &str) {
-    self::text(&format!("{text}\n"));
+/// Prints a line of text.
+pub(super) fn line(text: &str) -> Result<(), Failed> {
+    self::text(&format!("{text}\n"))
 }
 
-/// Text as it is. Whoever reads it may stop before the end, as `head` does: that is no fault.
-pub(super) fn text(text: &str) {
-    _ = lines_to_a_reader(text);
+/// Prints text as it is.
+pub(super) fn text(text: &str) -> Result<(), Failed> {
+    bytes(text.as_bytes())
 }
 
-/// A file's content, as it is.
-pub(super) fn bytes(content: &[u8]) {
-    let mut out = std::io::stdout();
-    // As of text: whoever reads it may stop.
-    _ = out.write_all(content).and_then(|()| out.flush());
+/// Prints octets as they are. Whoever reads them may stop before the end, as `head` does: the
+/// command goes on to its exit code, which says the same with and without a reader.
+pub(super) fn bytes(content: &[u8]) -> Result<(), Failed> {
+    while_read(content).map(drop)
 }
 
-/// The same where there is no end by itself: an error says that nobody reads any more.
-pub(super) fn lines_to_a_reader(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
-/// What someone who waits before a terminal wants to know, and no program.
-pub(super) fn note(says: &str) {
-    if std::io::stderr().is_terminal() {
-        eprintln!("{says}");
+/// Prints where there is no end by itself: who has lost its reader may end.
+pub(super) fn while_read(content: &[u8]) -> Result<Reader, Failed> {
+    match written(&mut io::stdout().lock(), content) {
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(unprinted(&error)),
     }
+}
+
+/// Prints what is acknowledged afterwards: a reader that is gone has not got it, and a file has it
+/// once it is on its disk.
+pub(super) fn handed_over(text: &str) -> Result<(), Failed> {
+    let mut out = io::stdout().lock();
+    let on_disk = || match rustix::fs::fdatasync(io::stdout()) {
+        // Neither a pipe nor a terminal is a disk.
+        Err(Errno::INVAL | Errno::ROFS) => Ok(()),
+        other => other.map_err(io::Error::from),
+    };
+    let written = written(&mut out, text.as_bytes()).and_then(|()| on_disk());
+    written.map_err(|error| unprinted(&error))
+}
+
+/// Help or version, with colours where they are shown on a terminal.
+pub(super) fn help(said: &clap::Error) -> Result<(), Failed> {
+    let text = said.render();
+    if io::stdout().is_terminal() {
+        self::text(&text.ansi().to_string())
+    } else {
+        self::text(&text.to_string())
+    }
+}
+
+/// Writes all of it, through every buffer.
+fn written(to: &mut impl Write, content: &[u8]) -> io::Result<()> {
+    to.write_all(content)?;
+    to.flush()
+}
+
+fn unprinted(error: &io::Error) -> Failed {
+    Failed::CannotRun(format!("standard output cannot be written: {error}"))
+}
+
+/// Writes to standard error. Where that fails nothing is left to tell it by but the exit code.
+fn aside(text: &str) -> io::Result<()> {
+    written(&mut io::stderr().lock(), text.as_bytes())
+}
+
+/// What someone who waits wants to know, and no program.
+pub(super) fn note(says: &str) {
+    _ = aside(&format!("{says}\n"));
 }
 
 /// Why a command ended.
 pub(super) fn error(says: &str) {
-    eprintln!("{} {says}", painted("error:", "31"));
+    _ = aside(&format!("{} {says}\n", painted("error:", "31")));
 }
 
-/// What should be seen to, and is no fault yet; as faults are shown.
-pub(super) fn warnings(warnings: &[Fault]) {
-    for warning in warnings {
-        block(warning, &painted("warning:", "33"));
-    }
+/// What should be seen to, and is no fault yet; as faults are shown. Without these a good exit code
+/// would say too much.
+pub(super) fn warnings(warnings: &[Fault]) -> Result<(), Failed> {
+    let warnings = warnings.iter();
+    let blocks = warnings.map(|warning| block(warning, &painted("warning:", "33")));
+    aside(&blocks.collect::<String>())
+        .map_err(|error| Failed::CannotRun(format!("standard error cannot be written: {error}")))
 }
 
-fn block(fault: &Fault, kind: &str) {
-    eprintln!("{kind} {}", fault.place);
-    eprintln!("       {}", fault.says);
-    eprintln!("  {} {}", painted("cure:", "36"), fault.cure);
+fn block(fault: &Fault, kind: &str) -> String {
+    let Fault { place, says, cure } = fault;
+    let painted = painted("cure:", "36");
+    format!("{kind} {place}\n       {says}\n  {painted} {cure}\n")
 }
 
 /// Faults, a block each: place, what is wrong, what to do.
 pub(super) fn faults(faults: &[Fault]) {
-    for fault in faults {
-        block(fault, &painted("fault:", "31"));
-    }
+    let blocks = faults.iter();
+    let blocks = blocks.map(|fault| block(fault, &painted("fault:", "31")));
     let count = faults.len();
-    eprintln!("{count} {}", if count == 1 { "fault" } else { "faults" });
+    let noun = if count == 1 { "fault" } else { "faults" };
+    _ = aside(&format!("{}{count} {noun}\n", blocks.collect::<String>()));
 }
 
 /// Faults as a value for programs.
@@ -90,7 +138,7 @@ pub(super) fn faults_as_json(faults: &[Fault]) -> Value {
 
 /// Colours on a terminal alone.
 fn painted(text: &str, colour: &str) -> String {
-    if std::io::stderr().is_terminal() {
+    if io::stderr().is_terminal() {
         format!("\x1b[{colour}m{text}\x1b[0m")
     } else {
         text.to_owned()

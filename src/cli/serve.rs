@@ -1,5 +1,6 @@
 //! `carnet serve`: the broker.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -223,7 +224,10 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
         );
         let rulebook = backbone.view().rulebook.digest();
         tracing::info!(%address, %rulebook, "listening");
-        announce(config, backbone, address);
+        // Nobody's messages wait for who reads this: the log has said the same.
+        if let Err(failed) = announce(config, backbone, address) {
+            tracing::warn!(%failed, "where it listens could not be printed");
+        }
         let (stop, stopping) = watch::channel(false);
         let fatal = backbone.fatal();
         tokio::spawn(wait_for_the_end(signals, stop, fatal));
@@ -233,18 +237,27 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
 }
 
 /// Says how to connect; the first line is for programs.
-fn announce(config: &Config, backbone: &Embedded, address: std::net::SocketAddr) {
-    output::line(&format!("listening on amqps://{address}"));
-    output::line(&format!("rulebook {}", backbone.view().rulebook.digest()));
+fn announce(
+    config: &Config,
+    backbone: &Embedded,
+    address: std::net::SocketAddr,
+) -> Result<(), Failed> {
+    let mut text = format!(
+        "listening on amqps://{address}\nrulebook {}\n",
+        backbone.view().rulebook.digest()
+    );
     if backbone.is_development() {
         let certs = config.certs.display();
-        output::line(
-            "DEVELOPMENT: certificates are throw-away, changed folders take effect by themselves",
+        _ = write!(
+            text,
+            "DEVELOPMENT: certificates are throw-away; changed folders count from the next start on\n\
+             connect with {certs}/ca.pem and a system's certificate, such as \
+             {certs}/post-items.pem and .key\n"
         );
-        output::line(&format!(
-            "connect with {certs}/ca.pem and a system's certificate, such as {certs}/post-items.pem and .key"
-        ));
+    } else {
+        text.push_str("changed folders do not count: the rulebook is the log's\n");
     }
+    output::text(&text)
 }
 
 /// Ends on SIGTERM or SIGINT, or when the core cannot go on.

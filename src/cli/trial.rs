@@ -77,7 +77,7 @@ impl Trial {
             Ok(valid) => valid,
             Err(fault) if self.json => {
                 let faults = output::faults_as_json(&[fault]);
-                output::line(&json!({"valid": false, "faults": faults}).to_string());
+                output::line(&json!({"valid": false, "faults": faults}).to_string())?;
                 return Err(Failed::Told);
             }
             Err(fault) => return Err(vec![fault].into()),
@@ -91,7 +91,7 @@ impl Trial {
             valid: &valid,
         };
         if self.json {
-            output::line(&tried.as_json(&peer).to_string());
+            output::line(&tried.as_json(&peer).to_string())?;
         } else {
             let why = |unit: &UnitId| {
                 let holds = valid.entry().holds;
@@ -103,7 +103,7 @@ impl Trial {
                     holds,
                 )
             };
-            tried.print(&peer, &why);
+            tried.print(&peer, &why)?;
         }
         if tried.ruling.is_released_visibly() {
             Ok(())
@@ -260,40 +260,41 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
-    fn print(&self, peer: &Peer, why: &dyn Fn(&UnitId) -> String) {
+    fn print(&self, peer: &Peer, why: &dyn Fn(&UnitId) -> String) -> Result<(), Failed> {
         let message_type = &self.valid.entry().message_type;
         let present = self.valid.content().spans.present();
         let sender = name(peer);
         output::line(&format!(
             "{message_type} from {sender}: valid, holds {present}"
-        ));
+        ))?;
         for warning in &self.valid.content().warnings {
-            output::line(&format!("warning at {}: {}", warning.place, warning.rule));
+            output::line(&format!("warning at {}: {}", warning.place, warning.rule))?;
         }
         for verdict in &self.ruling.verdicts {
-            output::line("");
-            output::text(&why(&verdict.unit));
+            output::line("")?;
+            output::text(&why(&verdict.unit))?;
             if verdict.told().is_none() && verdict.is_recorded() {
-                output::line("  The sender is not told of it.");
+                output::line("  The sender is not told of it.")?;
             }
         }
         for unreachable in &self.ruling.unreachable {
-            output::line("");
+            output::line("")?;
             output::line(&format!(
                 "{unreachable} is nobody whom this message can reach: not permitted."
-            ));
+            ))?;
         }
         let others = self.others(peer);
         if !others.is_empty() {
-            output::line("");
+            output::line("")?;
         }
         for (unit, why) in others {
-            output::line(&format!("{unit} is not asked for: {why}."));
+            output::line(&format!("{unit} is not asked for: {why}."))?;
         }
         if !self.ruling.is_released_visibly() {
-            output::line("");
-            output::line("Its sender would be told that nobody receives it.");
+            output::line("")?;
+            output::line("Its sender would be told that nobody receives it.")?;
         }
+        Ok(())
     }
 
     /// The units that messages of this type from this agency never reach, each with why.

@@ -29,15 +29,23 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(folder: &Path, words: &str) -> Self {
+        Self::start_to(folder, words, Stdio::piped())
+    }
+
+    /// What goes elsewhere than to a pipe is no line of `stdout`.
+    pub(crate) fn start_to(folder: &Path, words: &str, stdout: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_carnet"))
             .args(words.split_whitespace())
             .current_dir(folder)
             .env("CARNET__DRAIN_S", "2")
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = lines_of(child.stdout.take().unwrap());
+        let stdout = match child.stdout.take() {
+            Some(out) => lines_of(out),
+            None => lines_of(std::io::empty()),
+        };
         let stderr = lines_of(child.stderr.take().unwrap());
         Self {
             child,

@@ -59,7 +59,7 @@ fn help_ends_with_examples_and_exit_codes() {
       0  done
       1  faults found, or messages refused
       2  wrong usage: an argument, or a name that there is not
-      3  cannot run: disk, network, configuration
+      3  cannot run: disk, network, configuration, output that cannot be written
       4  the log is damaged, or ends before what it had
     ");
 }

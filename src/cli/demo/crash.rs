@@ -40,21 +40,21 @@ pub(super) async fn crash(
     served: &mut Served,
     (config, data): (&Config, &Path),
 ) -> Result<(), Failed> {
-    output::line("");
+    output::line("")?;
     output::line(&format!(
         "       post/items sends {EVENTS} movement.event, and the broker is killed (kill -9) meanwhile"
-    ));
+    ))?;
     let events = events(script)?;
     let before = stage.counters("customs/main").delivered;
     let mut received = Received::default();
     let sent = send(stage, &events, &mut received).await?;
     served.kill()?;
-    let unconfirmed = unconfirmed(stage, &events, sent).await;
+    let unconfirmed = unconfirmed(stage, &events, sent).await?;
     output::line(&format!(
         "       killed: {} were confirmed, {} were not; customs have taken {TAKEN}",
         events.len() - unconfirmed.len(),
         unconfirmed.len()
-    ));
+    ))?;
     let port = served.broker(data).address.port;
     *served = Served::start(config, data, port)?;
     stage.seat_all(&served.broker(data)).await?;
@@ -64,22 +64,22 @@ pub(super) async fn crash(
     output::line(&format!(
         "       restarted on the same data: {} of {EVENTS} are in the log",
         received.events.len()
-    ));
+    ))?;
     output::line(&format!(
         "       post sends again, with their ids, the {} not confirmed and {IN_DOUBT} that were",
         unconfirmed.len()
-    ));
+    ))?;
     for event in unconfirmed.into_iter().chain(events.iter().take(IN_DOUBT)) {
         let answer = stage.system("post/items")?.client.publish(event).await?;
         if answer != Answer::Accepted {
-            stage.surprise(format!("{} sent again was answered {answer:?}", event.id));
+            stage.surprise(format!("{} sent again was answered {answer:?}", event.id))?;
         }
     }
     collect(stage, &mut received, events.len()).await?;
     for arrival in stage.unit("customs/main")?.rest().await?.inbox {
         take(stage, &mut received, &arrival)?;
     }
-    compare(stage, &events, &received, before);
+    compare(stage, &events, &received, before)?;
     receipts(stage, &events).await?;
     let (count, again) = (received.events.len(), received.again);
     let again = match again {
@@ -89,7 +89,7 @@ pub(super) async fn crash(
     };
     output::line(&format!(
         "       -> customs/main has {count} of {EVENTS}, numbered without a gap; {again}"
-    ));
+    ))?;
     stage.nothing_more().await
 }
 
@@ -184,7 +184,7 @@ async fn unconfirmed<'a>(
     stage: &mut Stage,
     events: &'a [Outgoing],
     sent: Vec<Sent>,
-) -> Vec<&'a Outgoing> {
+) -> Result<Vec<&'a Outgoing>, Failed> {
     let mut unconfirmed = Vec::new();
     for (event, sent) in events.iter().zip(sent) {
         let answer = match sent {
@@ -197,10 +197,10 @@ async fn unconfirmed<'a>(
         match answer {
             Some(Answer::Accepted) => {}
             None | Some(Answer::NotStored) => unconfirmed.push(event),
-            Some(refused) => stage.surprise(format!("{} was answered {refused:?}", event.id)),
+            Some(refused) => stage.surprise(format!("{} was answered {refused:?}", event.id))?,
         }
     }
-    unconfirmed
+    Ok(unconfirmed)
 }
 
 /// Takes deliveries until customs have so many different ones.
@@ -225,26 +225,32 @@ fn take(stage: &mut Stage, received: &mut Received, arrival: &Arrival) -> Result
         Some(known) => stage.surprise(format!(
             "delivery {sequence} of customs/main was {known} and is {event}, redelivered: {}",
             arrival.redelivered
-        )),
+        ))?,
     }
     Ok(())
 }
 
 /// Every event once, and numbers without a gap.
-fn compare(stage: &mut Stage, events: &[Outgoing], received: &Received, before: u64) {
+fn compare(
+    stage: &mut Stage,
+    events: &[Outgoing],
+    received: &Received,
+    before: u64,
+) -> Result<(), Failed> {
     let different: BTreeSet<&String> = received.events.values().collect();
     if different.len() != events.len() || received.events.len() != events.len() {
         let (numbers, different) = (received.events.len(), different.len());
         stage.surprise(format!(
             "customs/main has {different} events in {numbers} deliveries"
-        ));
+        ))?;
     }
     let numbers = received.events.keys().copied();
     if !numbers.eq((before + 1..).take(events.len())) {
-        stage.surprise("the numbers of customs/main's deliveries have a gap".to_owned());
+        stage.surprise("the numbers of customs/main's deliveries have a gap".to_owned())?;
     }
     let last = received.events.keys().last();
     stage.counters("customs/main").delivered = last.copied().unwrap_or(before);
+    Ok(())
 }
 
 /// One number an event, though some were sent twice and some receipts may come twice.
@@ -258,7 +264,7 @@ async fn receipts(stage: &mut Stage, events: &[Outgoing]) -> Result<(), Failed> 
         let number = number.unwrap_or_default();
         let known = numbers.insert(id.clone(), number);
         if known.is_some_and(|known| known != number) {
-            stage.surprise(format!("{id} stands in the log twice"));
+            stage.surprise(format!("{id} stands in the log twice"))?;
         }
     }
     let counter = stage.counters("post/main");
@@ -266,7 +272,7 @@ async fn receipts(stage: &mut Stage, events: &[Outgoing]) -> Result<(), Failed> 
     counter.sent = numbers.values().copied().max().unwrap_or_default();
     let numbers: BTreeSet<u64> = numbers.into_values().collect();
     if !numbers.iter().copied().eq(expected.take(events.len())) {
-        stage.surprise("the numbers of post/main's exchanges have a gap".to_owned());
+        stage.surprise("the numbers of post/main's exchanges have a gap".to_owned())?;
     }
     Ok(())
 }

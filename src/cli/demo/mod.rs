@@ -13,9 +13,7 @@ mod tell;
 
 use std::path::Path;
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use super::{Failed, on_a_runtime, output};
+use super::{Failed, interrupted, on_a_runtime, output};
 use crate::config::{Config, read_bundle};
 use crate::message::catalogue::Catalogue;
 use crate::server::clock::Clock;
@@ -47,25 +45,21 @@ impl Demo {
         let folder = tempfile::tempdir().map_err(Failed::cannot_run)?;
         let data = folder.path().join("data");
         on_a_runtime(async {
-            let mut terminate = signal(SignalKind::terminate()).map_err(Failed::cannot_run)?;
             // Interrupted, the broker and the folder go with what is dropped here.
             let played = tokio::select! {
                 played = play(config, &data) => played?,
-                _ = tokio::signal::ctrl_c() => return Err(Failed::cannot_run("interrupted")),
-                _ = terminate.recv() => return Err(Failed::cannot_run("terminated")),
+                interrupted = interrupted() => return Err(interrupted),
             };
-            output::line(&format!("Played in {} s.", played.seconds));
+            output::line(&format!("Played in {} s.", played.seconds))?;
             if self.keep {
-                how_to_look(played.served.broker(&data).address.port, &data);
-                tokio::select! {
-                    ended = tokio::signal::ctrl_c() => ended.map_err(Failed::cannot_run)?,
-                    _ = terminate.recv() => {}
-                }
+                how_to_look(played.served.broker(&data).address.port, &data)?;
+                // It is what was asked for.
+                drop(interrupted().await);
             } else {
                 output::line(
                     "To look further: `carnet demo --keep` leaves the broker running and says how to \
                      connect; `carnet agency list` and policies/*.cedar say who may get what.",
-                );
+                )?;
             }
             end(played)
         })
@@ -80,12 +74,12 @@ async fn play(config: &Config, data: &Path) -> Result<Played, Failed> {
         bundle,
         clock: Clock::default(),
     };
-    output::line("17 March 2026, port and mail centre of Meridia: five agencies, one broker.");
+    output::line("17 March 2026, port and mail centre of Meridia: five agencies, one broker.")?;
     let mut served = Served::start(config, data, 0)?;
     let port = served.broker(data).address.port;
     output::line(&format!(
         "A broker of its own listens on amqps://localhost:{port}; each agency connects with its certificate."
-    ));
+    ))?;
     let mut stage = Stage::open(&served.broker(data)).await?;
     let mut table = Table::new();
     for scene in &STORY {
@@ -100,7 +94,7 @@ async fn play(config: &Config, data: &Path) -> Result<Played, Failed> {
         }
     }
     stage.all_settled().await?;
-    table.print();
+    table.print()?;
     let surprises = std::mem::take(&mut stage.surprises);
     stage.close().await?;
     Ok(Played {
@@ -110,7 +104,7 @@ async fn play(config: &Config, data: &Path) -> Result<Played, Failed> {
     })
 }
 
-fn how_to_look(port: u16, data: &Path) {
+fn how_to_look(port: u16, data: &Path) -> Result<(), Failed> {
     let data = data.display();
     output::line(&format!(
         "The broker is still there, until ctrl-C. From another terminal, in this folder:\n  \
@@ -119,7 +113,7 @@ fn how_to_look(port: u16, data: &Path) {
          --as post/items --amqp 127.0.0.1:{port} --data {data}\n  \
          carnet consume --as customs/declarations --amqp 127.0.0.1:{port} --data {data} --count 1\n\
          Any AMQP 0-9-1 client connects to amqps://localhost:{port} with {data}/certs."
-    ));
+    ))
 }
 
 /// Ends the broker, and says whether all was as it should be.

@@ -79,39 +79,39 @@ pub(super) async fn message(
     message: &Row,
     table: &mut Table,
 ) -> Result<(), Failed> {
-    tell::sends(message);
+    tell::sends(message)?;
     let mut outgoing = script.outgoing(message)?;
     let sender = stage.system(message.from)?.unit.to_string();
     if message.twist == Twist::Answer {
         outgoing.correlation_id = Some(stage.counters(&sender).last_id.clone());
     }
     let answer = stage.system(message.from)?.client.publish(&outgoing).await;
-    answered(stage, message, answer?);
+    answered(stage, message, &answer?)?;
     let holds = script.holds(message.message_type)?;
     let mut cells = vec![(sender.clone(), Cell::Sender)];
     for gets in message.gets {
         let expected = withheld(holds, gets.shows).map_err(Failed::cannot_run)?;
         if let Some(arrival) = stage.delivery(gets.unit).await? {
-            let id = delivered(stage, message, (gets, &expected), &arrival);
-            tell::gets(gets, holds, &expected, arrival.header("x-carnet-reason"));
+            let id = delivered(stage, message, (gets, &expected), &arrival)?;
+            tell::gets(gets, holds, &expected, arrival.header("x-carnet-reason"))?;
             stage.counters(gets.unit).last_id = id;
         }
         let holds = holds.categories().count();
         cells.push((gets.unit.to_owned(), Cell::gets(holds, expected.len())));
     }
     if message.twist == Twist::Repeat {
-        output::line("       confirmed again; no second delivery, no second entry in the log");
+        output::line("       confirmed again; no second delivery, no second entry in the log")?;
     } else if let Some((id, receipt)) = stage.receipt(&sender).await? {
         let expected = expected_receipt(message, holds)?;
-        receipted(stage, message, (&id, &receipt), &expected);
-        number(stage, &sender, &receipt);
-        tell::refusals(&receipt);
+        receipted(stage, message, (&id, &receipt), &expected)?;
+        number(stage, &sender, &receipt)?;
+        tell::refusals(&receipt)?;
     }
     stage.nothing_more().await?;
     for unit in message.hidden_from {
         let delivered = stage.counters(unit).delivered;
         let at = format!("{unit}: deliveries still counted to {delivered}");
-        output::line(&format!("       hidden from {at}"));
+        output::line(&format!("       hidden from {at}"))?;
         cells.push(((*unit).to_owned(), Cell::Hidden));
     }
     cells.extend(
@@ -125,11 +125,11 @@ pub(super) async fn message(
 }
 
 /// The answer to the publish, told and compared.
-fn answered(stage: &mut Stage, message: &Row, answer: Answer) {
+fn answered(stage: &mut Stage, message: &Row, answer: &Answer) -> Result<(), Failed> {
     match (answer, message.returned) {
-        (Answer::Accepted, None) => {}
-        (Answer::Refused { code, says }, Some(expected)) if code == expected => {
-            output::line(&format!("       returned to it: {code} {says}"));
+        (Answer::Accepted, None) => Ok(()),
+        (Answer::Refused { code, says }, Some(expected)) if *code == expected => {
+            output::line(&format!("       returned to it: {code} {says}"))
         }
         (answer, expected) => stage.surprise(format!(
             "message {} was answered {answer:?}, not {expected:?}",
@@ -144,24 +144,24 @@ fn delivered(
     message: &Row,
     (gets, expected): (&Gets, &[String]),
     arrival: &Arrival,
-) -> String {
+) -> Result<String, Failed> {
     let (unit, number) = (gets.unit, message.number);
     let agency = message.from.split('/').next().unwrap_or_default();
     let key = format!("{}.{agency}", message.message_type);
     if arrival.key != key {
-        stage.surprise(format!("{unit} got {} instead of {key}", arrival.key));
+        stage.surprise(format!("{unit} got {} instead of {key}", arrival.key))?;
     }
     let withheld = arrival.header("x-carnet-withheld");
     if withheld != expected.join(",") {
         let expected = expected.join(",");
         stage.surprise(format!(
             "message {number} withholds '{withheld}' from {unit}, not '{expected}'"
-        ));
+        ))?;
     }
     let body = String::from_utf8_lossy(&arrival.body);
     if !gets.never.is_empty() && body.contains(gets.never) {
         let never = gets.never;
-        stage.surprise(format!("message {number} shows '{never}' to {unit}"));
+        stage.surprise(format!("message {number} shows '{never}' to {unit}"))?;
     }
     let counter = stage.counters(unit);
     counter.delivered += 1;
@@ -170,9 +170,9 @@ fn delivered(
     if sequence != next {
         stage.surprise(format!(
             "message {number} is delivery {sequence} of {unit}, not {next}"
-        ));
+        ))?;
     }
-    arrival.message_id.clone()
+    Ok(arrival.message_id.clone())
 }
 
 /// What the receipt is to say: each recipient with what is withheld from it, or with the policy.
@@ -189,10 +189,15 @@ fn expected_receipt(message: &Row, holds: Mask) -> Result<Vec<Value>, Failed> {
     Ok(recipients)
 }
 
-fn receipted(stage: &mut Stage, message: &Row, (id, receipt): (&str, &Value), expected: &[Value]) {
+fn receipted(
+    stage: &mut Stage,
+    message: &Row,
+    (id, receipt): (&str, &Value),
+    expected: &[Value],
+) -> Result<(), Failed> {
     let number = message.number;
     if id != message.id() {
-        stage.surprise(format!("the receipt for message {number} is for {id}"));
+        stage.surprise(format!("the receipt for message {number} is for {id}"))?;
     }
     let recipients = receipt.get("recipients").and_then(Value::as_array);
     let mut said: Vec<Value> = recipients
@@ -208,12 +213,13 @@ fn receipted(stage: &mut Stage, message: &Row, (id, receipt): (&str, &Value), ex
         let (said, expected) = (json!(said), json!(expected));
         stage.surprise(format!(
             "the receipt for message {number} says {said}, not {expected}"
-        ));
+        ))?;
     }
+    Ok(())
 }
 
 /// A sender's exchanges are numbered without a gap: a repeat takes no number.
-fn number(stage: &mut Stage, sender: &str, receipt: &Value) {
+fn number(stage: &mut Stage, sender: &str, receipt: &Value) -> Result<(), Failed> {
     let counter = stage.counters(sender);
     counter.sent += 1;
     let next = counter.sent;
@@ -221,14 +227,15 @@ fn number(stage: &mut Stage, sender: &str, receipt: &Value) {
     if said != Some(next) {
         stage.surprise(format!(
             "{sender}'s exchange has number {said:?}, not {next}"
-        ));
+        ))?;
     }
+    Ok(())
 }
 
 /// Opens or joins a case.
 pub(super) async fn case(stage: &mut Stage, step: &CaseStep) -> Result<(), Failed> {
     let (from, what, case) = (step.from, step.message_type, step.case);
-    output::line(&format!("       {from} sends {what}: {case}"));
+    output::line(&format!("       {from} sends {what}: {case}"))?;
     let body = json!({ "CaseID": case, "Areas": step.areas, "Invites": step.invites });
     let outgoing = Outgoing {
         message_type: what.to_owned(),
@@ -238,7 +245,7 @@ pub(super) async fn case(stage: &mut Stage, step: &CaseStep) -> Result<(), Faile
     };
     let answer = stage.system(from)?.client.publish(&outgoing).await?;
     if answer != Answer::Accepted {
-        stage.surprise(format!("{what} of {case} was answered {answer:?}"));
+        stage.surprise(format!("{what} of {case} was answered {answer:?}"))?;
     }
     stage.nothing_more().await
 }

@@ -142,16 +142,17 @@ impl Stage {
     }
 
     /// Says at once what is not as it should be, and remembers it for the exit code.
-    pub(super) fn surprise(&mut self, says: String) {
-        output::line(&format!("       !! SURPRISE: {says}"));
+    pub(super) fn surprise(&mut self, says: String) -> Result<(), Failed> {
+        let told = output::line(&format!("       !! SURPRISE: {says}"));
         self.surprises.push(says);
+        told
     }
 
     /// The next delivery of a unit, acknowledged. None, and a surprise, where none comes.
     pub(super) async fn delivery(&mut self, unit: &str) -> Result<Option<Arrival>, Failed> {
         let next = timeout(ARRIVES_WITHIN, self.unit(unit)?.inbox.next()).await;
         let Ok(arrival) = next else {
-            self.surprise(format!("{unit} did not get what it was to get"));
+            self.surprise(format!("{unit} did not get what it was to get"))?;
             return Ok(None);
         };
         let arrival = arrival?;
@@ -163,7 +164,7 @@ impl Stage {
     pub(super) async fn receipt(&mut self, unit: &str) -> Result<Option<(String, Value)>, Failed> {
         let next = timeout(ARRIVES_WITHIN, self.unit(unit)?.receipts.next()).await;
         let Ok(arrival) = next else {
-            self.surprise(format!("{unit} did not get a receipt"));
+            self.surprise(format!("{unit} did not get a receipt"))?;
             return Ok(None);
         };
         let arrival = arrival?;
@@ -184,7 +185,7 @@ impl Stage {
             }
         }
         for says in surprises {
-            self.surprise(says);
+            self.surprise(says)?;
         }
         Ok(())
     }
@@ -206,7 +207,7 @@ impl Stage {
             }
         }
         for says in surprises {
-            self.surprise(says);
+            self.surprise(says)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use comfy_table::presets;
 use serde_json::Value;
 
 use super::story::{Gets, Row};
-use crate::cli::output;
+use crate::cli::{Failed, output};
 use crate::message::id::Mask;
 
 const COLUMNS: [(&str, &str); 5] = [
@@ -16,7 +16,7 @@ const COLUMNS: [(&str, &str); 5] = [
 ];
 
 /// Says who sends what.
-pub(super) fn sends(message: &Row) {
+pub(super) fn sends(message: &Row) -> Result<(), Failed> {
     let Row {
         number,
         time,
@@ -25,10 +25,10 @@ pub(super) fn sends(message: &Row) {
         says,
         ..
     } = message;
-    output::line("");
+    output::line("")?;
     output::line(&format!(
         "{number:<8} {time}  {from} sends {message_type}: {says}"
-    ));
+    ))?;
     let about = [
         ("to", message.to),
         ("case", message.case),
@@ -37,12 +37,18 @@ pub(super) fn sends(message: &Row) {
     let about = about.into_iter().filter(|(_, value)| !value.is_empty());
     let about: Vec<String> = about.map(|(name, v)| format!("{name} {v}")).collect();
     if !about.is_empty() {
-        output::line(&format!("       {}", about.join(", ")));
+        output::line(&format!("       {}", about.join(", ")))?;
     }
+    Ok(())
 }
 
 /// Says what a unit got, what not, and by which rule.
-pub(super) fn gets(gets: &Gets, holds: Mask, withheld: &[String], reason: &str) {
+pub(super) fn gets(
+    gets: &Gets,
+    holds: Mask,
+    withheld: &[String],
+    reason: &str,
+) -> Result<(), Failed> {
     let shown = holds.categories().map(|category| category.to_string());
     let mut shown: Vec<String> = shown.filter(|name| !withheld.contains(name)).collect();
     if gets.shows.contains("reference.token") {
@@ -50,16 +56,16 @@ pub(super) fn gets(gets: &Gets, holds: Mask, withheld: &[String], reason: &str) 
     }
     let unit = gets.unit;
     let shown = shown.join(", ");
-    output::line(&format!("       -> {unit} gets {shown}"));
+    output::line(&format!("       -> {unit} gets {shown}"))?;
     if !withheld.is_empty() {
         let withheld = withheld.join(", ");
-        output::line(&format!("          withheld: {withheld}"));
+        output::line(&format!("          withheld: {withheld}"))?;
     }
-    output::line(&format!("          by {reason}"));
+    output::line(&format!("          by {reason}"))
 }
 
 /// Says whom the receipt names as refused, with rule and legal basis.
-pub(super) fn refusals(receipt: &Value) {
+pub(super) fn refusals(receipt: &Value) -> Result<(), Failed> {
     let text = |of: &Value, key: &str| {
         let text = of.get(key).and_then(Value::as_str);
         text.unwrap_or_default().to_owned()
@@ -68,12 +74,13 @@ pub(super) fn refusals(receipt: &Value) {
     let refused = recipients.into_iter().flatten();
     for recipient in refused.filter(|recipient| text(recipient, "outcome") == "refused") {
         let (unit, reason) = (text(recipient, "unit"), text(recipient, "reason"));
-        output::line(&format!("       -x {unit} is refused: {reason}"));
+        output::line(&format!("       -x {unit} is refused: {reason}"))?;
         let (policy, basis) = (text(recipient, "policy"), text(recipient, "basis"));
         output::line(&format!(
             "          by {policy}; legal basis: {basis} (from the sender's receipt)"
-        ));
+        ))?;
     }
+    Ok(())
 }
 
 /// What a unit has of a message.
@@ -139,10 +146,10 @@ impl Table {
         self.0.add_row(head.into_iter().chain(units));
     }
 
-    pub(super) fn print(&self) {
-        output::line("");
-        output::line("Who got what, in categories of data (withheld ones are named above):");
-        output::line(&self.0.to_string());
-        output::line("'-': got nothing. 'hidden': cannot learn that it exists; its counters stay.");
+    pub(super) fn print(&self) -> Result<(), Failed> {
+        output::line("")?;
+        output::line("Who got what, in categories of data (withheld ones are named above):")?;
+        output::line(&self.0.to_string())?;
+        output::line("'-': got nothing. 'hidden': cannot learn that it exists; its counters stay.")
     }
 }

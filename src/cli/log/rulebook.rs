@@ -45,19 +45,17 @@ impl RulebookOf {
             }
         }
         let Some(wanted) = &self.wanted else {
-            self.list(&all);
-            return Ok(());
+            return self.list(&all);
         };
         let genesis = find(&all, wanted)?;
         if let Some(file) = &self.file {
             return print(genesis, file);
         }
-        self.files(genesis);
-        Ok(())
+        self.files(genesis)
     }
 
     /// All of them, each with what it changed.
-    fn list(&self, all: &[InForce]) {
+    fn list(&self, all: &[InForce]) -> Result<(), Failed> {
         let mut before: Option<&Genesis> = None;
         let mut values = Vec::new();
         for (place, InForce { number, genesis }) in all.iter().enumerate() {
@@ -71,9 +69,9 @@ impl RulebookOf {
                 let active = if active { "  active" } else { "" };
                 output::line(&format!(
                     "{number:>5}  {at}  {digest}  {count} files{active}"
-                ));
+                ))?;
                 for path in &changed {
-                    output::line(&format!("       changed {path}"));
+                    output::line(&format!("       changed {path}"))?;
                 }
             }
             values.push(json!({"number": number, "at": at, "digest": digest,
@@ -81,12 +79,13 @@ impl RulebookOf {
             before = Some(genesis);
         }
         if self.json {
-            output::line(&Value::Array(values).to_string());
+            output::line(&Value::Array(values).to_string())?;
         }
+        Ok(())
     }
 
     /// The files of one.
-    fn files(&self, genesis: &Genesis) {
+    fn files(&self, genesis: &Genesis) -> Result<(), Failed> {
         let files = genesis.bundle.files();
         if self.json {
             let files = files.map(|(path, content)| {
@@ -95,12 +94,12 @@ impl RulebookOf {
             });
             let all =
                 json!({"digest": genesis.digest.to_string(), "files": files.collect::<Value>()});
-            output::line(&all.to_string());
-            return;
+            return output::line(&all.to_string());
         }
         for (path, content) in files {
-            output::line(&format!("{}  {path}", Digest::of(content)));
+            output::line(&format!("{}  {path}", Digest::of(content)))?;
         }
+        Ok(())
     }
 }
 
@@ -132,6 +131,5 @@ fn print(genesis: &Genesis, file: &str) -> Result<(), Failed> {
         );
         Failed::Usage(says)
     })?;
-    output::bytes(content);
-    Ok(())
+    output::bytes(content)
 }
