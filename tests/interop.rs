@@ -1,26 +1,33 @@
-//! Stock clients against the real binary: what an agency's engineer gets from the library they
-//! already use.
+//! Stock clients against the real binary: the programs of `docs/joining`, cut out of the manual and
+//! run as an engineer who pastes them would.
 //!
-//! Each client connects by certificate, publishes with confirms, consumes and acknowledges, is
-//! returned a refusal, and comes back after the broker was restarted. It tells each step in one JSON
-//! line; what it must have told is written here. Languages and libraries: `tests/run.sh interop`.
+//! Each connects by certificate, publishes with confirms, is told a refusal, stores what arrives and
+//! acknowledges it, and goes on after the broker was restarted. Then each is run with a mistake in
+//! it: the page quotes what the library says to that. Languages and libraries: `tests/run.sh interop`.
 #![cfg(test)]
 
 #[path = "interop/broker.rs"]
 mod broker;
-#[path = "interop/client.rs"]
-mod client;
-#[path = "interop/lapin_client.rs"]
-mod lapin_client;
+#[path = "interop/installed.rs"]
+mod installed;
+#[path = "interop/lapin.rs"]
+mod lapin;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "interop/page.rs"]
+mod page;
 #[path = "support/served.rs"]
 mod served;
+#[path = "interop/workplace.rs"]
+mod workplace;
 
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use broker::Broker;
-use client::{Client, script};
+use page::Page;
+use workplace::Workplace;
 
 /// What the post sends, and the number by which its recipients know it.
 const ITEM: &str = concat!(
@@ -28,103 +35,269 @@ const ITEM: &str = concat!(
     "/messages/postal.item/examples/valid/ornaments.json"
 );
 const ITEM_ID: &str = "CP618402774XA";
-/// As a unit sees it: type and sending agency.
-const KEY: &str = "postal.item.post";
-/// Refused to everyone it was addressed to.
-const REFUSED: u16 = 403;
 
-/// Plays the client's part of the conversation, the broker's restart in its middle.
-fn converse(name: &str, start: impl FnOnce(&Broker) -> Client) {
+/// Words of a program, what stands in their place by mistake, and what the library says then.
+type Mistake<'a> = [&'a str; 3];
+
+/// Converses by the page's program; then with each mistake in it, and at last without trust in the
+/// server's authority, to which the library says `distrust`.
+#[track_caller]
+fn as_shown(name: &'static str, mistakes: &[Mistake<'_>], distrust: &str) {
+    let page = Page::of(name);
     let broker = Broker::start();
-    let client = start(&broker);
-    let before = [
-        "connected".to_owned(),
-        format!("confirmed {name}-1"),
-        format!("received {ITEM_ID} as {KEY}"),
-        format!("returned {name}-refused whole with {REFUSED}"),
-        format!("confirmed {name}-refused"),
-        "waiting".to_owned(),
-    ];
-    assert_eq!(client.steps_until("waiting"), before);
-
-    let broker = broker.restarted();
-    let after = [
-        "lost".to_owned(),
-        "reconnected".to_owned(),
-        format!("confirmed {name}-2"),
-        format!("received {ITEM_ID} as {KEY}"),
-        "done".to_owned(),
-    ];
-    assert_eq!(client.steps_until("done"), after);
-    client.finished_well();
+    let place = Workplace::new(&page, &broker);
+    let broker = converse(&place, broker);
+    for [right, wrong, says] in mistakes {
+        is_told(&page, &place.mistaken(right, wrong), says);
+    }
+    place.distrusts_the_server();
+    is_told(&page, &place, distrust);
     broker.stopped();
 }
 
-fn converse_with_script(name: &str, command: Command) {
-    converse(name, |broker| Client::of_command(command, broker));
+/// Sends and receives by the page's program, the broker's restart in the middle of it.
+#[track_caller]
+fn converse(place: &Workplace<'_>, broker: Broker) -> Broker {
+    let (mut sender, receiver) = (place.sender(), place.receiver());
+    sender.told("m-1 customs/main item.json");
+    assert_eq!(sender.says(), "confirmed m-1");
+    assert_eq!(receiver.says(), "stored 1 postal.item.post");
+    assert_eq!(stored(&place.path("inbox/1.json")), ITEM_ID);
+    sender.told("m-2 environment/main item.json");
+    let refusal = "refused m-2 403 ACCESS_REFUSED - not permitted";
+    assert_eq!(sender.says(), refusal);
+
+    // What was acknowledged does not come again.
+    let broker = broker.restarted();
+    sender.told("m-3 customs/main item.json");
+    assert_eq!(sender.says(), "confirmed m-3");
+    assert_eq!(receiver.says(), "stored 2 postal.item.post");
+    assert_eq!(stored(&place.path("inbox/2.json")), ITEM_ID);
+    sender.ends_well();
+    broker
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test reads what was stored")]
+fn stored(file: &Path) -> String {
+    let body = std::fs::read(file).expect("the program stored it");
+    let body: serde_json::Value = serde_json::from_slice(&body).expect("a delivery is JSON");
+    body["ID"].as_str().unwrap_or_default().to_owned()
+}
+
+#[track_caller]
+fn is_told(page: &Page, place: &Workplace<'_>, says: &str) {
+    let said = place.all_it_says();
+    assert!(said.contains(says), "it does not say {says:?}, but\n{said}");
+    page.quotes(says);
 }
 
 #[test]
-fn pika_publishes_consumes_is_refused_and_comes_back() {
-    converse_with_script("pika", script(client::python(), "pika_client.py"));
+fn pika_works_as_the_manual_shows() {
+    let login = "credentials=pika.credentials.ExternalCredentials(),";
+    let plain = [login, "", "pika.exceptions.AuthenticationError: PLAIN"];
+    let vhost = [
+        r#"virtual_host="/""#,
+        r#"virtual_host="/border""#,
+        "pika.exceptions.ProbableAccessDeniedError: ConnectionClosedByBroker: (530) \"NOT_ALLOWED",
+    ];
+    let distrust = "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED]";
+    as_shown("pika", &[plain, vhost], distrust);
 }
 
 #[test]
-fn aio_pika_publishes_consumes_is_refused_and_comes_back() {
-    converse_with_script("aio-pika", script(client::python(), "aio_pika_client.py"));
+fn aio_pika_works_as_the_manual_shows() {
+    let plain = [
+        "auth=external&",
+        "",
+        "aiormq.exceptions.AuthenticationError: [Errno EXTERNAL] ['PLAIN', 'EXTERNAL']",
+    ];
+    let vhost = [
+        "{port}/?",
+        "{port}/border?",
+        "aiormq.exceptions.InvalidFrameError: Expected one of ['Connection.OpenOk']",
+    ];
+    let distrust =
+        "aiormq.exceptions.AMQPConnectionError: [Errno 1] [SSL: CERTIFICATE_VERIFY_FAILED]";
+    as_shown("aio-pika", &[plain, vhost], distrust);
 }
 
 #[test]
-fn node_amqplib_publishes_consumes_is_refused_and_comes_back() {
-    let mut command = script("node", "amqplib_client.js");
-    command.env("NODE_PATH", client::node_modules());
-    converse_with_script("amqplib", command);
+fn kombu_works_as_the_manual_shows() {
+    let plain = [
+        r#"login_method="EXTERNAL","#,
+        "",
+        "amqp.exceptions.ConnectionError: Couldn't find appropriate auth mechanism",
+    ];
+    let vhost = [
+        r#"virtual_host="/""#,
+        r#"virtual_host="/border""#,
+        "amqp.exceptions.NotAllowed: Connection.open: (530) NOT_ALLOWED",
+    ];
+    let distrust = "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED]";
+    as_shown("kombu", &[plain, vhost], distrust);
 }
 
 #[test]
-fn lapin_publishes_consumes_is_refused_and_comes_back() {
-    converse("lapin", |broker| {
-        let (place, certs) = (broker.port(), broker.certs());
-        Client::of_function(move |say| lapin_client::run(place, &certs, ITEM, &say))
-    });
+fn node_amqplib_works_as_the_manual_shows() {
+    let login = "credentials: amqp.credentials.external(),";
+    let plain = [
+        login,
+        "",
+        "Error: SASL mechanism PLAIN is not provided by the server",
+    ];
+    let vhost = [
+        "vhost: '/'",
+        "vhost: '/border'",
+        "Error: Expected ConnectionOpenOk; got <ConnectionClose channel:0>",
+    ];
+    let distrust = "Error: unable to verify the first certificate";
+    as_shown("amqplib", &[plain, vhost], distrust);
 }
 
 #[test]
-fn go_amqp091_publishes_consumes_is_refused_and_comes_back() {
-    let mut command = Command::new("go");
-    command.args(["run", &client::program("amqp091_client.go")]);
-    // Debian's Go libraries are a GOPATH, not modules.
-    command.envs([
-        ("GOPATH", "/usr/share/gocode"),
-        ("GO111MODULE", "off"),
-        ("GOFLAGS", ""),
-    ]);
-    converse_with_script("amqp091", command);
+fn go_amqp091_works_as_the_manual_shows() {
+    let plain = [
+        "DialTLS_ExternalAuth",
+        "DialTLS",
+        r#"Exception (403) Reason: "SASL could not negotiate a shared mechanism""#,
+    ];
+    let vhost = [
+        r#"port+"/""#,
+        r#"port+"/border""#,
+        r#"Exception (403) Reason: "no access to this vhost""#,
+    ];
+    let distrust = "x509: certificate signed by unknown authority";
+    as_shown("amqp091-go", &[plain, vhost], distrust);
 }
 
 #[test]
-fn java_publishes_consumes_is_refused_and_comes_back() {
-    let jars =
-        ["amqp-client", "slf4j-api", "slf4j-nop"].map(|jar| format!("/usr/share/java/{jar}.jar"));
-    let mut command = Command::new("java");
-    command.args(["-cp", &jars.join(":"), &client::program("AmqpClient.java")]);
-    converse_with_script("java", command);
+fn java_works_as_the_manual_shows() {
+    let login = "factory.setSaslConfig(DefaultSaslConfig.EXTERNAL);";
+    let plain = [
+        login,
+        "",
+        "java.io.IOException: No compatible authentication mechanism found - server offered [EXTERNAL]",
+    ];
+    let vhost = [
+        r#"setVirtualHost("/")"#,
+        r#"setVirtualHost("/border")"#,
+        "reply-code=530, reply-text=NOT_ALLOWED - no vhost '/border'",
+    ];
+    let distrust = "sun.security.validator.ValidatorException: PKIX path building failed";
+    as_shown("java", &[plain, vhost], distrust);
 }
 
 #[test]
-fn ruby_bunny_publishes_consumes_is_refused_and_comes_back() {
-    converse_with_script("bunny", script("ruby", "bunny_client.rb"));
+fn ruby_bunny_works_as_the_manual_shows() {
+    let plain = [
+        ", auth_mechanism: 'EXTERNAL'",
+        "",
+        "Authentication with RabbitMQ failed: 403 ACCESS_REFUSED - mechanism 'PLAIN'",
+    ];
+    let vhost = [
+        "vhost: '/'",
+        "vhost: '/border'",
+        "Connection-level error: NOT_ALLOWED - no vhost '/border'",
+    ];
+    let old_tls = ["tls_protocol: :SSLv23,", "", "tlsv1 alert protocol version"];
+    let untyped = [
+        "content_type: 'application/json'",
+        "persistent: true",
+        "406 PRECONDITION_FAILED - property content_type",
+    ];
+    let distrust = "certificate verify failed (unable to get local issuer certificate)";
+    as_shown("bunny", &[plain, vhost, old_tls, untyped], distrust);
 }
 
 #[test]
-fn php_amqplib_publishes_consumes_is_refused_and_comes_back() {
-    converse_with_script("php", script("php", "amqplib_client.php"));
+fn php_amqplib_works_as_the_manual_shows() {
+    let plain = [
+        "$config->setLoginMethod(AMQPConnectionConfig::AUTH_EXTERNAL);",
+        "",
+        r"PhpAmqpLib\Exception\AMQPConnectionClosedException: ACCESS_REFUSED - mechanism 'AMQPLAIN'",
+    ];
+    let vhost = [
+        "setVhost('/')",
+        "setVhost('/border')",
+        r"PhpAmqpLib\Exception\AMQPConnectionClosedException: NOT_ALLOWED - no vhost '/border'",
+    ];
+    let user = [
+        "$config->setUser('');",
+        "",
+        "InvalidArgumentException: External auth method cannot be used together with user credentials.",
+    ];
+    let protocol = [
+        "$config->setNetworkProtocol('ssl');",
+        "",
+        r"PhpAmqpLib\Exception\AMQPInvalidFrameException: Invalid frame type 21",
+    ];
+    let distrust = r"PhpAmqpLib\Exception\AMQPIOException: stream_socket_client(): Unable to connect to ssl://";
+    as_shown("php-amqplib", &[plain, vhost, user, protocol], distrust);
+}
+
+#[test]
+fn c_librabbitmq_works_as_the_manual_shows() {
+    let plain = [
+        "AMQP_SASL_METHOD_EXTERNAL, system",
+        r#"AMQP_SASL_METHOD_PLAIN, "guest", "guest""#,
+        "unsupported sasl method requested",
+    ];
+    let vhost = [
+        r#"connection, "/""#,
+        r#"connection, "/border""#,
+        "530 NOT_ALLOWED - no vhost '/border'",
+    ];
+    let distrust = "SSL peer cert verification failed";
+    as_shown("librabbitmq", &[plain, vhost], distrust);
+}
+
+#[test]
+fn rust_lapin_works_as_the_manual_shows() {
+    let page = Page::of("lapin");
+    let (_, program) = page.program();
+    let tested = include_str!("interop/lapin_client.rs");
+    assert!(
+        tested.ends_with(&format!("\n{program}\n")),
+        "the page shows another program"
+    );
+    let broker = Broker::start();
+    let place = Workplace::new(&page, &broker);
+    symlink(lapin::built(), place.path("client")).expect("the program is linked");
+    let broker = converse(&place, broker);
+    let external = "/%2f?auth_mechanism=external";
+    for (path, authority, says) in [
+        (
+            "/%2f",
+            "ca.pem",
+            "ACCESS_REFUSED - mechanism 'PLAIN', on offer is EXTERNAL",
+        ),
+        (
+            "/border?auth_mechanism=external",
+            "ca.pem",
+            "NOT_ALLOWED - no vhost 'border'",
+        ),
+        (
+            external,
+            "police-ca.pem",
+            "InvalidCertificate(UnknownIssuer)",
+        ),
+    ] {
+        let said = lapin::says(&broker, path, authority);
+        assert!(said.contains(says), "it does not say {says:?}, but {said}");
+        page.quotes(says);
+    }
+    broker.stopped();
 }
 
 #[test]
 fn the_first_connection_of_the_readme_is_confirmed() {
     let broker = Broker::start();
-    let output = script(client::python(), "first_connection.py")
+    let output = Command::new("python")
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/interop/first_connection.py"
+        ))
+        .envs(installed::environment())
         .args([
             "localhost",
             &broker.port().to_string(),

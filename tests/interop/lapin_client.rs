@@ -1,202 +1,141 @@
-//! Rust, lapin: async, reconnecting by hand.
+//! Rust, lapin: the program of `docs/joining/lapin.md`, from its first `use` on. A test compares them.
 
-use std::pin::pin;
-use std::time::Duration;
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a program of an agency, as short as its engineer would begin"
+)]
+
+// Publishes what standard input names, or stores what arrives.
+//
+//     client send    HOST PORT CERTS SYSTEM           lines: MESSAGE_ID ADDRESSEES FILE
+//     client receive HOST PORT CERTS SYSTEM FOLDER
+use std::{env, error::Error, fs, io::stdin, path::Path, time::Duration};
 
 use futures_util::StreamExt;
-use lapin::message::BasicReturnMessage;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
     ConfirmSelectOptions,
 };
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, Event,
-};
-use serde_json::{Value, json};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
+use tokio::time::sleep;
 
-use crate::client::Say;
+type Outcome<T> = Result<T, Box<dyn Error>>;
 
-const TRIES_MAX: u32 = 60;
-const TRY_EVERY: Duration = Duration::from_millis(500);
-const ARRIVES_WITHIN: Duration = Duration::from_secs(15);
-
-pub(crate) fn run(port: u16, certs: &str, item: &str, say: &Say) {
-    // A process has one TLS provider, chosen once; another client in it may have been first.
-    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime
-        .expect("a runtime")
-        .block_on(converse(port, certs, item, say))
-        .expect("no step failed");
+async fn connect(broker: &[String]) -> Outcome<Connection> {
+    let [host, port, certs, system] = broker else {
+        return Err("HOST PORT CERTS SYSTEM".into());
+    };
+    let tls = OwnedTLSConfig {
+        identity: Some(OwnedIdentity::PKCS8 {
+            pem: fs::read(format!("{certs}/{system}.pem"))?,
+            key: fs::read(format!("{certs}/{system}.key"))?,
+        }),
+        cert_chain: Some(fs::read_to_string(format!("{certs}/ca.pem"))?),
+    };
+    // %2f is the virtual host `/`; with a bare slash lapin asks for the one without a name
+    let uri = format!("amqps://{host}:{port}/%2f?auth_mechanism=external&heartbeat=60");
+    let runtime = lapin::runtime::default_runtime()?;
+    let properties = ConnectionProperties::default();
+    Ok(Connection::connect_with_config(&uri, properties, tls, runtime).await?)
 }
 
-async fn converse(port: u16, certs: &str, item: &str, say: &Say) -> lapin::Result<()> {
-    let body = read(item);
-    let mut systems = Systems::open(port, certs).await?;
-    say(json!({"step": "connected"}));
-    systems
-        .publish("lapin-1", "customs/main", &body, say)
+async fn open_to_publish(broker: &[String]) -> Outcome<(Connection, Channel)> {
+    let connection = connect(broker).await?;
+    let channel = connection.create_channel().await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
         .await?;
-    systems.receive(say).await?;
-    systems
-        .publish("lapin-refused", "environment/main", &body, say)
-        .await?;
+    Ok((connection, channel))
+}
 
-    let loss = systems.loss();
-    say(json!({"step": "waiting"}));
-    say(json!({"step": "lost", "reason": loss.await}));
-    let mut systems = reopened(port, certs, say).await?;
-    systems
-        .publish("lapin-2", "customs/main", &body, say)
+/// What became of the message; an error where nobody knows.
+async fn publish(channel: &Channel, id: &str, to: &str, body: &[u8]) -> Outcome<String> {
+    let mut headers = FieldTable::default();
+    headers.insert("to".into(), AMQPValue::LongString(to.into()));
+    let about = BasicProperties::default()
+        .with_message_id(id.into())
+        .with_content_type("application/json".into())
+        .with_headers(headers);
+    let options = BasicPublishOptions::default();
+    let confirm = channel
+        .basic_publish("carnet".into(), "postal.item".into(), options, body, about)
+        .await?
         .await?;
-    systems.receive(say).await?;
-    systems.sender.close(200, "bye".into()).await?;
-    systems.receiver.close(200, "bye".into()).await?;
-    say(json!({"step": "done"}));
+    match confirm {
+        Confirmation::Ack(None) => Ok(format!("confirmed {id}")), // the broker has it on disk
+        Confirmation::Ack(Some(why)) => Ok(format!(
+            "refused {id} {} {}",
+            why.reply_code, why.reply_text
+        )),
+        other => Err(format!("the broker did not take it: {other:?}").into()),
+    }
+}
+
+async fn send(broker: &[String]) -> Outcome<()> {
+    let mut open = open_to_publish(broker).await?;
+    for line in stdin().lines() {
+        let line = line?;
+        let [id, to, file] = line.split(' ').collect::<Vec<_>>()[..] else {
+            return Err("MESSAGE_ID ADDRESSEES FILE".into());
+        };
+        let body = fs::read(file)?;
+        loop {
+            match publish(&open.1, id, to, &body).await {
+                Ok(outcome) => break println!("{outcome}"),
+                Err(lost) => eprintln!("publishing again: {lost}"), // under the same id
+            }
+            sleep(Duration::from_secs(1)).await;
+            if let Ok(again) = open_to_publish(broker).await {
+                open = again;
+            }
+        }
+    }
+    open.0.close(200, "bye".into()).await?;
     Ok(())
 }
 
-async fn reopened(port: u16, certs: &str, say: &Say) -> lapin::Result<Systems> {
-    let mut pace = tokio::time::interval(TRY_EVERY);
-    for tries in 1..TRIES_MAX {
-        pace.tick().await;
-        if let Ok(systems) = Systems::open(port, certs).await {
-            say(json!({"step": "reconnected", "tries": tries}));
-            return Ok(systems);
+async fn receive(broker: &[String], folder: &str) -> Outcome<()> {
+    let channel = connect(broker).await?.create_channel().await?;
+    channel.basic_qos(10, BasicQosOptions::default()).await?;
+    let options = BasicConsumeOptions::default();
+    let mut inbox = channel
+        .basic_consume("inbox".into(), "".into(), options, FieldTable::default())
+        .await?;
+    while let Some(delivery) = inbox.next().await {
+        let delivery = delivery?;
+        let headers = delivery.properties.headers().clone().unwrap_or_default();
+        let number = headers.inner().get("x-carnet-sequence");
+        let number = number
+            .and_then(|number| number.as_long_string())
+            .ok_or("no number")?;
+        fs::write(
+            Path::new(folder).join(format!("{number}.json")),
+            &delivery.data,
+        )?;
+        delivery.ack(BasicAckOptions::default()).await?; // only what is stored
+        let again = if delivery.redelivered { " again" } else { "" };
+        println!("stored {number} {}{again}", delivery.routing_key);
+    }
+    Err("the broker ended the connection".into())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Outcome<()> {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let arguments: Vec<String> = env::args().collect();
+    let broker = &arguments[2..6];
+    if arguments[1] == "send" {
+        return send(broker).await;
+    }
+    loop {
+        if let Err(lost) = receive(broker, &arguments[6]).await {
+            eprintln!("connecting again: {lost}");
         }
+        sleep(Duration::from_secs(1)).await;
     }
-    Systems::open(port, certs).await
-}
-
-/// The post's sending system and the customs' receiving one, each with its own certificate.
-struct Systems {
-    sender: Connection,
-    receiver: Connection,
-    out: Channel,
-    inbox: Consumer,
-}
-
-impl Systems {
-    async fn open(port: u16, certs: &str) -> lapin::Result<Self> {
-        let sender = connect(port, certs, "post-items").await?;
-        let receiver = connect(port, certs, "customs-declarations").await?;
-        let out = sender.create_channel().await?;
-        out.confirm_select(ConfirmSelectOptions::default()).await?;
-        let channel = receiver.create_channel().await?;
-        channel.basic_qos(10, BasicQosOptions::default()).await?;
-        let options = BasicConsumeOptions::default();
-        let inbox = channel
-            .basic_consume("inbox".into(), "".into(), options, FieldTable::default())
-            .await?;
-        Ok(Self {
-            sender,
-            receiver,
-            out,
-            inbox,
-        })
-    }
-
-    async fn publish(&self, id: &str, to: &str, body: &[u8], say: &Say) -> lapin::Result<()> {
-        let mut headers = FieldTable::default();
-        headers.insert("to".into(), AMQPValue::LongString(to.into()));
-        let properties = BasicProperties::default()
-            .with_message_id(id.into())
-            .with_content_type("application/json".into())
-            .with_delivery_mode(2)
-            .with_headers(headers);
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
-        let confirm = self
-            .out
-            .basic_publish(
-                "carnet".into(),
-                "postal.item".into(),
-                options,
-                body,
-                properties,
-            )
-            .await?
-            .await?;
-        match confirm {
-            Confirmation::Ack(returned) => {
-                if let Some(returned) = returned {
-                    say(told(&returned, body));
-                }
-                say(json!({"step": "confirmed", "id": id}));
-            }
-            other => panic!("{id}: the broker did not take it: {other:?}"),
-        }
-        Ok(())
-    }
-
-    async fn receive(&mut self, say: &Say) -> lapin::Result<()> {
-        let arrival = tokio::time::timeout(ARRIVES_WITHIN, self.inbox.next()).await;
-        let delivery = arrival
-            .expect("something arrives in the inbox")
-            .expect("it is consumed")?;
-        delivery.ack(BasicAckOptions::default()).await?;
-        let body: Value = serde_json::from_slice(&delivery.data).expect("a delivery is JSON");
-        say(json!({
-            "step": "received",
-            "key": delivery.routing_key.as_str(),
-            "item": body["ID"],
-            "redelivered": delivery.redelivered,
-        }));
-        Ok(())
-    }
-
-    /// Why the sender's connection ended, once it has; listening from now.
-    fn loss(&self) -> impl Future<Output = String> {
-        let errors = self
-            .sender
-            .events_listener()
-            .filter_map(async |event| match event {
-                Event::Error(error) => Some(error.to_string()),
-                _ => None,
-            });
-        async move { pin!(errors).next().await.unwrap_or_default() }
-    }
-}
-
-fn told(returned: &BasicReturnMessage, body: &[u8]) -> Value {
-    json!({
-        "step": "returned",
-        "code": returned.reply_code,
-        "text": returned.reply_text.as_str(),
-        "id": returned.delivery.properties.message_id().as_ref().map(ShortString::as_str),
-        "whole": returned.delivery.data == body,
-    })
-}
-
-async fn connect(port: u16, certs: &str, name: &str) -> lapin::Result<Connection> {
-    let identity = OwnedIdentity::PKCS8 {
-        pem: read(&format!("{certs}/{name}.pem")),
-        key: read(&format!("{certs}/{name}.key")),
-    };
-    let authority = String::from_utf8(read(&format!("{certs}/ca.pem"))).expect("PEM is text");
-    let tls = OwnedTLSConfig {
-        identity: Some(identity),
-        cert_chain: Some(authority),
-    };
-    Connection::connect_with_config(
-        &format!("amqps://localhost:{port}/%2f?auth_mechanism=external&heartbeat=10"),
-        ConnectionProperties::default(),
-        tls,
-        lapin::runtime::default_runtime()?,
-    )
-    .await
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a client reads its certificates and its message"
-)]
-fn read(path: &str) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
