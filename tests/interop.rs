@@ -3,7 +3,8 @@
 //!
 //! Each connects by certificate, publishes with confirms, is told a refusal, stores what arrives and
 //! acknowledges it, and goes on after the broker was restarted. Then each is run with a mistake in
-//! it: the page quotes what the library says to that. Languages and libraries: `tests/run.sh interop`.
+//! it: the page quotes what the library says to that. The outbox is killed at each of its lines.
+//! Languages and libraries: `tests/run.sh interop`.
 #![cfg(test)]
 
 #[path = "interop/broker.rs"]
@@ -58,7 +59,7 @@ fn as_shown(name: &'static str, mistakes: &[Mistake<'_>], distrust: &str) {
 /// Sends and receives by the page's program, the broker's restart in the middle of it.
 #[track_caller]
 fn converse(place: &Workplace<'_>, broker: Broker) -> Broker {
-    let (mut sender, receiver) = (place.sender(), place.receiver());
+    let (mut sender, receiver) = (place.started("send"), place.started("receive"));
     sender.told("m-1 customs/main item.json");
     assert_eq!(sender.says(), "confirmed m-1");
     assert_eq!(receiver.says(), "stored 1 postal.item.post");
@@ -86,7 +87,7 @@ fn stored(file: &Path) -> String {
 
 #[track_caller]
 fn is_told(page: &Page, place: &Workplace<'_>, says: &str) {
-    let said = place.all_it_says();
+    let said = place.all_it_says("send");
     assert!(said.contains(says), "it does not say {says:?}, but\n{said}");
     page.quotes(says);
 }
@@ -286,6 +287,31 @@ fn rust_lapin_works_as_the_manual_shows() {
         assert!(said.contains(says), "it does not say {says:?}, but {said}");
         page.quotes(says);
     }
+    broker.stopped();
+}
+
+#[test]
+fn the_outbox_of_the_manual_goes_on_after_a_restart() {
+    let page = Page::of("outbox");
+    let broker = Broker::start();
+    let place = Workplace::new(&page, &broker);
+    let carrier = place.started("carry");
+    assert_eq!(place.all_it_says("decide"), "");
+    assert_eq!(carrier.says(), "item-1 released");
+    let broker = broker.restarted();
+    assert_eq!(place.all_it_says("decide"), "");
+    assert_eq!(carrier.says(), "item-2 released");
+    drop(carrier);
+    broker.stopped();
+}
+
+#[test]
+fn the_outbox_of_the_manual_loses_and_repeats_nothing_wherever_it_is_killed() {
+    let page = Page::of("outbox");
+    let broker = Broker::start();
+    let place = Workplace::new(&page, &broker);
+    let said = place.tormented_by("outbox_killed.py");
+    assert!(said.starts_with("killed before each of "), "{said}");
     broker.stopped();
 }
 

@@ -72,13 +72,15 @@ impl<'a> Workplace<'a> {
         }
     }
 
-    fn must(&self, commands: &str) {
+    /// What the commands print; they go well.
+    fn must(&self, commands: &str) -> String {
         let output = self.shell(commands).output().expect("bash starts");
         assert!(
             output.status.success(),
             "{commands}\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn shell(&self, commands: &str) -> Command {
@@ -91,41 +93,40 @@ impl<'a> Workplace<'a> {
         shell
     }
 
-    /// The program, started as the page starts it: as the post's system, to be told what to send.
-    pub(crate) fn sender(&self) -> Program {
-        let line = self.start().find_map(|line| line.strip_prefix(SENDS));
-        self.program(line.expect("the page shows how to send"))
-    }
-
-    /// The program, started as the page starts it: as the customs' system that receives.
-    pub(crate) fn receiver(&self) -> Program {
-        let mut lines = self.start().filter(|line| !line.starts_with(SENDS));
-        self.program(lines.next().expect("the page shows how to receive"))
-    }
-
-    fn start(&self) -> impl Iterator<Item = &str> {
-        self.page
-            .commands("start")
-            .expect("the page shows how to start")
-            .lines()
-    }
-
-    fn program(&self, line: &str) -> Program {
-        assert!(line.contains(PORT), "{line}");
-        let line = line.replace(PORT, &format!(" {} ", self.port));
+    /// The program in this role, started as the page starts it, to be told lines.
+    pub(crate) fn started(&self, role: &str) -> Program {
+        let line = self.line(role);
+        let line = line.strip_prefix(SENDS).unwrap_or(&line);
         let mut shell = self.shell(&format!("exec {line}"));
         shell.stdin(Stdio::piped()).stdout(Stdio::piped());
         Program::start(shell)
     }
 
-    /// All that the sender says, given one line to send.
-    pub(crate) fn all_it_says(&self) -> String {
-        let line = self.start().find(|line| line.starts_with(SENDS));
-        let line = line.expect("the page shows how to send");
-        let line = line.replace(PORT, &format!(" {} ", self.port));
-        let output = self.shell(&line).output().expect("bash starts");
+    /// All that the program says in this role, run as the page shows.
+    pub(crate) fn all_it_says(&self, role: &str) -> String {
+        let output = self.shell(&self.line(role)).output().expect("bash starts");
         let said = [output.stdout, output.stderr].concat();
         String::from_utf8_lossy(&said).into_owned()
+    }
+
+    /// What a program of `tests/interop` says last, which does to the page's program what it must
+    /// bear.
+    pub(crate) fn tormented_by(&self, file: &str) -> String {
+        let top = env!("CARGO_MANIFEST_DIR");
+        let port = self.port;
+        let said = self.must(&format!(
+            "python {top}/tests/interop/{file} localhost {port} certs item.json"
+        ));
+        said.lines().last().unwrap_or_default().to_owned()
+    }
+
+    /// The page's line that starts the program in this role, with the broker's port.
+    fn line(&self, role: &str) -> String {
+        let lines = self.page.commands("start").expect("the page shows it");
+        let mut lines = lines.lines();
+        let line = lines.find(|line| line.contains(&format!(" {role} ")));
+        let line = line.unwrap_or_else(|| panic!("the page does not start it to {role}"));
+        line.replace(PORT, &format!(" {} ", self.port))
     }
 }
 
