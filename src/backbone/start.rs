@@ -141,6 +141,13 @@ pub fn begun<V: Vfs>(vfs: &V, data: &Path) -> Result<Option<Genesis>, StartError
     }
 }
 
+/// Whether there is anything of a journal in `data`, begun or damaged: what there is none of is made
+/// by who begins a log, and by nobody else.
+pub fn has_segments<V: Vfs>(vfs: &V, data: &Path) -> bool {
+    let names = vfs.list(&data.join("journal")).unwrap_or_default();
+    names.iter().any(|name| name.ends_with(".segment"))
+}
+
 /// Whether a log that was begun so may be served in this way. To be asked before anything is
 /// written: neither a journal nor a folder of certificates is changed by who must not.
 pub fn permit(genesis: &Genesis, development: bool) -> Result<(), StartError> {

@@ -40,11 +40,10 @@ impl AgencyCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let bundle = with_issuers(read_bundle(config)?, Clock::default().now())?;
         let registry = Registry::parse(&bundle)?;
-        let place = config.data.display();
-        let refused = refusals::read(&config.data);
-        let refused = refused.map_err(|error| {
-            Failed::CannotRun(format!("refusals in {place} cannot be read: {error}"))
-        })?;
+        let refused = match self {
+            Self::Refused { .. } => Some(refused(config)?),
+            _ => refused(config).map_err(|why| unknown(&why)).ok(),
+        };
         match self {
             Self::List { json: true } => {
                 let agencies = registry.agencies().map(|agency| as_json(agency));
@@ -54,7 +53,8 @@ impl AgencyCommand {
                 for agency in registry.agencies() {
                     print_briefly(agency)?;
                 }
-                let nobodys = refused.iter().filter(|one| one.agencies().next().is_none());
+                let refused = refused.iter().flatten();
+                let nobodys = refused.filter(|one| one.agencies().next().is_none());
                 print_refused("refused lately, of no agency:", nobodys)?;
             }
             Self::Show { agency, json } => {
@@ -64,30 +64,50 @@ impl AgencyCommand {
                     return Err(Failed::Usage(says));
                 };
                 let its = |one: &&TurnedAway| one.agencies().any(|id| *id == agency.id);
-                show(agency, refused.iter().filter(its), *json)?;
+                let its: Option<Vec<_>> =
+                    refused.as_ref().map(|it| it.iter().filter(its).collect());
+                show(agency, its.as_deref(), *json)?;
             }
             Self::Refused { json: true } => output::line(&json!(refused).to_string())?,
-            Self::Refused { json: false } if refused.is_empty() => {
+            Self::Refused { json: false } if refused.iter().flatten().next().is_none() => {
                 output::line("nobody was turned away lately")?;
             }
-            Self::Refused { json: false } => print_refused("refused lately:", refused.iter())?,
+            Self::Refused { json: false } => {
+                print_refused("refused lately:", refused.iter().flatten())?;
+            }
         }
         Ok(())
     }
 }
 
-fn show<'r>(
-    agency: &Agency,
-    refused: impl DoubleEndedIterator<Item = &'r TurnedAway>,
-    json: bool,
-) -> Result<(), Failed> {
+/// Who was turned away, as the data folder says.
+fn refused(config: &Config) -> Result<Vec<TurnedAway>, Failed> {
+    let place = config.data.display();
+    if !config.data.join("journal").is_dir() {
+        let says = format!("{place} is no data folder of a broker; see --data");
+        return Err(Failed::CannotRun(says));
+    }
+    let refused = refusals::read(&config.data);
+    refused
+        .map_err(|error| Failed::CannotRun(format!("refusals in {place} cannot be read: {error}")))
+}
+
+/// What an agency is does not depend on it, so that is told aside.
+fn unknown(failed: &Failed) {
+    output::note(&format!("who was turned away is not known: {failed}"));
+}
+
+/// With who was turned away, where that is known.
+fn show(agency: &Agency, refused: Option<&[&TurnedAway]>, json: bool) -> Result<(), Failed> {
     if !json {
         print_in_full(agency)?;
-        return print_refused("  refused lately:", refused);
+        return print_refused(
+            "  refused lately:",
+            refused.iter().copied().flatten().copied(),
+        );
     }
     let mut value = as_json(agency);
     if let Some(fields) = value.as_object_mut() {
-        let refused: Vec<&TurnedAway> = refused.collect();
         fields.insert("refused".to_owned(), json!(refused));
     }
     output::line(&Value::Array(vec![value]).to_string())

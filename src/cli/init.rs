@@ -1,28 +1,28 @@
 //! `carnet init`: begins a log with the folders' rulebook.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Failed, output};
 use crate::agency::keys::MasterKey;
 use crate::backbone::embedded::Options;
-use crate::backbone::start::start;
+use crate::backbone::start::{begun, start};
 use crate::broker::limits::KNOWN_IDS_MIN;
-use crate::config::{Config, is_empty_folder, read_bundle, read_file, write_secret};
+use crate::config::{Config, create_private_folder, folder_names};
+use crate::config::{read_bundle, read_file, write_secret};
 use crate::journal::vfs::DiskVfs;
 use crate::policy::rulebook::Rulebook;
 use crate::server::clock::{Clock, Entropy};
 
+/// What a log makes in its folder before its first record is written.
+const OURS: [&str; 4] = ["journal", "snapshots", "pages", "ids"];
+
 pub(super) fn run(config: &Config) -> Result<(), Failed> {
-    if !is_empty_folder(&config.data) {
-        let says = format!(
-            "{} is not empty; a log is begun once, in an empty folder: choose another --data",
-            config.data.display()
-        );
-        return Err(Failed::CannotRun(says));
-    }
+    may_begin(&config.data)?;
     let bundle = read_bundle(config)?;
     // Before anything is written: a folder with faults leaves nothing behind.
     Rulebook::parse(&bundle)?;
+    create_private_folder(&config.data).map_err(Failed::cannot_run)?;
     let master = master_key(config)?;
     let options = Options {
         genesis: Some(bundle),
@@ -43,6 +43,28 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
         config.data.display()
     ))?;
     output::line("compare this digest with the other members of the board before you serve it")
+}
+
+/// A log is begun once, in an empty folder, or where an earlier try found no room.
+fn may_begin(data: &Path) -> Result<(), Failed> {
+    let begun = begun(&DiskVfs, data).map_err(super::serve::failed)?;
+    let place = data.display();
+    if begun.is_some() {
+        let says = format!("there is a log in {place} already; begin another with another --data");
+        return Err(Failed::CannotRun(says));
+    }
+    let foreign = folder_names(data).map_err(Failed::cannot_run)?;
+    let foreign = foreign
+        .into_iter()
+        .find(|name| !OURS.contains(&name.as_str()));
+    if let Some(foreign) = foreign {
+        let says = format!(
+            "{place} is not empty ({foreign} is in it); a log is begun in an empty folder: choose \
+             another --data"
+        );
+        return Err(Failed::CannotRun(says));
+    }
+    Ok(())
 }
 
 /// The master key: as its file says, or a new one.

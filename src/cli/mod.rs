@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Overrides, log_levels};
 use crate::message::bundle::Fault;
 
 /// The message broker that border agencies connect to.
@@ -142,13 +142,17 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(said) => return said_by_clap(&said),
     };
-    output::start_logs();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     if provider.install_default().is_err() {
         output::error("another TLS provider is installed");
         return ExitCode::from(3);
     }
-    dispatch(arguments).map_or_else(|failed| told(&failed), |()| ExitCode::SUCCESS)
+    let run = || {
+        let levels = log_levels().map_err(Failed::cannot_run)?;
+        output::start_logs(levels.as_deref())?;
+        dispatch(arguments)
+    };
+    run().map_or_else(|failed| told(&failed), |()| ExitCode::SUCCESS)
 }
 
 /// Tells why a command ended.

@@ -4,9 +4,12 @@
 //! exit code says so where nothing else can: standard error is written as far as it goes.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::str::FromStr;
 
 use rustix::io::Errno;
 use serde_json::{Value, json};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::Failed;
 use crate::message::bundle::Fault;
@@ -19,9 +22,8 @@ pub(super) enum Reader {
 }
 
 /// Logs go to standard error, so that what a command prints stays readable by programs.
-pub(super) fn start_logs() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CARNET_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("carnet=info"));
+pub(super) fn start_logs(levels: Option<&str>) -> Result<(), Failed> {
+    let filter = levels.map_or_else(|| Ok(EnvFilter::new(LEVELS)), filter)?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -29,6 +31,35 @@ pub(super) fn start_logs() {
         // It would tell them on standard error, which is what failed, and panic there.
         .log_internal_errors(false)
         .init();
+    Ok(())
+}
+
+/// What is logged where nothing is said.
+const LEVELS: &str = "carnet=info";
+
+/// Levels as `CARNET_LOG` has them. A word that is neither a level nor of this program would be taken
+/// for a program's name, and nothing at all would be logged.
+fn filter(levels: &str) -> Result<EnvFilter, Failed> {
+    let bad = |says: &str| {
+        Failed::CannotRun(format!(
+            "CARNET_LOG is '{levels}': {says}; write a level (error, warn, info, debug, trace, off), \
+             or {LEVELS}, or carnet=info,carnet::server=debug"
+        ))
+    };
+    for directive in levels.split(',').map(str::trim) {
+        let (target, level) = directive.split_once('=').unwrap_or((directive, "trace"));
+        let is_ours = target.split("::").next() == Some("carnet");
+        let reads = |level: &str| !level.is_empty() && LevelFilter::from_str(level).is_ok();
+        let is_level = !directive.contains('=') && reads(directive);
+        if !(is_level || is_ours && reads(level)) {
+            return Err(bad(&format!(
+                "'{directive}' is neither a level nor one of carnet's"
+            )));
+        }
+    }
+    EnvFilter::builder()
+        .parse(levels)
+        .map_err(|error| bad(&error.to_string()))
 }
 
 /// Prints a line of text.

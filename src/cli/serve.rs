@@ -1,6 +1,9 @@
 //! `carnet serve`: the broker.
 
 use std::fmt::Write;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +18,14 @@ use super::{Failed, certs, output};
 use crate::agency::development::{Completed, development_bundle};
 use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
-use crate::backbone::start::{begun, genesis_of, permit};
+use crate::backbone::start::{begun, genesis_of, has_segments, permit};
 use crate::broker::pace::Paces;
-use crate::config::{Config, read_bundle, read_file};
+use crate::config::{Config, create_private_folder, is_readable_by_others, is_writable};
+use crate::config::{read_bundle, read_file};
 use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::{Bundle, Fault};
 use crate::policy::rulebook::Rulebook;
+use crate::server::bind::Bound;
 use crate::server::clock::{Clock, Entropy};
 use crate::server::listen::{Shell, serve};
 use crate::server::refusals::Refusals;
@@ -49,9 +54,14 @@ impl Serve {
         let mut config = config.clone();
         // Before certificates or a key are made for a log that they must not come near.
         let log = begun(&DiskVfs, &config.data).map_err(failed)?;
-        if let Some(log) = &log {
-            permit(log, self.dev).map_err(failed)?;
+        match &log {
+            Some(log) => permit(log, self.dev).map_err(failed)?,
+            None if self.dev || has_segments(&DiskVfs, &config.data) => {}
+            // Nothing is made where `init` will want an empty folder.
+            None => return Err(failed(StartError::NoLog)),
         }
+        let bound = bind(&config)?;
+        look_at_the_data(&config.data)?;
         let mut genesis = None;
         if self.dev {
             config.certs = config.data.join("certs");
@@ -98,7 +108,7 @@ impl Serve {
             Some(bundle) => take_changed_folders(&backbone, &bundle, (clock, key_check))?,
             None => report_changed_folders(&config, backbone.view().rulebook.bundle()),
         }
-        let served = listen(&config, &backbone, clock);
+        let served = listen(&config, bound, (&backbone, clock));
         let fatal = backbone.fatal().borrow().clone();
         backbone.stop();
         if let Some(fatal) = fatal {
@@ -184,7 +194,39 @@ pub(super) fn failed(error: impl Into<StartError>) -> Failed {
     }
 }
 
-fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(), Failed> {
+/// Takes the address, so that one that is in use is told before the log is touched.
+fn bind(config: &Config) -> Result<Bound, Failed> {
+    let at = &config.amqp;
+    Bound::to(&at.host, at.port).map_err(|error| {
+        let says = format!("{at} cannot be listened on: {error}; choose another --amqp");
+        Failed::CannotRun(says)
+    })
+}
+
+/// Makes the data folder where it is missing, for its owner alone. One that cannot be written to is
+/// told before the log is touched; what others can read in it is every message.
+fn look_at_the_data(data: &Path) -> Result<(), Failed> {
+    create_private_folder(data).map_err(Failed::cannot_run)?;
+    is_writable(data).map_err(|error| {
+        let data = data.display();
+        Failed::CannotRun(format!(
+            "the data folder {data} cannot be written to: {error}; look at its owner, its rights \
+             and how its file system is mounted"
+        ))
+    })?;
+    if is_readable_by_others(data) {
+        let place = data.display().to_string();
+        let cure = format!("chmod 700 {place}: it holds every message in clear");
+        tracing::warn!(place, cure, "can be read by every user of this machine");
+    }
+    Ok(())
+}
+
+fn listen(
+    config: &Config,
+    bound: Bound,
+    (backbone, clock): (&Arc<Embedded>, Clock),
+) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -210,42 +252,41 @@ fn listen(config: &Config, backbone: &Arc<Embedded>, clock: Clock) -> Result<(),
         drain: Duration::from_secs(config.drain_s),
     };
     runtime.block_on(async {
-        let listener = TcpListener::bind((config.amqp.host.as_str(), config.amqp.port)).await;
-        let listener = listener.map_err(|error| {
-            let at = &config.amqp;
-            let says = format!("{at} cannot be listened on: {error}; choose another --amqp");
-            Failed::CannotRun(says)
+        let listeners = bound.listen().map_err(|error| {
+            Failed::CannotRun(format!("{} cannot be listened on: {error}", config.amqp))
         })?;
-        let address = listener.local_addr().map_err(Failed::cannot_run)?;
+        let addresses = listeners.iter().map(TcpListener::local_addr);
+        let addresses: Vec<SocketAddr> = addresses
+            .collect::<io::Result<_>>()
+            .map_err(Failed::cannot_run)?;
         // Before it is announced: whoever reads that may stop it at once, and it ends well.
         let signals = (
             signal(SignalKind::terminate()).map_err(Failed::cannot_run)?,
             signal(SignalKind::interrupt()).map_err(Failed::cannot_run)?,
         );
         let rulebook = backbone.view().rulebook.digest();
-        tracing::info!(%address, %rulebook, "listening");
+        for address in &addresses {
+            tracing::info!(%address, %rulebook, "listening");
+        }
         // Nobody's messages wait for who reads this: the log has said the same.
-        if let Err(failed) = announce(config, backbone, address) {
+        if let Err(failed) = announce(config, backbone, &addresses) {
             tracing::warn!(%failed, "where it listens could not be printed");
         }
         let (stop, stopping) = watch::channel(false);
         let fatal = backbone.fatal();
         tokio::spawn(wait_for_the_end(signals, stop, fatal));
-        serve(shell, listener, stopping).await;
+        serve(shell, listeners, stopping).await;
         Ok(())
     })
 }
 
-/// Says how to connect; the first line is for programs.
-fn announce(
-    config: &Config,
-    backbone: &Embedded,
-    address: std::net::SocketAddr,
-) -> Result<(), Failed> {
-    let mut text = format!(
-        "listening on amqps://{address}\nrulebook {}\n",
-        backbone.view().rulebook.digest()
-    );
+/// Says how to connect; the first lines are for programs.
+fn announce(config: &Config, backbone: &Embedded, addresses: &[SocketAddr]) -> Result<(), Failed> {
+    let mut text = String::new();
+    for address in addresses {
+        _ = writeln!(text, "listening on amqps://{address}");
+    }
+    _ = writeln!(text, "rulebook {}", backbone.view().rulebook.digest());
     if backbone.is_development() {
         let certs = config.certs.display();
         _ = write!(

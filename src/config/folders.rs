@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Config;
@@ -110,15 +110,31 @@ pub fn read_folder_files(folder: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(files)
 }
 
+/// The names in a folder; none where there is no such folder.
+pub fn folder_names(folder: &Path) -> io::Result<Vec<String>> {
+    let placed =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(placed(error)),
+    };
+    let names = entries.map(|entry| {
+        let name = entry.map_err(placed)?.file_name();
+        Ok(name.to_string_lossy().into_owned())
+    });
+    names.collect()
+}
+
 /// Reads a file, with its name in the error.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
-/// Whether users beside its owner and group may read a file, as its mode says.
+/// Whether users beside its owner and group may read a file, or look into a folder, as its mode says.
 pub fn is_readable_by_others(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o005 != 0)
 }
 
 /// Removes a file, with its name in the error.
@@ -128,26 +144,43 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file beside the one that it shall replace, durable when this returns: to be put in its
-/// place by [`put_in_place`]. A key is readable by its owner alone.
+/// place by [`put_in_place`]. A key is readable by its owner alone. Where it cannot be written whole
+/// nothing is left of it.
 pub fn write_beside(path: &Path, content: &[u8], is_key: bool) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
     let beside = beside(path);
     // What a crash has left: keys are written only anew.
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    if is_key {
-        return write_secret(&beside, content);
+    let mode = if is_key { 0o400 } else { 0o644 };
+    let mut options = fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&beside)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Its space is what is missing; where even this fails, the next write removes it.
+        drop(fs::remove_file(&beside));
     }
-    write_text(&beside, content)?;
-    fs::File::open(&beside)?.sync_all()
+    written
 }
 
 /// Puts what [`write_beside`] wrote in its place, durable with its name when this returns.
 pub fn put_in_place(path: &Path) -> io::Result<()> {
     fs::rename(beside(path), path)?;
-    path.parent()
-        .map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+    sync_folder(path)
+}
+
+/// Makes the name of a file durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -156,35 +189,44 @@ fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Writes a file that anybody may read, and the folders to it.
+/// Writes a file that anybody may read, and the folders to it: whole in its place or not at all.
 pub fn write_text(path: &Path, content: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(path, content)
+    write_beside(path, content, false)?;
+    put_in_place(path)
 }
 
-/// Writes a key: readable by its owner alone. An existing file stays as it is. Durable when this
-/// returns, its name and new folders included: a log is worth nothing without its key.
+/// Writes a key: readable by its owner alone, whole or not at all. An existing file stays as it is.
+/// Durable when this returns, its name and new folders included: a log is worth nothing without its
+/// key.
 pub fn write_secret(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let absolute = std::path::absolute(folder)?;
+    let absolute = std::path::absolute(path)?;
+    let folders = absolute.ancestors().skip(1);
     // The folders that are missing, and the one that the first of them will be named in.
-    let there = absolute.ancestors().take_while(|folder| !folder.exists());
-    let changed = there.count().saturating_add(1);
-    fs::create_dir_all(&absolute)?;
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o400)
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    let changed = absolute.ancestors().take(changed);
-    changed
-        .into_iter()
-        .try_for_each(|folder| fs::File::open(folder)?.sync_all())
+    let missing = folders.clone().take_while(|folder| !folder.exists());
+    let changed = missing.count().saturating_add(1);
+    write_beside(path, content, true)?;
+    // A name of its own: a link takes the place of nothing.
+    let linked = fs::hard_link(beside(path), path);
+    fs::remove_file(beside(path))?;
+    linked?;
+    let mut changed = folders.take(changed);
+    changed.try_for_each(|folder| fs::File::open(folder)?.sync_all())
+}
+
+/// Makes a folder, and those to it, that its owner alone may enter; one that is there stays as it is.
+pub fn create_private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// Whether this process may make files in a folder, as its mode and its file system say.
+pub fn is_writable(folder: &Path) -> io::Result<()> {
+    use rustix::fs::{Access, access};
+    if !fs::metadata(folder)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }

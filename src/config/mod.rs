@@ -15,8 +15,9 @@ use crate::message::bundle::Fault;
 use crate::server::tls::TlsVersion;
 
 pub use address::{Address, BadAddress};
-pub use folders::{is_readable_by_others, read_bundle, read_file, read_folder_files};
+pub use folders::{create_private_folder, folder_names, is_readable_by_others, is_writable};
 pub use folders::{put_in_place, remove_file, write_beside, write_secret, write_text};
+pub use folders::{read_bundle, read_file, read_folder_files};
 
 /// What a process is told from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,6 +167,19 @@ impl Config {
     }
 }
 
+/// What `CARNET_LOG` says; nothing where it is not set, or empty.
+pub fn log_levels() -> Result<Option<String>, std::env::VarError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the environment is read here alone"
+    )]
+    match std::env::var("CARNET_LOG") {
+        Ok(levels) => Ok(Some(levels).filter(|levels| !levels.is_empty())),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The error with the places that settings come from: by itself it names the setting at most.
 fn said_where(error: &config::ConfigError, file: &Path) -> config::ConfigError {
     let file = file.display();
@@ -192,11 +206,6 @@ fn in_folder(text: &str, name: &str, folder: &Path) -> String {
     }
     located.push_str(rest);
     located
-}
-
-/// Whether a data folder holds a log already.
-pub fn is_empty_folder(path: &Path) -> bool {
-    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) || !path.exists()
 }
 
 #[cfg(test)]

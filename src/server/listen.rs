@@ -1,9 +1,11 @@
 //! Listening: a place for the handshake, then accept, TLS, identity; then the connection, in a place
 //! of its agency's, on a core of its own.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -55,7 +57,7 @@ struct Around {
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
 /// has the drain time to end.
-pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bool>) {
+pub async fn serve(shell: Shell, listeners: Vec<TcpListener>, stop: watch::Receiver<bool>) {
     let shell = Arc::new(shell);
     let around = Arc::new(Around::default());
     let places = &around.places;
@@ -65,7 +67,7 @@ pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bo
     loop {
         let accepting = async {
             let permit = Arc::clone(&places.handshakes).acquire_owned().await;
-            (permit, listener.accept().await)
+            (permit, accept(&listeners).await)
         };
         let (permit, accepted) = tokio::select! {
             (Ok(permit), accepted) = accepting => (permit, accepted),
@@ -90,7 +92,7 @@ pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bo
         }
     }
     // A client that comes now is refused at once and tries again, rather than waiting in the queue.
-    drop(listener);
+    drop(listeners);
     drop(workers);
     let all = async {
         for (places, count) in [
@@ -112,6 +114,15 @@ pub async fn serve(shell: Shell, listener: TcpListener, stop: watch::Receiver<bo
     } else {
         tracing::warn!("some connections did not end in time and are cut");
     }
+}
+
+/// The next client, at whichever address it comes.
+async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+    poll_fn(|context| {
+        let mut polled = listeners.iter().map(|it| it.poll_accept(context));
+        polled.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
 }
 
 type Accepted = (std::net::TcpStream, SocketAddr, OwnedSemaphorePermit);

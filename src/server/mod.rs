@@ -2,6 +2,7 @@
 //!
 //! [`listen::serve`] is the function to read first, then `connection`.
 
+pub mod bind;
 pub mod certificate;
 mod chatter;
 pub mod clock;
