@@ -20,8 +20,8 @@ pub(crate) fn built() -> PathBuf {
     broker.with_file_name("examples").join("lapin_client")
 }
 
-/// What the library says by this path of the URI, with this file as the server's authority.
-pub(crate) fn says(broker: &Broker, path: &str, authority: &str) -> String {
+/// What the library says by this path of the URI.
+pub(crate) fn says(broker: &Broker, path: &str) -> String {
     // A process has one TLS provider, chosen once.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let certs = broker.certs();
@@ -31,7 +31,7 @@ pub(crate) fn says(broker: &Broker, path: &str, authority: &str) -> String {
             pem: read("post-items.pem"),
             key: read("post-items.key"),
         }),
-        cert_chain: Some(String::from_utf8(read(authority)).expect("PEM is text")),
+        cert_chain: Some(String::from_utf8(read("ca.pem")).expect("PEM is text")),
     };
     let uri = format!("amqps://localhost:{}{path}", broker.port());
     let runtime = tokio::runtime::Builder::new_current_thread()

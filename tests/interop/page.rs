@@ -31,9 +31,10 @@ impl Page {
         blocks.next().map(|(_, text)| text)
     }
 
-    /// That the page has a row which quotes this, as it is, in its first column.
+    /// That a program said this, and that the page has a row which quotes it first.
     #[track_caller]
-    pub(crate) fn quotes(&self, says: &str) {
+    pub(crate) fn quotes(&self, says: &str, said: &str) {
+        assert!(said.contains(says), "not {says:?} is said, but\n{said}");
         let quoted = format!("| `{says}`");
         let has = self.text.lines().any(|line| line.starts_with(&quoted));
         assert!(has, "{} has no row that begins {quoted}", self.name);
@@ -61,5 +62,5 @@ fn a_page_gives_its_program_its_commands_and_its_rows() {
     assert_eq!(page.program(), ("client.c", "int main() {\n}"));
     assert_eq!(page.commands("build"), Some("cc client.c"));
     assert_eq!(page.commands("start"), None);
-    page.quotes("no");
+    page.quotes("no", "oh no!");
 }

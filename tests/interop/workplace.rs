@@ -14,11 +14,12 @@ use crate::broker::Broker;
 use crate::installed;
 use crate::lines::lines_of;
 use crate::page::Page;
+use crate::relay;
 
 /// Between two lines of a program, compilers and interpreters of a busy machine included.
 const SAYS_WITHIN: Duration = Duration::from_mins(1);
 /// As the manual writes them, and what a test puts in their place.
-const PORT: &str = " 5671 ";
+const ADDRESS: &str = " localhost 5671 ";
 const SENDS: &str = "echo first-1 customs/main item.json | ";
 
 pub(crate) struct Workplace<'a> {
@@ -104,7 +105,17 @@ impl<'a> Workplace<'a> {
 
     /// All that the program says in this role, run as the page shows.
     pub(crate) fn all_it_says(&self, role: &str) -> String {
-        let output = self.shell(&self.line(role)).output().expect("bash starts");
+        self.all_said_to(&self.line(role))
+    }
+
+    /// The same, sent to an address of the broker that its certificate does not name.
+    pub(crate) fn all_it_says_to_another_name(&self, role: &str) -> String {
+        let there = format!(" {} {} ", relay::HOST, relay::to(self.port));
+        self.all_said_to(&self.line(role).replace(&self.address(), &there))
+    }
+
+    fn all_said_to(&self, line: &str) -> String {
+        let output = self.shell(line).output().expect("bash starts");
         let said = [output.stdout, output.stderr].concat();
         String::from_utf8_lossy(&said).into_owned()
     }
@@ -120,13 +131,17 @@ impl<'a> Workplace<'a> {
         said.lines().last().unwrap_or_default().to_owned()
     }
 
-    /// The page's line that starts the program in this role, with the broker's port.
+    /// The page's line that starts the program in this role, with the broker's address.
     fn line(&self, role: &str) -> String {
         let lines = self.page.commands("start").expect("the page shows it");
         let mut lines = lines.lines();
         let line = lines.find(|line| line.contains(&format!(" {role} ")));
         let line = line.unwrap_or_else(|| panic!("the page does not start it to {role}"));
-        line.replace(PORT, &format!(" {} ", self.port))
+        line.replace(ADDRESS, &self.address())
+    }
+
+    fn address(&self) -> String {
+        format!(" localhost {} ", self.port)
     }
 }
 
