@@ -6,6 +6,8 @@
 
 #[path = "cli/auditing.rs"]
 mod auditing;
+#[path = "cli/certificates.rs"]
+mod certificates;
 #[path = "cli/checking.rs"]
 mod checking;
 #[path = "cli/connecting.rs"]

@@ -12,6 +12,8 @@ mod blanked;
 mod broker;
 #[path = "wire/cases.rs"]
 mod cases;
+#[path = "wire/certificates.rs"]
+mod certificates;
 #[path = "wire/client.rs"]
 mod client;
 #[path = "wire/clock.rs"]
@@ -26,6 +28,8 @@ mod disk;
 mod excluded;
 #[path = "wire/faults.rs"]
 mod faults;
+#[path = "wire/forged.rs"]
+mod forged;
 #[path = "wire/frames.rs"]
 mod frames;
 #[path = "wire/hidden.rs"]
@@ -58,5 +62,7 @@ mod standing;
 mod stopping;
 #[path = "wire/times.rs"]
 mod times;
+#[path = "wire/trust.rs"]
+mod trust;
 #[path = "wire/unread.rs"]
 mod unread;

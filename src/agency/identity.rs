@@ -15,11 +15,71 @@ use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
 
-use super::chain::{Presented, broken, is_issuers_matter};
+use super::certificate::CertificateSummary;
+use super::chain::{NoPath, Path, Presented};
+use super::profile::departures;
 use super::refusal::{IdentityRefusal, RefusalKind, quoted};
 use super::registry::{Agency, Peer, Registry, System};
-use crate::message::id::{AgencyId, SystemId};
+use crate::message::id::{AgencyId, Digest, SystemId};
 use crate::message::time::Timestamp;
+
+/// A system that is let in, and what lets it in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// The system.
+    pub peer: Peer,
+    /// What it is let in on.
+    pub grounds: Grounds,
+    /// What its certificate says.
+    pub certificate: Box<CertificateSummary>,
+    /// Where its chain departs from the profile of `certs/README.md`: advice, in sentences.
+    pub departures: Vec<String>,
+}
+
+/// What a system is let in on: as long as all of it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grounds {
+    /// Its address.
+    pub remote: IpAddr,
+    /// SHA-256 of the listed issuer's certificate that its own leads to.
+    pub issuer: Digest,
+    /// The last instant of its chain.
+    pub until: Timestamp,
+    /// Whose end that is: `the certificate`, or an authority by its subject.
+    pub ends_with: String,
+}
+
+impl Grounds {
+    fn of(own: &CertificateSummary, path: &Path, remote: IpAddr) -> Self {
+        let first = path.above.iter().min_by_key(|above| above.not_after);
+        let first = first.filter(|above| above.not_after < own.not_after);
+        let (until, ends_with) = match first {
+            Some(above) => {
+                let subject = quoted(&above.subject);
+                (
+                    above.not_after,
+                    format!("authority {subject} above the certificate"),
+                )
+            }
+            None => (own.not_after, "the certificate".to_owned()),
+        };
+        Self {
+            remote,
+            issuer: path.issuer,
+            until,
+            ends_with,
+        }
+    }
+
+    /// The same system as another registry has it: none where that does not have it, or would not
+    /// let it in on these grounds.
+    pub fn as_of(&self, peer: &Peer, registry: &Registry) -> Option<Peer> {
+        let peer = peer.as_of(registry)?;
+        let mut issuers = peer.agency.issuers.iter();
+        let is_listed = issuers.any(|(_, der)| Digest::of(der) == self.issuer);
+        (is_listed && is_within(&peer.system, self.remote)).then_some(peer)
+    }
+}
 
 /// The system that `chain` (the peer's own certificate first) stands for, connecting from `remote`.
 ///
@@ -30,23 +90,28 @@ pub fn identify(
     registry: &Registry,
     now: Timestamp,
     remote: IpAddr,
-) -> Result<Peer, IdentityRefusal> {
-    let presented = Presented::read(chain)?;
-    let found = presented.find(registry).and_then(|(agency, system)| {
-        let verified = presented.verify(&agency, now);
-        let peer = verified.and_then(|()| admit(&agency, &system, remote));
-        peer.map_err(|mut refusal| {
-            let system = system.name.clone();
-            refusal.system = Some(SystemId {
-                agency: agency.id.clone(),
-                system,
-            });
-            refusal.issued_by = Some(agency.id.clone());
-            refusal
-        })
+) -> Result<Admitted, IdentityRefusal> {
+    let Some((der, above)) = chain.split_first() else {
+        return Err(IdentityRefusal::none_sent());
+    };
+    let Some(own) = CertificateSummary::read(der) else {
+        let detail = "the client's certificate is malformed";
+        return Err(IdentityRefusal::new(RefusalKind::Malformed, detail));
+    };
+    let presented = Presented::read(der, above, &own);
+    let admitted = presented.and_then(|presented| {
+        let bearer = Bearer {
+            own: &own,
+            presented,
+        };
+        bearer.identify(registry, now, remote)
     });
-    found.map_err(|mut refusal| {
-        refusal.certificate = Some(Box::new(presented.summary));
+    admitted.map_err(|mut refusal| {
+        if refusal.claimed.is_none() {
+            let first = claimed(&own, registry).into_keys().next();
+            refusal.claimed = first.cloned();
+        }
+        refusal.certificate = Some(Box::new(own));
         refusal
     })
 }
@@ -61,20 +126,26 @@ pub fn trust_anchors(registry: &Registry) -> Vec<CertificateDer<'static>> {
         .collect()
 }
 
+/// A certificate, for the question whose it is.
+struct Bearer<'c> {
+    own: &'c CertificateSummary,
+    presented: Presented<'c>,
+}
+
+/// Whether the system may connect from there.
+fn is_within(system: &System, remote: IpAddr) -> bool {
+    system.networks.is_empty() || system.networks.iter().any(|n| n.contains(remote))
+}
+
 /// The last steps: the unit exists, and the address lies within the system's networks.
 fn admit(
     agency: &Arc<Agency>,
     system: &Arc<System>,
     remote: IpAddr,
 ) -> Result<Peer, IdentityRefusal> {
-    if !system.networks.is_empty() && !system.networks.iter().any(|n| n.contains(remote)) {
+    if !is_within(system, remote) {
         let networks: Vec<String> = system.networks.iter().map(ToString::to_string).collect();
-        let detail = format!(
-            "{}/{} connected from {remote}, outside {}",
-            agency.id,
-            system.name,
-            networks.join(", ")
-        );
+        let detail = format!("{remote} is outside {}", networks.join(", "));
         return Err(IdentityRefusal::new(RefusalKind::OutsideNetworks, detail));
     }
     let unit = agency.units.get(&system.unit).ok_or_else(|| {
@@ -88,13 +159,77 @@ fn admit(
     })
 }
 
-impl Presented<'_> {
+/// Whether a certificate bears the name that an entry gives.
+fn bears(own: &CertificateSummary, name: &str) -> bool {
+    match name.strip_prefix("CN=") {
+        Some(common_name) => own.common_names.iter().any(|n| n == common_name),
+        None => own.uris.iter().any(|uri| uri == name),
+    }
+}
+
+/// The agencies whose URIs a certificate bears: entries' or `urn:carnet:<agency>:`.
+fn claimed<'r>(
+    own: &CertificateSummary,
+    registry: &'r Registry,
+) -> BTreeMap<&'r AgencyId, &'r Arc<Agency>> {
+    let claimed = registry.agencies().filter(|agency| {
+        let systems = agency.systems.values();
+        let systems = systems.map(|system| system.certificate.as_str());
+        let officers = agency.officers.values();
+        let officers = officers.filter_map(|officer| officer.certificate.as_deref());
+        let mut entries = systems.chain(officers);
+        entries.any(|name| !name.starts_with("CN=") && bears(own, name))
+            || own.uris.iter().any(|uri| {
+                let rest = uri.strip_prefix("urn:carnet:");
+                let rest = rest.and_then(|rest| rest.strip_prefix(agency.id.as_str()));
+                rest.is_some_and(|rest| rest.starts_with(':'))
+            })
+    });
+    claimed.map(|agency| (&agency.id, agency)).collect()
+}
+
+impl Bearer<'_> {
+    fn identify(
+        &self,
+        registry: &Registry,
+        now: Timestamp,
+        remote: IpAddr,
+    ) -> Result<Admitted, IdentityRefusal> {
+        let (agency, system) = self.find(registry, now)?;
+        let verified = self.presented.verify(&agency, now);
+        let admitted = verified.and_then(|path| {
+            let peer = admit(&agency, &system, remote)?;
+            let grounds = Grounds::of(self.own, &path, remote);
+            let departures = departures(&peer, self.own, &path.above);
+            Ok(Admitted {
+                peer,
+                grounds,
+                certificate: Box::new(self.own.clone()),
+                departures,
+            })
+        });
+        admitted.map_err(|mut refusal| {
+            refusal.system = Some(SystemId {
+                agency: agency.id.clone(),
+                system: system.name.clone(),
+            });
+            refusal.issued_by = Some(agency.id.clone());
+            refusal
+        })
+    }
+
     /// The one system whose name the certificate bears under its own agency's issuer.
-    fn find(&self, registry: &Registry) -> Result<(Arc<Agency>, Arc<System>), IdentityRefusal> {
-        let claimed = self.claimed(registry);
-        for agency in claimed.values() {
-            self.issued_by(agency).map_err(|error| {
-                let mut refusal = self.not_issued_by(agency, registry, &error);
+    fn find(
+        &self,
+        registry: &Registry,
+        now: Timestamp,
+    ) -> Result<(Arc<Agency>, Arc<System>), IdentityRefusal> {
+        for agency in claimed(self.own, registry).values() {
+            self.presented.issued_by(agency, now).map_err(|no_path| {
+                let mut refusal = match no_path {
+                    NoPath::Flawed(refusal) => refusal,
+                    NoPath::Elsewhere => self.not_issued_by(agency, registry, now),
+                };
                 refusal.claimed = Some(agency.id.clone());
                 refusal
             })?;
@@ -104,58 +239,25 @@ impl Presented<'_> {
             let named = agency
                 .systems
                 .values()
-                .filter(|system| self.bears(&system.certificate));
+                .filter(|system| bears(self.own, &system.certificate));
             // A common name is nobody's property: elsewhere it may be anything.
             let named: Vec<_> = named.collect();
-            if !named.is_empty() && self.issued_by(agency).is_ok() {
+            if !named.is_empty() && self.presented.issued_by(agency, now).is_ok() {
                 found.extend(named.into_iter().map(|system| (agency, system)));
             }
         }
         match found.as_slice() {
             [(agency, system)] => Ok((Arc::clone(agency), Arc::clone(system))),
-            [] => Err(self.unknown(registry)),
+            [] => Err(self.unknown(registry, now)),
             several => {
                 let names: Vec<String> = several
                     .iter()
                     .map(|(agency, system)| format!("{}/{}", agency.id, system.name))
                     .collect();
-                let detail = format!("the certificate stands for {}", names.join(" and "));
+                let detail = format!("it stands for {}", names.join(" and "));
                 Err(IdentityRefusal::new(RefusalKind::Ambiguous, detail))
             }
         }
-    }
-
-    /// Whether the certificate bears the name that a system's entry gives.
-    fn bears(&self, name: &str) -> bool {
-        let names = &self.summary;
-        match name.strip_prefix("CN=") {
-            Some(common_name) => names.common_names.iter().any(|n| n == common_name),
-            None => names.uris.iter().any(|uri| uri == name),
-        }
-    }
-
-    /// The agencies whose URIs the certificate bears: entries' or `urn:carnet:<agency>:`.
-    fn claimed<'r>(&self, registry: &'r Registry) -> BTreeMap<&'r AgencyId, &'r Arc<Agency>> {
-        let claimed = registry.agencies().filter(|agency| {
-            let systems = agency
-                .systems
-                .values()
-                .map(|system| system.certificate.as_str());
-            let officers = agency
-                .officers
-                .values()
-                .filter_map(|o| o.certificate.as_deref());
-            let mut entries = systems
-                .chain(officers)
-                .filter(|name| !name.starts_with("CN="));
-            entries.any(|name| self.bears(name))
-                || self.summary.uris.iter().any(|uri| {
-                    let rest = uri.strip_prefix("urn:carnet:");
-                    let rest = rest.and_then(|rest| rest.strip_prefix(agency.id.as_str()));
-                    rest.is_some_and(|rest| rest.starts_with(':'))
-                })
-        });
-        claimed.map(|agency| (&agency.id, agency)).collect()
     }
 
     /// A name of `agency` that its issuers do not stand for.
@@ -163,69 +265,69 @@ impl Presented<'_> {
         &self,
         agency: &Agency,
         registry: &Registry,
-        error: &webpki::Error,
+        now: Timestamp,
     ) -> IdentityRefusal {
-        if !is_issuers_matter(error) {
-            return broken(error);
-        }
-        let names: Vec<String> = self.summary.uris.iter().map(|uri| quoted(uri)).collect();
+        let names: Vec<String> = self.own.uris.iter().map(|uri| quoted(uri)).collect();
         let names = names.join(", ");
         let mut others = registry.agencies().filter(|other| other.id != agency.id);
-        if let Some(issuing) = others.find(|other| self.issued_by(other).is_ok()) {
-            let detail = format!(
-                "{names} is a name of {}, issued by {}",
-                agency.id, issuing.id
-            );
+        if let Some(issuing) = others.find(|other| self.presented.issued_by(other, now).is_ok()) {
+            let (id, by) = (&agency.id, &issuing.id);
+            let detail = format!("a name of {id}, issued by {by}: {names}");
             let mut refusal = IdentityRefusal::new(RefusalKind::ForeignIssuer, detail);
             refusal.issued_by = Some(issuing.id.clone());
             return refusal;
         }
-        let detail = format!(
-            "{names} is a name of {}, which does not list its issuer",
-            agency.id
-        );
+        let of = &agency.id;
+        let detail = if self.own.subject == self.own.issuer {
+            format!("it is self-signed, with a name of {of}: {names}")
+        } else {
+            let issuer = quoted(&self.own.issuer);
+            format!("signed by no issuer that {of} lists: {issuer}")
+        };
         IdentityRefusal::new(RefusalKind::UnknownIssuer, detail)
     }
 
     /// No system bears one of the names.
-    fn unknown(&self, registry: &Registry) -> IdentityRefusal {
-        let names = &self.summary;
-        let uris = names.uris.iter().map(|uri| quoted(uri));
-        let common_names = names
-            .common_names
-            .iter()
-            .map(|n| quoted(&format!("CN={n}")));
+    fn unknown(&self, registry: &Registry, now: Timestamp) -> IdentityRefusal {
+        let own = self.own;
+        let uris = own.uris.iter().map(|uri| quoted(uri));
+        let common_names = own.common_names.iter();
+        let common_names = common_names.map(|name| quoted(&format!("CN={name}")));
         let shown: Vec<String> = uris.chain(common_names).take(4).collect();
         let shown = if shown.is_empty() {
-            "no name".to_owned()
+            "it bears no name".to_owned()
         } else {
             shown.join(", ")
         };
         let mut issuing = None;
         for agency in registry.agencies() {
-            match self.issued_by(agency) {
+            match self.presented.issued_by(agency, now) {
                 Ok(()) => issuing = Some(agency),
-                Err(error) if !is_issuers_matter(&error) => return broken(&error),
-                Err(_) => {}
+                Err(NoPath::Flawed(refusal)) => return refusal,
+                Err(NoPath::Elsewhere) => {}
             }
         }
         let Some(issuing) = issuing else {
-            let detail = format!("{shown}: no agency lists its issuer");
+            let detail = if own.subject == own.issuer {
+                "it is self-signed: no agency lists that".to_owned()
+            } else {
+                format!(
+                    "signed by no issuer that an agency lists: {}",
+                    quoted(&own.issuer)
+                )
+            };
             return IdentityRefusal::new(RefusalKind::UnknownIssuer, detail);
         };
         let officers = issuing.officers.values();
         let certificates = officers.filter_map(|officer| officer.certificate.as_ref());
-        let is_officer = certificates.into_iter().any(|uri| names.uris.contains(uri));
+        let is_officer = certificates.into_iter().any(|uri| own.uris.contains(uri));
         let detail = if is_officer {
             format!(
-                "{shown} is an officer of {}: officers do not connect as systems",
+                "an officer of {}: officers do not connect as systems",
                 issuing.id
             )
         } else {
-            format!(
-                "{shown}, issued by {}, is the name of no system there",
-                issuing.id
-            )
+            format!("no system of {}, which issued it: {shown}", issuing.id)
         };
         let mut refusal = IdentityRefusal::new(RefusalKind::UnknownName, detail);
         refusal.issued_by = Some(issuing.id.clone());

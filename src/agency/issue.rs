@@ -67,7 +67,10 @@ impl Validity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Usage {
     /// An issuer of certificates.
-    Issuer,
+    Issuer {
+        /// How many issuers may stand below it.
+        path_length: u8,
+    },
     /// A TLS client, by these URIs.
     Client {
         /// URIs of the subject alternative name.
@@ -110,11 +113,11 @@ impl Profile {
         }
     }
 
-    /// An issuer's.
+    /// An issuer's, below which no other stands.
     pub fn issuer(common_name: impl Into<String>, now: Timestamp) -> Self {
         Self {
             common_name: common_name.into(),
-            usage: Usage::Issuer,
+            usage: Usage::Issuer { path_length: 0 },
             validity: Validity::starting(now, ISSUER_LIFETIME),
         }
     }
@@ -142,8 +145,8 @@ impl Profile {
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         match &self.usage {
-            Usage::Issuer => {
-                params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+            Usage::Issuer { path_length } => {
+                params.is_ca = IsCa::Ca(BasicConstraints::Constrained(*path_length));
                 params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
             }
             Usage::Client { uris } => {

@@ -15,6 +15,11 @@ pub struct Network {
 }
 
 impl Network {
+    /// The first address of the network.
+    pub fn base(self) -> IpAddr {
+        self.base
+    }
+
     /// Whether `address` lies in the network. An IPv4 address that arrives mapped into IPv6, as
     /// sockets that listen on both give it, counts as the IPv4 address.
     pub fn contains(self, address: IpAddr) -> bool {

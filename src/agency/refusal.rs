@@ -1,12 +1,17 @@
 //! Why a certificate was turned away, in words for the operator of either side.
 //!
-//! TLS tells the peer next to nothing, so the server keeps these and `carnet agency show` prints
-//! them. Names in them come from the peer's certificate and are written escaped and cut.
+//! TLS tells the peer one word, so the server keeps these and `carnet agency refused` prints them.
+//! Names in them come from the peer's certificate and are written escaped and cut.
 
 use std::fmt;
 
 use super::certificate::CertificateSummary;
 use crate::message::id::{AgencyId, SystemId};
+
+/// The longest line in which a refusal is told, in characters.
+pub const LINE_MAX: usize = 200;
+/// A serial number has 20 octets at most; a longer one breaks the standard, and is cut.
+const SERIAL_MAX: usize = 40;
 
 /// The reason, without its details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +20,14 @@ pub enum RefusalKind {
     NoCertificate,
     /// What was presented is no well-formed certificate.
     Malformed,
+    /// It has a critical extension that means nothing here.
+    CriticalExtension,
+    /// A key of its chain is of a kind or size that is not taken.
+    KeyKind,
+    /// A signature of its chain is of a kind that is not taken.
+    SignatureKind,
+    /// The peer does not hold the certificate's key.
+    NotItsKey,
     /// None of its names is a system's.
     UnknownName,
     /// None of the issuers that agencies list issued it.
@@ -25,27 +38,43 @@ pub enum RefusalKind {
     Expired,
     /// It has not begun, or a certificate above it has not.
     NotYetValid,
-    /// It is not for a TLS client, or stands above others.
+    /// Its uses leave out that of a TLS client.
     WrongUsage,
+    /// It is an issuer's own.
+    IssuersOwn,
+    /// A certificate above it may not issue certificates.
+    MayNotIssue,
+    /// More authorities stand between it and its issuer than one of them allows.
+    PathLength,
+    /// An authority above it may not issue for its name.
+    NameConstraint,
     /// Its names are those of several systems.
     Ambiguous,
     /// The address is outside the networks of the system's entry.
     OutsideNetworks,
-    /// Its chain breaks a rule of X.509.
+    /// Its chain breaks another rule of X.509.
     BrokenChain,
 }
 
 impl RefusalKind {
     /// All reasons, for the catalogue of codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 19] = [
         Self::NoCertificate,
         Self::Malformed,
+        Self::CriticalExtension,
+        Self::KeyKind,
+        Self::SignatureKind,
+        Self::NotItsKey,
         Self::UnknownName,
         Self::UnknownIssuer,
         Self::ForeignIssuer,
         Self::Expired,
         Self::NotYetValid,
         Self::WrongUsage,
+        Self::IssuersOwn,
+        Self::MayNotIssue,
+        Self::PathLength,
+        Self::NameConstraint,
         Self::Ambiguous,
         Self::OutsideNetworks,
         Self::BrokenChain,
@@ -56,12 +85,20 @@ impl RefusalKind {
         match self {
             Self::NoCertificate => "identity.no-certificate",
             Self::Malformed => "identity.malformed",
+            Self::CriticalExtension => "identity.critical-extension",
+            Self::KeyKind => "identity.key-kind",
+            Self::SignatureKind => "identity.signature-kind",
+            Self::NotItsKey => "identity.not-its-key",
             Self::UnknownName => "identity.unknown-name",
             Self::UnknownIssuer => "identity.unknown-issuer",
             Self::ForeignIssuer => "identity.foreign-issuer",
             Self::Expired => "identity.expired",
             Self::NotYetValid => "identity.not-yet-valid",
             Self::WrongUsage => "identity.wrong-usage",
+            Self::IssuersOwn => "identity.issuer-as-client",
+            Self::MayNotIssue => "identity.may-not-issue",
+            Self::PathLength => "identity.path-length",
+            Self::NameConstraint => "identity.name-constraint",
             Self::Ambiguous => "identity.ambiguous",
             Self::OutsideNetworks => "identity.outside-networks",
             Self::BrokenChain => "identity.broken-chain",
@@ -73,37 +110,28 @@ impl RefusalKind {
         matches!(self, Self::ForeignIssuer | Self::OutsideNetworks)
     }
 
-    /// What to do about it.
+    /// What to do about it, in few words: `certs/README.md` has more.
     pub const fn cure(self) -> &'static str {
         match self {
-            Self::NoCertificate => "configure the client with its certificate and key",
-            Self::Malformed => "issue the client's certificate again",
-            Self::UnknownName => {
-                "write the certificate's URI into a [[system]] of its agency.toml, or issue one with \
-                 the URI that stands there"
-            }
-            Self::UnknownIssuer => {
-                "have it issued by an issuer that the agency lists under [trust], and let the client \
-                 send the certificates between them"
-            }
-            Self::ForeignIssuer => {
-                "treat it as an attempt to take another agency's name: ask the issuing agency who \
-                 requested this certificate, and have it revoked"
-            }
-            Self::Expired => "renew what ended, and compare the clocks",
-            Self::NotYetValid => "compare the clocks, or wait until it begins",
-            Self::WrongUsage => {
-                "issue a certificate with extended key usage clientAuth (certs/README.md, profile \
-                 system)"
-            }
-            Self::Ambiguous => "issue one certificate for each system, with its URI alone",
-            Self::OutsideNetworks => {
-                "if the system has moved, add its network to its entry; if it has not, its key was \
-                 copied: revoke the certificate"
-            }
-            Self::BrokenChain => {
-                "have the certificate issued again by the profile in certs/README.md"
-            }
+            Self::NoCertificate => "set its certificate and key, P-256 or RSA",
+            Self::Malformed => "issue it again, as X.509 version 3",
+            Self::CriticalExtension => "issue it without, or not as critical",
+            Self::KeyKind => "use P-256, P-384, or RSA from 2048 bits",
+            Self::SignatureKind => "issue it again, signed with SHA-256",
+            Self::NotItsKey => "set the key that it was requested with",
+            Self::UnknownName => "issue it with the URI of its entry, or enter its",
+            Self::UnknownIssuer => "list its issuer, or send those between",
+            Self::ForeignIssuer => "ask that agency who requested it; revoke it",
+            Self::Expired => "renew what ended; compare the clocks",
+            Self::NotYetValid => "compare the clocks, or wait",
+            Self::WrongUsage => "issue it for clientAuth and digitalSignature",
+            Self::IssuersOwn => "issue the system one of its own, CA:FALSE",
+            Self::MayNotIssue => "issue that authority CA:TRUE, keyCertSign",
+            Self::PathLength => "issue from higher up, or raise that pathlen",
+            Self::NameConstraint => "issue from an authority that may name it",
+            Self::Ambiguous => "issue one for each system",
+            Self::OutsideNetworks => "moved: enter its network; else revoke it",
+            Self::BrokenChain => "issue it again by certs/README.md",
         }
     }
 }
@@ -121,12 +149,13 @@ pub struct IdentityRefusal {
     pub system: Option<SystemId>,
     /// What the certificate says about itself, where it could be read.
     pub certificate: Option<Box<CertificateSummary>>,
-    /// What was found, as part of a sentence.
+    /// What was found, as part of a sentence; what matters stands first.
     pub detail: String,
 }
 
 impl IdentityRefusal {
-    pub(super) fn new(kind: RefusalKind, detail: impl Into<String>) -> Self {
+    /// A refusal of which no more is known than the reason.
+    pub fn new(kind: RefusalKind, detail: impl Into<String>) -> Self {
         Self {
             kind,
             claimed: None,
@@ -135,6 +164,14 @@ impl IdentityRefusal {
             certificate: None,
             detail: detail.into(),
         }
+    }
+
+    /// Of a client that sent no certificate. Libraries send none as well where they find no use for
+    /// the one they have.
+    pub fn none_sent() -> Self {
+        let detail = "it sent no certificate: none is set, or its key is of a kind that is not \
+                      offered (brainpool, RSA-PSS, DSA)";
+        Self::new(RefusalKind::NoCertificate, detail)
     }
 
     /// The stable code in logs and reports.
@@ -148,24 +185,92 @@ impl IdentityRefusal {
     }
 }
 
-/// One line: code, what was found, which certificate, what to do.
+/// One line of at most 200 characters: code, what was found, which certificate, what to do.
 impl fmt::Display for IdentityRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code(), self.detail)?;
-        if let Some(certificate) = &self.certificate {
-            write!(
-                f,
-                " (certificate {}, serial {}, issued by {})",
-                quoted(&certificate.subject),
-                certificate.serial,
-                quoted(&certificate.issuer)
-            )?;
-        }
-        write!(f, "; {}", self.kind.cure())
+        let certificate = self.certificate.as_ref();
+        let certificate = certificate.map(|it| (it.subject.as_str(), it.serial.as_str()));
+        f.write_str(&in_a_line(
+            self.code(),
+            &self.detail,
+            certificate,
+            self.kind.cure(),
+        ))
     }
+}
+
+/// A refusal in one line of at most [`LINE_MAX`] characters. Code, serial number and cure stand there
+/// whole; what was found has what it needs as far as that leaves 24 characters to the subject.
+pub fn in_a_line(
+    code: &str,
+    detail: &str,
+    certificate: Option<(&str, &str)>,
+    cure: &str,
+) -> String {
+    const SUBJECT: usize = 24;
+    let Some((subject, serial)) = certificate else {
+        let rest = LINE_MAX.saturating_sub(length(code) + length(cure) + 4);
+        return format!("{code}: {}; {cure}", cut(detail, rest));
+    };
+    let serial = cut(serial, SERIAL_MAX);
+    let subject = escaped(subject);
+    let around = length(&format!("{code}:  (, serial {serial}); {cure}"));
+    let rest = LINE_MAX.saturating_sub(around);
+    let detail = cut(detail, rest.saturating_sub(SUBJECT.min(length(&subject))));
+    let subject = cut(&subject, rest.saturating_sub(length(&detail)));
+    format!("{code}: {detail} ({subject}, serial {serial}); {cure}")
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// At most so many characters: what is cut ends in an ellipsis.
+fn cut(text: &str, most: usize) -> String {
+    if length(text) <= most {
+        return text.to_owned();
+    }
+    let kept = text.chars().take(most.saturating_sub(1));
+    kept.chain(std::iter::once('…')).take(most).collect()
+}
+
+/// A peer's text, safe in a log, without quotes.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .take(120)
+        .flat_map(char::escape_debug)
+        .collect()
 }
 
 /// A peer's text, safe in a log: quoted, escaped, at most 120 characters.
 pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", text.chars().take(120).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_never_longer_and_has_code_subject_serial_and_cure_whatever_they_are() {
+        let long = "x".repeat(5_000);
+        for kind in RefusalKind::ALL {
+            for detail in ["short", &long] {
+                for subject in ["CN=a", &long, "\u{1b}[2J\u{202e}"] {
+                    let serial = "AB".repeat(20);
+                    let line =
+                        in_a_line(kind.code(), detail, Some((subject, &serial)), kind.cure());
+                    assert!(length(&line) <= LINE_MAX, "{}: {line}", length(&line));
+                    let named: String = escaped(subject).chars().take(20).collect();
+                    for part in [kind.code(), &named, &serial, kind.cure()] {
+                        assert!(line.contains(part), "{part} in {line}");
+                    }
+                    // What was found is not squeezed out.
+                    let found: String = detail.chars().take(36).collect();
+                    assert!(line.contains(&found), "{line}");
+                }
+                assert!(length(&in_a_line(kind.code(), detail, None, kind.cure())) <= LINE_MAX);
+            }
+        }
+    }
 }

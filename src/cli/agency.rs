@@ -126,15 +126,14 @@ fn print_refused<'r>(
         let TurnedAway {
             at, times, remote, ..
         } = one;
-        let alarm = if one.alarm { "ALARM  " } else { "" };
+        let alarm = if one.alarm { "  ALARM" } else { "" };
         let times = if *times == 1 {
             String::new()
         } else {
             format!(", {times} times")
         };
-        output::line(&format!("    {at}  {remote}{times}  {alarm}{}", one.code))?;
-        output::line(&format!("      {}", one.detail))?;
-        output::line(&format!("      {}", one.cure))?;
+        output::line(&format!("    {at}  {remote}{times}{alarm}"))?;
+        output::line(&format!("      {}", one.in_a_line()))?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `carnet certs`: certificates for development, and one at a time for an agency without a PKI.
 
+mod judge;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +39,11 @@ pub(super) enum Certs {
         after_help = "Examples:\n  carnet certs issue customs/declarations\n  carnet certs issue customs/declarations --issuer customs-ca.pem --issuer-key customs-ca.key --out new\n\nThe system must stand in agencies/; its entry there says which name the certificate bears."
     )]
     Issue(Issue),
+    /// Say what the broker would say of a certificate, without a broker
+    #[command(
+        after_help = "Examples:\n  carnet certs check customs-declarations.pem --as customs/declarations\n  carnet certs check new.pem --as customs/declarations --key new.key --from 10.20.3.4\n\nIt is judged as the broker judges, by agencies/ and the issuers there. Exit code 1 where it is refused."
+    )]
+    Check(judge::Judge),
 }
 
 /// One system's certificate.
@@ -77,6 +84,7 @@ impl Certs {
                 Ok(())
             }
             Self::Issue(issue) => issue.run(config, now),
+            Self::Check(judge) => judge.run(config, now),
         }
     }
 }

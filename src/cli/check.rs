@@ -16,6 +16,7 @@ use crate::policy::rulebook::Rulebook;
 use crate::policy::table::{admit_example, run_tables};
 use crate::server::certificate::Looked;
 use crate::server::clock::Clock;
+use crate::server::renewal::Files;
 
 /// Check agencies, messages, policies, decision tables and certificates.
 #[derive(Debug, clap::Args)]
@@ -88,6 +89,9 @@ fn checked(
     looked.faults.extend(unused_lists(&bundle));
     let rulebook = Rulebook::parse(&bundle)?;
     sort(&rulebook.registry().expiring(now), None, looked);
+    let issuers = rulebook.registry().issuers_by_profile();
+    looked.faults.extend(issuers.faults);
+    looked.warnings.extend(issuers.departures);
     looked.faults.extend(headings::faults(&rulebook));
     let mut admit = |entry: &MessageEntry, name: &str| admit_example(&bundle, entry, name);
     let report = run_tables(&rulebook, &mut admit);
@@ -129,39 +133,51 @@ fn sort(found: &[Expiring], folder: Option<&Path>, looked: &mut Looked) {
     }
 }
 
-/// The server's certificate and key: what is wrong with them, or will be.
-pub(super) fn server_certificate(config: &Config, now: Timestamp) -> Looked {
-    let (certificate, key) = (config.server_certificate(), config.server_key());
-    let mut missing = Looked::default();
+/// The server's certificate and key as they are on disk.
+pub(super) fn server_files(config: &Config) -> Result<Files, Vec<Fault>> {
+    let mut faults = Vec::new();
     let mut read = |path: &Path, cure: &str| {
-        let content = read_file(path);
-        let fault = |error: std::io::Error| {
+        let place = path.display().to_string();
+        let content = read_file(path).map_err(|error| {
             // Its name is the place.
             let says = match error.kind() {
                 std::io::ErrorKind::NotFound => "is missing".to_owned(),
                 kind => format!("cannot be read: {kind}"),
             };
-            missing
-                .faults
-                .push(Fault::new(path.display().to_string(), says, cure));
-        };
-        content.map_err(fault).unwrap_or_default()
+            faults.push(Fault::new(&place, says, cure));
+        });
+        (place, content.unwrap_or_default())
     };
-    let chain = read(
-        &certificate,
-        "issue it by certs/README.md; to try things, `carnet serve --dev` needs none",
-    );
-    let secret = read(
-        &key,
-        "put the key of server.pem there, readable by the broker's user",
-    );
-    if !missing.faults.is_empty() {
-        return missing;
+    let files = Files {
+        certificate: read(
+            &config.server_certificate(),
+            "issue it by certs/README.md; to try things, `carnet serve --dev` needs none",
+        ),
+        key: read(
+            &config.server_key(),
+            "put the key of server.pem there, readable by the broker's user",
+        ),
+    };
+    if faults.is_empty() {
+        Ok(files)
+    } else {
+        Err(faults)
     }
-    let places = (certificate.display().to_string(), key.display().to_string());
-    let mut looked = Looked::at((&places.0, &chain), (&places.1, &secret), now);
-    looked.warnings.extend(open_to_others(&key));
-    looked
+}
+
+/// The server's certificate and key: what is wrong with them, or will be.
+pub(super) fn server_certificate(config: &Config, now: Timestamp) -> Looked {
+    match server_files(config) {
+        Err(faults) => Looked {
+            faults,
+            ..Looked::default()
+        },
+        Ok(files) => {
+            let mut looked = files.looked_at(now);
+            looked.warnings.extend(open_to_others(&config.server_key()));
+            looked
+        }
+    }
 }
 
 /// A key that others can read: whoever has it is the broker, or reads what is sealed.
@@ -196,7 +212,7 @@ fn certificates(config: &Config, now: Timestamp) -> Looked {
     looked
 }
 
-fn has_issuer((path, _): (&str, &[u8])) -> bool {
+pub(super) fn has_issuer((path, _): (&str, &[u8])) -> bool {
     is_pem(path)
 }
 

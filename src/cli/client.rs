@@ -117,13 +117,12 @@ pub(super) enum ClientError {
         says: String,
     },
     /// It ended the connection before a word of AMQP.
-    #[error(
-        "{address} ended the connection at once: it does not know this certificate; \
-         `carnet agency show {agency}` on its machine says why"
-    )]
+    #[error("{address} {says}; `carnet agency show {agency}` on its machine says why")]
     TurnedAway {
         /// Where.
         address: Address,
+        /// What it said, if anything.
+        says: String,
         /// Whose certificate.
         agency: AgencyId,
     },
@@ -390,6 +389,21 @@ async fn open(broker: &Broker, tls: OwnedTLSConfig) -> lapin::Result<Connection>
     .await
 }
 
+/// What the broker's alert says of the certificate that it was shown.
+fn refused_by(alert: rustls::AlertDescription) -> String {
+    use rustls::AlertDescription as Alert;
+    let says = match alert {
+        Alert::UnknownCA => "its issuer is not one that its agency lists",
+        Alert::CertificateExpired => "it, or one above it, has ended or not begun",
+        Alert::AccessDenied => "its name is no system's there, or not from this address",
+        Alert::DecryptError => "the key is another certificate's",
+        Alert::CertificateRequired => "none was sent",
+        Alert::UnsupportedCertificate => "key, use or chain are not what the broker takes",
+        other => return format!("ended the TLS handshake: {other:?}"),
+    };
+    format!("does not let this certificate in: {says}")
+}
+
 /// Why there is no connection: nobody there, somebody else there, or not let in.
 fn not_connected(error: lapin::Error, broker: &Broker, system: &SystemId) -> ClientError {
     let address = broker.address.clone();
@@ -401,6 +415,14 @@ fn not_connected(error: lapin::Error, broker: &Broker, system: &SystemId) -> Cli
         let says = bad_certificate(invalid, broker);
         return ClientError::Server { address, says };
     }
+    if let Some(rustls::Error::AlertReceived(alert)) = tls {
+        let (agency, says) = (system.agency.clone(), refused_by(*alert));
+        return ClientError::TurnedAway {
+            address,
+            says,
+            agency,
+        };
+    }
     let is_let_go = matches!(
         failed.kind(),
         io::ErrorKind::UnexpectedEof
@@ -410,7 +432,12 @@ fn not_connected(error: lapin::Error, broker: &Broker, system: &SystemId) -> Cli
     );
     if is_let_go {
         let agency = system.agency.clone();
-        return ClientError::TurnedAway { address, agency };
+        let says = "ended the connection at once: it does not know this certificate".to_owned();
+        return ClientError::TurnedAway {
+            address,
+            says,
+            agency,
+        };
     }
     ClientError::NoBroker { address, error }
 }

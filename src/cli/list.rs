@@ -3,11 +3,14 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::check::server_files;
 use super::trial::Trial;
 use super::{Failed, output};
+use crate::agency::certificate::CertificateSummary;
 use crate::config::{Config, read_bundle};
 use crate::message::catalogue::{Catalogue, MessageEntry};
 use crate::policy::schema::schema_text;
+use crate::server::clock::Clock;
 
 /// What to know of message types.
 #[derive(Debug, Subcommand)]
@@ -134,7 +137,28 @@ impl PolicyCommand {
 impl ConfigCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let Self::Show = self;
-        let text = serde_json::to_string_pretty(config).map_err(Failed::cannot_run)?;
+        let mut shown = serde_json::to_value(config).map_err(Failed::cannot_run)?;
+        if let Some(settings) = shown.as_object_mut() {
+            settings.insert("server_certificate".to_owned(), certificate(config));
+        }
+        let text = serde_json::to_string_pretty(&shown).map_err(Failed::cannot_run)?;
         output::line(&text)
     }
+}
+
+/// The server's certificate as it lies there, and what is to be said of it. Null where there is none.
+fn certificate(config: &Config) -> Value {
+    let Ok(files) = server_files(config) else {
+        return Value::Null;
+    };
+    let looked = files.looked_at(Clock::default().now());
+    let own = files.identity().ok();
+    let own = own.and_then(|it| CertificateSummary::read(it.own()?));
+    json!({
+        "subject": own.as_ref().map(|own| own.subject.as_str()),
+        "serial": own.as_ref().map(|own| own.serial.as_str()),
+        "ends": own.as_ref().map(|own| own.not_after.to_string()),
+        "faults": output::faults_as_json(&looked.faults),
+        "warnings": output::faults_as_json(&looked.warnings),
+    })
 }

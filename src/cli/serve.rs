@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::check::{open_to_others, server_certificate};
+use super::check::{open_to_others, server_certificate, server_files};
 use super::init::{known_ids, master_key, repeat_window, segment_bytes};
 use super::{Failed, certs, output};
 use crate::agency::development::{Completed, development_bundle};
@@ -20,8 +20,8 @@ use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
 use crate::backbone::start::{begun, genesis_of, has_segments, permit};
 use crate::broker::pace::Paces;
+use crate::config::read_bundle;
 use crate::config::{Config, create_private_folder, is_readable_by_others, is_writable};
-use crate::config::{read_bundle, read_file};
 use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::{Bundle, Fault};
 use crate::policy::rulebook::Rulebook;
@@ -29,7 +29,8 @@ use crate::server::bind::Bound;
 use crate::server::clock::{Clock, Entropy};
 use crate::server::listen::{Shell, serve};
 use crate::server::refusals::Refusals;
-use crate::server::tls::{ServerIdentity, server_config};
+use crate::server::renewal::{Renewal, keep, tell_ends};
+use crate::server::tls::Tls;
 
 /// Differing files that are named at start.
 const DIFFERING_SHOWN: usize = 5;
@@ -52,6 +53,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let mut config = config.clone();
+        let (runtime, hangup) = runtime()?;
         // Before certificates or a key are made for a log that they must not come near.
         let log = begun(&DiskVfs, &config.data).map_err(failed)?;
         match &log {
@@ -108,7 +110,8 @@ impl Serve {
             Some(bundle) => take_changed_folders(&backbone, &bundle, (clock, key_check))?,
             None => report_changed_folders(&config, backbone.view().rulebook.bundle()),
         }
-        let served = listen(&config, bound, (&backbone, clock));
+        tell_ends(&backbone.view().rulebook.registry().expiring(clock.now()));
+        let served = listen(&config, bound, (&backbone, clock), (&runtime, hangup));
         let fatal = backbone.fatal().borrow().clone();
         backbone.stop();
         if let Some(fatal) = fatal {
@@ -117,6 +120,19 @@ impl Serve {
         tracing::info!("stopped: what was under way is synced");
         served
     }
+}
+
+/// The runtime of signals and of the socket. SIGHUP asks for the certificate to be read again: it is
+/// waited for from here on, since it would end a process that starts.
+fn runtime() -> Result<(Runtime, Signal), Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(Failed::cannot_run)?;
+    let entered = runtime.enter();
+    let hangup = signal(SignalKind::hangup()).map_err(Failed::cannot_run)?;
+    drop(entered);
+    Ok((runtime, hangup))
 }
 
 /// Refuses a certificate that clients would refuse, and warns of what will be one, before the log
@@ -226,24 +242,27 @@ fn listen(
     config: &Config,
     bound: Bound,
     (backbone, clock): (&Arc<Embedded>, Clock),
+    (runtime, hangup): (&Runtime, Signal),
 ) -> Result<(), Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(Failed::cannot_run)?;
-    let chain = read_file(&config.server_certificate()).map_err(Failed::cannot_run)?;
-    let key = read_file(&config.server_key()).map_err(Failed::cannot_run)?;
-    let identity = ServerIdentity::parse(&chain, &key).map_err(Failed::cannot_run)?;
-    let view = backbone.view();
-    let tls = server_config(&identity, view.rulebook.registry(), config.tls);
-    let tls = tls.map_err(Failed::cannot_run)?;
+    let files = server_files(config)?;
+    let identity = files.identity().map_err(Failed::cannot_run)?;
+    let tls = Arc::new(Tls::new(identity, config.tls));
+    let renewal = {
+        let (tls, config) = (Arc::clone(&tls), config.clone());
+        Renewal::new(
+            tls,
+            &files,
+            Box::new(move || server_files(&config)),
+            clock.now(),
+        )
+    };
     let runtimes = match config.runtimes {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         runtimes => runtimes,
     };
     let shell = Shell {
         backbone: Arc::clone(backbone),
-        tls: Arc::new(ArcSwap::new(tls)),
+        tls,
         refusals: Refusals::open(&config.data).map_err(Failed::cannot_run)?,
         paces: Paces::default(),
         clock,
@@ -275,6 +294,7 @@ fn listen(
         let (stop, stopping) = watch::channel(false);
         let fatal = backbone.fatal();
         tokio::spawn(wait_for_the_end(signals, stop, fatal));
+        tokio::spawn(keep(renewal, hangup, (clock, Arc::clone(backbone))));
         serve(shell, listeners, stopping).await;
         Ok(())
     })

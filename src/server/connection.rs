@@ -14,7 +14,7 @@ mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -28,6 +28,7 @@ use self::unconfirmed::Unconfirmed;
 use self::welcome::Welcome;
 use super::clock::{Clock, Entropy};
 use super::translate::TABLES;
+use crate::agency::identity::Grounds;
 use crate::agency::registry::Peer;
 use crate::amqp::{Offer, Reply, ReplyCode, Session};
 use crate::backbone::embedded::{Embedded, Port};
@@ -37,6 +38,7 @@ use crate::broker::limits::{
     UNANSWERED_REQUESTS, UNREAD_GOODBYE,
 };
 use crate::broker::pace::Pace;
+use crate::message::time::Timestamp;
 
 /// What a channel of the session waits for, in the order of its requests.
 #[derive(Debug)]
@@ -103,6 +105,8 @@ pub(super) struct Connection<S> {
     session: Session<DeliveryId>,
     /// The system, with the rights that the rulebook of `rulebook_epoch` gives it.
     peer: Arc<Peer>,
+    /// What it was let in on, and is served on.
+    grounds: Grounds,
     rulebook_epoch: u64,
     backbone: Arc<Embedded>,
     pace: Arc<Pace>,
@@ -145,7 +149,12 @@ pub(super) struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(stream: S, peer: Arc<Peer>, shared: Shared, heartbeat_s: u16) -> Self {
+    pub(super) fn new(
+        stream: S,
+        (peer, grounds): (Arc<Peer>, Grounds),
+        shared: Shared,
+        heartbeat_s: u16,
+    ) -> Self {
         let Shared {
             backbone,
             pace,
@@ -170,6 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stream,
             session: Session::new(offer, clock.monotonic_ms()),
             peer,
+            grounds,
             rulebook_epoch: 0,
             backbone,
             pace,
@@ -202,22 +212,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Serves the connection until it ends, and says how it did. `closing` closes it with 320 when
-    /// it says so.
+    /// Serves the connection until it ends, and says how it did. It is closed with 320 when `closing`
+    /// says so, and when the chain that let it in has ended.
     pub(super) async fn serve(
         mut self,
         mut closing: tokio::sync::watch::Receiver<bool>,
-    ) -> io::Result<&'static str> {
-        let mut told = false;
+    ) -> io::Result<String> {
+        let mut told = None;
+        let mut outlived = pin!(outlived(self.clock, self.grounds.until));
         let ended = loop {
             let turn = std::future::poll_fn(|cx| self.turn(cx));
             tokio::select! {
                 ended = turn => break ended,
-                changed = closing.changed(), if !told => {
-                    told = changed.is_err() || *closing.borrow();
-                    if told {
-                        self.close_for_shutdown();
+                changed = closing.changed(), if told.is_none() => {
+                    if changed.is_err() || *closing.borrow() {
+                        told = Some("the broker stops".to_owned());
+                        self.close_forced("the broker is shutting down");
                     }
+                }
+                () = &mut outlived, if told.is_none() => {
+                    let Grounds { until, ends_with, .. } = &self.grounds;
+                    let says = format!("{ends_with} ended at {until}");
+                    self.close_forced(&format!("{says}: renew it and connect again"));
+                    told = Some(says);
                 }
             }
         };
@@ -460,6 +477,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns once `until` has passed. Wall time may be set: it is looked at each minute.
+async fn outlived(clock: Clock, until: Timestamp) {
+    loop {
+        let now = clock.now();
+        if now > until {
+            return;
+        }
+        let left = until.since(now) + Duration::from_millis(1);
+        tokio::time::sleep(left.min(Duration::from_mins(1))).await;
+    }
 }
 
 /// tokio's own clock drives its timers: this reads no wall time.

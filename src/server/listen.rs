@@ -1,39 +1,40 @@
 //! Listening: a place for the handshake, then accept, TLS, identity; then the connection, in a place
 //! of its agency's, on a core of its own.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use rustls::ServerConfig;
-use rustls::pki_types::CertificateDer;
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::chatter::Chatter;
 use super::clock::Clock;
 use super::connection::{Connection, Shared};
+use super::handshake::{Why, shake_hands};
 use super::places::Places;
 use super::refusals::Refusals;
-use crate::agency::identity::identify;
+use super::tls::Tls;
+use super::verifier::Identifies;
+use crate::agency::identity::Admitted;
+use crate::agency::refusal::IdentityRefusal;
 use crate::agency::registry::Peer;
 use crate::backbone::embedded::Embedded;
-use crate::broker::limits::{CONNECTIONS, HANDSHAKES, LINGER, TLS_HANDSHAKE};
+use crate::broker::limits::{CONNECTIONS, HANDSHAKES};
 use crate::broker::pace::Paces;
+use crate::message::id::Digest;
 
 /// What the shell is started with.
 pub struct Shell {
     /// The core.
     pub backbone: Arc<Embedded>,
-    /// TLS as the active rulebook wants it; exchanged when that changes.
-    pub tls: Arc<ArcSwap<ServerConfig>>,
+    /// TLS, with the server's certificate of the day.
+    pub tls: Arc<Tls>,
     /// Clients that were turned away.
     pub refusals: Refusals,
     /// How fast each agency may publish.
@@ -53,6 +54,22 @@ pub struct Shell {
 struct Around {
     places: Places,
     chatter: Chatter,
+    advised: Advised,
+}
+
+/// Certificates whose departures from the profile were told: each once.
+#[derive(Default)]
+struct Advised(Mutex<BTreeSet<Digest>>);
+
+impl Advised {
+    fn is_new(&self, certificate: Digest) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // More than there are systems: what is told again then is told rarely.
+        if told.len() >= CONNECTIONS {
+            told.clear();
+        }
+        told.insert(certificate)
+    }
 }
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
@@ -166,10 +183,8 @@ fn work(
                 let (shell, around, stop) = (Arc::clone(&shell), Arc::clone(&around), stop.clone());
                 tokio::task::spawn_local(async move {
                     let remote = accepted.1;
-                    if let Err(error) = connect((&shell, &around), accepted, stop).await
-                        && around.chatter.may(None, shell.clock.monotonic())
-                    {
-                        tracing::info!(%remote, %error, "a handshake failed");
+                    if let Err(error) = connect((&shell, &around), accepted, stop).await {
+                        handshake_failed((&shell, &around), remote, &error);
                     }
                 });
             }
@@ -178,7 +193,7 @@ fn work(
     runtime.block_on(local);
 }
 
-/// Shakes hands, and serves who is known. The error is of who is not.
+/// Shakes hands, and serves who is known. The error is of a socket that is none.
 async fn connect(
     (shell, around): (&Shell, &Around),
     (socket, remote, handshake): Accepted,
@@ -186,26 +201,23 @@ async fn connect(
 ) -> io::Result<()> {
     let socket = TcpStream::from_std(socket)?;
     socket.set_nodelay(true)?;
-    let acceptor = TlsAcceptor::from(shell.tls.load_full());
-    let accepted = timeout(TLS_HANDSHAKE, acceptor.accept(socket)).await;
-    let accepted = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
-    if accepted.as_ref().is_err_and(lacks_certificate) {
-        // TLS has told the client; this tells the operator.
-        who((shell, around), &[], remote);
-    }
-    let mut stream = accepted?;
-    let (_, tls) = stream.get_ref();
-    let chain: Vec<CertificateDer<'static>> = tls
-        .peer_certificates()
-        .unwrap_or_default()
-        .iter()
-        .cloned()
-        .map(CertificateDer::into_owned)
-        .collect();
-    let Some(peer) = who((shell, around), &chain, remote) else {
-        let ended = timeout(LINGER, stream.shutdown()).await;
-        return ended.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+    let rulebook = Arc::clone(&shell.backbone.view().rulebook);
+    let verifier = Identifies::new(&shell.tls, rulebook, shell.clock, remote.ip());
+    let verifier = Arc::new(verifier);
+    let config = shell.tls.for_one(Arc::clone(&verifier));
+    let (stream, admitted) = match shake_hands(config, &verifier, socket).await {
+        Ok(known) => known,
+        Err(turned_away) => {
+            match &turned_away.why {
+                Why::Refused(refusal) => refused((shell, around), refusal, remote),
+                Why::Failed(error) => handshake_failed((shell, around), remote, error),
+            }
+            turned_away.read_over().await;
+            return Ok(());
+        }
     };
+    advise(around, &admitted);
+    let peer = Arc::new(admitted.peer);
     // Who has no place is told so, in the place of its handshake.
     let (place, refused) = match around.places.take(&peer.agency.id) {
         Ok(place) => (Some(place), None),
@@ -220,7 +232,8 @@ async fn connect(
         refused,
     };
     let since = shell.clock.monotonic();
-    let connection = Connection::new(stream, Arc::clone(&peer), with, shell.heartbeat_s);
+    let who = (Arc::clone(&peer), admitted.grounds);
+    let connection = Connection::new(stream, who, with, shell.heartbeat_s);
     let ended = connection.serve(stop).await;
     // Before its place is free: at a stop, nothing is said of connections after the last has ended.
     farewell((shell, around), &peer, (remote, since), &ended);
@@ -250,7 +263,7 @@ fn farewell(
     (shell, around): (&Shell, &Around),
     peer: &Peer,
     (remote, since): (SocketAddr, Duration),
-    ended: &io::Result<&'static str>,
+    ended: &io::Result<String>,
 ) {
     let now = shell.clock.monotonic();
     let (agency, system) = (&peer.agency.id, &peer.system.name);
@@ -267,28 +280,30 @@ fn farewell(
     );
 }
 
-/// Whose certificate it is; where it is nobody's, that is noted.
-fn who(
-    (shell, around): (&Shell, &Around),
-    chain: &[CertificateDer<'_>],
-    remote: SocketAddr,
-) -> Option<Arc<Peer>> {
-    let view = shell.backbone.view();
-    let now = shell.clock.now();
-    match identify(chain, view.rulebook.registry(), now, remote.ip()) {
-        Ok(peer) => Some(Arc::new(peer)),
-        Err(refusal) => {
-            if around.chatter.may(None, shell.clock.monotonic()) {
-                let code = refusal.code();
-                tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
-            }
-            shell.refusals.note(&refusal, remote.ip(), now);
-            None
-        }
+fn handshake_failed((shell, around): (&Shell, &Around), remote: SocketAddr, error: &io::Error) {
+    if around.chatter.may(None, shell.clock.monotonic()) {
+        tracing::info!(%remote, %error, "a handshake failed");
     }
 }
 
-fn lacks_certificate(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    matches!(inner, Some(rustls::Error::NoCertificatesPresented))
+fn refused((shell, around): (&Shell, &Around), refusal: &IdentityRefusal, remote: SocketAddr) {
+    if around.chatter.may(None, shell.clock.monotonic()) {
+        let code = refusal.code();
+        tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
+    }
+    shell.refusals.note(refusal, remote.ip(), shell.clock.now());
+}
+
+/// Says where the certificate departs from the profile, once for each certificate.
+fn advise(around: &Around, admitted: &Admitted) {
+    let (peer, certificate) = (&admitted.peer, &admitted.certificate);
+    if admitted.departures.is_empty() || !around.advised.is_new(certificate.fingerprint) {
+        return;
+    }
+    let (agency, system) = (&peer.agency.id, &peer.system.name);
+    let advice = admitted.departures.join("; ");
+    tracing::warn!(
+        agency.id = %agency, system.name = %system, serial = certificate.serial, advice,
+        "a client's certificate departs from the profile of certs/README.md"
+    );
 }

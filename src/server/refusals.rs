@@ -1,4 +1,4 @@
-//! The last clients that were turned away, for the operator: TLS tells the clients next to nothing.
+//! The last clients that were turned away, for the operator: TLS tells the clients one word.
 //!
 //! Kept in memory and written as a whole by a thread of its own, so that nobody who is turned away
 //! makes the broker wait for a disk. Losing the file loses nothing but this help.
@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agency::refusal::IdentityRefusal;
+use crate::agency::refusal::{IdentityRefusal, in_a_line};
 use crate::journal::vfs::{Access, DiskVfs, Through, Vfs, VfsFile};
 use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
@@ -49,6 +49,17 @@ pub struct TurnedAway {
     pub system: Option<String>,
     /// SHA-256 of its certificate.
     pub fingerprint: Option<String>,
+    /// The subject of its certificate, as text.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// The serial number of its certificate, hexadecimal.
+    #[serde(default)]
+    pub serial: Option<String>,
+}
+
+/// A peer's words that are kept: its certificate may be long, and the file is not.
+fn kept(text: &str) -> String {
+    text.chars().take(400).collect()
 }
 
 impl TurnedAway {
@@ -59,13 +70,15 @@ impl TurnedAway {
             times: 1,
             remote,
             code: refusal.code().to_owned(),
-            detail: refusal.detail.clone(),
+            detail: kept(&refusal.detail),
             cure: refusal.kind.cure().to_owned(),
             alarm: refusal.is_alarm(),
             claimed: refusal.claimed.clone(),
             issued_by: refusal.issued_by.clone(),
             system: refusal.system.as_ref().map(ToString::to_string),
             fingerprint: certificate.map(|certificate| certificate.fingerprint.to_string()),
+            subject: certificate.map(|certificate| kept(&certificate.subject)),
+            serial: certificate.map(|certificate| kept(&certificate.serial)),
         }
     }
 
@@ -73,6 +86,12 @@ impl TurnedAway {
         self.code == other.code
             && self.remote == other.remote
             && self.fingerprint == other.fingerprint
+    }
+
+    /// All of it in one line of at most 200 characters.
+    pub fn in_a_line(&self) -> String {
+        let certificate = self.subject.as_deref().zip(self.serial.as_deref());
+        in_a_line(&self.code, &self.detail, certificate, &self.cure)
     }
 
     /// The agencies that this is a matter of; none where the certificate is nobody's.

@@ -1,19 +1,26 @@
 //! Mutual TLS: the server's side of the handshake.
 //!
-//! A client is always asked for its certificate and has to hold its key. Which agency that is, or why
-//! it is none, is `agency::identify`'s to say before the first octet of AMQP. A session is never
-//! resumed, so nobody comes back without being looked at.
+//! A client is always asked for its certificate and has to hold its key; whose it is, is found in the
+//! handshake by a verifier of its own. A session is never resumed, so nobody comes back without being
+//! looked at. The server's certificate can be replaced at any time: connections that stand keep
+//! theirs, the next handshake shows the new one.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{DistinguishedName, RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 
-use super::verifier::HoldsItsKey;
+use super::verifier::Identifies;
 use crate::agency::identity::trust_anchors;
-use crate::agency::registry::Registry;
+use crate::message::id::Digest;
+use crate::policy::rulebook::Rulebook;
 
 /// The lowest TLS version that is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,15 +74,12 @@ pub enum TlsError {
     Rustls(#[from] rustls::Error),
 }
 
-/// The server's own certificate and key, as PEM.
-#[derive(Clone)]
-pub struct ServerIdentity {
-    chain: Vec<CertificateDer<'static>>,
-    key: Arc<PrivateKeyDer<'static>>,
-}
+/// The server's own certificate and key.
+#[derive(Debug)]
+pub struct ServerIdentity(Arc<CertifiedKey>);
 
 impl ServerIdentity {
-    /// Reads both files' contents.
+    /// Reads both files' contents, as PEM.
     pub fn parse(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let pem = |file, error: rustls::pki_types::pem::Error| TlsError::Pem {
             file,
@@ -84,37 +88,114 @@ impl ServerIdentity {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
         let chain = chain.map_err(|error| pem("server.pem", error))?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| pem("server.key", error))?;
-        Ok(Self {
-            chain,
-            key: Arc::new(key),
-        })
+        let certified = CertifiedKey::from_der(chain, key, &default_provider())?;
+        Ok(Self(Arc::new(certified)))
+    }
+
+    /// The certificate itself, DER.
+    pub fn own(&self) -> Option<&CertificateDer<'static>> {
+        self.0.cert.first()
     }
 }
 
-/// The configuration for one rulebook's agencies.
-pub fn server_config(
-    identity: &ServerIdentity,
-    registry: &Registry,
-    lowest: TlsVersion,
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut roots = RootCertStore::empty();
-    // An issuer that cannot be an anchor is a fault of the rulebook and was refused there.
-    roots.add_parsable_certificates(trust_anchors(registry));
-    let verifier = Arc::new(HoldsItsKey {
-        provider: Arc::clone(&provider),
-        issuers: roots.subjects(),
-    });
-    let versions: &[&rustls::SupportedProtocolVersion] = match lowest {
-        TlsVersion::V13 => &[&rustls::version::TLS13],
-        TlsVersion::V12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
-    };
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
-    // Tickets would let a client come back without the certificate being looked at again.
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
+type Versions = &'static [&'static rustls::SupportedProtocolVersion];
+static FROM_13: Versions = &[&rustls::version::TLS13];
+static FROM_12: Versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
+
+/// TLS as it is spoken here.
+#[derive(Debug)]
+pub struct Tls {
+    provider: Arc<CryptoProvider>,
+    versions: Versions,
+    shown: Arc<Shown>,
+    asked: RwLock<Asked>,
+}
+
+/// What is shown in every handshake from now on.
+#[derive(Debug)]
+struct Shown(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+/// The issuers whose clients are asked for: clients with several certificates choose by them.
+#[derive(Debug, Default)]
+struct Asked {
+    rulebook: Option<Digest>,
+    issuers: Arc<[DistinguishedName]>,
+}
+
+impl Tls {
+    /// Speaks versions from `lowest` on.
+    pub fn new(identity: ServerIdentity, lowest: TlsVersion) -> Self {
+        let versions = match lowest {
+            TlsVersion::V13 => FROM_13,
+            TlsVersion::V12 => FROM_12,
+        };
+        Self {
+            provider: Arc::new(default_provider()),
+            versions,
+            shown: Arc::new(Shown(ArcSwap::new(identity.0))),
+            asked: RwLock::default(),
+        }
+    }
+
+    /// Shows another certificate from now on.
+    pub fn replace(&self, identity: ServerIdentity) {
+        self.shown.0.store(identity.0);
+    }
+
+    /// The certificate that is shown, DER.
+    #[cfg(test)]
+    pub(super) fn shows(&self) -> Vec<u8> {
+        self.shown
+            .0
+            .load()
+            .cert
+            .first()
+            .map(|der| der.to_vec())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn provider(&self) -> &Arc<CryptoProvider> {
+        &self.provider
+    }
+
+    /// Subjects of the issuers that the rulebook's agencies list.
+    pub(super) fn asked_for(&self, rulebook: &Rulebook) -> Arc<[DistinguishedName]> {
+        let digest = Some(rulebook.digest());
+        let asked = self.asked.read().unwrap_or_else(PoisonError::into_inner);
+        if asked.rulebook == digest {
+            return Arc::clone(&asked.issuers);
+        }
+        drop(asked);
+        let mut roots = RootCertStore::empty();
+        // An issuer that cannot be an anchor is a fault of the rulebook and was refused there.
+        roots.add_parsable_certificates(trust_anchors(rulebook.registry()));
+        let mut asked = self.asked.write().unwrap_or_else(PoisonError::into_inner);
+        *asked = Asked {
+            rulebook: digest,
+            issuers: roots.subjects().into(),
+        };
+        Arc::clone(&asked.issuers)
+    }
+
+    /// The configuration of one handshake, in which `verifier` finds who it is.
+    pub(super) fn for_one(
+        &self,
+        verifier: Arc<Identifies>,
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let shown: Arc<dyn ResolvesServerCert> = Arc::<Shown>::clone(&self.shown);
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(self.versions)?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(shown);
+        // Tickets would let a client come back without the certificate being looked at again.
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Arc::new(config))
+    }
 }

@@ -1,38 +1,172 @@
-//! The client's side of the handshake, as far as TLS itself goes: the peer holds the key of the
-//! certificate that it shows.
+//! The client's side of the handshake: who it is, and that it holds the key that it shows.
 //!
-//! Whether that certificate is anybody's is `agency::identify`'s to say, right after the handshake:
-//! it knows why not, and a refusal in here would end with an alert that tells the operator nothing.
-//! Nobody speaks AMQP before.
+//! One for each connection. Who it is, is `agency::identify`'s to say; the reason of a refusal is kept
+//! here for the operator, and the client gets the alert that TLS has for it. It is told, and believed,
+//! only once the client has signed with its key: whoever shows another's certificate raises no alarm
+//! in that one's name. Refusals of certificates with which nothing can be signed come first.
 
-use std::sync::Arc;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-/// Verifies that the peer holds its certificate's key, and no more.
-#[derive(Debug)]
-pub(super) struct HoldsItsKey {
-    pub(super) provider: Arc<CryptoProvider>,
-    /// Subjects of the agencies' issuers: clients with several certificates choose by them.
-    pub(super) issuers: Vec<DistinguishedName>,
+use super::clock::Clock;
+use super::tls::Tls;
+use crate::agency::identity::{Admitted, identify};
+use crate::agency::refusal::{IdentityRefusal, RefusalKind};
+use crate::policy::rulebook::Rulebook;
+
+/// Who a client is, or why it is nobody.
+pub(super) type Found = Result<Admitted, IdentityRefusal>;
+
+/// Finds who one client is.
+pub(super) struct Identifies {
+    provider: Arc<CryptoProvider>,
+    issuers: Arc<[DistinguishedName]>,
+    clock: Clock,
+    remote: IpAddr,
+    known: Mutex<Known>,
 }
 
-impl ClientCertVerifier for HoldsItsKey {
+/// How much is known of the client. What is done with is not kept: TLS keeps the verifier as long as
+/// the connection lives.
+enum Known {
+    Nothing(Arc<Rulebook>),
+    /// What its certificate says.
+    Shown(Box<Found>),
+    /// The same, and it holds the certificate's key; or it does not.
+    Found(Box<Found>),
+    Taken,
+}
+
+impl Identifies {
+    pub(super) fn new(tls: &Tls, rulebook: Arc<Rulebook>, clock: Clock, remote: IpAddr) -> Self {
+        Self {
+            provider: Arc::clone(tls.provider()),
+            issuers: tls.asked_for(&rulebook),
+            clock,
+            remote,
+            known: Mutex::new(Known::Nothing(rulebook)),
+        }
+    }
+
+    /// What was found: none before the client's signature was seen.
+    pub(super) fn take(&self) -> Option<Found> {
+        match self.advance() {
+            Known::Found(found) => Some(*found),
+            Known::Nothing(_) | Known::Shown(_) | Known::Taken => None,
+        }
+    }
+
+    fn advance(&self) -> Known {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut known, Known::Taken)
+    }
+
+    fn know(&self, known: Known) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// Goes by what the certificate says, where the client holds its key.
+    fn believe(
+        &self,
+        signed: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let Known::Shown(shown) = self.advance() else {
+            return Err(Error::NoCertificatesPresented);
+        };
+        let found = match (&signed, *shown) {
+            (Ok(_), shown) => shown,
+            (Err(Error::InvalidCertificate(_)), shown) => {
+                let detail = "the client's signature is not by the certificate's key";
+                let mut refusal = IdentityRefusal::new(RefusalKind::NotItsKey, detail);
+                refusal.certificate = match shown {
+                    Ok(admitted) => Some(admitted.certificate),
+                    Err(refusal) => refusal.certificate,
+                };
+                Err(refusal)
+            }
+            // It breaks TLS itself.
+            (Err(_), _) => return signed,
+        };
+        let refused = found.as_ref().err().map(|refusal| alert(refusal.kind));
+        self.know(Known::Found(Box::new(found)));
+        refused.map_or(signed, |alert| Err(Error::InvalidCertificate(alert)))
+    }
+}
+
+/// Shows nothing of whom it is about.
+impl fmt::Debug for Identifies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identifies").finish_non_exhaustive()
+    }
+}
+
+/// What a client is told: the alerts that TLS has, as rustls makes them of these.
+fn alert(kind: RefusalKind) -> CertificateError {
+    match kind {
+        RefusalKind::UnknownIssuer => CertificateError::UnknownIssuer,
+        RefusalKind::Expired => CertificateError::Expired,
+        RefusalKind::NotYetValid => CertificateError::NotValidYet,
+        RefusalKind::Malformed => CertificateError::BadEncoding,
+        RefusalKind::NotItsKey => CertificateError::BadSignature,
+        RefusalKind::NoCertificate
+        | RefusalKind::CriticalExtension
+        | RefusalKind::KeyKind
+        | RefusalKind::SignatureKind
+        | RefusalKind::WrongUsage
+        | RefusalKind::IssuersOwn
+        | RefusalKind::MayNotIssue
+        | RefusalKind::PathLength
+        | RefusalKind::NameConstraint
+        | RefusalKind::BrokenChain => CertificateError::InvalidPurpose,
+        RefusalKind::UnknownName
+        | RefusalKind::ForeignIssuer
+        | RefusalKind::Ambiguous
+        | RefusalKind::OutsideNetworks => CertificateError::ApplicationVerificationFailure,
+    }
+}
+
+/// Whether nothing can be signed with such a certificate, so that no signature needs to be awaited.
+fn is_useless(kind: RefusalKind) -> bool {
+    use RefusalKind::{CriticalExtension, KeyKind, Malformed};
+    matches!(kind, Malformed | CriticalExtension | KeyKind)
+}
+
+impl ClientCertVerifier for Identifies {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &self.issuers
     }
 
     fn verify_client_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
+        own: &CertificateDer<'_>,
+        above: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
+        let Known::Nothing(rulebook) = self.advance() else {
+            return Err(Error::General(
+                "a second certificate in one handshake".to_owned(),
+            ));
+        };
+        let chain: Vec<_> = std::iter::once(own).chain(above).cloned().collect();
+        let shown = identify(&chain, rulebook.registry(), self.clock.now(), self.remote);
+        match shown {
+            Err(refusal) if is_useless(refusal.kind) => {
+                let alert = alert(refusal.kind);
+                self.know(Known::Found(Box::new(Err(refusal))));
+                Err(Error::InvalidCertificate(alert))
+            }
+            shown => {
+                self.know(Known::Shown(Box::new(shown)));
+                Ok(ClientCertVerified::assertion())
+            }
+        }
     }
 
     fn verify_tls12_signature(
@@ -42,7 +176,8 @@ impl ClientCertVerifier for HoldsItsKey {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        let signed = verify_tls12_signature(message, certificate, signed, algorithms);
+        self.believe(signed)
     }
 
     fn verify_tls13_signature(
@@ -52,7 +187,8 @@ impl ClientCertVerifier for HoldsItsKey {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        let signed = verify_tls13_signature(message, certificate, signed, algorithms);
+        self.believe(signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

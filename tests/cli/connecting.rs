@@ -39,7 +39,7 @@ fn a_client_names_the_host_and_says_what_is_wrong_with_the_server_that_it_finds(
     assert_eq!(code(&folders.run("certs dev strangers")), Some(0));
     insta::assert_snapshot!(folders.connects(&by_name, "--certs strangers"), @"error: the certificate of localhost:PORT was not issued by strangers/ca.pem; put the broker's ca.pem there");
     folders.copy("dev/certs/ca.pem", "strangers/ca.pem");
-    insta::assert_snapshot!(folders.connects(&by_name, "--certs strangers"), @"error: localhost:PORT ended the connection at once: it does not know this certificate; `carnet agency show post` on its machine says why");
+    insta::assert_snapshot!(folders.connects(&by_name, "--certs strangers"), @"error: localhost:PORT does not let this certificate in: its issuer is not one that its agency lists; `carnet agency show post` on its machine says why");
     broker.stop();
 }
 

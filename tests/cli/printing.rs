@@ -15,7 +15,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 
 /// How each command is run here; `CLIENT` says where the broker is, `NEW` is a name of its own. A row
 /// without words prints nothing that a command waits for, and has a test of its own.
-const ROWS: [(&str, &[&str]); 24] = [
+const ROWS: [(&str, &[&str]); 25] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -35,6 +35,13 @@ const ROWS: [(&str, &[&str]); 24] = [
     ),
     ("check", &["check", "check --json"]),
     ("certs dev", &["certs dev NEW", "certs dev NEW --force"]),
+    (
+        "certs check",
+        &[
+            "certs check pki/post-items.pem --as post/items --certs pki",
+            "certs check pki/post-items.pem --as post/items --certs pki --json",
+        ],
+    ),
     (
         "certs issue",
         &["certs issue post/items --certs pki --out NEW"],

@@ -36,7 +36,7 @@ fn every_agency_of_the_repository_is_whole_and_its_systems_get_in() {
             let file = format!("{}-{}.pem", agency.id, system.name);
             let pem = String::from_utf8(pki.get(&file).unwrap().to_vec()).unwrap();
             let found = identify(&chain(&pem), &registry, now(), CLIENT.parse().unwrap()).unwrap();
-            assert_eq!((&found.agency, &found.system), (agency, system));
+            assert_eq!((&found.peer.agency, &found.peer.system), (agency, system));
         }
     }
 }
@@ -73,7 +73,12 @@ fn the_commands_of_the_how_to_make_a_certificate_that_gets_in() {
     let issued = CertificateSummary::read(&chain[0]).unwrap().not_before;
     let today = issued.plus(Duration::from_mins(1));
     let found = identify(&chain, &registry, today, CLIENT.parse().unwrap()).unwrap();
-    assert_eq!(name(&found), "declarations of customs/main");
+    assert_eq!(name(&found.peer), "declarations of customs/main");
+    assert_eq!(
+        found.departures,
+        Vec::<String>::new(),
+        "the how-to departs from its profile"
+    );
     // The same issuer serves `carnet certs issue`.
     let key = read(&folder.path().join("customs-ca.key"));
     assert!(Authority::load(&read(&folder.path().join("customs-ca.pem")), &key).is_ok());

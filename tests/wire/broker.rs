@@ -113,8 +113,16 @@ impl Broker {
 
     /// Asks it to stop as a service manager does.
     pub(crate) fn terminate(&self) {
-        kill_process(Pid::from_child(&self.served.child), Signal::TERM)
-            .expect("the broker is there");
+        self.signal(Signal::TERM);
+    }
+
+    /// Asks it to read its certificate again.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.served.child), signal).expect("the broker is there");
     }
 
     /// Waits for its end.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, StreamOwned};
 
-use crate::broker::{Broker, read};
+use crate::broker::Broker;
 pub(crate) use crate::message::{LARGEST_BODY, Message};
 use crate::octets::{Octets, Properties, Reader, Table, Value, method};
+use crate::trust::{certificates, trusting};
 
 /// Longer than any deadline of the broker's.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -106,14 +107,7 @@ impl Wire {
         identity: Option<&Identity>,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> io::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        let authority = read(&broker.certs().join("ca.pem"));
-        roots.add_parsable_certificates(certificates(&authority));
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .expect("versions of TLS")
-            .with_root_certificates(roots);
+        let config = trusting(broker, versions);
         let config = match identity {
             None => config.with_no_client_auth(),
             Some(Identity { chain, key }) => {
@@ -122,8 +116,13 @@ impl Wire {
                 certified.expect("certificate and key belong together")
             }
         };
+        Self::connect_with(broker, Arc::new(config))
+    }
+
+    /// Connects by TLS of the test's own.
+    pub(crate) fn connect_with(broker: &Broker, config: Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from("localhost").expect("a name");
-        let mut tls = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        let mut tls = ClientConnection::new(config, name).map_err(io::Error::other)?;
         let mut socket = plain(broker)?;
         while tls.is_handshaking() {
             tls.complete_io(&mut socket)?;
@@ -135,6 +134,11 @@ impl Wire {
             heartbeats: 0,
             is_patient: false,
         })
+    }
+
+    /// Whether TLS began anew or went on with an earlier session.
+    pub(crate) fn handshake_kind(&self) -> Option<HandshakeKind> {
+        self.stream.conn.handshake_kind()
     }
 
     pub(crate) fn send(&mut self, octets: &[u8]) {
@@ -318,11 +322,6 @@ pub(crate) fn plain(broker: &Broker) -> io::Result<TcpStream> {
     socket.set_read_timeout(Some(ANSWERS_WITHIN))?;
     socket.set_nodelay(true)?;
     Ok(socket)
-}
-
-fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
-    let found = CertificateDer::pem_slice_iter(pem.as_bytes());
-    found.map(|der| der.expect("a certificate")).collect()
 }
 
 fn is_gone(error: &io::Error) -> bool {

@@ -146,12 +146,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.rulebook_epoch == rulebook.epoch() {
             return true;
         }
-        let peer = self.peer.as_of(rulebook.registry());
+        let peer = self.grounds.as_of(&self.peer, rulebook.registry());
         // What it reads was granted when it asked for it: it asks again.
         let Some(peer) = peer.filter(|peer| peer.system.reads == self.peer.system.reads) else {
-            let says = "the rulebook has changed what this system is or may read";
-            let reply = Reply::new(ReplyCode::ConnectionForced, says);
-            self.close(&reply);
+            self.close_forced("the rulebook has changed what this system is or may read");
             return false;
         };
         self.rulebook_epoch = rulebook.epoch();
@@ -409,9 +407,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.ask(channel, Pending::Cancel(number), Ask::Cancel(number));
     }
 
-    /// The broker stops: clients with recovery come back on 320.
-    pub(super) fn close_for_shutdown(&mut self) {
-        let reply = Reply::new(ReplyCode::ConnectionForced, "the broker is shutting down");
-        self.close(&reply);
+    /// Closes with 320: clients with recovery come back on it.
+    pub(super) fn close_forced(&mut self, says: &str) {
+        self.close(&Reply::new(ReplyCode::ConnectionForced, says));
     }
 }

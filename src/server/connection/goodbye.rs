@@ -2,12 +2,20 @@
 
 use crate::amqp::End;
 
-/// Why there is no more of it; `stopping` where the broker has told it to go.
-pub(super) fn in_words(end: Option<End>, stopping: bool) -> &'static str {
+/// Why there is no more of it; `told` is why the broker told it to go, where it did.
+pub(super) fn in_words(end: Option<End>, told: Option<String>) -> String {
+    let says = match (end, told) {
+        (Some(End::ClosedByPeer), _) => "the client said goodbye",
+        // However it took that: some clients answer the close, some hang up.
+        (Some(End::Closed) | None, Some(told)) => return told,
+        (end, _) => of(end),
+    };
+    says.to_owned()
+}
+
+fn of(end: Option<End>) -> &'static str {
     match end {
         Some(End::ClosedByPeer) => "the client said goodbye",
-        // However it took that: some clients answer the close, some hang up.
-        Some(End::Closed) | None if stopping => "the broker stops",
         Some(End::Closed) => "the broker closed it",
         Some(End::CloseTimeout) => "the broker closed it, and the client did not answer",
         Some(End::HeartbeatMissed) => "nothing came for two heartbeats",

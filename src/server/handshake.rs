@@ -1,0 +1,111 @@
+//! The handshake of one client: TLS, and who it is.
+//!
+//! Who is turned away gets TLS's alert, and time to read it: a socket that is closed with unread input
+//! is reset, and takes the alert with it.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::{AlertDescription, Error};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::verifier::Identifies;
+use crate::agency::identity::Admitted;
+use crate::agency::refusal::IdentityRefusal;
+use crate::broker::limits::{LINGER, TLS_HANDSHAKE};
+
+/// A client that is not let in.
+pub(super) struct TurnedAway {
+    pub(super) why: Why,
+    /// Where it reads what it is told.
+    socket: Option<TcpStream>,
+}
+
+/// Why a client is not let in.
+pub(super) enum Why {
+    /// It is nobody, by its certificate.
+    Refused(Box<IdentityRefusal>),
+    /// It never said who it is.
+    Failed(io::Error),
+}
+
+/// Shakes hands over `socket`; `verifier` finds who it is.
+pub(super) async fn shake_hands(
+    config: Result<Arc<rustls::ServerConfig>, Error>,
+    verifier: &Identifies,
+    socket: TcpStream,
+) -> Result<(TlsStream<TcpStream>, Admitted), TurnedAway> {
+    let failed = |error: io::Error, socket| TurnedAway {
+        why: Why::Failed(error),
+        socket,
+    };
+    let config = config.map_err(|error| failed(io::Error::other(error), None))?;
+    let accept = TlsAcceptor::from(config).accept(socket).into_fallible();
+    let ended = timeout(TLS_HANDSHAKE, accept).await;
+    let ended = ended.map_err(|_| failed(io::ErrorKind::TimedOut.into(), None))?;
+    let refused = |refusal, socket| TurnedAway {
+        why: Why::Refused(Box::new(refusal)),
+        socket,
+    };
+    match (ended, verifier.take()) {
+        (Ok(stream), Some(Ok(admitted))) => Ok((stream, admitted)),
+        (Ok(stream), Some(Err(refusal))) => Err(refused(refusal, Some(stream.into_inner().0))),
+        // TLS went through and nobody was looked at: nobody is let in.
+        (Ok(_), None) => Err(failed(
+            io::Error::other("no certificate was looked at"),
+            None,
+        )),
+        (Err((_, socket)), Some(Err(refusal))) => Err(refused(refusal, Some(socket))),
+        (Err((error, socket)), _) if lacks_certificate(&error) => {
+            Err(refused(IdentityRefusal::none_sent(), Some(socket)))
+        }
+        (Err((error, socket)), _) => Err(failed(in_words(error), Some(socket))),
+    }
+}
+
+impl TurnedAway {
+    /// Reads over what still comes until the client has closed, for [`LINGER`] at most.
+    pub(super) async fn read_over(self) {
+        let Some(mut socket) = self.socket else {
+            return;
+        };
+        let rest = async {
+            socket.shutdown().await?;
+            let mut octets = [0; 4096];
+            while socket.read(&mut octets).await? > 0 {}
+            io::Result::Ok(())
+        };
+        // However that ends, the socket is dropped.
+        drop(timeout(LINGER, rest).await);
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+fn lacks_certificate(error: &io::Error) -> bool {
+    matches!(tls_error(error), Some(Error::NoCertificatesPresented))
+}
+
+/// A client that refuses the server says so in one word.
+fn in_words(error: io::Error) -> io::Error {
+    use AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA};
+    let refuses = [
+        BadCertificate,
+        CertificateExpired,
+        CertificateUnknown,
+        UnknownCA,
+    ];
+    match tls_error(&error) {
+        Some(Error::AlertReceived(alert)) if refuses.contains(alert) => io::Error::other(format!(
+            "the client refuses the server's certificate ({alert:?}): give it the CA file, and \
+             connect by a name in the certificate"
+        )),
+        _ => error,
+    }
+}
