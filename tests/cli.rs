@@ -14,6 +14,8 @@ mod checking;
 mod connecting;
 #[path = "cli/damaged.rs"]
 mod damaged;
+#[path = "cli/helping.rs"]
+mod helping;
 #[path = "support/lines.rs"]
 mod lines;
 #[path = "cli/printing.rs"]

@@ -191,7 +191,7 @@ impl Ledger {
             };
         }
         if passive {
-            return refused(404, no_queue(name));
+            return refused(404, no_queue(unit, name));
         }
         if name.starts_with("amq.") && !name.starts_with("amq.gen-") {
             return refused(
@@ -228,7 +228,7 @@ impl Ledger {
 
     fn bind(&self, unit: &UnitId, name: &str, binding: Binding, remove: bool) -> Decided {
         let Some((queue, state)) = self.find(unit, name) else {
-            return refused(404, no_queue(name));
+            return refused(404, no_queue(unit, name));
         };
         let inbox = standing_name(unit, QueueKind::Inbox);
         if state.kind != QueueKind::Own {
@@ -319,7 +319,7 @@ impl Ledger {
     fn own_queue(&self, unit: &UnitId, name: &str) -> Result<QueueId, Answer> {
         let refused = |code, text| Err(Answer::Refused { code, text });
         match self.find(unit, name) {
-            None => refused(404, no_queue(name)),
+            None => refused(404, no_queue(unit, name)),
             Some((_, queue)) if queue.kind != QueueKind::Own => refused(
                 403,
                 format!("queue '{name}' stands: it is not purged or deleted"),
@@ -403,8 +403,17 @@ impl Ledger {
     }
 }
 
-fn no_queue(name: &str) -> String {
-    format!("no queue '{name}' in vhost '/'")
+/// That a unit has no queue of this name. Where it is a standing queue's of another unit, that of its
+/// own is named: by the name alone, whatever else there is.
+pub(super) fn no_queue(unit: &UnitId, name: &str) -> String {
+    let absent = format!("no queue '{name}' in vhost '/'");
+    let standing = [QueueKind::Inbox, QueueKind::Receipts, QueueKind::Dead];
+    let mut own = standing.map(|kind| standing_name(unit, kind)).into_iter();
+    let first = |name: &str| name.split('.').next().map(str::to_owned);
+    match own.find(|own| first(own) == first(name)) {
+        Some(own) => format!("{absent}; your unit's is '{own}'"),
+        None => absent,
+    }
 }
 
 fn declare_exchange(

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::check::with_issuers;
-use super::{Failed, output};
+use super::{Failed, no_such, output};
 use crate::agency::registry::{Agency, InboxMode, MessageIdRule, Receipts, Registry};
 use crate::agency::registry::{System, TypePattern, Unit};
 use crate::config::{Config, read_bundle};
@@ -59,9 +59,9 @@ impl AgencyCommand {
             }
             Self::Show { agency, json } => {
                 let Some(agency) = registry.agency(agency) else {
-                    let says =
-                        format!("there is no agency '{agency}'; `carnet agency list` names them");
-                    return Err(Failed::Usage(says));
+                    let agencies = registry.agencies().map(|agency| agency.id.as_str());
+                    let agencies: Vec<&str> = agencies.collect();
+                    return Err(no_such("agency", agency, &agencies, "`carnet agency list`"));
                 };
                 let its = |one: &&TurnedAway| one.agencies().any(|id| *id == agency.id);
                 let its: Option<Vec<_>> =

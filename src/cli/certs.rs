@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use super::check::{is_pem, with_issuers};
-use super::{Failed, output};
+use super::{Failed, no_such, output};
 use crate::agency::development::{Completed, DevelopmentPki};
 use crate::agency::issue::{Authority, Profile};
 use crate::agency::registry::{Agency, Registry, System};
@@ -25,7 +25,7 @@ use crate::server::clock::Clock;
 pub(super) enum Certs {
     /// Write throw-away authorities and a certificate for every system
     #[command(
-        after_help = "Examples:\n  carnet certs dev certs/dev            what is missing, and what has ended\n  carnet certs dev certs/dev --force    all anew, in place of those there"
+        after_help = "Examples:\n  carnet certs dev certs/dev            # what is missing, and what has ended\n  carnet certs dev certs/dev --force    # all anew, in place of those there"
     )]
     Dev {
         /// Folder to write to; what is there and has not ended stays
@@ -36,7 +36,7 @@ pub(super) enum Certs {
     },
     /// Issue one system's certificate and key from its agency's issuer
     #[command(
-        after_help = "Examples:\n  carnet certs issue customs/declarations\n  carnet certs issue customs/declarations --issuer customs-ca.pem --issuer-key customs-ca.key --out new\n\nThe system must stand in agencies/; its entry there says which name the certificate bears."
+        after_help = "Examples:\n  carnet certs issue customs/declarations --certs certs/dev --out new\n  carnet certs issue customs/declarations --out new --force \\\n    --issuer certs/dev/customs-ca.pem --issuer-key certs/dev/customs-ca.key\n\nThe system must stand in agencies/; its entry there says which name the certificate bears."
     )]
     Issue(Issue),
     /// Say what the broker would say of a certificate, without a broker
@@ -135,8 +135,13 @@ pub(super) fn find(
         Some((Arc::clone(agency), Arc::clone(system)))
     });
     found.ok_or_else(|| {
-        let says = format!("there is no system '{id}'; `carnet agency list` names them");
-        Failed::Usage(says)
+        let systems = registry.agencies().flat_map(|agency| {
+            let names = agency.systems.keys();
+            names.map(|name| format!("{}/{name}", agency.id))
+        });
+        let systems: Vec<String> = systems.collect();
+        let systems: Vec<&str> = systems.iter().map(String::as_str).collect();
+        no_such("system", &id.to_string(), &systems, "`carnet agency list`")
     })
 }
 

@@ -21,7 +21,7 @@ use crate::server::renewal::Files;
 /// Check agencies, messages, policies, decision tables and certificates.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  carnet check\n  carnet check --policies proposal/policies --json\n\nEach fault has its place and its cure. Exit code 1 where there is one."
+    after_help = "Examples:\n  carnet check\n  carnet check --policies policies --json    # of a proposal, wherever it lies\n\nEach fault has its place and its cure. Exit code 1 where there is one."
 )]
 pub(super) struct Check {
     /// As JSON

@@ -18,7 +18,7 @@ use crate::message::id::SystemId;
 #[command(
     after_help = "Examples:\n  carnet consume --as customs/declarations\n  \
         carnet consume receipts --as post/items --count 1 --json\n  \
-        carnet consume --as post/items --count 1 --seconds 10\n\n\
+        carnet consume --as customs/declarations --count 1 --seconds 10\n\n\
         With --seconds, the exit code is 1 where fewer came than --count says (without it: none)."
 )]
 pub(super) struct Consume {
@@ -105,13 +105,16 @@ impl Consume {
 
     fn waits_for(&self, broker: &Broker) -> String {
         let (queue, system, address) = (&self.queue, &self.system, &broker.address);
-        let until = match (self.count, self.seconds) {
-            (None, None) => "messages until ctrl-C".to_owned(),
-            (Some(count), None) => format!("{count} messages, or ctrl-C"),
-            (None, Some(seconds)) => format!("messages for {seconds} s"),
-            (Some(count), Some(seconds)) => format!("{count} messages, for {seconds} s at most"),
+        let many = match self.count {
+            None => "messages".to_owned(),
+            Some(1) => "a message".to_owned(),
+            Some(count) => format!("{count} messages"),
         };
-        format!("consuming {queue} as {system} at {address}: waiting for {until}")
+        let until = match self.seconds {
+            None => "until ctrl-C".to_owned(),
+            Some(seconds) => format!("for {seconds} s at most"),
+        };
+        format!("consuming {queue} as {system} at {address}: waiting for {many}, {until}")
     }
 
     /// Shows what comes until there are enough, or nothing more is waited for and why. What is not

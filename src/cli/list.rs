@@ -69,9 +69,7 @@ impl MessageCommand {
             }
             Self::Show { message_type, json } => {
                 let Some(entry) = catalogue.get(message_type) else {
-                    let says =
-                        format!("no type '{message_type}'; `carnet message list` names them");
-                    return Err(Failed::Usage(says));
+                    return Err(no_type(message_type, &catalogue));
                 };
                 if *json {
                     output::line(&entry_as_json(entry).to_string())?;
@@ -82,6 +80,13 @@ impl MessageCommand {
         }
         Ok(())
     }
+}
+
+/// A type that there is not, with the one that was likely meant.
+pub(super) fn no_type(name: &str, catalogue: &Catalogue) -> Failed {
+    let types = catalogue.entries().map(|entry| entry.message_type.as_str());
+    let types: Vec<&str> = types.collect();
+    super::no_such("type", name, &types, "`carnet message list`")
 }
 
 fn entry_as_json(entry: &MessageEntry) -> Value {

@@ -4,6 +4,7 @@
 //! that is not the command line's to judge. Never a body: messages stay with their recipients.
 
 mod describe;
+mod earlier;
 mod exchange;
 mod rulebook;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use self::describe::Described;
+use self::earlier::{About, Earlier};
 use self::rulebook::RulebookOf;
 use super::output::{self, Reader};
 use super::serve::failed;
@@ -54,7 +56,7 @@ pub(super) enum Log {
     },
     /// One record: who received it and who did not, by which policies, on which basis
     #[command(
-        after_help = "Examples:\n  carnet log show 0\n  carnet log show 12 --json\n  carnet log show @4144    by its address in the journal\n  carnet log show --message-id item-1    all that came of what was sent under this id"
+        after_help = "Examples:\n  carnet log show 0\n  carnet log show 1 --json\n  carnet log show --message-id item-1    # all that came of it\n\nAlso by its address in the journal, as `log tail` shows it: @ and a number."
     )]
     Show {
         #[command(flatten)]
@@ -166,6 +168,8 @@ struct DevelopmentLog {
     follower: Follower<DiskVfs>,
     /// Number of the next piece of evidence.
     next: u64,
+    /// What was read before it.
+    earlier: Earlier,
 }
 
 /// A record as it is read: with its number, where it is evidence.
@@ -173,6 +177,8 @@ struct Entry {
     number: Option<u64>,
     lsn: Lsn,
     record: Record,
+    /// What earlier records say of it.
+    about: Option<About>,
 }
 
 impl DevelopmentLog {
@@ -190,9 +196,10 @@ impl DevelopmentLog {
             folder,
             follower,
             next: 0,
+            earlier: Earlier::default(),
         };
         let first = log.entries(Lsn::START).next().transpose()?;
-        log.next = 0;
+        (log.next, log.earlier) = (0, Earlier::default());
         match first.map(|entry| entry.record) {
             Some(Record::Genesis(genesis)) if genesis.development => Ok(log),
             Some(_) => Err(Failed::CannotRun(format!(
@@ -206,13 +213,15 @@ impl DevelopmentLog {
     /// Records from `from` on, the next piece of evidence having number `self.next`.
     fn entries(&mut self, from: Lsn) -> impl Iterator<Item = Result<Entry, Failed>> + '_ {
         let scan = self.follower.reader().scan(from);
-        let next = &mut self.next;
+        let (next, earlier) = (&mut self.next, &mut self.earlier);
         scan.map(move |stored| {
             let stored = stored.map_err(failed)?;
             let record = decoded(&stored).map_err(failed)?;
             let number = record.is_evidence().then_some(*next);
             *next += u64::from(number.is_some());
+            let about = earlier.read(number, &record);
             Ok(Entry {
+                about,
                 number,
                 lsn: stored.lsn,
                 record,
@@ -309,7 +318,9 @@ impl Entry {
         let rulebook = decided_by.and_then(|wanted| parse(rulebooks, wanted));
         let rulebook = rulebook.as_ref();
         let described = Described::of(self.number, self.lsn, &self.record, rulebook);
-        let described = described.with_its_id(&self.record);
+        let described = described
+            .with_its_id(&self.record)
+            .with_earlier(self.about.as_ref());
         if json {
             output::line(&described.to_json_with_policies(rulebook).to_string())
         } else {
@@ -320,6 +331,7 @@ impl Entry {
 
     fn text(&self, json: bool) -> String {
         let described = Described::of(self.number, self.lsn, &self.record, None);
+        let described = described.with_earlier(self.about.as_ref());
         if json {
             format!("{}\n", described.to_json())
         } else {

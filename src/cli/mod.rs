@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::agency::nearest;
 use crate::config::{Config, Overrides, log_levels};
 use crate::message::bundle::Fault;
 
@@ -37,13 +38,13 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  carnet demo                            a day at the border, played and checked
-  carnet serve --dev                     a broker to try, with its own certificates in data/certs
-  carnet check                           every fault of agencies, messages and policies
-  carnet init && carnet serve            a broker of your own
-  carnet agency show customs             what an agency may send and read
-  carnet message try FILE --from post/items
-                                         who would receive it, what of it, and why
+  carnet demo                    # a day at the border, played and checked
+  carnet serve --dev             # a broker to try; certificates in data/certs
+  carnet check                   # every fault of the folders
+  carnet init && carnet serve    # a broker of your own
+  carnet agency show customs     # what an agency may send and read
+  carnet message try messages/postal.item/examples/valid/story-01.json
+                                 # who would receive it, what of it, and why
 
 Exit codes:
   0  done
@@ -87,7 +88,9 @@ enum Command {
     /// Measure throughput, latency and memory
     Bench(bench::Bench),
     /// Completion for your shell
-    #[command(after_help = "Example:\n  carnet completion bash > /etc/bash_completion.d/carnet")]
+    #[command(
+        after_help = "Example:\n  carnet completion bash > carnet.bash    # for the folder that your shell reads"
+    )]
     Completion {
         /// Which shell
         shell: clap_complete::Shell,
@@ -211,6 +214,15 @@ fn run_command(command: Command, config: &Config) -> Result<(), Failed> {
         Command::Bench(bench) => bench.run(config),
         Command::Completion { .. } => Ok(()),
     }
+}
+
+/// A name that nothing has, with the one that was likely meant, or where they all stand.
+fn no_such(what: &str, name: &str, known: &[&str], listed_by: &str) -> Failed {
+    let meant = match nearest(name, known) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("{listed_by} names them"),
+    };
+    Failed::Usage(format!("there is no {what} '{name}'; {meant}"))
 }
 
 /// Runs a client's work on a runtime of its own, on this thread.

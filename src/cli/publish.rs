@@ -17,8 +17,10 @@ use crate::server::clock::Entropy;
 /// Publish messages as a system does.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  carnet publish postal.item item.json --as post/items\n  \
-        carnet publish inquiry.request question.json --as customs/declarations --to environment/main\n\n\
+    after_help = "Examples:\n  carnet publish postal.item --as post/items --id item-1 \\\n    \
+        messages/postal.item/examples/valid/story-01.json\n  \
+        carnet publish inquiry.request --as customs/declarations \\\n    \
+        --to environment/main messages/inquiry.request/examples/valid/story-05.json\n\n\
         A message that is refused is told with its reason, and the exit code is 1. What the broker \
         cannot store, or does not answer, is told with its id: sent again with --id it counts once."
 )]

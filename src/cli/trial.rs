@@ -30,9 +30,12 @@ use crate::server::clock::Clock;
 const HELP: &str = "\
 Examples:
   carnet message try messages/postal.item/examples/valid/story-01.json
-  carnet message try item.json --type postal.item --from post/items --to customs/main
-  carnet message try alert.json --type police.alert --case drugs:customs+police --json
-  carnet message try item.json --type postal.item --given 'orders=police; now=2026-03-17'
+  carnet message try --from post/items --to customs/main \\
+    messages/postal.item/examples/valid/story-01.json
+  carnet message try --case drugs:customs+police --json \\
+    messages/police.alert/examples/valid/story-09.json
+  carnet message try --given 'orders=police; now=2026-03-17' \\
+    messages/postal.item/examples/valid/story-01.json
 
 Exit code 1 where the message is invalid, or where its sender would be told that nobody receives it.";
 
@@ -70,6 +73,7 @@ impl Trial {
         let now = Clock::default().now();
         let body = read_file(&self.file).map_err(Failed::cannot_run)?;
         let rulebook = Rulebook::parse(&with_issuers(read_bundle(config)?, now)?)?;
+        self.addressees(&rulebook)?;
         let message_type = self.message_type(&rulebook)?;
         let peer = self.sender(&rulebook, &message_type)?;
         let given = self.given(&peer, &rulebook, now)?;
@@ -116,10 +120,7 @@ impl Trial {
         let known = |name: &str| rulebook.catalogue().get(name).is_some();
         match &self.message_type {
             Some(name) if known(name) => Ok(name.clone()),
-            Some(name) => {
-                let says = format!("no type '{name}'; `carnet message list` names them");
-                Err(Failed::Usage(says))
-            }
+            Some(name) => Err(super::list::no_type(name, rulebook.catalogue())),
             None => {
                 let folders = self.file.ancestors().filter_map(Path::file_name);
                 let mut names = folders.map(|name| name.to_string_lossy().into_owned());
@@ -167,6 +168,22 @@ impl Trial {
                 let says = format!("say who sends {message_type} with --from; may: {names}");
                 Err(Failed::Usage(says))
             }
+        }
+    }
+
+    /// Whether whom it is addressed to is there at all: on the wire a name that nobody has looks like
+    /// one that may not be reached.
+    fn addressees(&self, rulebook: &Rulebook) -> Result<(), Failed> {
+        let units: Vec<String> = rulebook
+            .registry()
+            .units()
+            .map(|it| it.id.to_string())
+            .collect();
+        let units: Vec<&str> = units.iter().map(String::as_str).collect();
+        let to = self.to.iter().flat_map(|to| to.split(['+', ',']));
+        match to.map(str::trim).find(|to| !units.contains(to)) {
+            None => Ok(()),
+            Some(unit) => Err(super::no_such("unit", unit, &units, "`carnet agency list`")),
         }
     }
 

@@ -62,6 +62,7 @@ const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// What the command line overrides.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Overrides {
     /// Configuration file [default: carnet.toml, where it exists]
     #[arg(long, global = true, value_name = "FILE")]
@@ -81,7 +82,8 @@ pub struct Overrides {
     /// Folder of sharing policies [default: policies]
     #[arg(long, global = true, value_name = "DIR")]
     pub policies: Option<PathBuf>,
-    /// Folder of certificates [default: certs]
+    /// Folder of certificates [default: certs; of serve --dev, and of publish and consume where certs
+    /// has no ca.pem: certs in the data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub certs: Option<PathBuf>,
 }

@@ -1,7 +1,10 @@
 //! What an auditor reads of a log: what was asked, what was decided and why, who was told, and the
 //! rules as they were.
 
+use std::time::Duration;
+
 use carnet::config::read_file;
+use carnet::server::clock::Clock;
 
 use crate::serving::{DEV, Running};
 use crate::{Folders, code, err, json, out};
@@ -111,7 +114,7 @@ fn a_record_shows_what_was_asked_what_was_decided_and_why_and_who_was_told() {
            nobody receives it: no rule permits it to any unit, and none was addressed
     ");
     insta::assert_snapshot!(folders.shown(4), @r"
-    rejected  postal.item from post/items: 406
+    rejected  postal.item from post/items, its number 2: 406
            x  /ID: s10  message_id wrong-1
     ");
 }
@@ -214,10 +217,14 @@ fn an_id_that_was_rejected_and_then_taken_is_shown_as_both() {
 #[test]
 fn every_rulebook_that_was_in_force_is_printed_as_it_was() {
     let folders = Folders::new();
+    let example = |name: &str| format!("messages/postal.item/{EXAMPLES}/{name}.json");
+    folders.copy(&example("orchids"), &example("earlier"));
     let broker = Running::start(folders.path(), DEV);
     broker.address();
     broker.stop();
     folders.plant("policies/board.toml", "quorum = 3", "quorum = 2");
+    folders.copy(&example("orchids"), &example("later"));
+    folders.remove(&example("earlier"));
     let broker = Running::start(folders.path(), DEV);
     broker.address();
     broker.stop();
@@ -232,11 +239,18 @@ fn every_rulebook_that_was_in_force_is_printed_as_it_was() {
         list[1]["changed"],
         serde_json::json!(["policies/board.toml"])
     );
+    assert_eq!(list[1]["new"], serde_json::json!([example("later")]));
+    assert_eq!(list[1]["gone"], serde_json::json!([example("earlier")]));
+    let (new, gone) = (example("later"), example("earlier"));
+    let told =
+        format!("       new {new}\n       changed policies/board.toml\n       gone {gone}\n");
     let text = out(&folders.run("log rulebook --data dev"));
-    assert!(
-        text.ends_with("files  active\n       changed policies/board.toml\n"),
-        "{text}"
-    );
+    assert!(text.ends_with(&format!("files  active\n{told}")), "{text}");
+    // And where it came into force.
+    let tail = out(&folders.run("log tail --data dev"));
+    assert!(tail.contains("activated") && tail.contains(&told), "{tail}");
+    let shown = json(&folders.run("log show 1 --json --data dev"));
+    assert_eq!(shown["gone"], serde_json::json!([gone]));
 
     let first = list[0]["digest"].as_str().unwrap();
     let print = |digest: &str| {
@@ -266,4 +280,38 @@ fn every_rulebook_that_was_in_force_is_printed_as_it_was() {
             err(&output)
         );
     }
+}
+
+#[test]
+fn an_order_that_ended_is_told_with_the_record_that_gave_it() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    let file = "messages/control.order/examples/valid/story-03.json";
+    let mut order: serde_json::Value =
+        serde_json::from_slice(&read_file(&folders.path().join(file)).unwrap()).unwrap();
+    // However long it takes to send one: a later deadline is still to come.
+    for (number, seconds) in [2, 4, 8, 16, 32].into_iter().enumerate() {
+        order["ID"] = format!("CO-2026-0100{number}").into();
+        let deadline = Clock::default().now().plus(Duration::from_secs(seconds));
+        order["Instruction"]["DeadlineDateTime"] = deadline.to_string().into();
+        folders.add(file, &order.to_string());
+        let more = "--as customs/declarations --to environment/main,post/main";
+        folders.send(&address, &format!("control.order {file} {more}"));
+    }
+    let follower = Running::start(folders.path(), "log tail -n 100 -f --json --data dev");
+    let ended = Running::line(&follower.stdout, "\"kind\":\"order-ended\"");
+    drop(follower);
+    broker.stop();
+    let ended: serde_json::Value = serde_json::from_str(&ended).unwrap();
+    assert_eq!(ended["owner"], "customs");
+    let given = ended["order"].as_u64().unwrap();
+    let given = json(&folders.run(&format!("log show {given} --json --data dev")));
+    assert_eq!(given["type"], "control.order");
+    let tail = out(&folders.run("log tail --data dev"));
+    let said = format!(
+        "its deadline has passed; it was given by {}",
+        given["number"]
+    );
+    assert!(tail.contains(&said), "{tail}");
 }

@@ -59,3 +59,31 @@ fn a_client_that_finds_nobody_says_where_it_looked() {
     );
     insta::assert_snapshot!(folders.connects("amqps://localhost", ""), @"error: 'amqps:PORT' is no address: write HOST:PORT, such as broker.example:5671 or [::1]:5671 for key `amqp` (settings come from flags, variables CARNET__<SETTING> and carnet.toml)");
 }
+
+#[test]
+fn a_standing_queue_of_another_unit_is_answered_with_ones_own() {
+    let folders = Folders::new();
+    let broker = Running::start(folders.path(), DEV);
+    let address = broker.address();
+    let consume = |queue: &str, system: &str| {
+        let as_it = format!("--as {system} --amqp {address} --certs dev/certs");
+        folders.run(&format!("consume {queue} {as_it} --count 1 --seconds 1"))
+    };
+    for (queue, system, own) in [
+        (
+            "receipts",
+            "customs/investigation",
+            "'receipts.investigation'",
+        ),
+        ("inbox", "customs/investigation", "'inbox.investigation'"),
+        ("dead.main", "post/items", "'dead'"),
+    ] {
+        let output = consume(queue, system);
+        assert_eq!(code(&output), Some(3), "{}", err(&output));
+        let says = format!("your unit's is {own}");
+        assert!(err(&output).contains(&says), "{}", err(&output));
+    }
+    // What is no standing queue's name has none of its own.
+    assert!(!err(&consume("letters", "post/items")).contains("your unit's"));
+    broker.stop();
+}

@@ -47,13 +47,13 @@ fn help_ends_with_examples_and_exit_codes() {
     let help = out(&in_repository("--help"));
     let (_, end) = help.split_once("Examples:").unwrap();
     insta::assert_snapshot!(end, @r"
-      carnet demo                            a day at the border, played and checked
-      carnet serve --dev                     a broker to try, with its own certificates in data/certs
-      carnet check                           every fault of agencies, messages and policies
-      carnet init && carnet serve            a broker of your own
-      carnet agency show customs             what an agency may send and read
-      carnet message try FILE --from post/items
-                                             who would receive it, what of it, and why
+      carnet demo                    # a day at the border, played and checked
+      carnet serve --dev             # a broker to try; certificates in data/certs
+      carnet check                   # every fault of the folders
+      carnet init && carnet serve    # a broker of your own
+      carnet agency show customs     # what an agency may send and read
+      carnet message try messages/postal.item/examples/valid/story-01.json
+                                     # who would receive it, what of it, and why
 
     Exit codes:
       0  done

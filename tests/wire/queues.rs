@@ -42,9 +42,17 @@ fn anothers_queue_looks_as_if_it_were_not_there() {
     let mut customs = broker.connect("customs-declarations");
     customs.declare("declared", DURABLE, &none());
     let mut investigation = broker.connect("customs-investigation");
-    // Of another agency; of another unit of one's own agency; of nobody.
-    let foreign = ["work", "declared", "inbox.main", "dead.main", "absent"];
-    for queue in foreign {
+    // Of another agency; of another unit of one's own agency; of nobody. What is named as standing
+    // queues are is answered with one's own, whether there is such a unit or not.
+    let foreign = [
+        ("work", ""),
+        ("declared", ""),
+        ("inbox.main", "; your unit's is 'inbox.investigation'"),
+        ("inbox.nobody", "; your unit's is 'inbox.investigation'"),
+        ("dead.main", "; your unit's is 'dead.investigation'"),
+        ("absent", ""),
+    ];
+    for (queue, own) in foreign {
         let absent = |text: &str| text.replace(queue, "absent");
         let asked = [
             (DECLARE, declare(queue, PASSIVE, &none())),
@@ -58,7 +66,7 @@ fn anothers_queue_looks_as_if_it_were_not_there() {
             assert_eq!(code, 404, "{queue} {id:?}: {text}");
             assert_eq!(
                 absent(&text),
-                "NOT_FOUND - no queue 'absent' in vhost '/'",
+                format!("NOT_FOUND - no queue 'absent' in vhost '/'{own}"),
                 "{id:?}"
             );
         }

@@ -2,7 +2,7 @@
 
 use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence};
-use crate::broker::decide::Decided;
+use crate::broker::decide::{Decided, no_queue};
 use crate::broker::dispatch::FeedTraits;
 use crate::broker::limits::TICK_EXPIRED;
 use crate::broker::record::{QueueId, Record, Topology};
@@ -163,7 +163,7 @@ impl<V: Vfs> Committer<V> {
         let Some(queue) = self.ledger.queue_named(unit, name) else {
             return Err(Answer::Refused {
                 code: 404,
-                text: format!("no queue '{name}' in vhost '/'"),
+                text: no_queue(unit, name),
             });
         };
         if !may_read {

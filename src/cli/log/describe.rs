@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::super::trial::names as categories;
+use super::earlier::About;
 use super::exchange::Told;
 use crate::broker::delivery::confidential;
 use crate::broker::record::{
@@ -127,7 +128,8 @@ impl<'r> Described<'r> {
             place => place.escape_debug().to_string(),
         };
         let message_type = rejected.message_type.escape_debug().to_string();
-        self.says = format!("{message_type} from {sender}: {code}");
+        let number = rejected.number;
+        self.says = format!("{message_type} from {sender}, its number {number}: {code}");
         if let Some(case) = &rejected.case {
             _ = write!(self.says, ", of case {case}");
         }
@@ -148,6 +150,24 @@ impl<'r> Described<'r> {
             _ = write!(line, "  message_id {}", message_id.escape_debug());
         }
         self.add("message_id", json!(message_id));
+        self
+    }
+
+    /// With what earlier records say of it.
+    pub(super) fn with_earlier(mut self, about: Option<&About>) -> Self {
+        match about {
+            None => {}
+            Some(About::Changes(changes)) => {
+                self.below.extend(changes.lines());
+                self.add("new", json!(changes.new));
+                self.add("changed", json!(changes.changed));
+                self.add("gone", json!(changes.gone));
+            }
+            Some(About::Order(number)) => {
+                _ = write!(self.says, "; it was given by {number}");
+                self.add("order", json!(number));
+            }
+        }
         self
     }
 
@@ -228,10 +248,11 @@ impl<'r> Described<'r> {
             }
             _ => ("recovered", "after a stop that was not clean".to_owned()),
         };
-        if let Record::OrderEnded { at, .. } = record {
-            self.at = Some(*at);
-        }
         self.fields = json!({"says": self.says});
+        if let Record::OrderEnded { at, order } = record {
+            self.at = Some(*at);
+            self.add("owner", json!(order.owner.to_string()));
+        }
         if let Record::RefusalsNoted(noted) = record {
             self.at = Some(noted.to);
             self.add("agency", json!(noted.party.to_string()));

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Failed, output};
+use super::earlier::Changes;
 use super::{DevelopmentLog, Entry};
 use crate::broker::record::{Genesis, Record};
 use crate::journal::Lsn;
@@ -11,7 +12,7 @@ use crate::message::id::Digest;
 /// Print the rulebooks that were in force.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  carnet log rulebook                    all that were in force, and since when\n  carnet log rulebook 9f3c21             the files of the one whose digest begins so\n  carnet log rulebook active policies/post.cedar\n                                         one file, as it is in the log"
+    after_help = "Examples:\n  carnet log rulebook           # all that were in force, and since when\n  carnet log rulebook active    # the files of one; or a digest\n  carnet log rulebook active policies/post.cedar    # as it is in the log"
 )]
 pub(in crate::cli) struct RulebookOf {
     /// `active`, or the first digits of a digest, as `log show` tells it
@@ -59,9 +60,8 @@ impl RulebookOf {
         let mut before: Option<&Genesis> = None;
         let mut values = Vec::new();
         for (place, InForce { number, genesis }) in all.iter().enumerate() {
-            let changed = before.map_or_else(Vec::new, |before| {
-                genesis.bundle.differences(&before.bundle)
-            });
+            let before_it = before.map(|before| &before.bundle);
+            let changes = Changes::between(before_it, &genesis.bundle);
             let (digest, at) = (genesis.digest.to_string(), genesis.at.to_string());
             let active = place + 1 == all.len();
             if !self.json {
@@ -70,12 +70,13 @@ impl RulebookOf {
                 output::line(&format!(
                     "{number:>5}  {at}  {digest}  {count} files{active}"
                 ))?;
-                for path in &changed {
-                    output::line(&format!("       changed {path}"))?;
+                for line in changes.lines() {
+                    output::line(&format!("       {line}"))?;
                 }
             }
             values.push(json!({"number": number, "at": at, "digest": digest,
-                "development": genesis.development, "active": active, "changed": changed}));
+                "development": genesis.development, "active": active,
+                "new": changes.new, "changed": changes.changed, "gone": changes.gone}));
             before = Some(genesis);
         }
         if self.json {
