@@ -24,6 +24,8 @@ mod consuming;
 mod crowds;
 #[path = "wire/disk.rs"]
 mod disk;
+#[path = "wire/dying.rs"]
+mod dying;
 #[path = "wire/excluded.rs"]
 mod excluded;
 #[path = "wire/faults.rs"]

@@ -305,6 +305,7 @@ impl World {
                 raw_properties: Bytes::new(),
                 body: Bytes::new(),
             },
+            copies: Vec::new(),
             unroutable: Unroutable::of(true),
             marked: false,
             frame: seal_private(&head, b"body")?,

@@ -43,6 +43,7 @@ pub(super) fn read_units(
             ("off", InboxMode::Off),
         ];
         let inbox = one_of("inbox", &inbox, &mut section, faults);
+        let delivery_limit = section.count("delivery_limit", faults);
         section.close(faults);
         let Some(name) = name else { continue };
         let name: UnitName = name;
@@ -67,6 +68,7 @@ pub(super) fn read_units(
             receives,
             listed,
             inbox,
+            delivery_limit,
         };
         units.whole.insert(name, Arc::new(unit));
     }

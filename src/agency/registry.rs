@@ -133,6 +133,9 @@ pub struct Unit {
     pub listed: bool,
     /// Which releases its inbox takes.
     pub inbox: InboxMode,
+    /// How often a message comes back to its inbox before it goes to `dead`; none for the broker's
+    /// own limit.
+    pub delivery_limit: Option<u32>,
 }
 
 /// One technical client.

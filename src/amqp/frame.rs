@@ -9,6 +9,8 @@ use super::reply::{Misbehaved, ReplyCode};
 
 /// What a client sends first, and what a server answers to anything else.
 pub(super) const PROTOCOL_HEADER: [u8; 8] = *b"AMQP\x00\x00\x09\x01";
+/// What clients of the early days send for the same protocol, such as Perl's `Net::AMQP`.
+pub(super) const EARLY_PROTOCOL_HEADER: [u8; 8] = *b"AMQP\x01\x01\x00\x09";
 /// Octets around a payload: seven before, one behind.
 pub(super) const FRAME_OVERHEAD: u32 = 8;
 /// The last octet of every frame.

@@ -342,6 +342,7 @@ mod tests {
                 id: unit.clone(),
                 inbox: InboxMode::All,
                 listed: true,
+                delivery_limit: None,
             }],
             key_check: KeyCheck([0; 16]),
         };

@@ -278,6 +278,7 @@ pub fn genesis_of(
         id: unit.id.clone(),
         inbox: unit.inbox,
         listed: unit.listed,
+        delivery_limit: unit.delivery_limit,
     };
     Genesis {
         at,

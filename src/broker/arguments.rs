@@ -55,9 +55,11 @@ pub fn refused(properties: &QueueProperties) -> Option<String> {
             return Some(text);
         }
         let wants = match name.as_str() {
-            "x-message-ttl" | "x-max-length" | "x-delivery-limit" => {
+            "x-message-ttl" | "x-max-length" => {
                 (!matches!(value, Argument::Integer(n) if *n >= 0)).then_some("an integer from 0")
             }
+            "x-delivery-limit" => (!matches!(value, Argument::Integer(n) if *n >= -1))
+                .then_some("an integer from 0, or -1 for no limit"),
             "x-expires" => {
                 (!matches!(value, Argument::Integer(n) if *n > 0)).then_some("an integer above 0")
             }

@@ -293,6 +293,8 @@ pub struct Private {
     pub wire: Returnable,
     /// What becomes of it where no queue takes it.
     pub unroutable: Unroutable,
+    /// Further routing keys, of headers `CC` and `BCC`: [`COPIES`](super::limits::COPIES) at most.
+    pub copies: Vec<String>,
     /// The frame: properties as published, and the body.
     pub frame: Vec<u8>,
     /// Octets of a body that is above the limit and of which nothing was kept: it comes back.
@@ -517,12 +519,14 @@ pub struct Deliver {
     pub delivery: DeliveryId,
     /// Whether it was sent before.
     pub redelivered: bool,
-    /// Times it came back.
+    /// How often it came back to its queue.
     pub returns: u32,
     /// Whether its own agency published it for itself.
     pub private: bool,
     /// `x-death` and what was narrowed.
     pub overlay: super::ledger::Overlay,
+    /// The queue's name, where the unit declared it and the message was dead-lettered into it.
+    pub moved_to: Option<String>,
     /// Messages left in the queue (for `get`).
     pub left: u64,
 }

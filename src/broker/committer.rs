@@ -80,8 +80,10 @@ pub enum Fatal {
 struct Turn {
     out: Step,
     settled: Settled,
-    /// Entries that were found expired, and buried.
-    expired: usize,
+    /// Entries that were put into queues.
+    enqueued: usize,
+    /// Entries that were found dead in their queues.
+    buried: usize,
     /// Refusals beyond their agency's limit: told, and to be counted.
     refused: BTreeMap<Party, u64>,
     promised: Promised,
@@ -329,6 +331,7 @@ impl<V: Vfs> Committer<V> {
                 Change::Standing | Change::Rulebook => turn.out.view_changed = true,
                 Change::Page(queue, page) => turn.out.pages.push((queue, page)),
                 Change::PageDone(queue, page) => turn.out.done_pages.push((queue, page)),
+                Change::Enqueued(_) => turn.enqueued += 1,
                 _ => {}
             }
         }

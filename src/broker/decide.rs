@@ -3,11 +3,11 @@
 use super::arguments;
 use super::command::{Answer, Ask, Refusal};
 use super::ledger::{Died, Ledger, Queue, QueueKind, standing_name};
-use super::limits::{DELIVERY_ATTEMPTS, QUEUE_BINDINGS, UNIT_BINDINGS, UNIT_QUEUES};
+use super::limits::{DELIVERY_LIMIT, QUEUE_BINDINGS, UNIT_BINDINGS, UNIT_QUEUES};
 use super::queue::Entry;
 use super::record::{
     Argument, Binding, Cause, Exchange, Outcome, Placed, QueueId, QueueProperties, Record,
-    Rejected, Settled, Topology,
+    Rejected, Topology,
 };
 use crate::agency::registry::InboxMode;
 use crate::journal::Lsn;
@@ -80,30 +80,37 @@ impl Ledger {
         }
     }
 
-    /// Where a private publish goes; none when no queue takes it. Standing objects are refused, and so
-    /// is what would look like the broker's own in a queue that takes what the unit is sent: a
-    /// consumer could not tell the two apart.
-    pub fn route_private(
+    /// Where a private publish goes, each queue once; none when no queue takes it. Standing objects are
+    /// refused, and so is what would look like the broker's own in a queue that takes what the unit is
+    /// sent: a consumer could not tell the two apart.
+    pub fn route_private<'k>(
         &self,
         unit: &UnitId,
         exchange: &str,
-        key: &str,
+        keys: impl IntoIterator<Item = &'k str>,
         marked: bool,
     ) -> Result<Vec<QueueId>, Refusal> {
         let deny = |code, text: String| Err(Refusal { code, text });
         if exchange.is_empty() {
-            let Some(id) = self.queue_named(unit, key) else {
-                return Ok(Vec::new());
-            };
-            let Some(queue) = self.queue(id).filter(|queue| queue.kind == QueueKind::Own) else {
-                return deny(403, format!("queue '{key}' is filled by the broker alone"));
-            };
-            if marked && queue.is_bound() {
-                let says =
-                    "takes what its unit is sent: headers 'x-carnet-*' in it are the broker's";
-                return deny(403, format!("queue '{key}' {says}"));
+            let mut queues = Vec::new();
+            for key in keys {
+                let Some(id) = self.queue_named(unit, key) else {
+                    continue;
+                };
+                let Some(queue) = self.queue(id).filter(|queue| queue.kind == QueueKind::Own)
+                else {
+                    return deny(403, format!("queue '{key}' is filled by the broker alone"));
+                };
+                if marked && queue.is_bound() {
+                    let says =
+                        "takes what its unit is sent: headers 'x-carnet-*' in it are the broker's";
+                    return deny(403, format!("queue '{key}' {says}"));
+                }
+                if !queues.contains(&id) {
+                    queues.push(id);
+                }
             }
-            return Ok(vec![id]);
+            return Ok(queues);
         }
         if standing_exchange(unit, exchange) {
             return deny(
@@ -328,27 +335,15 @@ impl Ledger {
         }
     }
 
-    /// The record by which an entry leaves its queue for another reason than an acknowledgement: to
-    /// its queue's dead-letter queue; to its unit's `dead` where others sent it and that queue does not
-    /// take it; or away.
-    pub fn bury(&self, id: QueueId, lsn: Lsn, cause: Cause, now: Timestamp) -> Record {
-        let gone = || {
-            Record::Settled(Settled {
-                gone: vec![(id, lsn)],
-                ..Settled::default()
-            })
-        };
-        let Some(queue) = self.queue(id) else {
-            return gone();
-        };
-        let Some(entry) = queue.backlog.get(lsn) else {
-            return gone();
-        };
-        let Some(target) = self.dead_letter_queue(queue, entry, cause) else {
-            return gone();
-        };
+    /// How an entry leaves its queue for another reason than an acknowledgement: to its queue's
+    /// dead-letter queue; to its unit's `dead` where others sent it and that queue does not take it;
+    /// none where it goes away.
+    pub fn bury(&self, id: QueueId, lsn: Lsn, cause: Cause, now: Timestamp) -> Option<Placed> {
+        let queue = self.queue(id)?;
+        let entry = queue.backlog.get(lsn)?;
+        let target = self.dead_letter_queue(queue, entry, cause)?;
         let source = queue.overlay(lsn).and_then(|overlay| overlay.source);
-        Record::Placed(Box::new(Placed {
+        Some(Placed {
             at: now,
             unit: queue.unit.clone(),
             queues: vec![target],
@@ -357,7 +352,7 @@ impl Ledger {
             marked: entry.is_marked(),
             from: Some((id, lsn, cause)),
             deadline: None,
-        }))
+        })
     }
 
     fn dead_letter_queue(&self, queue: &Queue, entry: &Entry, cause: Cause) -> Option<QueueId> {
@@ -379,7 +374,10 @@ impl Ledger {
     fn own_dead_letter_queue(&self, queue: &Queue, entry: &Entry, cause: Cause) -> Option<QueueId> {
         let default = queue.properties.text("x-dead-letter-exchange");
         default.filter(|exchange| exchange.is_empty())?;
-        let key = queue.properties.text("x-dead-letter-routing-key")?;
+        // Without a key of its own the key by which it came, which of a private message is the name of
+        // the queue that it is in; no queue has the name of a release's key.
+        let key = queue.properties.text("x-dead-letter-routing-key");
+        let key = key.or_else(|| entry.is_private().then_some(&*queue.name))?;
         let (id, target) = self.find(&queue.unit, key)?;
         let died = queue.overlay(entry.lsn).map(|overlay| &overlay.died);
         let goes_round = match died {
@@ -392,14 +390,23 @@ impl Ledger {
         takes.then_some(id)
     }
 
-    /// The most often that a queue's messages are delivered.
-    pub fn delivery_limit(&self, id: QueueId) -> u32 {
-        let limit = self
-            .queue(id)
-            .and_then(|q| q.properties.integer("x-delivery-limit"));
-        limit
-            .and_then(|limit| u32::try_from(limit).ok())
-            .unwrap_or(DELIVERY_ATTEMPTS)
+    /// How often a message may come back to a queue; none for any number of times.
+    pub fn delivery_limit(&self, id: QueueId) -> Option<u32> {
+        let queue = self.queue(id);
+        let own = queue.and_then(|queue| queue.properties.integer("x-delivery-limit"));
+        let limit = match queue {
+            Some(queue) if queue.kind == QueueKind::Own => own,
+            Some(queue) => {
+                let unit = self.unit(&queue.unit);
+                unit.and_then(|unit| unit.delivery_limit).map(i64::from)
+            }
+            None => None,
+        };
+        match limit {
+            None => Some(DELIVERY_LIMIT),
+            Some(limit) if limit < 0 => None,
+            Some(limit) => Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+        }
     }
 }
 

@@ -29,14 +29,19 @@ use crate::policy::source::Rule;
 /// A message as a client gets it, but for its delivery tag.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rendered {
-    /// The exchange to show.
+    /// The exchange to which it was published.
     pub exchange: String,
-    /// The routing key to show.
+    /// The routing key under which it was published.
     pub routing_key: String,
+    /// The queue of its unit's own into which it was dead-lettered: by the default exchange, under the
+    /// queue's name.
+    pub moved_to: Option<String>,
     /// Properties.
     pub properties: Shown,
     /// What `x-death` shows.
     pub died: Died,
+    /// How often it came back to its queue, as `x-delivery-count` shows it.
+    pub returns: u32,
     /// The body, projected.
     pub body: Bytes,
 }
@@ -66,6 +71,28 @@ pub struct Made {
 }
 
 impl Rendered {
+    /// A message as it came by this exchange and routing key, for the first time.
+    pub fn new(route: (String, String), properties: Shown, body: Bytes) -> Self {
+        let (exchange, routing_key) = route;
+        Self {
+            exchange,
+            routing_key,
+            moved_to: None,
+            properties,
+            died: Died::default(),
+            returns: 0,
+            body,
+        }
+    }
+
+    /// The exchange and the routing key by which it came into its queue.
+    pub fn route(&self) -> (&str, &str) {
+        match &self.moved_to {
+            Some(queue) => ("", queue),
+            None => (&self.exchange, &self.routing_key),
+        }
+    }
+
     /// Where the unit's own message stands that this one answers, if it answers one.
     pub fn answers(&self) -> Option<Lsn> {
         match &self.properties {
@@ -140,17 +167,14 @@ pub fn prepare(
         }
         Record::Placed(placed) if placed.unit == *unit => {
             let (head, body) = payload::open_private(&stored.frame)?;
-            Rendered {
-                exchange: head.exchange,
-                routing_key: head.routing_key,
-                properties: Shown::Raw(head.raw_properties.into()),
-                died: Died::default(),
-                body,
-            }
+            let properties = Shown::Raw(head.raw_properties.into());
+            Rendered::new((head.exchange, head.routing_key), properties, body)
         }
         _ => return Err(Unrenderable::Foreign),
     };
     rendered.died.clone_from(&deliver.overlay.died);
+    rendered.moved_to.clone_from(&deliver.moved_to);
+    rendered.returns = deliver.returns;
     Ok(Prepared::Send(Box::new(rendered)))
 }
 
@@ -165,13 +189,8 @@ fn notice(body: String, correlation_id: String, at: Timestamp) -> Rendered {
         timestamp: at,
         ..Made::default()
     };
-    Rendered {
-        exchange: "carnet".to_owned(),
-        routing_key: "carnet.receipt".to_owned(),
-        properties: Shown::Made(Box::new(made)),
-        died: Died::default(),
-        body: body.into(),
-    }
+    let route = ("carnet".to_owned(), "carnet.receipt".to_owned());
+    Rendered::new(route, Shown::Made(Box::new(made)), body.into())
 }
 
 enum Allowed {
@@ -305,19 +324,18 @@ impl<'a> Release<'a> {
             sender: self.exchange.unit.clone(),
         };
         let is_asker = head.question.answers.contains(self.unit);
-        Rendered {
-            exchange: super::ledger::standing_name(self.unit, QueueKind::Inbox),
-            routing_key: format!("{}.{sender}", self.exchange.message_type),
-            properties: Shown::Made(Box::new(Made {
-                message_id: view.keys.seal_delivery(self.unit, &delivered),
-                correlation_id: None,
-                answers: head.answered.filter(|_| is_asker),
-                timestamp: self.exchange.at,
-                headers: self.headers(terms, view),
-            })),
-            died: Died::default(),
-            body: body.into(),
-        }
+        let made = Made {
+            message_id: view.keys.seal_delivery(self.unit, &delivered),
+            correlation_id: None,
+            answers: head.answered.filter(|_| is_asker),
+            timestamp: self.exchange.at,
+            headers: self.headers(terms, view),
+        };
+        self.rendered(
+            format!("{}.{sender}", self.exchange.message_type),
+            made,
+            body.into(),
+        )
     }
 
     fn token(&self, element: &TokenElement<'_>, sender: &AgencyId, view: &View) -> String {
@@ -363,13 +381,12 @@ impl<'a> Release<'a> {
             headers: vec![("x-carnet-sequence", self.released.number.to_string())],
             ..Made::default()
         };
-        Rendered {
-            exchange: super::ledger::standing_name(self.unit, QueueKind::Inbox),
-            routing_key: "carnet.withdrawn".to_owned(),
-            properties: Shown::Made(Box::new(made)),
-            died: Died::default(),
-            body: Bytes::new(),
-        }
+        self.rendered("carnet.withdrawn".to_owned(), made, Bytes::new())
+    }
+
+    fn rendered(&self, routing_key: String, made: Made, body: Bytes) -> Rendered {
+        let exchange = super::ledger::standing_name(self.unit, QueueKind::Inbox);
+        Rendered::new((exchange, routing_key), Shown::Made(Box::new(made)), body)
     }
 }
 

@@ -8,6 +8,7 @@
 //! head, whatever credit its client gave. A consumer without a limit has a fixed one.
 
 mod feed;
+mod pump;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,17 +16,16 @@ use std::ops::RangeInclusive;
 
 pub use feed::FeedTraits;
 use feed::{Feed, Place};
+pub use pump::Pumped;
 use schedule::{Schedule, Unused};
 
 use super::command::{ConnectionId, ConsumerId, DeliveryId};
 use super::decide::InUse;
-use super::ledger::{Change, Ledger};
-use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, TICK_HEADS, UNIT_QUEUES};
-use super::queue::{Entry, Page};
+use super::ledger::Change;
+use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES};
 use super::record::QueueId;
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
-use crate::message::time::Timestamp;
 
 /// Who gets a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,17 +53,6 @@ pub struct Sent {
     pub taker: Taker,
     /// Which attempt at which entry.
     pub delivery: DeliveryId,
-}
-
-/// What matching found.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Pumped {
-    /// To be sent.
-    pub sent: Vec<Sent>,
-    /// Found expired at the head.
-    pub expired: Vec<(QueueId, Lsn)>,
-    /// Pages that a head will need.
-    pub wanted_pages: Vec<(QueueId, Page)>,
 }
 
 /// What a connection left behind.
@@ -114,7 +103,7 @@ pub struct Dispatch {
     consumers: BTreeMap<ConsumerId, Consumer>,
     feeds: BTreeMap<QueueId, Feed>,
     dirty: BTreeSet<QueueId>,
-    /// With more expired entries than a step buries: so many of them are looked at in the next one.
+    /// With more dead entries than a step buries: so many of them are looked at in the next one.
     late: BTreeSet<QueueId>,
     /// By when the first entry that waits expires, as of the last look.
     heads: Schedule,
@@ -464,130 +453,5 @@ impl Dispatch {
     /// Looks at a queue again: a page came back, or time has passed.
     pub fn look_at(&mut self, queue: QueueId) {
         self.dirty.insert(queue);
-    }
-
-    /// Matches heads with credit, for every queue in which something changed. Collects no more than
-    /// `most` expired entries; queues with more of them are looked at again next time.
-    pub fn pump(&mut self, ledger: &Ledger, now: Timestamp, most: usize) -> Pumped {
-        let mut pumped = Pumped::default();
-        let mut dirty = std::mem::take(&mut self.dirty);
-        for _ in 0..TICK_HEADS {
-            let Some(queue) = self.late.pop_first() else {
-                break;
-            };
-            dirty.insert(queue);
-        }
-        for queue in dirty {
-            self.pump_queue(ledger, queue, (now, most), &mut pumped);
-        }
-        pumped
-    }
-
-    fn pump_queue(
-        &mut self,
-        ledger: &Ledger,
-        id: QueueId,
-        (now, most): (Timestamp, usize),
-        pumped: &mut Pumped,
-    ) {
-        let Some(queue) = ledger.queue(id) else {
-            return;
-        };
-        let mut expires = None;
-        while let Some(lsn) = self.next_ready(ledger, id) {
-            let entry = queue.backlog.get(lsn);
-            if entry.is_some_and(|entry| entry.is_expired(now)) {
-                if pumped.expired.len() >= most {
-                    self.late.insert(id);
-                    break;
-                }
-                self.take(id, lsn);
-                pumped.expired.push((id, lsn));
-                continue;
-            }
-            // One alone is active for all that is in the queue.
-            let release = entry.is_some_and(|entry| queue.is_release(entry))
-                || (self.is_single(id) && queue.takes_releases());
-            let Some(consumer) = self.next_with_credit(id, release) else {
-                expires = entry.and_then(Entry::deadline);
-                break;
-            };
-            pumped
-                .sent
-                .push(self.send(id, lsn, Taker::Consumer(consumer)));
-        }
-        self.heads.set(id, expires);
-        pumped
-            .wanted_pages
-            .extend(queue.backlog.wanted_page().map(|page| (id, page.clone())));
-    }
-
-    fn is_single(&self, id: QueueId) -> bool {
-        let feed = self.feeds.get(&id);
-        feed.is_some_and(|feed| feed.traits.single_active)
-    }
-
-    /// The next entry for a `basic.get`, if there is one that it may have.
-    pub fn get(&mut self, ledger: &Ledger, id: QueueId, to: (ConnectionId, u16)) -> Option<Sent> {
-        let lsn = self.next_ready(ledger, id)?;
-        let queue = ledger.queue(id)?;
-        let entry = queue.backlog.get(lsn)?;
-        if queue.is_release(entry) && !self.takes_releases(to.0) {
-            return None;
-        }
-        self.takes(to, id);
-        // Another one is the first that waits.
-        self.dirty.insert(id);
-        Some(self.send(id, lsn, Taker::Get(to.0, to.1)))
-    }
-
-    fn next_ready(&mut self, ledger: &Ledger, id: QueueId) -> Option<Lsn> {
-        let feed = self.feeds.entry(id).or_default();
-        let backlog = &ledger.queue(id)?.backlog;
-        while let Some(lsn) = feed.returned.first().copied() {
-            if backlog.get(lsn).is_some() {
-                return Some(lsn);
-            }
-            feed.returned.remove(&lsn);
-        }
-        let mut after = feed.cursor;
-        while let Some(entry) = backlog.next_after(after) {
-            if !feed.out.contains_key(&entry.lsn) {
-                return Some(entry.lsn);
-            }
-            after = Some(entry.lsn);
-        }
-        None
-    }
-
-    /// Marks an entry as no longer waiting.
-    fn take(&mut self, id: QueueId, lsn: Lsn) {
-        if let Some(feed) = self.feeds.get_mut(&id) {
-            feed.returned.remove(&lsn);
-            feed.cursor = feed.cursor.max(Some(lsn));
-        }
-    }
-
-    fn send(&mut self, id: QueueId, lsn: Lsn, taker: Taker) -> Sent {
-        self.take(id, lsn);
-        self.attempts += 1;
-        let delivery = DeliveryId {
-            queue: id,
-            entry: lsn,
-            attempt: self.attempts,
-        };
-        if let Some(feed) = self.feeds.get_mut(&id) {
-            feed.out.insert(lsn, (taker, delivery.attempt));
-        }
-        if let Taker::Consumer(consumer) = taker {
-            if let Some(state) = self.consumers.get_mut(&consumer) {
-                state.unacked += 1;
-            }
-            let connection = self.connections.get_mut(&consumer.connection);
-            if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&consumer.channel)) {
-                channel.unacked += 1;
-            }
-        }
-        Sent { taker, delivery }
     }
 }

@@ -241,11 +241,12 @@ impl Ledger {
         self.rulebook_epoch += 1;
         self.rulebook = Some(genesis.digest);
         self.development = genesis.development;
-        for UnitEntry { id, inbox, listed } in &genesis.units {
-            let (unit, mode) = (id, inbox);
+        for entry in &genesis.units {
+            let UnitEntry { id: unit, .. } = entry;
             if let Some(state) = self.units.get_mut(unit) {
-                state.inbox_mode = *mode;
-                self.list(unit, *listed);
+                state.inbox_mode = entry.inbox;
+                state.delivery_limit = entry.delivery_limit;
+                self.list(unit, entry.listed);
                 continue;
             }
             let kinds = [QueueKind::Inbox, QueueKind::Receipts, QueueKind::Dead];
@@ -256,8 +257,9 @@ impl Ledger {
             let state = UnitState {
                 sent: 0,
                 received: 0,
-                inbox_mode: *mode,
-                listed: *listed,
+                inbox_mode: entry.inbox,
+                listed: entry.listed,
+                delivery_limit: entry.delivery_limit,
                 inbox,
                 receipts,
                 dead,

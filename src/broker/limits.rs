@@ -36,8 +36,10 @@ pub const TICK_QUEUES: usize = 500;
 /// buried as much as it may; the others are the next one's.
 pub const TICK_HEADS: usize = 1_000;
 
-/// Entries that one step expires, so that a million expired messages do not hold up a confirm.
-pub const TICK_EXPIRED: usize = 1_000;
+/// Entries that one step buries of its own accord, those that expired and those of queues that are too
+/// long, beside as many as it brings: a million of them do not hold up a confirm. The others are the
+/// next one's.
+pub const STEP_BURIED: usize = 1_000;
 
 /// How long a settle may wait for a batch with something that asks for a sync.
 /// A lost settle is a redelivery.
@@ -75,12 +77,8 @@ pub const UNCONFIRMED_BYTES: usize = 16 << 20;
 pub const UNANSWERED_REQUESTS: usize = 256;
 
 /// Bytes of publishes that wait for the committer, over all connections, with the bodies that they
-/// hold in memory. Hit: sockets are not
-/// read; after [`BLOCKED_AFTER`] the clients are told by `connection.blocked`.
+/// hold in memory. Hit: sockets of those who publish are not read.
 pub const WAITING_BYTES: usize = 64 << 20;
-
-/// How long a full budget lasts before clients are told.
-pub const BLOCKED_AFTER: Duration = Duration::from_millis(500);
 
 /// Bytes waiting to be written to one connection. Hit: the connection is not read, and nothing
 /// more is rendered for it, until the client reads.
@@ -141,8 +139,10 @@ pub const DERIVED_REPEAT_WINDOW: Duration = Duration::from_mins(10);
 /// Entries of a unit's `receipts` and `dead`. Hit: the oldest go, and are counted.
 pub const NOTICE_ENTRIES: u64 = 100_000;
 
-/// Deliveries of one message before it goes to `dead` with `delivery_limit`.
-pub const DELIVERY_ATTEMPTS: u32 = 20;
+/// How often a message comes back to its queue, where the queue or its unit says nothing else: it is
+/// delivered once more than that. Hit: it goes to the queue's dead-letter queue, or to `dead`, with
+/// reason `delivery_limit`.
+pub const DELIVERY_LIMIT: u32 = 20;
 
 /// Moves of a message from queue to queue that no client asked for (its time was over, it came back too
 /// often), since a client last rejected it. Each is a record. Hit: what others sent goes to `dead`, what its own agency published is dropped.
@@ -160,6 +160,10 @@ pub const REASON_BYTES: usize = 768;
 /// Entries of `x-death`, the newest: they are in memory and in snapshots as long as the message is in a
 /// queue, up to 3 KiB of each that has moved so often. What a message died of first is kept beside them. Hit: the oldest are left out.
 pub const DEATHS: usize = UNASKED_MOVES + 2;
+
+/// Routing keys that headers `CC` and `BCC` of one message add to its own. Hit: `406
+/// PRECONDITION_FAILED` on the channel.
+pub const COPIES: usize = 100;
 
 /// Queues of one unit, its standing ones included. Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const UNIT_QUEUES: usize = 1_000;

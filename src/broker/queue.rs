@@ -86,9 +86,15 @@ impl Entry {
         (self.deadline_ms != i64::MAX).then(|| Timestamp::from_millis(self.deadline_ms))
     }
 
-    /// Whether it was wanted before `now` only.
+    /// Whether its time is up: only a consumer that waits for it gets it in this very millisecond. So
+    /// one with no time to live is delivered in the step that brings it, or never.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.deadline_ms <= now.as_millis()
+    }
+
+    /// Whether its last millisecond is over: nobody gets it.
+    pub fn is_past(&self, now: Timestamp) -> bool {
+        self.deadline_ms < now.as_millis()
     }
 
     /// Whether it was surely sent before, whatever the queue's lease says.

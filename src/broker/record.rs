@@ -28,7 +28,7 @@ pub use self::queues::{
 };
 
 /// The schema number of records written now.
-pub const SCHEMA: u16 = 2;
+pub const SCHEMA: u16 = 3;
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -92,6 +92,9 @@ pub struct UnitEntry {
     pub inbox: InboxMode,
     /// Whether others may know of it.
     pub listed: bool,
+    /// How often a message comes back to its inbox before it goes to `dead`; none for the broker's
+    /// own limit.
+    pub delivery_limit: Option<u32>,
 }
 
 /// A record with the message that it holds, as a delivery needs both.

@@ -204,6 +204,7 @@ mod tests {
                 body,
             },
             unroutable: Unroutable::of(true),
+            copies: Vec::new(),
             frame: vec![0; 100],
             ttl: None,
             quota: 1,

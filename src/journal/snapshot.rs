@@ -18,7 +18,7 @@ use super::lsn::Lsn;
 use super::vfs::{Access, Through, Vfs, VfsFile, is_full, make_folder};
 
 const MAGIC: [u8; 8] = *b"CARNETS1";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const UNFINISHED: &str = ".unfinished";
 const HEADER: usize = 28;
 

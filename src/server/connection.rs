@@ -10,7 +10,6 @@ mod events;
 mod goodbye;
 mod held;
 mod unconfirmed;
-mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -25,12 +24,11 @@ use tokio::time::{Instant, Sleep};
 use self::early::Early;
 use self::held::Held;
 use self::unconfirmed::Unconfirmed;
-use self::welcome::Welcome;
 use super::clock::{Clock, Entropy};
 use super::translate::TABLES;
 use crate::agency::identity::Grounds;
 use crate::agency::registry::Peer;
-use crate::amqp::{Offer, Reply, ReplyCode, Session};
+use crate::amqp::{End, Offer, Reply, ReplyCode, Session};
 use crate::backbone::embedded::{Embedded, Port};
 use crate::broker::command::{Command, DeliveryId, Effect};
 use crate::broker::limits::{
@@ -129,10 +127,10 @@ pub(super) struct Connection<S> {
     /// Confirms to be sent, the highest of each channel.
     confirms: BTreeMap<u16, u64>,
     unconfirmed: Unconfirmed,
-    /// The publish that waits for its place in the pace of its agency.
-    early: Option<Early>,
-    /// Whether its publishes are welcome.
-    welcome: Welcome,
+    /// Publishes that wait for their places in the pace of the agency.
+    early: Early,
+    /// Why nothing can be stored, where that is so.
+    blocked: Option<&'static str>,
     /// Whether the client was told so since the last write.
     said: bool,
     quota_logged_ms: Option<u64>,
@@ -198,8 +196,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             publishes: BTreeMap::new(),
             confirms: BTreeMap::new(),
             unconfirmed: Unconfirmed::default(),
-            early: None,
-            welcome: Welcome::default(),
+            early: Early::default(),
+            blocked: None,
             said: false,
             quota_logged_ms: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -294,9 +292,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let wait = Duration::from_millis(until.saturating_sub(now));
         self.timer.as_mut().reset(later(wait));
         if wait.is_zero() || self.timer.as_mut().poll(cx).is_ready() {
+            // It is told that we are done, if it can be told at once.
+            drop(Pin::new(&mut self.stream).poll_shutdown(cx));
             return Poll::Ready(Ok(()));
         }
-        if !self.shut {
+        // A client that has said goodbye ends the socket itself: some take an end of ours, when it comes
+        // first, for a loss of the connection.
+        let is_theirs = self.session.end() == Some(End::ClosedByPeer);
+        if !self.shut && !is_theirs {
             // The turn has written what the peer takes; from here it is woken to write the rest.
             let drained = self.session.output().len() == self.written;
             if !drained && !self.peer_has_closed {
@@ -380,24 +383,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn may_go_on(&mut self, cx: &Context<'_>) -> bool {
         let port = self.port.as_ref();
         // Who never published holds nobody up, and is not held up.
-        let room =
-            !self.welcome.is_publisher() || port.is_none_or(|port| port.has_room(cx.waker()));
+        let room = !self.is_publisher() || port.is_none_or(|port| port.has_room(cx.waker()));
         let now = self.clock.monotonic_ms();
-        self.welcome.look(room, now);
-        let early = self.early.is_some();
-        let full =
-            !room || early || self.unconfirmed.is_full() || self.unanswered >= UNANSWERED_REQUESTS;
+        let full = !room
+            || self.early.is_full()
+            || self.unconfirmed.is_full()
+            || self.unanswered >= UNANSWERED_REQUESTS;
         // Who does not read what it is told is held up by itself, and its silence is its own.
         let unread = self.waiting_output() >= OUTPUT_BYTES;
         self.session.set_paused(full && !unread, now);
-        self.say_whether_welcome();
+        self.say_whether_blocked();
         !full
     }
 
-    /// Tells the client whether it should publish; the session tells changes alone.
-    fn say_whether_welcome(&mut self) {
+    /// Whether it ever published: who only consumes is neither held up nor told.
+    fn is_publisher(&self) -> bool {
+        !self.publishes.is_empty()
+    }
+
+    /// Tells a client that publishes whether anything can be stored; the session tells changes alone.
+    fn say_whether_blocked(&mut self) {
         let before = self.session.output().len();
-        match self.welcome.reason() {
+        match self.blocked.filter(|_| self.is_publisher()) {
             Some(reason) => self.session.blocked(reason),
             None => self.session.unblocked(),
         }
@@ -437,12 +444,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.tick(now);
         let after = (self.session.output().len(), self.session.is_finished());
         let deadline = self.session.next_deadline_ms();
-        let welcome = self.welcome.next_look_ms(now);
+        // Never too early: what is tried before its time waits once more.
+        let early = self.early.due().map(|due| {
+            let due = due.as_nanos().div_ceil(1_000_000);
+            u64::try_from(due).unwrap_or(u64::MAX)
+        });
         let goodbye = self
             .unread_since_ms
             .map(|since| since + millis(UNREAD_GOODBYE))
             .filter(|at| *at > now);
-        let next = deadline.into_iter().chain(welcome).chain(goodbye).min();
+        let next = deadline.into_iter().chain(early).chain(goodbye).min();
         let wait = next.map_or(Duration::from_mins(1), |at| {
             Duration::from_millis(at.saturating_sub(now).max(1))
         });
@@ -470,6 +481,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             port.send(&mut self.commands);
             self.effects.clear();
             self.held.clear();
+            self.early.clear();
         }
         self.session.take_leftovers();
     }

@@ -10,7 +10,7 @@ use crate::amqp::{
 };
 use crate::broker::command::{Returnable, sorted};
 use crate::broker::delivery::{Made, Rendered, Shown};
-use crate::broker::limits::{MADE_PROPERTIES_BYTES, QUEUE_ARGUMENT_BYTES};
+use crate::broker::limits::{COPIES, MADE_PROPERTIES_BYTES, QUEUE_ARGUMENT_BYTES};
 use crate::broker::record::{Argument, QueueProperties};
 use crate::message::envelope::{HeaderValue, Publish, is_ours};
 
@@ -57,6 +57,52 @@ pub(super) fn returnable(from: amqp::Publish) -> Returnable {
 pub(super) fn looks_like_ours(properties: &BasicProperties) -> bool {
     let headers = properties.headers().iter().flat_map(FieldTable::inner);
     headers.into_iter().any(|(name, _)| is_ours(name.as_str()))
+}
+
+/// Why the headers `CC` and `BCC` of a message say nothing of where it goes.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("header '{0}' is a list of at most {COPIES} routing keys, each a text")]
+pub(super) struct BadCopies(&'static str);
+
+/// Routing keys that headers `CC` and `BCC` add to a message's own.
+pub(super) fn copies(properties: &BasicProperties) -> Result<Vec<String>, BadCopies> {
+    let mut keys = Vec::new();
+    let Some(headers) = properties.headers() else {
+        return Ok(keys);
+    };
+    for name in ["CC", "BCC"] {
+        let list = match headers.inner().get(name) {
+            None => continue,
+            Some(AMQPValue::FieldArray(list)) => list.as_slice(),
+            Some(_) => return Err(BadCopies(name)),
+        };
+        for key in list {
+            let key = match key {
+                AMQPValue::LongString(text) => as_text(text),
+                _ => None,
+            };
+            let key = key.filter(|_| keys.len() < COPIES).ok_or(BadCopies(name))?;
+            keys.push(key);
+        }
+    }
+    Ok(keys)
+}
+
+/// A message's properties as they travel: without header `BCC`, which names who must not be known.
+pub(super) fn travelling(publish: &amqp::Publish) -> Vec<u8> {
+    let headers = publish.properties.headers().as_ref();
+    let Some(headers) = headers.filter(|headers| headers.contains_key("BCC")) else {
+        return publish.raw_properties.to_vec();
+    };
+    let mut shown = FieldTable::default();
+    for (name, value) in headers.inner() {
+        if name.as_str() != "BCC" {
+            shown.insert(name.clone(), value.clone());
+        }
+    }
+    let mut out = Vec::new();
+    amqp::codec::encode_properties(&publish.properties.clone().with_headers(shown), &mut out);
+    out
 }
 
 fn header(value: &AMQPValue) -> HeaderValue {
@@ -160,7 +206,7 @@ fn argument(value: &AMQPValue, room: &mut Room) -> Result<Argument, ArgumentsToo
 /// became of the message before, the oldest is left out where there is no room for it.
 pub(super) fn properties(rendered: &Rendered) -> Bytes {
     let made = match &rendered.properties {
-        Shown::Raw(raw) => return with_deaths(raw, rendered),
+        Shown::Raw(raw) => return with_history(raw, rendered),
         Shown::Made(made) => made,
     };
     let shown = (0..=rendered.died.deaths.len()).rev();
@@ -182,7 +228,7 @@ fn made_properties(made: &Made, rendered: &Rendered, deaths_shown: usize) -> Bas
     for (name, value) in &made.headers {
         headers.insert(short(name), AMQPValue::LongString(value.as_str().into()));
     }
-    deaths(rendered, deaths_shown, &mut headers);
+    history(rendered, deaths_shown, None, &mut headers);
     let properties = BasicProperties::default()
         .with_content_type(short("application/json"))
         .with_delivery_mode(2)
@@ -198,9 +244,10 @@ fn made_properties(made: &Made, rendered: &Rendered, deaths_shown: usize) -> Bas
     }
 }
 
-/// What an agency published to a queue of its own, with the deaths that it died there since.
-fn with_deaths(raw: &Bytes, rendered: &Rendered) -> Bytes {
-    if rendered.died.deaths.is_empty() {
+/// What an agency published to a queue of its own, with what became of it there since. Where it was
+/// dead-lettered its `expiration` was its queue's, and holds no longer.
+fn with_history(raw: &Bytes, rendered: &Rendered) -> Bytes {
+    if rendered.died.first.is_none() && rendered.returns == 0 {
         return raw.clone();
     }
     // They were read when they came, by the same limits.
@@ -208,9 +255,14 @@ fn with_deaths(raw: &Bytes, rendered: &Rendered) -> Bytes {
         return raw.clone();
     };
     let mut headers = properties.headers().clone().unwrap_or_default();
-    deaths(rendered, usize::MAX, &mut headers);
+    history(rendered, usize::MAX, Some(&properties), &mut headers);
+    let properties = properties.with_headers(headers);
     let mut out = Vec::new();
-    amqp::codec::encode_properties(&properties.with_headers(headers), &mut out);
+    if rendered.died.first.is_some() {
+        amqp::codec::encode_unexpiring(&properties, &mut out);
+    } else {
+        amqp::codec::encode_properties(&properties, &mut out);
+    }
     out.into()
 }
 
@@ -219,26 +271,54 @@ fn short(text: &str) -> ShortString {
     ShortString::try_new(text).unwrap_or_default()
 }
 
-/// `x-death` with the types that clients cast to: newest first, count as `l`, time as `T`.
-fn deaths(rendered: &Rendered, most: usize, headers: &mut FieldTable) {
+/// `x-delivery-count` and `x-death`, with the types that clients cast to: the newest death first,
+/// counts as `l`, time as `T`. `published` are the properties of the agency's own making, if it was.
+fn history(
+    rendered: &Rendered,
+    deaths_shown: usize,
+    published: Option<&BasicProperties>,
+    headers: &mut FieldTable,
+) {
+    if rendered.returns > 0 {
+        let count = AMQPValue::LongLongInt(rendered.returns.into());
+        headers.insert(short("x-delivery-count"), count);
+    }
+    let Some((queue, cause)) = &rendered.died.first else {
+        return;
+    };
     let text = |text: &str| AMQPValue::LongString(text.into());
     let mut list = FieldArray::default();
-    for death in rendered.died.deaths.iter().take(most) {
-        let mut keys = FieldArray::default();
-        keys.push(text(&rendered.routing_key));
+    for death in rendered.died.deaths.iter().take(deaths_shown) {
         let mut entry = FieldTable::default();
         let count = i64::try_from(death.count).unwrap_or(i64::MAX);
         entry.insert(short("count"), AMQPValue::LongLongInt(count));
         entry.insert(short("reason"), text(death.cause.name()));
         entry.insert(short("queue"), text(&death.queue));
         entry.insert(short("time"), AMQPValue::Timestamp(death.at.as_seconds()));
-        entry.insert(short("exchange"), text(&rendered.exchange));
+        let mut keys = FieldArray::default();
+        // It came as it was published into the queue where it first died, by the default exchange and
+        // the queue's name into all others.
+        if death.queue == *queue && death.cause == *cause {
+            entry.insert(short("exchange"), text(&rendered.exchange));
+            keys.push(text(&rendered.routing_key));
+            let headers = published.and_then(|them| them.headers().as_ref());
+            let copies = headers.and_then(|headers| headers.inner().get("CC"));
+            if let Some(AMQPValue::FieldArray(copies)) = copies {
+                copies
+                    .as_slice()
+                    .iter()
+                    .for_each(|key| keys.push(key.clone()));
+            }
+            if let Some(expiration) = published.and_then(|them| them.expiration().as_ref()) {
+                entry.insert(short("original-expiration"), text(expiration.as_str()));
+            }
+        } else {
+            entry.insert(short("exchange"), text(""));
+            keys.push(text(&death.queue));
+        }
         entry.insert(short("routing-keys"), AMQPValue::FieldArray(keys));
         list.push(AMQPValue::FieldTable(entry));
     }
-    let Some((queue, cause)) = &rendered.died.first else {
-        return;
-    };
     headers.insert(short("x-death"), AMQPValue::FieldArray(list));
     headers.insert(short("x-first-death-queue"), text(queue));
     headers.insert(short("x-first-death-reason"), text(cause.name()));
@@ -313,6 +393,8 @@ mod tests {
         Rendered {
             exchange: format!("inbox.{}", "u".repeat(48)),
             routing_key: format!("{}.{}", "t".repeat(96), "a".repeat(48)),
+            moved_to: Some("q".repeat(255)),
+            returns: u32::MAX,
             properties: Shown::Made(Box::new(made)),
             died: Died {
                 deaths: (1..).map(death).take(deaths).collect(),

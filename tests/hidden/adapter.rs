@@ -59,6 +59,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
         origin,
         wire: wire(letter),
         unroutable: Unroutable::of(true),
+        copies: Vec::new(),
         frame: seal_private(&head, &letter.publish.body).unwrap(),
         marked: false,
         ttl: expiration.map(|text| expires_after(text).unwrap()),
@@ -201,13 +202,14 @@ pub(crate) fn returned(refusal: &Refusal) -> String {
 pub(crate) fn delivered(deliver: &Deliver, rendered: &Rendered) -> String {
     let again = if deliver.redelivered { " again" } else { "" };
     let Rendered {
-        exchange,
-        routing_key,
         properties,
         died,
         body,
+        returns,
+        ..
     } = rendered;
-    let mut text = format!("from '{exchange}' {routing_key}{again}");
+    let (exchange, routing_key) = rendered.route();
+    let mut text = format!("from '{exchange}' {routing_key}{again}, came back {returns} times");
     match properties {
         Shown::Raw(raw) => write!(text, ", {} octets of properties", raw.len()).unwrap(),
         Shown::Made(made) => properties_of(made, &mut text),

@@ -270,6 +270,7 @@ impl Live {
             origin,
             wire,
             unroutable: Unroutable::of(true),
+            copies: Vec::new(),
             marked: false,
             frame,
             ttl: ttl_ms.map(Duration::from_millis),

@@ -109,6 +109,7 @@ fn private(serial: u64) -> Command {
         origin: origin(serial),
         wire,
         unroutable: Unroutable::of(false),
+        copies: Vec::new(),
         marked: false,
         frame: seal_private(&head, b"").unwrap(),
         ttl: None,

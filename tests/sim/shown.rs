@@ -43,6 +43,7 @@ fn sees(desk: &Desk, (at, stored): &(Lsn, Stored), queue: QueueId, unit: &UnitId
         returns: 0,
         private: false,
         overlay: Overlay::default(),
+        moved_to: None,
         left: 0,
     };
     let shown = prepare(&deliver, stored, unit, &desk.view(), desk.now);

@@ -31,6 +31,7 @@ pub(crate) fn begun(
             id: unit.clone(),
             inbox: InboxMode::All,
             listed: true,
+            delivery_limit: None,
         }],
         key_check: options.key_check,
     };
@@ -55,6 +56,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
         read_over: None,
         quota: u32::MAX,
         unroutable: Unroutable::of(origin.confirm.is_some()),
+        copies: Vec::new(),
         marked: false,
         origin,
         wire,

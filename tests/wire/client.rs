@@ -91,6 +91,8 @@ pub(crate) struct Wire {
     pub(crate) seen: Vec<u8>,
     /// Heartbeats that came between other things.
     pub(crate) heartbeats: u32,
+    /// Whether each of those is answered by one.
+    pub(crate) answers_heartbeats: bool,
     /// Whether it passes over that it is held up for a while, and that it goes on: that is a matter of
     /// how fast the machine is.
     pub(crate) is_patient: bool,
@@ -132,6 +134,7 @@ impl Wire {
             unread: Vec::new(),
             seen: Vec::new(),
             heartbeats: 0,
+            answers_heartbeats: false,
             is_patient: false,
         })
     }
@@ -194,6 +197,9 @@ impl Wire {
         match kind {
             8 => {
                 self.heartbeats += 1;
+                if self.answers_heartbeats {
+                    self.send(&crate::octets::frame(8, 0, &[]));
+                }
                 self.frame()
             }
             _ => Some((kind, channel, payload)),
@@ -372,6 +378,12 @@ impl Client {
 
     pub(crate) fn open_channel(&mut self, channel: u16) {
         self.call(channel, (20, 10), Octets::new().name(""));
+    }
+
+    /// Channel 1 anew, after it was closed.
+    pub(crate) fn reopened(mut self) -> Self {
+        self.open_channel(1);
+        self
     }
 
     /// Confirms from now on, on channel 1.

@@ -18,7 +18,7 @@ fn a_wrong_protocol_header_is_answered_with_the_right_one() {
     let identity = broker.identity("post-items");
     let wrong: [&[u8]; 4] = [
         b"AMQP\x03\x01\0\0",
-        b"AMQP\x01\x01\0\x09",
+        b"AMQP\x01\x01\x09\0",
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"\0\0\0\0\0\0\0\0",
     ];
@@ -28,6 +28,16 @@ fn a_wrong_protocol_header_is_answered_with_the_right_one() {
         wire.send(&[header, &vec![0; 300_000]].concat());
         assert_eq!(wire.read(64).expect("no reset"), PROTOCOL, "{header:?}");
     }
+}
+
+#[test]
+fn the_header_of_the_early_days_opens_the_same_protocol() {
+    let broker = Broker::start();
+    let identity = broker.identity("post-items");
+    let mut wire = Wire::connect(&broker, Some(&identity)).unwrap();
+    wire.send(b"AMQP\x01\x01\0\x09");
+    let start = wire.expect(0, (10, 10));
+    assert_eq!(start[..2], [0, 9]);
 }
 
 fn now() -> Timestamp {

@@ -15,7 +15,7 @@ mod writer;
 pub(super) use client::{ClientMethod, Close, PublishHead, decode, split_method};
 pub use client::{Login, Secret};
 pub use method::MethodId;
-pub use properties::{decode_properties, encode_properties};
+pub use properties::{decode_properties, encode_properties, encode_unexpiring};
 pub use reader::Malformed;
 pub(super) use reader::Reader;
 pub use table::TableLimits;

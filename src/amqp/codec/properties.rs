@@ -81,8 +81,18 @@ pub fn decode_properties(raw: &[u8], limits: TableLimits) -> Result<BasicPropert
 
 /// Appends properties, flags included, as [`decode_properties`] reads them.
 pub fn encode_properties(properties: &BasicProperties, out: &mut Vec<u8>) {
+    encode(properties, flags(properties), out);
+}
+
+/// Appends properties as [`encode_properties`] does, without their `expiration`.
+pub fn encode_unexpiring(properties: &BasicProperties, out: &mut Vec<u8>) {
+    encode(properties, flags(properties) & !EXPIRATION, out);
+}
+
+/// Appends properties under `flags`, which leave out nothing that is set but an `expiration`.
+fn encode(properties: &BasicProperties, flags: u16, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
-    writer.short(flags(properties));
+    writer.short(flags);
     let text = |writer: &mut Writer<'_>, it: &Option<_>| {
         if let Some(it) = it {
             writer.short_string(amq_protocol::types::ShortString::as_str(it));
@@ -101,7 +111,9 @@ pub fn encode_properties(properties: &BasicProperties, out: &mut Vec<u8>) {
     }
     text(&mut writer, properties.correlation_id());
     text(&mut writer, properties.reply_to());
-    text(&mut writer, properties.expiration());
+    if flags & EXPIRATION != 0 {
+        text(&mut writer, properties.expiration());
+    }
     text(&mut writer, properties.message_id());
     if let Some(timestamp) = properties.timestamp() {
         writer.long_long(*timestamp);
@@ -209,6 +221,21 @@ pub(in crate::amqp) mod tests {
                 amq_protocol::protocol::basic::parse_properties(raw.as_slice()).unwrap();
             prop_assert!(rest.is_empty());
             prop_assert_eq!(read, properties);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_expiration_is_left_out_and_nothing_else(properties in any_properties()) {
+            let mut raw = Vec::new();
+            encode_unexpiring(&properties, &mut raw);
+            let read = decode_properties(&raw, LIMITS).unwrap();
+            prop_assert!(read.expiration().is_none());
+            let again = match properties.expiration() {
+                Some(expiration) => read.with_expiration(expiration.clone()),
+                None => read,
+            };
+            prop_assert_eq!(again, properties);
         }
     }
 

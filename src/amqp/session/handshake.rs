@@ -4,7 +4,7 @@ use amq_protocol::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::amqp::codec::{ClientMethod, Login, MethodId};
 use crate::amqp::connection::TuneOk;
-use crate::amqp::frame::{ChannelId, PROTOCOL_HEADER};
+use crate::amqp::frame::{ChannelId, EARLY_PROTOCOL_HEADER, PROTOCOL_HEADER};
 use crate::amqp::reply::{Misbehaved, Reply, ReplyCode};
 
 use super::connection::{Connection, FRAME_BYTES_MIN, Phase};
@@ -129,7 +129,7 @@ impl<D: Copy> Connection<D> {
         let Phase::Handshake(handshake) = &mut self.phase else {
             return;
         };
-        if header != PROTOCOL_HEADER {
+        if ![PROTOCOL_HEADER, EARLY_PROTOCOL_HEADER].contains(&header) {
             self.out.protocol_header();
             return self.finish(End::WrongProtocol);
         }

@@ -4,8 +4,8 @@ use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence};
 use crate::broker::decide::{Decided, no_queue};
 use crate::broker::dispatch::FeedTraits;
-use crate::broker::limits::TICK_EXPIRED;
-use crate::broker::record::{QueueId, Record, Topology};
+use crate::broker::limits::STEP_BURIED;
+use crate::broker::record::{Cause, QueueId, Record, Topology};
 use crate::journal::vfs::Vfs;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
@@ -216,7 +216,7 @@ impl<V: Vfs> Committer<V> {
             }
         };
         self.dispatch.used(id);
-        while turn.expired < TICK_EXPIRED
+        while turn.buried < STEP_BURIED
             && let Some(sent) = self.dispatch.get(&self.ledger, id, place)
         {
             let lsn = sent.delivery.entry;
@@ -227,7 +227,7 @@ impl<V: Vfs> Committer<V> {
             if !entry.is_some_and(|entry| entry.is_expired(now)) {
                 return self.send(sent, turn);
             }
-            if !self.expire((id, lsn), now, turn)? {
+            if !self.find_dead((id, lsn), Cause::Expired, now, turn)? {
                 break;
             }
         }

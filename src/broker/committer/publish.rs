@@ -361,8 +361,10 @@ impl<V: Vfs> Committer<V> {
         }
         let routed = {
             let wire = &private.wire;
+            let copies = private.copies.iter().map(String::as_str);
+            let keys = std::iter::once(&*wire.routing_key).chain(copies);
             self.ledger
-                .route_private(&unit, &wire.exchange, &wire.routing_key, private.marked)
+                .route_private(&unit, &wire.exchange, keys, private.marked)
         };
         let queues = match routed {
             Ok(queues) => queues,
@@ -377,8 +379,9 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         let unroutable = queues.is_empty();
-        if !unroutable && self.ledger.kept_by(&self.ledger.party(&unit)) >= u64::from(private.quota)
-        {
+        let kept = self.ledger.kept_by(&self.ledger.party(&unit));
+        let more = u64::try_from(queues.len()).unwrap_or(u64::MAX);
+        if !unroutable && kept.saturating_add(more) > u64::from(private.quota) {
             turn.nack(&origin, NotTaken::Quota);
             return Ok(());
         }

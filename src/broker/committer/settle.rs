@@ -3,7 +3,8 @@
 use super::{Committer, Fatal, Turn};
 use crate::broker::command::{Command, ConnectionId, Deliver, DeliveryId, Effect, Settle};
 use crate::broker::dispatch::{Left, Sent, Taker};
-use crate::broker::limits::{LEASE_BYTES, TICK_EXPIRED, TICK_ORDERS, TICK_QUEUES};
+use crate::broker::ledger::QueueKind;
+use crate::broker::limits::{LEASE_BYTES, STEP_BURIED, TICK_ORDERS, TICK_QUEUES};
 use crate::broker::record::{Cause, Narrowed, QueueId, Record, Settled, Topology};
 use crate::broker::weight::entries_bytes;
 use crate::journal::Lsn;
@@ -25,20 +26,29 @@ impl<V: Vfs> Committer<V> {
         while let Some(delivery) = deliveries.next() {
             let place = (delivery.queue, delivery.entry);
             match how {
-                Settle::Reject if self.dispatch.taker(delivery).is_some() => {
-                    let record = self.ledger.bury(place.0, place.1, Cause::Rejected, now);
-                    if !self.may_add(entries_bytes(1), turn) {
+                Settle::Unsent => self.dispatch.unsent(delivery),
+                _ if self.dispatch.taker(delivery).is_none() => {}
+                Settle::Reject => {
+                    let moves = self.ledger.bury(place.0, place.1, Cause::Rejected, now);
+                    if moves.is_some() && !self.may_add(entries_bytes(1), turn) {
                         let deliveries = std::iter::once(delivery).chain(deliveries).collect();
                         self.wait_for_room(Command::Settle { deliveries, how }, now, turn);
                         return Ok(());
                     }
                     self.dispatch.settle(delivery);
-                    self.add(&record, turn)?;
+                    match moves {
+                        Some(placed) => self.add(&Record::Placed(Box::new(placed)), turn)?,
+                        None => turn.settled.gone.push(place),
+                    }
                 }
-                Settle::Unsent => self.dispatch.unsent(delivery),
-                _ if !self.dispatch.settle(delivery) => {}
-                Settle::Requeue => self.give_back(place, now, turn)?,
-                Settle::Ack | Settle::Reject => turn.settled.gone.push(place),
+                Settle::Requeue => {
+                    self.dispatch.settle(delivery);
+                    self.give_back(place, now, turn)?;
+                }
+                Settle::Ack => {
+                    self.dispatch.settle(delivery);
+                    turn.settled.gone.push(place);
+                }
             }
             if turn.settled.gone.len().max(turn.settled.returned.len()) >= SETTLED_TOGETHER {
                 self.write_settled(turn)?;
@@ -67,12 +77,18 @@ impl<V: Vfs> Committer<V> {
         if turn.promised.exhausted || self.is_full() {
             return Ok(false);
         }
-        let record = self.ledger.bury(queue, lsn, cause, now);
-        let may = self.may_reserve(entries_bytes(1), turn);
-        if may {
-            self.add(&record, turn)?;
+        let moves = self.ledger.bury(queue, lsn, cause, now);
+        let Settled { gone, dropped, .. } = &turn.settled;
+        let beside = gone.len() + dropped.len();
+        if !self.may_reserve(entries_bytes(1) + entries_bytes(beside), turn) {
+            return Ok(false);
         }
-        Ok(may)
+        match (moves, cause) {
+            (Some(placed), _) => self.add(&Record::Placed(Box::new(placed)), turn)?,
+            (None, Cause::MaxLength) => turn.settled.dropped.push((queue, lsn)),
+            (None, _) => turn.settled.gone.push((queue, lsn)),
+        }
+        Ok(true)
     }
 
     /// An entry comes back, or has come back too often.
@@ -87,7 +103,8 @@ impl<V: Vfs> Committer<V> {
             .queue(queue)
             .and_then(|q| q.backlog.get(lsn))
             .map(|e| e.returns);
-        let too_often = |returns| returns + 1 >= self.ledger.delivery_limit(queue);
+        let limit = self.ledger.delivery_limit(queue);
+        let too_often = |returns| limit.is_some_and(|limit| returns >= limit);
         let is_last = returns.is_some_and(too_often);
         if !is_last || !self.bury((queue, lsn), Cause::DeliveryLimit, now, turn)? {
             turn.settled.returned.push((queue, lsn));
@@ -199,17 +216,18 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Matches heads with credit; buries what is found expired; extends leases before anything
-    /// above them is sent.
+    /// Matches heads with credit; buries what is found dead; extends leases before anything above them
+    /// is sent.
     pub(super) fn match_credit(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
         if !self.can_send() {
             return Ok(());
         }
-        let most = TICK_EXPIRED.saturating_sub(turn.expired);
+        let most = (STEP_BURIED + turn.enqueued).saturating_sub(turn.buried);
         let pumped = self.dispatch.pump(&self.ledger, now, most);
-        for place in pumped.expired {
-            self.expire(place, now, turn)?;
+        for (queue, lsn, cause) in pumped.dead {
+            self.find_dead((queue, lsn), cause, now, turn)?;
         }
+        self.write_settled(turn)?;
         turn.out.wanted_pages.extend(pumped.wanted_pages);
         for sent in pumped.sent {
             self.send(sent, turn)?;
@@ -217,16 +235,17 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Buries an entry that was found expired. False where there is no room for that: it goes to
-    /// nobody meanwhile.
-    pub(super) fn expire(
+    /// Buries an entry that was found dead in its queue. False where there is no room for that: it
+    /// waits in its place, and is found again.
+    pub(super) fn find_dead(
         &mut self,
         place: (QueueId, Lsn),
+        cause: Cause,
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<bool, Fatal> {
-        turn.expired += 1;
-        let buried = self.bury(place, Cause::Expired, now, turn)?;
+        turn.buried += 1;
+        let buried = self.bury(place, cause, now, turn)?;
         if !buried {
             self.dispatch.put_back(place, now);
         }
@@ -281,6 +300,8 @@ impl<V: Vfs> Committer<V> {
         let queue = self.ledger.queue(delivery.queue)?;
         let entry = queue.backlog.get(delivery.entry)?;
         let out = self.dispatch.in_use(delivery.queue).out;
+        let overlay = queue.overlay(delivery.entry).cloned().unwrap_or_default();
+        let moved = queue.kind == QueueKind::Own && overlay.died.first.is_some();
         Some(Box::new(Deliver {
             channel: taker.channel().1,
             consumer: match taker {
@@ -291,7 +312,8 @@ impl<V: Vfs> Committer<V> {
             redelivered: queue.is_redelivered(entry),
             returns: entry.returns,
             private: entry.is_private(),
-            overlay: queue.overlay(delivery.entry).cloned().unwrap_or_default(),
+            moved_to: moved.then(|| queue.name.clone()),
+            overlay,
             left: queue.backlog.len().saturating_sub(out),
         }))
     }

@@ -72,7 +72,9 @@ impl Died {
     fn moves_after(&self, cause: Cause) -> u8 {
         match cause {
             Cause::Rejected => 0,
-            Cause::Expired | Cause::DeliveryLimit => self.moves.saturating_add(1),
+            Cause::Expired | Cause::DeliveryLimit | Cause::MaxLength => {
+                self.moves.saturating_add(1)
+            }
         }
     }
 }

@@ -22,9 +22,8 @@ impl Ledger {
                 entry
             };
             let entry = if placed.marked { entry.marked() } else { entry };
-            if self.enqueue(*queue, entry, changes)
-                && let Some(overlay) = &moved
-            {
+            self.enqueue(*queue, entry, changes);
+            if let Some(overlay) = &moved {
                 self.overlay((*queue, at), overlay.clone());
             }
         }
@@ -63,11 +62,12 @@ impl Ledger {
         queue.overlays.insert(entry, overlay);
     }
 
-    /// Whether the entry is in the queue then: a queue of no length takes nothing.
-    pub(super) fn enqueue(&mut self, id: QueueId, entry: Entry, changes: &mut Vec<Change>) -> bool {
+    /// Puts an entry into a queue. What is more than the queue may hold leaves by a record of its own:
+    /// which entries wait, and may go, dispatch knows.
+    pub(super) fn enqueue(&mut self, id: QueueId, entry: Entry, changes: &mut Vec<Change>) {
         let (now, at) = (self.time, entry.lsn);
         let Some(queue) = self.queues.get_mut(&id) else {
-            return false;
+            return;
         };
         let own = queue.properties.integer("x-message-ttl");
         let own = own
@@ -84,25 +84,10 @@ impl Ledger {
             changes.push(Change::Page(id, page));
         }
         changes.push(Change::Enqueued(id));
-        let (mut dropped, mut stays) = (0, true);
-        while queue.is_over_its_length() {
-            let Some(oldest) = queue.backlog.next_after(None).map(|entry| entry.lsn) else {
-                break;
-            };
-            queue.overflowed += 1;
-            let unit = self.units.get_mut(&queue.unit);
-            let done = queue.remove((id, oldest), unit).unwrap_or_default();
-            changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
-            dropped += 1;
-            stays &= oldest != at;
-            changes.push(Change::Gone(id, oldest));
-        }
         if queue.kind == QueueKind::Own {
             let unit = queue.unit.clone();
             *self.kept.entry(self.party(&unit)).or_default() += 1;
-            self.let_go(id, dropped);
         }
-        stays
     }
 
     /// So many entries left a queue: where it is of its agency's own, they are kept no more.
@@ -146,7 +131,7 @@ impl Ledger {
     }
 
     pub(super) fn settled(&mut self, settled: &Settled, changes: &mut Vec<Change>) {
-        for (queue, lsn) in &settled.gone {
+        for (queue, lsn) in settled.gone.iter().chain(&settled.dropped) {
             self.remove(*queue, *lsn, changes);
         }
         for (id, lsn) in &settled.returned {

@@ -60,8 +60,6 @@ pub struct Queue {
     pub(super) redelivered_up_to: Lsn,
     /// By entry.
     pub(super) overlays: BTreeMap<Lsn, Overlay>,
-    /// Entries that went because the queue was full, ever.
-    pub overflowed: u64,
     /// The newest entry that came from others, into a queue that its unit declared.
     pub(super) last_release: Lsn,
     /// The newest entry whose own agency gave it headers that look like the broker's.
@@ -79,6 +77,8 @@ pub struct UnitState {
     pub inbox_mode: InboxMode,
     /// Whether others may know of it.
     pub listed: bool,
+    /// How often a message comes back to its inbox before it goes to `dead`, where its agency says so.
+    pub delivery_limit: Option<u32>,
     /// Its standing queues.
     pub inbox: QueueId,
     /// For receipts.
@@ -109,7 +109,6 @@ impl Queue {
             sent_up_to: Lsn::default(),
             redelivered_up_to: Lsn::default(),
             overlays: BTreeMap::new(),
-            overflowed: 0,
             last_release: Lsn::default(),
             last_marked: Lsn::default(),
         }
@@ -198,16 +197,16 @@ impl Queue {
         }
     }
 
-    pub(super) fn is_over_its_length(&self) -> bool {
-        let bound = match self.kind {
-            QueueKind::Inbox => return false,
+    /// How many messages may wait in it, those that are out not counted; none for any number.
+    pub fn length_max(&self) -> Option<u64> {
+        match self.kind {
+            QueueKind::Inbox => None,
             QueueKind::Receipts | QueueKind::Dead => Some(NOTICE_ENTRIES),
-            QueueKind::Own => self
-                .properties
-                .integer("x-max-length")
-                .and_then(|bound| u64::try_from(bound).ok()),
-        };
-        bound.is_some_and(|bound| self.backlog.len() > bound)
+            QueueKind::Own => {
+                let bound = self.properties.integer("x-max-length");
+                bound.and_then(|bound| u64::try_from(bound).ok())
+            }
+        }
     }
 }
 
@@ -320,6 +319,7 @@ mod tests {
                 id: unit(),
                 inbox: InboxMode::All,
                 listed: true,
+                delivery_limit: None,
             }],
             key_check: KeyCheck([0; 16]),
         };

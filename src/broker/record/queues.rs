@@ -41,8 +41,10 @@ pub enum Cause {
     Rejected,
     /// Its time is over.
     Expired,
-    /// Delivered too often.
+    /// It came back too often.
     DeliveryLimit,
+    /// Its queue had more messages that wait than it was declared to hold.
+    MaxLength,
 }
 
 impl Cause {
@@ -52,6 +54,7 @@ impl Cause {
             Self::Rejected => "rejected",
             Self::Expired => "expired",
             Self::DeliveryLimit => "delivery_limit",
+            Self::MaxLength => "maxlen",
         }
     }
 }
@@ -59,8 +62,11 @@ impl Cause {
 /// Entries that left, and entries that came back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
-    /// Acknowledged, or dropped.
+    /// Acknowledged, or rejected or expired where no queue takes what dies.
     pub gone: Vec<(QueueId, Lsn)>,
+    /// The oldest that waited in a queue with more messages than it may hold, where no queue takes what
+    /// dies.
+    pub dropped: Vec<(QueueId, Lsn)>,
     /// Requeued, or left by a connection that ended.
     pub returned: Vec<(QueueId, Lsn)>,
     /// Left by a connection that the broker itself ended: they were sent, and that does not count

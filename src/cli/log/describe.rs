@@ -231,7 +231,11 @@ impl<'r> Described<'r> {
             }
             Record::Settled(settled) => {
                 let (gone, back) = (settled.gone.len(), settled.returned.len());
-                ("settled", format!("{gone} gone, {back} returned"))
+                let more = match settled.dropped.len() {
+                    0 => String::new(),
+                    dropped => format!(", {dropped} dropped: their queues were full"),
+                };
+                ("settled", format!("{gone} gone, {back} returned{more}"))
             }
             Record::Topology(topology) => ("topology", topology_text(topology)),
             Record::Lease { queue, up_to } => {

@@ -130,8 +130,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
             Effect::Blocked(reason) => {
-                self.welcome.storing_refused(reason);
-                self.say_whether_welcome();
+                self.blocked = reason;
+                self.say_whether_blocked();
             }
         }
     }
@@ -376,9 +376,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn send(&mut self, deliver: &Deliver, rendered: &Rendered) {
         let channel = ChannelId::new(deliver.channel);
         let properties = translate::properties(rendered);
+        let (exchange, routing_key) = rendered.route();
         let message = Message {
-            exchange: &rendered.exchange,
-            routing_key: &rendered.routing_key,
+            exchange,
+            routing_key,
             properties: Properties::Raw(&properties),
             body: &rendered.body,
         };

@@ -28,12 +28,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 break;
             };
             moved = true;
-            self.event(event);
+            if let Some(event) = self.early.pass(event) {
+                self.event(event);
+            }
         }
         moved
     }
 
-    fn event(&mut self, event: Event<DeliveryId>) {
+    pub(super) fn event(&mut self, event: Event<DeliveryId>) {
         match event {
             Event::Login(login) => {
                 if login.mechanism.as_str() == "EXTERNAL" {
@@ -75,6 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 );
             }
             Event::ChannelGone { left } => {
+                self.early.drop_requests_of(left.channel);
                 self.forget(left.channel.get());
                 self.ask(
                     left.channel,
@@ -114,7 +117,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let bytes = publish.raw_properties.len() + publish.body.len();
         self.unconfirmed.add(bytes);
-        self.welcome.published();
         self.hand_over(origin, Box::new(publish));
     }
 
@@ -168,23 +170,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// know it.
     pub(super) fn publish_privately(&mut self, origin: Origin, publish: amqp::Publish) {
         if let Err(says) = self.speaks_for_itself(&publish.properties) {
-            return self.not_handed_over(publish.channel, says);
+            return self.not_handed_over(&origin, says);
         }
+        let copies = match translate::copies(&publish.properties) {
+            Ok(copies) => copies,
+            Err(bad) => return self.not_handed_over(&origin, bad.to_string()),
+        };
         let head = PrivateHead {
             exchange: publish.exchange.to_string(),
             routing_key: publish.routing_key.to_string(),
-            raw_properties: publish.raw_properties.to_vec(),
+            raw_properties: translate::travelling(&publish),
         };
         let expiration = publish.properties.expiration().as_ref();
         let ttl = expiration.map(|text| expires_after(text.as_str()));
-        let channel = publish.channel;
         let (Ok(frame), Ok(ttl)) = (seal_private(&head, &publish.body), ttl.transpose()) else {
             let says = "expiration is not a number of milliseconds".to_owned();
-            return self.not_handed_over(channel, says);
+            return self.not_handed_over(&origin, says);
         };
         let private = Private {
             origin,
             read_over: publish.read_over,
+            copies,
             marked: translate::looks_like_ours(&publish.properties),
             unroutable: self.unroutable(&publish),
             wire: translate::returnable(publish),
@@ -217,13 +223,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// There is no such publish for the core, and no such channel any more.
-    fn not_handed_over(&mut self, channel: ChannelId, says: String) {
-        self.unconfirmed.take_back();
-        let publishes = self.publishes.entry(channel.get()).or_default();
-        publishes.sent = publishes.sent.saturating_sub(1);
+    /// There is no such publish for the core, nor any that waits behind it, and no such channel any
+    /// more.
+    fn not_handed_over(&mut self, origin: &Origin, says: String) {
+        for _ in 0..=self.early.drop_publishes_of(origin.channel) {
+            self.unconfirmed.take_back();
+        }
+        let publishes = self.publishes.entry(origin.channel).or_default();
+        publishes.sent = origin.serial.saturating_sub(1);
         let reply = Reply::new(ReplyCode::PreconditionFailed, says);
         let reply = reply.caused_by(MethodId::BASIC_PUBLISH);
+        let channel = ChannelId::new(origin.channel);
         self.session.close_channel(channel, &reply);
     }
 

@@ -149,6 +149,7 @@ mod tests {
             returns: 0,
             private: false,
             overlay: Overlay::default(),
+            moved_to: None,
             left: 0,
         }
     }

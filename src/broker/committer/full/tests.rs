@@ -48,6 +48,7 @@ impl Rig {
                 id: "post/main".parse().unwrap(),
                 inbox: InboxMode::All,
                 listed: true,
+                delivery_limit: None,
             }],
         };
         committer.begin(&Record::Genesis(genesis)).unwrap();
@@ -116,6 +117,7 @@ impl Rig {
                 body: bytes::Bytes::new(),
             },
             unroutable: Unroutable::of(true),
+            copies: Vec::new(),
             frame: vec![7; 10_000],
             ttl: ttl_ms.map(Duration::from_millis),
             quota: 1_000_000,
@@ -298,7 +300,7 @@ fn a_connection_that_ends_with_thousands_out_finds_room_for_a_record_of_each() {
         arguments: vec![
             argument("x-dead-letter-exchange", ""),
             argument("x-dead-letter-routing-key", "work"),
-            ("x-delivery-limit".to_owned(), Argument::Integer(1)),
+            ("x-delivery-limit".to_owned(), Argument::Integer(0)),
         ],
         ..QueueProperties::default()
     };
