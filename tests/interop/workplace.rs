@@ -56,6 +56,17 @@ impl<'a> Workplace<'a> {
         place
     }
 
+    /// Has a certificate of the right name from here on, by an issuer that nobody lists.
+    pub(crate) fn is_issued_by_a_stranger(&self) {
+        let broker = env!("CARGO_BIN_EXE_carnet");
+        let top = env!("CARGO_MANIFEST_DIR");
+        self.must(&format!(
+            "certs=$PWD/certs; rm -f certs/*.p12; cd {top}; {broker} certs dev $certs/strange
+            cp $certs/strange/post-items.* $certs"
+        ));
+        self.run("certs");
+    }
+
     /// Trusts another authority than the server's from here on.
     pub(crate) fn distrusts_the_server(&self) {
         self.must("cd certs && cp police-ca.pem ca.pem && rm -f ca.p12");
