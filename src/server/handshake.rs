@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::{AlertDescription, Error};
+use rustls::{AlertDescription, Error, InvalidMessage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ use crate::agency::refusal::IdentityRefusal;
 use crate::broker::limits::{LINGER, TLS_HANDSHAKE};
 
 /// A client that is not let in.
-pub(super) struct TurnedAway {
+pub(super) struct NotLetIn {
     pub(super) why: Why,
     /// Where it reads what it is told.
     socket: Option<TcpStream>,
@@ -38,8 +38,8 @@ pub(super) async fn shake_hands(
     config: Result<Arc<rustls::ServerConfig>, Error>,
     verifier: &Identifies,
     socket: TcpStream,
-) -> Result<(TlsStream<TcpStream>, Admitted), TurnedAway> {
-    let failed = |error: io::Error, socket| TurnedAway {
+) -> Result<(TlsStream<TcpStream>, Admitted), NotLetIn> {
+    let failed = |error: io::Error, socket| NotLetIn {
         why: Why::Failed(error),
         socket,
     };
@@ -47,7 +47,7 @@ pub(super) async fn shake_hands(
     let accept = TlsAcceptor::from(config).accept(socket).into_fallible();
     let ended = timeout(TLS_HANDSHAKE, accept).await;
     let ended = ended.map_err(|_| failed(io::ErrorKind::TimedOut.into(), None))?;
-    let refused = |refusal, socket| TurnedAway {
+    let refused = |refusal, socket| NotLetIn {
         why: Why::Refused(Box::new(refusal)),
         socket,
     };
@@ -67,7 +67,7 @@ pub(super) async fn shake_hands(
     }
 }
 
-impl TurnedAway {
+impl NotLetIn {
     /// Reads over what still comes until the client has closed, for [`LINGER`] at most.
     pub(super) async fn read_over(self) {
         let Some(mut socket) = self.socket else {
@@ -92,7 +92,7 @@ fn lacks_certificate(error: &io::Error) -> bool {
     matches!(tls_error(error), Some(Error::NoCertificatesPresented))
 }
 
-/// A client that refuses the server says so in one word.
+/// What is no matter of who the client is, as far as the operator can do something about it.
 fn in_words(error: io::Error) -> io::Error {
     use AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA};
     let refuses = [
@@ -101,11 +101,19 @@ fn in_words(error: io::Error) -> io::Error {
         CertificateUnknown,
         UnknownCA,
     ];
-    match tls_error(&error) {
-        Some(Error::AlertReceived(alert)) if refuses.contains(alert) => io::Error::other(format!(
+    let says = match tls_error(&error) {
+        Some(Error::AlertReceived(alert)) if refuses.contains(alert) => format!(
             "the client refuses the server's certificate ({alert:?}): give it the CA file, and \
              connect by a name in the certificate"
-        )),
-        _ => error,
-    }
+        ),
+        Some(Error::PeerIncompatible(why)) => format!(
+            "no TLS in common with the client ({why:?}): old ones speak 1.2, which setting `tls` \
+             allows"
+        ),
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "what the client sent is no TLS: only amqps is spoken here".to_owned()
+        }
+        _ => return error,
+    };
+    io::Error::other(says)
 }

@@ -207,12 +207,12 @@ async fn connect(
     let config = shell.tls.for_one(Arc::clone(&verifier));
     let (stream, admitted) = match shake_hands(config, &verifier, socket).await {
         Ok(known) => known,
-        Err(turned_away) => {
-            match &turned_away.why {
+        Err(stranger) => {
+            match &stranger.why {
                 Why::Refused(refusal) => refused((shell, around), refusal, remote),
                 Why::Failed(error) => handshake_failed((shell, around), remote, error),
             }
-            turned_away.read_over().await;
+            stranger.read_over().await;
             return Ok(());
         }
     };

@@ -1,9 +1,11 @@
 //! What the command line says of certificates before and while a broker is served with them.
 
+use std::process::Command;
+use std::time::Duration;
+
 use carnet::agency::issue::{Authority, Profile};
 use carnet::message::time::Timestamp;
 use rustix::process::Signal;
-use std::time::Duration;
 
 use crate::serving::{DEV, Running};
 use crate::{Folders, code, err, json, out};
@@ -112,4 +114,29 @@ fn a_sighup_ends_no_process_from_its_start_to_its_stop() {
     broker.signal(Signal::HUP);
     Running::line(&broker.stderr, "SIGHUP: ");
     broker.stop();
+}
+
+/// A key with which nobody can be let in is told by `check`; a log that lists it is still read.
+#[test]
+fn a_listed_issuer_by_whose_key_nobody_gets_in_is_a_fault_of_check_alone() {
+    let folders = Folders::new();
+    assert_eq!(code(&folders.run("certs dev pki")), Some(0));
+    for agency in ["customs", "customs-xa", "environment", "police"] {
+        folders.copy(
+            &format!("pki/{agency}-ca.pem"),
+            &format!("agencies/{agency}/{agency}-ca.pem"),
+        );
+    }
+    let openssl = Command::new("openssl")
+        .args("req -x509 -newkey rsa:1024 -nodes -keyout weak.key -days 3000 -sha256".split(' '))
+        .args("-subj /CN=weak -addext keyUsage=critical,keyCertSign,cRLSign".split(' '))
+        .args(["-out", "agencies/post/post-ca.pem"])
+        .current_dir(folders.path())
+        .output();
+    assert!(openssl.unwrap().status.success());
+    folders.assert_fault(
+        "agencies/post/post-ca.pem",
+        "nobody gets in by its key, RSA of 1024 bits",
+    );
+    assert_eq!(code(&folders.run("agency list")), Some(0));
 }

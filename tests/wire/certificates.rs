@@ -328,6 +328,7 @@ fn the_servers_certificate_is_replaced_under_connections_by_sighup_and_only_as_a
     broker.hang_up();
     broker.logged("the server's certificate was replaced");
     assert!(Wire::connect(&broker, Some(&broker.identity("post-items"))).is_err());
+    broker.logged("the client refuses the server's certificate");
     put(&broker, "ca.pem", &authority.to_issued().certificate);
     let mut after = broker.connect("post-items");
     for client in [&mut before, &mut meanwhile, &mut after] {

@@ -127,6 +127,9 @@ fn tls_1_2_is_not_spoken_unless_configured() {
     let broker = Broker::start();
     let identity = broker.identity("post-items");
     assert!(Wire::connect_by(&broker, Some(&identity), &old).is_err());
+    broker.logged("no TLS in common with the client");
+    plain(&broker).unwrap().write_all(PROTOCOL).unwrap();
+    broker.logged("what the client sent is no TLS");
     let lenient = Broker::start_with(|command| {
         command.env("CARNET__TLS", "1.2");
     });
