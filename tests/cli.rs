@@ -26,6 +26,8 @@ mod serving;
 mod settings;
 #[path = "cli/starting.rs"]
 mod starting;
+#[path = "cli/trying.rs"]
+mod trying;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -445,8 +447,8 @@ fn trying_an_invalid_message_names_the_place_and_never_the_value() {
     assert_eq!(code(&output), Some(1));
     insta::assert_snapshot!(err(&output), @r"
     fault: messages/postal.item/examples/invalid/wrong-check-digit.json: /ID
-           is not an S10 identifier: two letters, eight digits, their check digit, a country (s10)
-      cure: `carnet message show postal.item` and its schema say what it wants
+           its check digit (character 11) must be 4 (s10)
+      cure: mend the part that the text names
     1 fault
     ");
 }

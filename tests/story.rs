@@ -109,7 +109,7 @@ const TOLD: [&str; 22] = [
     "hidden from customs/main: deliveries still counted to 104",
     "12       14:20",
     "confirmed again; no second delivery, no second entry in the log",
-    "returned to it: 406 PRECONDITION_FAILED - /ID: is not an MRN",
+    "returned to it: 406 PRECONDITION_FAILED - /ID: its check digit (character 18) must be 1 (mrn)",
     "by floor-originator; legal basis: LED art. 9(3)",
     "Who got what",
 ];

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::registry::{InboxMode, MessageIdRule, Officer, Receipts, System, TypePattern, Unit};
-use super::section::{Faults, Section, Text, nearest};
+use super::section::{Faults, Section, Text};
 use crate::message::id::{AgencyId, SystemName, UnitId, UnitName};
+use crate::message::nearest;
 
 /// Standing queues that a system may read.
 const STANDING_QUEUES: [&str; 3] = ["inbox", "receipts", "dead"];

@@ -31,4 +31,4 @@ pub mod refusal;
 pub mod registry;
 mod section;
 
-pub use section::nearest;
+pub use crate::message::nearest;

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::message::bundle::Fault;
+use crate::message::nearest;
 
 /// The faults of one file, with what it takes to name their lines.
 pub(super) struct Faults<'t> {
@@ -268,54 +269,9 @@ fn wrong_kind(key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, faults: &mu
     );
 }
 
-/// The known name that was likely meant: at most two letters away, or a third of its length.
-pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let with_distance = known
-        .iter()
-        .map(|candidate| (distance(name, candidate), *candidate));
-    let (letters, candidate) = with_distance.min()?;
-    (letters <= 2.max(candidate.len() / 3)).then_some(candidate)
-}
-
-/// Levenshtein's distance, by one row.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().take(64).enumerate() {
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (b, pair) in other.iter().zip(row.windows(2)) {
-            let [diagonal, above] = pair else { continue };
-            left = (diagonal + usize::from(a != *b))
-                .min(above + 1)
-                .min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_distance_counts_letters_changed_added_and_removed() {
-        for (one, other, letters) in [
-            ("", "", 0),
-            ("unit", "unit", 0),
-            ("uint", "unit", 2),
-            ("send", "sends", 1),
-        ] {
-            assert_eq!(distance(one, other), letters, "{one} {other}");
-        }
-        assert_eq!(
-            nearest("certifcate", &["unit", "certificate"]),
-            Some("certificate")
-        );
-        assert_eq!(nearest("colour", &["unit", "certificate"]), None);
-    }
 
     #[test]
     fn every_wrong_value_and_every_unknown_key_is_reported_with_its_line() {

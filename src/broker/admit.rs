@@ -1,11 +1,12 @@
 //! Admission: from a publish to a submission. Pure and synchronous; runs in the connection's task.
 
 mod case;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::{NOT_PERMITTED, Refusal, Returnable, SENTENCE_BYTES, Submission, Verdict};
+use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
 use super::dedup::Looked;
 use super::limits::DERIVED_REPEAT_WINDOW;
 use super::payload::{self, PayloadHead};
@@ -19,10 +20,11 @@ use crate::journal::Lsn;
 use crate::message::envelope::{Handling, Publish, SenderTerms};
 use crate::message::facts::FactValue;
 use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId};
+use crate::message::rule::{self, Rule};
 use crate::message::spans::Quoted;
 use crate::message::time::Timestamp;
-use crate::message::valid::{Invalid, InvalidKind, Key, Valid, Warning};
-use crate::policy::rule::{Question, may_send, rule};
+use crate::message::valid::{Faults, Invalid, InvalidKind, Key, Valid, Warning};
+use crate::policy::rule::{self as policy, Question, may_send};
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{self, Ruling};
 use crate::policy::standing::Standing;
@@ -51,17 +53,20 @@ pub struct Draw {
 /// Why a publish is not ruled.
 struct NotRuled {
     code: u16,
-    invalid: Invalid,
+    faults: Faults,
+}
+
+impl From<Faults> for NotRuled {
+    fn from(faults: Faults) -> Self {
+        let is_unknown = faults.first.kind == InvalidKind::UnknownType;
+        let code = if is_unknown { 312 } else { 406 };
+        Self { code, faults }
+    }
 }
 
 impl From<Invalid> for NotRuled {
     fn from(invalid: Invalid) -> Self {
-        let code = if invalid.kind == InvalidKind::UnknownType {
-            312
-        } else {
-            406
-        };
-        Self { code, invalid }
+        Faults::from(invalid).into()
     }
 }
 
@@ -97,7 +102,7 @@ fn valid(peer: &Peer, publish: &Publish, view: &View) -> Result<Valid, NotRuled>
         && !may_send(peer, entry)
     {
         return Err(refused(
-            "sends",
+            &rule::SENDS,
             "this system does not send this type: see its 'sends'",
         ));
     }
@@ -122,27 +127,14 @@ fn valid(peer: &Peer, publish: &Publish, view: &View) -> Result<Valid, NotRuled>
 }
 
 fn no_purpose() -> NotRuled {
-    NotRuled {
-        code: 406,
-        invalid: Invalid {
-            kind: InvalidKind::Envelope,
-            place: "header purpose".to_owned(),
-            rule: "purpose".to_owned(),
-            says: format!("is none of {}", PURPOSES.join(", ")),
-        },
-    }
+    let says = format!("is none of {}", PURPOSES.join(", "));
+    Invalid::envelope("header purpose", &rule::PURPOSE, says).into()
 }
 
-fn refused(rule: &str, says: &str) -> NotRuled {
-    let (place, rule, says) = ("routing key".to_owned(), rule.to_owned(), says.to_owned());
+fn refused(rule: &Rule, says: &str) -> NotRuled {
     NotRuled {
         code: 403,
-        invalid: Invalid {
-            kind: InvalidKind::Envelope,
-            place,
-            rule,
-            says,
-        },
+        faults: Invalid::envelope("routing key", rule, says).into(),
     }
 }
 
@@ -160,7 +152,7 @@ fn ruled(
     let repeats = content_key(valid, answered.as_ref(), &view.keys);
     let (question, answered) = question(valid, answered, &view.keys);
     let request = question.request(&peer.unit, valid.entry(), &content.facts);
-    let ruling = rule(&request, &view.rulebook, &view.standing, now);
+    let ruling = policy::rule(&request, &view.rulebook, &view.standing, now);
     let confidential = confidential(valid, &ruling, &view.rulebook, (&question, answered));
     let head = PayloadHead {
         spans: content.spans.clone(),
@@ -173,10 +165,10 @@ fn ruled(
         .retention_of(valid.entry().message_type.as_str());
     let class = RetentionClass::of(kept);
     let frame = payload::seal(draw.exchange, class, &head, valid.body());
-    let frame = frame.map_err(|_| refused("size", "cannot be stored"))?;
+    let frame = frame.map_err(|_| refused(&rule::SIZE, "cannot be stored"))?;
     let refusal = (!ruling.is_released_visibly()).then(|| Refusal {
         code: 403,
-        text: sentence(&confidential.refusal_text()),
+        text: told::sentence(&confidential.refusal_text()),
     });
     let warned = !confidential.warnings.is_empty() || !confidential.told.is_empty();
     let exchange = exchange(
@@ -346,13 +338,13 @@ fn confidential(
     let envelope = valid.envelope();
     let case = ruling.case_ignored.then(|| Warning {
         place: "header case".to_owned(),
-        rule: "case".to_owned(),
+        rule: rule::CASE.name.to_owned(),
     });
     // The envelope's warnings are among the content's.
     let unknown = envelope.correlation_id().is_some() && answered.is_none();
     let unknown = unknown.then(|| Warning {
         place: "property correlation_id".to_owned(),
-        rule: "unknown".to_owned(),
+        rule: rule::UNKNOWN.name.to_owned(),
     });
     let warnings = valid.content().warnings.iter().chain(&case).chain(&unknown);
     let told = ruling.answer();
@@ -385,6 +377,7 @@ fn confidential(
         purpose: envelope.purpose().map(ToString::to_string),
         handling: envelope.handling(),
         correlation_id: envelope.correlation_id().map(str::to_owned),
+        ..Confidential::default()
     }
 }
 
@@ -418,23 +411,29 @@ fn order_change(valid: &Valid, keys: &Keys) -> Option<OrderChange> {
 }
 
 fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -> Verdict {
-    let NotRuled { code, invalid } = not_ruled;
-    let refusal = Refusal {
-        code: *code,
-        text: sentence(&invalid.to_string()),
+    let NotRuled { code, faults } = not_ruled;
+    let mut rejected = rejection(peer, publish, view, not_ruled);
+    let told = Confidential {
+        message_id: message_id(publish),
+        faults: faults.iter().map(told::fault).collect(),
+        faults_untold: u32::try_from(faults.untold).unwrap_or(u32::MAX),
+        ..Confidential::default()
     };
+    rejected.sealed = postcard::to_stdvec(&told).unwrap_or_default();
     Verdict::Rejected {
-        rejected: Box::new(rejection(peer, publish, view, not_ruled)),
-        refusal,
+        rejected: Box::new(rejected),
+        refusal: Refusal {
+            code: *code,
+            text: told::sentences(faults),
+        },
     }
 }
 
-/// The record of a publish that is not ruled.
+/// The record of a publish that is not ruled, with place and rule of its first fault.
 fn rejection(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -> Rejected {
-    let NotRuled { code, invalid } = not_ruled;
-    let message_id = publish.message_id.as_deref().unwrap_or_default();
+    let NotRuled { code, faults } = not_ruled;
     let confidential = Confidential {
-        message_id: message_id.chars().take(255).collect(),
+        message_id: message_id(publish),
         ..Confidential::default()
     };
     Rejected {
@@ -446,8 +445,8 @@ fn rejection(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) 
         unit: peer.unit.id.clone(),
         message_type: publish.message_type.chars().take(96).collect(),
         code: *code,
-        place: invalid.place.clone(),
-        rule: invalid.rule.clone(),
+        place: faults.first.place.clone(),
+        rule: faults.first.rule.clone(),
         body: view.keys.digest("body", &[&publish.body]),
         number: 0,
         receipt: None,
@@ -456,10 +455,7 @@ fn rejection(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) 
     }
 }
 
-/// The sentence of a return. With the code's name before it, which the session writes, it fits a short
-/// string of AMQP.
-fn sentence(says: &str) -> String {
-    let mut text = says.to_owned();
-    text.truncate(text.floor_char_boundary(SENTENCE_BYTES));
-    text
+fn message_id(publish: &Publish) -> String {
+    let id = publish.message_id.as_deref().unwrap_or_default();
+    id.chars().take(255).collect()
 }

@@ -58,9 +58,19 @@ pub fn of_rejected(rejected: &Rejected, confidential: &Confidential) -> Value {
         "code": rejected.code,
         "place": rejected.place,
         "rule": rejected.rule,
+        "faults": faults(confidential),
+        "faults_untold": confidential.faults_untold,
         "recipients": [],
         "warnings": warnings(confidential),
     })
+}
+
+/// What was wrong, each with its text.
+fn faults(confidential: &Confidential) -> Vec<Value> {
+    let faults = confidential.faults.iter();
+    faults
+        .map(|fault| json!({ "place": fault.place, "rule": fault.rule, "text": fault.text }))
+        .collect()
 }
 
 fn warnings(confidential: &Confidential) -> Vec<Value> {

@@ -214,6 +214,21 @@ pub struct Confidential {
     pub handling: Handling,
     /// The publisher's `correlation_id`.
     pub correlation_id: Option<String>,
+    /// What was wrong with one that was not ruled.
+    pub faults: Vec<FaultTold>,
+    /// How many faults more it had.
+    pub faults_untold: u32,
+}
+
+/// A fault of a message as the sender's receipt shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultTold {
+    /// JSON pointer, property or header.
+    pub place: String,
+    /// The rule.
+    pub rule: String,
+    /// What was wrong there. It may have a name or digit of the message.
+    pub text: String,
 }
 
 /// A refusal as the sender's receipt shows it.
@@ -324,6 +339,24 @@ pub struct Rejected {
     pub sealed: Vec<u8>,
     /// The case, where it is a step of one that was not its sender's to take.
     pub case: Option<CaseId>,
+}
+
+impl Rejected {
+    /// With what its sender is told of its place and rule.
+    #[must_use]
+    pub fn saying(mut self, text: &str) -> Self {
+        // What cannot be read has nothing more to tell.
+        let mut told: Confidential = postcard::from_bytes(&self.sealed).unwrap_or_default();
+        told.faults = vec![FaultTold {
+            place: self.place.clone(),
+            rule: self.rule.clone(),
+            text: text.to_owned(),
+        }];
+        if let Ok(sealed) = postcard::to_stdvec(&told) {
+            self.sealed = sealed;
+        }
+        self
+    }
 }
 
 /// Refusals and rejections beyond the limit of an agency: how many, and nothing else of them.

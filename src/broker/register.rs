@@ -17,6 +17,7 @@ use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Recipi
 use crate::agency::registry::Party;
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, KeyedDigest, UnitId};
+use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
 use crate::policy::standing::{Case, CaseId, Standing, Versioned};
 use crate::policy::words::Onward;
@@ -75,7 +76,7 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Barred {
     /// The rule, for the record.
-    pub rule: &'static str,
+    pub rule: &'static Rule,
     /// What its sender is told.
     pub says: String,
 }
@@ -111,7 +112,7 @@ impl Register {
                     change.case, file.opened
                 );
                 Err(Barred {
-                    rule: "case-open",
+                    rule: &rule::CASE_OPEN,
                     says,
                 })
             }
@@ -121,7 +122,7 @@ impl Register {
                     change.case, file.opened
                 );
                 Err(Barred {
-                    rule: "case-closed",
+                    rule: &rule::CASE_CLOSED,
                     says,
                 })
             }
@@ -149,7 +150,7 @@ impl Register {
         }
         let says = format!("an agency has at most {AGENCY_CASES} open cases");
         Err(Barred {
-            rule: "case-count",
+            rule: &rule::CASE_COUNT,
             says,
         })
     }
@@ -362,7 +363,10 @@ fn is_bound(released: &Released) -> bool {
 /// A case of others is nothing that an agency may learn of: it is as one that there never was.
 fn not_open(case: &CaseId) -> Barred {
     let says = format!("case '{case}' is not open to this agency");
-    Barred { rule: "case", says }
+    Barred {
+        rule: &rule::CASE,
+        says,
+    }
 }
 
 #[cfg(test)]
@@ -396,7 +400,7 @@ mod tests {
     const POST: &str = "post/items";
 
     fn rule(answer: Result<Step, Barred>) -> &'static str {
-        answer.unwrap_err().rule
+        answer.unwrap_err().rule.name
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::check::server_files;
 use super::trial::Trial;
-use super::{Failed, output};
+use super::{Failed, output, rules};
 use crate::agency::certificate::CertificateSummary;
 use crate::config::{Config, read_bundle};
 use crate::message::catalogue::{Catalogue, MessageEntry};
@@ -29,8 +29,10 @@ pub(super) enum MessageCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Validate and rule a file without sending it: who would receive what of it, and why
+    /// Validate and rule files without sending them: who would receive what, and why
     Try(Trial),
+    /// Every format and rule by which messages are refused, with meaning, example and cure
+    Rules,
 }
 
 /// What to know of policies.
@@ -49,12 +51,14 @@ pub(super) enum ConfigCommand {
 
 impl MessageCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
-        if let Self::Try(trial) = self {
-            return trial.run(config);
+        match self {
+            Self::Try(trial) => return trial.run(config),
+            Self::Rules => return output::text(&rules::page()),
+            Self::List { .. } | Self::Show { .. } => {}
         }
         let catalogue = Catalogue::parse(&read_bundle(config)?)?;
         match self {
-            Self::Try(_) => {}
+            Self::Try(_) | Self::Rules => {}
             Self::List { json: true } => {
                 let names = catalogue
                     .entries()

@@ -13,6 +13,7 @@ mod list;
 mod log;
 mod output;
 mod publish;
+mod rules;
 mod serve;
 mod trial;
 

@@ -3,11 +3,14 @@
 //! It asks the folders alone: no log, no server, no keys. So tokens of references are nobody's, and
 //! cases, orders and answers are as `--given` says, in the words of decision tables.
 
-use std::collections::BTreeSet;
+mod refused;
+mod ruled;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use refused::{Refused, Summary, Tried};
+use ruled::Ruled;
 
 use super::certs::find;
 use super::check::with_issuers;
@@ -16,15 +19,12 @@ use crate::agency::registry::{MessageIdRule, Peer};
 use crate::config::{Config, read_bundle, read_file};
 use crate::message::bundle::Fault;
 use crate::message::envelope::{HeaderValue, Publish, SenderTerms};
-use crate::message::id::{Mask, SystemId, UnitId};
+use crate::message::id::{Mask, SystemId};
 use crate::message::time::Timestamp;
-use crate::message::valid::Valid;
-use crate::policy::explain::explain;
+use crate::message::valid::{Faults, Valid};
 use crate::policy::given::Given;
-use crate::policy::rule::{may_send, rule};
+use crate::policy::rule::may_send;
 use crate::policy::rulebook::Rulebook;
-use crate::policy::ruling::{Outcome, Refused, Ruling, Verdict};
-use crate::policy::words::PolicyId;
 use crate::server::clock::Clock;
 
 const HELP: &str = "\
@@ -36,15 +36,17 @@ Examples:
     messages/police.alert/examples/valid/story-09.json
   carnet message try --given 'orders=police; now=2026-03-17' \\
     messages/postal.item/examples/valid/story-01.json
+  carnet message try messages/postal.item/examples/valid/*.json
 
-Exit code 1 where the message is invalid, or where its sender would be told that nobody receives it.";
+Exit code 1 where a message is invalid, or where its sender would be told that nobody receives it.";
 
-/// Validate and rule a file without sending it.
+/// Validate and rule files without sending them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(super) struct Trial {
-    /// The message's body
-    file: PathBuf,
+    /// The message's body; of several files each is tried, and a summary by fault comes last
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// Its type [default: the folder of messages/ that the file is in]
     #[arg(long = "type", value_name = "TYPE")]
     message_type: Option<String>,
@@ -71,61 +73,71 @@ pub(super) struct Trial {
 impl Trial {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let now = Clock::default().now();
-        let body = read_file(&self.file).map_err(Failed::cannot_run)?;
         let rulebook = Rulebook::parse(&with_issuers(read_bundle(config)?, now)?)?;
         self.addressees(&rulebook)?;
-        let message_type = self.message_type(&rulebook)?;
-        let peer = self.sender(&rulebook, &message_type)?;
-        let given = self.given(&peer, &rulebook, now)?;
-        let valid = match self.valid((&message_type, body), &peer, &given, &rulebook) {
-            Ok(valid) => valid,
-            Err(fault) if self.json => {
-                let faults = output::faults_as_json(&[fault]);
-                output::line(&json!({"valid": false, "faults": faults}).to_string())?;
-                return Err(Failed::Told);
-            }
-            Err(fault) => return Err(vec![fault].into()),
-        };
-        let mut facts = valid.content().facts.clone();
-        facts.extend(given.facts.clone());
-        let request = given.question.request(&peer.unit, valid.entry(), &facts);
-        let tried = Tried {
-            ruling: rule(&request, &rulebook, &given.standing, given.now),
-            rulebook: &rulebook,
-            valid: &valid,
-        };
-        if self.json {
-            output::line(&tried.as_json(&peer).to_string())?;
-        } else {
-            let why = |unit: &UnitId| {
-                let holds = valid.entry().holds;
-                explain(
-                    unit,
-                    &request,
-                    (&rulebook, &given.standing),
-                    given.now,
-                    holds,
-                )
-            };
-            tried.print(&peer, &why)?;
+        if let [file] = self.files.as_slice() {
+            let tried = self.one(file, &rulebook, now)?;
+            return self.told(file, &tried, &rulebook);
         }
-        if tried.ruling.is_released_visibly() {
+        let mut summary = Summary::default();
+        for file in &self.files {
+            let tried = self.one(file, &rulebook, now)?;
+            let line = if self.json {
+                tried.named_json(file, &rulebook).to_string()
+            } else {
+                tried.line(file)
+            };
+            output::line(&line)?;
+            summary.add(file, &tried);
+        }
+        output::text(&summary.shown(self.json))?;
+        summary.outcome()
+    }
+
+    /// What becomes of one file, all of it.
+    fn told(&self, file: &Path, tried: &Tried, rulebook: &Rulebook) -> Result<(), Failed> {
+        match tried {
+            _ if self.json => output::line(&tried.as_json(file, rulebook).to_string())?,
+            Tried::Invalid(refused) => return Err(refused.blocks(file).into()),
+            Tried::Ruled(ruled) => ruled.print(rulebook)?,
+        }
+        if tried.is_released() {
             Ok(())
         } else {
             Err(Failed::Told)
         }
     }
 
-    fn message_type(&self, rulebook: &Rulebook) -> Result<String, Failed> {
+    /// Tries one file.
+    fn one(&self, file: &Path, rulebook: &Rulebook, now: Timestamp) -> Result<Tried, Failed> {
+        let body = read_file(file).map_err(Failed::cannot_run)?;
+        let message_type = self.message_type(file, rulebook)?;
+        let peer = self.sender(rulebook, &message_type)?;
+        let given = self.given(&peer, rulebook, now)?;
+        let entry = rulebook.catalogue().get(&message_type);
+        if !entry.is_some_and(|entry| may_send(&peer, entry)) {
+            let says = format!("{} does not send {message_type}", name(&peer));
+            let cure = "see 'sends' of its entry in agencies/, and 'senders' of the type";
+            return Err(vec![Fault::new(file.display().to_string(), says, cure)].into());
+        }
+        match valid((&message_type, body), &peer, &given, rulebook) {
+            Err(faults) => Ok(Tried::Invalid(Refused(faults))),
+            Ok(valid) => Ok(Tried::Ruled(Box::new(Ruled::of(
+                valid, peer, given, rulebook,
+            )))),
+        }
+    }
+
+    fn message_type(&self, file: &Path, rulebook: &Rulebook) -> Result<String, Failed> {
         let known = |name: &str| rulebook.catalogue().get(name).is_some();
         match &self.message_type {
             Some(name) if known(name) => Ok(name.clone()),
             Some(name) => Err(super::list::no_type(name, rulebook.catalogue())),
             None => {
-                let folders = self.file.ancestors().filter_map(Path::file_name);
+                let folders = file.ancestors().filter_map(Path::file_name);
                 let mut names = folders.map(|name| name.to_string_lossy().into_owned());
                 names.find(|name| known(name)).ok_or_else(|| {
-                    let file = self.file.display();
+                    let file = file.display();
                     Failed::Usage(format!(
                         "{file} is in no type's folder; say its type with --type"
                     ))
@@ -207,53 +219,39 @@ impl Trial {
         let (registry, catalogue) = (rulebook.registry(), rulebook.catalogue());
         Given::parse(&text, &peer.agency.id, registry, catalogue).map_err(Failed::Usage)
     }
+}
 
-    /// The message as admission takes it: what its sender may send, its headers and its body.
-    fn valid(
-        &self,
-        (message_type, body): (&str, Vec<u8>),
-        peer: &Peer,
-        given: &Given,
-        rulebook: &Rulebook,
-    ) -> Result<Valid, Fault> {
-        let place = self.file.display();
-        let entry = rulebook.catalogue().get(message_type);
-        if !entry.is_some_and(|entry| may_send(peer, entry)) {
-            let says = format!("{} does not send {message_type}", name(peer));
-            let cure = "see 'sends' of its entry in agencies/, and 'senders' of the type";
-            return Err(Fault::new(place.to_string(), says, cure));
-        }
-        let text = |name: &str, value: &str| (name.to_owned(), HeaderValue::Text(value.to_owned()));
-        let to = given.question.to.iter().cloned();
-        let headers = to
-            .map(|to| ("to".to_owned(), HeaderValue::List(to)))
-            .chain(
-                given
-                    .question
-                    .purpose
-                    .iter()
-                    .map(|p| text("purpose", p.as_str())),
-            )
-            .chain(given.question.case.iter().map(|case| text("case", case)));
-        let publish = Publish {
-            message_type: message_type.to_owned(),
-            message_id: Some("try".to_owned()),
-            body: body.into(),
-            headers: headers.collect(),
-            ..Publish::default()
-        };
-        let terms = SenderTerms {
-            user_id: "",
-            derives_message_id: peer.system.message_id == MessageIdRule::Derived,
-        };
-        Valid::parse(&publish, rulebook.catalogue(), &terms, &|_| None).map_err(|invalid| {
-            let at = format!("{place}: {}", invalid.place);
-            let says = format!("{} ({})", invalid.says, invalid.rule);
-            let cure =
-                format!("`carnet message show {message_type}` and its schema say what it wants");
-            Fault::new(at.trim_end_matches(": "), says, cure)
-        })
-    }
+/// The message as admission takes it: its headers and its body.
+fn valid(
+    (message_type, body): (&str, Vec<u8>),
+    peer: &Peer,
+    given: &Given,
+    rulebook: &Rulebook,
+) -> Result<Valid, Faults> {
+    let text = |name: &str, value: &str| (name.to_owned(), HeaderValue::Text(value.to_owned()));
+    let to = given.question.to.iter().cloned();
+    let headers = to
+        .map(|to| ("to".to_owned(), HeaderValue::List(to)))
+        .chain(
+            given
+                .question
+                .purpose
+                .iter()
+                .map(|p| text("purpose", p.as_str())),
+        )
+        .chain(given.question.case.iter().map(|case| text("case", case)));
+    let publish = Publish {
+        message_type: message_type.to_owned(),
+        message_id: Some("try".to_owned()),
+        body: body.into(),
+        headers: headers.collect(),
+        ..Publish::default()
+    };
+    let terms = SenderTerms {
+        user_id: "",
+        derives_message_id: peer.system.message_id == MessageIdRule::Derived,
+    };
+    Valid::parse(&publish, rulebook.catalogue(), &terms, &|_| None)
 }
 
 fn name(peer: &Peer) -> String {
@@ -267,141 +265,4 @@ pub(super) fn names(mask: Mask) -> Vec<String> {
         .then(|| "reference.token".to_owned());
     let names = mask.categories().map(|category| category.to_string());
     names.chain(token).collect()
-}
-
-/// What became of the message.
-struct Tried<'a> {
-    ruling: Ruling,
-    rulebook: &'a Rulebook,
-    valid: &'a Valid,
-}
-
-impl Tried<'_> {
-    fn print(&self, peer: &Peer, why: &dyn Fn(&UnitId) -> String) -> Result<(), Failed> {
-        let message_type = &self.valid.entry().message_type;
-        let present = self.valid.content().spans.present();
-        let sender = name(peer);
-        output::line(&format!(
-            "{message_type} from {sender}: valid, holds {present}"
-        ))?;
-        for warning in &self.valid.content().warnings {
-            output::line(&format!("warning at {}: {}", warning.place, warning.rule))?;
-        }
-        for verdict in &self.ruling.verdicts {
-            output::line("")?;
-            output::text(&why(&verdict.unit))?;
-            if verdict.told().is_none() && verdict.is_recorded() {
-                output::line("  The sender is not told of it.")?;
-            }
-        }
-        for unreachable in &self.ruling.unreachable {
-            output::line("")?;
-            output::line(&format!(
-                "{unreachable} is nobody whom this message can reach: not permitted."
-            ))?;
-        }
-        let others = self.others(peer);
-        if !others.is_empty() {
-            output::line("")?;
-        }
-        for (unit, why) in others {
-            output::line(&format!("{unit} is not asked for: {why}."))?;
-        }
-        if !self.ruling.is_released_visibly() {
-            output::line("")?;
-            output::line("Its sender would be told that nobody receives it.")?;
-        }
-        Ok(())
-    }
-
-    /// The units that messages of this type from this agency never reach, each with why.
-    fn others(&self, peer: &Peer) -> Vec<(UnitId, &'static str)> {
-        let (registry, message_type) = (self.rulebook.registry(), &self.valid.entry().message_type);
-        let sender = &peer.agency.id;
-        let candidates: BTreeSet<&UnitId> =
-            self.rulebook.candidates(sender, message_type).collect();
-        let others = registry
-            .units()
-            .filter(|unit| !candidates.contains(&unit.id));
-        let others = others.filter(|unit| unit.id != peer.unit.id);
-        let why = |receives: bool| {
-            if receives {
-                "no rule gives it messages of this type from this agency"
-            } else {
-                "it does not receive the type, see `receives` of its unit in agencies/"
-            }
-        };
-        others
-            .map(|unit| {
-                let mut receives = unit.receives.iter();
-                let receives = receives.any(|pattern| pattern.covers(message_type.as_str()));
-                (unit.id.clone(), why(receives))
-            })
-            .collect()
-    }
-
-    fn as_json(&self, peer: &Peer) -> Value {
-        let verdicts = self.ruling.verdicts.iter();
-        let warnings = self.valid.content().warnings.iter();
-        json!({
-            "valid": true,
-            "type": self.valid.entry().message_type.to_string(),
-            "from": name(peer),
-            "holds": names(self.valid.content().spans.present()),
-            "warnings": warnings
-                .map(|warning| json!({"place": warning.place, "rule": warning.rule}))
-                .collect::<Vec<_>>(),
-            "released": self.ruling.is_released_visibly(),
-            "units": verdicts.map(|verdict| self.verdict_as_json(verdict)).collect::<Vec<_>>(),
-            "unreachable": self.ruling.unreachable,
-            "never_reached": self.others(peer).into_iter()
-                .map(|(unit, why)| json!({"unit": unit.to_string(), "why": why}))
-                .collect::<Vec<_>>(),
-        })
-    }
-
-    fn verdict_as_json(&self, verdict: &Verdict) -> Value {
-        let unit = verdict.unit.to_string();
-        match &verdict.outcome {
-            Outcome::Released(released) => json!({
-                "unit": unit,
-                "outcome": "release",
-                "categories": names(released.mask),
-                "withheld": names(released.withheld),
-                "policies": self.rules(&released.policies),
-                "withholding": self.rules(&released.withholding),
-                "retain_days": released.retain_days,
-                "onward": released.onward.to_string(),
-            }),
-            Outcome::Refused(Refused::Forbidden {
-                policies, hidden, ..
-            }) => json!({
-                "unit": unit,
-                "outcome": if *hidden { "hidden" } else { "refuse" },
-                "policies": self.rules(policies),
-            }),
-            Outcome::Refused(Refused::NotPermitted) => {
-                json!({"unit": unit, "outcome": "refuse", "policies": []})
-            }
-            Outcome::Refused(Refused::Failed) => {
-                json!({"unit": unit, "outcome": "failed", "policies": self.rules(&self.ruling.errors)})
-            }
-        }
-    }
-
-    /// Each rule with what it rests on.
-    fn rules(&self, ids: &[PolicyId]) -> Vec<Value> {
-        let once: BTreeSet<&PolicyId> = ids.iter().collect();
-        let rules = once.into_iter().filter_map(|id| self.rulebook.rule(id));
-        let rules = rules.map(|rule| {
-            json!({
-                "id": rule.id.to_string(),
-                "owner": rule.owner,
-                "title": rule.title,
-                "basis": rule.basis,
-                "reason": rule.reason,
-            })
-        });
-        rules.collect()
-    }
 }

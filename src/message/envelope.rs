@@ -13,13 +13,21 @@ use std::fmt;
 use std::time::Duration;
 
 use super::catalogue::{Addressed, MessageEntry};
+use super::faults::{Faults, Found, Invalid};
 use super::id::{Digest, Purpose, UnitId};
-use super::valid::{Invalid, Warning};
+use super::identifier::{self, is_text};
+use super::rule;
+use super::valid::Warning;
 pub use names::is_ours;
 use names::{is_of_a_framework, not_misspelt, not_reserved};
 pub use properties::expires_after;
 use properties::is_traceparent;
 pub use publish::{HeaderValue, Publish, SenderTerms};
+
+/// The place of faults of the body as a whole, its size.
+pub(super) const BODY: &str = "body";
+/// The place of faults of the addressees.
+const TO: &str = "header to";
 
 /// How many addressees a message may name: more than there are units in the largest exchange.
 pub const ADDRESSEES_MAX: usize = 256;
@@ -98,7 +106,7 @@ impl Envelope {
         publish: &Publish,
         entry: &MessageEntry,
         terms: &SenderTerms<'_>,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, Faults> {
         let mut envelope = Self {
             message_id: publish.message_id.clone().filter(|id| !id.is_empty()),
             correlation_id: publish.correlation_id.clone().filter(|id| !id.is_empty()),
@@ -111,28 +119,32 @@ impl Envelope {
             ttl: None,
             warnings: Vec::new(),
         };
-        properties::hold(publish, entry, terms)?;
-        envelope.ttl = publish
-            .expiration
-            .as_deref()
-            .map(expires_after)
-            .transpose()?;
+        let mut found = Found::default();
+        properties::hold(publish, entry, terms, &mut found);
+        match publish.expiration.as_deref().map(expires_after) {
+            Some(Ok(ttl)) => envelope.ttl = Some(ttl),
+            Some(Err(invalid)) => found.add(invalid),
+            None => {}
+        }
         for (name, value) in &publish.headers {
-            envelope.header(name, value)?;
+            if let Err(invalid) = envelope.header(name, value) {
+                found.add(invalid);
+            }
         }
-        match entry.addressed {
-            Addressed::Never if !envelope.to.is_empty() => Err(Invalid::envelope(
-                "header to",
-                "addressed",
-                "is set, and this type is not addressed; leave it out",
-            )),
-            Addressed::Required if envelope.to.is_empty() => Err(Invalid::envelope(
-                "header to",
-                "addressed",
-                "is missing, and this type is always addressed",
-            )),
-            _ => Ok(envelope),
+        let is_addressed = !envelope.to.is_empty() || found.has(TO);
+        let says = match entry.addressed {
+            Addressed::Never if is_addressed => {
+                Some("is set, and this type is not addressed; leave it out")
+            }
+            Addressed::Required if !is_addressed => {
+                Some("is missing, and this type is always addressed")
+            }
+            _ => None,
+        };
+        if let Some(says) = says {
+            found.add(Invalid::envelope(TO, &rule::ADDRESSED, says));
         }
+        found.or(envelope)
     }
 
     fn header(&mut self, name: &str, value: &HeaderValue) -> Result<(), Invalid> {
@@ -147,19 +159,20 @@ impl Envelope {
                 if text.trim().is_empty() =>
             {
                 let says = "is empty; leave the header out, or say which";
-                return Err(Invalid::envelope(&place(), "minLength", says));
+                return Err(Invalid::envelope(place(), &rule::MIN_LENGTH, says));
             }
             ("purpose", HeaderValue::Text(text)) => {
                 let purpose = text.parse();
                 let says = "is not a purpose, such as customs-control";
                 self.purpose = Some(
-                    purpose.map_err(|_| Invalid::envelope("header purpose", "purpose", says))?,
+                    purpose
+                        .map_err(|_| Invalid::envelope("header purpose", &rule::PURPOSE, says))?,
                 );
             }
             ("case", HeaderValue::Text(text)) => {
                 if text.len() > CASE_MAX || !text.bytes().all(|b| b.is_ascii_graphic()) {
                     let says = "is not a case: at most 64 printable characters without blanks";
-                    return Err(Invalid::envelope("header case", "case", says));
+                    return Err(Invalid::envelope("header case", &rule::CASE, says));
                 }
                 self.case = Some(text.clone());
             }
@@ -167,17 +180,29 @@ impl Envelope {
                 let says = "is none of none, same-purpose, ask-originator, no-onward";
                 let handling = Handling::named(text);
                 self.handling = handling
-                    .ok_or_else(|| Invalid::envelope("header handling", "handling", says))?;
+                    .ok_or_else(|| Invalid::envelope("header handling", &rule::HANDLING, says))?;
             }
             ("justification", HeaderValue::Text(text)) => {
                 if text.chars().count() > JUSTIFICATION_MAX {
                     let says = "is longer than 1000 characters";
-                    return Err(Invalid::envelope("header justification", "maxLength", says));
+                    return Err(Invalid::envelope(
+                        "header justification",
+                        &rule::MAX_LENGTH,
+                        says,
+                    ));
+                }
+                if !is_text(text) {
+                    let (says, rule) = ("has control characters", &identifier::TEXT.rule());
+                    return Err(Invalid::envelope("header justification", rule, says));
                 }
                 self.justification = Some(text.clone());
             }
             ("to" | "purpose" | "case" | "handling" | "justification", _) => {
-                return Err(Invalid::envelope(&place(), "type", "is not a text"));
+                return Err(Invalid::envelope(
+                    place(),
+                    &rule::MESSAGE_TYPE,
+                    "is not a text",
+                ));
             }
             ("traceparent", HeaderValue::Text(text)) if is_traceparent(text) => {
                 self.traceparent = Some(text.clone());
@@ -193,7 +218,7 @@ impl Envelope {
         if self.warnings.len() < WARNINGS_MAX && !is_of_a_framework(name) {
             self.warnings.push(Warning {
                 place: header_place(name),
-                rule: "dropped".to_owned(),
+                rule: rule::DROPPED.name.to_owned(),
             });
         }
         Ok(())
@@ -202,25 +227,28 @@ impl Envelope {
     /// A list that is there and names nobody is a slip of its sender's code: it would narrow nothing,
     /// and the message would reach all whom the rules allow.
     fn addressees<'t>(&mut self, texts: impl Iterator<Item = &'t str>) -> Result<(), Invalid> {
-        let fault = |rule, says: String| Invalid::envelope("header to", rule, says);
+        let fault = |rule, says: String| Invalid::envelope(TO, rule, says);
         let texts = texts.map(str::trim).filter(|text| !text.is_empty());
         for (text, number) in texts.zip(1_u32..) {
             let unit = text.parse().map_err(|_| {
                 let says = format!(
                     "its address {number} is none; write AGENCY/UNIT, such as environment/main"
                 );
-                fault("address", says)
+                fault(&rule::ADDRESS, says)
             })?;
             if !self.to.contains(&unit) {
                 self.to.push(unit);
             }
             if self.to.len() > ADDRESSEES_MAX {
-                return Err(fault("maxItems", "names more than 256 units".to_owned()));
+                return Err(fault(
+                    &rule::MAX_ITEMS,
+                    "names more than 256 units".to_owned(),
+                ));
             }
         }
         if self.to.is_empty() {
             let says = "names nobody; leave the header out to reach all whom the rules allow";
-            return Err(fault("minItems", says.to_owned()));
+            return Err(fault(&rule::MIN_ITEMS, says.to_owned()));
         }
         Ok(())
     }
@@ -294,12 +322,15 @@ impl Envelope {
 
 /// Holds a publish that is of no type of the catalogue, such as a step of a case, to what holds for
 /// all of them: it speaks in its sender's own name, in JSON.
-pub fn hold_untyped(publish: &Publish, user_id: &str) -> Result<(), Invalid> {
-    properties::hold_sender(publish, user_id)?;
-    publish
-        .headers
-        .iter()
-        .try_for_each(|(name, _)| not_reserved(name))
+pub fn hold_untyped(publish: &Publish, user_id: &str) -> Result<(), Faults> {
+    let mut found = Found::default();
+    properties::hold_sender(publish, user_id, &mut found);
+    for (name, _) in &publish.headers {
+        if let Err(invalid) = not_reserved(name) {
+            found.add(invalid);
+        }
+    }
+    found.or(())
 }
 
 fn header_place(name: &str) -> String {

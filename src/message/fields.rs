@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use super::catalogue::MessageEntry;
 use super::envelope::WARNINGS_MAX;
 use super::facts::Gathered;
+use super::faults::{Faults, Found, Invalid};
 use super::id::{AgencyId, Category};
-use super::identifier::{Format, minor_unit};
+use super::identifier::{AMOUNT, Format, minor_unit};
 use super::json::{Document, Element, Kind, ScanFault, Step, pointer};
+use super::rule::{self, Rule as BrokenRule};
 use super::schema::{By, Node, Rule};
 use super::spans::{Builder, Quoted};
-use super::valid::{Content, Invalid, Key, Warning};
+use super::valid::{Content, Key, Warning};
 
 /// How a token's text begins.
 const TOKEN_PREFIX: &str = "ct1~";
@@ -27,9 +29,10 @@ pub fn read(
     entry: &MessageEntry,
     body: &[u8],
     quoted: &dyn Fn(&str) -> Option<Quoted>,
-) -> Result<Content, Invalid> {
+) -> Result<Content, Faults> {
     let plan = entry.schema().plan();
     let mut document = Document::scan(body).map_err(|fault| unread(&fault, plan))?;
+    let mut found = Found::default();
     let mut opened = Vec::new();
     if plan.has_token {
         let mut path = Vec::new();
@@ -39,14 +42,15 @@ pub fn read(
             &mut path,
             &mut |element, text, path| {
                 if opened.len() == TOKENS_MAX {
-                    let says = "quotes more than 1000 tokens".to_owned();
-                    return Err(Invalid::content(pointer(path), "maxItems".to_owned(), says));
+                    let says = "quotes more than 1000 tokens";
+                    return Err(Invalid::content(pointer(path), &rule::MAX_ITEMS, says));
                 }
-                let quoted = quoted(text).ok_or_else(|| {
-                    let says = "is a token, and not one of this unit's".to_owned();
-                    Invalid::content(pointer(path), "token".to_owned(), says)
-                })?;
-                opened.push((element.index(), quoted));
+                if let Some(quoted) = quoted(text) {
+                    opened.push((element.index(), quoted));
+                } else {
+                    let says = "is a token, and not one of this unit's";
+                    found.add(Invalid::content(pointer(path), &rule::TOKEN, says));
+                }
                 Ok(())
             },
         )?;
@@ -54,10 +58,10 @@ pub fn read(
     for (index, quoted) in &opened {
         document.replace(*index, quoted.clear.clone());
     }
-    entry.schema().admit(&document)?;
-    let mut walk = Walk::new(entry, opened);
-    walk.element(document.root(), plan, None)?;
-    Ok(walk.finish())
+    entry.schema().admit(&document, &mut found);
+    let mut walk = Walk::new(entry, opened, found);
+    walk.element(document.root(), plan, None);
+    walk.finish()
 }
 
 /// A body that is no JSON: the place as far as the type knows the names on the way.
@@ -72,11 +76,11 @@ fn unread(fault: &ScanFault, plan: &Node) -> Invalid {
     });
     let place = pointer(known.by_ref());
     let says = format!("{} (byte {})", fault.says, fault.at);
-    Invalid::content(place, fault.rule.to_owned(), says)
+    Invalid::content(place, &fault.rule, says)
 }
 
 /// What is done with a token that was found: its element, text and the way to it.
-type Found<'f, 'd> = dyn FnMut(Element<'d>, &str, &[Step]) -> Result<(), Invalid> + 'f;
+type OnToken<'f, 'd> = dyn FnMut(Element<'d>, &str, &[Step]) -> Result<(), Invalid> + 'f;
 
 /// Finds what was sent as a token where the plan has one, before the schema is applied: it is the
 /// clear value that must keep it.
@@ -84,7 +88,7 @@ fn open_tokens<'d>(
     element: Element<'d>,
     node: &Node,
     path: &mut Vec<Step>,
-    found: &mut Found<'_, 'd>,
+    found: &mut OnToken<'_, 'd>,
 ) -> Result<(), Invalid> {
     let text = element
         .text()
@@ -120,6 +124,9 @@ struct Walk<'d> {
     facts: Vec<Gathered>,
     keys: Vec<Key>,
     warnings: Vec<Warning>,
+    found: Found,
+    /// Whether the schema takes the document. What it does not take is walked for further faults alone.
+    is_schema_kept: bool,
     /// Objects around the element, outermost first.
     objects: Vec<Element<'d>>,
     /// The way to the element.
@@ -133,7 +140,7 @@ enum Way<'d> {
 }
 
 impl<'d> Walk<'d> {
-    fn new(entry: &'d MessageEntry, opened: Vec<(usize, Quoted)>) -> Self {
+    fn new(entry: &'d MessageEntry, opened: Vec<(usize, Quoted)>, found: Found) -> Self {
         Self {
             entry,
             opened,
@@ -145,17 +152,14 @@ impl<'d> Walk<'d> {
                 .collect(),
             keys: Vec::new(),
             warnings: Vec::new(),
+            is_schema_kept: found.is_none(),
+            found,
             objects: Vec::new(),
             path: Vec::new(),
         }
     }
 
-    fn element(
-        &mut self,
-        element: Element<'d>,
-        node: &'d Node,
-        outer: Option<Category>,
-    ) -> Result<(), Invalid> {
+    fn element(&mut self, element: Element<'d>, node: &'d Node, outer: Option<Category>) {
         let is_object = element.kind() == Kind::Object;
         if is_object {
             self.objects.push(element);
@@ -165,12 +169,11 @@ impl<'d> Walk<'d> {
             Rule::Fixed(category) => Some(*category),
             Rule::By(by) => Some(self.decided(by)),
         };
-        self.read(element, node)?;
-        self.place(element, node, category)?;
+        self.read(element, node);
+        self.place(element, node, category);
         if is_object {
             self.objects.pop();
         }
-        Ok(())
     }
 
     fn decided(&self, by: &By) -> Category {
@@ -184,12 +187,7 @@ impl<'d> Walk<'d> {
     }
 
     /// Gives the element its spans.
-    fn place(
-        &mut self,
-        element: Element<'d>,
-        node: &'d Node,
-        category: Option<Category>,
-    ) -> Result<(), Invalid> {
+    fn place(&mut self, element: Element<'d>, node: &'d Node, category: Option<Category>) {
         let is_container = matches!(element.kind(), Kind::Object | Kind::Array);
         let is_empty = element.children().next().is_none();
         if node.is_token && category == Some(Category::Reference) {
@@ -200,69 +198,70 @@ impl<'d> Walk<'d> {
             let quoted = opened.map(|(_, quoted)| quoted.clone());
             self.spans
                 .token(element.segment(), element.range(), kind, quoted);
-            return Ok(());
+            return;
         }
         if !is_container || is_empty || (node.is_uniform && category.is_some()) {
-            let category = category.ok_or_else(|| self.unmapped())?;
-            self.spans.run(element.segment(), category);
-            return Ok(());
+            match category {
+                Some(category) => self.spans.run(element.segment(), category),
+                None => self.unmapped(),
+            }
+            return;
         }
         self.spans.open(element.segment(), element.range());
         for (index, child) in element.children().enumerate() {
-            let (way, inner) = if element.kind() == Kind::Object {
+            let known = if element.kind() == Kind::Object {
                 let named = node.named(&child.name());
-                let (name, inner) = named.ok_or_else(|| self.unmapped())?;
-                (Way::Name(name), inner)
+                named.map(|(name, inner)| (Way::Name(name), inner))
             } else {
-                (
-                    Way::Index(index),
-                    node.items.as_deref().ok_or_else(|| self.unmapped())?,
-                )
+                let items = node.items.as_deref();
+                items.map(|inner| (Way::Index(index), inner))
+            };
+            let Some((way, inner)) = known else {
+                self.unmapped();
+                continue;
             };
             self.path.push(way);
-            self.element(child, inner, category)?;
+            self.element(child, inner, category);
             self.path.pop();
         }
         self.spans.close();
-        Ok(())
     }
 
     /// What the schema let pass and the plan does not know goes to nobody, and is not accepted.
-    fn unmapped(&self) -> Invalid {
-        let says = "is not described by its type".to_owned();
-        Invalid::content(self.pointer(), "unmapped".to_owned(), says)
+    fn unmapped(&mut self) {
+        if self.is_schema_kept {
+            self.fault(&rule::UNMAPPED, "is not described by its type");
+        }
+    }
+
+    /// A fault of the element. Where the schema does not take the document, none beside another: what
+    /// has not its type has not its further rules.
+    fn fault(&mut self, rule: &BrokenRule, says: impl Into<String>) {
+        let place = self.pointer();
+        if self.is_schema_kept || !self.found.has(&place) {
+            self.found.add(Invalid::content(place, rule, says));
+        }
     }
 
     /// Holds the element to its identifier's rule, and hands it to the facts and keys that read it.
-    fn read(&mut self, element: Element<'d>, node: &'d Node) -> Result<(), Invalid> {
+    fn read(&mut self, element: Element<'d>, node: &'d Node) {
         let text = element.text();
         for fact in &node.facts {
             let Some(gathered) = self.facts.get_mut(*fact) else {
                 continue;
             };
             if let Err(says) = gathered.take(text.as_deref().unwrap_or(element.raw())) {
-                let says = format!("is {says}");
-                return Err(Invalid::content(self.pointer(), "range".to_owned(), says));
+                self.fault(&rule::RANGE, format!("is {says}"));
             }
         }
-        let Some(text) = text else { return Ok(()) };
+        let Some(text) = text else { return };
         let entry = self.entry;
         let rules = || node.keys.iter().filter_map(|key| entry.keys.get(*key));
-        if node.is_amount() {
-            self.amount(&text)?;
-        }
-        // The shape holds already: the schema asserts it.
-        let is_broken = |format: &&Format| format.rule.is_some_and(|rule| !rule(&text));
-        if let Some(format) = node.format.filter(|format| is_broken(format)) {
+        self.amount(&text, node);
+        if let Some((format, says)) = self.broken(&text, node) {
             if rules().any(|rule| rule.own) {
-                let says = format!("is not {}", format.expects);
-                return Err(Invalid::content(
-                    self.pointer(),
-                    format.name.to_owned(),
-                    says,
-                ));
-            }
-            if self.warnings.len() < WARNINGS_MAX {
+                self.fault(&format.rule(), says);
+            } else if self.warnings.len() < WARNINGS_MAX {
                 self.warnings.push(Warning {
                     place: self.pointer(),
                     rule: format.name.to_owned(),
@@ -283,25 +282,33 @@ impl<'d> Walk<'d> {
                 own: rule.own,
             });
         }
-        Ok(())
     }
 
-    /// An amount has at most the decimals of the currency beside it.
-    fn amount(&self, text: &str) -> Result<(), Invalid> {
-        let currency = self
-            .objects
-            .last()
-            .and_then(|object| object.member("CurrencyCode")?.text());
-        let allowed = currency.and_then(|currency| minor_unit(&currency));
-        let decimals = text
-            .split_once('.')
-            .map_or(0, |(_, decimals)| decimals.len());
-        match allowed {
-            Some(allowed) if decimals > allowed => {
-                let says = format!("has {decimals} decimals, and its currency {allowed}");
-                Err(Invalid::content(self.pointer(), "amount".to_owned(), says))
-            }
-            _ => Ok(()),
+    /// What breaks its format's rule beyond the shape. The shape holds, where the schema asserted it.
+    fn broken(&self, text: &str, node: &'d Node) -> Option<(&'static Format, String)> {
+        let format = node.format.filter(|format| format.has_rule())?;
+        if !self.is_schema_kept && !format.fits(text) {
+            return None;
+        }
+        Some((format, format.broken(text)?))
+    }
+
+    /// An amount has at most the decimals of its currency, the one beside it or else the nearest
+    /// around it, as an invoice's is of its lines; zeros at its end say nothing.
+    fn amount(&mut self, text: &str, node: &Node) {
+        let Some(name) = &node.currency else { return };
+        let mut around = self.objects.iter().rev();
+        let currency = around.find_map(|object| object.member(name)?.text());
+        let Some((currency, allowed)) =
+            currency.and_then(|currency| minor_unit(&currency).map(|allowed| (currency, allowed)))
+        else {
+            return;
+        };
+        let decimals = text.split_once('.').map_or("", |(_, decimals)| decimals);
+        let decimals = decimals.trim_end_matches('0').len();
+        if decimals > allowed {
+            let says = format!("has {decimals} decimals, and {currency} has {allowed}");
+            self.fault(&AMOUNT.rule(), says);
         }
     }
 
@@ -317,7 +324,7 @@ impl<'d> Walk<'d> {
         pointer(&steps)
     }
 
-    fn finish(self) -> Content {
+    fn finish(self) -> Result<Content, Faults> {
         let entry = self.entry;
         let facts = entry.facts.iter().zip(self.facts);
         let quotes: BTreeSet<AgencyId> = self
@@ -325,7 +332,7 @@ impl<'d> Walk<'d> {
             .into_iter()
             .map(|(_, quoted)| quoted.originator)
             .collect();
-        Content {
+        self.found.or(Content {
             spans: self.spans.finish(),
             facts: facts
                 .map(|(rule, gathered)| (rule.name.clone(), gathered.value()))
@@ -333,7 +340,7 @@ impl<'d> Walk<'d> {
             keys: self.keys,
             quotes,
             warnings: self.warnings,
-        }
+        })
     }
 }
 

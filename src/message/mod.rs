@@ -12,6 +12,7 @@ pub mod bundle;
 pub mod catalogue;
 pub mod envelope;
 pub mod facts;
+mod faults;
 pub mod fields;
 #[cfg(test)]
 mod fixture;
@@ -21,7 +22,11 @@ pub mod json;
 #[cfg(test)]
 mod laws;
 pub mod project;
+pub mod rule;
 pub mod schema;
 pub mod spans;
+mod spelling;
 pub mod time;
 pub mod valid;
+
+pub use spelling::nearest;

@@ -7,71 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::catalogue::{Catalogue, MessageEntry};
-use super::envelope::{Envelope, Publish, SenderTerms};
+use super::envelope::{BODY, Envelope, Publish, SenderTerms};
 use super::facts::Facts;
+pub use super::faults::{FAULTS_MAX, Faults, Invalid, InvalidKind};
 use super::fields;
 use super::id::{AgencyId, Digest};
+use super::rule;
 use super::spans::{Quoted, Spans};
-
-/// Octets of a place that is told and recorded, at most. A longer one is cut and ends in `…`: the
-/// sender wrote the names in it, and a name may be as long as a body.
-const PLACE_BYTES: usize = 256;
-
-/// Whose fault an [`Invalid`] is about; decides the reply code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InvalidKind {
-    /// The routing key is no type of the catalogue.
-    UnknownType,
-    /// A property, a header or the size.
-    Envelope,
-    /// The body.
-    Content,
-}
-
-/// Why a message is refused before anybody rules on it. Holds no value of the body.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {says} ({rule})", if place.is_empty() { "the message" } else { place })]
-pub struct Invalid {
-    /// What it is about.
-    pub kind: InvalidKind,
-    /// Where: a JSON pointer (empty is the whole body), `property NAME` or `header NAME`; the
-    /// constructors cut it to 256 octets.
-    pub place: String,
-    /// The rule: a keyword of JSON Schema, a format, or a stable name of ours.
-    pub rule: String,
-    /// What is wrong there.
-    pub says: String,
-}
-
-impl Invalid {
-    pub(super) fn content(place: String, rule: String, says: String) -> Self {
-        Self {
-            kind: InvalidKind::Content,
-            place: cut(place),
-            rule,
-            says,
-        }
-    }
-
-    pub(super) fn envelope(place: &str, rule: &str, says: impl Into<String>) -> Self {
-        let (place, rule) = (place.to_owned(), rule.to_owned());
-        Self {
-            kind: InvalidKind::Envelope,
-            place: cut(place),
-            rule,
-            says: says.into(),
-        }
-    }
-}
-
-fn cut(mut place: String) -> String {
-    const MARK: char = '…';
-    if place.len() > PLACE_BYTES {
-        place.truncate(place.floor_char_boundary(PLACE_BYTES - MARK.len_utf8()));
-        place.push(MARK);
-    }
-    place
-}
 
 /// Something that does not refuse a message and is told in its receipt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -140,17 +82,25 @@ impl Valid {
         catalogue: &Catalogue,
         terms: &SenderTerms<'_>,
         quoted: &dyn Fn(&str) -> Option<Quoted>,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, Faults> {
         let Some(entry) = catalogue.get(&publish.message_type) else {
-            return Err(Invalid {
-                kind: InvalidKind::UnknownType,
-                place: "routing key".to_owned(),
-                rule: "type".to_owned(),
-                says: "no such message type; `carnet message list` names them".to_owned(),
-            });
+            let says = "no such message type; `carnet message list` names them";
+            let invalid = Invalid::envelope("routing key", &rule::MESSAGE_TYPE, says);
+            let kind = InvalidKind::UnknownType;
+            return Err(Invalid { kind, ..invalid }.into());
         };
-        let envelope = Envelope::parse(publish, entry, terms)?;
-        let mut content = fields::read(entry, &publish.body, quoted)?;
+        let envelope = Envelope::parse(publish, entry, terms);
+        // A body that is too large is not looked at.
+        let is_too_large = |faults: &Faults| faults.iter().any(|fault| fault.place == BODY);
+        let envelope = match envelope {
+            Err(faults) if is_too_large(&faults) => return Err(faults),
+            other => other,
+        };
+        let (envelope, mut content) = match (envelope, fields::read(entry, &publish.body, quoted)) {
+            (Ok(envelope), Ok(content)) => (envelope, content),
+            (Err(faults), Ok(_)) | (Ok(_), Err(faults)) => return Err(faults),
+            (Err(faults), Err(others)) => return Err(faults.and(others)),
+        };
         content
             .warnings
             .splice(0..0, envelope.warnings().iter().cloned());
@@ -213,28 +163,5 @@ impl fmt::Debug for Valid {
             .field("body_bytes", &self.body.len())
             .field("spans", &self.content.spans)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_cut_at_a_letter_and_says_that_it_is() {
-        for lead in 0..4 {
-            let place = format!("/{}{}", "a".repeat(lead), "é€𝄞".repeat(200));
-            let invalid = Invalid::content(place.clone(), String::new(), String::new());
-            assert!(
-                invalid.place.len() <= PLACE_BYTES,
-                "{}",
-                invalid.place.len()
-            );
-            let kept = invalid.place.strip_suffix('…').unwrap();
-            assert!(kept.len() > PLACE_BYTES - 8 && place.starts_with(kept));
-        }
-        let whole = "/".repeat(PLACE_BYTES);
-        let invalid = Invalid::envelope(&whole, "", "");
-        assert_eq!(invalid.place, whole);
     }
 }

@@ -73,7 +73,7 @@ pub fn admit_example(
         Ok(content) => Ok(content.facts),
         Err(invalid) => Err(format!(
             "{path} is refused at {}: {}",
-            invalid.place, invalid.says
+            invalid.first.place, invalid.first.says
         )),
     }
 }

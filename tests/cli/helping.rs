@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::serving::Running;
 use crate::{Folders, code, err, in_repository, out};
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "",
     "init",
     "serve",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 24] = [
     "message list",
     "message show",
     "message try",
+    "message rules",
     "log tail",
     "log show",
     "log rulebook",

@@ -15,7 +15,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 
 /// How each command is run here; `CLIENT` says where the broker is, `NEW` is a name of its own. A row
 /// without words prints nothing that a command waits for, and has a test of its own.
-const ROWS: [(&str, &[&str]); 25] = [
+const ROWS: [(&str, &[&str]); 26] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -71,8 +71,14 @@ const ROWS: [(&str, &[&str]); 25] = [
     ),
     (
         "message try",
-        &["message try ITEM", "message try ITEM --json"],
+        &[
+            "message try ITEM",
+            "message try ITEM --json",
+            "message try ITEM ITEM",
+            "message try ITEM ITEM --json",
+        ],
     ),
+    ("message rules", &["message rules"]),
     (
         "log tail",
         &["log tail --data dev", "log tail --all --json --data dev"],

@@ -226,6 +226,73 @@ fn a_fault_of_the_body_is_named_by_place_and_rule() {
     );
 }
 
+/// Up to five in a return, as many as fit; all of them, each with its text, in the receipt.
+#[test]
+fn several_faults_are_told_at_once_and_each_with_its_text_in_the_receipt() {
+    let broker = Broker::start();
+    let mut post = broker.connect("post-items").confirming();
+    let body = example("postal.item/valid/ornaments")
+        .replace("CP618402774XA", "CP618402771XA")
+        .replace("\"140.00\"", "\"140,00\"")
+        .replace("\"NatureCode\"", "\"NaturCode\"");
+    let slips = Message::of_type("postal.item", "s", &body).header("purpose", "no purpose");
+    let (code, text) = post.publish(&slips).refusal();
+    assert_eq!(code, 406);
+    assert!(text.len() <= 255, "{text}");
+    assert!(
+        text.contains("header purpose") && text.contains("lacks NatureCode"),
+        "{text}"
+    );
+    assert!(text.ends_with(" more in the receipt"), "{text}");
+    let told = receipt(&mut post, "receipts");
+    let faults = told["faults"].as_array().expect("a list");
+    let rules: Vec<_> = faults
+        .iter()
+        .map(|fault| fault["rule"].as_str().unwrap())
+        .collect();
+    assert_eq!(rules[0], "purpose");
+    for rule in ["additionalProperties", "required", "amount", "s10"] {
+        assert!(rules.contains(&rule), "{rule}: {told}");
+    }
+    assert!(
+        faults
+            .iter()
+            .all(|fault| fault["text"].as_str().is_some_and(|text| !text.is_empty()))
+    );
+    assert_eq!(
+        (&told["place"], &told["rule"]),
+        (&faults[0]["place"], &faults[0]["rule"])
+    );
+    let digit =
+        json!({"place": "/ID", "rule": "s10", "text": "its check digit (character 11) must be 4"});
+    assert!(faults.contains(&digit), "{told}");
+    let other = Message::of_type("postal.item", "u", &example("postal.item/valid/orchids"));
+    assert_eq!(post.publish(&item("u")).returned, None);
+    assert_eq!(post.publish(&other).refusal().0, 406);
+    let mut told = receipt(&mut post, "receipts");
+    while told["outcome"] != "invalid" {
+        told = receipt(&mut post, "receipts");
+    }
+    let text = told["faults"][0]["text"].as_str().expect("a text");
+    assert!(text.contains("another message"), "{told}");
+}
+
+/// What a sender is told never comes into the broker's log.
+#[test]
+fn the_log_has_no_name_and_no_digit_of_a_refused_message() {
+    let broker = Broker::start_with(|command| _ = command.env("CARNET_LOG", "trace"));
+    let mut post = broker.connect("post-items").confirming();
+    let body = example("postal.item/valid/ornaments").replace("\"NatureCode\"", "\"CanaryName\"");
+    let slip = Message::of_type("postal.item", "s", &body);
+    assert!(post.publish(&slip).refusal().1.contains("CanaryName"));
+    broker.terminate();
+    let lines = broker.logged_until("stopped");
+    assert!(
+        lines.iter().all(|line| !line.contains("CanaryName")),
+        "{lines:#?}"
+    );
+}
+
 #[test]
 fn an_addressee_unknown_unlisted_or_hidden_gets_one_answer() {
     let broker = Broker::start();

@@ -8,8 +8,9 @@ use crate::broker::limits::CASE_INVITES;
 use crate::broker::record::{CaseChange, CaseStep, Rejected};
 use crate::message::envelope::{Publish, hold_untyped};
 use crate::message::id::{AgencyId, BadName, KeyedDigest, SystemId};
+use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
-use crate::message::valid::{Invalid, InvalidKind};
+use crate::message::valid::Invalid;
 use crate::policy::standing::CaseId;
 use crate::policy::words::AREAS;
 
@@ -35,24 +36,23 @@ pub(super) fn step(
     let sends = &peer.system.sends;
     if !sends.iter().any(|it| it.covers(&publish.message_type)) {
         let says = "this system does not send this type: see its 'sends'";
-        return Err(refused("sends", says));
+        return Err(refused(&rule::SENDS, says));
     }
     hold_untyped(publish, &peer.user_id())?;
     let body: CaseBody = serde_json::from_slice(&publish.body).map_err(|_| {
         let says = "wants {\"CaseID\"} alone; case.open: \"Areas\": [], \"Invites\": [agency] too";
-        invalid("", "schema", says.to_owned())
+        invalid("", &rule::SCHEMA, says.to_owned())
     })?;
-    let case: CaseId = body
-        .case
-        .parse()
-        .map_err(|bad: BadName| invalid("/CaseID", "case", format!("is not {}", bad.expected)))?;
+    let case: CaseId = body.case.parse().map_err(|bad: BadName| {
+        invalid("/CaseID", &rule::CASE, format!("is not {}", bad.expected))
+    })?;
     let what = match step {
         "open" => open(&body, &peer.agency, view.rulebook.registry())?,
         "join" => nothing_else(&body, CaseStep::Join)?,
         "close" => nothing_else(&body, CaseStep::Close)?,
         _ => {
             let says = "is none of case.open, case.join, case.close".to_owned();
-            return Err(invalid("routing key", "type", says));
+            return Err(invalid("routing key", &rule::MESSAGE_TYPE, says));
         }
     };
     let change = CaseChange {
@@ -68,7 +68,7 @@ pub(super) fn step(
     };
     let not_theirs = NotRuled {
         code: 403,
-        ..invalid("/CaseID", "case", String::new())
+        ..invalid("/CaseID", &rule::CASE, String::new())
     };
     let refused = Rejected {
         case: Some(case),
@@ -89,16 +89,8 @@ fn key(peer: &Peer, publish: &Publish, view: &View) -> Option<KeyedDigest> {
     Some(view.keys.digest("case-step", &parts))
 }
 
-fn invalid(place: &str, rule: &str, says: String) -> NotRuled {
-    NotRuled {
-        code: 406,
-        invalid: Invalid {
-            kind: InvalidKind::Content,
-            place: place.to_owned(),
-            rule: rule.to_owned(),
-            says,
-        },
-    }
+fn invalid(place: &str, rule: &Rule, says: impl Into<String>) -> NotRuled {
+    Invalid::content(place, rule, says).into()
 }
 
 /// So many values and no more; what is given beyond is not even looked at.
@@ -108,7 +100,7 @@ fn bounded(place: &str, values: &[String], count_max: usize) -> Result<(), NotRu
         return Ok(());
     }
     let says = format!("has {count} values, the limit is {count_max}");
-    Err(invalid(place, "maxItems", says))
+    Err(invalid(place, &rule::MAX_ITEMS, says))
 }
 
 fn open(body: &CaseBody, opener: &Agency, registry: &Registry) -> Result<CaseStep, NotRuled> {
@@ -117,12 +109,12 @@ fn open(body: &CaseBody, opener: &Agency, registry: &Registry) -> Result<CaseSte
     for (nth, area) in body.areas.iter().enumerate() {
         if !AREAS.contains(&area.as_str()) {
             let says = format!("is none of {}", AREAS.join(", "));
-            return Err(invalid(&format!("/Areas/{nth}"), "area", says));
+            return Err(invalid(&format!("/Areas/{nth}"), &rule::AREA, says));
         }
     }
     let named = body.invites.iter().enumerate().map(|(nth, name)| {
         let agency = invited_agency(name, opener, registry);
-        agency.map_err(|says| invalid(&format!("/Invites/{nth}"), "agency", says.to_owned()))
+        agency.map_err(|says| invalid(&format!("/Invites/{nth}"), &rule::AGENCY, says.to_owned()))
     });
     let mut invites = named.collect::<Result<Vec<AgencyId>, _>>()?;
     invites.sort();
@@ -155,7 +147,7 @@ fn nothing_else(body: &CaseBody, step: CaseStep) -> Result<CaseStep, NotRuled> {
     for (place, values) in [("/Areas", &body.areas), ("/Invites", &body.invites)] {
         if !values.is_empty() {
             let says = "is set by case.open alone; leave it out".to_owned();
-            return Err(invalid(place, "maxItems", says));
+            return Err(invalid(place, &rule::MAX_ITEMS, says));
         }
     }
     Ok(step)

@@ -14,6 +14,7 @@ use crate::broker::register::{Barred, Step};
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
 use crate::message::id::UnitId;
+use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
 
 /// What is known of a submission before it is decided.
@@ -250,8 +251,8 @@ impl<V: Vfs> Committer<V> {
                 Ok(None)
             }
             Err(Barred { rule, says }) => {
-                let (code, text, rule) = (refused.code, says, rule.to_owned());
-                let refused = Rejected { rule, ..refused };
+                let (code, text, rule) = (refused.code, says, rule.name.to_owned());
+                let refused = Rejected { rule, ..refused }.saying(&text);
                 let refusal = self.reject(refused, Refusal { code, text }, how, turn)?;
                 Ok(Some(refusal))
             }
@@ -457,7 +458,7 @@ fn other_content(exchange: Exchange) -> (Rejected, Refusal) {
     let text = "message_id was used for another message: give each message its own".to_owned();
     let refusal = Refusal { code: 406, text };
     (
-        rejected(exchange, &refusal, ("message_id", "unique")),
+        rejected(exchange, &refusal, ("property message_id", &rule::UNIQUE)),
         refusal,
     )
 }
@@ -469,7 +470,7 @@ fn too_many_orders(exchange: Exchange, barred: Barred) -> (Rejected, Refusal) {
     (rejected(exchange, &refusal, ("/ID", barred.rule)), refusal)
 }
 
-fn rejected(exchange: Exchange, refusal: &Refusal, (place, rule): (&str, &str)) -> Rejected {
+fn rejected(exchange: Exchange, refusal: &Refusal, (place, rule): (&str, &Rule)) -> Rejected {
     Rejected {
         at: exchange.at,
         sender: exchange.sender,
@@ -477,11 +478,12 @@ fn rejected(exchange: Exchange, refusal: &Refusal, (place, rule): (&str, &str)) 
         message_type: exchange.message_type.to_string(),
         code: refusal.code,
         place: place.to_owned(),
-        rule: rule.to_owned(),
+        rule: rule.name.to_owned(),
         body: exchange.content,
         number: 0,
         receipt: None,
         sealed: exchange.sealed,
         case: None,
     }
+    .saying(&refusal.text)
 }

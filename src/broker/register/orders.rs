@@ -17,6 +17,7 @@ use super::Barred;
 use crate::agency::registry::Party;
 use crate::broker::limits::{AGENCY_ORDERS, SUBJECT_ORDERS};
 use crate::message::id::KeyedDigest;
+use crate::message::rule;
 use crate::message::time::Timestamp;
 
 /// An order's name: its number, and the agency whose number that is.
@@ -56,7 +57,7 @@ impl Orders {
     pub(super) fn may_open(&self, key: &OrderKey, subjects: &[KeyedDigest]) -> Result<(), Barred> {
         let barred = |says| {
             Err(Barred {
-                rule: "order-count",
+                rule: &rule::ORDER_COUNT,
                 says,
             })
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::MessageEntry;
 use crate::message::bundle::{Bundle, Fault};
+use crate::message::faults::Faults;
 use crate::message::fields;
 
 /// A row of `expected.csv`; its column `says` is for people.
@@ -28,7 +29,8 @@ fn valid(bundle: &Bundle, folder: &str, entry: &MessageEntry) -> Vec<Fault> {
     let (mut faults, mut count) = (Vec::new(), 0);
     for (file, body) in bundle.below(folder) {
         count += 1;
-        if let Err(invalid) = fields::read(entry, body, &|_| None) {
+        if let Err(found) = fields::read(entry, body, &|_| None) {
+            let invalid = found.first;
             let place = format!("{folder}/{file}#{}", invalid.place);
             let says = format!("{} ({})", invalid.says, invalid.rule);
             faults.push(Fault::new(place, says, "mend the example or the schema"));
@@ -74,8 +76,12 @@ fn invalid(
         };
         let says = match fields::read(entry, body, &|_| None) {
             Ok(_) => "is accepted".to_owned(),
-            Err(found) if found.place == expected.place && found.rule == expected.rule => continue,
-            Err(found) => format!("is refused at {:?} by {}", found.place, found.rule),
+            Err(found) if is_as_expected(&found, &expected) => continue,
+            Err(found) => {
+                let told = found.iter();
+                let told = told.map(|fault| format!("at {:?} by {}", fault.place, fault.rule));
+                format!("is refused {}", told.collect::<Vec<_>>().join(" and "))
+            }
         };
         let says = format!(
             "{says}, expected at {:?} by {}",
@@ -93,6 +99,12 @@ fn invalid(
         faults.push(Fault::new(format!("{folder}/expected.csv"), says, cure));
     }
     faults
+}
+
+/// Each invalid example shows one fault, and no other comes with it.
+fn is_as_expected(found: &Faults, expected: &Expected) -> bool {
+    let fault = &found.first;
+    found.count() == 1 && fault.place == expected.place && fault.rule == expected.rule
 }
 
 fn expectations(bundle: &Bundle, folder: &str) -> Result<BTreeMap<String, Expected>, Fault> {

@@ -4,7 +4,8 @@
 //! believes that it is narrowed, and it would reach all whom the rules allow.
 
 use super::header_place;
-use crate::message::valid::Invalid;
+use crate::message::faults::Invalid;
+use crate::message::rule;
 
 /// Headers that say to whom a message goes, for what, and what they may do with it.
 const READ: [&str; 5] = ["to", "purpose", "case", "handling", "justification"];
@@ -80,7 +81,7 @@ pub fn is_ours(name: &str) -> bool {
 pub(super) fn not_reserved(name: &str) -> Result<(), Invalid> {
     if is_ours(name) || matches!(name, "x-death" | "CC" | "BCC") {
         let says = "is the broker's own; leave it out";
-        return Err(Invalid::envelope(&header_place(name), "reserved", says));
+        return Err(Invalid::envelope(header_place(name), &rule::RESERVED, says));
     }
     Ok(())
 }
@@ -96,7 +97,7 @@ pub(super) fn not_misspelt(name: &str) -> Result<(), Invalid> {
     match READ.into_iter().find(is_meant) {
         Some(ours) => {
             let says = format!("is taken for header {ours}; write it {ours}, or name it otherwise");
-            Err(Invalid::envelope(&header_place(name), "spelling", says))
+            Err(Invalid::envelope(header_place(name), &rule::SPELLING, says))
         }
         None => Ok(()),
     }

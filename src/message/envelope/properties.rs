@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Publish, SenderTerms};
+use super::{BODY, Publish, SenderTerms};
 use crate::message::catalogue::MessageEntry;
-use crate::message::valid::Invalid;
+use crate::message::faults::{Found, Invalid};
+use crate::message::identifier::is_name;
+use crate::message::rule;
 
 /// The text has to fit a return's 255 octets.
 const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. \
@@ -12,35 +14,28 @@ const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. \
     amqplib messageId, .NET MessageId";
 
 /// What every publish must be: its sender's own, of JSON as it is, and not more than can be kept.
-pub(super) fn hold_sender(publish: &Publish, user_id: &str) -> Result<(), Invalid> {
+pub(super) fn hold_sender(publish: &Publish, user_id: &str, found: &mut Found) {
     if publish.user_id.as_deref().is_some_and(|id| id != user_id) {
         let says = format!("is not this system's; leave it out or set it to {user_id}");
-        return Err(Invalid::envelope("property user_id", "user_id", says));
+        found.add(Invalid::envelope("property user_id", &rule::USER_ID, says));
     }
     if !publish.content_type.as_deref().is_none_or(is_json) {
         let says = "is not application/json in UTF-8; set it so";
-        return Err(Invalid::envelope(
-            "property content_type",
-            "content_type",
-            says,
-        ));
-    }
-    if let Some(octets) = publish.read_over {
-        let says = format!("has {octets} octets, more than any type allows; send less in one");
-        return Err(Invalid::envelope("body", "max_size", says));
+        let place = "property content_type";
+        found.add(Invalid::envelope(place, &rule::CONTENT_TYPE, says));
     }
     let encoding = publish.content_encoding.as_deref().unwrap_or_default();
     if !["", "utf-8", "utf8", "binary", "identity"]
         .contains(&encoding.to_ascii_lowercase().as_str())
     {
         let says = "is not utf-8; send the body as it is, not compressed";
-        return Err(Invalid::envelope(
-            "property content_encoding",
-            "content_encoding",
-            says,
-        ));
+        let place = "property content_encoding";
+        found.add(Invalid::envelope(place, &rule::CONTENT_ENCODING, says));
     }
-    Ok(())
+    if let Some(octets) = publish.read_over {
+        let says = format!("has {octets} octets, more than any type allows; send less in one");
+        found.add(Invalid::envelope(BODY, &rule::MAX_SIZE, says));
+    }
 }
 
 /// What the properties must be, whatever the headers say.
@@ -48,27 +43,24 @@ pub(super) fn hold(
     publish: &Publish,
     entry: &MessageEntry,
     terms: &SenderTerms<'_>,
-) -> Result<(), Invalid> {
-    hold_sender(publish, terms.user_id)?;
-    let has_id = publish
-        .message_id
-        .as_deref()
-        .is_some_and(|id| !id.is_empty());
-    if !has_id && !terms.derives_message_id {
-        return Err(Invalid::envelope(
-            "property message_id",
-            "message_id",
-            MISSING_ID,
-        ));
+    found: &mut Found,
+) {
+    hold_sender(publish, terms.user_id, found);
+    let place = "property message_id";
+    match publish.message_id.as_deref().filter(|id| !id.is_empty()) {
+        None if terms.derives_message_id => {}
+        None => found.add(Invalid::envelope(place, &rule::MESSAGE_ID, MISSING_ID)),
+        Some(id) if !is_name(id) => {
+            let says = "is blank or has control characters; set a unique id";
+            found.add(Invalid::envelope(place, &rule::MESSAGE_ID, says));
+        }
+        Some(_) => {}
     }
-    if publish.body.len() > entry.max_size_bytes {
-        let says = format!(
-            "is larger than the {} bytes that this type allows",
-            entry.max_size_bytes
-        );
-        return Err(Invalid::envelope("body", "max_size", says));
+    let (octets, octets_max) = (publish.body.len(), entry.max_size_bytes);
+    if octets > octets_max {
+        let says = format!("has {octets} octets, and this type allows {octets_max}");
+        found.add(Invalid::envelope(BODY, &rule::MAX_SIZE, says));
     }
-    Ok(())
 }
 
 /// `application/json`, in any case, with parameters; a charset among them must be UTF-8 or within.
@@ -92,7 +84,7 @@ pub fn expires_after(text: &str) -> Result<Duration, Invalid> {
     let ms = text.parse().ok().filter(|_| is_decimal);
     ms.map(Duration::from_millis).ok_or_else(|| {
         let says = "is not a number of milliseconds in decimal digits";
-        Invalid::envelope("property expiration", "expiration", says)
+        Invalid::envelope("property expiration", &rule::EXPIRATION, says)
     })
 }
 

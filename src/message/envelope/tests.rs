@@ -31,7 +31,7 @@ fn with(name: &str, value: &str) -> Publish {
 }
 
 fn parsed(publish: &Publish) -> Result<Valid, Invalid> {
-    Valid::parse(publish, &catalogue(), &TERMS, &|_| None)
+    Valid::parse(publish, &catalogue(), &TERMS, &|_| None).map_err(|faults| faults.first)
 }
 
 fn refused(publish: &Publish) -> String {
@@ -265,7 +265,7 @@ fn whether_a_message_is_addressed_is_its_types_to_say() {
         let catalogue = Catalogue::parse(&bundle).unwrap();
         let parsed = Valid::parse(&with("to", to), &catalogue, &TERMS, &|_| None);
         let found = parsed.map_or_else(
-            |i| format!("{}: {}", i.place, i.rule),
+            |i| format!("{}: {}", i.first.place, i.first.rule),
             |_| "accepted".into(),
         );
         assert_eq!(found, outcome, "{addressed} {to}");

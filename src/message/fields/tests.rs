@@ -6,7 +6,7 @@ use crate::message::project::project;
 
 fn refused(body: &str) -> (String, String) {
     let invalid = read(&postal_item(), body.as_bytes(), &|_| None).unwrap_err();
-    (invalid.place, invalid.rule)
+    (invalid.first.place, invalid.first.rule)
 }
 
 fn with(from: &str, to: &str) -> String {
@@ -166,13 +166,25 @@ fn a_fault_is_told_by_place_and_rule_and_never_by_value() {
 }
 
 #[test]
-fn a_name_that_the_type_does_not_know_is_not_repeated() {
+fn a_name_that_the_type_does_not_know_is_told_where_it_is_a_word_with_the_nearest_ones() {
+    let misspelt = with("\"Name\": \"Ilse Marrow\"", "\"Nmae\": \"I\"");
+    let faults = read(&postal_item(), misspelt.as_bytes(), &|_| None).unwrap_err();
+    let told: Vec<_> = faults.iter().map(|fault| fault.says.as_str()).collect();
+    let says = "Nmae (member 1) is not an element; nearest Name";
+    assert!(
+        told.contains(&says) && told.contains(&"lacks Name"),
+        "{told:?}"
+    );
+
     let nick = with(
         "\"Name\": \"Ilse Marrow\"",
         "\"Name\": \"I\", \"Ilse Marrow\": \"x\"",
     );
     let invalid = read(&postal_item(), nick.as_bytes(), &|_| None).unwrap_err();
-    assert_eq!(invalid.says, "member 2 is not an element of this type");
+    assert_eq!(
+        invalid.first.says,
+        "member 2 is not an element; has Address, Contact, Name, PartyKind"
+    );
     assert!(!format!("{invalid:?}").contains("Marrow"));
     let twice = with(
         "\"Name\": \"Ilse Marrow\"",
@@ -180,7 +192,7 @@ fn a_name_that_the_type_does_not_know_is_not_repeated() {
     );
     let invalid = read(&postal_item(), twice.as_bytes(), &|_| None).unwrap_err();
     assert_eq!(
-        (invalid.place.as_str(), invalid.rule.as_str()),
+        (invalid.first.place.as_str(), invalid.first.rule.as_str()),
         ("/Consignee", "duplicate-key")
     );
     assert!(!format!("{invalid:?}").contains("Marrow"));
@@ -215,10 +227,13 @@ fn a_quoted_token_is_held_to_the_format_in_the_clear_and_names_its_originator() 
     );
 
     let wrong = read(&postal_item(), body.as_bytes(), &open("CP202600061XM")).unwrap_err();
-    assert_eq!((wrong.place.as_str(), wrong.rule.as_str()), ("/ID", "s10"));
+    assert_eq!(
+        (wrong.first.place.as_str(), wrong.first.rule.as_str()),
+        ("/ID", "s10")
+    );
     let foreign = read(&postal_item(), body.as_bytes(), &|_| None).unwrap_err();
     assert_eq!(
-        (foreign.place.as_str(), foreign.rule.as_str()),
+        (foreign.first.place.as_str(), foreign.first.rule.as_str()),
         ("/ID", "token")
     );
     let spelled = body.replace("ct1~", "\\u0063t1~");

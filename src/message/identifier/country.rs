@@ -25,6 +25,19 @@ pub(super) fn country(text: &str) -> bool {
         || BESIDE.split_ascii_whitespace().any(|code| code == text)
 }
 
+/// What others call these countries.
+const MISTAKEN: [(&str, &str); 2] = [("UK", "GB"), ("EL", "GR")];
+
+pub(super) fn wrong(text: &str) -> Option<String> {
+    if text.len() != 2 || !text.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Some("must be two capital letters".to_owned());
+    }
+    let (_, meant) = MISTAKEN
+        .into_iter()
+        .find(|(mistaken, _)| *mistaken == text)?;
+    Some(format!("is no country code of ISO 3166-1; write {meant}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

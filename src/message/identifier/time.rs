@@ -2,14 +2,35 @@
 //! need the local hour.
 
 pub(super) fn date(text: &str) -> bool {
+    // The pattern is ours: jiff takes more spellings of a day than RFC 3339 has.
+    is_day(text) && text.parse::<jiff::civil::Date>().is_ok()
+}
+
+fn is_day(text: &str) -> bool {
     let is_right = |(at, b): (usize, u8)| match at {
         4 | 7 => b == b'-',
         _ => b.is_ascii_digit(),
     };
-    // The pattern is ours: jiff takes more spellings of a day than RFC 3339 has.
-    text.len() == 10
-        && text.bytes().enumerate().all(is_right)
-        && text.parse::<jiff::civil::Date>().is_ok()
+    text.len() == 10 && text.bytes().enumerate().all(is_right)
+}
+
+pub(super) fn date_wrong(text: &str) -> Option<String> {
+    is_day(text).then(|| "is a day that does not exist".to_owned())
+}
+
+pub(super) fn date_time_wrong(text: &str) -> Option<String> {
+    let (day, rest) = text.split_at_checked(10)?;
+    if !date(day) {
+        return date_wrong(day);
+    }
+    let says = match rest.split_at_checked(9) {
+        Some((time, "")) if time.starts_with('T') => "has no offset: end it with Z or, say, +02:00",
+        _ if rest.is_empty() => "is a day; write the time and its offset too",
+        _ if rest.starts_with([' ', 't']) => "must have a T between day and time",
+        _ if rest.contains(":60") => "has a second or minute that does not exist",
+        _ => return None,
+    };
+    Some(says.to_owned())
 }
 
 /// RFC 3339 with an offset. A leap second is refused: there is no instant for it.

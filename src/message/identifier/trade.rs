@@ -1,40 +1,36 @@
 //! Identifiers of traders, declarations, permits and goods.
 
-use super::country::country;
+use super::layout::{CAPITALS, CAPITALS_OR_DIGITS, DIGIT_OR_F, DIGITS, PLACE_LETTERS, Part, SLASH};
 use super::transport::iso_6346_check;
-use super::{all, digits, is_capital_or_digit};
+use super::{all, digits, has_check_digit, has_country, is_capital_or_digit};
 
 /// First year (last two digits) in which place 17 is the procedure's letter.
 const PROCEDURE_LETTER_SINCE: u32 = 24;
 
-pub(super) fn mrn_shape(text: &str) -> bool {
-    let is_right = |(at, b): (usize, u8)| match at {
-        0..2 => b.is_ascii_digit(),
-        2..4 => b.is_ascii_uppercase(),
-        17 => b.is_ascii_digit() || b == b'F',
-        _ => is_capital_or_digit(b),
-    };
-    text.len() == 18 && text.bytes().enumerate().all(is_right)
-}
+pub(super) const MRN: &[Part] = &[
+    Part("year", 2, DIGITS),
+    Part("country", 2, CAPITALS),
+    Part("number", 12, CAPITALS_OR_DIGITS),
+    Part("procedure", 1, CAPITALS_OR_DIGITS),
+    Part("check digit", 1, DIGIT_OR_F),
+];
 
 /// Country, procedure letter, check digit. A transit declaration made while systems were down may
 /// print `F` for the digit.
-pub(super) fn mrn(text: &str) -> bool {
-    let parts = text.get(..2).zip(text.get(2..4)).zip(text.get(..17));
-    let Some(((year, of), body)) = parts else {
-        return false;
-    };
-    let procedure = body.chars().last().unwrap_or_default();
-    let has_procedure = year
-        .parse()
-        .is_ok_and(|year: u32| year < PROCEDURE_LETTER_SINCE)
-        || procedure.is_ascii_uppercase();
-    let is_checked = match text.chars().last() {
-        Some('F') => matches!(procedure, 'J' | 'K' | 'L' | 'M'),
-        Some(check) => check.to_digit(10) == Some(iso_6346_check(body)),
-        None => false,
-    };
-    country(of) && has_procedure && is_checked
+pub(super) fn mrn(text: &str) -> Result<(), String> {
+    has_country(text, 2)?;
+    let year = digits(text)
+        .take(2)
+        .fold(0, |year, digit| year * 10 + digit);
+    let mut end = text.chars().skip(16);
+    let (procedure, check) = (end.next().unwrap_or_default(), end.next());
+    if year >= PROCEDURE_LETTER_SINCE && !procedure.is_ascii_uppercase() {
+        return Err("its procedure (character 17) must be a letter since 2024".to_owned());
+    }
+    if check == Some('F') && matches!(procedure, 'J' | 'K' | 'L' | 'M') {
+        return Ok(());
+    }
+    has_check_digit(text, 17, iso_6346_check(text.get(..17).unwrap_or_default()))
 }
 
 pub(super) fn ucr_shape(text: &str) -> bool {
@@ -54,16 +50,16 @@ pub(super) fn ucr_shape(text: &str) -> bool {
         })
 }
 
-pub(super) fn ucr(text: &str) -> bool {
-    text.get(1..3).is_some_and(country)
+pub(super) fn ucr(text: &str) -> Result<(), String> {
+    has_country(text, 1)
 }
 
 pub(super) fn eori_shape(text: &str) -> bool {
     all(text, 3..=17, is_capital_or_digit) && text.bytes().take(2).all(|b| b.is_ascii_uppercase())
 }
 
-pub(super) fn eori(text: &str) -> bool {
-    text.get(..2).is_some_and(country)
+pub(super) fn eori(text: &str) -> Result<(), String> {
+    has_country(text, 0)
 }
 
 pub(super) fn aeo(text: &str) -> bool {
@@ -77,6 +73,23 @@ pub(super) fn lrn(text: &str) -> bool {
 /// 6 digits are international, 8 and 10 national. Chapter 77 is reserved; 98 and 99 are national.
 pub(super) fn hs(text: &str) -> bool {
     matches!(text.len(), 6 | 8 | 10) && begins_with_chapter(text)
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "of other formats there is not always more to say"
+)]
+pub(super) fn hs_wrong(text: &str) -> Option<String> {
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some("has other characters than digits".to_owned());
+    }
+    match text.len() {
+        6 | 8 | 10 => {
+            let says = "its chapter (characters 1 and 2) must be from 01 to 99 and not 77";
+            Some(says.to_owned())
+        }
+        count => Some(format!("has {count} digits, and must have 6, 8 or 10")),
+    }
 }
 
 /// Whether codes can begin so: a chapter, a heading or a subheading, which policies compare with.
@@ -100,27 +113,39 @@ pub(super) fn amount(text: &str) -> bool {
         && (whole == "0" || !whole.starts_with('0'))
 }
 
-pub(super) fn un_locode_shape(text: &str) -> bool {
-    let is_right =
-        |(at, b): (usize, u8)| b.is_ascii_uppercase() || (at > 1 && matches!(b, b'2'..=b'9'));
-    text.len() == 5 && text.bytes().enumerate().all(is_right)
+pub(super) fn amount_wrong(text: &str) -> Option<String> {
+    let says = match text.split_once('.') {
+        _ if text.contains(',') => "has a comma; write a point",
+        _ if text.starts_with('-') => "is negative",
+        Some((_, decimals)) if decimals.len() > 4 => "has more than 4 decimals",
+        _ => return None,
+    };
+    Some(says.to_owned())
 }
 
-pub(super) fn un_locode(text: &str) -> bool {
-    text.get(..2).is_some_and(country)
+pub(super) const UN_LOCODE: &[Part] = &[
+    Part("country", 2, CAPITALS),
+    Part("place", 3, PLACE_LETTERS),
+];
+
+pub(super) fn un_locode(text: &str) -> Result<(), String> {
+    has_country(text, 0)
 }
 
 pub(super) fn cites_permit_shape(text: &str) -> bool {
-    all(text, 1..=70, |b| matches!(b, b' '..=b'~'))
+    all(text, 1..=70, |b| matches!(b, b' '..=b'~')) && !text.trim().is_empty()
 }
 
-pub(super) fn cites_permit(text: &str) -> bool {
-    let is_right = |(at, b): (usize, u8)| match at {
-        0..2 | 4..10 => b.is_ascii_digit(),
-        10 => b == b'/',
-        _ => is_capital_or_digit(b),
-    };
-    text.len() == 13
-        && text.bytes().enumerate().all(is_right)
-        && text.get(2..4).is_some_and(country)
+pub(super) fn cites_permit(text: &str) -> Result<(), String> {
+    const PARTS: &[Part] = &[
+        Part("year", 2, DIGITS),
+        Part("country", 2, CAPITALS),
+        Part("number", 6, DIGITS),
+        Part("slash", 1, SLASH),
+        Part("last part", 2, CAPITALS_OR_DIGITS),
+    ];
+    match super::layout::wrong(text, PARTS) {
+        Some(says) => Err(says),
+        None => has_country(text, 2),
+    }
 }

@@ -1,20 +1,17 @@
 //! Identifiers of what moves: postal items, containers, ships, consignments by air.
 
-use super::country::country;
-use super::{all, digits, is_capital_or_digit};
+use super::layout::{CAPITALS, DIGITS, Part, U_J_OR_Z};
+use super::{digits, has_check_digit, has_country};
 
-/// Two letters, nine digits, two letters.
-pub(super) fn s10_shape(text: &str) -> bool {
-    let letter = |b: u8| b.is_ascii_uppercase();
-    all(text, 13..=13, is_capital_or_digit)
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(at, b)| letter(b) != (2..11).contains(&at))
-}
+pub(super) const S10: &[Part] = &[
+    Part("service", 2, CAPITALS),
+    Part("number", 8, DIGITS),
+    Part("check digit", 1, DIGITS),
+    Part("country", 2, CAPITALS),
+];
 
 /// Weights 8 6 4 2 3 5 9 7, modulo 11: 10 becomes 0 and 11 becomes 5.
-pub(super) fn s10(text: &str) -> bool {
+pub(super) fn s10(text: &str) -> Result<(), String> {
     let sum: u32 = digits(text)
         .zip([8, 6, 4, 2, 3, 5, 9, 7])
         .map(|(d, w)| d * w)
@@ -24,23 +21,21 @@ pub(super) fn s10(text: &str) -> bool {
         11 => 5,
         check => check,
     };
-    digits(text).nth(8) == Some(check) && text.get(11..).is_some_and(country)
+    has_check_digit(text, 10, check)?;
+    has_country(text, 11)
 }
 
-/// Three letters of the owner, U J or Z, seven digits.
-pub(super) fn container_shape(text: &str) -> bool {
-    let is_right = |(at, b): (usize, u8)| match at {
-        0..3 => b.is_ascii_uppercase(),
-        3 => matches!(b, b'U' | b'J' | b'Z'),
-        _ => b.is_ascii_digit(),
-    };
-    text.len() == 11 && text.bytes().enumerate().all(is_right)
-}
+pub(super) const CONTAINER: &[Part] = &[
+    Part("owner", 3, CAPITALS),
+    Part("category", 1, U_J_OR_Z),
+    Part("number", 6, DIGITS),
+    Part("check digit", 1, DIGITS),
+];
 
 /// The check digit of ISO 6346.
-pub(super) fn container(text: &str) -> bool {
-    text.get(..10)
-        .is_some_and(|body| digits(text).last() == Some(iso_6346_check(body)))
+pub(super) fn container(text: &str) -> Result<(), String> {
+    let body = text.get(..10).unwrap_or_default();
+    has_check_digit(text, 10, iso_6346_check(body))
 }
 
 /// Sum of value times 2^place, modulo 11, 10 becomes 0. Letters count from 10 on, without 11, 22
@@ -61,27 +56,29 @@ pub(super) fn iso_6346_check(body: &str) -> u32 {
     sum % 10
 }
 
-pub(super) fn imo_shape(text: &str) -> bool {
-    all(text, 7..=7, |b| b.is_ascii_digit())
-}
+pub(super) const IMO: &[Part] = &[Part("number", 6, DIGITS), Part("check digit", 1, DIGITS)];
 
 /// The first six digits times 7 to 2; the last digit of the sum.
-pub(super) fn imo(text: &str) -> bool {
+pub(super) fn imo(text: &str) -> Result<(), String> {
     let sum: u32 = digits(text)
         .zip([7, 6, 5, 4, 3, 2])
         .map(|(d, w)| d * w)
         .sum();
-    digits(text).last() == Some(sum % 10)
+    has_check_digit(text, 6, sum % 10)
 }
 
-pub(super) fn awb_shape(text: &str) -> bool {
-    all(text, 11..=11, |b| b.is_ascii_digit())
-}
+pub(super) const AWB: &[Part] = &[
+    Part("airline", 3, DIGITS),
+    Part("serial number", 7, DIGITS),
+    Part("check digit", 1, DIGITS),
+];
 
 /// The serial number modulo 7.
-pub(super) fn awb(text: &str) -> bool {
-    let serial = text
-        .get(3..10)
-        .and_then(|serial| serial.parse::<u32>().ok());
-    serial.is_some_and(|serial| digits(text).last() == Some(serial % 7))
+pub(super) fn awb(text: &str) -> Result<(), String> {
+    let serial = digits(text).skip(3).take(7);
+    has_check_digit(
+        text,
+        10,
+        serial.fold(0, |serial, digit| serial * 10 + digit) % 7,
+    )
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use super::element::{Element, Item, Kind};
 use super::number;
 use super::text::{unescape, unit};
+use crate::message::rule::{self, Rule};
 
 /// How deep containers may stand in each other. The deepest type of the catalogue needs 9; every
 /// walk over a document may therefore be recursive.
@@ -36,9 +37,8 @@ pub enum Step {
 /// Why a body is not the JSON that Carnet takes. Holds no value of it but the names on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanFault {
-    /// A stable name: `utf-8`, `bom`, `syntax`, `trailing`, `depth`, `duplicate-key`, `number`,
-    /// `surrogate`.
-    pub rule: &'static str,
+    /// The rule that it breaks.
+    pub rule: Rule,
     /// What is wrong.
     pub says: &'static str,
     /// The byte at which it was seen.
@@ -48,9 +48,9 @@ pub struct ScanFault {
 }
 
 impl ScanFault {
-    fn new(rule: &'static str, says: &'static str, at: usize) -> Self {
+    fn new(rule: &Rule, says: &'static str, at: usize) -> Self {
         Self {
-            rule,
+            rule: *rule,
             says,
             at,
             path: Vec::new(),
@@ -82,13 +82,13 @@ impl<'a> Document<'a> {
     pub fn scan(body: &'a [u8]) -> Result<Self, ScanFault> {
         if body.starts_with(b"\xEF\xBB\xBF") {
             return Err(ScanFault::new(
-                "bom",
+                &rule::BOM,
                 "starts with a byte order mark; send it without",
                 0,
             ));
         }
         let text = std::str::from_utf8(body)
-            .map_err(|e| ScanFault::new("utf-8", "is not UTF-8", e.valid_up_to()))?;
+            .map_err(|e| ScanFault::new(&rule::UTF_8, "is not UTF-8", e.valid_up_to()))?;
         let mut scanner = Scanner {
             text,
             at: 0,
@@ -99,7 +99,7 @@ impl<'a> Document<'a> {
         scanner.value(0, Place::default())?;
         scanner.blanks();
         if scanner.at < text.len() {
-            return Err(scanner.fault("trailing", "has something behind its end"));
+            return Err(scanner.fault(&rule::TRAILING, "has something behind its end"));
         }
         if let Some(root) = scanner.items.first_mut() {
             root.segment_end = text.len();
@@ -117,6 +117,11 @@ impl<'a> Document<'a> {
             document: self,
             index: 0,
         }
+    }
+
+    /// How many elements there are.
+    pub fn count(&self) -> usize {
+        self.items.len()
     }
 
     /// Lets `text` stand in for the string `element` of this document from here on: a token's
@@ -142,7 +147,7 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    fn fault(&self, rule: &'static str, says: &'static str) -> ScanFault {
+    fn fault(&self, rule: &Rule, says: &'static str) -> ScanFault {
         ScanFault::new(rule, says, self.at)
     }
 
@@ -168,9 +173,11 @@ impl Scanner<'_> {
             Some(b'n') => Kind::Null,
             Some(b'-' | b'0'..=b'9') => Kind::Number,
             Some(_) => {
-                return Err(self.fault("syntax", "has something else where a value must stand"));
+                return Err(
+                    self.fault(&rule::SYNTAX, "has something else where a value must stand")
+                );
             }
-            None => return Err(self.fault("syntax", "ends where a value must stand")),
+            None => return Err(self.fault(&rule::SYNTAX, "ends where a value must stand")),
         };
         let Place { segment_start, key } = place;
         self.items.push(Item {
@@ -204,7 +211,7 @@ impl Scanner<'_> {
             .get(self.at..)
             .is_some_and(|rest| rest.starts_with(word));
         if !found {
-            return Err(self.fault("syntax", "has something else where a value must stand"));
+            return Err(self.fault(&rule::SYNTAX, "has something else where a value must stand"));
         }
         self.at += word.len();
         Ok(())
@@ -213,11 +220,11 @@ impl Scanner<'_> {
     fn number(&mut self) -> Result<(), ScanFault> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let Some(length) = number::length(rest.as_bytes()) else {
-            return Err(self.fault("syntax", "has a number that JSON does not know"));
+            return Err(self.fault(&rule::SYNTAX, "has a number that JSON does not know"));
         };
         if !rest.get(..length).is_some_and(number::is_exact) {
             let says = "has a number that loses precision in readers; send it as a string";
-            return Err(self.fault("number", says));
+            return Err(self.fault(&rule::NUMBER, says));
         }
         self.at += length;
         Ok(())
@@ -234,8 +241,10 @@ impl Scanner<'_> {
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
-                Some(_) => return Err(self.fault("syntax", "has a control character in a string")),
-                None => return Err(self.fault("syntax", "ends within a string")),
+                Some(_) => {
+                    return Err(self.fault(&rule::SYNTAX, "has a control character in a string"));
+                }
+                None => return Err(self.fault(&rule::SYNTAX, "ends within a string")),
             }
         }
         self.at += 1;
@@ -248,7 +257,7 @@ impl Scanner<'_> {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => {
                 let Some((first, behind)) = rest.get(1..).and_then(unit) else {
-                    return Err(self.fault("syntax", "has an escape that JSON does not know"));
+                    return Err(self.fault(&rule::SYNTAX, "has an escape that JSON does not know"));
                 };
                 self.at += 6;
                 if matches!(first, 0xD800..=0xDFFF) {
@@ -258,20 +267,20 @@ impl Scanner<'_> {
                         .map(|(code, _)| code);
                     if first >= 0xDC00 || !matches!(second, Some(0xDC00..=0xDFFF)) {
                         return Err(
-                            self.fault("surrogate", "has half a surrogate pair in a string")
+                            self.fault(&rule::SURROGATE, "has half a surrogate pair in a string")
                         );
                     }
                     self.at += 6;
                 }
             }
-            _ => return Err(self.fault("syntax", "has an escape that JSON does not know")),
+            _ => return Err(self.fault(&rule::SYNTAX, "has an escape that JSON does not know")),
         }
         Ok(())
     }
 
     fn array(&mut self, depth: usize) -> Result<(), ScanFault> {
         if depth > DEPTH_MAX {
-            return Err(self.fault("depth", "is nested more than 64 deep"));
+            return Err(self.fault(&rule::DEPTH, "is nested more than 64 deep"));
         }
         self.at += 1;
         let mut place = Place {
@@ -298,7 +307,7 @@ impl Scanner<'_> {
 
     fn object(&mut self, depth: usize) -> Result<(), ScanFault> {
         if depth > DEPTH_MAX {
-            return Err(self.fault("depth", "is nested more than 64 deep"));
+            return Err(self.fault(&rule::DEPTH, "is nested more than 64 deep"));
         }
         let outer_keys = self.keys.len();
         self.at += 1;
@@ -333,14 +342,14 @@ impl Scanner<'_> {
     /// A key and its colon, up to where the value begins.
     fn key(&mut self) -> Result<(usize, usize), ScanFault> {
         if self.peek() != Some(b'"') {
-            return Err(self.fault("syntax", "has something else where a name must stand"));
+            return Err(self.fault(&rule::SYNTAX, "has something else where a name must stand"));
         }
         let start = self.at + 1;
         self.string()?;
         let key = (start, self.at - 1);
         self.blanks();
         if self.peek() != Some(b':') {
-            return Err(self.fault("syntax", "lacks a colon behind a name"));
+            return Err(self.fault(&rule::SYNTAX, "lacks a colon behind a name"));
         }
         self.at += 1;
         self.blanks();
@@ -352,7 +361,7 @@ impl Scanner<'_> {
         self.blanks();
         let found = self.peek().filter(|b| *b == b',' || *b == close);
         let Some(separator) = found else {
-            return Err(self.fault("syntax", "lacks a comma or a closing bracket"));
+            return Err(self.fault(&rule::SYNTAX, "lacks a comma or a closing bracket"));
         };
         if let Some(item) = self.items.get_mut(item) {
             item.segment_end = self.at;
@@ -370,7 +379,7 @@ impl Scanner<'_> {
             .collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair.first() == pair.last()) {
-            return Err(self.fault("duplicate-key", "has an object with one name twice"));
+            return Err(self.fault(&rule::DUPLICATE_KEY, "has an object with one name twice"));
         }
         Ok(())
     }
@@ -383,7 +392,7 @@ mod tests {
     use super::*;
 
     fn rule(body: impl AsRef<[u8]>) -> &'static str {
-        Document::scan(body.as_ref()).map_or_else(|fault| fault.rule, |_| "accepted")
+        Document::scan(body.as_ref()).map_or_else(|fault| fault.rule.name, |_| "accepted")
     }
 
     #[test]
@@ -435,7 +444,7 @@ mod tests {
             let ours = match Document::scan(body.as_bytes()) {
                 Ok(_) => true,
                 // Ours is the stricter one in these alone.
-                Err(fault) => matches!(fault.rule, "duplicate-key" | "number"),
+                Err(fault) => matches!(fault.rule.name, "duplicate-key" | "number"),
             };
             prop_assert_eq!(ours, theirs);
         }

@@ -67,3 +67,29 @@ pub(super) fn is_known(word: &str) -> bool {
 pub(super) fn is_ours(word: &str) -> bool {
     word.starts_with("x-carnet-")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::rule::Rule;
+
+    /// These are told by the names of others, or of what stands in them.
+    const BY_OTHERS: [&str; 6] = [
+        "dependentRequired",
+        "minContains",
+        "maxContains",
+        "format",
+        "if",
+        "then",
+    ];
+
+    #[test]
+    fn what_schemas_may_assert_is_in_the_list_of_rules() {
+        let all = ASSERTIONS.iter().chain(&APPLIED_ONE).chain(&APPLIED_LIST);
+        let told =
+            all.filter(|word| !BY_OTHERS.contains(word) && !["else", "allOf"].contains(word));
+        for word in told {
+            assert!(Rule::named(word).is_some(), "{word}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod keyword;
 mod plan;
 mod reason;
 mod representation;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,15 +20,20 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
 use super::bundle::Fault;
+use super::faults::Found;
 use super::identifier::FORMATS;
 use super::json::{Document, pointer};
-use super::valid::Invalid;
 use compile::Compiler;
 pub use plan::{By, Node, Rule};
+use reason::Told;
 pub use representation::{Scanned, ScannedNode};
 
 /// Code lists of a type by name: `codes/<name>.txt` is `code:<name>` in its schema.
 pub type Codes = BTreeMap<String, BTreeSet<String>>;
+
+/// Elements that a document may have whose faults are told all at once. The library makes a list of
+/// them, each some hundred bytes, before any can be read; of a larger document the first is told.
+const ELEMENTS_OF_ALL_FAULTS: usize = 50_000;
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -67,12 +73,22 @@ impl Schema {
         Err(faults)
     }
 
-    /// Holds `document` to the schema; the first fault refuses it.
-    pub fn admit(&self, document: &Document<'_>) -> Result<(), Invalid> {
-        let node = ScannedNode::Element(document.root());
-        self.validator
-            .validate(node)
-            .map_err(|error| reason::invalid(&error, document))
+    /// Holds `document` to the schema, and finds what of it does not keep that.
+    pub(super) fn admit(&self, document: &Document<'_>, found: &mut Found) {
+        let node = || ScannedNode::Element(document.root());
+        let Err(first) = self.validator.validate(node()) else {
+            return;
+        };
+        let told = Told {
+            document,
+            plan: &self.plan,
+        };
+        told.add(&first, found);
+        if document.count() <= ELEMENTS_OF_ALL_FAULTS {
+            for error in self.validator.iter_errors(node()) {
+                told.add(&error, found);
+            }
+        }
     }
 
     /// The tree of all elements.
@@ -100,7 +116,7 @@ fn validator(
         .should_ignore_unknown_formats(false)
         .offline();
     for format in FORMATS {
-        options = options.with_format(format.name, format.shape);
+        options = options.with_format(format.name, move |text: &str| format.fits(text));
     }
     for (name, list) in codes {
         let list = list.clone();
@@ -112,6 +128,6 @@ fn validator(
         options = options.with_format(*name, |_: &str| true);
     }
     options
-        .build(schema)
+        .build(&texts::shown(schema))
         .map_err(|error| (error.instance_path().to_string(), error.to_string()))
 }

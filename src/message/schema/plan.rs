@@ -53,6 +53,8 @@ pub struct Node {
     pub format: Option<&'static Format>,
     /// Its members, shorter names first, where it can be an object.
     members: Vec<(Box<str>, Node)>,
+    /// The member beside it that is its currency, where it is an amount.
+    pub currency: Option<Box<str>>,
     /// Its items, where it can be an array.
     pub items: Option<Box<Node>>,
     /// The type of its value, as the schema names it; several where it names several.
@@ -75,6 +77,7 @@ impl Node {
             is_token: false,
             format: None,
             members: Vec::new(),
+            currency: None,
             items: None,
             types: Vec::new(),
             keys: Vec::new(),
@@ -93,6 +96,11 @@ impl Node {
     /// The member `name`.
     pub fn member(&self, name: &str) -> Option<&Self> {
         self.named(name).map(|(_, node)| node)
+    }
+
+    /// The names of all members.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.as_ref())
     }
 
     /// The member `name` with the name as the plan holds it.
@@ -125,9 +133,29 @@ impl Node {
         Some(node)
     }
 
-    /// Whether a `CurrencyCode` beside it says how many decimals it may have.
+    /// Whether the currency beside it says how many decimals it may have.
     pub fn is_amount(&self) -> bool {
-        self.format.is_some_and(|format| format.name == "amount")
+        self.is_of("amount")
+    }
+
+    fn is_of(&self, format: &str) -> bool {
+        self.format.is_some_and(|own| own.name == format)
+    }
+
+    /// Finds the currency of each amount among its members: the one of its own name, such as
+    /// `PostageCurrencyCode` of `PostageAmount`, else the one of all.
+    fn find_currencies(&mut self) {
+        let named = self
+            .members
+            .iter()
+            .filter(|(_, node)| node.is_of("iso-4217"));
+        let currencies: Vec<Box<str>> = named.map(|(name, _)| name.clone()).collect();
+        for (name, amount) in self.members.iter_mut().filter(|(_, node)| node.is_amount()) {
+            let own = format!("{}CurrencyCode", name.trim_end_matches("Amount"));
+            let is = |wanted: &str| currencies.iter().find(|name| ***name == *wanted);
+            let found = is(&own).or_else(|| is("CurrencyCode"));
+            amount.currency = found.or(currencies.first()).cloned();
+        }
     }
 
     /// Every category that the element and all below it can have.
@@ -139,6 +167,7 @@ impl Node {
 
     /// Marks, from the leaves up, what the walk over a message may skip.
     pub(in crate::message) fn settle(&mut self) {
+        self.find_currencies();
         for (_, member) in &mut self.members {
             member.settle();
         }
@@ -151,7 +180,7 @@ impl Node {
                 || node.is_amount()
                 || !node.keys.is_empty()
                 || !node.facts.is_empty()
-                || node.format.is_some_and(|format| format.rule.is_some())
+                || node.format.is_some_and(Format::has_rule)
         };
         let below = self
             .below()

@@ -1,0 +1,51 @@
+//! What a sender is told of faults: the sentences of a return, and each with its text in a receipt.
+
+use crate::broker::command::SENTENCE_BYTES;
+use crate::broker::record::FaultTold;
+use crate::message::valid::{Faults, Invalid};
+
+/// Faults that a return names, at most.
+const RETURNED_MAX: usize = 5;
+
+/// The sentence of a return. With the code's name before it, which the session writes, it fits a short
+/// string of AMQP.
+pub(super) fn sentence(says: &str) -> String {
+    cut(says.to_owned(), SENTENCE_BYTES)
+}
+
+/// The first faults, as many as fit, and how many more there are.
+pub(super) fn sentences(faults: &Faults) -> String {
+    let count = faults.count();
+    let first = faults.first.to_string();
+    if count == 1 {
+        return sentence(&first);
+    }
+    let rest = |told: usize| match count - told {
+        0 => String::new(),
+        more => format!("; {more} more in the receipt"),
+    };
+    let mut text = cut(first, SENTENCE_BYTES - rest(1).len());
+    for (nth, fault) in faults.others.iter().enumerate().take(RETURNED_MAX - 1) {
+        let longer = format!("{text}; {fault}");
+        if longer.len() + rest(nth + 2).len() > SENTENCE_BYTES {
+            return text + &rest(nth + 1);
+        }
+        text = longer;
+    }
+    let told = count.min(RETURNED_MAX);
+    text + &rest(told)
+}
+
+/// A fault as its receipt has it.
+pub(super) fn fault(invalid: &Invalid) -> FaultTold {
+    FaultTold {
+        place: invalid.place.clone(),
+        rule: invalid.rule.clone(),
+        text: invalid.says.clone(),
+    }
+}
+
+fn cut(mut text: String, bytes_max: usize) -> String {
+    text.truncate(text.floor_char_boundary(bytes_max));
+    text
+}

@@ -1,0 +1,201 @@
+//! What becomes of a valid message, in a line, in full, or as JSON.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::super::{Failed, output};
+use super::{name, names};
+use crate::agency::registry::Peer;
+use crate::message::facts::Facts;
+use crate::message::id::UnitId;
+use crate::message::valid::Valid;
+use crate::policy::explain::explain;
+use crate::policy::given::Given;
+use crate::policy::rule::rule;
+use crate::policy::rulebook::Rulebook;
+use crate::policy::ruling::{Outcome, Refused, Ruling, Verdict};
+use crate::policy::words::PolicyId;
+
+/// What becomes of a valid message.
+pub(super) struct Ruled {
+    valid: Valid,
+    peer: Peer,
+    given: Given,
+    facts: Facts,
+    ruling: Ruling,
+}
+
+impl Ruled {
+    pub(super) fn of(valid: Valid, peer: Peer, given: Given, rulebook: &Rulebook) -> Self {
+        let mut facts = valid.content().facts.clone();
+        facts.extend(given.facts.clone());
+        let request = given.question.request(&peer.unit, valid.entry(), &facts);
+        let ruling = rule(&request, rulebook, &given.standing, given.now);
+        Self {
+            valid,
+            peer,
+            given,
+            facts,
+            ruling,
+        }
+    }
+
+    pub(super) fn is_released(&self) -> bool {
+        self.ruling.is_released_visibly()
+    }
+
+    /// In one line.
+    pub(super) fn line(&self) -> String {
+        let released = self.ruling.verdicts.iter();
+        let released = released.filter(|it| matches!(it.outcome, Outcome::Released(_)));
+        let units: Vec<String> = released.map(|it| it.unit.to_string()).collect();
+        if units.is_empty() {
+            "valid, released to nobody".to_owned()
+        } else {
+            format!("valid, released to {}", units.join(", "))
+        }
+    }
+
+    fn why(&self, unit: &UnitId, rulebook: &Rulebook) -> String {
+        let Self {
+            valid,
+            peer,
+            given,
+            facts,
+            ..
+        } = self;
+        let request = given.question.request(&peer.unit, valid.entry(), facts);
+        let standing = (rulebook, &given.standing);
+        explain(unit, &request, standing, given.now, valid.entry().holds)
+    }
+
+    pub(super) fn print(&self, rulebook: &Rulebook) -> Result<(), Failed> {
+        let peer = &self.peer;
+        let message_type = &self.valid.entry().message_type;
+        let present = self.valid.content().spans.present();
+        let sender = name(peer);
+        output::line(&format!(
+            "{message_type} from {sender}: valid, holds {present}"
+        ))?;
+        for warning in &self.valid.content().warnings {
+            output::line(&format!("warning at {}: {}", warning.place, warning.rule))?;
+        }
+        for verdict in &self.ruling.verdicts {
+            output::line("")?;
+            output::text(&self.why(&verdict.unit, rulebook))?;
+            if verdict.told().is_none() && verdict.is_recorded() {
+                output::line("  The sender is not told of it.")?;
+            }
+        }
+        for unreachable in &self.ruling.unreachable {
+            output::line("")?;
+            output::line(&format!(
+                "{unreachable} is nobody whom this message can reach: not permitted."
+            ))?;
+        }
+        let others = self.others(rulebook);
+        if !others.is_empty() {
+            output::line("")?;
+        }
+        for (unit, why) in others {
+            output::line(&format!("{unit} is not asked for: {why}."))?;
+        }
+        if !self.ruling.is_released_visibly() {
+            output::line("")?;
+            output::line("Its sender would be told that nobody receives it.")?;
+        }
+        Ok(())
+    }
+
+    /// The units that messages of this type from this agency never reach, each with why.
+    fn others(&self, rulebook: &Rulebook) -> Vec<(UnitId, &'static str)> {
+        let (registry, message_type) = (rulebook.registry(), &self.valid.entry().message_type);
+        let sender = &self.peer.agency.id;
+        let candidates: BTreeSet<&UnitId> = rulebook.candidates(sender, message_type).collect();
+        let others = registry
+            .units()
+            .filter(|unit| !candidates.contains(&unit.id));
+        let others = others.filter(|unit| unit.id != self.peer.unit.id);
+        let why = |receives: bool| {
+            if receives {
+                "no rule gives it messages of this type from this agency"
+            } else {
+                "it does not receive the type, see `receives` of its unit in agencies/"
+            }
+        };
+        others
+            .map(|unit| {
+                let mut receives = unit.receives.iter();
+                let receives = receives.any(|pattern| pattern.covers(message_type.as_str()));
+                (unit.id.clone(), why(receives))
+            })
+            .collect()
+    }
+
+    pub(super) fn as_json(&self, rulebook: &Rulebook) -> Value {
+        let peer = &self.peer;
+        let verdicts = self.ruling.verdicts.iter();
+        let warnings = self.valid.content().warnings.iter();
+        json!({
+            "valid": true,
+            "type": self.valid.entry().message_type.to_string(),
+            "from": name(peer),
+            "holds": names(self.valid.content().spans.present()),
+            "warnings": warnings
+                .map(|warning| json!({"place": warning.place, "rule": warning.rule}))
+                .collect::<Vec<_>>(),
+            "released": self.ruling.is_released_visibly(),
+            "units": verdicts.map(|verdict| self.verdict_as_json(verdict, rulebook)).collect::<Vec<_>>(),
+            "unreachable": self.ruling.unreachable,
+            "never_reached": self.others(rulebook).into_iter()
+                .map(|(unit, why)| json!({"unit": unit.to_string(), "why": why}))
+                .collect::<Vec<_>>(),
+        })
+    }
+
+    fn verdict_as_json(&self, verdict: &Verdict, rulebook: &Rulebook) -> Value {
+        let unit = verdict.unit.to_string();
+        match &verdict.outcome {
+            Outcome::Released(released) => json!({
+                "unit": unit,
+                "outcome": "release",
+                "categories": names(released.mask),
+                "withheld": names(released.withheld),
+                "policies": rules(&released.policies, rulebook),
+                "withholding": rules(&released.withholding, rulebook),
+                "retain_days": released.retain_days,
+                "onward": released.onward.to_string(),
+            }),
+            Outcome::Refused(Refused::Forbidden {
+                policies, hidden, ..
+            }) => json!({
+                "unit": unit,
+                "outcome": if *hidden { "hidden" } else { "refuse" },
+                "policies": rules(policies, rulebook),
+            }),
+            Outcome::Refused(Refused::NotPermitted) => {
+                json!({"unit": unit, "outcome": "refuse", "policies": []})
+            }
+            Outcome::Refused(Refused::Failed) => {
+                json!({"unit": unit, "outcome": "failed", "policies": rules(&self.ruling.errors, rulebook)})
+            }
+        }
+    }
+}
+
+/// Each rule with what it rests on.
+fn rules(ids: &[PolicyId], rulebook: &Rulebook) -> Vec<Value> {
+    let once: BTreeSet<&PolicyId> = ids.iter().collect();
+    let rules = once.into_iter().filter_map(|id| rulebook.rule(id));
+    let rules = rules.map(|rule| {
+        json!({
+            "id": rule.id.to_string(),
+            "owner": rule.owner,
+            "title": rule.title,
+            "basis": rule.basis,
+            "reason": rule.reason,
+        })
+    });
+    rules.collect()
+}

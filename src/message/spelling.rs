@@ -1,0 +1,70 @@
+//! Names that were likely meant where another was written.
+
+/// Letters of a name that are compared.
+const LETTERS_MAX: usize = 64;
+
+/// The known name that was likely meant: at most two letters away, or a third of its length.
+pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    near(name, known).into_iter().next()
+}
+
+/// All known names that may have been meant, the nearest first; capital and small letters are one.
+pub(super) fn near<'k>(name: &str, known: &[&'k str]) -> Vec<&'k str> {
+    let with_distance = known
+        .iter()
+        .map(|candidate| (distance(name, candidate), *candidate));
+    let is_near =
+        |(letters, candidate): &(usize, &str)| *letters <= 2.max(candidate.chars().count() / 3);
+    let mut near: Vec<_> = with_distance.filter(is_near).collect();
+    near.sort_unstable();
+    near.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// Levenshtein's distance, by one row.
+fn distance(one: &str, other: &str) -> usize {
+    let letters = |text: &str| -> Vec<char> {
+        let letters = text.chars().flat_map(char::to_lowercase);
+        letters.take(LETTERS_MAX).collect()
+    };
+    let (one, other) = (letters(one), letters(other));
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (b, pair) in other.iter().zip(row.windows(2)) {
+            let [diagonal, above] = pair else { continue };
+            left = (diagonal + usize::from(a != b))
+                .min(above + 1)
+                .min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distance_counts_letters_changed_added_and_removed() {
+        for (one, other, letters) in [
+            ("", "", 0),
+            ("unit", "Unit", 0),
+            ("uint", "unit", 2),
+            ("send", "sends", 1),
+        ] {
+            assert_eq!(distance(one, other), letters, "{one} {other}");
+        }
+        assert_eq!(
+            nearest("certifcate", &["unit", "certificate"]),
+            Some("certificate")
+        );
+        assert_eq!(nearest("colour", &["unit", "certificate"]), None);
+        assert_eq!(
+            near("Consigneee", &["Goods", "Consignor", "Consignee"]),
+            ["Consignee", "Consignor"]
+        );
+    }
+}
