@@ -20,6 +20,8 @@ mod helping;
 mod lines;
 #[path = "cli/printing.rs"]
 mod printing;
+#[path = "cli/probing.rs"]
+mod probing;
 #[path = "cli/serving.rs"]
 mod serving;
 #[path = "cli/settings.rs"]

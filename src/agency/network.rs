@@ -15,6 +15,14 @@ pub struct Network {
 }
 
 impl Network {
+    /// The network that an address is likely administered in: 24 bits of IPv4, 64 of IPv6.
+    pub fn around(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let prefix_bits = if address.is_ipv4() { 24 } else { 64 };
+        let base = masked(address, prefix_bits);
+        Self { base, prefix_bits }
+    }
+
     /// The first address of the network.
     pub fn base(self) -> IpAddr {
         self.base

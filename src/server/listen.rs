@@ -18,11 +18,13 @@ use super::clock::Clock;
 use super::connection::{Connection, Shared};
 use super::handshake::{Why, shake_hands};
 use super::places::Places;
+use super::probes::{Probe, Probes};
 use super::refusals::Refusals;
 use super::tls::Tls;
 use super::verifier::Identifies;
 use crate::agency::identity::Admitted;
-use crate::agency::refusal::IdentityRefusal;
+use crate::agency::network::Network;
+use crate::agency::refusal::{IdentityRefusal, RefusalKind};
 use crate::agency::registry::Peer;
 use crate::backbone::embedded::Embedded;
 use crate::broker::limits::{CONNECTIONS, HANDSHAKES};
@@ -55,6 +57,7 @@ struct Around {
     places: Places,
     chatter: Chatter,
     advised: Advised,
+    probes: Probes,
 }
 
 /// Certificates whose departures from the profile were told: each once.
@@ -281,13 +284,37 @@ fn farewell(
 }
 
 fn handshake_failed((shell, around): (&Shell, &Around), remote: SocketAddr, error: &io::Error) {
-    if around.chatter.may(None, shell.clock.monotonic()) {
+    use io::ErrorKind::{ConnectionReset, UnexpectedEof};
+    if [UnexpectedEof, ConnectionReset].contains(&error.kind()) {
+        probed((shell, around), Probe::Closed, remote);
+    } else if around.chatter.may(None, shell.clock.monotonic()) {
         tracing::info!(%remote, %error, "a handshake failed");
     }
 }
 
+/// Tells of a connection that ended before it said who it is, unless its network was told of.
+fn probed((shell, around): (&Shell, &Around), probe: Probe, remote: SocketAddr) {
+    let now = shell.clock.monotonic();
+    let Some(times) = around.probes.tell(probe, remote.ip(), now) else {
+        return;
+    };
+    if around.chatter.may(None, now) {
+        let network = Network::around(remote.ip());
+        let how = match probe {
+            Probe::Closed => "it closed the connection in the handshake",
+            Probe::WithoutCertificate => "it showed no certificate (identity.no-certificate)",
+        };
+        tracing::info!(
+            %remote, %network, times, how,
+            "a connection ended before it said who it is; the next of its network are counted for an hour"
+        );
+    }
+}
+
 fn refused((shell, around): (&Shell, &Around), refusal: &IdentityRefusal, remote: SocketAddr) {
-    if around.chatter.may(None, shell.clock.monotonic()) {
+    if refusal.kind == RefusalKind::NoCertificate {
+        probed((shell, around), Probe::WithoutCertificate, remote);
+    } else if around.chatter.may(None, shell.clock.monotonic()) {
         let code = refusal.code();
         tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
     }

@@ -10,6 +10,7 @@ mod connection;
 mod handshake;
 pub mod listen;
 mod places;
+mod probes;
 pub mod refusals;
 pub mod renewal;
 pub mod tls;

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agency::network::Network;
 use crate::agency::refusal::{IdentityRefusal, in_a_line};
 use crate::journal::vfs::{Access, DiskVfs, Through, Vfs, VfsFile};
 use crate::message::id::AgencyId;
@@ -83,9 +84,13 @@ impl TurnedAway {
     }
 
     fn is_repeat_of(&self, other: &Self) -> bool {
-        self.code == other.code
-            && self.remote == other.remote
-            && self.fingerprint == other.fingerprint
+        // Without a certificate it is whoever looks whether the broker is there: from one network,
+        // one entry, so that they push nobody out.
+        let same_place = match self.fingerprint {
+            Some(_) => self.remote == other.remote,
+            None => Network::around(self.remote) == Network::around(other.remote),
+        };
+        self.code == other.code && self.fingerprint == other.fingerprint && same_place
     }
 
     /// All of it in one line of at most 200 characters.
@@ -209,7 +214,7 @@ mod tests {
     use crate::agency::refusal::RefusalKind;
 
     fn note(refusals: &Refusals, host: u8) {
-        let remote = IpAddr::V4(Ipv4Addr::new(127, 0, 0, host));
+        let remote = IpAddr::V4(Ipv4Addr::new(127, 0, host, 1));
         let refusal = IdentityRefusal {
             kind: RefusalKind::NoCertificate,
             claimed: None,

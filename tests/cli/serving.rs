@@ -81,7 +81,7 @@ impl Running {
     }
 
     /// Stops it, and gives what it said on standard error since it was asked last.
-    fn stop_and_tell(mut self) -> Vec<String> {
+    pub(crate) fn stop_and_tell(mut self) -> Vec<String> {
         self.signal(Signal::TERM);
         let status = self.child.wait().unwrap();
         assert!(status.success(), "did not end well: {status}");
