@@ -53,7 +53,8 @@ impl Served {
         let agencies = unpaced(config, data.path())?;
         let carnet = std::env::current_exe().map_err(Failed::cannot_run)?;
         let mut child = Command::new(carnet)
-            .args(["serve", "--dev", "--amqp", "127.0.0.1:0", "--data"])
+            .args(["serve", "--dev", "--with-parent"])
+            .args(["--amqp", "127.0.0.1:0", "--data"])
             .arg(data.path())
             .arg("--agencies")
             .arg(agencies)

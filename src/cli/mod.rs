@@ -234,13 +234,18 @@ fn on_a_runtime<T>(work: impl Future<Output = Result<T, Failed>>) -> Result<T, F
     runtime.map_err(Failed::cannot_run)?.block_on(work)
 }
 
-/// Ends at ctrl-C or SIGTERM, with why a command ended then.
+/// Ends at ctrl-C, SIGTERM or SIGHUP, with why a command ended then.
 async fn interrupted() -> Failed {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+    let signals = signal(SignalKind::terminate()).and_then(|terminate| {
+        let hangup = signal(SignalKind::hangup())?;
+        Ok((terminate, hangup))
+    });
+    let Ok((mut terminate, mut hangup)) = signals else {
         return Failed::cannot_run("signals cannot be waited for");
     };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => Failed::cannot_run("interrupted"),
         _ = terminate.recv() => Failed::cannot_run("terminated"),
+        _ = hangup.recv() => Failed::cannot_run("the terminal went away"),
     }
 }

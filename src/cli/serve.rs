@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::check::{open_to_others, server_certificate, server_files};
@@ -48,12 +49,19 @@ pub(super) struct Serve {
     /// Make the queues' state from the journal alone: slower, and the same
     #[arg(long)]
     ignore_snapshots: bool,
+    /// End with the process that started it, however that ends
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 impl Serve {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let mut config = config.clone();
         let (runtime, hangup) = runtime()?;
+        if self.with_parent {
+            // A terminal that goes away ends its parent, and by SIGHUP no broker.
+            set_parent_process_death_signal(Some(Signal::TERM)).map_err(Failed::cannot_run)?;
+        }
         // Before certificates or a key are made for a log that they must not come near.
         let log = begun(&DiskVfs, &config.data).map_err(failed)?;
         match &log {
@@ -124,7 +132,7 @@ impl Serve {
 
 /// The runtime of signals and of the socket. SIGHUP asks for the certificate to be read again: it is
 /// waited for from here on, since it would end a process that starts.
-fn runtime() -> Result<(Runtime, Signal), Failed> {
+fn runtime() -> Result<(Runtime, Signals), Failed> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -242,7 +250,7 @@ fn listen(
     config: &Config,
     bound: Bound,
     (backbone, clock): (&Arc<Embedded>, Clock),
-    (runtime, hangup): (&Runtime, Signal),
+    (runtime, hangup): (&Runtime, Signals),
 ) -> Result<(), Failed> {
     let files = server_files(config)?;
     let identity = files.identity().map_err(Failed::cannot_run)?;
@@ -323,7 +331,7 @@ fn announce(config: &Config, backbone: &Embedded, addresses: &[SocketAddr]) -> R
 
 /// Ends on SIGTERM or SIGINT, or when the core cannot go on.
 async fn wait_for_the_end(
-    (mut terminate, mut interrupt): (Signal, Signal),
+    (mut terminate, mut interrupt): (Signals, Signals),
     stop: watch::Sender<bool>,
     mut fatal: watch::Receiver<Option<String>>,
 ) {

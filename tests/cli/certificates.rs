@@ -1,11 +1,13 @@
 //! What the command line says of certificates before and while a broker is served with them.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use carnet::agency::issue::{Authority, Profile};
+use carnet::config::read_file;
 use carnet::message::time::Timestamp;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::serving::{DEV, Running};
 use crate::{Folders, code, err, json, out};
@@ -139,4 +141,25 @@ fn a_listed_issuer_by_whose_key_nobody_gets_in_is_a_fault_of_check_alone() {
         "nobody gets in by its key, RSA of 1024 bits",
     );
     assert_eq!(code(&folders.run("agency list")), Some(0));
+}
+
+/// SIGHUP goes to all that a terminal started: the demo ends by it, and so must its broker.
+#[test]
+fn a_demo_whose_terminal_goes_away_leaves_no_broker_behind() {
+    let folders = Folders::new();
+    let demo = Running::start(folders.path(), "demo");
+    Running::line(&demo.stdout, "listens on amqps://");
+    let id = demo.id();
+    let children = read_file(Path::new(&format!("/proc/{id}/task/{id}/children"))).unwrap();
+    let broker = String::from_utf8(children).unwrap().trim().to_owned();
+    let broker: i32 = broker.parse().unwrap();
+    let broker = Pid::from_raw(broker).unwrap();
+    kill_process(broker, Signal::HUP).unwrap();
+    demo.signal(Signal::HUP);
+    // Returns once the process is gone.
+    let id = broker.as_raw_nonzero().to_string();
+    let waited = Command::new("tail")
+        .args(["--pid", &id, "-f", "/dev/null"])
+        .status();
+    assert!(waited.unwrap().success());
 }

@@ -30,7 +30,8 @@ impl Served {
             .open(data.with_extension("log"))
             .map_err(Failed::cannot_run)?;
         let mut child = Command::new(std::env::current_exe().map_err(Failed::cannot_run)?)
-            .args(["serve", "--dev", "--amqp", &format!("127.0.0.1:{port}")])
+            .args(["serve", "--dev", "--with-parent"])
+            .args(["--amqp", &format!("127.0.0.1:{port}")])
             .arg("--data")
             .arg(data)
             .arg("--agencies")
