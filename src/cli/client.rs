@@ -230,6 +230,11 @@ impl Client {
         events.filter_map(move |event| std::future::ready(notice(event)))
     }
 
+    /// Whether the broker takes nothing for now: what this client would send, waits.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
     /// Publishes and waits for the answer.
     pub(super) async fn publish(&self, message: &Outgoing) -> Result<Answer, ClientError> {
         self.send(message).await?.answer().await

@@ -96,7 +96,9 @@ impl Publish {
                 interrupted = interrupted() => Err(interrupted),
             };
             // A client that is blocked cannot say it: then the broker finds out by itself.
-            drop(timeout(GOODBYE, client.close()).await);
+            if !client.is_blocked() {
+                drop(timeout(GOODBYE, client.close()).await);
+            }
             ended
         });
         self.tell_the_rest(&all, ended)?;
