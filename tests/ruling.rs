@@ -29,6 +29,7 @@ use carnet::agency::registry::Party;
 use carnet::message::facts::FactValue;
 use carnet::message::id::{KeyedDigest, Mask};
 use carnet::message::time::Timestamp;
+use carnet::policy::explain::explain;
 use carnet::policy::rule::may_send;
 use carnet::policy::ruling::{Outcome, Refused, Told};
 use carnet::policy::standing::{ByKey, Level, Versioned};
@@ -428,6 +429,53 @@ fn an_agreement_opens_between_its_dates_and_not_while_suspended() {
         export().gets(&rulebook_of(&bundle).unwrap(), "customs-xa/main"),
         "-"
     );
+}
+
+#[test]
+fn an_agreement_is_a_tag_while_it_is_in_force_whatever_the_rule_says() {
+    let rulebook = rulebook_with(
+        r#"@id("by-tag") @title("x") @basis("x") @reason("x") @owner("customs") @retain("90d")
+        @onward("none")
+        permit (principal in Border::Agency::"customs-xa",
+          action in [Border::Action::"receive", Border::Action::"disclose:goods"],
+          resource is Border::RiskAssessment in Border::Agency::"customs")
+        when { principal.hasTag("MAT-2019-7") };"#,
+    );
+    let begins = Timestamp::from_rfc3339("2019-07-01T00:00:00Z").unwrap();
+    let ends = Timestamp::from_rfc3339("2029-07-01T00:00:00Z").unwrap();
+    let a_moment_before = |time: Timestamp| Timestamp::from_millis(time.as_millis() - 1);
+    let mut message = Message::new("customs/main", "risk.assessment");
+    for (now, gets, until) in [
+        (a_moment_before(begins), "-", Some(begins)),
+        (begins, "goods", Some(later(begins, 0))),
+        (noon(), "goods", Some(ends)),
+        (a_moment_before(ends), "goods", Some(ends)),
+        (ends, "-", Some(later(ends, 0))),
+    ] {
+        message.now = now;
+        assert_eq!(message.gets(&rulebook, "customs-xa/main"), gets, "{now}");
+        // At a border itself, a comparison with it may come out otherwise a moment later.
+        let until = until.map(|until| {
+            let moment = Timestamp::from_millis(now.as_millis() + 1);
+            until.max(moment)
+        });
+        assert_eq!(message.rule(&rulebook).reads.valid_until, until, "{now}");
+    }
+    let told = |now: Timestamp| {
+        message.ask(&rulebook, |request| {
+            let (unit, standing) = (id("customs-xa/main"), &message.standing);
+            explain(&unit, request, (&rulebook, standing), now, Mask::ALL)
+        })
+    };
+    for (now, says) in [
+        (
+            ends,
+            "agreement MAT-2019-7 (MAT-2019-7 ended on 2029-07-01)",
+        ),
+        (a_moment_before(begins), "(MAT-2019-7 begins on 2019-07-01)"),
+    ] {
+        assert!(told(now).contains(says), "{}", told(now));
+    }
 }
 
 #[test]

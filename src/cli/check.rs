@@ -92,6 +92,9 @@ fn checked(
     let issuers = rulebook.registry().issuers_by_profile();
     looked.faults.extend(issuers.faults);
     looked.warnings.extend(issuers.departures);
+    let agreements = rulebook.agreements().iter();
+    let notices = agreements.filter_map(|it| Some(it.warning(it.notice(now)?)));
+    looked.warnings.extend(notices);
     looked.faults.extend(headings::faults(&rulebook));
     let mut admit = |entry: &MessageEntry, name: &str| admit_example(&bundle, entry, name);
     let report = run_tables(&rulebook, &mut admit);

@@ -29,6 +29,7 @@ use crate::policy::rulebook::Rulebook;
 use crate::server::bind::Bound;
 use crate::server::clock::{Clock, Entropy};
 use crate::server::listen::{Shell, serve};
+use crate::server::notices::warn_of_agreements;
 use crate::server::refusals::Refusals;
 use crate::server::renewal::{Renewal, keep, tell_ends};
 use crate::server::tls::Tls;
@@ -303,6 +304,7 @@ fn listen(
         let fatal = backbone.fatal();
         tokio::spawn(wait_for_the_end(signals, stop, fatal));
         tokio::spawn(keep(renewal, hangup, (clock, Arc::clone(backbone))));
+        tokio::spawn(warn_of_agreements(Arc::clone(backbone), clock));
         serve(shell, listeners, stopping).await;
         Ok(())
     })

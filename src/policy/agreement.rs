@@ -1,10 +1,11 @@
 //! Agreements and the board: data that policies and procedures rest on, with their dates.
 //!
-//! An agreement becomes a tag of the units of each party; policies test its dates and purposes. A
-//! suspended one is no tag at all.
+//! An agreement is a tag of the units of each party while it is in force: from its first to its last
+//! millisecond, unless it is suspended. Policies test its purposes, and dates by wish.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -33,6 +34,86 @@ pub struct Agreement {
     pub purposes: BTreeSet<Purpose>,
     /// Whether it is suspended.
     pub suspended: bool,
+    /// Where it stands: `policies/agreements.toml:6`.
+    pub place: String,
+}
+
+/// How an agreement stands to a date, where that should be seen to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Notice {
+    /// It is suspended.
+    Suspended,
+    /// It has not begun.
+    NotBegun,
+    /// It ends within so many days, the smallest of [`NOTICE_DAYS`] that is so.
+    EndsWithin(u32),
+    /// It has ended.
+    Ended,
+}
+
+/// How many days before its end an agreement is warned of, the last first: a quarter is the least in
+/// which governments renew one.
+pub const NOTICE_DAYS: [u32; 3] = [7, 30, 90];
+
+impl Agreement {
+    /// How it stands at `now`; nothing where it is in force and stays so for a quarter of a year.
+    pub fn notice(&self, now: Timestamp) -> Option<Notice> {
+        if self.suspended {
+            return Some(Notice::Suspended);
+        }
+        if self.to <= now {
+            return Some(Notice::Ended);
+        }
+        if now < self.from {
+            return Some(Notice::NotBegun);
+        }
+        let day = Duration::from_hours(24);
+        let ends = |days: &u32| self.to <= now.plus(day.saturating_mul(*days));
+        NOTICE_DAYS.into_iter().find(ends).map(Notice::EndsWithin)
+    }
+
+    /// The notice in words: `MAT-2019-7 ended on 2029-07-01`.
+    pub fn in_words(&self, notice: Notice) -> String {
+        let day = |time: Timestamp| time.to_string().chars().take(10).collect::<String>();
+        match notice {
+            Notice::Suspended => format!("{} is suspended", self.id),
+            Notice::NotBegun => format!("{} begins on {}", self.id, day(self.from)),
+            Notice::EndsWithin(_) => format!("{} ends on {}", self.id, day(self.to)),
+            Notice::Ended => format!("{} ended on {}", self.id, day(self.to)),
+        }
+    }
+
+    /// The notice as a warning, for a report that lists them.
+    pub fn warning(&self, notice: Notice) -> Fault {
+        let (gives, cure) = match notice {
+            Notice::EndsWithin(_) => (
+                "from then on it gives nothing",
+                "renew it, and with it its `to`, or tell its parties",
+            ),
+            Notice::Ended => (
+                "it gives nothing, whatever rules say",
+                "renew it, and with it its `to`, or take it out with the rules that ask for it",
+            ),
+            Notice::NotBegun => (
+                "until then it gives nothing, whatever rules say",
+                "nothing, if that is meant: it begins by itself",
+            ),
+            Notice::Suspended => (
+                "it gives nothing, whatever rules say",
+                "nothing, if that is meant; else suspended = false",
+            ),
+        };
+        Fault::new(
+            &self.place,
+            format!("{}: {gives}", self.in_words(notice)),
+            cure,
+        )
+    }
+
+    /// Whether it gives anything at `now`.
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        !self.suspended && self.from <= now && now < self.to
+    }
 }
 
 /// The agencies together: who owns the floor and says who takes part.
@@ -155,7 +236,7 @@ pub fn agreements(bundle: &Bundle, registry: &Registry) -> Result<Vec<Agreement>
                 "give each agreement a name of its own",
             ));
         }
-        match agreement(entry, registry) {
+        match agreement(entry, &place, registry) {
             Ok(agreement) => agreements.push(agreement),
             Err(found) => {
                 let found = found.into_iter();
@@ -172,6 +253,7 @@ pub fn agreements(bundle: &Bundle, registry: &Registry) -> Result<Vec<Agreement>
 
 fn agreement(
     entry: AgreementEntry,
+    place: &str,
     registry: &Registry,
 ) -> Result<Agreement, Vec<(String, String)>> {
     let mut faults = Vec::new();
@@ -222,6 +304,7 @@ fn agreement(
                 to,
                 purposes,
                 suspended,
+                place: place.to_owned(),
             })
         }
         _ => Err(faults),

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::pst::{BinaryOp, Clause, Expr, UnaryOp, Var};
+use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, UnaryOp, Var};
 use cedar_policy::{
     Context, Entities, EntityUid, EvalResult, Expression, Request, eval_expression,
 };
@@ -25,6 +25,8 @@ pub struct Condition {
     pub times: BTreeSet<Timestamp>,
     /// The names of all attributes that it reads, of the message or of anything else.
     pub(super) attributes: BTreeSet<String>,
+    /// The agreements that it asks for, by name.
+    pub(super) agreements: BTreeSet<String>,
 }
 
 /// One part of a condition.
@@ -55,9 +57,11 @@ impl Condition {
             }
         }
         let (mut times, mut attributes) = (BTreeSet::new(), BTreeSet::new());
+        let mut agreements = BTreeSet::new();
         for tree in &trees {
             times.extend(instants(tree)?);
             attributes.extend(attributes_of(tree));
+            agreements.extend(agreements_of(tree));
         }
         let parse = |tree: &Expr| {
             // Cedar escapes what is not ASCII. No fact and no name holds such text, but what looks like
@@ -94,6 +98,7 @@ impl Condition {
             parts,
             times,
             attributes,
+            agreements,
         }))
     }
 }
@@ -122,6 +127,26 @@ fn attributes_of(tree: &Expr) -> BTreeSet<String> {
         let mut all = attributes_of(inner);
         all.extend(names.into_iter().map(ToString::to_string));
         Some(all)
+    };
+    let merge = |mut left: BTreeSet<String>, right| {
+        left.extend(right);
+        left
+    };
+    tree.reduce(&look, &merge, BTreeSet::new())
+}
+
+/// The agreements whose tag a condition asks for or reads.
+pub(super) fn agreements_of(tree: &Expr) -> BTreeSet<String> {
+    let look = |expr: &Expr| match expr {
+        Expr::BinaryOp {
+            op: BinaryOp::HasTag | BinaryOp::GetTag,
+            right,
+            ..
+        } => match right.as_ref() {
+            Expr::Literal(Literal::String(name)) => Some(BTreeSet::from([name.to_string()])),
+            _ => None,
+        },
+        _ => None,
     };
     let merge = |mut left: BTreeSet<String>, right| {
         left.extend(right);

@@ -33,10 +33,22 @@ pub(super) struct World {
     types: BTreeMap<MessageType, EntityTypeName>,
     /// Every fact of the catalogue with its empty value, as Cedar holds it.
     empty_facts: BTreeMap<String, Value>,
-    units: BTreeMap<UnitId, Entity>,
+    units: BTreeMap<UnitId, Spans>,
     agencies: BTreeMap<AgencyId, Entity>,
-    /// All of these and the groups, as the schema wants them: what Cedar's own answer is found with.
-    whole: Entities,
+    groups: Vec<Entity>,
+}
+
+/// One unit at any time: its tags are the agreements in force, so it is another entity between any
+/// two dates of its agency's agreements. Each holds from its instant on, the first from ever.
+#[derive(Debug)]
+struct Spans(Vec<(Timestamp, Entity)>);
+
+impl Spans {
+    fn at(&self, now: Timestamp) -> Option<&Entity> {
+        let begun = self.0.partition_point(|(from, _)| *from <= now);
+        let (_, entity) = self.0.get(begun.checked_sub(1)?)?;
+        Some(entity)
+    }
 }
 
 /// The clock and standing facts of one message, for candidates with and without its case.
@@ -79,24 +91,40 @@ impl World {
         for agency in registry.agencies() {
             let entity = agency_entity(&words, agency, board)?;
             agencies.insert(agency.id.clone(), entity);
-            let tags = tags(&words, agency, agreements);
+            let own = agreements
+                .iter()
+                .filter(|it| it.parties.contains(&agency.id));
+            let own: Vec<&Agreement> = own.filter(|it| !it.suspended).collect();
             for unit in agency.units.values() {
-                let entity = unit_entity(&words, agency, unit, &tags)?;
-                units.insert(unit.id.clone(), entity);
+                units.insert(unit.id.clone(), spans(&words, agency, unit, &own)?);
             }
         }
         let groups = board.groups.keys();
         let groups = groups.map(|name| Entity::with_uid(uid(&words.group, name)));
-        let all = groups.chain(agencies.values().chain(units.values()).cloned());
-        let whole = Entities::from_entities(all, Some(schema)).map_err(|e| e.to_string())?;
-        Ok(Self {
+        let world = Self {
+            groups: groups.collect(),
             words,
             types,
             empty_facts,
             units,
             agencies,
-            whole,
-        })
+        };
+        // As the schema wants them, at any time: what differs between two dates is tags alone.
+        let instants = agreements.iter().flat_map(|it| [it.from, it.to]);
+        for now in instants.chain([EVER]) {
+            let all = world.at(now).cloned();
+            Entities::from_entities(all, Some(schema)).map_err(|e| e.to_string())?;
+        }
+        Ok(world)
+    }
+
+    /// All groups, agencies and units, as they are at `now`.
+    fn at(&self, now: Timestamp) -> impl Iterator<Item = &Entity> {
+        let units = self.units.values().filter_map(move |unit| unit.at(now));
+        self.groups
+            .iter()
+            .chain(self.agencies.values())
+            .chain(units)
     }
 
     /// The principal's name.
@@ -118,13 +146,14 @@ impl World {
     /// none.
     pub(super) fn with_message<'u>(
         &self,
-        request: &'u RuleRequest<'_>,
+        (request, now): (&'u RuleRequest<'_>, Timestamp),
         recipients: impl Iterator<Item = &'u UnitId>,
         read: impl Fn(&str) -> bool,
     ) -> Result<Entities, Broken> {
         let units: BTreeSet<&UnitId> = recipients.chain([&request.sender.id]).collect();
         let agencies: BTreeSet<&AgencyId> = units.iter().map(|unit| &unit.agency).collect();
-        let units = units.into_iter().filter_map(|unit| self.units.get(unit));
+        let units = units.into_iter();
+        let units = units.filter_map(|unit| self.units.get(unit)?.at(now));
         let agencies = agencies.into_iter();
         let agencies = agencies.filter_map(|agency| self.agencies.get(agency));
         let known = units.chain(agencies).cloned();
@@ -132,10 +161,17 @@ impl World {
         Entities::from_entities(all, None).map_err(|e| e.to_string())
     }
 
-    /// Everything that there is, and the message with all of its facts.
-    pub(super) fn whole(&self, request: &RuleRequest<'_>) -> Result<Entities, Broken> {
+    /// Everything that there is at this time, and the message with all of its facts: what Cedar's own
+    /// answer is found with.
+    pub(super) fn whole(
+        &self,
+        (request, now): (&RuleRequest<'_>, Timestamp),
+        schema: &Schema,
+    ) -> Result<Entities, Broken> {
         let message = self.message(request, |_| true)?;
-        let whole = self.whole.clone().add_entities([message], None);
+        // With the schema come its actions, and which are below which.
+        let whole = Entities::from_entities(self.at(now).cloned(), Some(schema));
+        let whole = whole.and_then(|whole| whole.add_entities([message], None));
         whole.map_err(|e| e.to_string())
     }
 
@@ -263,11 +299,31 @@ fn agency_entity(words: &Words, agency: &Agency, board: &Board) -> Result<Entity
     Entity::new_with_tags(name, attributes, parents, []).map_err(|e| e.to_string())
 }
 
+/// Before any date.
+const EVER: Timestamp = Timestamp::from_millis(i64::MIN);
+
+/// A unit between the dates of its agency's agreements.
+fn spans(
+    words: &Words,
+    agency: &Agency,
+    unit: &Unit,
+    agreements: &[&Agreement],
+) -> Result<Spans, Broken> {
+    let dates = agreements.iter().flat_map(|it| [it.from, it.to]);
+    let begins: BTreeSet<Timestamp> = dates.chain([EVER]).collect();
+    let spans = begins.into_iter().map(|begin| {
+        let in_force = agreements.iter().filter(|it| it.is_in_force(begin));
+        let tags: Vec<(String, Value)> = in_force.filter_map(|it| tag(words, it)).collect();
+        Ok((begin, unit_entity(words, agency, unit, tags)?))
+    });
+    spans.collect::<Result<_, Broken>>().map(Spans)
+}
+
 fn unit_entity(
     words: &Words,
     agency: &Agency,
     unit: &Unit,
-    tags: &[(String, Value)],
+    tags: Vec<(String, Value)>,
 ) -> Result<Entity, Broken> {
     let agency_uid = uid(&words.agency, agency.id.as_str());
     let clearances = unit
@@ -292,29 +348,19 @@ fn unit_entity(
         ),
     ];
     let name = uid(&words.unit, &unit.id.to_string());
-    let tags: Vec<(String, Value)> = tags.to_vec();
     Entity::new_with_tags(name, attributes, [agency_uid], tags).map_err(|e| e.to_string())
 }
 
-fn tags(words: &Words, agency: &Agency, agreements: &[Agreement]) -> Vec<(String, Value)> {
-    let party =
-        |agreement: &&Agreement| agreement.parties.contains(&agency.id) && !agreement.suspended;
-    let tag = |agreement: &Agreement| {
-        let purposes = agreement
-            .purposes
-            .iter()
-            .map(|p| uid(&words.purpose, p.as_str()));
-        let record = Value::new_record([
-            ("from".to_owned(), datetime(agreement.from)),
-            ("to".to_owned(), datetime(agreement.to)),
-            (
-                "purposes".to_owned(),
-                Value::new_set(purposes.map(Value::new_entity_uid)),
-            ),
-        ]);
-        // Three different keys make a record: the error cannot happen, and would drop the tag,
-        // which withholds.
-        record.ok().map(|record| (agreement.id.clone(), record))
-    };
-    agreements.iter().filter(party).filter_map(tag).collect()
+fn tag(words: &Words, agreement: &Agreement) -> Option<(String, Value)> {
+    let purposes = agreement.purposes.iter();
+    let purposes = purposes.map(|name| uid(&words.purpose, name.as_str()));
+    let purposes = Value::new_set(purposes.map(Value::new_entity_uid));
+    let record = Value::new_record([
+        ("from".to_owned(), datetime(agreement.from)),
+        ("to".to_owned(), datetime(agreement.to)),
+        ("purposes".to_owned(), purposes),
+    ]);
+    // Three different keys make a record: the error cannot happen, and would drop the tag, which
+    // withholds.
+    record.ok().map(|record| (agreement.id.clone(), record))
 }

@@ -3,6 +3,7 @@
 //! For whom it is written decides what it tells: an officer of the sender or an auditor sees all
 //! conditions, a recipient only those on data that it gets.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use cedar_policy::{EvalResult, eval_expression};
@@ -10,7 +11,7 @@ use cedar_policy::{EvalResult, eval_expression};
 use crate::message::id::{Mask, UnitId};
 use crate::message::time::Timestamp;
 
-use super::condition::Part;
+use super::condition::{Part, agreements_of};
 use super::question::{Bench, StandingFacts};
 use super::rule::{RuleRequest, rule_for};
 use super::rulebook::Rulebook;
@@ -97,6 +98,8 @@ pub fn unmet(
     let Some(slice) = rulebook.slice(unit, &request.sender.id.agency, request.entry) else {
         return Vec::new();
     };
+    let of = (&request.sender.id.agency, request.entry);
+    let lapsed = rulebook.lapsed(unit, of, now);
     let mut bench = Bench::new(request, rulebook, &facts, &[&slice]);
     let Ok((question, entities)) = bench.question(&slice.unit) else {
         return Vec::new();
@@ -113,12 +116,22 @@ pub fn unmet(
     let lacks = |rule: &Rule| {
         let parts = rule.condition.iter().flat_map(|condition| &condition.parts);
         let parts: Vec<&Part> = parts.filter(is_unmet).collect();
-        let never = parts.iter().any(|part| is_about_the_unit(&part.tree));
+        // An agreement of its own that is not in force today may be another day.
+        let waits = |asked: &BTreeSet<String>| lapsed.iter().any(|it| asked.contains(&it.id));
+        let never = parts
+            .iter()
+            .any(|part| is_about_the_unit(&part.tree) && !waits(&agreements_of(&part.tree)));
         let needs = || {
-            parts
-                .iter()
-                .map(|part| in_words(&part.tree, &may_know))
-                .collect()
+            let needs = parts.iter().map(|part| {
+                let mut needs = in_words(&part.tree, &may_know);
+                let asked = agreements_of(&part.tree);
+                for lapsed in lapsed.iter().filter(|it| asked.contains(&it.id)) {
+                    let notice = lapsed.notice(now).map(|notice| lapsed.in_words(notice));
+                    needs.extend(notice.map(|notice| format!(" ({notice})")));
+                }
+                needs
+            });
+            needs.collect()
         };
         (!never).then(needs)
     };

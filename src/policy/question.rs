@@ -148,7 +148,9 @@ impl<'a> Bench<'a> {
     ) -> Self {
         let read = |fact: &str| slices.iter().any(|slice| slice.reads(fact));
         let recipients = slices.iter().map(|slice| &slice.unit.id);
-        let entities = rulebook.world().with_message(request, recipients, read);
+        let entities = rulebook
+            .world()
+            .with_message((request, facts.now), recipients, read);
         Self {
             request,
             rulebook,

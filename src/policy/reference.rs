@@ -38,9 +38,9 @@ pub fn compare(
     let (question, entities) = bench.question(&slice.unit).ok()?;
     let slices = slice.evaluate(&question, entities).allowed();
     // With every fact and every agency: what of them a slice reads is what is compared, too.
-    let whole = rulebook.world().whole(request).ok()?;
+    let (schema, policies) = rulebook.cedar();
+    let whole = rulebook.world().whole((request, now), schema).ok()?;
     let words = Words::new().ok()?;
-    let (_, policies) = rulebook.cedar();
     let allows = |action: &str| {
         let (principal, resource) = (question.principal()?.clone(), question.resource()?.clone());
         let (action, context) = (uid(&words.action, action), question.context()?.clone());

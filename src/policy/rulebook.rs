@@ -4,7 +4,7 @@
 //! and agree with agencies and catalogue. It is a pure function of its bundle, whose digest is its
 //! name; the active one is what the log says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -212,6 +212,22 @@ impl Rulebook {
         self.slices(sender, message_type)
             .iter()
             .map(|slice| &slice.unit.id)
+    }
+
+    /// The agreements of `unit`'s agency that a rule on such a message asks for and that are not in
+    /// force at `now`: what would be given under them is not.
+    pub(super) fn lapsed(
+        &self,
+        unit: &UnitId,
+        (sender, entry): (&AgencyId, &MessageEntry),
+        now: Timestamp,
+    ) -> Vec<&Agreement> {
+        let slice = self.slice(unit, sender, entry);
+        let asked: BTreeSet<&String> = slice.iter().flat_map(Slice::agreements).collect();
+        let lapsed = self.agreements.iter().filter(|it| {
+            asked.contains(&it.id) && it.parties.contains(&unit.agency) && !it.is_in_force(now)
+        });
+        lapsed.collect()
     }
 
     pub(super) fn world(&self) -> &World {

@@ -80,6 +80,13 @@ impl Slice {
         self.permits.iter()
     }
 
+    /// The agreements that some rule asks for.
+    pub(super) fn agreements(&self) -> impl Iterator<Item = &String> {
+        let rules = self.permits.iter().chain(&self.forbids);
+        let conditions = rules.filter_map(|rule| rule.condition.as_ref());
+        conditions.flat_map(|condition| &condition.agreements)
+    }
+
     /// Evaluates every rule once.
     pub(super) fn evaluate(&self, request: &Request, entities: &Entities) -> Findings<'_> {
         let mut findings = Findings::default();

@@ -145,14 +145,22 @@ fn run_record(
             "see docs/policies.md, tables",
         )
     };
-    let (entry, expected, outcome) = run_row(&field, rulebook, admit).map_err(unreadable)?;
+    let ran = run_row(&field, rulebook, admit).map_err(unreadable)?;
+    let Ran {
+        entry,
+        expected,
+        outcome,
+        lapsed,
+    } = ran;
     let found = Cells::of(&outcome);
     if found == expected {
         return Ok(decided(outcome));
     }
+    let lapsed = lapsed.iter().map(|notice| format!("; agreement {notice}"));
     let says = format!(
-        "row {row:?} no longer holds: it is now {}",
-        found.in_words(entry.holds)
+        "row {row:?} no longer holds: it is now {}{}",
+        found.in_words(entry.holds),
+        lapsed.collect::<String>()
     );
     Err(Fault::new(
         place,
@@ -161,12 +169,21 @@ fn run_record(
     ))
 }
 
-/// Runs a row: what it expects and what is found.
+/// What a row expects and what is found.
+struct Ran<'r> {
+    entry: &'r MessageEntry,
+    expected: Cells,
+    outcome: Outcome,
+    /// Agreements that a rule asks for in vain at the row's time, with how they stand.
+    lapsed: Vec<String>,
+}
+
+/// Runs a row.
 fn run_row<'r, 'f>(
     field: &impl Fn(&str) -> &'f str,
     rulebook: &'r Rulebook,
     admit: &mut Admit<'_>,
-) -> Result<(&'r MessageEntry, Cells, Outcome), String> {
+) -> Result<Ran<'r>, String> {
     let message = field("message");
     let (message_type, example) = message
         .split_once('/')
@@ -209,7 +226,15 @@ fn run_row<'r, 'f>(
         &given.standing,
         given.now,
     );
-    Ok((entry, expected, outcome))
+    let lapsed = rulebook.lapsed(&recipient.id, (agency, entry), given.now);
+    let lapsed = lapsed.into_iter();
+    let lapsed = lapsed.filter_map(|it| Some(it.in_words(it.notice(given.now)?)));
+    Ok(Ran {
+        entry,
+        expected,
+        outcome,
+        lapsed: lapsed.collect(),
+    })
 }
 
 fn decided(outcome: Outcome) -> Vec<PolicyId> {

@@ -9,6 +9,7 @@ pub mod clock;
 mod connection;
 mod handshake;
 pub mod listen;
+pub mod notices;
 mod places;
 mod probes;
 pub mod refusals;

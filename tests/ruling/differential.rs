@@ -31,6 +31,10 @@ unless { resource.addressees.contains(principal) || resource.answers.isEmpty() }
 permit (principal == Border::Unit::"customs/investigation",
   action == Border::Action::"disclose:reference", resource in Border::Agency::"customs")
 when { context has case && context.case.areas.contains(Border::Area::"drugs") };
+@id("by-tag") @title("x") @basis("x") @reason("x") @owner("customs") @retain("1d") @onward("none")
+permit (principal, action in [Border::Action::"receive", Border::Action::"disclose:route"],
+  resource in Border::Agency::"customs")
+when { principal.hasTag("MAT-2019-7") && principal.country == "XA" };
 @id("level-two") @title("x") @basis("x") @reason("x") @owner("customs")
 forbid (principal, action == Border::Action::"receive", resource in Border::Agency::"customs")
 when { resource.sender.country != principal.country && !(resource.hs.contains("06")) };

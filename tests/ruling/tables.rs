@@ -81,6 +81,20 @@ by,postal.item/ornaments,post/main,,customs/main,release,all,post-environment-re
 }
 
 #[test]
+fn a_row_that_fails_for_an_agreement_says_so() {
+    let rows = "\
+ended,declaration.export/export,customs/main,now=2029-07-01,customs-xa/main,release,reference party goods,customs-partner-export
+not begun,declaration.export/export,customs/main,now=2019-06-30,customs-xa/main,release,reference party goods,customs-partner-export
+of others,declaration.export/export,customs/main,now=2029-07-01,post/main,release,all,customs-partner-export
+";
+    insta::assert_snapshot!(faults("post.csv", rows).join("\n"), @r#"
+    policies/tables/post.csv:2: row "ended" no longer holds: it is now refuse,,not permitted; agreement MAT-2019-7 ended on 2029-07-01; change back what changed it (a rule, an agreement, an agency's entry), or the row if that is meant
+    policies/tables/post.csv:3: row "not begun" no longer holds: it is now refuse,,not permitted; agreement MAT-2019-7 begins on 2019-07-01; change back what changed it (a rule, an agreement, an agency's entry), or the row if that is meant
+    policies/tables/post.csv:4: row "of others" no longer holds: it is now refuse,,not permitted; change back what changed it (a rule, an agreement, an agency's entry), or the row if that is meant
+    "#);
+}
+
+#[test]
 fn a_row_that_cannot_be_read_says_why() {
     let rows = "\
 a,postal.item,post/main,,customs/main,release,all,post-customs
