@@ -22,6 +22,8 @@ mod lines;
 mod printing;
 #[path = "cli/probing.rs"]
 mod probing;
+#[path = "cli/rules.rs"]
+mod rules;
 #[path = "cli/serving.rs"]
 mod serving;
 #[path = "cli/settings.rs"]

@@ -180,7 +180,13 @@ pub fn start<V: Vfs>(
     let active = active.map(|at| active_bundle(&reader, at)).transpose()?;
     let fresh = active.is_none();
     let bundle = active.or(options.genesis).ok_or(StartError::NoLog)?;
-    let rulebook = Rulebook::parse(&bundle).map_err(StartError::Rulebook)?;
+    // What folders propose is held to what is advised today, and what the log says is not.
+    let rulebook = if fresh {
+        Rulebook::parse(&bundle)
+    } else {
+        Rulebook::load(&bundle)
+    };
+    let rulebook = rulebook.map_err(StartError::Rulebook)?;
     if fresh {
         let begins = (options.development, options.key_check);
         let genesis = genesis_of(&rulebook, begins, now);

@@ -1,5 +1,6 @@
 //! `carnet check`: everything that can be wrong in the folders, each with its place and cure.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -11,9 +12,10 @@ use crate::config::{Config, is_readable_by_others, read_bundle, read_file, read_
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::{Catalogue, MessageEntry, unused_lists};
 use crate::message::time::Timestamp;
-use crate::policy::headings;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::table::{admit_example, run_tables};
+use crate::policy::words::PolicyId;
+use crate::policy::{headings, possible};
 use crate::server::certificate::Looked;
 use crate::server::clock::Clock;
 use crate::server::renewal::Files;
@@ -35,7 +37,7 @@ impl Check {
         let mut looked = certificates(config, now);
         let checked = checked(config, now, &mut looked).unwrap_or_else(|found| {
             looked.faults.extend(found);
-            Vec::new()
+            Checked::default()
         });
         let located = |faults: &[Fault]| -> Vec<Fault> {
             faults.iter().map(|fault| config.located(fault)).collect()
@@ -43,12 +45,19 @@ impl Check {
         let warnings = located(&looked.warnings);
         if self.json {
             let counts: serde_json::Map<String, Value> = checked
+                .counts
                 .iter()
                 .map(|(count, what)| (what.replace(' ', "_"), json!(count)))
                 .collect();
             let faults = output::faults_as_json(&located(&looked.faults));
             let warnings = output::faults_as_json(&warnings);
-            let all = json!({"checked": counts, "faults": faults, "warnings": warnings});
+            let rulebook = read_bundle(config)
+                .ok()
+                .map(|read| read.digest().to_string());
+            let all = json!({
+                "checked": counts, "rulebook": rulebook, "waiting": checked.waiting,
+                "faults": faults, "warnings": warnings,
+            });
             output::line(&all.to_string())?;
             return if looked.faults.is_empty() {
                 Ok(())
@@ -60,12 +69,20 @@ impl Check {
         if !looked.faults.is_empty() {
             return Err(looked.faults.into());
         }
-        let counts = checked
-            .iter()
-            .map(|(count, what)| format!("{count} {what}"));
+        let counts = checked.counts.iter();
+        let counts = counts.map(|(count, what)| format!("{count} {what}"));
         let counts = counts.collect::<Vec<_>>().join(", ");
         output::line(&format!("{counts}: no faults"))?;
-        if !read_bundle(config)?.below("agencies").any(has_issuer) {
+        let read = read_bundle(config)?;
+        output::line(&format!("rulebook {}", read.digest()))?;
+        if !checked.waiting.is_empty() {
+            let rules: Vec<&str> = checked.waiting.iter().map(PolicyId::as_str).collect();
+            let rules = rules.join(" ");
+            output::line(&format!(
+                "waiting for units that are not there yet: {rules}"
+            ))?;
+        }
+        if !read.below("agencies").any(has_issuer) {
             output::line(
                 "no agency has its issuer's certificate beside agency.toml: good for `serve --dev` alone; `init` wants them",
             )?;
@@ -74,12 +91,17 @@ impl Check {
     }
 }
 
-/// How many of what were checked; what is wrong in a whole rulebook goes to `looked`.
-fn checked(
-    config: &Config,
-    now: Timestamp,
-    looked: &mut Looked,
-) -> Result<Vec<(usize, &'static str)>, Vec<Fault>> {
+/// What was checked.
+#[derive(Default)]
+struct Checked {
+    /// How many of what.
+    counts: Vec<(usize, &'static str)>,
+    /// Rules that ask for a purpose or a clearance that no unit has yet.
+    waiting: BTreeSet<PolicyId>,
+}
+
+/// Checks all folders; what is wrong in a whole rulebook goes to `looked`.
+fn checked(config: &Config, now: Timestamp, looked: &mut Looked) -> Result<Checked, Vec<Fault>> {
     let read = read_bundle(config)?;
     let bundle = with_issuers(read.clone(), now).map_err(|mut found| {
         // The agencies' faults do not hide those of the messages.
@@ -96,15 +118,88 @@ fn checked(
     let notices = agreements.filter_map(|it| Some(it.warning(it.notice(now)?)));
     looked.warnings.extend(notices);
     looked.faults.extend(headings::faults(&rulebook));
+    let impossible = possible::look(&rulebook);
+    looked.faults.extend(impossible.faults);
     let mut admit = |entry: &MessageEntry, name: &str| admit_example(&bundle, entry, name);
     let report = run_tables(&rulebook, &mut admit);
+    let shown = report.decided.union(&impossible.waiting).collect();
+    // A row that does not hold shows nothing, and is told.
+    if report.faults.is_empty() {
+        looked.warnings.extend(without_a_row(&rulebook, &shown));
+    }
     looked.faults.extend(report.faults);
-    Ok(vec![
-        (rulebook.registry().agencies().count(), "agencies"),
-        (rulebook.catalogue().entries().count(), "message types"),
-        (rulebook.rules().count(), "policies"),
-        (report.rows, "table rows"),
-    ])
+    looked.warnings.extend(strays(&read, &rulebook));
+    Ok(Checked {
+        counts: vec![
+            (rulebook.registry().agencies().count(), "agencies"),
+            (rulebook.catalogue().entries().count(), "message types"),
+            (rulebook.rules().count(), "policies"),
+            (report.rows, "table rows"),
+        ],
+        waiting: impossible.waiting,
+    })
+}
+
+/// Rules that decide in no row of a table: they can change unseen.
+fn without_a_row(rulebook: &Rulebook, shown: &BTreeSet<&PolicyId>) -> Vec<Fault> {
+    let mut by_file: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for rule in rulebook.rules().filter(|rule| !shown.contains(&rule.id)) {
+        let file = rule
+            .place
+            .rsplit_once(':')
+            .map_or(rule.place.as_str(), |(file, _)| file);
+        by_file.entry(file).or_default().push(rule.id.as_str());
+    }
+    let told = by_file.into_iter().map(|(file, rules)| {
+        let says = format!(
+            "{} decide in no row of a table: they can change unseen",
+            rules.join(", ")
+        );
+        Fault::new(
+            file,
+            says,
+            "give each a row in policies/tables/ that it decides",
+        )
+    });
+    told.collect()
+}
+
+/// Files that are of no use in a rulebook, and would stay in the log.
+fn strays(bundle: &Bundle, rulebook: &Rulebook) -> Vec<Fault> {
+    let is_known = |path: &str| {
+        let parts: Vec<&str> = path.split('/').collect();
+        let ends = |file: &str, endings: &[&str]| {
+            endings
+                .iter()
+                .any(|ending| file.strip_suffix(ending).is_some())
+        };
+        match parts.as_slice() {
+            ["policies", file] => {
+                ["board.toml", "agreements.toml", "border.cedarschema"].contains(file)
+                    || ends(file, &[".cedar"])
+            }
+            // Told with the tables.
+            ["policies", "tables", file] => ends(file, &[".csv"]),
+            // What is no list of codes is told with them.
+            ["agencies", _, "agency.toml"]
+            | ["messages", _, "message.toml" | "schema.json"]
+            | ["messages", _, "codes", _]
+            | ["messages", _, "examples", "invalid", "expected.csv"] => true,
+            ["agencies", agency, file] => {
+                let agency = rulebook.registry().agency(agency);
+                is_pem(file)
+                    && agency.is_some_and(|it| it.issuers.iter().any(|(name, _)| name == file))
+            }
+            ["messages", _, "examples", "valid" | "invalid", file] => ends(file, &[".json"]),
+            _ => false,
+        }
+    };
+    let strays = bundle.files().filter(|(path, _)| !is_known(path));
+    let told = strays.map(|(path, _)| {
+        let says = "is no file of a rulebook: nothing reads it, and it would stay in the log";
+        Fault::new(path, says, "mend its name, or take it out of the folder")
+    });
+    told.collect()
 }
 
 /// Folders of a repository name issuers that only a deployment has: without any certificate of an

@@ -11,6 +11,7 @@ use crate::broker::limits::KNOWN_IDS_MIN;
 use crate::config::{Config, create_private_folder, folder_names};
 use crate::config::{read_bundle, read_file, write_secret};
 use crate::journal::vfs::DiskVfs;
+use crate::policy::possible;
 use crate::policy::rulebook::Rulebook;
 use crate::server::clock::{Clock, Entropy};
 
@@ -21,7 +22,10 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
     may_begin(&config.data)?;
     let bundle = read_bundle(config)?;
     // Before anything is written: a folder with faults leaves nothing behind.
-    Rulebook::parse(&bundle)?;
+    let impossible = possible::look(&Rulebook::parse(&bundle)?).faults;
+    if !impossible.is_empty() {
+        return Err(impossible.into());
+    }
     create_private_folder(&config.data).map_err(Failed::cannot_run)?;
     let master = master_key(config)?;
     let options = Options {

@@ -7,7 +7,7 @@ use super::check::server_files;
 use super::trial::Trial;
 use super::{Failed, output, rules};
 use crate::agency::certificate::CertificateSummary;
-use crate::config::{Config, read_bundle};
+use crate::config::{Config, put_in_place, read_bundle, write_beside};
 use crate::message::catalogue::{Catalogue, MessageEntry};
 use crate::policy::schema::schema_text;
 use crate::server::clock::Clock;
@@ -39,7 +39,14 @@ pub(super) enum MessageCommand {
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// The Cedar schema that the catalogue gives: policies/border.cedarschema
-    Schema,
+    #[command(
+        after_help = "Examples:\n  carnet policy schema --write\n  carnet policy schema | less"
+    )]
+    Schema {
+        /// Replace the file, whole or not at all, instead of printing it
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 /// What to know of the configuration.
@@ -137,9 +144,18 @@ fn print_entry(entry: &MessageEntry) -> Result<(), Failed> {
 
 impl PolicyCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
-        let Self::Schema = self;
-        let catalogue = Catalogue::parse(&read_bundle(config)?)?;
-        output::text(&schema_text(&catalogue)?)
+        let Self::Schema { write } = self;
+        // Examples change no schema: those that no longer hold are told by `check`.
+        let text = schema_text(&Catalogue::load(&read_bundle(config)?)?)?;
+        if !write {
+            return output::text(&text);
+        }
+        let path = config.policies.join("border.cedarschema");
+        let written = write_beside(&path, text.as_bytes(), false);
+        written
+            .and_then(|()| put_in_place(&path))
+            .map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))?;
+        output::line(&format!("wrote {}", path.display()))
     }
 }
 

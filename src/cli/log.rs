@@ -293,7 +293,7 @@ impl DevelopmentLog {
 fn parse(rulebooks: &[Genesis], wanted: Digest) -> Option<Rulebook> {
     let mut rulebooks = rulebooks.iter();
     let genesis = rulebooks.find(|genesis| genesis.digest == wanted)?;
-    Rulebook::parse(&genesis.bundle).ok()
+    Rulebook::load(&genesis.bundle).ok()
 }
 
 impl Entry {

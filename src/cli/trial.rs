@@ -18,6 +18,7 @@ use super::{Failed, output};
 use crate::agency::registry::{MessageIdRule, Peer};
 use crate::config::{Config, read_bundle, read_file};
 use crate::message::bundle::Fault;
+use crate::message::catalogue::MessageEntry;
 use crate::message::envelope::{HeaderValue, Publish, SenderTerms};
 use crate::message::id::{Mask, SystemId};
 use crate::message::time::Timestamp;
@@ -113,9 +114,11 @@ impl Trial {
         let body = read_file(file).map_err(Failed::cannot_run)?;
         let message_type = self.message_type(file, rulebook)?;
         let peer = self.sender(rulebook, &message_type)?;
-        let given = self.given(&peer, rulebook, now)?;
-        let entry = rulebook.catalogue().get(&message_type);
-        if !entry.is_some_and(|entry| may_send(&peer, entry)) {
+        let Some(entry) = rulebook.catalogue().get(&message_type) else {
+            return Err(Failed::Usage(format!("no type '{message_type}'")));
+        };
+        let given = self.given(&peer, entry, rulebook, now)?;
+        if !may_send(&peer, entry) {
             let says = format!("{} does not send {message_type}", name(&peer));
             let cure = "see 'sends' of its entry in agencies/, and 'senders' of the type";
             return Err(vec![Fault::new(file.display().to_string(), says, cure)].into());
@@ -201,7 +204,13 @@ impl Trial {
 
     /// What stands around the message, as `--given` and the other flags say; the clock's time where
     /// they say none.
-    fn given(&self, peer: &Peer, rulebook: &Rulebook, now: Timestamp) -> Result<Given, Failed> {
+    fn given(
+        &self,
+        peer: &Peer,
+        entry: &MessageEntry,
+        rulebook: &Rulebook,
+        now: Timestamp,
+    ) -> Result<Given, Failed> {
         let to = (!self.to.is_empty()).then(|| self.to.join("+"));
         let flags = [
             ("now", Some(now.to_string())),
@@ -216,8 +225,8 @@ impl Trial {
             .chain(self.given.clone())
             .collect();
         let text = text.join(";");
-        let (registry, catalogue) = (rulebook.registry(), rulebook.catalogue());
-        Given::parse(&text, &peer.agency.id, registry, catalogue).map_err(Failed::Usage)
+        let of = (&peer.agency.id, entry);
+        Given::parse(&text, of, rulebook.registry()).map_err(Failed::Usage)
     }
 }
 

@@ -94,6 +94,20 @@ impl Bundle {
     }
 }
 
+/// What spreadsheets do to a table and the reader would misread: what is wrong, and the cure.
+pub fn spreadsheet_slip(content: &[u8]) -> Option<(&'static str, &'static str)> {
+    if content.starts_with(b"\xef\xbb\xbf") {
+        let says = "begins with a byte order mark, so its first column has another name";
+        return Some((says, "save it as UTF-8 without one"));
+    }
+    let first = content
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let is_parted = first.contains(&b';') && !first.contains(&b',');
+    is_parted.then_some(("is parted by semicolons", "save it with commas"))
+}
+
 impl fmt::Debug for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Bundle({} files, {})", self.files.len(), self.digest())

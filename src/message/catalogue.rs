@@ -7,7 +7,9 @@
 //!                 examples/valid/*        are admitted
 //!                 examples/invalid/*      are refused as examples/invalid/expected.csv says
 //! ```
-//! [`Catalogue::parse`] is the only way to one, and a type whose examples do not hold is none.
+//! [`Catalogue::parse`] reads one from folders: a type whose examples do not hold is none.
+//! [`Catalogue::load`] reads what a log holds: its examples held when it was written, and a later
+//! release may refuse what they show.
 
 mod codes;
 mod examples;
@@ -92,10 +94,19 @@ pub struct Catalogue {
 impl Catalogue {
     /// Reads `messages/` of a bundle. All faults, each with its place and cure.
     pub fn parse(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
+        Self::read(bundle, examples::run)
+    }
+
+    /// The same without its examples.
+    pub fn load(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
+        Self::read(bundle, |_, _, _| Vec::new())
+    }
+
+    fn read(bundle: &Bundle, examples: Examples) -> Result<Self, Vec<Fault>> {
         let (mut entries, mut faults) = (BTreeMap::new(), Vec::new());
         let mut entities: BTreeMap<String, String> = BTreeMap::new();
         for name in bundle.folders("messages") {
-            match entry(bundle, name) {
+            match entry(bundle, name, examples) {
                 Ok(entry) => {
                     if let Some(other) = entities.insert(entry.entity.clone(), name.to_owned()) {
                         let says = format!("names the entity {}, as {other} does", entry.entity);
@@ -125,8 +136,11 @@ impl Catalogue {
     }
 }
 
+/// What is wrong with the examples of a type in a folder.
+type Examples = fn(&Bundle, &str, &MessageEntry) -> Vec<Fault>;
+
 /// One type, from its folder.
-fn entry(bundle: &Bundle, name: &str) -> Result<MessageEntry, Vec<Fault>> {
+fn entry(bundle: &Bundle, name: &str, examples: Examples) -> Result<MessageEntry, Vec<Fault>> {
     let folder = format!("messages/{name}");
     let place = format!("{folder}/message.toml");
     let mut faults = Vec::new();
@@ -150,10 +164,17 @@ fn entry(bundle: &Bundle, name: &str) -> Result<MessageEntry, Vec<Fault>> {
             None
         }
     };
-    let (Some(manifest), Some(mut schema)) = (manifest, schema) else {
+    let (Some(mut manifest), Some(mut schema)) = (manifest, schema) else {
         return Err(faults);
     };
     mark(&manifest, &place, schema.plan_mut(), &mut faults);
+    for fact in &mut manifest.facts {
+        let places = fact.at.iter().filter_map(|at| schema.plan().at(at));
+        let ranges: Vec<(i64, i64)> = places.map(|node| node.range).collect();
+        let least = ranges.iter().map(|range| range.0).min();
+        let most = ranges.iter().map(|range| range.1).max();
+        fact.range = least.zip(most).unwrap_or(fact.range);
+    }
     let entry = MessageEntry {
         message_type: manifest.message_type,
         entity: manifest.entity,
@@ -170,7 +191,7 @@ fn entry(bundle: &Bundle, name: &str) -> Result<MessageEntry, Vec<Fault>> {
         schema,
     };
     if faults.is_empty() {
-        faults = examples::run(bundle, &folder, &entry);
+        faults = examples(bundle, &folder, &entry);
     }
     if faults.is_empty() {
         Ok(entry)

@@ -56,6 +56,8 @@ pub struct FactRule {
     pub kind: FactKind,
     /// The category of the condition: who may not see it is not told a condition on it.
     pub category: Category,
+    /// Of an [`FactKind::Integer`]: the least and the largest that the schema allows there.
+    pub range: (i64, i64),
 }
 
 /// A fact's value in one message.

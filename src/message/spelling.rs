@@ -5,7 +5,28 @@ const LETTERS_MAX: usize = 64;
 
 /// The known name that was likely meant: at most two letters away, or a third of its length.
 pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    near(name, known).into_iter().next()
+    let by_letters = near(name, known).into_iter().next();
+    // The same words in another order: `ImportDeclaration`.
+    let words = words(name);
+    let mut known = known.iter().copied();
+    by_letters.or_else(|| known.find(|known| self::words(known) == words))
+}
+
+/// The words of a name in small letters, sorted: those between signs, and between small and capital
+/// letters.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for letter in name.chars() {
+        if letter.is_uppercase() || !letter.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| letter.is_alphanumeric()) {
+            word.extend(letter.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words.sort();
+    words
 }
 
 /// All known names that may have been meant, the nearest first; capital and small letters are one.

@@ -14,10 +14,11 @@ use crate::message::bundle::{Bundle, Fault};
 use crate::message::id::{AgencyId, Purpose};
 use crate::message::time::Timestamp;
 
-use super::words::PURPOSES;
+use super::source::line_with;
+use super::words::{PURPOSES, PolicyId};
 
 const AGREEMENTS_PATH: &str = "policies/agreements.toml";
-const BOARD_PATH: &str = "policies/board.toml";
+pub(super) const BOARD_PATH: &str = "policies/board.toml";
 
 /// An agreement between agencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +124,9 @@ pub struct Board {
     pub quorum: usize,
     /// Its members.
     pub members: BTreeSet<AgencyId>,
+    /// The rules of the floor that must exist; `None` where the file does not say, as those of older
+    /// releases did not.
+    pub floor: Option<BTreeSet<PolicyId>>,
     /// Groups of agencies that policies may name, by their names.
     pub groups: BTreeMap<String, BTreeSet<AgencyId>>,
 }
@@ -170,6 +174,7 @@ struct BoardFile {
 struct BoardEntry {
     quorum: usize,
     members: Vec<String>,
+    floor: Option<BTreeSet<PolicyId>>,
 }
 
 #[derive(Deserialize)]
@@ -208,7 +213,7 @@ fn known_agencies(
                 "see agencies/",
             ),
             Some(agency) if !known.insert(agency.id.clone()) => {
-                fault(format!("names {name} twice"), "name each agency once");
+                fault(format!("names {name:?} twice"), "name each agency once");
             }
             Some(_) => {}
         }
@@ -240,7 +245,11 @@ pub fn agreements(bundle: &Bundle, registry: &Registry) -> Result<Vec<Agreement>
             Ok(agreement) => agreements.push(agreement),
             Err(found) => {
                 let found = found.into_iter();
-                faults.extend(found.map(|(says, cure)| Fault::new(&place, says, cure)));
+                faults.extend(found.map(|(says, cure)| {
+                    let name = says.split('"').nth(1).map(|name| format!("\"{name}\""));
+                    let place = line_with(text, &place, &name.unwrap_or_default());
+                    Fault::new(place, says, cure)
+                }));
             }
         }
     }
@@ -315,13 +324,22 @@ fn agreement(
 pub fn board(bundle: &Bundle, registry: &Registry) -> Result<Board, Vec<Fault>> {
     let text = bundle.text(BOARD_PATH).map_err(|fault| {
         vec![Fault {
-            cure: "add it: [board] with quorum and members".to_owned(),
+            cure: "add it: [board] with quorum, members and floor".to_owned(),
             ..fault
         }]
     })?;
     let file: BoardFile = parse_toml(BOARD_PATH, text).map_err(|fault| vec![fault])?;
     let mut faults = Vec::new();
-    let mut fault = |says: String, cure: &str| faults.push(Fault::new(BOARD_PATH, says, cure));
+    let mut fault = |says: String, cure: &str| {
+        // What it quotes, or the number that it speaks of.
+        let name = says.split('"').nth(1).map(|name| format!("\"{name}\""));
+        let what = name.unwrap_or_else(|| "quorum".to_owned());
+        let lines = (1_usize..).zip(text.lines());
+        let mut lines = lines.filter(|(_, line)| line.contains(&what));
+        let place = lines.next().map(|(line, _)| format!("{BOARD_PATH}:{line}"));
+        let place = place.unwrap_or_else(|| BOARD_PATH.to_owned());
+        faults.push(Fault::new(place, says, cure));
+    };
     let members = known_agencies(&file.board.members, registry, &mut fault);
     let quorum = file.board.quorum;
     if quorum == 0 || quorum > file.board.members.len() {
@@ -336,7 +354,7 @@ pub fn board(bundle: &Bundle, registry: &Registry) -> Result<Board, Vec<Fault>> 
         let members = known_agencies(&group.members, registry, &mut fault);
         if groups.insert(group.id.clone(), members).is_some() {
             fault(
-                format!("has two groups {}", group.id),
+                format!("has two groups {:?}", group.id),
                 "give each group a name of its own",
             );
         }
@@ -345,6 +363,7 @@ pub fn board(bundle: &Bundle, registry: &Registry) -> Result<Board, Vec<Fault>> 
         Ok(Board {
             quorum,
             members,
+            floor: file.board.floor,
             groups,
         })
     } else {

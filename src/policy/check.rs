@@ -3,21 +3,26 @@
 //! An agency's file opens that agency's data alone, the floor only forbids, every name names
 //! something. What Cedar's validator finds is passed on with the line it stands in.
 
-use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
 
 use crate::agency::nearest;
 use crate::agency::registry::{Agency, Registry};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::Catalogue;
 
-use super::agreement::Board;
+use super::agreement::{BOARD_PATH, Board};
 use super::head::Recipient;
-use super::source::{Rule, diagnostic};
-use super::words::{AREAS, CLEARANCES, KINDS, LEVELS, PURPOSES};
+use super::rulebook::Parts;
+use super::schema::committed_schema_fault;
+use super::source::{Rule, diagnostic, line_with};
+use super::wording::types_of;
+use super::words::{AREAS, CLEARANCES, KINDS, LEVELS, PURPOSES, PolicyId};
 
 /// The file of the rules that no agency's rule can override.
-const FLOOR_PATH: &str = "policies/floor.cedar";
+pub(super) const FLOOR_PATH: &str = "policies/floor.cedar";
 /// What a system may send beside the catalogue's types: steps of a case.
 pub(super) const CASE_STEPS: [&str; 3] = ["case.open", "case.join", "case.close"];
 /// The owner of the floor.
@@ -26,8 +31,123 @@ const BOARD: &str = "board";
 /// stands at its agency. `World::with_message` gives no more than that.
 pub const LEVEL: u32 = 2;
 
+/// Everything that is told of what was read; `broken` is what could not be.
+pub(super) fn faults(parts: &Parts, bundle: &Bundle, broken: &[Fault]) -> Vec<Fault> {
+    let Parts {
+        registry, rules, ..
+    } = parts;
+    let mut faults = words(registry, bundle);
+    faults.extend(patterns(registry, &parts.catalogue, bundle));
+    faults.extend(committed_schema_fault(bundle, &parts.schema_text));
+    faults.extend(owned(rules, registry));
+    let is_read = |path: &str| !broken.iter().any(|fault| fault.place.starts_with(path));
+    // What is wrong inside one file is told there alone.
+    if is_read(FLOOR_PATH) && is_read(BOARD_PATH) {
+        faults.extend(floor(rules, &parts.board, bundle));
+    }
+    let mut unknown = literals(&parts.policies, rules, registry, &parts.board);
+    unknown.extend(types(rules, &parts.catalogue));
+    // A rule with a name of nobody is not read further: all else would follow from it.
+    let misnamed: BTreeSet<&String> = unknown.iter().map(|fault| &fault.place).collect();
+    let is_misnamed = |rule: &Rule| misnamed.contains(&rule.place);
+    let rules: Vec<Arc<Rule>> = rules
+        .iter()
+        .filter(|rule| !is_misnamed(rule))
+        .cloned()
+        .collect();
+    faults.extend(policies(&parts.policies, &parts.schema, &rules, bundle));
+    faults.extend(unknown.into_iter().map(|fault| {
+        let path = fault.place.rsplit_once(':').map_or("", |(path, _)| path);
+        let text = bundle.text(path).unwrap_or_default();
+        let name = fault.says.split('"').nth(1).unwrap_or_default();
+        let quoted = line_with(text, &fault.place, &format!("\"{name}\""));
+        let place = if quoted == fault.place {
+            line_with(text, &fault.place, &format!("Border::{name}"))
+        } else {
+            quoted
+        };
+        Fault { place, ..fault }
+    }));
+    faults
+}
+
+/// Message types that rules name and the catalogue does not have.
+fn types(rules: &[Arc<Rule>], catalogue: &Catalogue) -> Vec<Fault> {
+    let known: Vec<&str> = catalogue
+        .entries()
+        .map(|entry| entry.entity.as_str())
+        .collect();
+    let mut faults = Vec::new();
+    for rule in rules {
+        let parts = rule.condition.iter().flat_map(|condition| &condition.parts);
+        let named = parts.flat_map(|part| types_of(&part.tree));
+        let named: BTreeSet<String> = named.chain(rule.head.entity.clone()).collect();
+        for name in named.iter().filter(|name| !known.contains(&name.as_str())) {
+            let cure = match nearest(name, &known) {
+                Some(near) => format!("write Border::{near}"),
+                None => format!("messages/ has these: {}", known.join(", ")),
+            };
+            let says = format!("{} names {name:?}, which is no message type", rule.id);
+            faults.push(Fault::new(&rule.place, says, cure));
+        }
+    }
+    faults
+}
+
+/// The floor has the rules that the board lists, and no others.
+fn floor(rules: &[Arc<Rule>], board: &Board, bundle: &Bundle) -> Vec<Fault> {
+    let there = rules.iter().filter(|rule| path_of(rule) == FLOOR_PATH);
+    let there: BTreeSet<&PolicyId> = there.map(|rule| &rule.id).collect();
+    let text = bundle.text(BOARD_PATH).unwrap_or_default();
+    let line = text.lines().position(|line| line.starts_with("floor"));
+    let place = match line {
+        Some(line) => format!("{BOARD_PATH}:{}", line.saturating_add(1)),
+        None => BOARD_PATH.to_owned(),
+    };
+    let listed = match &board.floor {
+        Some(listed) if !listed.is_empty() => listed,
+        _ => {
+            let names = there.iter().map(|id| format!("{:?}", id.as_str()));
+            let names = names.collect::<Vec<_>>().join(", ");
+            let says = "names no rules of the floor: without it agencies open what they like";
+            let cure = format!("list under [board] those that must exist: floor = [{names}]");
+            return vec![Fault::new(place, says, cure)];
+        }
+    };
+    let decided = "leaving one out is a change of `floor` in board.toml, which the board decides";
+    if bundle.get(FLOOR_PATH).is_none() {
+        let says = format!(
+            "is missing, with {} rules that board.toml lists",
+            listed.len()
+        );
+        return vec![Fault::new(
+            FLOOR_PATH,
+            says,
+            format!("add the file; {decided}"),
+        )];
+    }
+    let gone = listed.iter().filter(|id| !there.contains(id)).map(|id| {
+        let says = format!("lacks {id}, which board.toml lists");
+        Fault::new(FLOOR_PATH, says, format!("put it back; {decided}"))
+    });
+    let besides = there.iter().filter(|id| !listed.contains(**id)).map(|id| {
+        let says = format!("does not list {id}, which stands in the floor");
+        Fault::new(
+            &place,
+            says,
+            "add it to `floor`, or take it out of the floor",
+        )
+    });
+    gone.chain(besides).collect()
+}
+
+fn path_of(rule: &Rule) -> &str {
+    let place = rule.place.rsplit_once(':');
+    place.map_or(rule.place.as_str(), |(path, _)| path)
+}
+
 /// Words of the registry that policies could never name.
-pub fn registry(registry: &Registry, bundle: &Bundle) -> Vec<Fault> {
+fn words(registry: &Registry, bundle: &Bundle) -> Vec<Fault> {
     let mut faults = Vec::new();
     for agency in registry.agencies() {
         let mut closed = |what: &str, word: &str, words: &[&str]| {
@@ -61,7 +181,7 @@ fn agency_place(agency: &Agency, word: &str, bundle: &Bundle) -> String {
 }
 
 /// Patterns of agencies over message types that cover none: misspelt, or a type that has gone.
-pub fn patterns(registry: &Registry, catalogue: &Catalogue, bundle: &Bundle) -> Vec<Fault> {
+fn patterns(registry: &Registry, catalogue: &Catalogue, bundle: &Bundle) -> Vec<Fault> {
     let mut faults = Vec::new();
     let types = catalogue.entries().map(|entry| entry.message_type.as_str());
     let types: Vec<&str> = types.chain(CASE_STEPS).collect();
@@ -81,21 +201,15 @@ pub fn patterns(registry: &Registry, catalogue: &Catalogue, bundle: &Bundle) -> 
 }
 
 /// Whose rule may say what.
-pub fn rules(rules: &[Arc<Rule>], registry: &Registry) -> Vec<Fault> {
+fn owned(rules: &[Arc<Rule>], registry: &Registry) -> Vec<Fault> {
     let mut faults = Vec::new();
+    let mut strange: BTreeMap<&str, usize> = BTreeMap::new();
     for rule in rules {
-        let path = rule
-            .place
-            .rsplit_once(':')
-            .map_or(rule.place.as_str(), |(path, _)| path);
+        let path = path_of(rule);
         let mut fault = |says: String, cure: &str| {
             faults.push(Fault::new(&rule.place, format!("{} {says}", rule.id), cure));
         };
         if path == FLOOR_PATH {
-            if rule.permits {
-                let cure = "move it to the file of the agency whose data it opens";
-                fault("permits, but the floor only forbids".to_owned(), cure);
-            }
             if rule.owner != BOARD {
                 fault(
                     format!("is owned by {:?}", rule.owner),
@@ -108,10 +222,7 @@ pub fn rules(rules: &[Arc<Rule>], registry: &Registry) -> Vec<Fault> {
             .strip_prefix("policies/")
             .and_then(|name| name.strip_suffix(".cedar"));
         let Some(agency) = name.and_then(|name| registry.agency(name)) else {
-            fault(
-                format!("stands in {path}, a file of no agency"),
-                "name the file as its owner",
-            );
+            *strange.entry(path).or_default() += 1;
             continue;
         };
         let agency = agency.id.as_str();
@@ -131,6 +242,11 @@ pub fn rules(rules: &[Arc<Rule>], registry: &Registry) -> Vec<Fault> {
             fault("permits everybody everything".to_owned(), cure);
         }
     }
+    for (path, count) in strange {
+        let says = format!("is a file of no agency: its rules ({count}) are nobody's");
+        let cure = "name it as their owner in agencies/, or floor.cedar if they are the board's";
+        faults.push(Fault::new(path, says, cure));
+    }
     faults
 }
 
@@ -140,7 +256,7 @@ fn is_unrestricted(rule: &Rule) -> bool {
 
 /// What Cedar's validator says: errors and warnings alike, since a rule that warns does not do what
 /// its author meant.
-pub fn policies(
+fn policies(
     policies: &PolicySet,
     schema: &Schema,
     rules: &[Arc<Rule>],
@@ -152,6 +268,10 @@ pub fn policies(
         let id: &str = id.as_ref();
         let rule = rules.iter().find(|rule| rule.id.as_str() == id);
         rule.map_or("policies", |rule| rule.place.as_str())
+    };
+    let is_read = |id: &cedar_policy::PolicyId| {
+        let id: &str = id.as_ref();
+        rules.iter().any(|rule| rule.id.as_str() == id)
     };
     let fault = |id: &cedar_policy::PolicyId, error: &dyn miette::Diagnostic| {
         let place = place(id);
@@ -166,9 +286,11 @@ pub fn policies(
     };
     let errors = result
         .validation_errors()
+        .filter(|error| is_read(error.policy_id()))
         .map(|error| fault(error.policy_id(), error));
     let warnings = result
         .validation_warnings()
+        .filter(|warning| is_read(warning.policy_id()))
         .map(|warning| fault(warning.policy_id(), warning));
     errors.chain(warnings).collect()
 }
@@ -202,7 +324,7 @@ fn of_a_vocabulary(says: &str) -> Option<String> {
 }
 
 /// Agencies, units and groups that rules name and nobody is: Cedar does not know which exist.
-pub fn literals(
+fn literals(
     policies: &PolicySet,
     rules: &[Arc<Rule>],
     registry: &Registry,

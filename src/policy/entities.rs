@@ -26,6 +26,16 @@ type Value = RestrictedExpression;
 /// What could not be built: for us, not for a peer.
 pub(super) type Broken = String;
 
+/// What the rulebook's part is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) agreements: &'a [Agreement],
+    pub(super) board: &'a Board,
+    pub(super) schema: &'a Schema,
+}
+
 /// The rulebook's part of what policies read.
 #[derive(Debug)]
 pub(super) struct World {
@@ -67,13 +77,14 @@ pub(super) struct Moment<'a> {
 
 impl World {
     /// Builds the entities of agencies and units.
-    pub(super) fn new(
-        registry: &Registry,
-        catalogue: &Catalogue,
-        agreements: &[Agreement],
-        board: &Board,
-        schema: &Schema,
-    ) -> Result<Self, Broken> {
+    pub(super) fn new(sources: &Sources<'_>) -> Result<Self, Broken> {
+        let Sources {
+            registry,
+            catalogue,
+            agreements,
+            board,
+            schema,
+        } = *sources;
         let words = Words::new().map_err(|e| e.to_string())?;
         let mut types = BTreeMap::new();
         let mut empty_facts = BTreeMap::new();
@@ -171,8 +182,10 @@ impl World {
         let message = self.message(request, |_| true)?;
         // With the schema come its actions, and which are below which.
         let whole = Entities::from_entities(self.at(now).cloned(), Some(schema));
-        let whole = whole.and_then(|whole| whole.add_entities([message], None));
-        whole.map_err(|e| e.to_string())
+        let whole = whole.map_err(|e| e.to_string())?;
+        whole
+            .add_entities([message], None)
+            .map_err(|e| e.to_string())
     }
 
     fn message(

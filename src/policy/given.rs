@@ -14,9 +14,10 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use crate::agency::registry::{Party, Registry};
-use crate::message::catalogue::Catalogue;
-use crate::message::facts::{FactKind, FactValue, Facts};
+use crate::message::catalogue::MessageEntry;
+use crate::message::facts::{FactKind, FactRule, FactValue, Facts};
 use crate::message::id::{AgencyId, KeyedDigest, UnitId};
+use crate::message::identifier::is_hs_prefix;
 use crate::message::time::Timestamp;
 
 use super::rule::Question;
@@ -44,13 +45,12 @@ pub struct Given {
 }
 
 impl Given {
-    /// Reads the column for a message from `sender`; the error says what is wrong. A fact may be
-    /// given to a type that never has it: rules read one shape.
+    /// Reads the column for a message of this type from `sender`; the error says what is wrong. What
+    /// can never be so cannot be given: it would show a rule at work that no message ever meets.
     pub fn parse(
         text: &str,
-        sender: &AgencyId,
+        (sender, entry): (&AgencyId, &MessageEntry),
         registry: &Registry,
-        catalogue: &Catalogue,
     ) -> Result<Self, String> {
         let mut given = Self {
             facts: Facts::new(),
@@ -74,20 +74,18 @@ impl Given {
             let (key, value) = item
                 .split_once('=')
                 .ok_or(format!("{item:?} is not NAME=VALUE"))?;
+            can_be(key, entry)?;
             match key {
                 "case" => given.set_case(value, registry)?,
                 "quotes" => given.question.quotes = agencies(value, registry)?,
                 "answers" => given.question.answers = units(value, registry)?,
                 "orders" => {
-                    let value = agencies(value, registry)?;
-                    let value = value
-                        .into_iter()
+                    let holders = agencies(value, registry)?.into_iter();
+                    let value = holders
                         .map(|agency| (Party::Agency(agency), None))
                         .collect();
-                    given
-                        .standing
-                        .orders
-                        .insert_mut(OWN_KEY, Versioned { epoch: 1, value });
+                    let orders = &mut given.standing.orders;
+                    orders.insert_mut(OWN_KEY, Versioned { epoch: 1, value });
                 }
                 "bans" => {
                     let value = agencies(value, registry)?;
@@ -105,17 +103,19 @@ impl Given {
                         .levels
                         .insert_mut(sender.clone(), Versioned { epoch: 1, value });
                 }
-                "to" => given.question.to = Some(list(value).map(ToOwned::to_owned).collect()),
+                "to" => {
+                    units(value, registry)?;
+                    given.question.to = Some(list(value).map(ToOwned::to_owned).collect());
+                }
                 "purpose" => given.question.purpose = Some(parse(&word(value, &PURPOSES)?)?),
                 "handling" => given.question.handling = parse(value)?,
                 "now" => given.now = time(value)?,
                 fact => {
-                    let mut rules = catalogue.entries().flat_map(|entry| &entry.facts);
-                    let rule = rules.find(|rule| rule.name == fact);
-                    let rule = rule.ok_or(format!("{fact:?} is no fact of messages/"))?;
+                    let rule = entry.facts.iter().find(|rule| rule.name == fact);
+                    let rule = rule.ok_or_else(|| no_fact(fact, entry))?;
                     given
                         .facts
-                        .insert(fact.to_owned(), fact_value(&rule.kind, value)?);
+                        .insert(fact.to_owned(), fact_value(rule, value)?);
                 }
             }
         }
@@ -193,11 +193,50 @@ fn units(text: &str, registry: &Registry) -> Result<BTreeSet<UnitId>, String> {
     list(text).map(known).collect()
 }
 
-fn fact_value(kind: &FactKind, text: &str) -> Result<FactValue, String> {
-    match kind {
-        FactKind::HsPrefixes => Ok(FactValue::Strings(
-            list(text).map(ToOwned::to_owned).collect(),
-        )),
+/// Whether it can be so of a message of this type at all.
+fn can_be(key: &str, entry: &MessageEntry) -> Result<(), String> {
+    let lacks = match key {
+        "quotes" if !entry.has_tokens => "reference that comes as a token",
+        "orders" if !entry.keys.iter().any(|key| key.own) => {
+            "number of its own that an order could name"
+        }
+        _ => return Ok(()),
+    };
+    Err(format!("{} has no {lacks}", entry.message_type))
+}
+
+fn no_fact(name: &str, entry: &MessageEntry) -> String {
+    let known: Vec<&str> = entry.facts.iter().map(|rule| rule.name.as_str()).collect();
+    let known = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    };
+    format!(
+        "{name:?} is no fact of {}, which has: {known}",
+        entry.message_type
+    )
+}
+
+fn fact_value(rule: &FactRule, text: &str) -> Result<FactValue, String> {
+    match rule.kind {
+        // A code is below its heading and its chapter.
+        FactKind::HsPrefixes => {
+            let codes = list(text).map(|code| {
+                if is_hs_prefix(code) {
+                    Ok([2, 4, 6]
+                        .into_iter()
+                        .filter_map(|digits| code.get(..digits)))
+                } else {
+                    Err(format!(
+                        "{code:?} is no heading: 2, 4 or 6 digits of a chapter"
+                    ))
+                }
+            });
+            let codes: Vec<_> = codes.collect::<Result<_, String>>()?;
+            let codes = codes.into_iter().flatten().map(str::to_owned);
+            Ok(FactValue::Strings(codes.collect()))
+        }
         FactKind::Areas => {
             let areas = list(text)
                 .map(|area| word(area, &AREAS))
@@ -205,7 +244,11 @@ fn fact_value(kind: &FactKind, text: &str) -> Result<FactValue, String> {
             Ok(FactValue::Areas(areas))
         }
         FactKind::Integer => {
-            let number = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+            let number: i64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+            let (least, most) = rule.range;
+            if number != 0 && !(least..=most).contains(&number) {
+                return Err(format!("{} is between {least} and {most}", rule.name));
+            }
             Ok(FactValue::Long(number))
         }
         FactKind::Present | FactKind::Equals(_) => {

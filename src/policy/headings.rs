@@ -15,7 +15,7 @@ use super::rulebook::Rulebook;
 use super::source::Rule;
 use super::table;
 use super::wording::path;
-use crate::message::bundle::Fault;
+use crate::message::bundle::{Fault, spreadsheet_slip};
 use crate::message::facts::FactKind;
 use crate::message::identifier::is_hs_prefix;
 
@@ -58,6 +58,10 @@ fn lists(rulebook: &Rulebook, faults: &mut Vec<Fault>) -> BTreeMap<String, Headi
     let mut lists = BTreeMap::new();
     for (file, content) in rulebook.bundle().below(FOLDER) {
         let place = format!("{FOLDER}/{file}");
+        // Told as of a table.
+        if file.strip_suffix(".csv").is_none() || spreadsheet_slip(content).is_some() {
+            continue;
+        }
         let mut reader = csv::Reader::from_reader(content);
         let is_list = reader.headers().is_ok_and(|line| line.iter().eq(COLUMNS));
         if is_list {

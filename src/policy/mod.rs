@@ -25,6 +25,7 @@ pub mod explain;
 pub mod given;
 pub mod head;
 pub mod headings;
+pub mod possible;
 mod question;
 pub mod reference;
 pub mod rule;

@@ -3,10 +3,11 @@
 //! [`rule`] is pure and synchronous: message facts, rulebook, standing and clock in, [`Ruling`] out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agency::registry::{Peer, Unit};
+use crate::agency::registry::{Agency, Peer, System, Unit};
 use crate::message::catalogue::MessageEntry;
 use crate::message::facts::Facts;
 use crate::message::id::{AgencyId, KeyedDigest, Mask, Purpose, UnitId};
@@ -96,6 +97,17 @@ pub fn may_send(peer: &Peer, entry: &MessageEntry) -> bool {
         .iter()
         .any(|p| p.covers(entry.message_type.as_str()));
     wanted && entry.senders.contains(&peer.agency.kind)
+}
+
+/// Whether some system of this unit may send messages of this type.
+pub fn unit_sends(agency: &Agency, unit: &Unit, entry: &MessageEntry) -> bool {
+    let own = agency.systems.values();
+    let mut own = own.filter(|system| system.unit == unit.id.unit);
+    let covers = |system: &Arc<System>| {
+        let mut patterns = system.sends.iter();
+        patterns.any(|pattern| pattern.covers(entry.message_type.as_str()))
+    };
+    entry.senders.contains(&agency.kind) && own.any(covers)
 }
 
 /// Rules on a message: the one decision of who receives what.

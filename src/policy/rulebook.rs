@@ -1,8 +1,9 @@
 //! The rulebook: agencies, catalogue, policies and agreements as one immutable value.
 //!
-//! [`Rulebook::parse`] is its only constructor: whoever holds one holds rules that parse, validate
-//! and agree with agencies and catalogue. It is a pure function of its bundle, whose digest is its
-//! name; the active one is what the log says.
+//! [`Rulebook::parse`] makes one of folders: its rules parse, validate and agree with agencies and
+//! catalogue. [`Rulebook::load`] makes one of what a log holds, which was checked when it was written.
+//! Either is a pure function of its bundle, whose digest is its name; the active one is what the log
+//! says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,8 +19,8 @@ use crate::message::time::Timestamp;
 
 use super::agreement::{Agreement, Board, agreements, board};
 use super::check;
-use super::entities::World;
-use super::schema::{committed_schema_fault, schema_text};
+use super::entities::{Sources, World};
+use super::schema::{SCHEMA_PATH, schema_text};
 use super::slice::Slice;
 use super::source::{Rule, read_file};
 use super::words::PolicyId;
@@ -57,87 +58,19 @@ impl fmt::Debug for Rulebook {
 }
 
 impl Rulebook {
-    /// Reads a bundle; all faults, sorted by place, where it is not one whole rulebook.
+    /// Reads what folders propose; all faults, sorted by place, where it is not one whole rulebook in
+    /// which every name names something and every rule is where it belongs.
     pub fn parse(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
-        let registry = Registry::parse(bundle);
-        let catalogue = Catalogue::parse(bundle);
-        let (registry, catalogue) = match (registry, catalogue) {
-            (Ok(registry), Ok(catalogue)) => (registry, catalogue),
-            (registry, catalogue) => {
-                let mut faults = registry.err().unwrap_or_default();
-                faults.extend(catalogue.err().unwrap_or_default());
-                faults.sort();
-                return Err(faults);
-            }
-        };
-        Self::assemble(bundle, registry, catalogue)
+        let (parts, mut faults) = Parts::read(bundle, Catalogue::parse(bundle))?;
+        faults.extend(check::faults(&parts, bundle, &faults));
+        parts.assemble(bundle, faults)
     }
 
-    /// Builds a rulebook of a bundle whose agencies and catalogue are read; all faults, sorted by
-    /// place, where it is not one whole rulebook.
-    fn assemble(
-        bundle: &Bundle,
-        registry: Registry,
-        catalogue: Catalogue,
-    ) -> Result<Self, Vec<Fault>> {
-        let mut faults = check::registry(&registry, bundle);
-        faults.extend(check::patterns(&registry, &catalogue, bundle));
-        let (rules, policies) = read_policies(bundle, &mut faults);
-        let text = accept(schema_text(&catalogue), &mut faults);
-        faults.extend(committed_schema_fault(bundle, &text));
-        let agreements = accept(agreements(bundle, &registry), &mut faults);
-        let board = accept(board(bundle, &registry), &mut faults);
-        faults.extend(check::rules(&rules, &registry));
-        let schema = match Schema::from_cedarschema_str(&text) {
-            Ok((schema, _)) => schema,
-            Err(error) => {
-                let cure = "this is a fault of Carnet: report it with messages/";
-                faults.push(Fault::new(
-                    "policies/border.cedarschema",
-                    error.to_string(),
-                    cure,
-                ));
-                faults.sort();
-                return Err(faults);
-            }
-        };
-        faults.extend(check::policies(&policies, &schema, &rules, bundle));
-        faults.extend(check::literals(&policies, &rules, &registry, &board));
-        let world = World::new(&registry, &catalogue, &agreements, &board, &schema);
-        let world = world.map_err(|broken| Fault::new("agencies", broken, "see agencies/"));
-        faults.sort();
-        match world {
-            Ok(world) if faults.is_empty() => {
-                let slices = empty_slices(&registry, &catalogue);
-                let by_id = rules.iter().map(|rule| (rule.id.clone(), Arc::clone(rule)));
-                let by_id = by_id.collect();
-                let rules_over = rules_over(&registry, &rules);
-                let receivers = receivers(&registry, &catalogue);
-                let times = times(&rules, &agreements);
-                let (bundle, digest) = (bundle.clone(), bundle.digest());
-                Ok(Self {
-                    registry,
-                    catalogue,
-                    bundle,
-                    digest,
-                    epoch: 0,
-                    rules,
-                    agreements,
-                    board,
-                    schema,
-                    policies,
-                    world,
-                    by_id,
-                    rules_over,
-                    receivers,
-                    times,
-                    slices,
-                })
-            }
-            // Often only a consequence of the others, which say more.
-            Err(fault) if faults.is_empty() => Err(vec![fault]),
-            Ok(_) | Err(_) => Err(faults),
-        }
+    /// Reads what a log says: every release accepts what any has written there, whatever it advises
+    /// today. What is refused here can be no rulebook at all; a new advice goes to [`check`].
+    pub fn load(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
+        let (parts, faults) = Parts::read(bundle, Catalogue::load(bundle))?;
+        parts.assemble(bundle, faults)
     }
 
     /// The same rulebook as the ledger counts it: its epoch rises with every activation.
@@ -269,6 +202,106 @@ impl Rulebook {
         let groups = self.board.groups_of(&unit.id.agency);
         let rules = self.rules_over.get(sender).unwrap_or(&self.rules);
         Some(Slice::new(unit, &groups, rules, (sender, &entry.entity)))
+    }
+}
+
+/// What a rulebook is made of, as it was read.
+pub(super) struct Parts {
+    pub(super) registry: Registry,
+    pub(super) catalogue: Catalogue,
+    pub(super) rules: Vec<Arc<Rule>>,
+    pub(super) policies: PolicySet,
+    pub(super) agreements: Vec<Agreement>,
+    pub(super) board: Board,
+    pub(super) schema: Schema,
+    /// The schema's text, as the catalogue gives it.
+    pub(super) schema_text: String,
+}
+
+impl Parts {
+    /// Reads all of a bundle, with what is wrong in single files; faults alone where agencies or
+    /// messages cannot be read, for then nothing can be said of the rest.
+    fn read(
+        bundle: &Bundle,
+        catalogue: Result<Catalogue, Vec<Fault>>,
+    ) -> Result<(Self, Vec<Fault>), Vec<Fault>> {
+        let (registry, catalogue) = match (Registry::parse(bundle), catalogue) {
+            (Ok(registry), Ok(catalogue)) => (registry, catalogue),
+            (registry, catalogue) => {
+                let mut faults = registry.err().unwrap_or_default();
+                faults.extend(catalogue.err().unwrap_or_default());
+                faults.sort();
+                return Err(faults);
+            }
+        };
+        let mut faults = Vec::new();
+        let (rules, policies) = read_policies(bundle, &mut faults);
+        let schema_text = accept(schema_text(&catalogue), &mut faults);
+        let agreements = accept(agreements(bundle, &registry), &mut faults);
+        let board = accept(board(bundle, &registry), &mut faults);
+        match Schema::from_cedarschema_str(&schema_text) {
+            Ok((schema, _)) => {
+                let parts = Self {
+                    registry,
+                    catalogue,
+                    rules,
+                    policies,
+                    agreements,
+                    board,
+                    schema,
+                    schema_text,
+                };
+                Ok((parts, faults))
+            }
+            Err(error) => {
+                let cure = "this is a fault of Carnet: report it with messages/";
+                faults.push(Fault::new(SCHEMA_PATH, error.to_string(), cure));
+                faults.sort();
+                Err(faults)
+            }
+        }
+    }
+
+    /// Builds the rulebook, where nothing was found.
+    fn assemble(self, bundle: &Bundle, mut faults: Vec<Fault>) -> Result<Rulebook, Vec<Fault>> {
+        let world = World::new(&Sources {
+            registry: &self.registry,
+            catalogue: &self.catalogue,
+            agreements: &self.agreements,
+            board: &self.board,
+            schema: &self.schema,
+        });
+        let world = world.map_err(|broken| Fault::new("agencies", broken, "see agencies/"));
+        faults.sort();
+        match world {
+            Ok(world) if faults.is_empty() => Ok(self.whole(bundle, world)),
+            // Often only a consequence of the others, which say more.
+            Err(fault) if faults.is_empty() => Err(vec![fault]),
+            Ok(_) | Err(_) => Err(faults),
+        }
+    }
+
+    fn whole(self, bundle: &Bundle, world: World) -> Rulebook {
+        let by_id = self.rules.iter();
+        let by_id = by_id.map(|rule| (rule.id.clone(), Arc::clone(rule)));
+        Rulebook {
+            slices: empty_slices(&self.registry, &self.catalogue),
+            by_id: by_id.collect(),
+            rules_over: rules_over(&self.registry, &self.rules),
+            receivers: receivers(&self.registry, &self.catalogue),
+            times: times(&self.rules, &self.agreements),
+            bundle: bundle.clone(),
+            digest: bundle.digest(),
+            epoch: 0,
+            world,
+            registry: self.registry,
+            catalogue: self.catalogue,
+            rules: self.rules,
+            agreements: self.agreements,
+            board: self.board,
+            schema: self.schema,
+            policies: self.policies,
+        }
     }
 }
 

@@ -101,7 +101,7 @@ pub fn schema_text(catalogue: &Catalogue) -> Result<String, Vec<Fault>> {
 
 /// A fault where the committed schema is not what the catalogue gives.
 pub fn committed_schema_fault(bundle: &Bundle, text: &str) -> Option<Fault> {
-    let cure = "write it again: carnet policy schema > policies/border.cedarschema";
+    let cure = "write it again: carnet policy schema --write";
     match bundle.text(SCHEMA_PATH) {
         Err(fault) => Some(Fault {
             cure: cure.to_owned(),

@@ -10,6 +10,7 @@ use cedar_policy::{Effect, Policy, PolicySet};
 use crate::message::bundle::Fault;
 
 use super::annotation::Annotations;
+use super::check::FLOOR_PATH;
 use super::condition::Condition;
 use super::head::Head;
 use super::words::{Onward, PolicyId};
@@ -78,12 +79,32 @@ pub(super) fn read_file(path: &str, text: &str) -> PolicyFile {
     }
     for policy in set.policies() {
         let source = policy.to_cedar().unwrap_or_default();
+        if path == FLOOR_PATH && policy.effect() == Effect::Permit {
+            let id = policy.annotation("id").unwrap_or("a rule");
+            let says = format!("{id} permits, but the floor only forbids");
+            let cure = "move it to the file of the agency whose data it opens";
+            file.faults
+                .push(Fault::new(place(path, text, &source), says, cure));
+            continue;
+        }
         match read_policy(policy, place(path, text, &source)) {
             Ok((rule, policy)) => {
                 file.rules.push(rule);
                 file.policies.push(policy);
             }
-            Err(faults) => file.faults.extend(faults),
+            Err(faults) => file.faults.extend(faults.into_iter().map(|fault| {
+                // What it quotes is what is wrong.
+                let quoted = fault
+                    .says
+                    .split('"')
+                    .nth(1)
+                    .map(|name| format!("\"{name}\""));
+                let place = quoted.map(|name| line_with(text, &fault.place, &name));
+                Fault {
+                    place: place.unwrap_or_else(|| fault.place.clone()),
+                    ..fault
+                }
+            })),
         }
     }
     file.rules
@@ -109,6 +130,23 @@ pub(super) fn diagnostic(
     };
     let cure = error.help().map_or(cure.to_owned(), |h| h.to_string());
     Fault::new(place, error.to_string(), cure)
+}
+
+/// `path:line` of the first line that has `what`, from `place` to where the next rule or entry begins;
+/// `place` itself where none has.
+pub(super) fn line_with(text: &str, place: &str, what: &str) -> String {
+    let place_of = place.rsplit_once(':');
+    let Some((path, Ok(first))) = place_of.map(|(path, line)| (path, line.parse::<usize>())) else {
+        return place.to_owned();
+    };
+    let begins = |line: &str| line.starts_with("@id(") || line.starts_with("[[");
+    let lines = (1_usize..).zip(text.lines()).skip(first.saturating_sub(1));
+    let mut lines = lines.take_while(|(number, line)| *number == first || !begins(line));
+    let found = lines.find(|(_, line)| line.contains(what));
+    found.map_or_else(
+        || place.to_owned(),
+        |(number, _)| format!("{path}:{number}"),
+    )
 }
 
 fn line(text: &str, offset: usize) -> usize {

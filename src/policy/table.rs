@@ -7,15 +7,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::message::bundle::{Bundle, Fault};
-use crate::message::catalogue::MessageEntry;
+use crate::message::bundle::{Bundle, Fault, spreadsheet_slip};
+use crate::message::catalogue::{Addressed, MessageEntry};
 use crate::message::facts::Facts;
 use crate::message::fields;
 use crate::message::id::{Category, Mask, UnitId};
 
 use super::given::Given;
 use super::reference::compare;
-use super::rule::rule_for;
+use super::rule::{rule_for, unit_sends};
 use super::rulebook::Rulebook;
 use super::ruling::{Outcome, Refused};
 use super::words::PolicyId;
@@ -86,6 +86,10 @@ pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
             continue;
         };
         let path = format!("policies/tables/{path}");
+        if let Some((says, cure)) = spreadsheet_slip(content) {
+            report.faults.push(Fault::new(path, says, cure));
+            continue;
+        }
         let mut reader = csv::Reader::from_reader(content);
         let columns = reader.headers().is_ok_and(|line| line.iter().eq(COLUMNS));
         match (columns, rulebook.registry().agency(name)) {
@@ -108,7 +112,7 @@ pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
         }
         for record in reader.records() {
             report.rows += 1;
-            match run_record(&path, record, rulebook, admit) {
+            match run_record((&path, name), record, rulebook, admit) {
                 Ok(decided) => report.decided.extend(decided),
                 Err(fault) => report.faults.push(fault),
             }
@@ -118,7 +122,7 @@ pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
 }
 
 fn run_record(
-    path: &str,
+    (path, owner): (&str, &str),
     record: Result<csv::StringRecord, csv::Error>,
     rulebook: &Rulebook,
     admit: &mut Admit<'_>,
@@ -152,6 +156,13 @@ fn run_record(
         outcome,
         lapsed,
     } = ran;
+    let sender = field("from").split('/').next().unwrap_or_default();
+    if sender != owner {
+        let says = format!("row {row:?} is over the data of {sender}, in the table of {owner}");
+        let cure =
+            format!("move it to policies/tables/{sender}.csv, beside the rules that it shows");
+        return Err(Fault::new(place, says, cure));
+    }
     let found = Cells::of(&outcome);
     if found == expected {
         return Ok(decided(outcome));
@@ -197,12 +208,21 @@ fn run_row<'r, 'f>(
     };
     let (sender, recipient) = (unit(field("from"))?, unit(field("to"))?);
     let agency = &sender.id.agency;
-    let given = Given::parse(
-        field("given"),
-        agency,
-        rulebook.registry(),
-        rulebook.catalogue(),
-    )?;
+    let registry = rulebook.registry();
+    let home = registry.agency(agency.as_str());
+    if !home.is_some_and(|home| unit_sends(home, sender, entry)) {
+        return Err(format!("no system of {} sends {message_type}", sender.id));
+    }
+    let given = Given::parse(field("given"), (agency, entry), registry)?;
+    match (entry.addressed, &given.question.to) {
+        (Addressed::Never, Some(_)) => {
+            return Err(format!("{message_type} is never addressed: leave to= out"));
+        }
+        (Addressed::Required, None) => {
+            return Err(format!("{message_type} is always addressed: give to="));
+        }
+        _ => {}
+    }
     let expected = Cells::parse(field, entry)?;
     let mut facts = admit(entry, example)?;
     facts.extend(given.facts.clone());

@@ -71,13 +71,45 @@ pub(super) fn is_about_the_unit(tree: &Expr) -> bool {
 }
 
 /// The message's facts that a condition reads.
-fn facts_of(tree: &Expr) -> Vec<String> {
+pub(super) fn facts_of(tree: &Expr) -> Vec<String> {
     let look = |expr: &Expr| {
         let path = path(expr)?;
         let rest = path.strip_prefix("resource.")?;
         Some(vec![rest.split('.').next().unwrap_or(rest).to_owned()])
     };
     let merge = |mut left: Vec<String>, right: Vec<String>| {
+        left.extend(right);
+        left
+    };
+    tree.reduce(&look, &merge, Vec::new())
+}
+
+/// The plain paths that a condition reads, such as `principal.purpose`.
+pub(super) fn paths_of(tree: &Expr) -> Vec<String> {
+    let look = |expr: &Expr| {
+        path(expr)
+            .filter(|path| path.contains('.'))
+            .map(|path| vec![path])
+    };
+    let merge = |mut left: Vec<String>, right| {
+        left.extend(right);
+        left
+    };
+    tree.reduce(&look, &merge, Vec::new())
+}
+
+/// The message types that a condition asks for.
+pub(super) fn types_of(tree: &Expr) -> Vec<String> {
+    let look = |expr: &Expr| match expr {
+        Expr::Is { entity_type, .. } => Some(
+            super::head::local(entity_type)
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
+        ),
+        _ => None,
+    };
+    let merge = |mut left: Vec<String>, right| {
         left.extend(right);
         left
     };

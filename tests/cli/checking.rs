@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use carnet::agency::development::DevelopmentPki;
 use carnet::agency::issue::{Authority, Profile, Usage};
-use carnet::config::{Config, Overrides, read_bundle, read_file};
+use carnet::config::{Config, Overrides, read_bundle};
 use carnet::message::time::Timestamp;
 
-use crate::serving::{DEV, Running};
 use crate::{Folders, code, err, json, out, rule};
 
 const LIST: &str = "policies/tables/regulated-hs.csv";
@@ -15,14 +14,14 @@ const LIST: &str = "policies/tables/regulated-hs.csv";
 impl Folders {
     /// What `carnet check` tells on standard error.
     #[track_caller]
-    fn check(&self) -> String {
+    pub(crate) fn check(&self) -> String {
         let output = self.run("check");
         assert_eq!(code(&output), Some(1), "{}", out(&output));
         err(&output)
     }
 
-    /// Writes the development certificates of `at` into a folder.
-    fn certificates_of(&self, at: &str, folder: &str) {
+    /// The configuration with these folders.
+    pub(crate) fn config(&self) -> Config {
         let path = |name: &str| Some(self.0.path().join(name));
         let overrides = Overrides {
             agencies: path("agencies"),
@@ -30,9 +29,14 @@ impl Folders {
             policies: path("policies"),
             ..Overrides::default()
         };
-        let config = Config::load(&overrides).unwrap();
+        Config::load(&overrides).unwrap()
+    }
+
+    /// Writes the development certificates of `at` into a folder.
+    fn certificates_of(&self, at: &str, folder: &str) {
         let at = Timestamp::from_rfc3339(at).unwrap();
-        let pki = DevelopmentPki::create(&read_bundle(&config).unwrap(), at).unwrap();
+        let bundle = read_bundle(&self.config()).unwrap();
+        let pki = DevelopmentPki::create(&bundle, at).unwrap();
         for (name, content) in pki.files() {
             self.add(
                 &format!("{folder}/{name}"),
@@ -189,7 +193,7 @@ fn a_cure_names_what_was_meant() {
         "principal.purpose == \"environment-protection\"",
     );
     insta::assert_snapshot!(folders.check(), @r#"
-    fault: policies/post.cedar:3
+    fault: policies/post.cedar:11
            post-customs names "costums", which is no agency
       cure: write Border::Agency::"customs"
     fault: policies/post.cedar:43
@@ -197,55 +201,6 @@ fn a_cure_names_what_was_meant() {
       cure: write Border::Purpose::"..." in place of the text, with one of: customs-control, law-enforcement, environment-protection, postal-security, statistics, mutual-assistance, integrity
     2 faults
     "#);
-}
-
-/// A day from today on.
-fn in_days(days: i64) -> String {
-    let now = carnet::server::clock::Clock::default().now().as_millis();
-    let day = Timestamp::from_millis(now + days * 86_400_000).to_string();
-    day.split('T').next().unwrap().to_owned()
-}
-
-#[test]
-fn an_agreement_is_warned_of_before_its_end_and_gives_nothing_from_then_on() {
-    const EXPORT: &str = "messages/declaration.export/examples/valid/advance.json";
-    const FILE: &str = "policies/agreements.toml";
-    let ask = format!("message try {EXPORT} --from customs/declarations");
-    let folders = Folders::new();
-    // Whatever the rule says: it asks for the tag alone.
-    let dates = "principal.getTag(\"MAT-2019-7\").from <= context.now &&\n  \
-                 context.now < principal.getTag(\"MAT-2019-7\").to &&\n";
-    let path = folders.0.path().join("policies/customs.cedar");
-    let rules = String::from_utf8(read_file(&path).unwrap()).unwrap();
-    assert!(rules.contains(dates));
-    folders.add("policies/customs.cedar", &rules.replace(dates, ""));
-    assert!(out(&folders.run(&ask)).contains("customs-xa/main receives"));
-
-    let soon = in_days(20);
-    folders.plant(FILE, "2029-07-01", &soon);
-    let checked = folders.run("check");
-    assert_eq!(code(&checked), Some(0), "{}", err(&checked));
-    let says = format!("MAT-2019-7 ends on {soon}: from then on it gives nothing");
-    assert!(err(&checked).contains(&format!("warning: {FILE}:5\n       {says}")));
-    let broker = Running::start(folders.0.path(), DEV);
-    broker.address();
-    let warned = Running::line(&broker.stderr, "agreement MAT-2019-7 ends on");
-    assert!(
-        warned.contains("WARN") && warned.contains(&soon),
-        "{warned}"
-    );
-    broker.stop();
-
-    let yesterday = in_days(-1);
-    folders.plant(FILE, &soon, &yesterday);
-    let told = out(&folders.run(&ask));
-    let says = format!("agreement MAT-2019-7 (MAT-2019-7 ended on {yesterday})");
-    assert!(
-        told.contains("customs-xa/main does not receive it"),
-        "{told}"
-    );
-    assert!(told.contains(&says), "{told}");
-    assert!(err(&folders.run("check")).contains("it gives nothing, whatever rules say"));
 }
 
 #[test]
@@ -273,7 +228,7 @@ fn a_fault_is_told_where_the_file_was_read() {
     let output = folders.run("check --policies proposal");
     assert_eq!(code(&output), Some(1));
     insta::assert_snapshot!(err(&output), @r#"
-    fault: proposal/post.cedar:222
+    fault: proposal/post.cedar:230
            post-planted names "harbourmaster", which is no agency
       cure: agencies/ names these: customs, customs-xa, environment, police, post
     1 fault

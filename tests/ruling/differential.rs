@@ -52,6 +52,7 @@ unless { principal in Border::Group::"some" &&
 const BOARD: &str = r#"[board]
 quorum = 2
 members = ["customs", "post"]
+floor = ["floor-secret", "floor-quoted-token", "floor-originator", "floor-officer"]
 [[group]]
 id = "some"
 members = ["environment", "customs-xa"]

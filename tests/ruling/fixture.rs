@@ -22,6 +22,10 @@ pub(crate) const POST: &str = include_str!("post.cedar");
 pub(crate) const CUSTOMS: &str = include_str!("customs.cedar");
 pub(crate) const FLOOR: &str = include_str!("floor.cedar");
 
+/// The rules of the floor, as the board lists them.
+pub(crate) const LISTED: &str =
+    r#"floor = ["floor-secret", "floor-quoted-token", "floor-originator", "floor-officer"]"#;
+
 pub(crate) fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }
@@ -50,7 +54,7 @@ default = "30d"
 id = "test"
 unit = "main"
 certificate = "urn:carnet:{name}:system:test"
-sends = []
+sends = ["*"]
 reads = ["inbox"]
 "#
     )];
@@ -124,6 +128,10 @@ standard = "none"
 senders = [{senders}]
 addressed = "optional"
 max_size = "64 KiB"
+[[key]]
+name = "number"
+at = "/reference"
+own = true
 "#
     )];
     let mut elements = Vec::new();
@@ -219,7 +227,7 @@ pub(crate) fn bundle() -> Bundle {
         messages(&mut bundle);
         let schema = schema_text(&Catalogue::parse(&bundle).unwrap()).unwrap();
         bundle.insert("policies/border.cedarschema", schema);
-        let board = "[board]\nquorum = 2\nmembers = [\"customs\", \"post\"]\n";
+        let board = format!("[board]\nquorum = 2\nmembers = [\"customs\", \"post\"]\n{LISTED}\n");
         bundle.insert("policies/board.toml", board);
         bundle.insert("policies/agreements.toml", include_str!("agreements.toml"));
         bundle.insert("policies/post.cedar", POST);

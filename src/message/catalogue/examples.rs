@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::MessageEntry;
-use crate::message::bundle::{Bundle, Fault};
+use crate::message::bundle::{Bundle, Fault, spreadsheet_slip};
 use crate::message::faults::Faults;
 use crate::message::fields;
 
@@ -113,6 +113,9 @@ fn expectations(bundle: &Bundle, folder: &str) -> Result<BTreeMap<String, Expect
     let Some(text) = bundle.get(&place) else {
         return Ok(expected);
     };
+    if let Some((says, cure)) = spreadsheet_slip(text) {
+        return Err(Fault::new(place, says, cure));
+    }
     let broken = |says: String| Fault::new(place.clone(), says, "columns are file,place,rule,says");
     let mut reader = csv::Reader::from_reader(text);
     let headers = reader

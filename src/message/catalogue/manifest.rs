@@ -209,6 +209,7 @@ fn fact(name: String, table: FactTable, faults: &mut Faults<'_>) -> Option<FactR
         at,
         kind: kind?,
         category: category?,
+        range: (i64::MIN, i64::MAX),
     })
 }
 

@@ -89,6 +89,11 @@ impl<'s> Compiler<'s> {
         let layers = self.layers(schema, &mut scope);
         let mut node = Node::new(Rule::Inherit);
         node.types = self.types(&layers, &scope.at);
+        let bound = |word: &str| find(&layers, word).and_then(Value::as_i64);
+        node.range = (
+            bound("minimum").unwrap_or(i64::MIN),
+            bound("maximum").unwrap_or(i64::MAX),
+        );
         let is_object = node.types.iter().any(|name| name == "object");
         if is_object {
             scope.objects.push(layers.clone());

@@ -59,6 +59,8 @@ pub struct Node {
     pub items: Option<Box<Node>>,
     /// The type of its value, as the schema names it; several where it names several.
     pub types: Vec<String>,
+    /// The least and the largest integer that it can be.
+    pub range: (i64, i64),
     /// Keys of the catalogue's entry that read it, by their place in its list.
     pub keys: Vec<usize>,
     /// Facts of the catalogue's entry that read it, by their place in its list.
@@ -80,6 +82,7 @@ impl Node {
             currency: None,
             items: None,
             types: Vec::new(),
+            range: (i64::MIN, i64::MAX),
             keys: Vec::new(),
             facts: Vec::new(),
             is_uniform: false,
@@ -118,6 +121,17 @@ impl Node {
     }
 
     /// The element at `pointer`, in which `*` is every item of an array.
+    pub(in crate::message) fn at(&self, pointer: &str) -> Option<&Self> {
+        let steps = pointer.strip_prefix('/')?.split('/');
+        steps.into_iter().try_fold(self, |node, step| {
+            if step == "*" {
+                return node.items.as_deref();
+            }
+            node.member(&step.replace("~1", "/").replace("~0", "~"))
+        })
+    }
+
+    /// The same, to be marked.
     pub(in crate::message) fn at_mut(&mut self, pointer: &str) -> Option<&mut Self> {
         let mut node = self;
         let steps = pointer.strip_prefix('/')?;
