@@ -18,6 +18,8 @@ mod damaged;
 mod helping;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "cli/lost.rs"]
+mod lost;
 #[path = "cli/printing.rs"]
 mod printing;
 #[path = "cli/probing.rs"]

@@ -17,6 +17,8 @@ mod full;
 mod idle;
 #[path = "sim/live.rs"]
 mod live;
+#[path = "sim/lost.rs"]
+mod lost;
 #[path = "sim/model.rs"]
 mod model;
 #[path = "sim/moves.rs"]

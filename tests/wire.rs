@@ -58,6 +58,8 @@ mod publishing;
 mod queues;
 #[path = "support/served.rs"]
 mod served;
+#[path = "wire/settings.rs"]
+mod settings;
 #[path = "wire/standing.rs"]
 mod standing;
 #[path = "wire/stopping.rs"]

@@ -12,12 +12,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::end_file::{self, EndFile, EndNote};
 use super::ids::Ids;
 use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
 use super::mailbox::{Inbox, Outbox};
 use super::recent::Recent;
 use super::room::Room;
 use super::start::{Started, open_ids, start};
+use super::watch::Watch;
 use crate::agency::keys::{Keys, MasterKey};
 use crate::broker::admit::View;
 use crate::broker::command::{Command, ConnectionId};
@@ -50,6 +52,8 @@ pub struct Embedded {
     time: Arc<AtomicI64>,
     fatal: watch::Receiver<Option<String>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Writes the end down for the last time once the committer is gone.
+    end_thread: Mutex<Option<JoinHandle<()>>>,
     development: bool,
     prepared: Prepared,
 }
@@ -107,7 +111,10 @@ impl Embedded {
         let Started {
             committer,
             rulebook,
+            end_file,
         } = start(&DiskVfs, data, options, clock())?;
+        let note = Arc::new(EndNote::default());
+        let (ends, end_thread) = keep_the_end(end_file, &note, &committer)?;
         let rulebook = Arc::new(rulebook);
         let keys = basis.keys(&rulebook);
         let view = Arc::new(ArcSwap::from_pointee(
@@ -145,7 +152,10 @@ impl Embedded {
             pages,
             asked: BTreeMap::new(),
             room: Room::new(data.join("journal")),
+            watch: Watch::default(),
             _snapshots: snapshots,
+            note,
+            _ends: ends,
         };
         let thread = std::thread::Builder::new()
             .name("committer".into())
@@ -163,6 +173,7 @@ impl Embedded {
             time,
             fatal,
             thread: Mutex::new(Some(thread)),
+            end_thread: Mutex::new(end_thread),
             development,
             prepared,
         }))
@@ -240,9 +251,14 @@ impl Embedded {
     /// Writes what is left, syncs, and ends the committer thread.
     pub fn stop(&self) {
         self.inbox.push(&mut vec![Command::Stop]);
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the committer thread died");
+        for (thread, name) in [
+            (&self.thread, "committer"),
+            (&self.end_thread, "end file's"),
+        ] {
+            let mut thread = thread.lock().unwrap_or_else(PoisonError::into_inner);
+            if thread.take().is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!("the {name} thread died");
+            }
         }
     }
 }
@@ -301,6 +317,20 @@ impl Drop for Port {
         self.inbox.push(&mut vec![over]);
     }
 }
+
+/// Has the end file written by a thread of its own, where there is to be one.
+fn keep_the_end(
+    file: Option<EndFile<DiskVfs>>,
+    note: &Arc<EndNote>,
+    committer: &Committer<DiskVfs>,
+) -> Result<EndThread, StartError> {
+    let reader = committer.journal().reader();
+    let started = file.map(|file| end_file::start(file, Arc::clone(note), reader));
+    Ok(started.transpose().map_err(StartError::Thread)?.unzip())
+}
+
+/// What ends it, and when it has ended.
+type EndThread = (Option<Sender<()>>, Option<JoinHandle<()>>);
 
 type Keepers = (Sender<PageWork>, Sender<()>);
 
@@ -364,8 +394,13 @@ struct Run {
     pages: Sender<PageWork>,
     asked: BTreeMap<QueueId, u64>,
     room: Room,
+    watch: Watch,
     /// Dropped with the committer, which ends the thread of snapshots.
     _snapshots: Sender<()>,
+    /// Where the thread of the end file finds how far the log has come.
+    note: Arc<EndNote>,
+    /// Dropped with the committer, which has that thread write it for the last time.
+    _ends: Option<Sender<()>>,
 }
 
 /// Dropped by a panic of the committer thread, says so: a broker that goes on without one, or ends
@@ -392,7 +427,9 @@ impl Run {
             if commands.is_empty() {
                 commands.push(Command::Tick);
             }
-            match self.committer.step(commands, (self.clock)()) {
+            let clock = (self.clock)();
+            self.watch.note(clock, self.committer.ledger().time());
+            match self.committer.step(commands, clock) {
                 Ok(step) => {
                     let time = self.committer.ledger().time();
                     self.time.store(time.as_millis(), Ordering::Relaxed);
@@ -400,17 +437,19 @@ impl Run {
                         self.publish();
                     }
                     self.release(step);
+                    self.note.leave(&self.committer);
                     self.room.note(self.committer.is_full());
                 }
                 Err(fatal) => {
                     self.tell.fatal(&fatal.to_string());
-                    return;
+                    break;
                 }
             }
             if last {
-                return;
+                break;
             }
         }
+        self.note.leave_last(&self.committer);
     }
 
     /// Publishes the new snapshot: after the sync, before the effects that rest on it.

@@ -3,9 +3,12 @@
 //! [`embedded::Embedded::open`] is the function to read first.
 
 pub mod embedded;
+pub mod end_file;
 pub mod ids;
 pub mod keeper;
+pub mod loss;
 pub mod mailbox;
 mod recent;
 mod room;
 pub mod start;
+mod watch;

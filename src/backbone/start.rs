@@ -1,20 +1,23 @@
 //! Starting: the log is replayed into a ledger, and says itself which rulebook is active.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::end_file::{EndFile, Synced};
 use super::ids::Ids;
 use super::keeper::{Pages, Snapshots, replay};
+use super::loss::{Accepted, Loss, OnLoss, Witnesses};
 use crate::agency::keys::KeyCheck;
 use crate::agency::registry::Unit;
 use crate::broker::committer::{Committer, Fatal};
 use crate::broker::ledger::Ledger;
+use crate::broker::limits::LOST_ADDRESSES;
 use crate::broker::record::{Genesis, Record, RecordError, UnitEntry};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
 use crate::journal::{
-    Config, Journal, Lsn, OpenError, ReadError, Reader, Recovery, StoredRecord, first_record,
+    self, Config, Journal, Lsn, OpenError, ReadError, Reader, Recovery, StoredRecord, first_record,
 };
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::time::Timestamp;
@@ -39,6 +42,10 @@ pub struct Options {
     pub ignore_snapshots: bool,
     /// How many used ids are in memory; older ones are searched in files.
     pub known_ids: usize,
+    /// Where it is written down how far the log has come.
+    pub end_file: Option<PathBuf>,
+    /// What to do where the end of the log is gone.
+    pub on_loss: OnLoss,
 }
 
 /// Why the log cannot be served.
@@ -73,22 +80,52 @@ pub enum StartError {
     /// The rulebook has faults.
     #[error("the rulebook has {} faults, the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
     Rulebook(Vec<Fault>),
+    /// The rulebook's text is more than a segment of the journal holds: a record lies in one.
+    #[error(
+        "the rulebook has {0} bytes of text, more than a segment of the journal holds beside other things; raise segment_mib"
+    )]
+    TooLarge(usize),
     /// A snapshot or page cannot be read back.
     #[error("snapshots or pages of queues cannot be used: {0}; start with --ignore-snapshots")]
     Pages(io::Error),
     /// A file or folder beside the journal cannot be made, and would not be without snapshots either.
     #[error("{0}; look at the space and the rights of the data folder")]
     NotMade(io::Error),
-    /// A snapshot names an address that the journal does not reach: something durable is gone.
+    /// The end of the log is gone.
     #[error(
-        "the journal ends at {end}, a snapshot says that it reached {snapshot}; restore the journal from a backup"
+        "{0}: it was cut, or an older copy was put back, and what was confirmed behind its end is not in it; restore the newest copy, or accept the loss on record by `carnet serve --accept-loss` (docs/operating.md)"
     )]
-    Lost {
-        /// Where the journal ends.
-        end: Lsn,
-        /// Where it ended once.
-        snapshot: Lsn,
+    Lost(Loss),
+    /// All of the log is gone.
+    #[error(
+        "there is no log in the data folder, but {} says that there was one; restore the data folder (setting data), or remove that file if the log is given up; another log has another one (setting end_file)", .0.display()
+    )]
+    Gone(PathBuf),
+    /// The end file is of another log.
+    #[error(
+        "{} is the end file of another log; give each log one of its own (setting end_file)", .0.display()
+    )]
+    OtherLog(PathBuf),
+    /// The end file is not what was written.
+    #[error(
+        "{} is damaged, so nobody knows whether the log is whole; restore it, or remove it to go by what the data folder says", .0.display()
+    )]
+    EndFileDamaged(PathBuf),
+    /// The end file cannot be read or written.
+    #[error("the end file {file} {says}: {error}; choose another (setting end_file)")]
+    EndFile {
+        /// Which file.
+        file: String,
+        /// What cannot be done with it.
+        says: &'static str,
+        /// Why.
+        error: io::Error,
     },
+    /// A loss was to be accepted, and there is none.
+    #[error(
+        "nothing of the log is missing that is not accepted already; start without --accept-loss"
+    )]
+    NothingLost,
     /// No thread.
     #[error("the committer thread cannot be started: {0}")]
     Thread(io::Error),
@@ -102,7 +139,9 @@ impl StartError {
             Self::Open(OpenError::Corrupt { .. } | OpenError::Read(ReadError::Damaged(_)))
                 | Self::Read(ReadError::Damaged(_))
                 | Self::Record(_, RecordError::Encoding(_))
-                | Self::Lost { .. }
+                | Self::Lost(_)
+                | Self::Gone(_)
+                | Self::EndFileDamaged(_)
         )
     }
 }
@@ -119,6 +158,8 @@ pub struct Started<V: Vfs> {
     pub committer: Committer<V>,
     /// The active rulebook.
     pub rulebook: Rulebook,
+    /// Where it is to be written down how far the log has come.
+    pub end_file: Option<EndFile<V>>,
 }
 
 /// What the disk gave.
@@ -127,6 +168,46 @@ pub struct Recovered<V: Vfs> {
     pub recovery: Recovery,
     /// The journal and the ledger that its records give; nothing was written to it yet.
     pub committer: Committer<V>,
+    /// A loss that was accepted, and of which nothing is written down yet.
+    pub lost: Option<Accepted>,
+}
+
+/// Room of a segment beside a rulebook's text: names of files and what else a step writes.
+const BESIDE_RULEBOOK: usize = 1 << 20;
+
+fn fits(rulebook: &Bundle, segment_bytes: usize) -> Result<(), StartError> {
+    let bytes: usize = rulebook.files().map(|(_, text)| text.len()).sum();
+    if bytes.saturating_add(BESIDE_RULEBOOK) > segment_bytes {
+        return Err(StartError::TooLarge(bytes));
+    }
+    Ok(())
+}
+
+impl<V: Vfs> Recovered<V> {
+    /// Writes down what a run begins with: what was lost, and that the last run did not end cleanly.
+    pub fn begin_run(&mut self, now: Timestamp) -> Result<(), StartError> {
+        self.committer.read_clock(now);
+        if let Some(accepted) = self.lost.take() {
+            let Accepted {
+                from,
+                known,
+                evidence,
+            } = accepted;
+            let lost = self.committer.ledger().lose((from, known), evidence, now);
+            tracing::warn!(
+                journal.from = %lost.from,
+                journal.known = %lost.known,
+                evidence = lost.evidence,
+                evidence.known = lost.evidence_known,
+                "the loss of the end of the log is accepted: numbers jump, and each unit gets a notice"
+            );
+            self.committer.begin(&Record::Lost(lost))?;
+        }
+        if !self.recovery.clean && self.committer.ledger().rulebook().is_some() {
+            self.committer.begin(&Record::Recovered)?;
+        }
+        Ok(())
+    }
 }
 
 /// How the log in `data` was begun: its first record, read without a lock and without a change.
@@ -171,12 +252,17 @@ pub fn start<V: Vfs>(
             return Err(StartError::MasterKey);
         }
     }
-    let Recovered {
-        recovery,
-        mut committer,
-    } = recover(vfs, data, &options)?;
-    let active = committer.ledger().rulebook_at();
-    let reader = committer.journal().reader();
+    if let Some(genesis) = &options.genesis {
+        fits(genesis, options.segment_bytes)?;
+    }
+    let end_file = options.end_file.clone();
+    let end_file = end_file.map(|path| EndFile::new(vfs.clone(), path));
+    if let Some(file) = &end_file {
+        file.probe()?;
+    }
+    let mut recovered = recover(vfs, data, &options)?;
+    let active = recovered.committer.ledger().rulebook_at();
+    let reader = recovered.committer.journal().reader();
     let active = active.map(|at| active_bundle(&reader, at)).transpose()?;
     let fresh = active.is_none();
     let bundle = active.or(options.genesis).ok_or(StartError::NoLog)?;
@@ -187,44 +273,47 @@ pub fn start<V: Vfs>(
         Rulebook::load(&bundle)
     };
     let rulebook = rulebook.map_err(StartError::Rulebook)?;
+    recovered.begin_run(now)?;
+    let mut committer = recovered.committer;
     if fresh {
         let begins = (options.development, options.key_check);
         let genesis = genesis_of(&rulebook, begins, now);
         committer.begin(&Record::Genesis(genesis))?;
-    } else if !recovery.clean {
-        committer.begin(&Record::Recovered)?;
+    }
+    if let Some(file) = &end_file {
+        if !fresh && file.read()?.is_none() {
+            let path = file.path().display();
+            tracing::warn!(%path, "there was no end file: a loss before this start is not noticed by it");
+        }
+        file.begin(&Synced::of(&committer))?;
     }
     let epoch = committer.ledger().rulebook_epoch();
     Ok(Started {
         committer,
         rulebook: rulebook.activated(epoch),
+        end_file,
     })
 }
 
-/// Opens the journal and replays it. A log that was not closed cleanly wants [`Record::Recovered`]
-/// before anything else.
+/// Opens the journal and replays it. What was lost wants its record before anything else, and then a
+/// log that was not closed cleanly wants [`Record::Recovered`].
 pub fn recover<V: Vfs>(
     vfs: &V,
     data: &Path,
     options: &Options,
 ) -> Result<Recovered<V>, StartError> {
-    let config = Config {
-        segment_bytes: options.segment_bytes,
-        background: options.background,
-        journal: options.journal,
-        stopped_kind: Record::STOPPED,
-    };
-    let (journal, recovery) = Journal::open(vfs.clone(), &data.join("journal"), config)?;
+    let end_file = options.end_file.clone();
+    let end_file = end_file.map(|path| EndFile::new(vfs.clone(), path));
+    let witnesses = Witnesses::read(vfs, data, end_file.as_ref())?;
+    let Found {
+        journal,
+        recovery,
+        lost,
+    } = open_journal(vfs, data, options, &witnesses)?;
     if let Some(at) = recovery.cut {
         tracing::warn!(journal.lsn = %at, "an unfinished batch was cut; nothing of it was confirmed");
     }
     let (mut ledger, from) = base(vfs, data, options)?;
-    if from > journal.end() {
-        return Err(StartError::Lost {
-            end: journal.end(),
-            snapshot: from,
-        });
-    }
     let pages = Pages::open(vfs.clone(), data).map_err(StartError::NotMade)?;
     let (reader, end) = (journal.reader(), journal.end());
     let records = replay(&reader, (&mut ledger, from), end, &pages)?;
@@ -239,6 +328,63 @@ pub fn recover<V: Vfs>(
     Ok(Recovered {
         recovery,
         committer: Committer::new(journal, ledger),
+        lost,
+    })
+}
+
+/// A journal that is whole, or whose loss is accepted.
+struct Found<V: Vfs> {
+    journal: Journal<V>,
+    recovery: Recovery,
+    lost: Option<Accepted>,
+}
+
+fn open_journal<V: Vfs>(
+    vfs: &V,
+    data: &Path,
+    options: &Options,
+    witnesses: &Witnesses<V>,
+) -> Result<Found<V>, StartError> {
+    let config = Config {
+        segment_bytes: options.segment_bytes,
+        background: options.background,
+        journal: options.journal,
+        stopped_kind: Record::STOPPED,
+    };
+    let (expected, folder) = (witnesses.expected(), data.join("journal"));
+    if !has_segments(vfs, data) {
+        witnesses.begin_a_log()?;
+    }
+    let found = journal::Found::look(vfs.clone(), &folder, config, expected)?;
+    let mut extent = found.extent();
+    let loss = witnesses.judge(&extent)?;
+    let accepted = extent.accepted();
+    let further = match (loss, options.on_loss) {
+        (Some(loss), OnLoss::Refuse) => return Err(StartError::Lost(loss)),
+        (Some(loss), OnLoss::Accept) => {
+            if loss.differs {
+                witnesses.forget_all()?;
+            }
+            extent.gaps.push((extent.end.lsn, loss.further()));
+            Some(loss.further())
+        }
+        (None, OnLoss::Accept) if accepted.is_none() => return Err(StartError::NothingLost),
+        (None, _) => None,
+    };
+    let (journal, recovery) = found.go_on(further)?;
+    // From here on the loss is accepted, whatever happens: the next start finds the gap.
+    witnesses.forget_lost(&extent.gaps)?;
+    let from = accepted.unwrap_or(extent.end.lsn);
+    let is_new = further.is_some() || accepted.is_some();
+    let accepted = Accepted {
+        from,
+        known: Lsn(journal.end().0.saturating_sub(LOST_ADDRESSES)),
+        evidence: witnesses.synced().map(|synced| synced.evidence),
+    };
+    Ok(Found {
+        journal,
+        recovery,
+        lost: is_new.then_some(accepted),
     })
 }
 
@@ -293,5 +439,20 @@ pub fn genesis_of(
         development,
         units: units.map(entry).collect(),
         key_check,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rulebook_that_no_segment_holds_is_told_as_that() {
+        let mut bundle = Bundle::default();
+        bundle.insert("policies/large.cedar", vec![b' '; 7 << 20]);
+        assert!(fits(&bundle, 8 << 20).is_ok());
+        bundle.insert("policies/more.cedar", vec![b' ']);
+        let says = fits(&bundle, 8 << 20).unwrap_err().to_string();
+        assert!(says.contains("segment_mib"), "{says}");
     }
 }

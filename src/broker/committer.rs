@@ -5,6 +5,7 @@
 //! after it loses nothing at all. It waits for no lock and reads no file.
 
 mod ask;
+mod elapsed;
 mod full;
 mod publish;
 mod repeats;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::elapsed::Elapsed;
 use self::full::{DISK_FULL, Full, Promised};
 use self::repeats::Counted;
 use super::command::{Answer, Command, ConnectionId, Effect};
@@ -35,11 +37,13 @@ pub struct Committer<V: Vfs> {
     /// Channels with publishes on their way back.
     held: BTreeMap<(ConnectionId, u16), publish::Held>,
     /// Since when records wait that did not ask for a sync.
-    unsynced_since: Option<Timestamp>,
+    unsynced_since: Option<Duration>,
     /// When the last batch was written, until an empty one stands behind it.
-    written_at: Option<Timestamp>,
+    written_at: Option<Duration>,
     /// When it was last looked at what time alone has changed.
-    ticked: Option<Timestamp>,
+    ticked: Option<Duration>,
+    /// Time that has passed, whatever the clock says.
+    elapsed: Elapsed,
     /// While nothing can be stored.
     full: Option<Full>,
     /// Identical repeats that are not written down yet.
@@ -119,6 +123,7 @@ impl<V: Vfs> Committer<V> {
             unsynced_since: None,
             written_at: None,
             ticked: None,
+            elapsed: Elapsed::default(),
             full: None,
             repeats: Counted::default(),
             scratch: Vec::new(),
@@ -137,6 +142,7 @@ impl<V: Vfs> Committer<V> {
 
     /// One batch: decide, append, apply; match; sync; then, and only then, its effects.
     pub fn step(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<Step, Fatal> {
+        self.read_clock(now);
         // Journal time never steps back, whatever the clock does.
         let now = now.max(self.ledger.time());
         let mut turn = Turn::default();
@@ -149,27 +155,35 @@ impl<V: Vfs> Committer<V> {
         }
         self.write_stopped(&mut turn)?;
         // Effects of this turn are still in our hands. If this fails nobody was told.
-        self.commit(turn.sync, now)?;
+        self.commit(turn.sync)?;
         Ok(turn.out)
+    }
+
+    /// Says what the clock says, before something is written by it.
+    pub fn read_clock(&mut self, clock: Timestamp) {
+        self.journal.read_clock(clock.as_millis());
+        self.elapsed.read(clock);
     }
 
     /// Syncs where a record asked for it or one has waited long enough. Where nothing was written
     /// for a while, puts an empty batch behind the last one.
-    fn commit(&mut self, asked: bool, now: Timestamp) -> Result<(), Poisoned> {
+    fn commit(&mut self, asked: bool) -> Result<(), Poisoned> {
         let settle_wait = if self.full.is_some() {
             FULL_SETTLE_WAIT
         } else {
             SETTLE_WAIT
         };
-        let past = |since, wait| past(since, wait, now).unwrap_or(false);
+        let (now, is_past) = (self.elapsed.run(), |since, wait| {
+            self.elapsed.is_past(since, wait)
+        });
         // What only rides waits on where the last of a full disk is used up.
-        if asked || (past(self.unsynced_since, settle_wait) && self.journal.fits()) {
+        if asked || (is_past(self.unsynced_since, settle_wait) && self.journal.fits()) {
             self.journal.commit()?;
             self.unsynced_since = None;
             self.written_at = Some(now);
         } else if !self.journal.is_batch_empty() {
             self.unsynced_since.get_or_insert(now);
-        } else if past(self.written_at, IDLE_MARK) {
+        } else if is_past(self.written_at, IDLE_MARK) {
             self.journal.mark_end()?;
             self.written_at = None;
         }
@@ -188,7 +202,7 @@ impl<V: Vfs> Committer<V> {
             self.write_counted(self.ledger.refusals().due(now), turn)?;
         }
         // However many commands there are: an order that is over binds none of them.
-        if past(self.ticked, TICK, now).unwrap_or(true) {
+        if self.ticked.is_none() || self.elapsed.is_past(self.ticked, TICK) {
             self.tick(now, turn)?;
         }
         let mut commands = commands.into_iter();
@@ -227,7 +241,7 @@ impl<V: Vfs> Committer<V> {
             return Ok(());
         }
         self.journal.commit()?;
-        self.written_at = Some(self.ledger.time());
+        self.written_at = Some(self.elapsed.run());
         Ok(())
     }
 
@@ -351,12 +365,6 @@ impl<V: Vfs> Committer<V> {
         ));
         Ok(())
     }
-}
-
-/// Whether so long has passed; nothing where there is no beginning. A clock that has stepped back
-/// would make all wait until it has caught up.
-fn past(since: Option<Timestamp>, wait: Duration, now: Timestamp) -> Option<bool> {
-    since.map(|since| now < since || now.since(since) >= wait)
 }
 
 /// More than the journal takes for a record beside its body and its frame.

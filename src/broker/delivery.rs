@@ -144,12 +144,17 @@ pub fn prepare(
         Record::Exchange(exchange) if exchange.unit == *unit => {
             let told = confidential(&exchange.sealed);
             let body = receipt::of_exchange(exchange, &told);
-            notice(body.to_string(), told.message_id, exchange.at)
+            notice(body.to_string(), Some(told.message_id), exchange.at)
         }
         Record::Rejected(rejected) if rejected.unit == *unit => {
             let told = confidential(&rejected.sealed);
             let body = receipt::of_rejected(rejected, &told);
-            notice(body.to_string(), told.message_id, rejected.at)
+            notice(body.to_string(), Some(told.message_id), rejected.at)
+        }
+        Record::Lost(lost) => {
+            let numbers = lost.units.iter().find(|it| it.unit == *unit);
+            let numbers = numbers.ok_or(Unrenderable::Foreign)?;
+            notice(receipt::of_lost(lost, numbers).to_string(), None, lost.at)
         }
         Record::Exchange(exchange) => {
             let release = Release::find(exchange, unit)?;
@@ -183,9 +188,9 @@ pub fn confidential(sealed: &[u8]) -> Confidential {
     postcard::from_bytes(sealed).unwrap_or_default()
 }
 
-fn notice(body: String, correlation_id: String, at: Timestamp) -> Rendered {
+fn notice(body: String, correlation_id: Option<String>, at: Timestamp) -> Rendered {
     let made = Made {
-        correlation_id: Some(correlation_id),
+        correlation_id,
         timestamp: at,
         ..Made::default()
     };

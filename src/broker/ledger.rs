@@ -7,6 +7,7 @@
 mod bindings;
 mod died;
 mod entries;
+mod lost;
 mod owned;
 
 use std::collections::BTreeMap;
@@ -232,6 +233,7 @@ impl Ledger {
             Record::Recovered => self.recovered(at, &mut changes),
             Record::Stopped { out } => self.stopped(out, &mut changes),
             Record::Repeats(repeats) => self.time = self.time.max(repeats.at),
+            Record::Lost(lost) => self.lost(lost, at, &mut changes),
         }
         changes
     }

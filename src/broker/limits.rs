@@ -80,6 +80,10 @@ pub const UNANSWERED_REQUESTS: usize = 256;
 /// hold in memory. Hit: sockets of those who publish are not read.
 pub const WAITING_BYTES: usize = 64 << 20;
 
+/// Bytes of a journal segment at least: a batch lies in one segment, and takes a step, the largest
+/// message behind it, and as much again of what the step does by itself.
+pub const SEGMENT_BYTES_MIN: usize = 8 << 20;
+
 /// Bytes waiting to be written to one connection. Hit: the connection is not read, and nothing
 /// more is rendered for it, until the client reads.
 pub const OUTPUT_BYTES: usize = 1 << 20;
@@ -220,6 +224,14 @@ pub const CASE_STEPS_PER_SECOND: u32 = 20;
 /// binds a holder in a case makes one, and the next ones do not.
 pub const STANDING_CHANGES_PER_SECOND: u32 = 20;
 
+/// How far the numbers of every unit jump where the end of the log was lost, and that was accepted: more
+/// than one can have been given since the end was last written down, which is at each full segment.
+/// So no number is given twice.
+pub const LOST_NUMBERS: u64 = 10_000_000;
+
+/// The same of addresses in the journal, in bytes.
+pub const LOST_ADDRESSES: u64 = 1 << 40;
+
 /// Recent payloads kept in memory, in bytes: a delivery that follows its publish reads no disk.
 pub const RECENT_PAYLOAD_BYTES: usize = 64 << 20;
 
@@ -231,6 +243,7 @@ pub const BODY_BYTES: u64 = 1 << 20;
 /// else meanwhile. Hit: `311 CONTENT_TOO_LARGE` on the channel.
 pub const READ_OVER_BYTES: u64 = 8 << 20;
 
+const _: () = assert!(SEGMENT_BYTES_MIN >= 8 * STEP_BYTES);
 const _: () = assert!(QUEUE_HEAD_ENTRIES >= QUEUE_PAGE_ENTRIES);
 const _: () = assert!(QUEUE_PAGE_ENTRIES * 24 <= 128 << 10);
 // A message that comes back to a queue is told by the deaths since it was there.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::record::{Confidential, Exchange, Outcome, Rejected};
+use super::record::{Confidential, Exchange, LastNumbers, Lost, Outcome, Rejected};
 use crate::message::id::Mask;
 
 /// The receipt of a ruled exchange.
@@ -71,6 +71,23 @@ fn faults(confidential: &Confidential) -> Vec<Value> {
     faults
         .map(|fault| json!({ "place": fault.place, "rule": fault.rule, "text": fault.text }))
         .collect()
+}
+
+/// The notice to a unit whose numbers jump, since the end of the log was lost: what it was told under a
+/// number between is gone.
+pub fn of_lost(lost: &Lost, numbers: &LastNumbers) -> Value {
+    let gap = |before: u64| {
+        let (from, to) = (before.saturating_add(1), before.saturating_add(lost.jump));
+        json!({ "from": from, "to": to })
+    };
+    json!({
+        "time": lost.at.to_string(),
+        "outcome": "lost",
+        "sequence": gap(numbers.sent),
+        "x-carnet-sequence": gap(numbers.received),
+        "recipients": [],
+        "warnings": [],
+    })
 }
 
 fn warnings(confidential: &Confidential) -> Vec<Value> {

@@ -81,6 +81,8 @@ pub enum Record {
     RefusalsNoted(CountedRefusals),
     /// All refusals of a minute that have no record of their own. Evidence.
     RefusalsCounted(CountedRefusals),
+    /// The end of the log is gone, and that was accepted. Evidence.
+    Lost(Lost),
 }
 
 /// What the ledger has to know of a unit of a rulebook.
@@ -447,6 +449,38 @@ pub struct Repeats {
     pub counts: Vec<(AgencyId, u64)>,
 }
 
+/// What of the log is gone, from an address on up to where it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// When that was accepted.
+    pub at: Timestamp,
+    /// Where what is left ends.
+    pub from: Lsn,
+    /// How far the log is known to have come, and further than which nothing was known.
+    pub known: Lsn,
+    /// How many pieces of evidence are left.
+    pub evidence: u64,
+    /// How many there were, as far as that is known.
+    pub evidence_known: Option<u64>,
+    /// How far the numbers of each unit jump: none of those between is given again.
+    pub jump: u64,
+    /// Each unit's numbers before that.
+    pub units: Vec<LastNumbers>,
+}
+
+/// The last numbers that a unit had when the end of the log was lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastNumbers {
+    /// The unit.
+    pub unit: UnitId,
+    /// Of what it sent.
+    pub sent: u64,
+    /// Of what it was sent.
+    pub received: u64,
+    /// Its queue for receipts, which gets a notice.
+    pub receipts: QueueId,
+}
+
 /// Why a record could not be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -504,6 +538,7 @@ impl Record {
             Self::Repeats(_) => 14,
             Self::RefusalsNoted(_) => 15,
             Self::RefusalsCounted(_) => 16,
+            Self::Lost(_) => 17,
         }
     }
 
@@ -522,7 +557,8 @@ impl Record {
             | Self::Rejected(_)
             | Self::Case(_)
             | Self::Narrowed(_)
-            | Self::RefusalsCounted(_) => true,
+            | Self::RefusalsCounted(_)
+            | Self::Lost(_) => true,
             Self::Placed(_)
             | Self::Settled(_)
             | Self::Topology(_)

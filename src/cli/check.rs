@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use super::{Failed, output};
 use crate::agency::development::{DevelopmentPki, development_bundle, is_of_development};
 use crate::agency::expiry::{Expiring, expiring};
-use crate::config::{Config, is_readable_by_others, read_bundle, read_file, read_folder_files};
+use crate::backbone::start::begun;
+use crate::config::{Config, are_on_one_disk, is_readable_by_others};
+use crate::config::{read_bundle, read_file, read_folder_files};
+use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::{Catalogue, MessageEntry, unused_lists};
 use crate::message::time::Timestamp;
@@ -286,6 +289,20 @@ pub(super) fn open_to_others(key: &Path) -> Option<Fault> {
     is_readable_by_others(key).then(|| Fault::new(place, says, cure))
 }
 
+/// An end file that is lost, or put back, with the log that it is to vouch for.
+pub(super) fn end_file_beside_the_log(config: &Config) -> Option<Fault> {
+    let place = config.end_file.display().to_string();
+    let says = "is on the same file system as the data folder: who puts back an older copy of that, puts back both, and a loss is not noticed";
+    let cure = "put it on a disk or volume of its own (setting end_file)";
+    are_on_one_disk(&config.end_file, &config.data).then(|| Fault::new(place, says, cure))
+}
+
+/// Whether there is a log that is served for real.
+fn is_served(config: &Config) -> bool {
+    let log = begun(&DiskVfs, &config.data);
+    log.is_ok_and(|log| log.is_some_and(|genesis| !genesis.development))
+}
+
 /// Certificates in the folder of certificates, and in the one that `serve --dev` makes: those that
 /// have ended or end soon, and the server's besides.
 fn certificates(config: &Config, now: Timestamp) -> Looked {
@@ -294,6 +311,9 @@ fn certificates(config: &Config, now: Timestamp) -> Looked {
         looked = server_certificate(config, now);
     }
     looked.warnings.extend(open_to_others(&config.master_key));
+    if is_served(config) {
+        looked.warnings.extend(end_file_beside_the_log(config));
+    }
     let development = config.data.join("certs");
     for folder in [&config.certs, &development] {
         for (name, content) in read_folder_files(folder).unwrap_or_default() {

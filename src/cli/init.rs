@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::check::end_file_beside_the_log;
 use super::{Failed, output};
 use crate::agency::keys::MasterKey;
 use crate::backbone::embedded::Options;
+use crate::backbone::loss::OnLoss;
 use crate::backbone::start::{begun, start};
-use crate::broker::limits::KNOWN_IDS_MIN;
 use crate::config::{Config, create_private_folder, folder_names};
 use crate::config::{read_bundle, read_file, write_secret};
 use crate::journal::vfs::DiskVfs;
@@ -37,11 +38,14 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
         background: true,
         ignore_snapshots: false,
         known_ids: known_ids(config),
+        end_file: Some(config.end_file.clone()),
+        on_loss: OnLoss::Refuse,
     };
     let started = start(&DiskVfs, &config.data, options, Clock::default().now());
     let started = started.map_err(super::serve::failed)?;
     let digest = started.rulebook.digest();
     started.committer.close().map_err(Failed::cannot_run)?;
+    output::warnings(end_file_beside_the_log(config).as_slice())?;
     output::line(&format!(
         "the log in {} begins with rulebook {digest}",
         config.data.display()
@@ -86,9 +90,9 @@ pub(super) fn master_key(config: &Config) -> Result<MasterKey, Failed> {
     parsed.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))
 }
 
-/// Ids in memory, within reason.
+/// Ids in memory.
 pub(super) fn known_ids(config: &Config) -> usize {
-    config.known_ids.max(KNOWN_IDS_MIN)
+    usize::try_from(config.known_ids).unwrap_or(usize::MAX)
 }
 
 /// How long a repeat is recognised.
@@ -98,5 +102,5 @@ pub(super) fn repeat_window(config: &Config) -> Duration {
 }
 
 pub(super) fn segment_bytes(config: &Config) -> usize {
-    usize::try_from(config.segment_mib).unwrap_or(1) << 20
+    usize::try_from(config.segment_mib << 20).unwrap_or(usize::MAX)
 }

@@ -19,15 +19,18 @@ use self::describe::Described;
 use self::earlier::{About, Earlier};
 use self::rulebook::RulebookOf;
 use super::output::{self, Reader};
-use super::serve::failed;
+use super::serve::{development_end_file, failed};
 use super::{Failed, on_a_runtime};
-use crate::backbone::start::decoded;
+use crate::backbone::end_file::EndFile;
+use crate::backbone::loss::{Loss, Witnesses};
+use crate::backbone::start::{StartError, decoded};
 use crate::broker::delivery::confidential;
 use crate::broker::record::{Genesis, Record};
 use crate::config::Config;
 use crate::journal::vfs::DiskVfs;
 use crate::journal::{Follower, Lsn, OpenError};
 use crate::message::id::{Digest, ExchangeId};
+use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
 /// How often `--follow` looks for more.
@@ -142,17 +145,23 @@ impl Wanted {
 
 impl Log {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
-        let mut log = DevelopmentLog::open(config)?;
+        let (mut log, loss) = DevelopmentLog::open(config)?;
+        // What is left of a log is shown, and that it is not all.
+        let told = self.tell(&mut log, loss.is_some());
+        loss.map_or(told, |loss| Err(failed(StartError::Lost(loss))))
+    }
+
+    fn tell(&self, log: &mut DevelopmentLog, is_cut: bool) -> Result<(), Failed> {
         match self {
             Self::Show { wanted, json } => log.show(wanted, *json),
-            Self::Rulebook(rulebook) => rulebook.run(&mut log),
+            Self::Rulebook(rulebook) => rulebook.run(log),
             &Self::Tail {
                 records,
                 follow,
                 all,
                 json,
             } => log.tail(records, all, json).and_then(|()| {
-                if follow {
+                if follow && !is_cut {
                     on_a_runtime(log.follow(all, json))
                 } else {
                     Ok(())
@@ -179,13 +188,19 @@ struct Entry {
     record: Record,
     /// What earlier records say of it.
     about: Option<About>,
+    /// What the clock said when it was written.
+    clock: Option<Timestamp>,
 }
 
 impl DevelopmentLog {
-    fn open(config: &Config) -> Result<Self, Failed> {
+    /// The log, and what is gone of it.
+    fn open(config: &Config) -> Result<(Self, Option<Loss>), Failed> {
         let folder = config.data.join("journal");
         let place = config.data.display();
-        let follower = Follower::open(DiskVfs, &folder, None);
+        let end_file = EndFile::new(DiskVfs, development_end_file(config));
+        // Before the log is looked at: it is never behind what was read here.
+        let witnesses = Witnesses::read(&DiskVfs, &config.data, Some(&end_file)).map_err(failed)?;
+        let follower = Follower::open(DiskVfs, &folder, witnesses.expected());
         let follower = follower.map_err(|error| match error {
             OpenError::Io(error) => {
                 Failed::CannotRun(format!("{place} holds no log to read: {error}; see --data"))
@@ -201,7 +216,10 @@ impl DevelopmentLog {
         let first = log.entries(Lsn::START).next().transpose()?;
         (log.next, log.earlier) = (0, Earlier::default());
         match first.map(|entry| entry.record) {
-            Some(Record::Genesis(genesis)) if genesis.development => Ok(log),
+            Some(Record::Genesis(genesis)) if genesis.development => {
+                let loss = witnesses.judge(log.follower.extent()).map_err(failed)?;
+                Ok((log, loss))
+            }
             Some(_) => Err(Failed::CannotRun(format!(
                 "{place} was not begun with --dev: its log is read with an officer's access alone, \
                  which this version does not have yet"
@@ -225,6 +243,7 @@ impl DevelopmentLog {
                 number,
                 lsn: stored.lsn,
                 record,
+                clock: stored.clock.map(Timestamp::from_millis),
             })
         })
     }
@@ -320,7 +339,8 @@ impl Entry {
         let described = Described::of(self.number, self.lsn, &self.record, rulebook);
         let described = described
             .with_its_id(&self.record)
-            .with_earlier(self.about.as_ref());
+            .with_earlier(self.about.as_ref())
+            .at_clock(self.clock);
         if json {
             output::line(&described.to_json_with_policies(rulebook).to_string())
         } else {
@@ -332,6 +352,7 @@ impl Entry {
     fn text(&self, json: bool) -> String {
         let described = Described::of(self.number, self.lsn, &self.record, None);
         let described = described.with_earlier(self.about.as_ref());
+        let described = described.at_clock(self.clock);
         if json {
             format!("{}\n", described.to_json())
         } else {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +13,14 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::check::{open_to_others, server_certificate, server_files};
+use super::check::{end_file_beside_the_log, open_to_others, server_certificate, server_files};
 use super::init::{known_ids, master_key, repeat_window, segment_bytes};
 use super::{Failed, certs, output};
 use crate::agency::development::{Completed, development_bundle};
 use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
+use crate::backbone::end_file::EndFile;
+use crate::backbone::loss::{OnLoss, Witnesses};
 use crate::backbone::start::{begun, genesis_of, has_segments, permit};
 use crate::broker::pace::Paces;
 use crate::config::read_bundle;
@@ -42,6 +44,10 @@ const DIFFERING_SHOWN: usize = 5;
 #[command(
     after_help = "Examples:\n  carnet serve --dev --amqp 127.0.0.1:0\n  carnet serve --data /var/lib/carnet"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of a command line, each by itself"
+)]
 pub(super) struct Serve {
     /// To try things: makes its own certificates in the data folder and takes changed folders by
     /// itself. Such a log is never served without it
@@ -53,9 +59,20 @@ pub(super) struct Serve {
     /// End with the process that started it, however that ends
     #[arg(long, hide = true)]
     with_parent: bool,
+    /// Go on although the end of the log is gone: what was lost is recorded, and all numbers jump
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 impl Serve {
+    fn on_loss(&self) -> OnLoss {
+        if self.accept_loss {
+            OnLoss::Accept
+        } else {
+            OnLoss::Refuse
+        }
+    }
+
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let mut config = config.clone();
         let (runtime, hangup) = runtime()?;
@@ -69,7 +86,7 @@ impl Serve {
             Some(log) => permit(log, self.dev).map_err(failed)?,
             None if self.dev || has_segments(&DiskVfs, &config.data) => {}
             // Nothing is made where `init` will want an empty folder.
-            None => return Err(failed(StartError::NoLog)),
+            None => return Err(failed(nothing_there(&config))),
         }
         let bound = bind(&config)?;
         look_at_the_data(&config.data)?;
@@ -77,6 +94,7 @@ impl Serve {
         if self.dev {
             config.certs = config.data.join("certs");
             config.master_key = config.data.join("master.key");
+            config.end_file = development_end_file(&config);
             genesis = Some(development_rulebook(&config)?);
         }
         look_at_the_certificate(&config)?;
@@ -87,8 +105,8 @@ impl Serve {
         };
         let makes_one = self.dev && log.is_none();
         if !makes_one && !path.exists() {
-            let path = path.display();
-            return Err(Failed::CannotRun(format!("{path} is missing; {cure}")));
+            let says = format!("{} is missing; {cure}", path.display());
+            return Err(Failed::CannotRun(says));
         }
         let master = master_key(&config)?;
         let clock = Clock::default();
@@ -102,6 +120,8 @@ impl Serve {
             background: true,
             ignore_snapshots: self.ignore_snapshots,
             known_ids: known_ids(&config),
+            end_file: Some(config.end_file.clone()),
+            on_loss: self.on_loss(),
         };
         let basis = Basis {
             master,
@@ -109,12 +129,7 @@ impl Serve {
         };
         let now = Arc::new(move || clock.now());
         let backbone = Embedded::open(&config.data, options, basis, now);
-        let backbone = backbone.map_err(|error| match error {
-            StartError::MasterKey => {
-                Failed::CannotRun(format!("{}: {error}", config.master_key.display()))
-            }
-            other => failed(other),
-        })?;
+        let backbone = backbone.map_err(|error| not_opened(error, &config.master_key))?;
         match genesis {
             Some(bundle) => take_changed_folders(&backbone, &bundle, (clock, key_check))?,
             None => report_changed_folders(&config, backbone.view().rulebook.bundle()),
@@ -149,6 +164,9 @@ fn runtime() -> Result<(Runtime, Signals), Failed> {
 fn look_at_the_certificate(config: &Config) -> Result<(), Failed> {
     let mut looked = server_certificate(config, Clock::default().now());
     looked.warnings.extend(open_to_others(&config.master_key));
+    if config.end_file != development_end_file(config) {
+        looked.warnings.extend(end_file_beside_the_log(config));
+    }
     for Fault { place, says, cure } in &looked.warnings {
         tracing::warn!(place, cure, "{says}");
     }
@@ -210,6 +228,26 @@ fn report_changed_folders(config: &Config, active: &Bundle) {
     }
 }
 
+fn not_opened(error: StartError, master_key: &Path) -> Failed {
+    match error {
+        StartError::MasterKey => Failed::CannotRun(format!("{}: {error}", master_key.display())),
+        other => failed(other),
+    }
+}
+
+/// There is no log; whether there was one.
+fn nothing_there(config: &Config) -> StartError {
+    let end_file = EndFile::new(DiskVfs, config.end_file.clone());
+    let witnesses = Witnesses::read(&DiskVfs, &config.data, Some(&end_file));
+    let begun = witnesses.and_then(|witnesses| witnesses.begin_a_log());
+    begun.err().unwrap_or(StartError::NoLog)
+}
+
+/// A development log keeps all that belongs to it in its folder.
+pub(super) fn development_end_file(config: &Config) -> PathBuf {
+    config.data.join("journal.end")
+}
+
 /// Why a log cannot be served or read.
 pub(super) fn failed(error: impl Into<StartError>) -> Failed {
     match error.into() {
@@ -267,7 +305,7 @@ fn listen(
     };
     let runtimes = match config.runtimes {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        runtimes => runtimes,
+        runtimes => usize::try_from(runtimes).unwrap_or(1),
     };
     let shell = Shell {
         backbone: Arc::clone(backbone),

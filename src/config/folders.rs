@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Config;
@@ -135,6 +135,18 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// Whether users beside its owner and group may read a file, or look into a folder, as its mode says.
 pub fn is_readable_by_others(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o005 != 0)
+}
+
+/// Whether two files, or the folders that they will be in, are on one file system.
+pub fn are_on_one_disk(one: &Path, other: &Path) -> bool {
+    let disk = |path: &Path| {
+        let path = std::path::absolute(path).ok()?;
+        let there = path
+            .ancestors()
+            .find_map(|above| fs::metadata(above).ok())?;
+        Some(there.dev())
+    };
+    disk(one).is_some_and(|one| disk(other) == Some(one))
 }
 
 /// Removes a file, with its name in the error.

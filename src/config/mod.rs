@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::broker::limits::REPEAT_WINDOW_MAX;
+use crate::broker::limits::{KNOWN_IDS_MIN, REPEAT_WINDOW_MAX, SEGMENT_BYTES_MIN};
 use crate::message::bundle::Fault;
 use crate::server::tls::TlsVersion;
 
 pub use address::{Address, BadAddress};
-pub use folders::{create_private_folder, folder_names, is_readable_by_others, is_writable};
+pub use folders::{are_on_one_disk, create_private_folder, folder_names};
+pub use folders::{is_readable_by_others, is_writable};
 pub use folders::{put_in_place, remove_file, write_beside, write_secret, write_text};
 pub use folders::{read_bundle, read_file, read_folder_files};
 
@@ -38,24 +39,39 @@ pub struct Config {
     pub certs: PathBuf,
     /// The file with the master key, outside data folder and rulebook; made by `init`.
     pub master_key: PathBuf,
+    /// The file that says how far the log has come: on a disk of its own, outside the data folder.
+    pub end_file: PathBuf,
     /// The lowest TLS version, `1.3` or `1.2`. 1.2 is for old runtimes (Java 8, .NET Framework).
     pub tls: TlsVersion,
-    /// Threads with a runtime each; 0 means one a core.
-    pub runtimes: usize,
+    /// Threads with a runtime each, at most 256; 0 means one a core.
+    pub runtimes: u64,
     /// Heartbeat offered to clients, in seconds; 0 turns it off.
     pub heartbeat_s: u16,
-    /// Size of a journal segment, in MiB.
+    /// Size of a journal segment, in MiB, 8 to 1024.
     pub segment_mib: u64,
-    /// Seconds that a stop may take before connections are cut.
+    /// Seconds that a stop may take before connections are cut, at most a day.
     pub drain_s: u64,
     /// How long a repeat is recognised, in hours, 1 to 168.
     pub repeat_hours: u64,
-    /// Ids of messages in memory, to recognise repeats; older ones are looked up on disk.
-    pub known_ids: usize,
+    /// Ids of messages in memory, to recognise repeats, 16 to 100,000,000; older ones are looked up on
+    /// disk.
+    pub known_ids: u64,
 }
 
+/// A segment takes every step with the largest message.
+const SEGMENT_MIB_MIN: u64 = 8;
+const _: () = assert!(SEGMENT_BYTES_MIN == 8 << 20);
 /// A segment is read whole to write its snapshot.
 const SEGMENT_MIB_MAX: u64 = 1024;
+/// Each has a thread and some open files.
+const RUNTIMES_MAX: u64 = 256;
+/// A day: a stop that takes longer is none.
+const DRAIN_S_MAX: u64 = 24 * 3_600;
+/// Fewer are forgotten while messages are under way: `broker::limits` has the same.
+const KNOWN_IDS_RANGE_MIN: u64 = 16;
+const _: () = assert!(KNOWN_IDS_MIN == 16);
+/// About 10 GB of memory.
+const KNOWN_IDS_MAX: u64 = 100_000_000;
 /// A week: beyond it a repeat is a new message.
 const REPEAT_HOURS_MAX: u64 = REPEAT_WINDOW_MAX.as_secs() / 3_600;
 const DEFAULTS: &str = include_str!("defaults.toml");
@@ -123,8 +139,19 @@ impl Config {
     /// Numbers that could be written and cannot be meant: none is quietly made another.
     fn in_range(self) -> Result<Self, config::ConfigError> {
         let numbers = [
-            ("segment_mib", self.segment_mib, 1..=SEGMENT_MIB_MAX),
+            ("runtimes", self.runtimes, 0..=RUNTIMES_MAX),
+            (
+                "segment_mib",
+                self.segment_mib,
+                SEGMENT_MIB_MIN..=SEGMENT_MIB_MAX,
+            ),
+            ("drain_s", self.drain_s, 0..=DRAIN_S_MAX),
             ("repeat_hours", self.repeat_hours, 1..=REPEAT_HOURS_MAX),
+            (
+                "known_ids",
+                self.known_ids,
+                KNOWN_IDS_RANGE_MIN..=KNOWN_IDS_MAX,
+            ),
         ];
         for (setting, value, range) in numbers {
             if !range.contains(&value) {
@@ -231,9 +258,14 @@ mod tests {
     fn a_number_out_of_range_is_refused_and_not_made_another() {
         let folder = tempfile::tempdir().unwrap();
         for wrong in [
-            "segment_mib = 0",
-            "segment_mib = 2000",
-            "repeat_hours = 500",
+            "segment_mib = 7",
+            "segment_mib = 1025",
+            "runtimes = 257",
+            "drain_s = 86401",
+            "repeat_hours = 0",
+            "repeat_hours = 169",
+            "known_ids = 15",
+            "known_ids = 100000001",
         ] {
             let file = folder.path().join("carnet.toml");
             write_text(&file, wrong.as_bytes()).unwrap();
@@ -244,7 +276,7 @@ mod tests {
             let error = Config::load(&overrides).unwrap_err().to_string();
             let name = wrong.split(' ').next().unwrap();
             assert!(
-                error.contains(name) && error.contains("from 1 to"),
+                error.contains(name) && error.contains("it is from"),
                 "{error}"
             );
         }

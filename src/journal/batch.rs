@@ -5,13 +5,14 @@
 //! | header 48    | record   | record   | ... | frames   | marker | zero to a sector |
 //! +--------------+----------+----------+-----+----------+--------+------------------+
 //! header  magic u32 | total u32 | records u32 | frames u32 | number u64 | lsn u64
-//!         | reserved 12 | crc u32 of what stands before
+//!         | clock i64 | reserved 4 | crc u32 of what stands before
 //! record  length u32 | kind u8 | 0 u8 | schema u16 | number u64 | back u32 | frame at u32
 //!         | frame length u32 | frame crc u32 | reserved u32 | crc u32 of header and body
 //!         | body | zero to 8
 //! marker  magic u32 | crc u32 of the batch before the marker | number u64
 //! ```
-//! Little-endian. `back` and `frame at` count from the batch's first byte. Every CRC-32C begins with
+//! Little-endian. `clock` is what the wall clock said when the batch was closed, in milliseconds since
+//! 1970; 0 where that was not written yet. `back` and `frame at` count from the batch's first byte. Every CRC-32C begins with
 //! the journal's own seed, so nothing of another journal is ever valid here.
 
 use super::layout::{Fields, SECTOR, narrow, padded};
@@ -89,7 +90,7 @@ impl Open {
     }
 
     /// Closes the batch: its bytes, to be written at `lsn`. One without records is a batch too.
-    pub(super) fn close(&mut self, number: u64, lsn: Lsn, seed: u32) -> &[u8] {
+    pub(super) fn close(&mut self, (number, lsn): (u64, Lsn), clock: i64, seed: u32) -> &[u8] {
         if self.bytes.is_empty() {
             self.bytes.resize(BATCH_HEADER, 0);
         }
@@ -121,6 +122,7 @@ impl Open {
         }
         header.extend_from_slice(&number.to_le_bytes());
         header.extend_from_slice(&lsn.0.to_le_bytes());
+        header.extend_from_slice(&clock.to_le_bytes());
         header.resize(BATCH_HEADER - 4, 0);
         let crc = crc32c::crc32c_append(seed, &header);
         header.extend_from_slice(&crc.to_le_bytes());
@@ -171,6 +173,7 @@ pub(super) struct Header {
     pub(super) frames: usize,
     pub(super) number: u64,
     pub(super) lsn: Lsn,
+    pub(super) clock: i64,
 }
 
 impl Header {
@@ -193,6 +196,7 @@ impl Header {
             frames,
             number: fields.u64()?,
             lsn: Lsn(fields.u64()?),
+            clock: i64::from_le_bytes(fields.array()?),
         })
     }
 

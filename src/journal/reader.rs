@@ -35,6 +35,9 @@ pub struct StoredRecord {
     pub body: Vec<u8>,
     /// Its payload frame, if it has one.
     pub frame: Option<FrameRef>,
+    /// What the clock said when its batch was closed, in milliseconds since 1970. Known to a scan alone,
+    /// and of batches that say so.
+    pub clock: Option<i64>,
 }
 
 /// Where a payload frame lies.
@@ -197,6 +200,7 @@ impl<V: Vfs> Reader<V> {
             start: from,
             next: from,
             batch,
+            clock: None,
             at: 0,
             records_end: 0,
         }
@@ -217,6 +221,7 @@ fn stored(lsn: Lsn, header: &RecordHeader, bytes: &[u8], seed: u32) -> Option<St
         schema: header.schema,
         body,
         frame,
+        clock: None,
     })
 }
 
@@ -228,16 +233,20 @@ pub struct Scan<V: Vfs> {
     /// The next batch's address.
     next: Lsn,
     batch: Vec<u8>,
+    clock: Option<i64>,
     at: usize,
     records_end: usize,
 }
 
 impl<V: Vfs> Scan<V> {
     fn load(&mut self) -> Result<bool, ReadError> {
-        if self.next >= self.reader.end() {
+        let end = self.reader.end();
+        if self.next < end {
+            self.next = self.reader.shared.after(self.next);
+        }
+        if self.next >= end {
             return Ok(false);
         }
-        self.next = self.reader.shared.after(self.next);
         let damaged = ReadError::Damaged(self.next);
         let head = self.reader.read(self.next, BATCH_HEADER)?;
         let seed = self.reader.shared.seed;
@@ -246,6 +255,7 @@ impl<V: Vfs> Scan<V> {
         };
         // Frames are not loaded: a replay needs none of them.
         self.batch = self.reader.read(self.next, BATCH_HEADER + header.records)?;
+        self.clock = (header.clock != 0).then_some(header.clock);
         self.at = BATCH_HEADER;
         self.records_end = BATCH_HEADER + header.records;
         self.start = self.next;
@@ -258,6 +268,10 @@ impl<V: Vfs> Scan<V> {
         let header = RecordHeader::parse(bytes).ok_or(ReadError::Damaged(self.next))?;
         let lsn = self.start.plus(self.at);
         let record = stored(lsn, &header, bytes, self.reader.shared.seed);
+        let record = record.map(|record| StoredRecord {
+            clock: self.clock,
+            ..record
+        });
         self.at += header.stride().max(RECORD_HEADER);
         record.ok_or(ReadError::Damaged(lsn))
     }

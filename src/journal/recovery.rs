@@ -36,6 +36,11 @@ pub enum OpenError {
     /// The disk failed.
     #[error("the journal cannot be read: {0}")]
     Io(#[from] io::Error),
+    /// A segment cannot be made.
+    #[error(
+        "a new segment of the journal cannot be made: {0}; look at the space of the data folder"
+    )]
+    NotMade(io::Error),
     /// Its first record is no whole one.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -70,6 +75,18 @@ pub struct Extent {
 }
 
 impl Extent {
+    /// Where the end was that was left of the journal, if nothing has been written since a loss was
+    /// accepted.
+    pub fn accepted(&self) -> Option<Lsn> {
+        let mut at = self.end.lsn;
+        for (from, to) in self.gaps.iter().rev() {
+            if *to == at {
+                at = *from;
+            }
+        }
+        (at < self.end.lsn).then_some(at)
+    }
+
     pub(super) fn of<V: Vfs>(segments: &[Segment<V>], survey: &Survey) -> Self {
         let begins = segments.iter().map(|segment| {
             let SegmentHeader {
@@ -157,7 +174,7 @@ impl<V: Vfs> Found<V> {
         let (first, file) = if let Some(last) = segments.last() {
             (last.header.first, Arc::clone(&last.file))
         } else {
-            zeros.keep()?;
+            zeros.keep().map_err(OpenError::NotMade)?;
             zeros.reach_at_start(Part::Spare, wide(SECTOR) + 1)?;
             let header = SegmentHeader {
                 journal: config.journal,
@@ -170,6 +187,7 @@ impl<V: Vfs> Found<V> {
             (Lsn::START, file)
         };
         let end = survey.end;
+        let predecessor = segments.last().map(|last| last.header.predecessor);
         let seed = seed(&config.journal);
         let shared = Arc::new(Shared::new(seed, placed, end.lsn));
         let mut journal = Journal::new(Parts {
@@ -180,12 +198,13 @@ impl<V: Vfs> Found<V> {
             file,
             zeros,
             first,
+            predecessor: predecessor.unwrap_or_default(),
             end,
             lock,
         });
         let clean = survey.clean && !survey.begun;
         match further {
-            Some(further) => journal.go_on_at(further)?,
+            Some(further) => journal.go_on_at(further).map_err(OpenError::NotMade)?,
             None => journal.go_on(created || clean)?,
         }
         let recovery = Recovery {

@@ -13,13 +13,13 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::layout::{Fields, append_crc, checked, narrow, wide};
+use super::layout::{Fields, append_crc, checked, wide};
 use super::lsn::Lsn;
-use super::vfs::{Access, Through, Vfs, VfsFile, is_full, make_folder};
+use super::vfs::{Access, Through, UNFINISHED, Vfs, VfsFile};
+use super::vfs::{is_full, make_folder, put_in_place, read_whole};
 
 const MAGIC: [u8; 8] = *b"CARNETS1";
 const VERSION: u32 = 5;
-const UNFINISHED: &str = ".unfinished";
 const HEADER: usize = 28;
 
 /// Whole files in one folder, each under a name and a number of its own.
@@ -31,36 +31,54 @@ pub struct Files<V> {
 }
 
 impl<V: Vfs> Files<V> {
-    /// The snapshots below `data`.
+    /// The snapshots below `data`, ready to be written.
     pub fn snapshots(vfs: V, data: &Path) -> io::Result<Self> {
-        Self::open(vfs, data.join("snapshots"), ".snapshot")
+        Self::of_snapshots(vfs, data).ready()
     }
 
-    /// The pages of queues below `data`.
+    /// The pages of queues below `data`, ready to be written.
     pub fn pages(vfs: V, data: &Path) -> io::Result<Self> {
-        Self::open(vfs, data.join("pages"), ".page")
+        Self::of_pages(vfs, data).ready()
     }
 
-    /// The ids that segments used, below `data`.
+    /// The ids that segments used, below `data`, ready to be written.
     pub fn ids(vfs: V, data: &Path) -> io::Result<Self> {
-        Self::open(vfs, data.join("ids"), ".ids")
+        Self::of_ids(vfs, data).ready()
     }
 
-    fn open(vfs: V, folder: PathBuf, suffix: &'static str) -> io::Result<Self> {
-        let made = make_folder(&vfs, &folder);
-        let files = Self {
+    /// The snapshots below `data`, if there are any: to be read.
+    pub fn of_snapshots(vfs: V, data: &Path) -> Self {
+        Self::new(vfs, data.join("snapshots"), ".snapshot")
+    }
+
+    /// The pages of queues, to be read.
+    pub fn of_pages(vfs: V, data: &Path) -> Self {
+        Self::new(vfs, data.join("pages"), ".page")
+    }
+
+    /// The ids that segments used, to be read.
+    pub fn of_ids(vfs: V, data: &Path) -> Self {
+        Self::new(vfs, data.join("ids"), ".ids")
+    }
+
+    fn new(vfs: V, folder: PathBuf, suffix: &'static str) -> Self {
+        Self {
             vfs,
             folder,
             suffix,
-        };
-        match made.and_then(|()| files.sweep()) {
+        }
+    }
+
+    fn ready(self) -> io::Result<Self> {
+        let made = make_folder(&self.vfs, &self.folder);
+        match made.and_then(|()| self.sweep()) {
             Err(error) if is_full(&error) => {
-                let folder = files.folder.display();
+                let folder = self.folder.display();
                 tracing::warn!(%folder, %error, "this folder cannot be made ready");
             }
             swept => swept?,
         }
-        Ok(files)
+        Ok(self)
     }
 
     /// Takes away what a crash left half written. Nobody else writes here: the journal is locked.
@@ -94,44 +112,13 @@ impl<V: Vfs> Files<V> {
         content.extend_from_slice(&wide(bytes.len()).to_le_bytes());
         content.extend_from_slice(bytes);
         append_crc(&mut content);
-        let path = self.path(name);
-        let aside = self
-            .folder
-            .join(format!("{name}{}{UNFINISHED}", self.suffix));
-        let written = self
-            .put(&aside, &content)
-            .and_then(|()| self.vfs.rename(&aside, &path));
-        if let Err(error) = written {
-            // What there was no room for must not take the little that is left.
-            drop(self.vfs.unlink(&aside));
-            return Err(error);
-        }
-        self.vfs.fsync_dir(&self.folder)
-    }
-
-    fn put(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let file = match self.vfs.create(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_folder(&self.vfs, &self.folder)?;
-                self.vfs.create(path)?
-            }
-            made => made?,
-        };
-        file.pwrite(&[content], 0)?;
-        file.fdatasync()
+        put_in_place(&self.vfs, &self.path(name), &content)
     }
 
     /// A file's number and bytes; `None` where it is missing or damaged.
     pub fn read(&self, name: &str) -> io::Result<Option<(u64, Vec<u8>)>> {
-        let file = match self.vfs.open(&self.path(name), Access::Read) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut content = vec![0; narrow(file.size()?)];
-        let read = file.pread(&mut content, 0, Through::Cache)?;
-        content.truncate(read);
-        Ok(parse(&content))
+        let content = read_whole(&self.vfs, &self.path(name), u64::MAX)?;
+        Ok(content.and_then(|content| parse(&content)))
     }
 
     /// Part of a file's bytes, unchecked: shorter where the file ends.
@@ -148,7 +135,24 @@ impl<V: Vfs> Files<V> {
         self.vfs.unlink(&self.path(name))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Takes files away, and makes that durable where there were any.
+    pub fn forget<'n>(&self, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
+        let mut some = false;
+        for name in names {
+            match self.remove(name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
+            some = true;
+        }
+        if some {
+            self.vfs.fsync_dir(&self.folder)?;
+        }
+        Ok(())
+    }
+
+    /// Where a file is, or would be.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}{}", self.suffix))
     }
 }

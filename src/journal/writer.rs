@@ -53,12 +53,15 @@ pub struct Journal<V: Vfs> {
     config: Config,
     shared: Arc<Shared<V>>,
     file: Arc<V::File>,
-    /// The active segment's first address.
+    /// The active segment's first address, and the end that it names.
     first: Lsn,
+    predecessor: End,
     end: End,
     open: Open,
     /// Dropped before the lock is: it may still write.
     zeros: Zeros<V>,
+    /// What the clock said last, in milliseconds since 1970.
+    clock: i64,
     /// Whether a batch with records is the last one.
     unmarked: bool,
     poisoned: Option<Poisoned>,
@@ -74,6 +77,7 @@ pub(super) struct Parts<V: Vfs> {
     pub(super) file: Arc<V::File>,
     pub(super) zeros: Zeros<V>,
     pub(super) first: Lsn,
+    pub(super) predecessor: End,
     pub(super) end: End,
     pub(super) lock: V::Lock,
 }
@@ -88,6 +92,7 @@ impl<V: Vfs> Journal<V> {
             file,
             zeros,
             first,
+            predecessor,
             end,
             lock,
         } = parts;
@@ -98,9 +103,11 @@ impl<V: Vfs> Journal<V> {
             shared,
             file,
             first,
+            predecessor,
             end,
             open: Open::default(),
             zeros,
+            clock: 0,
             unmarked: false,
             poisoned: None,
             _lock: lock,
@@ -136,6 +143,11 @@ impl<V: Vfs> Journal<V> {
         self.open.is_empty()
     }
 
+    /// Says what the clock says, in milliseconds since 1970: batches bear it from now on.
+    pub fn read_clock(&mut self, clock: i64) {
+        self.clock = clock;
+    }
+
     /// A reader over what is durable.
     pub fn reader(&self) -> Reader<V> {
         Reader::new(Arc::clone(&self.shared))
@@ -165,8 +177,13 @@ impl<V: Vfs> Journal<V> {
 
     /// Whether a segment of its own could take so many bytes.
     pub fn can_hold(&self, bytes: usize) -> bool {
-        let batch = padded(Open::default().size().saturating_add(bytes), SECTOR);
-        wide(SECTOR) + wide(batch) <= self.whole()
+        bytes <= self.most()
+    }
+
+    /// The most bytes that a segment of its own could take.
+    pub fn most(&self) -> usize {
+        let batch = self.config.segment_bytes / SECTOR * SECTOR;
+        batch.saturating_sub(Open::default().size())
     }
 
     /// Bytes that the open batch can still take without a reservation: the segment has space for
@@ -215,15 +232,19 @@ impl<V: Vfs> Journal<V> {
     fn switch(&mut self, first: Lsn) -> io::Result<()> {
         // INVARIANT: a segment has its space before its name, and no address is given twice.
         assert!(self.zeros.is_kept() && first >= self.end.lsn);
+        // One that held no batch is replaced: its name, and the end that it names, are the new one's.
+        let replaces = self.first == first;
+        if !replaces {
+            self.predecessor = self.end;
+        }
         let header = SegmentHeader {
             journal: self.config.journal,
             first,
-            predecessor: self.end,
+            predecessor: self.predecessor,
         };
         let file = Arc::new(segment::adopt_spare(&self.vfs, &self.folder, &header)?);
         self.zeros.adopted()?;
-        // One that held no batch was replaced: its name is the new one's.
-        if self.first != self.end.lsn {
+        if !replaces {
             let sealed = self.folder.join(segment::name(self.first));
             self.zeros.seal(sealed, self.place())?;
         }
@@ -280,7 +301,7 @@ impl<V: Vfs> Journal<V> {
         let number = self.end.batch + 1;
         let seed = seed(&self.config.journal);
         let place = self.place();
-        let bytes = self.open.close(number, self.end.lsn, seed);
+        let bytes = self.open.close((number, self.end.lsn), self.clock, seed);
         let chain = crc32c::crc32c_append(self.end.chain, bytes);
         let length = bytes.len();
         // INVARIANT: a batch lies within zeros that are on the disk. Nothing else writes there.

@@ -121,6 +121,8 @@ fn a_start_takes_what_the_log_says_whatever_is_advised_today() {
         background: false,
         ignore_snapshots: false,
         known_ids: 1_000,
+        end_file: None,
+        on_loss: carnet::backbone::loss::OnLoss::Refuse,
     };
     let rulebook = Rulebook::load(&bundle).unwrap();
     let now = carnet::server::clock::Clock::default().now();
@@ -131,6 +133,8 @@ fn a_start_takes_what_the_log_says_whatever_is_advised_today() {
     log.close().unwrap();
 
     folders.check();
+    // Of the log that was begun beside it.
+    folders.remove("state/journal.end");
     let served = "serve --amqp 127.0.0.1:0 --data old --certs pki";
     let broker = Running::start(folders.0.path(), served);
     broker.address();

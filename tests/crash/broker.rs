@@ -38,7 +38,7 @@ fn serve(data: &TempDir, port: u16) -> Served {
     let mut command = served::serve(data.path(), port);
     // Small segments: lives end in the middle of one, at its end, and while the next is made.
     command
-        .env("CARNET__SEGMENT_MIB", "3")
+        .env("CARNET__SEGMENT_MIB", "8")
         .env("CARNET_LOG", "carnet=warn");
     Served::start(&mut command)
 }

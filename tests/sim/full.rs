@@ -315,6 +315,7 @@ impl Run {
         let Recovered {
             recovery,
             mut committer,
+            ..
         } = recovered.unwrap_or_else(|error| panic!("no start: {error}"));
         assert!(!recovery.clean);
         committer.begin(&Record::Recovered).unwrap();

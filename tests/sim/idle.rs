@@ -14,6 +14,7 @@ use crate::recovered::{data, options};
 
 fn begun(disk: &SimVfs, genesis: &Record) -> Option<Committer<SimVfs>> {
     let mut committer = recover(disk, data(), &options()).ok()?.committer;
+    committer.read_clock(noon());
     committer.begin(genesis).ok()?;
     Some(committer)
 }

@@ -90,6 +90,7 @@ impl Live {
         let Recovered {
             recovery,
             mut committer,
+            ..
         } = recover(&self.vfs, data(), &options()).unwrap();
         assert!(recovery.created || recovery.clean);
         if recovery.created {

@@ -83,6 +83,7 @@ impl Rig {
         let Recovered {
             recovery,
             mut committer,
+            ..
         } = recover(&self.disk, data(), &options()).unwrap();
         if !recovery.clean {
             committer.begin(&Record::Recovered).unwrap();

@@ -146,6 +146,7 @@ fn begun(disk: &SimVfs, told: &Told) -> Option<Committer<SimVfs>> {
     let Recovered {
         recovery,
         mut committer,
+        ..
     } = recover(disk, data(), &options()).unwrap();
     committer.ledger().rulebook_at()?;
     let clean = recovery.clean;

@@ -82,6 +82,7 @@ impl Rig {
         let Recovered {
             recovery,
             mut committer,
+            ..
         } = recover(&self.disk, data(), &options).unwrap();
         if recovery.created {
             committer.begin(&self.border.genesis()).unwrap();

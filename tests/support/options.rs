@@ -1,6 +1,7 @@
 //! With what a committer is started on a disk in memory.
 
 use carnet::agency::keys::KeyCheck;
+use carnet::backbone::loss::OnLoss;
 use carnet::backbone::start::Options;
 use carnet::broker::limits::KNOWN_IDS;
 
@@ -15,5 +16,7 @@ pub(crate) fn options(segment_bytes: usize) -> Options {
         background: false,
         ignore_snapshots: false,
         known_ids: KNOWN_IDS,
+        end_file: None,
+        on_loss: OnLoss::Refuse,
     }
 }

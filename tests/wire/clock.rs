@@ -1,5 +1,7 @@
 //! The wall clock steps back under a running broker: time, as the log has it, does not.
 
+use std::process::Command;
+
 use serde_json::Value as Json;
 
 use crate::broker::{Broker, example};
@@ -66,4 +68,36 @@ fn a_clock_that_steps_back_expires_nothing_repeats_nothing_and_turns_no_time_bac
 
 fn short_lived(id: &str) -> Message {
     item(id).with(|p| p.expiration = Some("60000".to_owned()))
+}
+
+#[test]
+fn a_clock_that_is_ahead_for_one_message_is_told_and_both_times_are_shown() {
+    let faults = Faults::new();
+    let broker = Broker::start_with(|command| faults.load(command));
+    let mut post = broker.connect("post-items").confirming();
+    assert_eq!(post.publish(&item("before")).returned, None);
+    faults.step_clock(TWO_HOURS);
+    broker.logged("the clock has gone on by more than a minute at once");
+    assert_eq!(post.publish(&item("ahead")).returned, None);
+    faults.step_clock(0);
+    broker.logged("the clock was set back");
+    let ahead = broker.logged("the log's time is ahead of the clock");
+    assert!(ahead.contains("ahead_s=7"), "{ahead}");
+    assert_eq!(post.publish(&item("behind")).returned, None);
+    drop(post);
+    broker.terminate();
+    let (status, data) = broker.ended_with_data();
+    assert_eq!(status.code(), Some(0));
+    // The next run says so as well.
+    let broker = Broker::start_in(data, |_| {});
+    broker.logged("the log's time is ahead of the clock");
+    let shown = Command::new(env!("CARGO_BIN_EXE_carnet"))
+        .args(["log", "tail", "-n", "100", "--data"])
+        .arg(broker.data())
+        .output()
+        .expect("it runs");
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    let exchanges = shown.lines().filter(|line| line.contains("  exchange  "));
+    let apart: Vec<bool> = exchanges.map(|line| line.contains("(clock ")).collect();
+    assert_eq!(apart, [false, false, true], "{shown}");
 }

@@ -20,12 +20,16 @@ use crate::octets::{Octets, Reader, Table, Value, method};
 /// the file `go` is there. All of it ends with the broker.
 const ON_A_SMALL_DISK: &str = r#"
 data="$1"; shift
-mkdir -p "$data/journal" && mount -t tmpfs -o size=14m tmpfs "$data/journal" || exit 1
-head -c 4m /dev/zero > "$data/journal/ballast" || exit 1
+mkdir -p "$data/journal" && mount -t tmpfs -o size=36m tmpfs "$data/journal" || exit 1
+head -c 16m /dev/zero > "$data/journal/ballast" || exit 1
 ( while [ ! -e "$data/go" ] && kill -0 $$; do sleep 0.05; done
   rm "$data/journal/ballast" ) </dev/null >/dev/null 2>&1 &
 exec "$@"
 "#;
+
+/// The ends of the setting `segment_mib`.
+const SMALLEST: &str = "8";
+const LARGEST: &str = "1024";
 
 /// A broker whose disk becomes full soon, and how to make room.
 struct Tight {
@@ -41,13 +45,13 @@ enum Room {
 }
 
 impl Tight {
-    fn start(segment_mib: &str) -> Self {
+    fn start() -> Self {
         let data = TempDir::new().expect("a temporary folder");
         let folder = data.path().to_owned();
         if may_mount() {
             let broker = Broker::start_in(data, |command| {
                 wrap(command, &folder);
-                command.env("CARNET__SEGMENT_MIB", segment_mib);
+                command.env("CARNET__SEGMENT_MIB", SMALLEST);
             });
             let room = Room::Ballast(folder.join("go"));
             return Self { broker, room };
@@ -55,7 +59,7 @@ impl Tight {
         let faults = Faults::new();
         let broker = Broker::start_in(data, |command| {
             faults.load(command);
-            command.env("CARNET__SEGMENT_MIB", segment_mib);
+            command.env("CARNET__SEGMENT_MIB", SMALLEST);
         });
         faults.fill_disk(true);
         let room = Room::Said(faults);
@@ -121,7 +125,7 @@ pub(crate) fn publish(client: &mut Client, message: &Message, blocked: &mut u32)
 
 #[test]
 fn on_a_full_disk_publishes_are_nacked_consumers_go_on_and_so_does_all_once_there_is_room() {
-    let tight = Tight::start("4");
+    let tight = Tight::start();
     let mut post = tight.broker.connect("post-items").confirming();
     let mut consumer = tight.broker.connect("post-items");
     post.declare("work", 2, &Vec::new());
@@ -264,28 +268,30 @@ fn a_message_that_cannot_be_read_back_is_neither_passed_over_nor_hidden() {
 #[test]
 fn requests_that_wait_for_room_are_few_and_the_rest_is_not_read() {
     const REQUESTS: usize = 150_000;
-    // A segment that declarations can use up.
-    let tight = Tight::start("1");
+    let tight = Tight::start();
     let broker = &tight.broker;
     let mut post = broker.connect("post-items").confirming();
     post.declare("q", 2, &Table::new());
     let message = Message::to_queue("q", &"x".repeat(100_000));
     while publish(&mut post, &message, &mut 0) {}
-    // Declarations use what is kept, until they wait as well: long ones, before there are too many.
-    let note = Table::from([("note".to_owned(), Value::Text("x".repeat(1_500)))]);
+    // Declarations use what is kept, until they wait as well: long ones, of queues that go again.
+    let note = Table::from([("note".to_owned(), Value::Text("x".repeat(3_900)))]);
     let mut asking = broker.connect("customs-declarations");
-    let mut declared = 0;
+    asking.declare("kept", 2, &note);
+    let (durable_no_wait, delete_no_wait, passive) = (2 | 16, 4, 1);
+    let mut comes_and_goes = method(1, (50, 10), declare("passing", durable_no_wait, &note));
+    let delete = Octets::new().short(0).name("passing").octet(delete_no_wait);
+    comes_and_goes.extend(method(1, (50, 40), delete));
+    let mut asked = comes_and_goes.repeat(50);
+    asked.extend(method(1, (50, 10), declare("kept", passive, &note)));
+    let mut rounds = 0;
     loop {
-        asking.wire.send(&method(
-            1,
-            (50, 10),
-            declare(&format!("q-{declared}"), 2, &note),
-        ));
-        if !asking.wire.hears_within(Duration::from_millis(500)) {
+        asking.wire.send(&asked);
+        if !asking.wire.hears_within(Duration::from_secs(2)) {
             break;
         }
-        declared += 1;
-        assert!(declared < 900, "what is kept has an end");
+        rounds += 1;
+        assert!(rounds < 500, "what is kept has an end");
     }
     let passive_no_wait = 1 | 16;
     let look = Octets::new().short(0).name("amq.topic").name("topic");
@@ -306,6 +312,91 @@ fn requests_that_wait_for_room_are_few_and_the_rest_is_not_read() {
     let mut asking = asks.join().expect("all is read in the end");
     asking.wire.expect(1, (50, 11));
     asking.quiet();
-    let (_, messages, _) = asking.declare("q-0", 1, &note);
+    let (_, messages, _) = asking.declare("kept", 1, &note);
     assert_eq!(messages, 0);
+}
+
+#[test]
+fn a_disk_that_is_full_and_has_room_again_is_served_and_told_at_both_ends_of_segment_mib() {
+    for segment_mib in [SMALLEST, LARGEST] {
+        let faults = Faults::new();
+        let start = |data| {
+            Broker::start_in(data, |command| {
+                faults.load(command);
+                command.env("CARNET__SEGMENT_MIB", segment_mib);
+            })
+        };
+        let broker = start(TempDir::new().expect("a temporary folder"));
+        let mut post = broker.connect("post-items").confirming();
+        post.declare("work", 2, &Table::new());
+        // As large as a body may be, and as many at once as a connection has under way.
+        let largest = Message::to_queue("work", &"x".repeat(1 << 20));
+        let pipelined = Message::to_queue("work", "y").frames(1).repeat(200);
+        let mut frames = largest.frames(1).repeat(10);
+        frames.extend(pipelined);
+        post.wire.send(&frames);
+        let mut confirmed = 0;
+        while confirmed < 210 {
+            match post.wire.told() {
+                Told::Method {
+                    id: (60, 80),
+                    arguments,
+                    ..
+                } => confirmed = Reader(&arguments).longlong(),
+                other => panic!("{segment_mib} MiB: {other:?}"),
+            }
+        }
+        // Killed, its next start takes the spare; another one finds no room.
+        drop(post);
+        faults.fill_disk(true);
+        let broker = start(broker.killed());
+        broker.logged("the disk is full: publishes are not taken");
+        let mut post = broker.connect("post-items").confirming();
+        let mut blocked = 0;
+        for message in [&largest, &Message::to_queue("work", "small")] {
+            assert!(!publish(&mut post, message, &mut blocked));
+        }
+        assert_eq!(blocked, 1);
+        faults.fill_disk(false);
+        post.wire.expect(0, (10, 61));
+        broker.logged("there is room again: publishes are taken");
+        for message in [&largest, &Message::to_queue("work", "small")] {
+            assert!(
+                publish(&mut post, message, &mut blocked),
+                "{segment_mib} MiB"
+            );
+        }
+        assert_eq!(post.declare("work", 1, &Table::new()).1, 212);
+    }
+}
+
+#[test]
+fn while_the_clock_is_behind_the_log_a_disk_with_room_again_is_served_at_once() {
+    let faults = Faults::new();
+    let start = |data| {
+        Broker::start_in(data, |command| {
+            faults.load(command);
+            command.env("CARNET__SEGMENT_MIB", SMALLEST);
+        })
+    };
+    let broker = start(TempDir::new().expect("a temporary folder"));
+    let mut post = broker.connect("post-items").confirming();
+    post.declare("work", 2, &Table::new());
+    faults.step_clock(7_200);
+    let message = Message::to_queue("work", "of two hours later");
+    assert_eq!(post.publish(&message).returned, None);
+    faults.step_clock(0);
+    drop(post);
+    faults.fill_disk(true);
+    let broker = start(broker.killed());
+    broker.logged("the disk is full: publishes are not taken");
+    let mut post = broker.connect("post-items").confirming();
+    assert!(!publish(&mut post, &message, &mut 0));
+    faults.fill_disk(false);
+    post.wire.expect(0, (10, 61));
+    assert!(publish(&mut post, &message, &mut 0));
+    // What is acknowledged is written down without waiting for two hours either.
+    let delivery = post.get("work", false).expect("it was confirmed");
+    post.ack(delivery.tag, false);
+    post.quiet();
 }

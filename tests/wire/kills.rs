@@ -18,12 +18,12 @@ const KILLS: u64 = 10;
 /// holder; something in it goes when the holder is told so.
 const HOLDS_A_SMALL_DISK: &str = r#"
 data="$1"
-mkdir "$data/disk" && mount -t tmpfs -o size=14m tmpfs "$data/disk" || exit 1
+mkdir "$data/disk" && mount -t tmpfs -o size=28m tmpfs "$data/disk" || exit 1
 for part in journal snapshots pages ids; do
     mkdir "$data/$part" "$data/disk/$part" || exit 1
     mount --bind "$data/disk/$part" "$data/$part" || exit 1
 done
-head -c 4m /dev/zero > "$data/disk/ballast" || exit 1
+head -c 8m /dev/zero > "$data/disk/ballast" || exit 1
 echo held
 while read -r _; do rm "$data/disk/ballast" && echo free; done
 "#;
@@ -105,7 +105,7 @@ impl SmallDisk {
 
     fn start(&self, data: TempDir) -> Broker {
         let broker = Broker::start_in(data, |command| {
-            command.env("CARNET__SEGMENT_MIB", "4");
+            command.env("CARNET__SEGMENT_MIB", "8");
             match self {
                 Self::Held(holder) => holder.wrap(command),
                 Self::Said(faults) => faults.load(command),

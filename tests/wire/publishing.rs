@@ -404,13 +404,19 @@ fn what_recipients_may_do_with_it_and_what_it_answers_are_content_as_the_body_is
 #[test]
 fn a_repeat_is_answered_again_long_after_its_id_left_memory() {
     let broker = Broker::start_with(|command| {
-        command.envs([("CARNET__KNOWN_IDS", "16"), ("CARNET__SEGMENT_MIB", "1")]);
+        command.envs([("CARNET__KNOWN_IDS", "16"), ("CARNET__SEGMENT_MIB", "8")]);
     });
     let mut post = broker.connect("post-items").confirming();
     let refused = item("refused").header("to", "environment/main");
     let first = post.publish(&refused).refusal();
+    post.declare("other", 2, &Vec::new());
+    let large = Message::to_queue("other", &"x".repeat(1_000_000));
     for number in 0..40 {
         assert_eq!(post.publish(&item(&number.to_string())).returned, None);
+        if number % 2 == 0 {
+            // Some segments, so that ids are in files as well.
+            assert_eq!(post.publish(&large).returned, None);
+        }
     }
     for number in 0..40 {
         assert_eq!(post.publish(&item(&number.to_string())).returned, None);

@@ -7,6 +7,7 @@
 //! a client that is slow, and a record that is begun and has no room would end the process.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::{Committer, Fatal, RECORD_SLACK_BYTES, Turn};
 use crate::broker::command::{Command, Effect};
@@ -32,7 +33,7 @@ pub(super) struct Full {
     /// of what is asked for.
     bytes: usize,
     /// When room was last asked for.
-    tried: Timestamp,
+    tried: Duration,
     /// What cannot even be written down now.
     parked: VecDeque<Command>,
 }
@@ -83,21 +84,22 @@ impl<V: Vfs> Committer<V> {
             None => {
                 self.full = Some(Full {
                     bytes: publish_weight(&commands),
-                    tried: now,
+                    tried: self.elapsed.run(),
                     parked: VecDeque::new(),
                 });
                 self.tell_all(Some(DISK_FULL), turn);
                 self.go_on_quietly(commands, now, turn)
             }
             Some(full) => {
-                let due = now < full.tried || now.since(full.tried) >= ROOM_RETRY;
-                let wanted = full.bytes + RECORD_SLACK_BYTES;
+                let due = self.elapsed.is_past(Some(full.tried), ROOM_RETRY);
+                // No more than a segment can hold: room again would else never be enough.
+                let wanted = (full.bytes + RECORD_SLACK_BYTES).min(self.journal.most());
                 if due && self.journal.reserve(wanted, 0).is_ok() {
                     self.tell_all(None, turn);
                     turn.room = true;
                     return self.unpark(full.parked, commands, now, turn);
                 }
-                let tried = if due { now } else { full.tried };
+                let tried = if due { self.elapsed.run() } else { full.tried };
                 self.full = Some(Full { tried, ..full });
                 self.go_on_quietly(commands, now, turn)
             }
@@ -174,14 +176,15 @@ impl<V: Vfs> Committer<V> {
     }
 
     /// What cannot be written down now comes as soon as there is room, and all else behind it.
-    pub(super) fn wait_for_room(&mut self, command: Command, now: Timestamp, turn: &mut Turn) {
+    pub(super) fn wait_for_room(&mut self, command: Command, turn: &mut Turn) {
+        let tried = self.elapsed.run();
         if self.full.is_none() {
             turn.room = false;
             self.tell_all(Some(DISK_FULL), turn);
         }
         let full = self.full.get_or_insert_with(|| Full {
             bytes: LEFT_BYTES,
-            tried: now,
+            tried,
             parked: VecDeque::new(),
         });
         full.parked.push_back(command);
@@ -240,19 +243,21 @@ impl<V: Vfs> Committer<V> {
                 bytes += weight;
                 part.push(command);
             }
-            if self.journal.reserve(bytes + RECORD_SLACK_BYTES, 0).is_err() {
+            // What is more than a segment holds asks for its room as it is written.
+            let wanted = (bytes + RECORD_SLACK_BYTES).min(self.journal.most());
+            if self.journal.reserve(wanted, 0).is_err() {
                 // Full again, in the midst of it: the rest waits on.
                 part.extend(parked);
                 turn.room = false;
                 self.full = Some(Full {
                     bytes: 0,
-                    tried: now,
+                    tried: self.elapsed.run(),
                     parked: part.into(),
                 });
                 self.tell_all(Some(DISK_FULL), turn);
                 return self.go_on_quietly(commands, now, turn);
             }
-            self.promise(bytes + RECORD_SLACK_BYTES, turn);
+            self.promise(wanted, turn);
             self.work(part, now, turn)?;
             if let Some(full) = &mut self.full {
                 // More came of it than its weight tells, and that waits.

@@ -32,7 +32,7 @@ impl<V: Vfs> Committer<V> {
                     let moves = self.ledger.bury(place.0, place.1, Cause::Rejected, now);
                     if moves.is_some() && !self.may_add(entries_bytes(1), turn) {
                         let deliveries = std::iter::once(delivery).chain(deliveries).collect();
-                        self.wait_for_room(Command::Settle { deliveries, how }, now, turn);
+                        self.wait_for_room(Command::Settle { deliveries, how }, turn);
                         return Ok(());
                     }
                     self.dispatch.settle(delivery);
@@ -136,7 +136,7 @@ impl<V: Vfs> Committer<V> {
                     interrupted,
                     ended,
                 };
-                self.wait_for_room(Command::Left(left), now, turn);
+                self.wait_for_room(Command::Left(left), turn);
                 return Ok(());
             }
             if interrupted {
@@ -161,7 +161,7 @@ impl<V: Vfs> Committer<V> {
                     ended: std::iter::once(queue).chain(ended).collect(),
                     ..Left::default()
                 };
-                self.wait_for_room(Command::Left(left), now, turn);
+                self.wait_for_room(Command::Left(left), turn);
                 return Ok(());
             }
             self.add(&Record::Topology(Topology::Deleted(queue)), turn)?;
@@ -195,7 +195,8 @@ impl<V: Vfs> Committer<V> {
     /// Time has passed: orders end, queues that nobody uses go, heads may have expired.
     /// Once in a turn, whoever asks for it.
     pub(super) fn tick(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
-        if self.ticked.replace(now) == Some(now) {
+        let run = self.elapsed.run();
+        if self.ticked.replace(run) == Some(run) {
             return Ok(());
         }
         let overdue = self.ledger.register().overdue(now, TICK_ORDERS);
@@ -206,7 +207,10 @@ impl<V: Vfs> Committer<V> {
             }
             self.add(&Record::OrderEnded { at: now, order }, turn)?;
         }
-        for queue in self.dispatch.unused(now, TICK_QUEUES) {
+        for queue in self
+            .dispatch
+            .unused(Timestamp::default().plus(run), TICK_QUEUES)
+        {
             if !self.may_add(entries_bytes(1), turn) {
                 break;
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,8 @@ use super::earlier::About;
 use super::exchange::Told;
 use crate::broker::delivery::confidential;
 use crate::broker::record::{
-    CaseChange, CaseStep, CountedRefusals, Exchange, Narrowed, Record, Rejected, Repeats, Topology,
+    CaseChange, CaseStep, CountedRefusals, Exchange, Lost, Narrowed, Record, Rejected, Repeats,
+    Topology,
 };
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
@@ -18,12 +20,17 @@ use crate::policy::rulebook::Rulebook;
 use crate::policy::standing::CaseId;
 use crate::policy::words::PolicyId;
 
+/// The log's time and the clock's are shown apart from here on: less is the way to the disk.
+const CLOCK_APART: Duration = Duration::from_secs(2);
+
 /// A record, described.
 pub(super) struct Described<'r> {
     number: Option<u64>,
     lsn: Lsn,
     kind: &'static str,
     at: Option<Timestamp>,
+    /// What the clock said when it was written.
+    clock: Option<Timestamp>,
     /// Kind and what happened, as part of a line.
     says: String,
     /// A line for each recipient, or the like.
@@ -46,6 +53,7 @@ impl<'r> Described<'r> {
             lsn,
             kind: "",
             at: None,
+            clock: None,
             says: String::new(),
             below: Vec::new(),
             fields: Value::Null,
@@ -66,6 +74,7 @@ impl<'r> Described<'r> {
             Record::Narrowed(narrowed) => this.narrowed(narrowed),
             Record::Repeats(repeats) => this.repeats(repeats),
             Record::RefusalsCounted(counted) => this.counted(counted),
+            Record::Lost(lost) => this.lost(lost),
             other => this.bookkeeping(other),
         }
         this
@@ -182,6 +191,25 @@ impl<'r> Described<'r> {
             "from": counted.from.to_string(), "to": counted.to.to_string()});
     }
 
+    fn lost(&mut self, lost: &Lost) {
+        self.kind = "lost";
+        self.at = Some(lost.at);
+        let (left, jump) = (lost.evidence, lost.jump);
+        let known = match lost.evidence_known {
+            Some(known) => format!("of {known} pieces of evidence at least, {left} are left"),
+            None => format!("{left} pieces of evidence are left"),
+        };
+        self.says = format!("the end of the log, from @{} on: {known}", lost.from);
+        self.below
+            .push(format!("the numbers of every unit jump by {jump}"));
+        let units = lost.units.iter().map(|last| {
+            json!({"unit": last.unit.to_string(), "sent": last.sent, "received": last.received})
+        });
+        self.fields = json!({"from": lost.from, "known": lost.known, "evidence": left,
+            "evidence_known": lost.evidence_known, "jump": jump,
+            "units": units.collect::<Value>()});
+    }
+
     fn case(&mut self, change: &CaseChange) {
         self.kind = "case";
         self.at = Some(change.at);
@@ -270,12 +298,30 @@ impl<'r> Described<'r> {
         }
     }
 
+    /// The same with what the clock said when it was written.
+    pub(super) fn at_clock(mut self, clock: Option<Timestamp>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What the clock said, where that is not the log's time.
+    fn clock_apart(&self) -> Option<Timestamp> {
+        let (at, clock) = (self.at?, self.clock?);
+        let apart = at.since(clock).max(clock.since(at));
+        (apart > CLOCK_APART).then_some(clock)
+    }
+
     /// A line, and one below it for each recipient.
     pub(super) fn to_text(&self) -> String {
         let number = self
             .number
             .map_or("-".to_owned(), |number| number.to_string());
-        let at = self.at.map_or(String::new(), |at| format!("  {at}"));
+        // A record without a time of its own was written when the clock said so.
+        let at = self.at.or(self.clock);
+        let mut at = at.map_or(String::new(), |at| format!("  {at}"));
+        if let Some(clock) = self.clock_apart() {
+            _ = write!(at, "  (clock {clock})");
+        }
         let (lsn, kind, says) = (self.lsn, self.kind, &self.says);
         let mut text = format!("{number:>5}  @{lsn}{at}  {kind}  {says}\n");
         for line in &self.below {
@@ -290,6 +336,8 @@ impl<'r> Described<'r> {
         all.insert("lsn".to_owned(), json!(self.lsn));
         all.insert("kind".to_owned(), json!(self.kind));
         all.insert("at".to_owned(), json!(self.at.map(|at| at.to_string())));
+        let clock = self.clock.map(|clock| clock.to_string());
+        all.insert("clock".to_owned(), json!(clock));
         if let Value::Object(fields) = &self.fields {
             all.extend(fields.clone());
         }

@@ -13,6 +13,8 @@ pub use sim::{Fault, Pattern, SimFile, SimLock, SimVfs};
 use std::io;
 use std::path::Path;
 
+use super::layout::narrow;
+
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -120,8 +122,62 @@ fn make_missing<V: Vfs>(vfs: &V, folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Puts a whole file in its place, and makes the folders to it: written aside, synced, renamed, its
+/// folder synced. Durable when this returns; where it fails, what was there before is there still.
+pub fn put_in_place<V: Vfs>(vfs: &V, path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(UNFINISHED);
+    let aside = Path::new(&aside);
+    let written = write_aside(vfs, aside, content).and_then(|()| vfs.rename(aside, path));
+    if let Err(error) = written {
+        // What there was no room for must not take the little that is left.
+        drop(vfs.unlink(aside));
+        return Err(error);
+    }
+    vfs.fsync_dir(folder_of(path))
+}
+
+/// How the name of a file ends that is not in its place yet.
+pub(super) const UNFINISHED: &str = ".unfinished";
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn write_aside<V: Vfs>(vfs: &V, aside: &Path, content: &[u8]) -> io::Result<()> {
+    let file = match vfs.create(aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_folder(vfs, folder_of(aside))?;
+            vfs.create(aside)?
+        }
+        made => made?,
+    };
+    file.pwrite(&[content], 0)?;
+    file.fdatasync()
+}
+
+/// A whole file, of so many bytes at most; nothing where there is none.
+pub fn read_whole<V: Vfs>(vfs: &V, path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match vfs.open(path, Access::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let size = file.size()?;
+    if size > most {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut content = vec![0; narrow(size)];
+    let read = file.pread(&mut content, 0, Through::Cache)?;
+    content.truncate(read);
+    Ok(Some(content))
+}
+
 /// Is this "no space left", which is waited out, rather than a fault, which is not?
-pub(super) fn is_full(error: &io::Error) -> bool {
+pub fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
