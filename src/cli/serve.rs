@@ -164,16 +164,20 @@ fn runtime() -> Result<(Runtime, Signals), Failed> {
 fn look_at_the_certificate(config: &Config) -> Result<(), Failed> {
     let mut looked = server_certificate(config, Clock::default().now());
     looked.warnings.extend(open_to_others(&config.master_key));
-    if config.end_file != development_end_file(config) {
-        looked.warnings.extend(end_file_beside_the_log(config));
+    warn_of(&looked.warnings);
+    if !looked.faults.is_empty() {
+        return Err(looked.faults.into());
     }
-    for Fault { place, says, cure } in &looked.warnings {
+    if config.end_file != development_end_file(config) {
+        warn_of(end_file_beside_the_log(config).as_slice());
+    }
+    Ok(())
+}
+
+fn warn_of(warnings: &[Fault]) {
+    for Fault { place, says, cure } in warnings {
         tracing::warn!(place, cure, "{says}");
     }
-    if looked.faults.is_empty() {
-        return Ok(());
-    }
-    Err(looked.faults.into())
 }
 
 /// The folders as a bundle, with the development authority in place of the agencies' issuers.

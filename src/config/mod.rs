@@ -39,7 +39,8 @@ pub struct Config {
     pub certs: PathBuf,
     /// The file with the master key, outside data folder and rulebook; made by `init`.
     pub master_key: PathBuf,
-    /// The file that says how far the log has come: on a disk of its own, outside the data folder.
+    /// The file that says how far the log has come: on a disk of its own, outside the data folder. By
+    /// default `state/<name of the data folder>.end`.
     pub end_file: PathBuf,
     /// The lowest TLS version, `1.3` or `1.2`. 1.2 is for old runtimes (Java 8, .NET Framework).
     pub tls: TlsVersion,
@@ -133,7 +134,18 @@ impl Config {
             .build()?
             .try_deserialize()
             .map_err(|error| said_where(&error, &file))?;
+        let config = config.with_an_end_file();
         config.in_range().map_err(|error| said_where(&error, &file))
+    }
+
+    /// Each log has an end file of its own, which is called after its data folder unless it is set.
+    fn with_an_end_file(mut self) -> Self {
+        if self.end_file.as_os_str().is_empty() {
+            let mut name = self.data.file_name().unwrap_or("data".as_ref()).to_owned();
+            name.push(".end");
+            self.end_file = Path::new("state").join(name);
+        }
+        self
     }
 
     /// Numbers that could be written and cannot be meant: none is quietly made another.
@@ -251,6 +263,7 @@ mod tests {
         let config = Config::load(&overrides).unwrap();
         assert_eq!(config.amqp.port, 0);
         assert_eq!(config.data, PathBuf::from("/elsewhere"));
+        assert_eq!(config.end_file, PathBuf::from("state/elsewhere.end"));
         assert_eq!(config.tls, TlsVersion::V13);
     }
 

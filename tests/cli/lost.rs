@@ -102,7 +102,7 @@ fn an_older_copy_of_the_data_folder_is_not_served_as_the_log() {
     let refused = folders.run(real);
     assert_eq!(code(&refused), DAMAGED, "{}", err(&refused));
     let says = err(&refused);
-    assert!(says.contains("state/journal.end says that"), "{says}");
+    assert!(says.contains("state/real.end says that"), "{says}");
     // The newest copy is served as ever.
     folders.shell("mv real older");
     folders.shell("mv newer real");
@@ -118,7 +118,7 @@ fn an_older_copy_of_the_data_folder_is_not_served_as_the_log() {
     let checked = folders.run("check --data real --certs pki");
     assert_eq!(code(&checked), Some(0), "{}", err(&checked));
     let says = err(&checked);
-    assert!(says.contains("state/journal.end") && says.contains("same file system"));
+    assert!(says.contains("state/real.end") && says.contains("same file system"));
 }
 
 #[test]

@@ -133,8 +133,6 @@ fn a_start_takes_what_the_log_says_whatever_is_advised_today() {
     log.close().unwrap();
 
     folders.check();
-    // Of the log that was begun beside it.
-    folders.remove("state/journal.end");
     let served = "serve --amqp 127.0.0.1:0 --data old --certs pki";
     let broker = Running::start(folders.0.path(), served);
     broker.address();
