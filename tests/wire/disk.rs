@@ -176,6 +176,77 @@ fn on_a_full_disk_publishes_are_nacked_consumers_go_on_and_so_does_all_once_ther
     assert_eq!(tight.broker.ended().code(), Some(0));
 }
 
+/// A command as post's or customs' engineer runs it: its exit code, and what it said on both ways.
+fn run(broker: &Broker, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_carnet"))
+        .args(arguments)
+        .arg("--certs")
+        .arg(broker.certs())
+        .args(["--amqp", &format!("localhost:{}", broker.port())])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the program runs");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).expect("text");
+    (output.status.code(), said)
+}
+
+#[test]
+fn on_a_full_disk_the_commands_tell_so_keep_the_id_and_end_in_their_time() {
+    const ITEM: &str = "messages/postal.item/examples/valid/ornaments.json";
+    let tight = Tight::start();
+    let broker = &tight.broker;
+    let send = [
+        "publish",
+        "--as",
+        "post/items",
+        "--id",
+        "i-1",
+        "postal.item",
+        ITEM,
+    ];
+    assert_eq!(run(broker, &send).0, Some(0));
+    let mut post = broker.connect("post-items").confirming();
+    post.declare("work", 2, &Vec::new());
+    let large = Message::to_queue("work", &"x".repeat(60_000));
+    while publish(&mut post, &large, &mut 0) {}
+    let send = [
+        "publish",
+        "--as",
+        "post/items",
+        "--id",
+        "i-2",
+        "postal.item",
+        ITEM,
+    ];
+    let (code, said) = run(broker, &send);
+    assert_eq!(code, Some(3), "{said}");
+    for words in ["the disk is full", "not taken", "--id i-2"] {
+        assert!(said.contains(words), "{said}");
+    }
+    // Two are waited for, and one is there: it is shown, acknowledged, and the time is over.
+    let take = [
+        "consume",
+        "--as",
+        "customs/declarations",
+        "--count",
+        "2",
+        "--seconds",
+        "1",
+    ];
+    let (code, said) = run(broker, &take);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 of 2 messages came within 1 s"), "{said}");
+    tight.make_room();
+    post.wire.expect(0, (10, 61));
+    let (code, said) = run(broker, &send);
+    assert_eq!(code, Some(0), "{said}");
+    let mut customs = broker.connect("customs-declarations");
+    let only = customs.wait_for("inbox");
+    assert_eq!(only.properties.header("x-carnet-sequence"), "2");
+    assert_eq!(customs.get("inbox", true), None);
+}
+
 #[test]
 fn after_a_failed_sync_nobody_gets_an_ack_the_process_ends_and_what_was_confirmed_is_there() {
     let faults = Faults::new();
