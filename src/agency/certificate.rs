@@ -116,7 +116,7 @@ impl CertificateSummary {
             key_usage,
             is_issuer: constraints.is_some_and(|constraints| constraints.ca)
                 && key_usage.is_none_or(|usage| usage.issues),
-            is_client: is_client(&certificate)?,
+            is_client: is_client(&certificate, key_usage)?,
             server: server_use(&certificate)?,
             unknown_critical: unknown_critical(&certificate),
             key: Kind::of_key(certificate.public_key()),
@@ -163,9 +163,8 @@ fn unknown_critical(certificate: &X509Certificate<'_>) -> Vec<String> {
 }
 
 /// `None` where an extension is malformed.
-fn is_client(certificate: &X509Certificate<'_>) -> Option<bool> {
+fn is_client(certificate: &X509Certificate<'_>, usage: Option<KeyUse>) -> Option<bool> {
     let extended = certificate.extended_key_usage().ok()?;
-    let usage = key_usage(certificate).ok()?;
     let may_sign = usage.is_none_or(|usage| usage.signs);
     Some(extended.is_some_and(|extended| extended.value.client_auth) && may_sign)
 }

@@ -224,7 +224,8 @@ impl Bearer<'_> {
         registry: &Registry,
         now: Timestamp,
     ) -> Result<(Arc<Agency>, Arc<System>), IdentityRefusal> {
-        for agency in claimed(self.own, registry).values() {
+        let claimed = claimed(self.own, registry);
+        for agency in claimed.values() {
             self.presented.issued_by(agency, now).map_err(|no_path| {
                 let mut refusal = match no_path {
                     NoPath::Flawed(refusal) => refusal,
@@ -242,7 +243,11 @@ impl Bearer<'_> {
                 .filter(|system| bears(self.own, &system.certificate));
             // A common name is nobody's property: elsewhere it may be anything.
             let named: Vec<_> = named.collect();
-            if !named.is_empty() && self.presented.issued_by(agency, now).is_ok() {
+            // Those that are claimed have issued it, or it would not have come as far.
+            let issued = |agency: &Agency| {
+                claimed.contains_key(&agency.id) || self.presented.issued_by(agency, now).is_ok()
+            };
+            if !named.is_empty() && issued(agency) {
                 found.extend(named.into_iter().map(|system| (agency, system)));
             }
         }

@@ -38,7 +38,12 @@ impl Check {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let now = Clock::default().now();
         let mut looked = certificates(config, now);
-        let checked = checked(config, now, &mut looked).unwrap_or_else(|found| {
+        let read = read_bundle(config);
+        let checked = match &read {
+            Ok(read) => checked(read, now, &mut looked),
+            Err(found) => Err(found.clone()),
+        };
+        let checked = checked.unwrap_or_else(|found| {
             looked.faults.extend(found);
             Checked::default()
         });
@@ -54,9 +59,7 @@ impl Check {
                 .collect();
             let faults = output::faults_as_json(&located(&looked.faults));
             let warnings = output::faults_as_json(&warnings);
-            let rulebook = read_bundle(config)
-                .ok()
-                .map(|read| read.digest().to_string());
+            let rulebook = read.ok().map(|read| read.digest().to_string());
             let all = json!({
                 "checked": counts, "rulebook": rulebook, "waiting": checked.waiting,
                 "faults": faults, "warnings": warnings,
@@ -76,7 +79,7 @@ impl Check {
         let counts = counts.map(|(count, what)| format!("{count} {what}"));
         let counts = counts.collect::<Vec<_>>().join(", ");
         output::line(&format!("{counts}: no faults"))?;
-        let read = read_bundle(config)?;
+        let read = read?;
         output::line(&format!("rulebook {}", read.digest()))?;
         if !checked.waiting.is_empty() {
             let rules: Vec<&str> = checked.waiting.iter().map(PolicyId::as_str).collect();
@@ -104,11 +107,10 @@ struct Checked {
 }
 
 /// Checks all folders; what is wrong in a whole rulebook goes to `looked`.
-fn checked(config: &Config, now: Timestamp, looked: &mut Looked) -> Result<Checked, Vec<Fault>> {
-    let read = read_bundle(config)?;
+fn checked(read: &Bundle, now: Timestamp, looked: &mut Looked) -> Result<Checked, Vec<Fault>> {
     let bundle = with_issuers(read.clone(), now).map_err(|mut found| {
         // The agencies' faults do not hide those of the messages.
-        found.extend(Catalogue::parse(&read).err().unwrap_or_default());
+        found.extend(Catalogue::parse(read).err().unwrap_or_default());
         found
     })?;
     looked.faults.extend(unused_lists(&bundle));
@@ -131,7 +133,7 @@ fn checked(config: &Config, now: Timestamp, looked: &mut Looked) -> Result<Check
         looked.warnings.extend(without_a_row(&rulebook, &shown));
     }
     looked.faults.extend(report.faults);
-    looked.warnings.extend(strays(&read, &rulebook));
+    looked.warnings.extend(strays(read, &rulebook));
     Ok(Checked {
         counts: vec![
             (rulebook.registry().agencies().count(), "agencies"),
@@ -147,11 +149,10 @@ fn checked(config: &Config, now: Timestamp, looked: &mut Looked) -> Result<Check
 fn without_a_row(rulebook: &Rulebook, shown: &BTreeSet<&PolicyId>) -> Vec<Fault> {
     let mut by_file: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for rule in rulebook.rules().filter(|rule| !shown.contains(&rule.id)) {
-        let file = rule
-            .place
-            .rsplit_once(':')
-            .map_or(rule.place.as_str(), |(file, _)| file);
-        by_file.entry(file).or_default().push(rule.id.as_str());
+        by_file
+            .entry(rule.path())
+            .or_default()
+            .push(rule.id.as_str());
     }
     let told = by_file.into_iter().map(|(file, rules)| {
         let says = format!(

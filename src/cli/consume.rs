@@ -46,7 +46,7 @@ pub(super) struct Consume {
 
 /// How long the broker may take to answer before that is said.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a broker may take to open the queue where the time is bounded: that time begins then.
+/// How long a broker may take to open the queue, at least, where the time is bounded: that begins then.
 const OPENING: Duration = Duration::from_secs(10);
 /// How long the goodbye may take: with its answer the broker has read every acknowledgement.
 const GOODBYE: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@ use super::check::server_files;
 use super::trial::Trial;
 use super::{Failed, output, rules};
 use crate::agency::certificate::CertificateSummary;
-use crate::config::{Config, put_in_place, read_bundle, write_beside};
+use crate::config::{Config, read_bundle, write_text};
 use crate::message::catalogue::{Catalogue, MessageEntry};
 use crate::policy::schema::schema_text;
 use crate::server::clock::Clock;
@@ -151,9 +151,7 @@ impl PolicyCommand {
             return output::text(&text);
         }
         let path = config.policies.join("border.cedarschema");
-        let written = write_beside(&path, text.as_bytes(), false);
-        written
-            .and_then(|()| put_in_place(&path))
+        write_text(&path, text.as_bytes())
             .map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))?;
         output::line(&format!("wrote {}", path.display()))
     }

@@ -26,13 +26,14 @@ use crate::broker::pace::Paces;
 use crate::config::read_bundle;
 use crate::config::{Config, create_private_folder, is_readable_by_others, is_writable};
 use crate::journal::vfs::DiskVfs;
-use crate::message::bundle::{Bundle, Fault};
+use crate::message::bundle::Bundle;
 use crate::policy::rulebook::Rulebook;
 use crate::server::bind::Bound;
 use crate::server::clock::{Clock, Entropy};
 use crate::server::listen::{Shell, serve};
 use crate::server::notices::warn_of_agreements;
 use crate::server::refusals::Refusals;
+use crate::server::renewal::warn_of;
 use crate::server::renewal::{Renewal, keep, tell_ends};
 use crate::server::tls::Tls;
 
@@ -49,8 +50,8 @@ const DIFFERING_SHOWN: usize = 5;
     reason = "flags of a command line, each by itself"
 )]
 pub(super) struct Serve {
-    /// To try things: makes its own certificates in the data folder and takes changed folders by
-    /// itself. Such a log is never served without it
+    /// To try things: makes its own certificates in the data folder and takes changed folders at
+    /// each start. Such a log is never served without it
     #[arg(long)]
     dev: bool,
     /// Make the queues' state from the journal alone: slower, and the same
@@ -98,6 +99,9 @@ impl Serve {
             genesis = Some(development_rulebook(&config)?);
         }
         look_at_the_certificate(&config)?;
+        if !self.dev {
+            warn_of(end_file_beside_the_log(&config).as_slice());
+        }
         let path = &config.master_key;
         let cure = match &log {
             Some(_) => "restore it from its copy: the log was begun with it (setting master_key)",
@@ -168,16 +172,7 @@ fn look_at_the_certificate(config: &Config) -> Result<(), Failed> {
     if !looked.faults.is_empty() {
         return Err(looked.faults.into());
     }
-    if config.end_file != development_end_file(config) {
-        warn_of(end_file_beside_the_log(config).as_slice());
-    }
     Ok(())
-}
-
-fn warn_of(warnings: &[Fault]) {
-    for Fault { place, says, cure } in warnings {
-        tracing::warn!(place, cure, "{says}");
-    }
 }
 
 /// The folders as a bundle, with the development authority in place of the agencies' issuers.

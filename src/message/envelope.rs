@@ -214,8 +214,11 @@ impl Envelope {
 
     /// A header that means nothing here, unless it was meant to.
     fn dropped(&mut self, name: &str) -> Result<(), Invalid> {
+        if is_of_a_framework(name) {
+            return Ok(());
+        }
         not_misspelt(name)?;
-        if self.warnings.len() < WARNINGS_MAX && !is_of_a_framework(name) {
+        if self.warnings.len() < WARNINGS_MAX {
             self.warnings.push(Warning {
                 place: header_place(name),
                 rule: rule::DROPPED.name.to_owned(),

@@ -76,7 +76,7 @@ fn unread(fault: &ScanFault, plan: &Node) -> Invalid {
     });
     let place = pointer(known.by_ref());
     let says = format!("{} (byte {})", fault.says, fault.at);
-    Invalid::content(place, &fault.rule, says)
+    Invalid::content(place, fault.rule, says)
 }
 
 /// What is done with a token that was found: its element, text and the way to it.

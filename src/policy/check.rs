@@ -96,7 +96,7 @@ fn types(rules: &[Arc<Rule>], catalogue: &Catalogue) -> Vec<Fault> {
 
 /// The floor has the rules that the board lists, and no others.
 fn floor(rules: &[Arc<Rule>], board: &Board, bundle: &Bundle) -> Vec<Fault> {
-    let there = rules.iter().filter(|rule| path_of(rule) == FLOOR_PATH);
+    let there = rules.iter().filter(|rule| rule.path() == FLOOR_PATH);
     let there: BTreeSet<&PolicyId> = there.map(|rule| &rule.id).collect();
     let text = bundle.text(BOARD_PATH).unwrap_or_default();
     let line = text.lines().position(|line| line.starts_with("floor"));
@@ -139,11 +139,6 @@ fn floor(rules: &[Arc<Rule>], board: &Board, bundle: &Bundle) -> Vec<Fault> {
         )
     });
     gone.chain(besides).collect()
-}
-
-fn path_of(rule: &Rule) -> &str {
-    let place = rule.place.rsplit_once(':');
-    place.map_or(rule.place.as_str(), |(path, _)| path)
 }
 
 /// Words of the registry that policies could never name.
@@ -205,7 +200,7 @@ fn owned(rules: &[Arc<Rule>], registry: &Registry) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut strange: BTreeMap<&str, usize> = BTreeMap::new();
     for rule in rules {
-        let path = path_of(rule);
+        let path = rule.path();
         let mut fault = |says: String, cure: &str| {
             faults.push(Fault::new(&rule.place, format!("{} {says}", rule.id), cure));
         };

@@ -3,7 +3,6 @@
 //! [`rule`] is pure and synchronous: message facts, rulebook, standing and clock in, [`Ruling`] out.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -91,23 +90,20 @@ impl Question {
 
 /// Whether this system may send messages of this type at all.
 pub fn may_send(peer: &Peer, entry: &MessageEntry) -> bool {
-    let wanted = peer
-        .system
-        .sends
-        .iter()
-        .any(|p| p.covers(entry.message_type.as_str()));
-    wanted && entry.senders.contains(&peer.agency.kind)
+    system_sends(&peer.agency, &peer.system, entry)
 }
 
 /// Whether some system of this unit may send messages of this type.
 pub fn unit_sends(agency: &Agency, unit: &Unit, entry: &MessageEntry) -> bool {
     let own = agency.systems.values();
     let mut own = own.filter(|system| system.unit == unit.id.unit);
-    let covers = |system: &Arc<System>| {
-        let mut patterns = system.sends.iter();
-        patterns.any(|pattern| pattern.covers(entry.message_type.as_str()))
-    };
-    entry.senders.contains(&agency.kind) && own.any(covers)
+    own.any(|system| system_sends(agency, system, entry))
+}
+
+fn system_sends(agency: &Agency, system: &System, entry: &MessageEntry) -> bool {
+    let mut patterns = system.sends.iter();
+    patterns.any(|pattern| pattern.covers(entry.message_type.as_str()))
+        && entry.senders.contains(&agency.kind)
 }
 
 /// Rules on a message: the one decision of who receives what.

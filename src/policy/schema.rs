@@ -32,7 +32,7 @@ const RESERVED_ENTITIES: [&str; 12] = [
     "Unit",
 ];
 /// Attributes that the broker sets: no fact may take these names.
-const RESERVED_FACTS: [&str; 4] = ["addressees", "answers", "quotes", "sender"];
+pub(super) const RESERVED_FACTS: [&str; 4] = ["addressees", "answers", "quotes", "sender"];
 /// The longest line of the schema, in characters.
 const WIDTH: usize = 100;
 

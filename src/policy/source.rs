@@ -44,6 +44,14 @@ pub struct Rule {
     pub condition: Option<Condition>,
 }
 
+impl Rule {
+    /// The file in which it stands.
+    pub fn path(&self) -> &str {
+        let place = self.place.rsplit_once(':');
+        place.map_or(self.place.as_str(), |(path, _)| path)
+    }
+}
+
 /// A file's rules, each beside its Cedar policy under the rule's id.
 pub(super) struct PolicyFile {
     pub(super) rules: Vec<Rule>,

@@ -183,9 +183,7 @@ fn tell(outcome: &Outcome, asked: bool) {
         }
         Outcome::Same | Outcome::StillRefused => {}
         Outcome::Taken { serial, warnings } => {
-            for Fault { place, says, cure } in warnings {
-                tracing::warn!(place, cure, "{says}");
-            }
+            warn_of(warnings);
             tracing::info!(
                 serial,
                 "the server's certificate was replaced: new connections are shown it"
@@ -205,8 +203,13 @@ fn tell(outcome: &Outcome, asked: bool) {
 
 /// Tells which certificates end within 30 days, or have ended.
 pub fn tell_ends(ends: &[Expiring]) {
-    for found in ends {
-        let Fault { place, says, cure } = found.to_fault();
+    let ends: Vec<Fault> = ends.iter().map(Expiring::to_fault).collect();
+    warn_of(&ends);
+}
+
+/// Says each of them in the log as a warning, with its place and its cure.
+pub fn warn_of(faults: &[Fault]) {
+    for Fault { place, says, cure } in faults {
         tracing::warn!(place, cure, "{says}");
     }
 }

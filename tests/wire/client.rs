@@ -380,12 +380,6 @@ impl Client {
         self.call(channel, (20, 10), Octets::new().name(""));
     }
 
-    /// Channel 1 anew, after it was closed.
-    pub(crate) fn reopened(mut self) -> Self {
-        self.open_channel(1);
-        self
-    }
-
     /// Confirms from now on, on channel 1.
     pub(crate) fn confirming(mut self) -> Self {
         self.select_confirms();

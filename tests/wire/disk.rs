@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use crate::broker::{Broker, example};
 use crate::client::{Client, Message, Told, declare, named};
 use crate::faults::Faults;
+use crate::limits::confirmed;
 use crate::octets::{Octets, Reader, Table, Value, method};
 
 /// A file system of its own below the data folder, small, and with something in it that goes once
@@ -406,17 +407,7 @@ fn a_disk_that_is_full_and_has_room_again_is_served_and_told_at_both_ends_of_seg
         let mut frames = largest.frames(1).repeat(10);
         frames.extend(pipelined);
         post.wire.send(&frames);
-        let mut confirmed = 0;
-        while confirmed < 210 {
-            match post.wire.told() {
-                Told::Method {
-                    id: (60, 80),
-                    arguments,
-                    ..
-                } => confirmed = Reader(&arguments).longlong(),
-                other => panic!("{segment_mib} MiB: {other:?}"),
-            }
-        }
+        confirmed(&mut post, 210);
         // Killed, its next start takes the spare; another one finds no room.
         drop(post);
         faults.fill_disk(true);

@@ -1,11 +1,6 @@
 //! Messages that leave a queue by no acknowledgement: which ones, where to, and what is said of them,
 //! as RabbitMQ's clients know it.
 
-use std::path::Path;
-use std::process::Command;
-
-use tempfile::TempDir;
-
 use crate::broker::{Broker, example};
 use crate::client::{Client, Delivery, Message, bind};
 use crate::octets::{Table, Value, field, text_field};
@@ -332,24 +327,10 @@ fn a_message_comes_back_as_often_as_its_queue_allows_and_says_how_often_it_has()
     assert_eq!(counts(&mut post, "ever", 50).len(), 50);
 }
 
-/// The repository's agencies with another limit for the inbox of `customs/main`.
-fn agencies(limit: u32) -> TempDir {
-    let folder = TempDir::new().unwrap();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies/.");
-    let script = r#"cp -r "$1" "$2" && sed -i "0,/^id = \"main\"/s//&\ndelivery_limit = $3/" "$2/customs/agency.toml""#;
-    let copied = Command::new("sh")
-        .args(["-ec", script, "sh"])
-        .arg(from)
-        .arg(folder.path())
-        .arg(limit.to_string())
-        .status();
-    assert!(copied.unwrap().success());
-    folder
-}
-
 #[test]
 fn an_inbox_has_the_limit_of_deliveries_that_its_unit_says() {
-    let agencies = agencies(1);
+    let limit = r#"0,/^id = "main"/s//&\ndelivery_limit = 1/"#;
+    let agencies = crate::hidden::agencies_with(&[("customs", limit)]);
     let broker = Broker::start_with(|command| {
         command.arg("--agencies").arg(agencies.path());
     });

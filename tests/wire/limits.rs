@@ -146,7 +146,7 @@ fn counted_refusals_outlive_a_kill_and_are_told_by_the_next_life() {
 
 /// Waits until so many publishes of channel 1 are confirmed. Nothing else may come: least of all a
 /// notice that nothing can be stored, at which some clients give up.
-fn confirmed(client: &mut Client, count: u64) {
+pub(crate) fn confirmed(client: &mut Client, count: u64) {
     let mut acked = 0;
     while acked < count {
         acked = Reader(&client.wire.expect(1, (60, 80))).longlong();
@@ -323,6 +323,25 @@ fn what_waits_for_its_pace_holds_up_neither_acknowledgements_nor_other_channels(
     );
 }
 
+/// Channel 1 anew, after the broker has closed it with this code: behind confirms, and nothing else.
+fn reopened_behind_confirms(mut client: Client, code: u16) -> Client {
+    let closed = loop {
+        match client.wire.told() {
+            Told::Method { id: (60, 80), .. } => {}
+            Told::Method {
+                id: (20, 40),
+                channel: 1,
+                arguments,
+            } => break arguments,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(Reader(&closed).short(), code);
+    client.wire.send(&method(1, (20, 41), Octets::new()));
+    client.open_channel(1);
+    client.confirming()
+}
+
 #[test]
 fn what_waits_for_its_pace_on_a_channel_that_ends_is_not_taken_for_the_next_of_its_number() {
     let agencies = agencies("post", "messages_per_second = 2\nrefusals_per_minute = 600");
@@ -337,20 +356,7 @@ fn what_waits_for_its_pace_on_a_channel_that_ends_is_not_taken_for_the_next_of_i
     all.extend(method(1, (50, 10), declare("nowhere", 1, &Vec::new())));
     all.extend(method(1, (60, 20), consume("work", "c", 0)));
     post.wire.send(&all);
-    let closed = loop {
-        match post.wire.told() {
-            Told::Method { id: (60, 80), .. } => {}
-            Told::Method {
-                id: (20, 40),
-                channel: 1,
-                arguments,
-            } => break arguments,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(Reader(&closed).short(), 404);
-    post.wire.send(&method(1, (20, 41), Octets::new()));
-    let mut post = post.reopened().confirming();
+    let mut post = reopened_behind_confirms(post, 404);
     assert_eq!(post.publish(&task("new")).returned, None);
     // All were published, and nobody consumes.
     let (_, messages, consumers) = post.declare("work", 1, &Vec::new());
@@ -362,20 +368,7 @@ fn what_waits_for_its_pace_on_a_channel_that_ends_is_not_taken_for_the_next_of_i
         all.extend(message.frames(1));
     }
     post.wire.send(&all);
-    let closed = loop {
-        match post.wire.told() {
-            Told::Method { id: (60, 80), .. } => {}
-            Told::Method {
-                id: (20, 40),
-                arguments,
-                ..
-            } => break arguments,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(Reader(&closed).short(), 406);
-    post.wire.send(&method(1, (20, 41), Octets::new()));
-    let mut post = post.reopened().confirming();
+    let mut post = reopened_behind_confirms(post, 406);
     assert_eq!(post.publish(&task("last")).returned, None);
     assert_eq!(post.declare("work", 1, &Vec::new()).1, 10);
 }

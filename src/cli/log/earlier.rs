@@ -69,7 +69,7 @@ impl Earlier {
 
 impl Changes {
     /// What `after` changes of `before`.
-    pub(super) fn between(before: Option<&Bundle>, after: &Bundle) -> Self {
+    fn between(before: Option<&Bundle>, after: &Bundle) -> Self {
         let mut changes = Self::default();
         let Some(before) = before else { return changes };
         for path in after.differences(before) {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Failed, output};
-use super::earlier::Changes;
+use super::earlier::{About, Changes};
 use super::{DevelopmentLog, Entry};
 use crate::broker::record::{Genesis, Record};
 use crate::journal::Lsn;
@@ -26,10 +26,11 @@ pub(in crate::cli) struct RulebookOf {
     json: bool,
 }
 
-/// A rulebook with the number of its evidence.
+/// A rulebook with the number of its evidence, and what it changed.
 struct InForce {
     number: u64,
     genesis: Genesis,
+    changes: Changes,
 }
 
 impl RulebookOf {
@@ -39,10 +40,15 @@ impl RulebookOf {
             if let Entry {
                 number: Some(number),
                 record: Record::Genesis(genesis) | Record::Activated(genesis),
+                about: Some(About::Changes(changes)),
                 ..
             } = entry?
             {
-                all.push(InForce { number, genesis });
+                all.push(InForce {
+                    number,
+                    genesis,
+                    changes,
+                });
             }
         }
         let Some(wanted) = &self.wanted else {
@@ -57,11 +63,13 @@ impl RulebookOf {
 
     /// All of them, each with what it changed.
     fn list(&self, all: &[InForce]) -> Result<(), Failed> {
-        let mut before: Option<&Genesis> = None;
         let mut values = Vec::new();
-        for (place, InForce { number, genesis }) in all.iter().enumerate() {
-            let before_it = before.map(|before| &before.bundle);
-            let changes = Changes::between(before_it, &genesis.bundle);
+        for (place, in_force) in all.iter().enumerate() {
+            let InForce {
+                number,
+                genesis,
+                changes,
+            } = in_force;
             let (digest, at) = (genesis.digest.to_string(), genesis.at.to_string());
             let active = place + 1 == all.len();
             if !self.json {
@@ -77,7 +85,6 @@ impl RulebookOf {
             values.push(json!({"number": number, "at": at, "digest": digest,
                 "development": genesis.development, "active": active,
                 "new": changes.new, "changed": changes.changed, "gone": changes.gone}));
-            before = Some(genesis);
         }
         if self.json {
             output::line(&Value::Array(values).to_string())?;

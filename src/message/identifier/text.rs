@@ -2,12 +2,23 @@
 
 /// One line that shows something: no control characters, no line breaks, not only blanks.
 pub(super) fn name(text: &str) -> bool {
-    name_wrong(text).is_none()
+    plain(text).unwrap_or_else(|| name_wrong(text).is_none())
 }
 
 /// As [`name`], of several lines where it likes.
 pub(super) fn text(text: &str) -> bool {
-    text_wrong(text).is_none()
+    plain(text).unwrap_or_else(|| text_wrong(text).is_none())
+}
+
+/// Whether a text of printable ASCII shows something; none for any other. All texts of a message are
+/// looked at, and most are of this kind.
+fn plain(text: &str) -> Option<bool> {
+    let (mut is_plain, mut shows) = (true, false);
+    for octet in text.bytes() {
+        is_plain &= matches!(octet, b' '..=b'~');
+        shows |= octet != b' ';
+    }
+    is_plain.then_some(shows)
 }
 
 pub(super) fn name_wrong(text: &str) -> Option<String> {

@@ -38,7 +38,7 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanFault {
     /// The rule that it breaks.
-    pub rule: Rule,
+    pub rule: &'static Rule,
     /// What is wrong.
     pub says: &'static str,
     /// The byte at which it was seen.
@@ -48,9 +48,9 @@ pub struct ScanFault {
 }
 
 impl ScanFault {
-    fn new(rule: &Rule, says: &'static str, at: usize) -> Self {
+    fn new(rule: &'static Rule, says: &'static str, at: usize) -> Self {
         Self {
-            rule: *rule,
+            rule,
             says,
             at,
             path: Vec::new(),
@@ -147,7 +147,7 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    fn fault(&self, rule: &Rule, says: &'static str) -> ScanFault {
+    fn fault(&self, rule: &'static Rule, says: &'static str) -> ScanFault {
         ScanFault::new(rule, says, self.at)
     }
 

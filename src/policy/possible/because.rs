@@ -11,6 +11,7 @@ use crate::message::catalogue::{Addressed, MessageEntry};
 use crate::message::facts::FactKind;
 use crate::policy::condition::agreements_of;
 use crate::policy::rulebook::Rulebook;
+use crate::policy::schema::RESERVED_FACTS;
 use crate::policy::source::{Rule, line_with};
 use crate::policy::wording::{facts_of, paths_of, types_of};
 
@@ -119,7 +120,7 @@ fn of_a_fact(fact: &str, entries: &[&MessageEntry]) -> Option<String> {
         "quotes" if entries.iter().all(|it| !it.has_tokens) => {
             return Some(lacking(entries, "reference that comes as a token"));
         }
-        "sender" | "addressees" | "answers" | "quotes" => return None,
+        _ if RESERVED_FACTS.contains(&fact) => return None,
         _ => {}
     }
     let Some(first) = rules.first() else {
@@ -151,8 +152,7 @@ fn lacking(entries: &[&MessageEntry], what: &str) -> String {
 /// The line of the rule's text in which a condition stands, or the rule's own.
 pub(super) fn line_of(rule: &Rule, tree: &Expr, bundle: &Bundle) -> String {
     let place = rule.place.as_str();
-    let path = place.rsplit_once(':').map_or(place, |(path, _)| path);
-    let text = bundle.text(path).unwrap_or_default();
+    let text = bundle.text(rule.path()).unwrap_or_default();
     let tags = agreements_of(tree).into_iter();
     let tags = tags.map(|name| format!("hasTag(\"{name}\")"));
     let mut places = tags

@@ -21,6 +21,7 @@ use super::entities::{Sources, World};
 use super::head::Recipient;
 use super::rulebook::Rulebook;
 use super::ruling::within;
+use super::schema::RESERVED_FACTS;
 use super::source::Rule;
 use super::wording::{facts_of, paths_of};
 use super::words::PolicyId;
@@ -319,7 +320,9 @@ fn add(tree: &Arc<Expr>, nodes: &mut Vec<Node>) -> Option<usize> {
 
 /// Whether a fact of the message is compared with something.
 fn is_compared(tree: &Expr) -> bool {
-    const BROKERS: [&str; 4] = ["sender", "addressees", "answers", "quotes"];
     let facts = facts_of(tree);
-    !facts.is_empty() && !facts.iter().any(|fact| BROKERS.contains(&fact.as_str()))
+    !facts.is_empty()
+        && !facts
+            .iter()
+            .any(|fact| RESERVED_FACTS.contains(&fact.as_str()))
 }

@@ -4,13 +4,11 @@ use crate::amqp::End;
 
 /// Why there is no more of it; `told` is why the broker told it to go, where it did.
 pub(super) fn in_words(end: Option<End>, told: Option<String>) -> String {
-    let says = match (end, told) {
-        (Some(End::ClosedByPeer), _) => "the client said goodbye",
+    match (end, told) {
         // However it took that: some clients answer the close, some hang up.
-        (Some(End::Closed) | None, Some(told)) => return told,
-        (end, _) => of(end),
-    };
-    says.to_owned()
+        (Some(End::Closed) | None, Some(told)) => told,
+        (end, _) => of(end).to_owned(),
+    }
 }
 
 fn of(end: Option<End>) -> &'static str {
