@@ -17,6 +17,11 @@ use super::registry::Agency;
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 
+/// Certificates that a peer sends behind its own, at most. A path has six; of many with names that
+/// lead round among themselves a stranger could have so many paths tried that his handshake holds up
+/// all others on its core.
+const ABOVE_MAX: usize = 8;
+
 /// A chain as a peer presented it.
 pub(super) struct Presented<'c> {
     leaf: EndEntityCert<'c>,
@@ -77,6 +82,10 @@ impl<'c> Presented<'c> {
         if !own.key.is_taken() {
             let detail = format!("its key is {}", own.key.name);
             return Err(IdentityRefusal::new(RefusalKind::KeyKind, detail));
+        }
+        if above.len() > ABOVE_MAX {
+            let detail = format!("{} certificates above it, {ABOVE_MAX} at most", above.len());
+            return Err(IdentityRefusal::new(RefusalKind::BrokenChain, detail));
         }
         let leaf = EndEntityCert::try_from(der).map_err(|error| malformed("it", &error))?;
         let read = |der: &CertificateDer<'_>| CertificateSummary::read(der);

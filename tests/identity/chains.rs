@@ -35,6 +35,22 @@ fn admitted(spans: [(i64, i64); 3], at: Timestamp) -> Result<Admitted, String> {
     identified(&pem, &registry, at)
 }
 
+#[test]
+fn what_a_peer_sends_above_its_own_certificate_is_bounded() {
+    let root = Authority::create(&Profile::issuer("root", now())).unwrap();
+    let leaf = root.issue(&client("customs-declarations", &[DECLARATIONS]));
+    let leaf = leaf.unwrap().certificate;
+    let registry = registry_of("customs", &root.to_issued().certificate);
+    let sent = |above: usize| {
+        let stranger = Authority::create(&Profile::issuer("stranger", now())).unwrap();
+        leaf.clone() + &stranger.to_issued().certificate.repeat(above)
+    };
+    assert!(identified(&sent(8), &registry, now()).is_ok());
+    let refused = identified(&sent(9), &registry, now()).unwrap_err();
+    assert!(refused.starts_with("identity.broken-chain"), "{refused}");
+    assert!(refused.contains("8 at most"), "{refused}");
+}
+
 fn identified(pem: &str, registry: &Registry, at: Timestamp) -> Result<Admitted, String> {
     let found = identify(&chain(pem), registry, at, CLIENT.parse().unwrap());
     found.map_err(|refusal| refusal.to_string())
