@@ -45,7 +45,7 @@ pub(super) fn page() -> String {
 fn format_row(format: &Format) -> String {
     let Rule {
         name, means, cure, ..
-    } = format.rule();
+    } = Rule::of(format);
     let (right, wrong) = (format.example, format.slip);
     let told = format.fault_of(wrong).unwrap_or_default();
     let beyond = if format.has_rule() { "more" } else { "" };

@@ -12,20 +12,19 @@ mod publish;
 use std::fmt;
 use std::time::Duration;
 
-use super::catalogue::{Addressed, MessageEntry};
+use super::content::{WARNINGS_MAX, Warning};
+use super::entry::{Addressed, MessageEntry};
 use super::faults::{Faults, Found, Invalid};
 use super::id::{Digest, Purpose, UnitId};
 use super::identifier::{self, is_text};
 use super::rule;
-use super::valid::Warning;
 pub use names::is_ours;
-use names::{is_of_a_framework, not_misspelt, not_reserved};
+use names::{header_place, is_of_a_framework, not_misspelt, not_reserved};
+pub(super) use properties::BODY;
 pub use properties::expires_after;
 use properties::is_traceparent;
 pub use publish::{HeaderValue, Publish, SenderTerms};
 
-/// The place of faults of the body as a whole, its size.
-pub(super) const BODY: &str = "body";
 /// The place of faults of the addressees.
 const TO: &str = "header to";
 
@@ -35,9 +34,6 @@ pub const ADDRESSEES_MAX: usize = 256;
 pub const JUSTIFICATION_MAX: usize = 1000;
 /// The longest case reference, in bytes.
 pub const CASE_MAX: usize = 64;
-/// How many warnings a receipt names; those beyond are left out.
-pub const WARNINGS_MAX: usize = 32;
-
 /// What the sender asks of recipients (header `handling`), weakest first.
 #[derive(
     Debug,
@@ -192,7 +188,8 @@ impl Envelope {
                     ));
                 }
                 if !is_text(text) {
-                    let (says, rule) = ("has control characters", &identifier::TEXT.rule());
+                    let (says, rule) =
+                        ("has control characters", &rule::Rule::of(&identifier::TEXT));
                     return Err(Invalid::envelope("header justification", rule, says));
                 }
                 self.justification = Some(text.clone());
@@ -334,10 +331,6 @@ pub fn hold_untyped(publish: &Publish, user_id: &str) -> Result<(), Faults> {
         }
     }
     found.or(())
-}
-
-fn header_place(name: &str) -> String {
-    format!("header {}", name.chars().take(64).collect::<String>())
 }
 
 impl fmt::Debug for Envelope {

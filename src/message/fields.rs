@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::catalogue::MessageEntry;
-use super::envelope::WARNINGS_MAX;
+use super::content::{Content, Key, WARNINGS_MAX, Warning};
+use super::entry::MessageEntry;
 use super::facts::Gathered;
 use super::faults::{Faults, Found, Invalid};
 use super::id::{AgencyId, Category};
@@ -15,7 +15,6 @@ use super::json::{Document, Element, Kind, ScanFault, Step, pointer};
 use super::rule::{self, Rule as BrokenRule};
 use super::schema::{By, Node, Rule};
 use super::spans::{Builder, Quoted};
-use super::valid::{Content, Key, Warning};
 
 /// How a token's text begins.
 const TOKEN_PREFIX: &str = "ct1~";
@@ -260,7 +259,7 @@ impl<'d> Walk<'d> {
         self.amount(&text, node);
         if let Some((format, says)) = self.broken(&text, node) {
             if rules().any(|rule| rule.own) {
-                self.fault(&format.rule(), says);
+                self.fault(&BrokenRule::of(format), says);
             } else if self.warnings.len() < WARNINGS_MAX {
                 self.warnings.push(Warning {
                     place: self.pointer(),
@@ -308,7 +307,7 @@ impl<'d> Walk<'d> {
         let decimals = decimals.trim_end_matches('0').len();
         if decimals > allowed {
             let says = format!("has {decimals} decimals, and {currency} has {allowed}");
-            self.fault(&AMOUNT.rule(), says);
+            self.fault(&BrokenRule::of(&AMOUNT), says);
         }
     }
 

@@ -10,6 +10,8 @@
 
 pub mod bundle;
 pub mod catalogue;
+mod content;
+mod entry;
 pub mod envelope;
 pub mod facts;
 mod faults;

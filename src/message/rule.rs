@@ -25,7 +25,22 @@ impl Rule {
     pub fn named(name: &str) -> Option<Self> {
         let listed = SECTIONS.iter().flat_map(|section| section.rules);
         let listed = listed.copied().find(|rule| rule.name == name);
-        listed.or_else(|| Format::named(name).map(Format::rule))
+        listed.or_else(|| Format::named(name).map(Self::of))
+    }
+
+    /// A format as a rule: its shape, and what holds beyond it.
+    pub fn of(format: &Format) -> Self {
+        let cure = if format.has_rule() {
+            "mend the part that the text names"
+        } else {
+            "write it as the example"
+        };
+        Self {
+            name: format.name,
+            means: format.expects,
+            example: format.example,
+            cure,
+        }
     }
 }
 
@@ -292,7 +307,7 @@ mod tests {
         let listed = SECTIONS
             .iter()
             .flat_map(|section| section.rules.iter().copied());
-        listed.chain(FORMATS.iter().map(Format::rule))
+        listed.chain(FORMATS.iter().map(Rule::of))
     }
 
     #[test]

@@ -1,67 +1,19 @@
 //! A message that keeps its type's rules: the proof that everything above works with.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::catalogue::{Catalogue, MessageEntry};
+use super::catalogue::Catalogue;
+pub use super::content::{Content, Key, WARNINGS_MAX, Warning};
+use super::entry::MessageEntry;
 use super::envelope::{BODY, Envelope, Publish, SenderTerms};
-use super::facts::Facts;
 pub use super::faults::{FAULTS_MAX, Faults, Invalid, InvalidKind};
 use super::fields;
-use super::id::{AgencyId, Digest};
+use super::id::Digest;
 use super::rule;
-use super::spans::{Quoted, Spans};
-
-/// Something that does not refuse a message and is told in its receipt.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub struct Warning {
-    /// Where, as in [`Invalid::place`].
-    pub place: String,
-    /// The rule, as in [`Invalid::rule`].
-    pub rule: String,
-}
-
-/// An identifier by which a message is found and correlated.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key {
-    /// Its kind, such as `s10`.
-    pub name: String,
-    /// The identifier.
-    pub value: String,
-    /// What tells equal identifiers apart, such as the posting date.
-    pub qualifier: Option<String>,
-    /// Whether it is the message's own.
-    pub own: bool,
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Key({}{})",
-            self.name,
-            if self.own { ", own" } else { "" }
-        )
-    }
-}
-
-/// What a body says, once it is known to keep its type's rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    /// Its bytes by data category.
-    pub spans: Spans,
-    /// What policies may read.
-    pub facts: Facts,
-    /// Its identifiers, in the order of the body.
-    pub keys: Vec<Key>,
-    /// Agencies whose references the sender quoted by token.
-    pub quotes: BTreeSet<AgencyId>,
-    /// What does not refuse it.
-    pub warnings: Vec<Warning>,
-}
+use super::spans::Quoted;
 
 /// A valid message. [`Valid::parse`] is the only constructor.
 pub struct Valid {

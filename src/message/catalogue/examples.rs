@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::MessageEntry;
 use crate::message::bundle::{Bundle, Fault, spreadsheet_slip};
+use crate::message::entry::MessageEntry;
 use crate::message::faults::Faults;
 use crate::message::fields;
 

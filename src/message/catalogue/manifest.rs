@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Addressed, KeyRule};
 use crate::message::bundle::Fault;
+use crate::message::entry::{Addressed, KeyRule};
 use crate::message::facts::{FactKind, FactRule};
 use crate::message::id::{Category, MessageType};
 

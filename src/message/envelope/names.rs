@@ -3,7 +3,6 @@
 //! A header that narrows a message and is written otherwise must never be dropped: its sender
 //! believes that it is narrowed, and it would reach all whom the rules allow.
 
-use super::header_place;
 use crate::message::faults::Invalid;
 use crate::message::rule;
 
@@ -122,6 +121,11 @@ fn is_one_slip(one: &[char], other: &[char]) -> bool {
         (one, [_, other @ ..]) => one == other,
         _ => false,
     }
+}
+
+/// A header as the place of a fault.
+pub(super) fn header_place(name: &str) -> String {
+    format!("header {}", name.chars().take(64).collect::<String>())
 }
 
 #[cfg(test)]

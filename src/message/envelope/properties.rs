@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::{BODY, Publish, SenderTerms};
-use crate::message::catalogue::MessageEntry;
+use super::publish::{Publish, SenderTerms};
+use crate::message::entry::MessageEntry;
 use crate::message::faults::{Found, Invalid};
 use crate::message::identifier::is_name;
 use crate::message::rule;
 
+/// The place of faults of the body as a whole, its size.
+pub(in crate::message) const BODY: &str = "body";
 /// The text has to fit a return's 255 octets.
 const MISSING_ID: &str = "is missing: a unique id, the same again on a retry. \
     pika message_id=, Spring setCreateMessageIds(true), Celery apply_async(message_id=), \

@@ -1,4 +1,7 @@
-//! Identifiers of a fixed length, part by part: what holds, and which part does not.
+//! Identifiers of a fixed length, part by part: what holds, and which part does not; the tests that
+//! several identifiers share.
+
+use super::country::country;
 
 /// Characters that a part may have.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +19,7 @@ pub(super) const DIGITS: Class = Class {
     says: "digits",
 };
 pub(super) const CAPITALS_OR_DIGITS: Class = Class {
-    has: super::is_capital_or_digit,
+    has: is_capital_or_digit,
     says: "capital letters or digits",
 };
 pub(super) const U_J_OR_Z: Class = Class {
@@ -87,4 +90,41 @@ fn broken<'p>(text: &str, parts: &'p [Part]) -> Option<(&'p Part, usize)> {
         from += length;
     }
     None
+}
+
+/// Whether `text` is `length` characters of those that `allowed` takes.
+pub(super) fn all(
+    text: &str,
+    length: std::ops::RangeInclusive<usize>,
+    allowed: fn(u8) -> bool,
+) -> bool {
+    length.contains(&text.len()) && text.bytes().all(allowed)
+}
+
+pub(super) fn is_capital_or_digit(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
+}
+
+/// The check digit at `from` is the expected one.
+pub(super) fn has_check_digit(text: &str, from: usize, expected: u32) -> Result<(), String> {
+    let found = text.chars().nth(from).and_then(|c| c.to_digit(10));
+    if found == Some(expected) {
+        return Ok(());
+    }
+    let at = at(from, 1);
+    Err(format!("its check digit ({at}) must be {expected}"))
+}
+
+/// The two letters at `from` are a country.
+pub(super) fn has_country(text: &str, from: usize) -> Result<(), String> {
+    if text.get(from..from + 2).is_some_and(country) {
+        return Ok(());
+    }
+    let at = at(from, 2);
+    Err(format!("its country ({at}) is no country code"))
+}
+
+/// The digits of `text` as numbers; others are left out.
+pub(super) fn digits(text: &str) -> impl Iterator<Item = u32> + '_ {
+    text.chars().filter_map(|c| c.to_digit(10))
 }

@@ -25,7 +25,6 @@ mod time;
 mod trade;
 mod transport;
 
-use super::rule::Rule;
 pub use currency::minor_unit;
 use layout::Part;
 pub use trade::is_hs_prefix;
@@ -103,21 +102,6 @@ impl Format {
             self.broken(text)
         } else {
             Some(self.says(text))
-        }
-    }
-
-    /// As a rule that a message may break.
-    pub fn rule(&self) -> Rule {
-        let cure = if self.has_rule() {
-            "mend the part that the text names"
-        } else {
-            "write it as the example"
-        };
-        Rule {
-            name: self.name,
-            means: self.expects,
-            example: self.example,
-            cure,
         }
     }
 }
@@ -345,39 +329,6 @@ pub const FORMATS: [Format; 24] = [
     .such_as("Kestrel & Vane Curios", " "),
     TEXT,
 ];
-
-/// Whether `text` is `length` characters of those that `allowed` takes.
-fn all(text: &str, length: std::ops::RangeInclusive<usize>, allowed: fn(u8) -> bool) -> bool {
-    length.contains(&text.len()) && text.bytes().all(allowed)
-}
-
-fn is_capital_or_digit(byte: u8) -> bool {
-    byte.is_ascii_uppercase() || byte.is_ascii_digit()
-}
-
-/// The check digit at `from` is the expected one.
-fn has_check_digit(text: &str, from: usize, expected: u32) -> Result<(), String> {
-    let found = text.chars().nth(from).and_then(|c| c.to_digit(10));
-    if found == Some(expected) {
-        return Ok(());
-    }
-    let at = layout::at(from, 1);
-    Err(format!("its check digit ({at}) must be {expected}"))
-}
-
-/// The two letters at `from` are a country.
-fn has_country(text: &str, from: usize) -> Result<(), String> {
-    if text.get(from..from + 2).is_some_and(country::country) {
-        return Ok(());
-    }
-    let at = layout::at(from, 2);
-    Err(format!("its country ({at}) is no country code"))
-}
-
-/// The digits of `text` as numbers; others are left out.
-fn digits(text: &str) -> impl Iterator<Item = u32> + '_ {
-    text.chars().filter_map(|c| c.to_digit(10))
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! Identifiers of traders, declarations, permits and goods.
 
-use super::layout::{CAPITALS, CAPITALS_OR_DIGITS, DIGIT_OR_F, DIGITS, PLACE_LETTERS, Part, SLASH};
+use super::layout::{
+    CAPITALS, CAPITALS_OR_DIGITS, DIGIT_OR_F, DIGITS, PLACE_LETTERS, Part, SLASH, all, digits,
+    has_check_digit, has_country, is_capital_or_digit,
+};
 use super::transport::iso_6346_check;
-use super::{all, digits, has_check_digit, has_country, is_capital_or_digit};
 
 /// First year (last two digits) in which place 17 is the procedure's letter.
 const PROCEDURE_LETTER_SINCE: u32 = 24;

@@ -1,7 +1,6 @@
 //! Identifiers of what moves: postal items, containers, ships, consignments by air.
 
-use super::layout::{CAPITALS, DIGITS, Part, U_J_OR_Z};
-use super::{digits, has_check_digit, has_country};
+use super::layout::{CAPITALS, DIGITS, Part, U_J_OR_Z, digits, has_check_digit, has_country};
 
 pub(super) const S10: &[Part] = &[
     Part("service", 2, CAPITALS),

@@ -1,10 +1,45 @@
-//! One element of a scanned document, as everything above reads it.
+//! A scanned document and its elements, as everything above reads them.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
-use super::scan::Document;
 use super::text::unescape;
+
+/// A scanned body.
+pub struct Document<'a> {
+    pub(super) text: &'a str,
+    pub(super) items: Vec<Item>,
+    /// Texts that stand in for what was sent, by item, ascending: the clear values of tokens.
+    pub(super) clear: Vec<(usize, String)>,
+}
+
+impl fmt::Debug for Document<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({} elements)", self.items.len())
+    }
+}
+
+impl Document<'_> {
+    /// The outermost element.
+    pub fn root(&self) -> Element<'_> {
+        Element {
+            document: self,
+            index: 0,
+        }
+    }
+
+    /// How many elements there are.
+    pub fn count(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Lets `text` stand in for the string `element` of this document from here on: a token's
+    /// clear value, which every rule then applies to. Elements are replaced in their order.
+    pub fn replace(&mut self, element: usize, text: String) {
+        self.clear.push((element, text));
+    }
+}
 
 /// What an element is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

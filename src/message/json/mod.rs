@@ -17,6 +17,6 @@ mod number;
 mod scan;
 mod text;
 
-pub use element::{Children, Element, Kind};
-pub use scan::{DEPTH_MAX, Document, ScanFault, Step, pointer};
+pub use element::{Children, Document, Element, Kind};
+pub use scan::{DEPTH_MAX, ScanFault, Step, pointer};
 pub use text::{escape_into, unescape};

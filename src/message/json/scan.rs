@@ -1,8 +1,8 @@
 //! The one scan over a body: strict, of bounded depth, without a copy.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
-use super::element::{Element, Item, Kind};
+use super::element::{Document, Item, Kind};
 use super::number;
 use super::text::{unescape, unit};
 use crate::message::rule::{self, Rule};
@@ -10,20 +10,6 @@ use crate::message::rule::{self, Rule};
 /// How deep containers may stand in each other. The deepest type of the catalogue needs 9; every
 /// walk over a document may therefore be recursive.
 pub const DEPTH_MAX: usize = 64;
-
-/// A scanned body.
-pub struct Document<'a> {
-    pub(super) text: &'a str,
-    pub(super) items: Vec<Item>,
-    /// Texts that stand in for what was sent, by item, ascending: the clear values of tokens.
-    pub(super) clear: Vec<(usize, String)>,
-}
-
-impl fmt::Debug for Document<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Document({} elements)", self.items.len())
-    }
-}
 
 /// A step of a JSON pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,25 +95,6 @@ impl<'a> Document<'a> {
             items: scanner.items,
             clear: Vec::new(),
         })
-    }
-
-    /// The outermost element.
-    pub fn root(&self) -> Element<'_> {
-        Element {
-            document: self,
-            index: 0,
-        }
-    }
-
-    /// How many elements there are.
-    pub fn count(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Lets `text` stand in for the string `element` of this document from here on: a token's
-    /// clear value, which every rule then applies to. Elements are replaced in their order.
-    pub fn replace(&mut self, element: usize, text: String) {
-        self.clear.push((element, text));
     }
 }
 

@@ -1,14 +1,9 @@
 //! What schemas say by further schemas (`allOf`, `if`, ...): it may narrow, never add an element.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
-use super::compile::Compiler;
+use super::compile::{Compiler, Names};
 use super::keyword::{APPLIED_BY_NAME, APPLIED_LIST, APPLIED_ONE, is_known, is_ours};
-
-/// The members that the element has to which an assertion applies.
-pub(super) type Names<'s> = BTreeSet<&'s str>;
 
 impl<'s> Compiler<'s> {
     /// Looks through the assertions of `schema`, which describes an element with these members.

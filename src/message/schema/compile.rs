@@ -1,15 +1,18 @@
 //! From `schema.json` to the plan: every element with a category in reach, every object closed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value};
 
-use super::Codes;
-use super::assertion::Names;
 use super::keyword::is_known;
 use super::plan::{Node, Rule};
 use crate::message::bundle::Fault;
 use crate::message::id::Mask;
 use crate::message::identifier::Format;
 use crate::message::json::DEPTH_MAX;
+
+/// Code lists of a type by name: `codes/<name>.txt` is `code:<name>` in its schema.
+pub type Codes = BTreeMap<String, BTreeSet<String>>;
 
 /// How many elements a type may have once every `$ref` is written out. The largest declaration has
 /// some 700.
@@ -28,6 +31,9 @@ pub(super) struct Compiler<'s> {
 
 /// What an element's schema says, its `$ref` followed: the schema itself, then what it refers to.
 pub(super) type Layers<'s> = Vec<&'s Map<String, Value>>;
+
+/// The members that the element has to which an assertion applies.
+pub(super) type Names<'s> = BTreeSet<&'s str>;
 
 /// Where in the tree of elements the compiler is.
 #[derive(Clone)]

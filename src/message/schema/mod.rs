@@ -14,8 +14,6 @@ mod reason;
 mod representation;
 mod texts;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::Value;
 
@@ -23,13 +21,11 @@ use super::bundle::Fault;
 use super::faults::Found;
 use super::identifier::FORMATS;
 use super::json::{Document, pointer};
+pub use compile::Codes;
 use compile::Compiler;
 pub use plan::{By, Node, Rule};
 use reason::Told;
 pub use representation::{Scanned, ScannedNode};
-
-/// Code lists of a type by name: `codes/<name>.txt` is `code:<name>` in its schema.
-pub type Codes = BTreeMap<String, BTreeSet<String>>;
 
 /// Elements that a document may have whose faults are told all at once. The library makes a list of
 /// them, each some hundred bytes, before any can be read; of a larger document the first is told.

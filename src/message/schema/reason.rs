@@ -54,7 +54,7 @@ impl Told<'_> {
         match (Format::named(format), format.strip_prefix("code:")) {
             // The same fault as of a length that schemas ask besides.
             (Some(_), _) if text.is_empty() => Invalid::content(place, &rule::MIN_LENGTH, EMPTY),
-            (Some(format), _) => Invalid::content(place, &format.rule(), format.says(&text)),
+            (Some(format), _) => Invalid::content(place, &Rule::of(format), format.says(&text)),
             (None, Some(list)) => {
                 let says = format!("is not in the code list {list}");
                 Invalid::code(place, format, says)
