@@ -8,7 +8,7 @@ use crate::journal::Lsn;
 use crate::message::facts::Facts;
 use crate::message::id::{Digest, ExchangeId};
 use crate::message::spans::Spans;
-use crate::policy::rule::Question;
+use crate::policy::request::Question;
 
 /// A payload but its body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

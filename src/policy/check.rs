@@ -15,14 +15,12 @@ use crate::message::catalogue::Catalogue;
 
 use super::agreement::{BOARD_PATH, Board};
 use super::head::Recipient;
-use super::rulebook::Parts;
+use super::parts::Parts;
 use super::schema::committed_schema_fault;
-use super::source::{Rule, diagnostic, line_with};
+use super::source::{FLOOR_PATH, Rule, diagnostic, line_with};
 use super::wording::types_of;
 use super::words::{AREAS, CLEARANCES, KINDS, LEVELS, PURPOSES, PolicyId};
 
-/// The file of the rules that no agency's rule can override.
-pub(super) const FLOOR_PATH: &str = "policies/floor.cedar";
 /// What a system may send beside the catalogue's types: steps of a case.
 pub(super) const CASE_STEPS: [&str; 3] = ["case.open", "case.join", "case.close"];
 /// The owner of the floor.

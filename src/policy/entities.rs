@@ -18,7 +18,7 @@ use crate::message::id::{AgencyId, MessageType, UnitId};
 use crate::message::time::Timestamp;
 
 use super::agreement::{Agreement, Board};
-use super::rule::RuleRequest;
+use super::request::RuleRequest;
 use super::standing::{Case, Level};
 use super::words::{Words, uid};
 

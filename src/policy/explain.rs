@@ -12,8 +12,9 @@ use crate::message::id::{Mask, UnitId};
 use crate::message::time::Timestamp;
 
 use super::condition::{Part, agreements_of};
-use super::question::{Bench, StandingFacts};
-use super::rule::{RuleRequest, rule_for};
+use super::facts::{Bench, StandingFacts};
+use super::request::RuleRequest;
+use super::rule::rule_for;
 use super::rulebook::Rulebook;
 use super::ruling::{Outcome, Refused, Released};
 use super::source::Rule;

@@ -10,7 +10,7 @@ use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
 use super::entities::{Broken, Moment};
-use super::rule::RuleRequest;
+use super::request::RuleRequest;
 use super::rulebook::Rulebook;
 use super::slice::Slice;
 use super::standing::{Case, CaseId, Level, Reads, Standing, StandingKey};

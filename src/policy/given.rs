@@ -20,7 +20,7 @@ use crate::message::id::{AgencyId, KeyedDigest, UnitId};
 use crate::message::identifier::is_hs_prefix;
 use crate::message::time::Timestamp;
 
-use super::rule::Question;
+use super::request::Question;
 use super::standing::{Case, CaseId, Level, Standing, Versioned};
 use super::words::{AREAS, Onward, PURPOSES};
 

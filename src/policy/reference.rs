@@ -9,8 +9,8 @@ use cedar_policy::{Authorizer, Decision, Request};
 use crate::message::id::{Category, Mask, UnitId};
 use crate::message::time::Timestamp;
 
-use super::question::{Bench, StandingFacts};
-use super::rule::RuleRequest;
+use super::facts::{Bench, StandingFacts};
+use super::request::RuleRequest;
 use super::rulebook::Rulebook;
 use super::standing::Standing;
 use super::words::{Actions, Words, uid};

@@ -17,12 +17,12 @@ use crate::message::catalogue::{Catalogue, MessageEntry};
 use crate::message::id::{AgencyId, Digest, MessageType, UnitId};
 use crate::message::time::Timestamp;
 
-use super::agreement::{Agreement, Board, agreements, board};
+use super::agreement::{Agreement, Board};
 use super::check;
 use super::entities::{Sources, World};
-use super::schema::{SCHEMA_PATH, schema_text};
+use super::parts::Parts;
 use super::slice::Slice;
-use super::source::{Rule, read_file};
+use super::source::Rule;
 use super::words::PolicyId;
 
 /// Slices by sender and message type, each built when first asked for.
@@ -63,14 +63,56 @@ impl Rulebook {
     pub fn parse(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
         let (parts, mut faults) = Parts::read(bundle, Catalogue::parse(bundle))?;
         faults.extend(check::faults(&parts, bundle, &faults));
-        parts.assemble(bundle, faults)
+        Self::assemble(parts, bundle, faults)
     }
 
     /// Reads what a log says: every release accepts what any has written there, whatever it advises
     /// today. What is refused here can be no rulebook at all; a new advice goes to [`check`].
     pub fn load(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
         let (parts, faults) = Parts::read(bundle, Catalogue::load(bundle))?;
-        parts.assemble(bundle, faults)
+        Self::assemble(parts, bundle, faults)
+    }
+
+    /// Builds the rulebook, where nothing was found.
+    fn assemble(parts: Parts, bundle: &Bundle, mut faults: Vec<Fault>) -> Result<Self, Vec<Fault>> {
+        let world = World::new(&Sources {
+            registry: &parts.registry,
+            catalogue: &parts.catalogue,
+            agreements: &parts.agreements,
+            board: &parts.board,
+            schema: &parts.schema,
+        });
+        let world = world.map_err(|broken| Fault::new("agencies", broken, "see agencies/"));
+        faults.sort();
+        match world {
+            Ok(world) if faults.is_empty() => Ok(Self::whole(parts, bundle, world)),
+            // Often only a consequence of the others, which say more.
+            Err(fault) if faults.is_empty() => Err(vec![fault]),
+            Ok(_) | Err(_) => Err(faults),
+        }
+    }
+
+    fn whole(parts: Parts, bundle: &Bundle, world: World) -> Self {
+        let by_id = parts.rules.iter();
+        let by_id = by_id.map(|rule| (rule.id.clone(), Arc::clone(rule)));
+        Self {
+            slices: empty_slices(&parts.registry, &parts.catalogue),
+            by_id: by_id.collect(),
+            rules_over: rules_over(&parts.registry, &parts.rules),
+            receivers: receivers(&parts.registry, &parts.catalogue),
+            times: times(&parts.rules, &parts.agreements),
+            bundle: bundle.clone(),
+            digest: bundle.digest(),
+            epoch: 0,
+            world,
+            registry: parts.registry,
+            catalogue: parts.catalogue,
+            rules: parts.rules,
+            agreements: parts.agreements,
+            board: parts.board,
+            schema: parts.schema,
+            policies: parts.policies,
+        }
     }
 
     /// The same rulebook as the ledger counts it: its epoch rises with every activation.
@@ -205,114 +247,6 @@ impl Rulebook {
     }
 }
 
-/// What a rulebook is made of, as it was read.
-pub(super) struct Parts {
-    pub(super) registry: Registry,
-    pub(super) catalogue: Catalogue,
-    pub(super) rules: Vec<Arc<Rule>>,
-    pub(super) policies: PolicySet,
-    pub(super) agreements: Vec<Agreement>,
-    pub(super) board: Board,
-    pub(super) schema: Schema,
-    /// The schema's text, as the catalogue gives it.
-    pub(super) schema_text: String,
-}
-
-impl Parts {
-    /// Reads all of a bundle, with what is wrong in single files; faults alone where agencies or
-    /// messages cannot be read, for then nothing can be said of the rest.
-    fn read(
-        bundle: &Bundle,
-        catalogue: Result<Catalogue, Vec<Fault>>,
-    ) -> Result<(Self, Vec<Fault>), Vec<Fault>> {
-        let (registry, catalogue) = match (Registry::parse(bundle), catalogue) {
-            (Ok(registry), Ok(catalogue)) => (registry, catalogue),
-            (registry, catalogue) => {
-                let mut faults = registry.err().unwrap_or_default();
-                faults.extend(catalogue.err().unwrap_or_default());
-                faults.sort();
-                return Err(faults);
-            }
-        };
-        let mut faults = Vec::new();
-        let (rules, policies) = read_policies(bundle, &mut faults);
-        let schema_text = accept(schema_text(&catalogue), &mut faults);
-        let agreements = accept(agreements(bundle, &registry), &mut faults);
-        let board = accept(board(bundle, &registry), &mut faults);
-        match Schema::from_cedarschema_str(&schema_text) {
-            Ok((schema, _)) => {
-                let parts = Self {
-                    registry,
-                    catalogue,
-                    rules,
-                    policies,
-                    agreements,
-                    board,
-                    schema,
-                    schema_text,
-                };
-                Ok((parts, faults))
-            }
-            Err(error) => {
-                let cure = "this is a fault of Carnet: report it with messages/";
-                faults.push(Fault::new(SCHEMA_PATH, error.to_string(), cure));
-                faults.sort();
-                Err(faults)
-            }
-        }
-    }
-
-    /// Builds the rulebook, where nothing was found.
-    fn assemble(self, bundle: &Bundle, mut faults: Vec<Fault>) -> Result<Rulebook, Vec<Fault>> {
-        let world = World::new(&Sources {
-            registry: &self.registry,
-            catalogue: &self.catalogue,
-            agreements: &self.agreements,
-            board: &self.board,
-            schema: &self.schema,
-        });
-        let world = world.map_err(|broken| Fault::new("agencies", broken, "see agencies/"));
-        faults.sort();
-        match world {
-            Ok(world) if faults.is_empty() => Ok(self.whole(bundle, world)),
-            // Often only a consequence of the others, which say more.
-            Err(fault) if faults.is_empty() => Err(vec![fault]),
-            Ok(_) | Err(_) => Err(faults),
-        }
-    }
-
-    fn whole(self, bundle: &Bundle, world: World) -> Rulebook {
-        let by_id = self.rules.iter();
-        let by_id = by_id.map(|rule| (rule.id.clone(), Arc::clone(rule)));
-        Rulebook {
-            slices: empty_slices(&self.registry, &self.catalogue),
-            by_id: by_id.collect(),
-            rules_over: rules_over(&self.registry, &self.rules),
-            receivers: receivers(&self.registry, &self.catalogue),
-            times: times(&self.rules, &self.agreements),
-            bundle: bundle.clone(),
-            digest: bundle.digest(),
-            epoch: 0,
-            world,
-            registry: self.registry,
-            catalogue: self.catalogue,
-            rules: self.rules,
-            agreements: self.agreements,
-            board: self.board,
-            schema: self.schema,
-            policies: self.policies,
-        }
-    }
-}
-
-/// What was read, or nothing and the faults: so that all faults are told at once.
-fn accept<T: Default>(read: Result<T, Vec<Fault>>, faults: &mut Vec<Fault>) -> T {
-    read.unwrap_or_else(|found| {
-        faults.extend(found);
-        T::default()
-    })
-}
-
 fn empty_slices(registry: &Registry, catalogue: &Catalogue) -> Slices {
     let types = || {
         catalogue
@@ -362,44 +296,4 @@ fn times(rules: &[Arc<Rule>], agreements: &[Agreement]) -> Vec<Timestamp> {
     times.sort_unstable();
     times.dedup();
     times
-}
-
-/// Every `.cedar` file of `policies/`, as one set.
-fn read_policies(bundle: &Bundle, faults: &mut Vec<Fault>) -> (Vec<Arc<Rule>>, PolicySet) {
-    let mut rules: Vec<Arc<Rule>> = Vec::new();
-    let mut set = PolicySet::new();
-    for (name, _) in bundle.below("policies") {
-        let Some(name) = name.strip_suffix(".cedar") else {
-            continue;
-        };
-        let path = format!("policies/{name}.cedar");
-        let text = match bundle.text(&path) {
-            Ok(text) => text,
-            Err(fault) => {
-                faults.push(fault);
-                continue;
-            }
-        };
-        let file = read_file(&path, text);
-        faults.extend(file.faults);
-        for rule in file.rules {
-            if let Some(other) = rules.iter().find(|other| other.id == rule.id) {
-                let says = format!(
-                    "{} is the id of the rule at {} already",
-                    rule.id, other.place
-                );
-                faults.push(Fault::new(
-                    &rule.place,
-                    says,
-                    "give each rule an id of its own",
-                ));
-            }
-            rules.push(Arc::new(rule));
-        }
-        for policy in file.policies {
-            // Only a second policy with one id is refused, and that is a fault already.
-            _ = set.add(policy);
-        }
-    }
-    (rules, set)
 }

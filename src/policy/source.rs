@@ -10,10 +10,12 @@ use cedar_policy::{Effect, Policy, PolicySet};
 use crate::message::bundle::Fault;
 
 use super::annotation::Annotations;
-use super::check::FLOOR_PATH;
 use super::condition::Condition;
 use super::head::Head;
 use super::words::{Onward, PolicyId};
+
+/// The file of the rules that no agency's rule can override.
+pub(super) const FLOOR_PATH: &str = "policies/floor.cedar";
 
 /// A policy as the rulebook holds it.
 #[derive(Debug)]
