@@ -12,182 +12,26 @@
 //! Payload frames have their layout in `frame`.
 
 mod delivery;
+mod derive;
 mod digest;
 mod frame;
+mod keyring;
 mod master;
 mod sealed;
 mod token;
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use aws_lc_rs::hkdf;
-use zeroize::Zeroizing;
-
 pub use delivery::Delivered;
 pub use digest::{DigestKey, Period};
 pub use frame::{BadFrame, RetentionClass, frame_class, open_frame, seal_frame};
+pub use keyring::Keys;
 pub use master::{BadMasterKey, KeyCheck, MasterKey};
+pub use sealed::Epoch;
 pub use token::Token;
-
-use self::sealed::{Sealed, SealingKey};
-use crate::message::id::{KeyedDigest, UnitId};
-
-/// The salt of the extraction: separates this product's keys from any other use of the same bytes.
-const SALT: &[u8] = b"carnet master key 1";
-
-/// How often keys were rotated: 0 for the first, at most 1023.
-///
-/// Tokens and ids carry it, so that those of an earlier epoch still open after a rotation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(u16);
-
-impl Epoch {
-    /// The first.
-    pub const FIRST: Self = Self(0);
-
-    /// `None` beyond 1023.
-    pub const fn new(number: u16) -> Option<Self> {
-        if number < 1024 {
-            Some(Self(number))
-        } else {
-            None
-        }
-    }
-
-    /// Its number.
-    pub const fn number(self) -> u16 {
-        self.0
-    }
-}
-
-/// The keys in use: of every unit of a rulebook, and of the digests. Share them behind an `Arc`.
-pub struct Keys {
-    root: hkdf::Prk,
-    epoch: Epoch,
-    units: BTreeMap<UnitId, UnitKeys>,
-    always: DigestKey,
-}
-
-/// What one unit's tokens and ids are sealed with, in the epoch of the keys.
-struct UnitKeys {
-    token: SealingKey,
-    delivery: SealingKey,
-}
-
-const TOKEN: &[u8] = b"token";
-const DELIVERY: &[u8] = b"delivery";
-
-impl Keys {
-    /// Derives the keys of these units in the first epoch.
-    pub fn derive<'u>(master: &MasterKey, units: impl Iterator<Item = &'u UnitId>) -> Self {
-        Self::derive_in(Epoch::FIRST, master, units)
-    }
-
-    /// Derives the keys of these units; tokens and ids are sealed in `epoch` and opened in all.
-    pub fn derive_in<'u>(
-        epoch: Epoch,
-        master: &MasterKey,
-        units: impl Iterator<Item = &'u UnitId>,
-    ) -> Self {
-        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(master.bytes());
-        let keys = |unit: &UnitId| UnitKeys {
-            token: sealing_key(&root, TOKEN, epoch, unit),
-            delivery: sealing_key(&root, DELIVERY, epoch, unit),
-        };
-        let units = units.map(|unit| (unit.clone(), keys(unit))).collect();
-        let always = digest_key(&root, Period::ALWAYS);
-        Self {
-            root,
-            epoch,
-            units,
-            always,
-        }
-    }
-
-    /// A keyed digest of parts that is the same whenever it is made, each label another.
-    pub fn digest(&self, label: &str, parts: &[&[u8]]) -> KeyedDigest {
-        self.always.digest(label, parts)
-    }
-
-    /// The key under which values are digested in `period`.
-    pub fn digests(&self, period: Period) -> DigestKey {
-        digest_key(&self.root, period)
-    }
-
-    /// Opens what was sealed for `unit` in whatever epoch.
-    fn open<const N: usize>(
-        &self,
-        purpose: &[u8],
-        unit: &UnitId,
-        sealed: &Sealed<'_>,
-    ) -> Option<[Vec<u8>; N]> {
-        let keys = self.units.get(unit)?;
-        if sealed.epoch == self.epoch {
-            let key = if purpose == TOKEN {
-                &keys.token
-            } else {
-                &keys.delivery
-            };
-            return key.open(sealed);
-        }
-        sealing_key(&self.root, purpose, sealed.epoch, unit).open(sealed)
-    }
-}
-
-/// Shows no key.
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Keys({} units, epoch {})",
-            self.units.len(),
-            self.epoch.0
-        )
-    }
-}
-
-fn sealing_key(root: &hkdf::Prk, purpose: &[u8], epoch: Epoch, unit: &UnitId) -> SealingKey {
-    let unit = unit.to_string();
-    SealingKey(derive(
-        root,
-        &[purpose, &epoch.0.to_be_bytes(), unit.as_bytes()],
-    ))
-}
-
-fn digest_key(root: &hkdf::Prk, period: Period) -> DigestKey {
-    let key: Zeroizing<[u8; 32]> = derive(root, &[b"digest", &period.number().to_be_bytes()]);
-    DigestKey::new(key.as_slice())
-}
-
-/// The length of a derived key, as aws-lc-rs asks for it.
-struct Length(usize);
-
-impl hkdf::KeyType for Length {
-    fn len(&self) -> usize {
-        self.0
-    }
-}
-
-/// HKDF-Expand with a purpose and its context, each part with its length before it.
-fn derive<const N: usize>(root: &hkdf::Prk, parts: &[&[u8]]) -> Zeroizing<[u8; N]> {
-    let mut info = Vec::new();
-    for part in parts {
-        info.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        info.extend_from_slice(part);
-    }
-    let mut key = Zeroizing::new([0; N]);
-    let info = [info.as_slice()];
-    let filled = root
-        .expand(&info, Length(N))
-        .and_then(|okm| okm.fill(key.as_mut_slice()));
-    // Only a length beyond 8,160 bytes can fail; going on would seal under a key of zeros.
-    assert!(filled.is_ok(), "a key of {N} bytes could not be derived");
-    key
-}
 
 #[cfg(test)]
 mod tests {
+    use super::keyring::UnitKeys;
+    use super::sealed::SealingKey;
     use super::*;
 
     fn keys(fill: u8, epoch: u16, unit: &str) -> Keys {

@@ -3,8 +3,8 @@
 //! Each recipient sees another id for the same exchange, so two of them find nothing equal. The id
 //! comes back as the `correlation_id` of a reply and tells the broker what is answered.
 
+use super::keyring::{DELIVERY, Keys};
 use super::sealed::Sealed;
-use super::{DELIVERY, Keys};
 use crate::message::id::{ExchangeId, UnitId};
 
 const PREFIX: &str = "cd1~";

@@ -14,7 +14,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{SALT, derive};
+use super::derive::{SALT, derive};
 
 const HEADER: &str = "carnet master key 1";
 

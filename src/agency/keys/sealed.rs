@@ -15,9 +15,32 @@ use aes_siv::siv::Aes256Siv;
 use data_encoding::BASE32_NOPAD;
 use zeroize::Zeroizing;
 
-use super::Epoch;
-
 const BLOCK_BYTES: usize = 16;
+
+/// How often keys were rotated: 0 for the first, at most 1023.
+///
+/// Tokens and ids carry it, so that those of an earlier epoch still open after a rotation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(u16);
+
+impl Epoch {
+    /// The first.
+    pub const FIRST: Self = Self(0);
+
+    /// `None` beyond 1023.
+    pub const fn new(number: u16) -> Option<Self> {
+        if number < 1024 {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
 
 /// A key that seals.
 pub(super) struct SealingKey(pub(super) Zeroizing<[u8; 64]>);

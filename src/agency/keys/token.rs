@@ -3,8 +3,8 @@
 //! A recipient who may not know the party behind a reference gets a token of its own unit instead.
 //! It can keep it, compare it and quote it back; only the broker opens it, and only for that unit.
 
+use super::keyring::{Keys, TOKEN};
 use super::sealed::Sealed;
-use super::{Keys, TOKEN};
 use crate::message::id::{AgencyId, UnitId};
 
 const PREFIX: &str = "ct1~";

@@ -1,0 +1,33 @@
+//! HKDF-SHA-256: how each key is made of the master key.
+
+use aws_lc_rs::hkdf;
+use zeroize::Zeroizing;
+
+/// The salt of the extraction: separates this product's keys from any other use of the same bytes.
+pub(super) const SALT: &[u8] = b"carnet master key 1";
+
+/// The length of a derived key, as aws-lc-rs asks for it.
+struct Length(usize);
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// HKDF-Expand with a purpose and its context, each part with its length before it.
+pub(super) fn derive<const N: usize>(root: &hkdf::Prk, parts: &[&[u8]]) -> Zeroizing<[u8; N]> {
+    let mut info = Vec::new();
+    for part in parts {
+        info.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        info.extend_from_slice(part);
+    }
+    let mut key = Zeroizing::new([0; N]);
+    let info = [info.as_slice()];
+    let filled = root
+        .expand(&info, Length(N))
+        .and_then(|okm| okm.fill(key.as_mut_slice()));
+    // Only a length beyond 8,160 bytes can fail; going on would seal under a key of zeros.
+    assert!(filled.is_ok(), "a key of {N} bytes could not be derived");
+    key
+}

@@ -1,0 +1,112 @@
+//! The keys in use, derived for the units of a rulebook.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aws_lc_rs::hkdf;
+use zeroize::Zeroizing;
+
+use super::derive::{SALT, derive};
+use super::digest::{DigestKey, Period};
+use super::master::MasterKey;
+use super::sealed::{Epoch, Sealed, SealingKey};
+use crate::message::id::{KeyedDigest, UnitId};
+
+/// The keys in use: of every unit of a rulebook, and of the digests. Share them behind an `Arc`.
+pub struct Keys {
+    root: hkdf::Prk,
+    pub(super) epoch: Epoch,
+    pub(super) units: BTreeMap<UnitId, UnitKeys>,
+    always: DigestKey,
+}
+
+/// What one unit's tokens and ids are sealed with, in the epoch of the keys.
+pub(super) struct UnitKeys {
+    pub(super) token: SealingKey,
+    pub(super) delivery: SealingKey,
+}
+
+pub(super) const TOKEN: &[u8] = b"token";
+pub(super) const DELIVERY: &[u8] = b"delivery";
+
+impl Keys {
+    /// Derives the keys of these units in the first epoch.
+    pub fn derive<'u>(master: &MasterKey, units: impl Iterator<Item = &'u UnitId>) -> Self {
+        Self::derive_in(Epoch::FIRST, master, units)
+    }
+
+    /// Derives the keys of these units; tokens and ids are sealed in `epoch` and opened in all.
+    pub fn derive_in<'u>(
+        epoch: Epoch,
+        master: &MasterKey,
+        units: impl Iterator<Item = &'u UnitId>,
+    ) -> Self {
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(master.bytes());
+        let keys = |unit: &UnitId| UnitKeys {
+            token: sealing_key(&root, TOKEN, epoch, unit),
+            delivery: sealing_key(&root, DELIVERY, epoch, unit),
+        };
+        let units = units.map(|unit| (unit.clone(), keys(unit))).collect();
+        let always = digest_key(&root, Period::ALWAYS);
+        Self {
+            root,
+            epoch,
+            units,
+            always,
+        }
+    }
+
+    /// A keyed digest of parts that is the same whenever it is made, each label another.
+    pub fn digest(&self, label: &str, parts: &[&[u8]]) -> KeyedDigest {
+        self.always.digest(label, parts)
+    }
+
+    /// The key under which values are digested in `period`.
+    pub fn digests(&self, period: Period) -> DigestKey {
+        digest_key(&self.root, period)
+    }
+
+    /// Opens what was sealed for `unit` in whatever epoch.
+    pub(super) fn open<const N: usize>(
+        &self,
+        purpose: &[u8],
+        unit: &UnitId,
+        sealed: &Sealed<'_>,
+    ) -> Option<[Vec<u8>; N]> {
+        let keys = self.units.get(unit)?;
+        if sealed.epoch == self.epoch {
+            let key = if purpose == TOKEN {
+                &keys.token
+            } else {
+                &keys.delivery
+            };
+            return key.open(sealed);
+        }
+        sealing_key(&self.root, purpose, sealed.epoch, unit).open(sealed)
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Keys({} units, epoch {})",
+            self.units.len(),
+            self.epoch.number()
+        )
+    }
+}
+
+fn sealing_key(root: &hkdf::Prk, purpose: &[u8], epoch: Epoch, unit: &UnitId) -> SealingKey {
+    let unit = unit.to_string();
+    SealingKey(derive(
+        root,
+        &[purpose, &epoch.number().to_be_bytes(), unit.as_bytes()],
+    ))
+}
+
+fn digest_key(root: &hkdf::Prk, period: Period) -> DigestKey {
+    let key: Zeroizing<[u8; 32]> = derive(root, &[b"digest", &period.number().to_be_bytes()]);
+    DigestKey::new(key.as_slice())
+}
