@@ -4,7 +4,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::check::with_issuers;
-use super::{Failed, no_such, output};
+use super::failed::{Failed, no_such};
+use super::output;
 use crate::agency::registry::{Agency, InboxMode, MessageIdRule, Receipts, Registry};
 use crate::agency::registry::{System, TypePattern, Unit};
 use crate::config::{Config, read_bundle};

@@ -10,7 +10,9 @@ use futures_util::stream::FuturesUnordered;
 use hdrhistogram::Histogram;
 
 use super::client::{Answer, Broker, Client, Outgoing};
-use super::{Failed, on_a_runtime, output};
+use super::failed::Failed;
+use super::output;
+use super::runtime::on_a_runtime;
 use crate::config::{Config, read_bundle, write_text};
 use crate::journal::vfs::{DiskVfs, Vfs, VfsFile};
 use crate::message::id::SystemId;

@@ -4,15 +4,16 @@ mod judge;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Subcommand;
 
 use super::check::{is_pem, with_issuers};
-use super::{Failed, no_such, output};
+use super::failed::Failed;
+use super::names::system_named;
+use super::output;
 use crate::agency::development::{Completed, DevelopmentPki};
 use crate::agency::issue::{Authority, Profile};
-use crate::agency::registry::{Agency, Registry, System};
+use crate::agency::registry::Registry;
 use crate::config::{Config, read_bundle, read_file, read_folder_files};
 use crate::config::{put_in_place, remove_file, write_beside};
 use crate::message::bundle::Bundle;
@@ -93,7 +94,7 @@ impl Issue {
     fn run(&self, config: &Config, now: Timestamp) -> Result<(), Failed> {
         let bundle = with_issuers(read_bundle(config)?, now)?;
         let registry = Registry::parse(&bundle)?;
-        let (agency, system) = find(&registry, &self.system)?;
+        let (agency, system) = system_named(&registry, &self.system)?;
         let in_certs = || config.certs.join(format!("{}-ca.pem", agency.id));
         let issuer = self.issuer.clone().unwrap_or_else(in_certs);
         let key = self.issuer_key.clone();
@@ -122,27 +123,6 @@ impl Issue {
         ))?;
         Ok(())
     }
-}
-
-/// A system of the registry, with its agency.
-pub(super) fn find(
-    registry: &Registry,
-    id: &SystemId,
-) -> Result<(Arc<Agency>, Arc<System>), Failed> {
-    let agency = registry.agency(id.agency.as_str());
-    let found = agency.and_then(|agency| {
-        let system = agency.systems.get(&id.system)?;
-        Some((Arc::clone(agency), Arc::clone(system)))
-    });
-    found.ok_or_else(|| {
-        let systems = registry.agencies().flat_map(|agency| {
-            let names = agency.systems.keys();
-            names.map(|name| format!("{}/{name}", agency.id))
-        });
-        let systems: Vec<String> = systems.collect();
-        let systems: Vec<&str> = systems.iter().map(String::as_str).collect();
-        no_such("system", &id.to_string(), &systems, "`carnet agency list`")
-    })
 }
 
 fn read_text(path: &Path) -> Result<String, Failed> {
@@ -275,6 +255,8 @@ pub(super) fn in_words(completed: &Completed, dir: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::Duration;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Failed, output};
+use super::failed::Failed;
+use super::output;
 use crate::agency::development::{DevelopmentPki, development_bundle, is_of_development};
 use crate::agency::expiry::{Expiring, expiring};
 use crate::backbone::start::begun;

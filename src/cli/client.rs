@@ -22,7 +22,7 @@ use lapin::{
 };
 use rustls::CertificateError;
 
-use super::Failed;
+use super::failed::Failed;
 use crate::config::{Address, Config, read_file};
 use crate::message::id::{AgencyId, SystemId};
 

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::client::{Arrival, Broker, Client, ClientError, Inbox, Server};
+use super::failed::Failed;
 use super::output::{self, Reader};
-use super::{Failed, interrupted, on_a_runtime};
+use super::runtime::{interrupted, on_a_runtime};
 use crate::config::Config;
 use crate::message::id::SystemId;
 

@@ -1,16 +1,16 @@
 //! `carnet init`: begins a log with the folders' rulebook.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::check::end_file_beside_the_log;
-use super::{Failed, output};
-use crate::agency::keys::MasterKey;
+use super::failed::Failed;
+use super::output;
+use super::start::{failed, known_ids, master_key, segment_bytes};
 use crate::backbone::embedded::Options;
 use crate::backbone::loss::OnLoss;
 use crate::backbone::start::{begun, start};
+use crate::config::read_bundle;
 use crate::config::{Config, create_private_folder, folder_names};
-use crate::config::{read_bundle, read_file, write_secret};
 use crate::journal::vfs::DiskVfs;
 use crate::policy::possible;
 use crate::policy::rulebook::Rulebook;
@@ -42,7 +42,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
         on_loss: OnLoss::Refuse,
     };
     let started = start(&DiskVfs, &config.data, options, Clock::default().now());
-    let started = started.map_err(super::serve::failed)?;
+    let started = started.map_err(failed)?;
     let digest = started.rulebook.digest();
     started.committer.close().map_err(Failed::cannot_run)?;
     output::warnings(end_file_beside_the_log(config).as_slice())?;
@@ -55,7 +55,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
 
 /// A log is begun once, in an empty folder, or where an earlier try found no room.
 fn may_begin(data: &Path) -> Result<(), Failed> {
-    let begun = begun(&DiskVfs, data).map_err(super::serve::failed)?;
+    let begun = begun(&DiskVfs, data).map_err(failed)?;
     let place = data.display();
     if begun.is_some() {
         let says = format!("there is a log in {place} already; begin another with another --data");
@@ -73,34 +73,4 @@ fn may_begin(data: &Path) -> Result<(), Failed> {
         return Err(Failed::CannotRun(says));
     }
     Ok(())
-}
-
-/// The master key: as its file says, or a new one.
-pub(super) fn master_key(config: &Config) -> Result<MasterKey, Failed> {
-    let path = &config.master_key;
-    if !path.exists() {
-        let random = Entropy::default().draw().map_err(Failed::cannot_run)?;
-        let key = MasterKey::new(random);
-        write_secret(path, key.to_file().as_bytes())
-            .map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))?;
-        return Ok(key);
-    }
-    let file = read_file(path).map_err(Failed::cannot_run)?;
-    let parsed = MasterKey::parse(&String::from_utf8_lossy(&file));
-    parsed.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))
-}
-
-/// Ids in memory.
-pub(super) fn known_ids(config: &Config) -> usize {
-    usize::try_from(config.known_ids).unwrap_or(usize::MAX)
-}
-
-/// How long a repeat is recognised.
-pub(super) fn repeat_window(config: &Config) -> Duration {
-    let hours = u32::try_from(config.repeat_hours).unwrap_or(1);
-    Duration::from_hours(1).saturating_mul(hours)
-}
-
-pub(super) fn segment_bytes(config: &Config) -> usize {
-    usize::try_from(config.segment_mib << 20).unwrap_or(usize::MAX)
 }

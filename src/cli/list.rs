@@ -4,8 +4,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::check::server_files;
+use super::failed::Failed;
+use super::names::{categories, no_type};
 use super::trial::Trial;
-use super::{Failed, output, rules};
+use super::{output, rules};
 use crate::agency::certificate::CertificateSummary;
 use crate::config::{Config, read_bundle, write_text};
 use crate::message::catalogue::{Catalogue, MessageEntry};
@@ -93,13 +95,6 @@ impl MessageCommand {
     }
 }
 
-/// A type that there is not, with the one that was likely meant.
-pub(super) fn no_type(name: &str, catalogue: &Catalogue) -> Failed {
-    let types = catalogue.entries().map(|entry| entry.message_type.as_str());
-    let types: Vec<&str> = types.collect();
-    super::no_such("type", name, &types, "`carnet message list`")
-}
-
 fn entry_as_json(entry: &MessageEntry) -> Value {
     let keys = entry
         .keys
@@ -115,7 +110,7 @@ fn entry_as_json(entry: &MessageEntry) -> Value {
         "title": entry.title,
         "standard": entry.standard,
         "senders": entry.senders,
-        "holds": super::trial::names(entry.holds),
+        "holds": categories(entry.holds),
         "keys": keys.collect::<Vec<_>>(),
         "facts": facts.collect::<Vec<_>>(),
     })

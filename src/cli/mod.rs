@@ -8,24 +8,25 @@ mod check;
 mod client;
 mod consume;
 mod demo;
+mod failed;
 mod init;
 mod list;
 mod log;
+mod names;
 mod output;
 mod publish;
 mod rules;
+mod runtime;
 mod serve;
+mod start;
 mod trial;
 
-use std::fmt;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::agency::nearest;
+use self::failed::Failed;
 use crate::config::{Config, Overrides, log_levels};
-use crate::message::bundle::Fault;
 
 /// The message broker that border agencies connect to.
 #[derive(Debug, Parser)]
@@ -96,48 +97,6 @@ enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Why a command did not do what it was asked for.
-#[derive(Debug)]
-enum Failed {
-    /// Faults in what was checked, each already with place and cure.
-    Faults(Vec<Fault>),
-    /// It ran, and the answer was no.
-    Refused(String),
-    /// What was asked about is not in order, and the output says so already.
-    Told,
-    /// An argument names what there is not: what it is, and where to look.
-    Usage(String),
-    /// It could not run: what happened, and what to do.
-    CannotRun(String),
-    /// The log is not what it was: where, and what to do.
-    Damaged(String),
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Faults(faults) => write!(f, "{} faults", faults.len()),
-            Self::Told => Ok(()),
-            Self::Refused(says)
-            | Self::Usage(says)
-            | Self::CannotRun(says)
-            | Self::Damaged(says) => f.write_str(says),
-        }
-    }
-}
-
-impl Failed {
-    fn cannot_run(error: impl fmt::Display) -> Self {
-        Self::CannotRun(error.to_string())
-    }
-}
-
-impl From<Vec<Fault>> for Failed {
-    fn from(faults: Vec<Fault>) -> Self {
-        Self::Faults(faults)
-    }
 }
 
 /// Runs the command that the arguments name.
@@ -214,38 +173,5 @@ fn run_command(command: Command, config: &Config) -> Result<(), Failed> {
         Command::Config(command) => command.run(config),
         Command::Bench(bench) => bench.run(config),
         Command::Completion { .. } => Ok(()),
-    }
-}
-
-/// A name that nothing has, with the one that was likely meant, or where they all stand.
-fn no_such(what: &str, name: &str, known: &[&str], listed_by: &str) -> Failed {
-    let meant = match nearest(name, known) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None => format!("{listed_by} names them"),
-    };
-    Failed::Usage(format!("there is no {what} '{name}'; {meant}"))
-}
-
-/// Runs a client's work on a runtime of its own, on this thread.
-fn on_a_runtime<T>(work: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.map_err(Failed::cannot_run)?.block_on(work)
-}
-
-/// Ends at ctrl-C, SIGTERM or SIGHUP, with why a command ended then.
-async fn interrupted() -> Failed {
-    let signals = signal(SignalKind::terminate()).and_then(|terminate| {
-        let hangup = signal(SignalKind::hangup())?;
-        Ok((terminate, hangup))
-    });
-    let Ok((mut terminate, mut hangup)) = signals else {
-        return Failed::cannot_run("signals cannot be waited for");
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => Failed::cannot_run("interrupted"),
-        _ = terminate.recv() => Failed::cannot_run("terminated"),
-        _ = hangup.recv() => Failed::cannot_run("the terminal went away"),
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::Failed;
+use super::failed::Failed;
 use crate::message::bundle::Fault;
 
 /// Whether there is still somebody to read what is printed.

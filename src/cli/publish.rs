@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::client::{Answer, Broker, Client, Notice, Outgoing, Server};
-use super::{Failed, interrupted, on_a_runtime, output};
+use super::failed::Failed;
+use super::output;
+use super::runtime::{interrupted, on_a_runtime};
 use crate::config::{Config, read_file};
 use crate::message::id::SystemId;
 use crate::server::clock::Entropy;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +14,10 @@ use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::check::{end_file_beside_the_log, open_to_others, server_certificate, server_files};
-use super::init::{known_ids, master_key, repeat_window, segment_bytes};
-use super::{Failed, certs, output};
+use super::failed::Failed;
+use super::start::{development_end_file, failed, known_ids, master_key};
+use super::start::{repeat_window, segment_bytes};
+use super::{certs, output};
 use crate::agency::development::{Completed, development_bundle};
 use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
@@ -240,20 +242,6 @@ fn nothing_there(config: &Config) -> StartError {
     let witnesses = Witnesses::read(&DiskVfs, &config.data, Some(&end_file));
     let begun = witnesses.and_then(|witnesses| witnesses.begin_a_log());
     begun.err().unwrap_or(StartError::NoLog)
-}
-
-/// A development log keeps all that belongs to it in its folder.
-pub(super) fn development_end_file(config: &Config) -> PathBuf {
-    config.data.join("journal.end")
-}
-
-/// Why a log cannot be served or read.
-pub(super) fn failed(error: impl Into<StartError>) -> Failed {
-    match error.into() {
-        StartError::Rulebook(faults) => Failed::Faults(faults),
-        damage if damage.is_damage() => Failed::Damaged(damage.to_string()),
-        other => Failed::cannot_run(other),
-    }
 }
 
 /// Takes the address, so that one that is in use is told before the log is touched.

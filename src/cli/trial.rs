@@ -12,15 +12,16 @@ use std::sync::Arc;
 use refused::{Refused, Summary, Tried};
 use ruled::Ruled;
 
-use super::certs::find;
 use super::check::with_issuers;
-use super::{Failed, output};
+use super::failed::{Failed, no_such};
+use super::names::{no_type, system_name, system_named};
+use super::output;
 use crate::agency::registry::{MessageIdRule, Peer};
 use crate::config::{Config, read_bundle, read_file};
 use crate::message::bundle::Fault;
 use crate::message::catalogue::MessageEntry;
 use crate::message::envelope::{HeaderValue, Publish, SenderTerms};
-use crate::message::id::{Mask, SystemId};
+use crate::message::id::SystemId;
 use crate::message::time::Timestamp;
 use crate::message::valid::{Faults, Valid};
 use crate::policy::given::Given;
@@ -119,7 +120,7 @@ impl Trial {
         };
         let given = self.given(&peer, entry, rulebook, now)?;
         if !may_send(&peer, entry) {
-            let says = format!("{} does not send {message_type}", name(&peer));
+            let says = format!("{} does not send {message_type}", system_name(&peer));
             let cure = "see 'sends' of its entry in agencies/, and 'senders' of the type";
             return Err(vec![Fault::new(file.display().to_string(), says, cure)].into());
         }
@@ -135,7 +136,7 @@ impl Trial {
         let known = |name: &str| rulebook.catalogue().get(name).is_some();
         match &self.message_type {
             Some(name) if known(name) => Ok(name.clone()),
-            Some(name) => Err(super::list::no_type(name, rulebook.catalogue())),
+            Some(name) => Err(no_type(name, rulebook.catalogue())),
             None => {
                 let folders = file.ancestors().filter_map(Path::file_name);
                 let mut names = folders.map(|name| name.to_string_lossy().into_owned());
@@ -153,7 +154,7 @@ impl Trial {
     fn sender(&self, rulebook: &Rulebook, message_type: &str) -> Result<Peer, Failed> {
         let registry = rulebook.registry();
         if let Some(id) = &self.from {
-            let (agency, system) = find(registry, id)?;
+            let (agency, system) = system_named(registry, id)?;
             let unit = agency.units.get(&system.unit).map(Arc::clone);
             let unit = unit.ok_or_else(|| Failed::CannotRun(format!("{id} has no unit")))?;
             return Ok(Peer {
@@ -178,7 +179,7 @@ impl Trial {
         match (may.pop(), may.as_slice()) {
             (Some(only), []) => Ok(only),
             (last, others) => {
-                let names = others.iter().chain(&last).map(name);
+                let names = others.iter().chain(&last).map(system_name);
                 let names = names.collect::<Vec<_>>().join(", ");
                 let says = format!("say who sends {message_type} with --from; may: {names}");
                 Err(Failed::Usage(says))
@@ -198,7 +199,7 @@ impl Trial {
         let to = self.to.iter().flat_map(|to| to.split(['+', ',']));
         match to.map(str::trim).find(|to| !units.contains(to)) {
             None => Ok(()),
-            Some(unit) => Err(super::no_such("unit", unit, &units, "`carnet agency list`")),
+            Some(unit) => Err(no_such("unit", unit, &units, "`carnet agency list`")),
         }
     }
 
@@ -261,17 +262,4 @@ fn valid(
         derives_message_id: peer.system.message_id == MessageIdRule::Derived,
     };
     Valid::parse(&publish, rulebook.catalogue(), &terms, &|_| None)
-}
-
-fn name(peer: &Peer) -> String {
-    format!("{}/{}", peer.agency.id, peer.system.name)
-}
-
-/// The names of a mask's categories.
-pub(super) fn names(mask: Mask) -> Vec<String> {
-    let token = mask
-        .has_reference_token()
-        .then(|| "reference.token".to_owned());
-    let names = mask.categories().map(|category| category.to_string());
-    names.chain(token).collect()
 }

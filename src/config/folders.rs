@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::Config;
+use super::settings::Config;
 use crate::message::bundle::{Bundle, Fault};
 
 /// The largest file that a rulebook may hold: nobody edits a larger one by hand.

@@ -1,24 +1,13 @@
-//! Configuration: file < environment < flag; and the folders that make a bundle.
-//!
-//! Reads the environment, the configuration file and the folders of agencies, messages and
-//! policies; nobody else does. A misspelt key is an error that names it.
-
-mod address;
-mod folders;
+//! The settings: what a process is told by its configuration file, environment and flags.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::address::Address;
 use crate::broker::limits::{KNOWN_IDS_MIN, REPEAT_WINDOW_MAX, SEGMENT_BYTES_MIN};
 use crate::message::bundle::Fault;
 use crate::server::tls::TlsVersion;
-
-pub use address::{Address, BadAddress};
-pub use folders::{are_on_one_disk, create_private_folder, folder_names};
-pub use folders::{is_readable_by_others, is_writable};
-pub use folders::{put_in_place, remove_file, write_beside, write_secret, write_text};
-pub use folders::{read_bundle, read_file, read_folder_files};
 
 /// What a process is told from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,6 +241,7 @@ fn in_folder(text: &str, name: &str, folder: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::write_text;
 
     #[test]
     fn defaults_are_whole_and_flags_win() {

@@ -10,13 +10,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use super::find;
+use super::super::names::system_named;
 use crate::agency::development::{DevelopmentPki, development_bundle};
 use crate::agency::identity::{Admitted, identify};
 use crate::agency::refusal::{IdentityRefusal, RefusalKind};
 use crate::agency::registry::{Registry, System};
 use crate::cli::check::has_issuer;
-use crate::cli::{Failed, output};
+use crate::cli::failed::Failed;
+use crate::cli::output;
 use crate::config::{Config, read_bundle, read_file, read_folder_files};
 use crate::message::bundle::Fault;
 use crate::message::id::{Digest, SystemId};
@@ -44,7 +45,7 @@ pub(in crate::cli) struct Judge {
 impl Judge {
     pub(super) fn run(&self, config: &Config, now: Timestamp) -> Result<(), Failed> {
         let registry = registry(config)?;
-        let (_, system) = find(&registry, &self.system)?;
+        let (_, system) = system_named(&registry, &self.system)?;
         let chain = chain(&self.file)?;
         let remote = self.from.unwrap_or_else(|| allowed(&system));
         let judged = identify(&chain, &registry, now, remote);

@@ -10,7 +10,8 @@ use super::play::Script;
 use super::process::Served;
 use super::stage::{ARRIVES_WITHIN, Stage};
 use crate::cli::client::{Answer, Arrival, InFlight, Outgoing};
-use crate::cli::{Failed, output};
+use crate::cli::failed::Failed;
+use crate::cli::output;
 use crate::config::Config;
 
 const EVENTS: u32 = 100;

@@ -13,7 +13,9 @@ mod tell;
 
 use std::path::Path;
 
-use super::{Failed, interrupted, on_a_runtime, output};
+use super::failed::Failed;
+use super::output;
+use super::runtime::{interrupted, on_a_runtime};
 use crate::config::{Config, read_bundle};
 use crate::message::catalogue::Catalogue;
 use crate::server::clock::Clock;

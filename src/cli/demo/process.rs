@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::cli::Failed;
 use crate::cli::client::Broker;
+use crate::cli::failed::Failed;
 use crate::config::Config;
 
 const ADDRESS: &str = "listening on amqps://127.0.0.1:";

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::cli::client::{Arrival, Broker, Client, ClientError, Inbox};
-use crate::cli::{Failed, output};
+use crate::cli::failed::Failed;
+use crate::cli::output;
 use crate::message::id::{SystemId, UnitId};
 
 /// Far beyond what a debug build needs on a busy machine.

@@ -4,7 +4,8 @@ use comfy_table::presets;
 use serde_json::Value;
 
 use super::story::{Gets, Row};
-use crate::cli::{Failed, output};
+use crate::cli::failed::Failed;
+use crate::cli::output;
 use crate::message::id::Mask;
 
 const COLUMNS: [(&str, &str); 5] = [

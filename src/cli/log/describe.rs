@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::super::trial::names as categories;
+use super::super::names::categories;
 use super::earlier::About;
-use super::exchange::Told;
+use super::exchange::{Told, texts};
 use crate::broker::delivery::confidential;
 use crate::broker::record::{
     CaseChange, CaseStep, CountedRefusals, Exchange, Lost, Narrowed, Record, Rejected, Repeats,
@@ -390,14 +390,6 @@ fn topology_text(topology: &Topology) -> String {
         Topology::Bound { queue, .. } => format!("queue {} bound", queue.0),
         Topology::Unbound { queue, .. } => format!("queue {} unbound", queue.0),
     }
-}
-
-pub(super) fn texts(policies: &[PolicyId]) -> Vec<String> {
-    policies.iter().map(ToString::to_string).collect()
-}
-
-pub(super) fn joined(policies: &[PolicyId]) -> String {
-    texts(policies).join(", ")
 }
 
 #[cfg(test)]

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::super::trial::names as categories;
-use super::describe::{joined, texts};
+use super::super::names::categories;
 use crate::broker::delivery::confidential;
 use crate::broker::receipt::withheld;
 use crate::broker::record::{Confidential, Exchange, Outcome, Recipient, Released};
@@ -237,4 +236,12 @@ fn add(value: &mut Value, name: &str, field: Value) {
     if let Some(fields) = value.as_object_mut() {
         fields.insert(name.to_owned(), field);
     }
+}
+
+pub(super) fn texts(policies: &[PolicyId]) -> Vec<String> {
+    policies.iter().map(ToString::to_string).collect()
+}
+
+pub(super) fn joined(policies: &[PolicyId]) -> String {
+    texts(policies).join(", ")
 }

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Failed, output};
+use super::super::failed::Failed;
+use super::super::output;
 use super::earlier::{About, Changes};
-use super::{DevelopmentLog, Entry};
+use super::entries::{DevelopmentLog, Entry};
 use crate::broker::record::{Genesis, Record};
 use crate::journal::Lsn;
 use crate::message::id::Digest;

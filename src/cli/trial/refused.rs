@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::Failed;
+use super::super::failed::Failed;
 use super::ruled::Ruled;
 use crate::message::bundle::Fault;
 use crate::message::rule::Rule;

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::super::{Failed, output};
-use super::{name, names};
+use super::super::failed::Failed;
+use super::super::names::{categories, system_name};
+use super::super::output;
 use crate::agency::registry::Peer;
 use crate::message::facts::Facts;
 use crate::message::id::UnitId;
@@ -74,7 +75,7 @@ impl Ruled {
         let peer = &self.peer;
         let message_type = &self.valid.entry().message_type;
         let present = self.valid.content().spans.present();
-        let sender = name(peer);
+        let sender = system_name(peer);
         output::line(&format!(
             "{message_type} from {sender}: valid, holds {present}"
         ))?;
@@ -140,8 +141,8 @@ impl Ruled {
         json!({
             "valid": true,
             "type": self.valid.entry().message_type.to_string(),
-            "from": name(peer),
-            "holds": names(self.valid.content().spans.present()),
+            "from": system_name(peer),
+            "holds": categories(self.valid.content().spans.present()),
             "warnings": warnings
                 .map(|warning| json!({"place": warning.place, "rule": warning.rule}))
                 .collect::<Vec<_>>(),
@@ -160,8 +161,8 @@ impl Ruled {
             Outcome::Released(released) => json!({
                 "unit": unit,
                 "outcome": "release",
-                "categories": names(released.mask),
-                "withheld": names(released.withheld),
+                "categories": categories(released.mask),
+                "withheld": categories(released.withheld),
                 "policies": rules(&released.policies, rulebook),
                 "withholding": rules(&released.withholding, rulebook),
                 "retain_days": released.retain_days,

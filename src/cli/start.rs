@@ -1,0 +1,55 @@
+//! What every command needs that opens a log: its keys and settings, and why it cannot be opened.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::failed::Failed;
+use crate::agency::keys::MasterKey;
+use crate::backbone::start::StartError;
+use crate::config::{Config, read_file, write_secret};
+use crate::server::clock::Entropy;
+
+/// A development log keeps all that belongs to it in its folder.
+pub(super) fn development_end_file(config: &Config) -> PathBuf {
+    config.data.join("journal.end")
+}
+
+/// Why a log cannot be served or read.
+pub(super) fn failed(error: impl Into<StartError>) -> Failed {
+    match error.into() {
+        StartError::Rulebook(faults) => Failed::Faults(faults),
+        damage if damage.is_damage() => Failed::Damaged(damage.to_string()),
+        other => Failed::cannot_run(other),
+    }
+}
+
+/// The master key: as its file says, or a new one.
+pub(super) fn master_key(config: &Config) -> Result<MasterKey, Failed> {
+    let path = &config.master_key;
+    if !path.exists() {
+        let random = Entropy::default().draw().map_err(Failed::cannot_run)?;
+        let key = MasterKey::new(random);
+        write_secret(path, key.to_file().as_bytes())
+            .map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))?;
+        return Ok(key);
+    }
+    let file = read_file(path).map_err(Failed::cannot_run)?;
+    let parsed = MasterKey::parse(&String::from_utf8_lossy(&file));
+    parsed.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))
+}
+
+/// Ids in memory.
+pub(super) fn known_ids(config: &Config) -> usize {
+    usize::try_from(config.known_ids).unwrap_or(usize::MAX)
+}
+
+/// How long a repeat is recognised.
+pub(super) fn repeat_window(config: &Config) -> Duration {
+    let hours = u32::try_from(config.repeat_hours).unwrap_or(1);
+    Duration::from_hours(1).saturating_mul(hours)
+}
+
+/// Octets of a segment of the journal.
+pub(super) fn segment_bytes(config: &Config) -> usize {
+    usize::try_from(config.segment_mib << 20).unwrap_or(usize::MAX)
+}
