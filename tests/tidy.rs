@@ -11,6 +11,8 @@
 
 #[path = "tidy/bans.rs"]
 mod bans;
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/layers.rs"]
 mod layers;
 #[path = "tidy/pages.rs"]
@@ -56,6 +58,11 @@ fn each_module_uses_only_what_is_below_it() {
 #[test]
 fn every_module_has_a_place_in_the_layers() {
     assert_nothing_found(layers::unplaced_modules);
+}
+
+#[test]
+fn no_file_of_a_module_uses_itself_by_way_of_others() {
+    assert_nothing_found(circles::circles);
 }
 
 #[test]
