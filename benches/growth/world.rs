@@ -308,7 +308,7 @@ impl World {
             copies: Vec::new(),
             unroutable: Unroutable::of(true),
             marked: false,
-            frame: seal_private(&head, b"body")?,
+            frame: seal_private(&head, b"body"),
             ttl: Some(Duration::from_hours(1_000)),
         };
         self.step(vec![Command::Private(Box::new(private))])?;

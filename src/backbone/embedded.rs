@@ -282,7 +282,7 @@ pub enum LoadError {
 /// Reads a record and its frame from the journal.
 pub fn load<V: Vfs>(reader: &Reader<V>, lsn: Lsn) -> Result<Stored, LoadError> {
     let stored = reader.record(lsn)?;
-    let record = Record::decode(stored.schema, &stored.body)?;
+    let record = Record::decode(stored.kind, stored.schema, &stored.body)?;
     let frame = stored.frame.map(|frame| reader.frame(&frame)).transpose()?;
     Ok(Stored {
         record,

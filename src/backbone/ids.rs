@@ -210,7 +210,7 @@ impl<V: Vfs> Ids<V> {
     /// What is known by an exchange's record.
     fn known(&self, key: KeyedDigest, lsn: Lsn) -> Result<Option<Known>, IdsError> {
         let stored = self.reader.record(lsn)?;
-        match Record::decode(stored.schema, &stored.body)? {
+        match Record::decode(stored.kind, stored.schema, &stored.body)? {
             Record::Exchange(exchange) if exchange.key == key => {
                 Ok(Some(Known::of(&exchange, lsn)))
             }
@@ -339,7 +339,8 @@ fn each_exchange<V: Vfs>(
             break;
         }
         if stored.kind == Record::EXCHANGE
-            && let Record::Exchange(exchange) = Record::decode(stored.schema, &stored.body)?
+            && let Record::Exchange(exchange) =
+                Record::decode(stored.kind, stored.schema, &stored.body)?
         {
             tell(stored.lsn, &exchange);
         }

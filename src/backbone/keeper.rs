@@ -310,7 +310,7 @@ mod tests {
     fn push(journal: &mut Journal<SimVfs>, record: &Record) -> Lsn {
         journal.reserve(64 << 10, 0).unwrap();
         let mut body = Vec::new();
-        record.encode(&mut body).unwrap();
+        record.encode(&mut body);
         journal.push(record.kind(), SCHEMA, &body, None)
     }
 

@@ -148,7 +148,7 @@ impl StartError {
 
 /// A record as it lies in the journal, read.
 pub fn decoded(stored: &StoredRecord) -> Result<Record, StartError> {
-    let record = Record::decode(stored.schema, &stored.body);
+    let record = Record::decode(stored.kind, stored.schema, &stored.body);
     record.map_err(|error| StartError::Record(stored.lsn, error))
 }
 

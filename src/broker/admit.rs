@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
 use super::dedup::Looked;
+use super::format::octets;
 use super::limits::DERIVED_REPEAT_WINDOW;
 use super::payload::{self, PayloadHead};
 use super::record::{
@@ -82,7 +83,7 @@ pub fn admit(
 ) -> Submission {
     let verdict = match publish.message_type.strip_prefix("case.") {
         Some(step) => case::step(peer, step, &publish, view),
-        None => valid(peer, &publish, view).and_then(|valid| ruled(peer, &valid, view, draw, now)),
+        None => valid(peer, &publish, view).map(|valid| ruled(peer, &valid, view, draw, now)),
     };
     let verdict = verdict.unwrap_or_else(|not_ruled| rejected(peer, &publish, view, &not_ruled));
     Submission {
@@ -140,13 +141,7 @@ fn refused(rule: &Rule, says: &str) -> NotRuled {
 }
 
 /// Rules on a valid message and makes the record to be, and its payload frame.
-fn ruled(
-    peer: &Peer,
-    valid: &Valid,
-    view: &View,
-    draw: Draw,
-    now: Timestamp,
-) -> Result<Verdict, NotRuled> {
+fn ruled(peer: &Peer, valid: &Valid, view: &View, draw: Draw, now: Timestamp) -> Verdict {
     let content = valid.content();
     let answered = valid.envelope().correlation_id();
     let answered = answered.and_then(|id| view.keys.open_delivery(&peer.unit.id, id));
@@ -166,7 +161,6 @@ fn ruled(
         .retention_of(valid.entry().message_type.as_str());
     let class = RetentionClass::of(kept);
     let frame = payload::seal(draw.exchange, class, &head, valid.body());
-    let frame = frame.map_err(|_| refused(&rule::SIZE, "cannot be stored"))?;
     let refusal = (!ruling.is_released_visibly()).then(|| Refusal {
         code: 403,
         text: told::sentence(&confidential.refusal_text()),
@@ -179,12 +173,12 @@ fn ruled(
         (&ruling, draw.exchange),
         (&frame, &confidential, repeats),
     );
-    Ok(Verdict::Ruled {
+    Verdict::Ruled {
         exchange: Box::new(exchange),
         frame,
         refusal,
         warned,
-    })
+    }
 }
 
 /// What the message asks, and where the one stands that it replies to.
@@ -259,7 +253,7 @@ fn exchange(
         order: order_change(valid, keys),
         recipients: recipients(ruling),
         receipt: None,
-        sealed: postcard::to_stdvec(confidential).unwrap_or_default(),
+        sealed: confidential.seal(),
         errors: ruling.errors.clone(),
     }
 }
@@ -278,9 +272,8 @@ fn content_key(valid: &Valid, answered: Option<&Delivered>, keys: &Keys) -> Keye
 /// What the sender of a message that is refused for all whom it may know of sees of that, time and
 /// numbers apart.
 fn answer(confidential: &Confidential, keys: &Keys) -> KeyedDigest {
-    let seen = (&confidential.told, &confidential.warnings);
-    let seen = postcard::to_stdvec(&seen).unwrap_or_default();
-    keys.digest("answer", &[&seen])
+    let (told, warnings) = (octets(&confidential.told), octets(&confidential.warnings));
+    keys.digest("answer", &[&told, &warnings])
 }
 
 /// Identifiers are found by their kind and value; what tells equal ones apart is the index's.
@@ -420,7 +413,7 @@ fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -
         faults_untold: u32::try_from(faults.untold).unwrap_or(u32::MAX),
         ..Confidential::default()
     };
-    rejected.sealed = postcard::to_stdvec(&told).unwrap_or_default();
+    rejected.sealed = told.seal();
     Verdict::Rejected {
         rejected: Box::new(rejected),
         refusal: Refusal {
@@ -451,7 +444,7 @@ fn rejection(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) 
         body: view.keys.digest("body", &[&publish.body]),
         number: 0,
         receipt: None,
-        sealed: postcard::to_stdvec(&confidential).unwrap_or_default(),
+        sealed: confidential.seal(),
         case: None,
     }
 }

@@ -23,7 +23,7 @@ use super::dispatch::{Dispatch, FeedTraits, Left};
 use super::ledger::{Change, Ledger};
 use super::limits::{FULL_SETTLE_WAIT, IDLE_MARK, SETTLE_WAIT, TICK};
 use super::queue::Page;
-use super::record::{QueueId, Record, RecordError, SCHEMA, Settled, Stored};
+use super::record::{QueueId, Record, SCHEMA, Settled, Stored};
 use crate::agency::registry::Party;
 use crate::journal::vfs::Vfs;
 use crate::journal::{Journal, Lsn, Poisoned};
@@ -74,9 +74,6 @@ pub enum Fatal {
     /// A write or sync failed; it is never tried again.
     #[error(transparent)]
     Poisoned(#[from] Poisoned),
-    /// A record could not be written down.
-    #[error(transparent)]
-    Record(#[from] RecordError),
 }
 
 /// A step in the making.
@@ -322,12 +319,15 @@ impl<V: Vfs> Committer<V> {
         turn: &mut Turn,
     ) -> Result<Lsn, Fatal> {
         self.scratch.clear();
-        record.encode(&mut self.scratch)?;
+        record.encode(&mut self.scratch);
         let bytes = self.scratch.len() + frame.map_or(0, <[u8]>::len) + STORED_BYTES;
         if self.journal.left() < bytes {
             // More came of a command than its weight tells. What may be much more has asked for room
             // before; where there is none the commit says so.
             _ = self.journal.reserve(bytes, 0);
+            if let Some(poisoned) = self.journal.poisoned() {
+                return Err(poisoned.clone().into());
+            }
         }
         let lsn = self
             .journal

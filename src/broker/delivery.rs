@@ -185,7 +185,7 @@ pub fn prepare(
 
 /// What of a record only its sender may read.
 pub fn confidential(sealed: &[u8]) -> Confidential {
-    postcard::from_bytes(sealed).unwrap_or_default()
+    Confidential::open(sealed).unwrap_or_default()
 }
 
 fn notice(body: String, correlation_id: Option<String>, at: Timestamp) -> Rendered {

@@ -19,6 +19,7 @@ pub mod decide;
 pub mod dedup;
 pub mod delivery;
 pub mod dispatch;
+pub mod format;
 pub mod ledger;
 pub mod limits;
 pub mod pace;

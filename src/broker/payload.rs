@@ -1,8 +1,8 @@
 //! What a payload frame holds of an exchange: kept properties, spans, facts and body.
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
+use super::format::{octets, whole};
 use crate::agency::keys::{BadFrame, RetentionClass, open_frame, seal_frame};
 use crate::journal::Lsn;
 use crate::message::facts::Facts;
@@ -11,7 +11,7 @@ use crate::message::spans::Spans;
 use crate::policy::request::Question;
 
 /// A payload but its body.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PayloadHead {
     /// The body by data category.
     pub spans: Spans,
@@ -24,7 +24,7 @@ pub struct PayloadHead {
 }
 
 /// A private publish as it stood on the wire.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrivateHead {
     /// The exchange.
     pub exchange: String,
@@ -35,18 +35,15 @@ pub struct PrivateHead {
 }
 
 /// Frames a private publish.
-pub fn seal_private(head: &PrivateHead, body: &[u8]) -> Result<Vec<u8>, postcard::Error> {
-    Ok(seal_frame(
-        PRIVATE,
-        RetentionClass::PRIVATE,
-        &joined(&postcard::to_stdvec(head)?, body),
-    ))
+pub fn seal_private(head: &PrivateHead, body: &[u8]) -> Vec<u8> {
+    let inside = joined(&octets(head), body);
+    seal_frame(PRIVATE, RetentionClass::PRIVATE, &inside)
 }
 
 /// Opens the frame of a private publish.
 pub fn open_private(frame: &Bytes) -> Result<(PrivateHead, Bytes), BadFrame> {
     let (head, body) = parted(frame, open_frame(PRIVATE, frame)?)?;
-    Ok((postcard::from_bytes(&head).map_err(|_| BadFrame)?, body))
+    Ok((whole(&head).map_err(|_| BadFrame)?, body))
 }
 
 /// A private publish is no exchange.
@@ -69,26 +66,17 @@ fn parted(frame: &Bytes, inside: &[u8]) -> Result<(Bytes, Bytes), BadFrame> {
 }
 
 /// Frames a payload: length of the head, head, body.
-pub fn seal(
-    id: ExchangeId,
-    class: RetentionClass,
-    head: &PayloadHead,
-    body: &[u8],
-) -> Result<Vec<u8>, postcard::Error> {
-    Ok(seal_frame(
-        id,
-        class,
-        &joined(&postcard::to_stdvec(head)?, body),
-    ))
+pub fn seal(id: ExchangeId, class: RetentionClass, head: &PayloadHead, body: &[u8]) -> Vec<u8> {
+    seal_frame(id, class, &joined(&octets(head), body))
 }
 
 /// Opens the frame of an exchange.
 pub fn open(id: ExchangeId, frame: &Bytes) -> Result<(PayloadHead, Bytes), BadFrame> {
     let (head, body) = parted(frame, open_frame(id, frame)?)?;
-    Ok((postcard::from_bytes(&head).map_err(|_| BadFrame)?, body))
+    Ok((whole(&head).map_err(|_| BadFrame)?, body))
 }
 
 /// The digest of facts, as a leaf carries it.
 pub fn facts_digest(facts: &Facts) -> Digest {
-    Digest::of(&postcard::to_stdvec(facts).unwrap_or_default())
+    Digest::of(&octets(facts))
 }

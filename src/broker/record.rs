@@ -1,8 +1,8 @@
 //! Records: the durable facts, each a decision already taken. Replay applies them and decides
 //! nothing, so it needs no old policy and no old code; only this encoding is versioned.
 //!
-//! A record is encoded by postcard behind the journal's record header, which has its kind and
-//! schema. New fields and kinds come with a new schema number; old ones stay readable.
+//! How they stand on disk is [`format`](super::format)'s. New fields and kinds come with a new schema
+//! number; old ones stay readable.
 
 mod queues;
 
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::format::Malformed;
 use super::register::OrderKey;
 use crate::agency::keys::KeyCheck;
 use crate::agency::registry::{InboxMode, Party};
@@ -28,7 +29,7 @@ pub use self::queues::{
 };
 
 /// The schema number of records written now.
-pub const SCHEMA: u16 = 3;
+pub const SCHEMA: u16 = 4;
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -348,15 +349,13 @@ impl Rejected {
     #[must_use]
     pub fn saying(mut self, text: &str) -> Self {
         // What cannot be read has nothing more to tell.
-        let mut told: Confidential = postcard::from_bytes(&self.sealed).unwrap_or_default();
+        let mut told = Confidential::open(&self.sealed).unwrap_or_default();
         told.faults = vec![FaultTold {
             place: self.place.clone(),
             rule: self.rule.clone(),
             text: text.to_owned(),
         }];
-        if let Ok(sealed) = postcard::to_stdvec(&told) {
-            self.sealed = sealed;
-        }
+        self.sealed = told.seal();
         self
     }
 }
@@ -492,9 +491,12 @@ pub enum RecordError {
         "record schema {0} is of an early version, which this one ({SCHEMA}) does not read; begin a new log"
     )]
     Early(u16),
-    /// The bytes are not a record.
-    #[error("record does not decode: {0}")]
-    Encoding(#[from] postcard::Error),
+    /// A kind that this schema does not have.
+    #[error("record kind {0} is none of schema {SCHEMA}: the record is damaged")]
+    Kind(u8),
+    /// The octets are not a record of their kind.
+    #[error("the record is {0}")]
+    Encoding(#[from] Malformed),
 }
 
 impl Exchange {
@@ -528,7 +530,7 @@ impl Record {
             Self::Rejected(_) => 4,
             Self::Placed(_) => 5,
             Self::Settled(_) => 6,
-            Self::Topology(_) => 7,
+            Self::Topology(topology) => topology.kind(),
             Self::Lease { .. } => 8,
             Self::Case(_) => 9,
             Self::Narrowed(_) => 10,
@@ -569,23 +571,5 @@ impl Record {
             | Self::Stopped { .. }
             | Self::Repeats(_) => false,
         }
-    }
-
-    /// Appends the encoding to `out`.
-    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), RecordError> {
-        let buffer = std::mem::take(out);
-        *out = postcard::to_extend(self, buffer)?;
-        Ok(())
-    }
-
-    /// Reads a record back.
-    pub fn decode(schema: u16, body: &[u8]) -> Result<Self, RecordError> {
-        if schema > SCHEMA {
-            return Err(RecordError::Schema(schema));
-        }
-        if schema < SCHEMA {
-            return Err(RecordError::Early(schema));
-        }
-        Ok(postcard::from_bytes(body)?)
     }
 }

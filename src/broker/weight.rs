@@ -168,7 +168,7 @@ mod tests {
                 properties: properties.clone(),
             });
             let mut encoded = Vec::new();
-            record.encode(&mut encoded).unwrap();
+            record.encode(&mut encoded);
             let passive = false;
             let ask = Ask::DeclareQueue {
                 name,

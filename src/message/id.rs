@@ -397,6 +397,14 @@ impl Mask {
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
+    /// The set of these bits; none where one stands for nothing.
+    pub const fn from_bits(bits: u32) -> Option<Self> {
+        if bits & !(Self::ALL.0 | Self::REFERENCE_TOKEN.0) == 0 {
+            Some(Self(bits))
+        } else {
+            None
+        }
+    }
     /// The bits, for a record.
     pub const fn bits(self) -> u32 {
         self.0

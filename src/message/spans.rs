@@ -10,36 +10,44 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use super::id::{AgencyId, Category, Mask};
 
-/// One part of a body, in bytes of it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Part {
+/// One part of a body, in octets of it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Part {
     /// Elements of one category, with the separators between them.
     Run {
+        /// The first octet.
         start: usize,
+        /// The octet behind the last.
         end: usize,
+        /// The category of all of it.
         category: Category,
     },
     /// A container whose members differ. The next `parts` parts are what stands in it.
     Within {
+        /// The first octet, of the member's name where it has one.
         start: usize,
-        /// Behind the opening bracket.
+        /// The octet behind the opening bracket.
         inner: usize,
         /// The closing bracket.
         close: usize,
+        /// The octet behind the last.
         end: usize,
+        /// How many of the parts that follow stand in it.
         parts: usize,
     },
     /// A reference that is shown as a token to those who may not see it in the clear.
     Token {
+        /// The first octet, of the member's name where it has one.
         start: usize,
-        /// The string with its quotes: `value..after`.
+        /// The first octet of the string, its quote.
         value: usize,
+        /// The octet behind the string's closing quote.
         after: usize,
+        /// The octet behind the last.
         end: usize,
+        /// The identifier's kind, such as `s10`.
         kind: String,
         /// Where it was sent as a token: what that stands for.
         quoted: Option<Quoted>,
@@ -47,7 +55,7 @@ pub(super) enum Part {
 }
 
 /// What a token that a sender quoted stands for.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Quoted {
     /// Whose data the value is.
     pub originator: AgencyId,
@@ -62,12 +70,22 @@ impl fmt::Debug for Quoted {
 }
 
 /// The parts of a body with their categories. Its `Debug` shows no content.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Spans {
     pub(super) parts: Vec<Part>,
 }
 
 impl Spans {
+    /// The parts, in the order of the body.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The spans of these parts, as [`Spans::parts`] gave them.
+    pub fn of_parts(parts: Vec<Part>) -> Self {
+        Self { parts }
+    }
+
     /// Every category that stands in the body.
     pub fn present(&self) -> Mask {
         let category = |part: &Part| match part {

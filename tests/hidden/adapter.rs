@@ -60,7 +60,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
         wire: wire(letter),
         unroutable: Unroutable::of(true),
         copies: Vec::new(),
-        frame: seal_private(&head, &letter.publish.body).unwrap(),
+        frame: seal_private(&head, &letter.publish.body),
         marked: false,
         ttl: expiration.map(|text| expires_after(text).unwrap()),
         quota: peer.agency.limits.private_messages,

@@ -257,7 +257,7 @@ impl Live {
             routing_key: queue.to_owned(),
             raw_properties: Vec::new(),
         };
-        let frame = seal_private(&head, text.as_bytes()).unwrap();
+        let frame = seal_private(&head, text.as_bytes());
         self.facts.push(Fact::Private(Digest::of(&frame)));
         let wire = Returnable {
             exchange: "".into(),

@@ -78,7 +78,8 @@ fn send(committer: &mut Committer<SimVfs>) -> u64 {
 
 fn losses(reader: &Reader<SimVfs>) -> Vec<Lost> {
     let records = reader.scan(Lsn::START).map(|stored| stored.unwrap());
-    let records = records.map(|stored| Record::decode(stored.schema, &stored.body).unwrap());
+    let records =
+        records.map(|stored| Record::decode(stored.kind, stored.schema, &stored.body).unwrap());
     records
         .filter_map(|record| match record {
             Record::Lost(lost) => Some(lost),

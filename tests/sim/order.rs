@@ -111,7 +111,7 @@ fn private(serial: u64) -> Command {
         unroutable: Unroutable::of(false),
         copies: Vec::new(),
         marked: false,
-        frame: seal_private(&head, b"").unwrap(),
+        frame: seal_private(&head, b""),
         ttl: None,
         quota: u32::MAX,
     }))

@@ -10,8 +10,8 @@ use carnet::broker::command::{Ask, Command, ConnectionId, Deliver, Effect, Origi
 use carnet::broker::committer::Committer;
 use carnet::broker::ledger::Ledger;
 use carnet::broker::record::{Outcome, QueueId, Record};
-use carnet::journal::Lsn;
 use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
+use carnet::journal::{Lsn, StoredRecord};
 use carnet::message::id::{Digest, Mask, UnitId};
 use carnet::message::time::Timestamp;
 
@@ -155,16 +155,22 @@ fn begun(disk: &SimVfs, told: &Told) -> Option<Committer<SimVfs>> {
     }
     // Whoever starts after a crash says so first; more than one did where recoveries crashed.
     let records = committer.journal().reader().scan(Lsn::START);
-    let records = records.map(|stored| stored.unwrap());
-    let marks: Vec<Lsn> = records
+    let records: Vec<StoredRecord> = records.map(|stored| stored.unwrap()).collect();
+    let marks = records
+        .iter()
         .filter(|stored| stored.kind == Record::Recovered.kind())
-        .map(|stored| stored.lsn)
-        .collect();
+        .map(|stored| stored.lsn);
     let end = marks
-        .first()
+        .clone()
+        .next()
         .map_or(recovery.end, |mark| Lsn(mark.0 - BATCH_HEADER));
-    let base = told.history.get(&end);
-    let mut expected = base.expect("a batch ended there").clone();
+    // A step whose batch finds its segment full ends it, and goes on in another one.
+    let (from, base) = told.history.range(..=end).next_back().unwrap();
+    let mut expected = base.clone();
+    for stored in records.iter().filter(|it| (*from..end).contains(&it.lsn)) {
+        let record = Record::decode(stored.kind, stored.schema, &stored.body).unwrap();
+        expected.apply(&record, stored.lsn);
+    }
     for mark in marks {
         expected.apply(&Record::Recovered, mark);
     }

@@ -60,7 +60,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
         marked: false,
         origin,
         wire,
-        frame: seal_private(&head, body).unwrap(),
+        frame: seal_private(&head, body),
         ttl: None,
     }))
 }

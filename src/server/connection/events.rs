@@ -183,10 +183,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let expiration = publish.properties.expiration().as_ref();
         let ttl = expiration.map(|text| expires_after(text.as_str()));
-        let (Ok(frame), Ok(ttl)) = (seal_private(&head, &publish.body), ttl.transpose()) else {
+        let Ok(ttl) = ttl.transpose() else {
             let says = "expiration is not a number of milliseconds".to_owned();
             return self.not_handed_over(&origin, says);
         };
+        let frame = seal_private(&head, &publish.body);
         let private = Private {
             origin,
             read_over: publish.read_over,

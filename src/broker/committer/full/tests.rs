@@ -285,7 +285,7 @@ fn replays(rig: &Rig) {
     let reader = rig.committer.journal().reader();
     for stored in reader.scan(Lsn::START) {
         let stored = stored.unwrap();
-        let record = Record::decode(stored.schema, &stored.body).unwrap();
+        let record = Record::decode(stored.kind, stored.schema, &stored.body).unwrap();
         ledger.apply(&record, stored.lsn);
     }
     assert!(ledger == *rig.committer.ledger(), "replay differs");

@@ -1,0 +1,23 @@
+//! What Carnet writes to disk, apart from what its code works with.
+//!
+//! Each shape has its layout in one file here, field by field, and every word of a vocabulary has
+//! its number in one table, [`words`]. So a field or a word that moves in the code moves nothing on
+//! disk, and one that is new does not compile before it has a place. `tests/format/` holds octets
+//! of each shape as they were written under its schema number: each release reads them.
+//!
+//! Read [`form`] first: how numbers, texts and lists stand on disk.
+
+mod confidential;
+mod evidence;
+mod exchange;
+mod form;
+mod names;
+mod payload;
+mod queues;
+mod records;
+mod take;
+mod words;
+
+pub use take::Malformed;
+
+pub(in crate::broker) use form::{octets, whole};

@@ -1,0 +1,101 @@
+//! Records of evidence beside the exchange, field by field in the order in which they stand on disk.
+
+use super::form::form;
+use crate::agency::keys::KeyCheck;
+use crate::agency::registry::{InboxMode, Party};
+use crate::broker::record::{
+    CaseChange, CaseStep, CountedRefusals, Genesis, LastNumbers, Lost, Narrowed, QueueId, Rejected,
+    Repeats, Terms, UnitEntry,
+};
+use crate::journal::Lsn;
+use crate::message::bundle::Bundle;
+use crate::message::id::{AgencyId, Digest, KeyedDigest, Mask, SystemId, UnitId};
+use crate::message::time::Timestamp;
+use crate::policy::standing::CaseId;
+use crate::policy::words::{Onward, PolicyId};
+
+form!(Genesis {
+    at: Timestamp,
+    bundle: Bundle,
+    digest: Digest,
+    development: bool,
+    units: Vec<UnitEntry>,
+    key_check: KeyCheck,
+});
+
+form!(UnitEntry {
+    id: UnitId,
+    inbox: InboxMode,
+    listed: bool,
+    delivery_limit: Option<u32>,
+});
+
+form!(Rejected {
+    at: Timestamp,
+    sender: SystemId,
+    unit: UnitId,
+    message_type: String,
+    code: u16,
+    place: String,
+    rule: String,
+    body: KeyedDigest,
+    number: u64,
+    receipt: Option<QueueId>,
+    sealed: Vec<u8>,
+    case: Option<CaseId>,
+});
+
+form!(CaseChange {
+    at: Timestamp,
+    sender: SystemId,
+    unit: UnitId,
+    case: CaseId,
+    what: CaseStep,
+    key: Option<KeyedDigest>,
+});
+
+form!(Narrowed {
+    at: Timestamp,
+    exchange: Lsn,
+    unit: UnitId,
+    queues: Vec<QueueId>,
+    left: Terms,
+});
+
+form!(Terms {
+    mask: Mask,
+    retain_days: u32,
+    onward: Onward,
+    policies: Vec<PolicyId>,
+    rulebook: Digest,
+});
+
+form!(CountedRefusals {
+    party: Party,
+    from: Timestamp,
+    to: Timestamp,
+    count: u64,
+});
+
+form!(Repeats {
+    at: Timestamp,
+    since: Timestamp,
+    counts: Vec<(AgencyId, u64)>,
+});
+
+form!(Lost {
+    at: Timestamp,
+    from: Lsn,
+    known: Lsn,
+    evidence: u64,
+    evidence_known: Option<u64>,
+    jump: u64,
+    units: Vec<LastNumbers>,
+});
+
+form!(LastNumbers {
+    unit: UnitId,
+    sent: u64,
+    received: u64,
+    receipts: QueueId,
+});

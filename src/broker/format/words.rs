@@ -1,0 +1,173 @@
+//! The vocabulary on disk: every word with its number, and what goes with it.
+//!
+//! A number is never given to another word and never used again; a new word takes a new number and
+//! comes with a new schema number. The order in which the code declares its words means nothing
+//! here. A number that is not in this table is an error.
+
+use std::collections::BTreeSet;
+
+use super::form::Form;
+use super::take::{Malformed, Take};
+use crate::agency::registry::{InboxMode, Party};
+use crate::broker::record::{Argument, CaseStep, Cause, OrderChange, Outcome, Released};
+use crate::message::envelope::Handling;
+use crate::message::facts::FactValue;
+use crate::message::id::{AgencyId, Category, KeyedDigest, UnitId};
+use crate::message::spans::{Part, Quoted};
+use crate::message::time::Timestamp;
+use crate::policy::standing::{CaseId, Level, StandingKey};
+use crate::policy::words::{Onward, PolicyId};
+
+macro_rules! words {
+    ($name:ty {
+        $($number:literal = $word:ident
+            $(( $($nth:ident: $item:ty),+ ))?
+            $({ $($field:ident: $inside:ty),+ $(,)? })?
+        ),+ $(,)?
+    }) => {
+        impl Form for $name {
+            const LEAST: usize = 1;
+
+            fn put(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$word $(( $($nth),+ ))? $({ $($field),+ })? => {
+                        out.push($number);
+                        $($(<$item as Form>::put($nth, out);)+)?
+                        $($(<$inside as Form>::put($field, out);)+)?
+                    })+
+                }
+            }
+
+            fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+                let before = from.malformed();
+                match from.u8()? {
+                    $($number => {
+                        $($(let $nth = <$item as Form>::take(from)?;)+)?
+                        $($(let $field = <$inside as Form>::take(from)?;)+)?
+                        Ok(Self::$word $(( $($nth),+ ))? $({ $($field),+ })?)
+                    })+
+                    _ => Err(before),
+                }
+            }
+        }
+    };
+}
+
+words!(Cause {
+    1 = Rejected,
+    2 = Expired,
+    3 = DeliveryLimit,
+    4 = MaxLength,
+});
+
+words!(InboxMode {
+    1 = All,
+    2 = Unbound,
+    3 = Off,
+});
+
+words!(Onward {
+    1 = Free,
+    2 = SamePurpose,
+    3 = AskOriginator,
+    4 = NoOnward,
+});
+
+words!(Handling {
+    1 = None,
+    2 = SamePurpose,
+    3 = AskOriginator,
+    4 = NoOnward,
+});
+
+words!(Level {
+    1 = Normal,
+    2 = Degraded,
+    3 = Fallback,
+    4 = Closed,
+});
+
+words!(Category {
+    1 = Reference,
+    2 = Party,
+    3 = Identity,
+    4 = Goods,
+    5 = Commercial,
+    6 = Financial,
+    7 = Route,
+    8 = Environment,
+    9 = Postal,
+    10 = Control,
+    11 = Risk,
+    12 = Investigation,
+    13 = Special,
+    14 = Officer,
+    15 = Narrative,
+});
+
+words!(Party {
+    1 = Agency(agency: AgencyId),
+    2 = Unit(unit: UnitId),
+});
+
+words!(StandingKey {
+    1 = Case(case: CaseId),
+    2 = Level(agency: AgencyId),
+    3 = Bans(case: CaseId, holder: Party),
+    4 = Orders(key: KeyedDigest),
+});
+
+words!(Outcome {
+    1 = Released(released: Released),
+    2 = Refused { policies: Vec<PolicyId> },
+});
+
+words!(OrderChange {
+    1 = Opens {
+        number: KeyedDigest,
+        subjects: Vec<KeyedDigest>,
+        deadline: Timestamp,
+    },
+    2 = Withdraws { number: KeyedDigest },
+    3 = Reports { number: KeyedDigest },
+});
+
+words!(CaseStep {
+    1 = Open { areas: Vec<String>, invites: Vec<AgencyId> },
+    2 = Join,
+    3 = Close,
+});
+
+words!(Argument {
+    1 = Bool(value: bool),
+    2 = Integer(value: i64),
+    3 = Text(value: String),
+    4 = Other(value: String),
+});
+
+words!(FactValue {
+    1 = Strings(values: BTreeSet<String>),
+    2 = Areas(values: BTreeSet<String>),
+    3 = Long(value: i64),
+    4 = Bool(value: bool),
+    5 = Time(value: Timestamp),
+});
+
+words!(Part {
+    1 = Run { start: usize, end: usize, category: Category },
+    2 = Within {
+        start: usize,
+        inner: usize,
+        close: usize,
+        end: usize,
+        parts: usize,
+    },
+    3 = Token {
+        start: usize,
+        value: usize,
+        after: usize,
+        end: usize,
+        kind: String,
+        quoted: Option<Quoted>,
+    },
+});
