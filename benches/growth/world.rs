@@ -159,9 +159,9 @@ impl World {
         }
         let refused = step.effects.iter().find_map(|(_, effect)| match effect {
             Effect::Answer {
-                answer: Answer::Refused { text, .. },
+                answer: Answer::Refused(refusal),
                 ..
-            } => Some(text.clone()),
+            } => Some(refusal.text.clone()),
             Effect::Outcome {
                 returned: Some(returned),
                 ..

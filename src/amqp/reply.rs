@@ -5,10 +5,7 @@
 
 use std::fmt;
 
-use super::codec::MethodId;
-
-/// The longest reply text, in octets: a text travels as a short string.
-const TEXT_MAX: usize = 255;
+use super::codec::{MethodId, Writer};
 
 /// What a reply code ends when it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,24 +97,21 @@ impl fmt::Display for ReplyCode {
     }
 }
 
-/// A code with its text and the method that caused it.
+/// A code with a sentence for people and the method that caused it. It stays in parts until it is
+/// written: the wire's text `NAME_OF_CODE - sentence` is composed there and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     code: ReplyCode,
-    // INVARIANT: at most 255 octets, begins with the code's name.
-    text: String,
+    sentence: String,
     method: MethodId,
 }
 
 impl Reply {
-    /// A reply with the text `NAME_OF_CODE - sentence`, cut to 255 octets. Clients show it to
-    /// people as it is.
+    /// A reply that names no method.
     pub fn new(code: ReplyCode, sentence: impl fmt::Display) -> Self {
-        let mut text = format!("{} - {sentence}", code.name());
-        text.truncate(text.floor_char_boundary(TEXT_MAX));
         Self {
             code,
-            text,
+            sentence: sentence.to_string(),
             method: MethodId::NONE,
         }
     }
@@ -133,20 +127,27 @@ impl Reply {
         self.code
     }
 
-    /// The text, at most 255 octets.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The sentence, without the code's name.
+    pub fn sentence(&self) -> &str {
+        &self.sentence
     }
 
     /// The method that failed; [`MethodId::NONE`] where no single method did.
     pub fn method(&self) -> MethodId {
         self.method
     }
+
+    /// Appends code and text, as `basic.return` and both closes begin with them. Clients show the
+    /// text to people as it is; it is cut to the 255 octets of a short string.
+    pub(super) fn write(&self, writer: &mut Writer<'_>) {
+        writer.short(self.code.number());
+        writer.short_string_of(&[self.code.name(), " - ", &self.sentence]);
+    }
 }
 
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.code.number(), self.text)?;
+        write!(f, "{} - {}", self.code, self.sentence)?;
         if self.method == MethodId::NONE {
             return Ok(());
         }
@@ -176,8 +177,13 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_at_a_character_within_255_octets() {
         let reply = Reply::new(ReplyCode::NotFound, "é".repeat(300));
-        assert!(reply.text().len() <= TEXT_MAX && reply.text().len() >= TEXT_MAX - 1);
-        assert!(reply.text().starts_with("NOT_FOUND - é"));
+        let mut out = Vec::new();
+        reply.write(&mut Writer::new(&mut out));
+        let (code, text) = (&out[..2], &out[3..]);
+        assert_eq!(code, [1, 148]);
+        assert!(text.len() == usize::from(out[2]) && text.len() >= 254);
+        let text = std::str::from_utf8(text).unwrap();
+        assert!(text.starts_with("NOT_FOUND - é"), "{text}");
     }
 
     #[test]

@@ -145,12 +145,12 @@ pub enum Verdict {
 /// string of AMQP.
 pub const SENTENCE_BYTES: usize = 255 - "PRECONDITION_FAILED - ".len();
 
-/// A reply code and sentence for `basic.return`.
+/// A reply code and sentence, for a return or for the end of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// 312, 403 or 406.
+    /// The code's number: 312, 403, 404, 405 or 406.
     pub code: u16,
-    /// A plain sentence without the code's name, at most [`SENTENCE_BYTES`].
+    /// A plain sentence without the code's name. The wire cuts it behind [`SENTENCE_BYTES`].
     pub text: String,
 }
 
@@ -428,10 +428,8 @@ pub enum Effect {
     PublishRefused {
         /// The publish.
         origin: Origin,
-        /// AMQP reply code.
-        code: u16,
-        /// Text without the code's name.
-        text: String,
+        /// What its channel is closed with.
+        refusal: Refusal,
     },
     /// Its ruling is stale, or its id was not searched for as far back as memory no longer reaches,
     /// or it stood behind such a one: rule it again and submit it again.
@@ -499,13 +497,8 @@ pub enum Answer {
     Empty,
     /// A fence was reached.
     Fenced(Fence),
-    /// Refused: the channel is closed with this code and text.
-    Refused {
-        /// AMQP reply code.
-        code: u16,
-        /// Text without the code's name.
-        text: String,
-    },
+    /// Refused: the channel is closed with this.
+    Refused(Refusal),
 }
 
 /// A message for a client, to be rendered by its connection.

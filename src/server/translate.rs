@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 
 use crate::amqp::{
-    self, AMQPValue, BasicProperties, FieldArray, FieldTable, LongString, ReplyCode, ShortString,
-    TableLimits,
+    self, AMQPValue, BasicProperties, FieldArray, FieldTable, LongString, Reply, ReplyCode,
+    ShortString, TableLimits,
 };
-use crate::broker::command::{Returnable, sorted};
+use crate::broker::command::{Refusal, Returnable, sorted};
 use crate::broker::delivery::{Made, Rendered, Shown};
 use crate::broker::limits::{COPIES, MADE_PROPERTIES_BYTES, QUEUE_ARGUMENT_BYTES};
 use crate::broker::record::{Argument, QueueProperties};
@@ -325,16 +325,17 @@ fn history(
     headers.insert(short("x-first-death-exchange"), text(&rendered.exchange));
 }
 
-/// The code that the core means; anything else is a fault of ours.
-pub(super) fn reply_code(code: u16) -> ReplyCode {
-    match code {
+/// A refusal of the core as a reply. A code that it does not use would be a fault of ours.
+pub(super) fn reply(refusal: Refusal) -> Reply {
+    let code = match refusal.code {
         312 => ReplyCode::NoRoute,
         403 => ReplyCode::AccessRefused,
         404 => ReplyCode::NotFound,
         405 => ReplyCode::ResourceLocked,
         406 => ReplyCode::PreconditionFailed,
         _ => ReplyCode::InternalError,
-    }
+    };
+    Reply::new(code, refusal.text)
 }
 
 #[cfg(test)]

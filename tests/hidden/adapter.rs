@@ -81,7 +81,7 @@ fn wire(letter: &Letter) -> Returnable {
 pub(crate) fn declare(peer: &Peer, name: &str, passive: bool) -> Result<Ask, Answer> {
     if !may_read(peer, name) {
         let text = format!("this system does not read queue '{name}': see its 'reads'");
-        return Err(Answer::Refused { code: 403, text });
+        return Err(Answer::Refused(Refusal { code: 403, text }));
     }
     Ok(Ask::DeclareQueue {
         name: name.to_owned(),
@@ -108,7 +108,7 @@ pub(crate) fn declare_exchange(name: &str, passive: bool) -> Ask {
 pub(crate) fn bind(peer: &Peer, queue: &str, exchange: &str, key: &str) -> Result<Ask, Answer> {
     if !may_read(peer, exchange) {
         let text = format!("this system does not read '{exchange}': see its 'reads'");
-        return Err(Answer::Refused { code: 403, text });
+        return Err(Answer::Refused(Refusal { code: 403, text }));
     }
     Ok(Ask::Bind {
         queue: queue.to_owned(),
@@ -253,7 +253,7 @@ pub(crate) fn answered(answer: &Answer) -> String {
         } => format!("queue '{name}': {messages} messages, {consumers} consumers"),
         Answer::Count(count) => format!("{count} messages"),
         Answer::Empty => "nothing to be got".to_owned(),
-        Answer::Refused { code, text } => format!("the channel is closed: {code} {text}"),
+        Answer::Refused(Refusal { code, text }) => format!("the channel is closed: {code} {text}"),
         Answer::Fenced(_) => "done, all before it too".to_owned(),
     }
 }

@@ -403,7 +403,8 @@ impl World {
                 self.outcome(&origin, refusal.as_ref());
             }
             Effect::Nacked { origin, .. } => self.confirmed(&origin, "nack"),
-            Effect::PublishRefused { origin, code, text } => {
+            Effect::PublishRefused { origin, refusal } => {
+                let Refusal { code, text } = refusal;
                 let says = format!("the channel is closed: {code} {text}");
                 self.confirmed(&origin, &says);
             }

@@ -357,7 +357,7 @@ impl Live {
                     }
                 }
                 Effect::Answer { answer, .. } => {
-                    let refused = matches!(answer, carnet::broker::command::Answer::Refused { .. });
+                    let refused = matches!(answer, carnet::broker::command::Answer::Refused(_));
                     assert!(!refused, "{answer:?}");
                 }
                 other => assert!(matches!(other, Effect::Cancelled { .. }), "{other:?}"),

@@ -362,7 +362,7 @@ impl Run {
                 Effect::Answer { answer, channel } => {
                     let queue = usize::from(channel) - 1;
                     let there = self.model.contains_key(&queue);
-                    let refused = matches!(answer, Answer::Refused { .. });
+                    let refused = matches!(answer, Answer::Refused(_));
                     assert!(there || refused || answer != Answer::Empty, "{answer:?}");
                     assert!(!there || !refused, "{answer:?}");
                 }

@@ -51,15 +51,35 @@ impl<'a> Writer<'a> {
         self.octet(u8::from(bit));
     }
 
-    /// Names and keys reached us as short strings and reply texts are cut by who makes them, so
-    /// the cut here only keeps a longer one from garbling the frame.
+    /// Names and keys reached us as short strings, so the cut here only keeps a longer one from
+    /// garbling the frame.
     pub(in crate::amqp) fn short_string(&mut self, text: &str) {
-        let fitting = text
-            .get(..text.floor_char_boundary(SHORT_STRING_MAX))
-            .unwrap_or_default();
-        debug_assert_eq!(fitting.len(), text.len(), "a short string holds 255 octets");
-        self.octet(u8::try_from(fitting.len()).unwrap_or(u8::MAX));
-        self.octets(fitting.as_bytes());
+        debug_assert!(
+            text.len() <= SHORT_STRING_MAX,
+            "a short string holds 255 octets"
+        );
+        self.short_string_of(&[text]);
+    }
+
+    /// A short string of several parts, cut at a character where they are longer than it may be.
+    pub(in crate::amqp) fn short_string_of(&mut self, parts: &[&str]) {
+        let place = self.out.len();
+        self.octet(0);
+        let mut room = SHORT_STRING_MAX;
+        for part in parts {
+            let fitting = part.floor_char_boundary(room);
+            self.octets(part.as_bytes().get(..fitting).unwrap_or_default());
+            // After a cut nothing follows.
+            room = if fitting < part.len() {
+                0
+            } else {
+                room.saturating_sub(fitting)
+            };
+        }
+        let written = self.out.len().saturating_sub(place).saturating_sub(1);
+        if let Some(length) = self.out.get_mut(place) {
+            *length = u8::try_from(written).unwrap_or(u8::MAX);
+        }
     }
 
     pub(in crate::amqp) fn long_string(&mut self, octets: &[u8]) {

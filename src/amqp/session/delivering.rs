@@ -49,8 +49,7 @@ impl<D: Copy> Session<D> {
             return;
         }
         out.content(channel, MethodId::BASIC_RETURN, message, |args| {
-            args.short(reply.code().number());
-            args.short_string(reply.text());
+            reply.write(args);
             args.short_string(message.exchange);
             args.short_string(message.routing_key);
         });

@@ -81,8 +81,7 @@ impl Outbox {
     /// connection.close or channel.close.
     pub(super) fn close(&mut self, channel: ChannelId, id: MethodId, reply: &Reply) {
         self.method(channel, id, |writer| {
-            writer.short(reply.code().number());
-            writer.short_string(reply.text());
+            reply.write(writer);
             writer.short(reply.method().class);
             writer.short(reply.method().method);
         });

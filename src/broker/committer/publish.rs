@@ -369,8 +369,8 @@ impl<V: Vfs> Committer<V> {
         };
         let queues = match routed {
             Ok(queues) => queues,
-            Err(Refusal { code, text }) => {
-                let effect = Effect::PublishRefused { origin, code, text };
+            Err(refusal) => {
+                let effect = Effect::PublishRefused { origin, refusal };
                 turn.tell(origin.connection, effect);
                 return Ok(());
             }

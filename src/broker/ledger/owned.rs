@@ -264,7 +264,7 @@ pub fn standing_name(unit: &UnitId, kind: QueueKind) -> String {
 mod tests {
     use super::*;
     use crate::agency::keys::KeyCheck;
-    use crate::broker::command::{Answer, Ask};
+    use crate::broker::command::{Answer, Ask, Refusal};
     use crate::broker::decide::{Decided, InUse};
     use crate::broker::ledger::Ledger;
     use crate::broker::limits::{QUEUE_BINDINGS, UNIT_BINDINGS};
@@ -335,7 +335,7 @@ mod tests {
             }
         }
         let last = format!("q-{full}");
-        let refused = |answer| matches!(answer, Answer::Refused { code: 406, .. });
+        let refused = |answer| matches!(answer, Answer::Refused(Refusal { code: 406, .. }));
         assert!(refused(bind(&mut ledger, &last, 1, false)));
         assert_eq!(bind(&mut ledger, "q-0", 1, true), Answer::Done);
         assert_eq!(bind(&mut ledger, &last, 1, false), Answer::Done);

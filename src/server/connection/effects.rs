@@ -75,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if self.decided(&origin) {
                     if let Some(returned) = returned {
                         let (refusal, wire) = *returned;
-                        self.give_back(origin.channel, &refusal, &wire);
+                        self.give_back(origin.channel, refusal, &wire);
                     }
                     self.confirmed(&origin);
                 }
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 if self.decided(&origin) {
                     if let Some((first, wire)) = refused {
                         let refusal = self.first_refusal(first);
-                        self.give_back(origin.channel, &refusal, &wire);
+                        self.give_back(origin.channel, refusal, &wire);
                     }
                     self.confirmed(&origin);
                 }
@@ -99,11 +99,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         .decline_up_to(ChannelId::new(origin.channel), PublishTag::new(tag));
                 }
             }
-            Effect::PublishRefused { origin, code, text } => {
+            Effect::PublishRefused { origin, refusal } => {
                 self.send_confirms();
                 if self.decided(&origin) {
-                    let reply = Reply::new(translate::reply_code(code), text);
-                    let reply = reply.caused_by(MethodId::BASIC_PUBLISH);
+                    let reply = translate::reply(refusal).caused_by(MethodId::BASIC_PUBLISH);
                     let channel = ChannelId::new(origin.channel);
                     self.session.close_channel(channel, &reply);
                 }
@@ -191,8 +190,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn give_back(&mut self, channel: u16, refusal: &Refusal, wire: &Returnable) {
-        let reply = Reply::new(translate::reply_code(refusal.code), &refusal.text);
+    fn give_back(&mut self, channel: u16, refusal: Refusal, wire: &Returnable) {
+        let reply = translate::reply(refusal);
         let message = Message {
             exchange: &wire.exchange,
             routing_key: &wire.routing_key,
@@ -233,12 +232,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match (pending, answer) {
             (Pending::Prefetch | Pending::Forget, _) => {}
             (Pending::Refuse(reply), _) => self.session.refuse(id, reply),
-            (pending, Answer::Refused { code, text }) => {
+            (pending, Answer::Refused(refusal)) => {
                 if let Pending::Consume(number, _) = pending {
                     self.consumers.remove(&(channel, number));
                 }
-                self.session
-                    .refuse(id, Reply::new(translate::reply_code(code), text));
+                self.session.refuse(id, translate::reply(refusal));
             }
             (
                 Pending::Declare,

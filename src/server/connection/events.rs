@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 tracing::info!(
                     agency.id = %self.peer.agency.id,
                     system.name = %self.peer.system.name,
-                    reply.text = reply.text(),
+                    %reply,
                     "a client broke the protocol and is disconnected"
                 );
                 self.leave();
