@@ -29,7 +29,6 @@ mod frame;
 pub mod reply;
 pub mod session;
 
-use amq_protocol::protocol::connection;
 pub use amq_protocol::protocol::{BasicProperties, basic, exchange, queue};
 pub use amq_protocol::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};
 
@@ -37,6 +36,6 @@ pub use codec::{Login, MethodId, Secret, TableLimits};
 pub use frame::ChannelId;
 pub use reply::{Reply, ReplyCode, Scope};
 pub use session::{
-    ConsumerTag, End, Event, Gone, Leftover, Message, Offer, Properties, Publish, PublishTag,
-    Request, Sending, Session, Settled, Settlement,
+    Answer, ConsumerNumber, End, Event, Gone, Leftover, Message, Offer, Outcome, Place, Properties,
+    Publish, PublishTag, Request, Sending, Sent, Session, Settlement, Ticket,
 };

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::codec::{MethodId, Writer};
+use super::codec::method::MethodId;
+use super::codec::writer::Writer;
 
 /// What a reply code ends when it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

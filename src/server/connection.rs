@@ -1,89 +1,56 @@
 //! One connection: bytes in, events, commands; effects, frames, bytes out.
 //!
 //! It lives on one core as one hand-written poll, [`Connection::turn`], which goes round until
-//! nothing moves: take effects, render, write, read, parse, admit, submit. It never waits for a
-//! write before reading, and reads no further while too much of it waits.
+//! nothing moves. The way of a message, in the order of the files:
+//!
+//! ```text
+//! bytes   socket -> session -> event   incoming: rights, intake (the pace) -> command   link -> core
+//! bytes   socket <- session <- answer  outgoing: what is stored, rights    <- effect    link <- core
+//! ```
+//! It never waits for a write before reading, and reads no further while too much of it waits.
 
-mod early;
-mod effects;
-mod events;
 mod goodbye;
 mod held;
+mod incoming;
+mod intake;
+mod link;
+mod outgoing;
+mod private;
+mod quota;
+mod requests;
+mod rights;
+mod socket;
+mod timer;
 mod unconfirmed;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use self::early::Early;
-use self::held::Held;
-use self::unconfirmed::Unconfirmed;
-use super::clock::{Clock, Entropy};
+use self::intake::Intake;
+use self::link::Link;
+use self::quota::QuotaNotice;
+use self::rights::Rights;
+use self::socket::Socket;
+use self::timer::Timer;
+use super::clock::Clock;
 use super::translate::TABLES;
+use super::worker::Worker;
 use crate::agency::identity::Grounds;
 use crate::agency::registry::Peer;
 use crate::amqp::{End, Offer, Reply, ReplyCode, Session};
-use crate::backbone::embedded::{Embedded, Port};
-use crate::broker::command::{Command, DeliveryId, Effect};
+use crate::backbone::embedded::Embedded;
+use crate::broker::command::DeliveryId;
 use crate::broker::limits::{
-    ASSEMBLY_BYTES, BODY_BYTES, LINGER, OUTPUT_BYTES, READ_BYTES, READ_OVER_BYTES, TURN_DELIVERIES,
-    UNANSWERED_REQUESTS, UNREAD_GOODBYE,
+    ASSEMBLY_BYTES, BODY_BYTES, OUTPUT_BYTES, READ_OVER_BYTES, TURN_DELIVERIES, UNANSWERED_REQUESTS,
 };
 use crate::broker::pace::Pace;
 use crate::message::time::Timestamp;
-
-/// What a channel of the session waits for, in the order of its requests.
-#[derive(Debug)]
-pub(super) enum Pending {
-    /// Nothing but the end of it.
-    Done,
-    /// A queue's declaration.
-    Declare,
-    /// A count of purged messages.
-    Purge,
-    /// A count of deleted messages.
-    Delete,
-    /// A consumer to start: its number and tag.
-    Consume(u64, String),
-    /// A consumer to end.
-    Cancel(u64),
-    /// A get.
-    Get { no_ack: bool },
-    /// A prefetch limit, which the session has answered.
-    Prefetch,
-    /// To be refused, once those before it are answered.
-    Refuse(Reply),
-    /// The end of the channel.
-    CloseChannel,
-    /// The end of a channel that the broker itself closed.
-    Forget,
-    /// The end of the connection.
-    CloseConnection,
-}
-
-/// The publishes of a channel number, over all its channels: serials of theirs.
-#[derive(Debug, Default)]
-struct Publishes {
-    /// The last that was handed over.
-    sent: u64,
-    /// The last whose outcome is known.
-    decided: u64,
-    /// The last of a channel that has ended: nobody is told of it any more.
-    forgotten: u64,
-}
-
-/// A consumer that was started.
-#[derive(Debug)]
-pub(super) struct Consumer {
-    tag: String,
-    no_ack: bool,
-}
 
 /// What a connection shares with others.
 pub(super) struct Shared {
@@ -91,122 +58,62 @@ pub(super) struct Shared {
     pub(super) backbone: Arc<Embedded>,
     /// The pace of its agency.
     pub(super) pace: Arc<Pace>,
+    /// Buffer and randomness of its thread.
+    pub(super) worker: Rc<Worker>,
     /// Time.
     pub(super) clock: Clock,
-    /// What its client is told where there is no place for it.
+}
+
+/// Who is served, and how.
+pub(super) struct Client {
+    pub(super) peer: Arc<Peer>,
+    /// What it was let in on.
+    pub(super) grounds: Grounds,
+    /// The sentence that it is closed with once it is open, where there is no place for it.
     pub(super) refused: Option<String>,
+    /// The heartbeat that it is offered, in seconds.
+    pub(super) heartbeat_s: u16,
 }
 
 /// A connection of one system.
 pub(super) struct Connection<S> {
-    stream: S,
+    socket: Socket<S>,
     session: Session<DeliveryId>,
-    /// The system, with the rights that the rulebook of `rulebook_epoch` gives it.
-    peer: Arc<Peer>,
-    /// What it was let in on, and is served on.
-    grounds: Grounds,
-    rulebook_epoch: u64,
+    rights: Rights,
+    intake: Intake,
+    link: Link,
     backbone: Arc<Embedded>,
-    pace: Arc<Pace>,
-    /// The way to the core: once the connection is open.
-    port: Option<Port>,
-    refused: Option<String>,
+    worker: Rc<Worker>,
     clock: Clock,
-    entropy: Entropy,
-    commands: Vec<Command>,
-    effects: VecDeque<Effect>,
-    taken: Vec<Effect>,
-    /// What follows deliveries that wait to be narrowed.
-    held: Held,
-    pending: BTreeMap<u16, VecDeque<Pending>>,
-    /// How many they are, over all channels.
-    unanswered: usize,
-    consumers: BTreeMap<(u16, u64), Consumer>,
-    next_consumer: u64,
-    publishes: BTreeMap<u16, Publishes>,
-    /// Confirms to be sent, the highest of each channel.
-    confirms: BTreeMap<u16, u64>,
-    unconfirmed: Unconfirmed,
-    /// Publishes that wait for their places in the pace of the agency.
-    early: Early,
+    timer: Timer,
+    /// The sentence that it is closed with once it is open, where there is no place for it.
+    refused: Option<String>,
     /// Why nothing can be stored, where that is so.
     blocked: Option<&'static str>,
-    /// Whether the client was told so since the last write.
-    said: bool,
-    quota_logged_ms: Option<u64>,
-    timer: Pin<Box<Sleep>>,
-    written: usize,
-    /// Since when the peer has read nothing of what is to be written.
-    unread_since_ms: Option<u64>,
-    peer_has_closed: bool,
-    /// Until when the peer may take what it was told last and close, once the connection is over.
-    lingers_until_ms: Option<u64>,
-    /// Whether our side is shut down.
-    shut: bool,
-    buffer: Box<[u8]>,
+    quota: QuotaNotice,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(
-        stream: S,
-        (peer, grounds): (Arc<Peer>, Grounds),
-        shared: Shared,
-        heartbeat_s: u16,
-    ) -> Self {
+    pub(super) fn new(stream: S, client: Client, shared: Shared) -> Self {
         let Shared {
             backbone,
             pace,
+            worker,
             clock,
-            refused,
         } = shared;
-        let offer = Offer {
-            channels_max: 2047,
-            frame_bytes_max: 131_072,
-            heartbeat_s,
-            body_bytes_max: BODY_BYTES,
-            read_over_bytes_max: READ_OVER_BYTES,
-            properties_bytes_max: 65_536,
-            assembly_bytes_max: ASSEMBLY_BYTES,
-            tables: TABLES,
-            mechanisms: "EXTERNAL",
-            product: "Carnet".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            platform: "Rust".to_owned(),
-        };
         Self {
-            stream,
-            session: Session::new(offer, clock.monotonic_ms()),
-            peer,
-            grounds,
-            rulebook_epoch: 0,
+            socket: Socket::new(stream),
+            session: Session::new(offer(client.heartbeat_s), clock.monotonic_ms()),
+            rights: Rights::new(client.peer, client.grounds),
+            intake: Intake::new(pace),
+            link: Link::default(),
             backbone,
-            pace,
-            port: None,
-            refused,
+            worker,
             clock,
-            entropy: Entropy::default(),
-            commands: Vec::new(),
-            effects: VecDeque::new(),
-            taken: Vec::new(),
-            held: Held::default(),
-            pending: BTreeMap::new(),
-            unanswered: 0,
-            consumers: BTreeMap::new(),
-            next_consumer: 1,
-            publishes: BTreeMap::new(),
-            confirms: BTreeMap::new(),
-            unconfirmed: Unconfirmed::default(),
-            early: Early::default(),
+            timer: Timer::new(),
+            refused: client.refused,
             blocked: None,
-            said: false,
-            quota_logged_ms: None,
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            written: 0,
-            unread_since_ms: None,
-            peer_has_closed: false,
-            lingers_until_ms: None,
-            shut: false,
-            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            quota: QuotaNotice::default(),
         }
     }
 
@@ -217,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         mut closing: tokio::sync::watch::Receiver<bool>,
     ) -> io::Result<String> {
         let mut told = None;
-        let mut outlived = pin!(outlived(self.clock, self.grounds.until));
+        let mut outlived = pin!(outlived(self.clock, self.rights.until()));
         let ended = loop {
             let turn = std::future::poll_fn(|cx| self.turn(cx));
             tokio::select! {
@@ -229,8 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 () = &mut outlived, if told.is_none() => {
-                    let Grounds { until, ends_with, .. } = &self.grounds;
-                    let says = format!("{ends_with} ended at {until}");
+                    let says = self.rights.end_of_grounds();
                     self.close_forced(&format!("{says}: renew it and connect again"));
                     told = Some(says);
                 }
@@ -242,173 +148,66 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// One poll: round until nothing moves. Ready when the connection has ended.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut rounds = 0;
-        loop {
+        for _ in 0..TURN_DELIVERIES {
             let mut moved = self.take_effects(cx);
             moved |= self.write(cx)?;
             if self.is_over() {
                 return self.end(cx);
             }
+            let unwritten = self.waiting_output();
             moved |= self.read(cx)?;
             moved |= self.parse(cx);
-            if let Some(port) = &self.port {
-                port.send(&mut self.commands);
-            }
-            moved |= self.look_at_time(cx);
-            rounds += 1;
+            self.link.send();
+            self.look_at_time(cx);
+            // What was said meanwhile is for this turn: nothing else may ever wake the connection.
+            moved |= self.session.is_finished() || self.waiting_output() > unwritten;
             if !moved {
                 return Poll::Pending;
             }
-            if rounds >= TURN_DELIVERIES {
-                // Others on this core get their turn.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
         }
+        // Others on this core get their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Whether nothing more is to be taken in, or rendered.
     fn is_over(&self) -> bool {
-        let says_goodbye = || {
-            let asked = self.pending.get(&0).into_iter().flatten();
-            asked
-                .into_iter()
-                .any(|it| matches!(it, Pending::CloseConnection))
+        let is_given_up = || {
+            let given_up = self.socket.given_up_ms();
+            given_up.is_some_and(|at| at <= self.clock.monotonic_ms())
         };
-        let unread = self.unread_since_ms.is_some_and(|since| {
-            self.clock.monotonic_ms().saturating_sub(since) >= millis(UNREAD_GOODBYE)
-        });
-        self.session.is_finished() || self.peer_has_closed || (unread && says_goodbye())
+        self.session.is_finished()
+            || self.socket.peer_has_closed()
+            || (self.session.is_peer_closing() && is_given_up())
     }
 
-    /// Says what is left to be said, shuts the writing side down, and reads over what still comes: a
-    /// socket closed with unread input is reset, and the peer would lose what it was told last. A
-    /// peer that does not read, or does not close, is dropped in the end.
+    /// Parts from the peer, which has some time to take what it was told last.
     fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Its queues and what it had out are others' from now on, whether it reads or not.
         self.leave();
-        let now = self.clock.monotonic_ms();
-        let until = *self.lingers_until_ms.get_or_insert(now + millis(LINGER));
-        let wait = Duration::from_millis(until.saturating_sub(now));
-        self.timer.as_mut().reset(later(wait));
-        if wait.is_zero() || self.timer.as_mut().poll(cx).is_ready() {
-            // It is told that we are done, if it can be told at once.
-            drop(Pin::new(&mut self.stream).poll_shutdown(cx));
+        let lingers = self.socket.lingers_for(self.clock.monotonic_ms());
+        self.timer.wake_in(cx, lingers);
+        if lingers.is_zero() {
+            self.socket.give_up(cx);
             return Poll::Ready(Ok(()));
         }
-        // A client that has said goodbye ends the socket itself: some take an end of ours, when it comes
-        // first, for a loss of the connection.
-        let is_theirs = self.session.end() == Some(End::ClosedByPeer);
-        if !self.shut && !is_theirs {
-            // The turn has written what the peer takes; from here it is woken to write the rest.
-            let drained = self.session.output().len() == self.written;
-            if !drained && !self.peer_has_closed {
-                return Poll::Pending;
-            }
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.shut = true;
-        }
-        if self.peer_has_closed {
-            return Poll::Ready(Ok(()));
-        }
-        let mut into = ReadBuf::new(&mut self.buffer);
-        match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into)) {
-            Ok(()) if !into.filled().is_empty() => {
-                // A peer that goes on writing does not hold up the others on this core.
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Ok(()) | Err(_) => Poll::Ready(Ok(())),
-        }
+        let closes_first = self.session.end() == Some(End::ClosedByPeer);
+        let (socket, output) = (&mut self.socket, self.session.output());
+        self.worker
+            .with_buffer(|buffer| socket.part(cx, output, closes_first, buffer))
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let mut moved = false;
-        loop {
-            let output = self.session.output();
-            let Some(rest) = output.get(self.written..).filter(|rest| !rest.is_empty()) else {
-                if self.written > 0 {
-                    output.clear();
-                    self.written = 0;
-                    self.session.shed();
-                }
-                break;
-            };
-            match Pin::new(&mut self.stream).poll_write(cx, rest) {
-                Poll::Ready(count) => {
-                    self.written += count?;
-                    moved = true;
-                }
-                Poll::Pending => break,
-            }
-        }
-        if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
-            flushed?;
-        }
-        if moved || self.waiting_output() == 0 {
-            self.unread_since_ms = None;
-        } else if self.unread_since_ms.is_none() {
-            self.unread_since_ms = Some(self.clock.monotonic_ms());
+        let now = self.clock.monotonic_ms();
+        let moved = self.socket.write(cx, self.session.output(), now)?;
+        if moved && self.session.output().is_empty() {
+            self.session.shed();
         }
         Ok(moved)
     }
 
     fn waiting_output(&mut self) -> usize {
-        self.session.output().len() - self.written
-    }
-
-    /// It is open: it has a way to the core, or is told why not.
-    fn opened(&mut self) {
-        match self.refused.take() {
-            None => {
-                let unit = self.peer.unit.id.clone();
-                let releases = self.peer.system.reads.contains("inbox");
-                self.port = Some(self.backbone.attach(unit, releases));
-            }
-            Some(says) => {
-                let reply = Reply::new(ReplyCode::NotAllowed, says);
-                self.close(&reply);
-            }
-        }
-    }
-
-    /// The next request of a channel, which is answered now.
-    fn answered(&mut self, channel: u16) -> Option<Pending> {
-        let pending = self.pending.get_mut(&channel)?.pop_front()?;
-        self.unanswered = self.unanswered.saturating_sub(1);
-        Some(pending)
-    }
-
-    /// Whether more may be taken in.
-    fn may_go_on(&mut self, cx: &Context<'_>) -> bool {
-        let port = self.port.as_ref();
-        // Who never published holds nobody up, and is not held up.
-        let room = !self.is_publisher() || port.is_none_or(|port| port.has_room(cx.waker()));
-        let now = self.clock.monotonic_ms();
-        let full = !room
-            || self.early.is_full()
-            || self.unconfirmed.is_full()
-            || self.unanswered >= UNANSWERED_REQUESTS;
-        // Who does not read what it is told is held up by itself, and its silence is its own.
-        let unread = self.waiting_output() >= OUTPUT_BYTES;
-        self.session.set_paused(full && !unread, now);
-        self.say_whether_blocked();
-        !full
-    }
-
-    /// Whether it ever published: who only consumes is neither held up nor told.
-    fn is_publisher(&self) -> bool {
-        !self.publishes.is_empty()
-    }
-
-    /// Tells a client that publishes whether anything can be stored; the session tells changes alone.
-    fn say_whether_blocked(&mut self) {
-        let before = self.session.output().len();
-        match self.blocked.filter(|_| self.is_publisher()) {
-            Some(reason) => self.session.blocked(reason),
-            None => self.session.unblocked(),
-        }
-        self.said |= before != self.session.output().len();
+        self.socket.waiting(self.session.output())
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
@@ -416,79 +215,96 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         {
             return Ok(false);
         }
-        let mut into = ReadBuf::new(&mut self.buffer);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
-            Poll::Pending => Ok(false),
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.peer_has_closed = true;
-                Ok(true)
+        let (socket, session) = (&mut self.socket, &mut self.session);
+        self.worker.with_buffer(|buffer| {
+            let Some(came) = socket.read(cx, buffer)? else {
+                return Ok(false);
+            };
+            if !came.is_empty() {
+                session.receive(came, self.clock.monotonic_ms());
             }
-            Poll::Ready(result) => {
-                result?;
-                let filled = into.filled();
-                if filled.is_empty() {
-                    self.peer_has_closed = true;
-                } else {
-                    self.session.receive(filled, self.clock.monotonic_ms());
-                }
-                Ok(true)
-            }
+            Ok(true)
+        })
+    }
+
+    /// Whether more may be taken in.
+    fn may_go_on(&mut self, cx: &Context<'_>) -> bool {
+        // Who never published holds nobody up, and is not held up.
+        let room = !self.session.has_published() || self.link.has_room(cx.waker());
+        let now = self.clock.monotonic_ms();
+        let full =
+            !room || self.intake.is_full() || self.session.unanswered() >= UNANSWERED_REQUESTS;
+        // Who does not read what it is told is held up by itself, and its silence is its own.
+        let unread = self.waiting_output() >= OUTPUT_BYTES;
+        self.session.set_paused(full && !unread, now);
+        self.say_whether_blocked();
+        !full
+    }
+
+    /// Tells a client that publishes whether anything can be stored; the session tells changes alone.
+    fn say_whether_blocked(&mut self) {
+        match self.blocked.filter(|_| self.session.has_published()) {
+            Some(reason) => self.session.blocked(reason),
+            None => self.session.unblocked(),
         }
     }
 
-    /// Lets time pass for the session. True where that ended it or gave it something to say: both
-    /// are for this turn, since nothing else may ever wake the connection again.
-    fn look_at_time(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Lets time pass for the session, and has the connection woken when the next thing is due.
+    fn look_at_time(&mut self, cx: &mut Context<'_>) {
         let now = self.clock.monotonic_ms();
-        let before = (self.session.output().len(), self.session.is_finished());
         self.session.tick(now);
-        let after = (self.session.output().len(), self.session.is_finished());
         let deadline = self.session.next_deadline_ms();
         // Never too early: what is tried before its time waits once more.
-        let early = self.early.due().map(|due| {
+        let place = self.intake.due().map(|due| {
             let due = due.as_nanos().div_ceil(1_000_000);
             u64::try_from(due).unwrap_or(u64::MAX)
         });
-        let goodbye = self
-            .unread_since_ms
-            .map(|since| since + millis(UNREAD_GOODBYE))
-            .filter(|at| *at > now);
-        let next = deadline.into_iter().chain(early).chain(goodbye).min();
+        let given_up = self.socket.given_up_ms().filter(|at| *at > now);
+        let next = [deadline, place, given_up].into_iter().flatten().min();
         let wait = next.map_or(Duration::from_mins(1), |at| {
             Duration::from_millis(at.saturating_sub(now).max(1))
         });
-        self.timer.as_mut().reset(later(wait));
-        if self.timer.as_mut().poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
-        before != after || std::mem::take(&mut self.said)
+        self.timer.wake_in(cx, wait);
+    }
+
+    /// Closes with 320: clients with recovery come back on it.
+    fn close_forced(&mut self, says: &str) {
+        self.close(&Reply::new(ReplyCode::ConnectionForced, says));
     }
 
     /// Closes the connection, of the broker's own accord. From here nothing more is taken from the core:
     /// what could not be sent would come back and be tried again.
     fn close(&mut self, reply: &Reply) {
         self.session.close_connection(reply);
-        if let Some(port) = &mut self.port {
-            port.ended_here = true;
-        }
+        self.link.end(true);
         self.leave();
     }
 
     /// What the connection had out comes back; nothing is told any more.
     fn leave(&mut self) {
-        // Dropping the port says that it is gone, or was ended here, behind everything that was handed over.
-        if let Some(port) = self.port.take() {
-            port.send(&mut self.commands);
-            self.effects.clear();
-            self.held.clear();
-            self.early.clear();
+        if self.link.is_open() {
+            self.link.end(false);
         }
+        self.intake.clear();
         self.session.take_leftovers();
     }
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+fn offer(heartbeat_s: u16) -> Offer {
+    Offer {
+        channels_max: 2047,
+        frame_bytes_max: 131_072,
+        heartbeat_s,
+        body_bytes_max: BODY_BYTES,
+        read_over_bytes_max: READ_OVER_BYTES,
+        properties_bytes_max: 65_536,
+        assembly_bytes_max: ASSEMBLY_BYTES,
+        tables: TABLES,
+        mechanisms: "EXTERNAL",
+        product: "Carnet".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: "Rust".to_owned(),
+    }
 }
 
 /// Returns once `until` has passed. Wall time may be set: it is looked at each minute.
@@ -501,9 +317,4 @@ async fn outlived(clock: Clock, until: Timestamp) {
         let left = until.since(now) + Duration::from_millis(1);
         tokio::time::sleep(left.min(Duration::from_mins(1))).await;
     }
-}
-
-/// tokio's own clock drives its timers: this reads no wall time.
-fn later(wait: Duration) -> Instant {
-    Instant::now() + wait
 }

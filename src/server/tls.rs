@@ -12,12 +12,12 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{DistinguishedName, RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 
-use super::verifier::Identifies;
 use crate::agency::identity::trust_anchors;
 use crate::message::id::Digest;
 use crate::policy::rulebook::Rulebook;
@@ -186,7 +186,7 @@ impl Tls {
     /// The configuration of one handshake, in which `verifier` finds who it is.
     pub(super) fn for_one(
         &self,
-        verifier: Arc<Identifies>,
+        verifier: Arc<dyn ClientCertVerifier>,
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let shown: Arc<dyn ResolvesServerCert> = Arc::<Shown>::clone(&self.shown);
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))

@@ -6,11 +6,11 @@
 //! recurse without bound, do not say why they failed, and allocate for every flag.
 
 mod client;
-mod method;
+pub(super) mod method;
 mod properties;
 mod reader;
 mod table;
-mod writer;
+pub(super) mod writer;
 
 pub(super) use client::{ClientMethod, Close, PublishHead, decode, split_method};
 pub use client::{Login, Secret};

@@ -1,234 +1,140 @@
-//! The broker's answers to requests.
-//!
-//! Answers of one channel come in the order of its requests; the session knows which one each is
-//! for, and whether the peer wants it at all.
+//! Answers to what a channel asked: the session knows which method each one is, and whether the peer
+//! wants it at all.
+
+use std::sync::Arc;
 
 use crate::amqp::codec::MethodId;
-use crate::amqp::frame::ChannelId;
-use crate::amqp::reply::{Reply, Scope};
+use crate::amqp::reply::Reply;
 
-use super::Session;
 use super::answers::{Asked, Awaited};
-use super::channel::Channel;
-use super::connection::{Connection, Phase};
-use super::event::{Event, Gone, Message, Sending};
+use super::channel::{Channel, LastQueue};
+use super::event::{Answer, Gone, Message, PublishTag, Sending, Sent};
 use super::outbox::Outbox;
-use super::running::Running;
 
-impl<D: Copy> Connection<D> {
-    /// The channels and the way out, while there is anything to answer.
-    pub(super) fn running(&mut self) -> Option<(&mut Running<D>, &mut Outbox)> {
-        match &mut self.phase {
-            Phase::Running(running) | Phase::PeerClosing(running) => Some((running, &mut self.out)),
-            Phase::Handshake(_) | Phase::Closing { .. } | Phase::Finished(_) => None,
+impl<D: Copy> Channel<D> {
+    /// Answers the request whose turn it is; what waited behind it follows. Gives the reply that it
+    /// is refused with, by its method.
+    pub(super) fn answer(&mut self, answer: Answer<'_>, out: &mut Outbox) -> Option<Reply> {
+        let mut awaited = self.answers.next()?;
+        let refusal = match (awaited.refusal.take(), answer) {
+            (Some(reply), _) | (None, Answer::Refused(reply)) => {
+                Some(reply.caused_by(awaited.method))
+            }
+            (None, answer) => {
+                self.write_answer(awaited, &answer, out);
+                None
+            }
+        };
+        self.answers.flush(self.id, out);
+        refusal
+    }
+
+    /// Passes over the request whose turn it is: its answer cannot be told any more.
+    pub(super) fn pass_over(&mut self, out: &mut Outbox) {
+        self.answers.next();
+        self.answers.flush(self.id, out);
+    }
+
+    fn write_answer(&mut self, awaited: Awaited, answer: &Answer<'_>, out: &mut Outbox) {
+        let (id, is_wanted) = (self.id, !awaited.no_wait);
+        match (awaited.asked, answer) {
+            (Asked::Plain(ok), Answer::Done) => {
+                if is_wanted {
+                    out.method(id, ok, |_| ());
+                }
+            }
+            (Asked::Count(ok), Answer::Count(messages)) => {
+                if is_wanted {
+                    out.method(id, ok, |args| args.long(*messages));
+                }
+            }
+            (
+                Asked::Declare { unnamed },
+                Answer::Queue {
+                    name,
+                    ready,
+                    consumers,
+                },
+            ) => {
+                self.declared(name, unnamed);
+                if is_wanted {
+                    out.method(id, MethodId::QUEUE_DECLARE_OK, |args| {
+                        args.short_string(name);
+                        args.long(*ready);
+                        args.long(*consumers);
+                    });
+                }
+            }
+            (Asked::Consume(number), Answer::Done) => {
+                let tag = self.outgoing.start(number);
+                self.name_consumer(tag.filter(|_| is_wanted), MethodId::BASIC_CONSUME_OK, out);
+            }
+            (Asked::Cancel(number, tag), Answer::Done) => {
+                self.outgoing.stop(number);
+                let tag = is_wanted.then(|| Arc::from(tag.as_str()));
+                self.name_consumer(tag, MethodId::BASIC_CANCEL_OK, out);
+            }
+            (Asked::Get { .. }, Answer::Empty) => {
+                out.method(id, MethodId::BASIC_GET_EMPTY, |args| args.short_string(""));
+            }
+            (asked, answer) => debug_assert!(false, "{answer:?} does not answer {asked:?}"),
         }
     }
 
-    /// Takes the request whose turn it is and answers it; what waited behind it follows.
-    fn answer<T>(
-        &mut self,
-        id: ChannelId,
-        write: impl FnOnce(Awaited, &mut Channel<D>, &mut Outbox) -> T,
-    ) -> Option<T> {
-        let (running, out) = self.running()?;
-        let channel = running.answerable(id)?;
-        let awaited = channel.answers.next();
-        debug_assert!(
-            awaited.is_some(),
-            "an answer on channel {id} that nobody asked for"
-        );
-        let written = write(awaited?, channel, out);
-        channel.answers.flush(id, out);
-        Some(written)
-    }
-}
-
-/// Answers to [`Event::Request`].
-impl<D: Copy> Session<D> {
-    /// Done, and there is nothing more to say: exchange and binding requests, recover.
-    pub fn done(&mut self, channel: ChannelId) {
-        self.connection.answer(channel, |awaited, _, out| {
-            debug_assert!(
-                matches!(awaited.asked, Asked::Plain(_)),
-                "{awaited:?} is not plain"
-            );
-            if let (Asked::Plain(ok), false) = (awaited.asked, awaited.no_wait) {
-                out.method(channel, ok, |_| ());
-            }
-        });
+    fn name_consumer(&self, tag: Option<Arc<str>>, ok: MethodId, out: &mut Outbox) {
+        if let Some(tag) = tag {
+            out.method(self.id, ok, |args| args.short_string(&tag));
+        }
     }
 
-    /// A queue is declared: its name, messages ready in it, its consumers.
-    pub fn queue_declared(&mut self, channel: ChannelId, name: &str, ready: u32, consumers: u32) {
-        self.connection.answer(channel, |awaited, state, out| {
-            debug_assert!(
-                matches!(awaited.asked, Asked::Declare { .. }),
-                "{awaited:?}: a declare"
-            );
-            if let Asked::Declare { unnamed } = awaited.asked {
-                state.declared(name, unnamed);
-            }
-            if !awaited.no_wait {
-                out.method(channel, MethodId::QUEUE_DECLARE_OK, |args| {
-                    args.short_string(name);
-                    args.long(ready);
-                    args.long(consumers);
-                });
-            }
-        });
-    }
-
-    /// A queue is purged of this many messages.
-    pub fn queue_purged(&mut self, channel: ChannelId, messages: u32) {
-        self.counted(channel, messages);
-    }
-
-    /// A queue is deleted with this many messages in it; none where there was no such queue.
-    pub fn queue_deleted(&mut self, channel: ChannelId, messages: u32) {
-        self.counted(channel, messages);
-    }
-
-    fn counted(&mut self, channel: ChannelId, messages: u32) {
-        self.connection.answer(channel, |awaited, _, out| {
-            debug_assert!(
-                matches!(awaited.asked, Asked::Count(_)),
-                "{awaited:?}: no count"
-            );
-            if let (Asked::Count(ok), false) = (awaited.asked, awaited.no_wait) {
-                out.method(channel, ok, |args| args.long(messages));
-            }
-        });
-    }
-
-    /// The consumer runs, under the tag that it asked for or the one that was made up for it.
-    pub fn consuming(&mut self, channel: ChannelId, tag: &str) {
-        self.connection.answer(channel, |awaited, state, out| {
-            debug_assert!(
-                matches!(awaited.asked, Asked::Consume { .. }),
-                "{awaited:?}: a consume"
-            );
-            if let Asked::Consume { no_ack } = awaited.asked {
-                state.outgoing.start(tag, no_ack);
-            }
-            if !awaited.no_wait {
-                out.method(channel, MethodId::BASIC_CONSUME_OK, |args| {
-                    args.short_string(tag);
-                });
-            }
-        });
-    }
-
-    /// The consumer is cancelled, as the peer asked.
-    pub fn cancelled(&mut self, channel: ChannelId) {
-        self.connection.answer(channel, |awaited, state, out| {
-            debug_assert!(
-                matches!(awaited.asked, Asked::Cancel(_)),
-                "{awaited:?}: a cancel"
-            );
-            let Asked::Cancel(tag) = awaited.asked else {
-                return;
-            };
-            state.outgoing.stop(tag.as_str());
-            if !awaited.no_wait {
-                out.method(channel, MethodId::BASIC_CANCEL_OK, |args| {
-                    args.short_string(tag.as_str());
-                });
-            }
-        });
-    }
-
-    /// The message that a get asked for, and how many are left.
+    /// Answers the get whose turn it is with a message; `left` are those behind it.
     ///
     /// # Errors
-    /// The message was not sent: the channel is ending or gone.
-    pub fn got(
+    /// The message was not sent: the channel is ending.
+    pub(super) fn got(
         &mut self,
-        channel: ChannelId,
         sending: Sending<D>,
         left: u32,
         message: &Message<'_>,
-    ) -> Result<(), Gone> {
-        let running = self.connection.running();
-        let open = running.is_some_and(|(running, _)| running.open(channel).is_some());
-        let sent = self.connection.answer(channel, |awaited, state, out| {
-            debug_assert!(
-                matches!(awaited.asked, Asked::Get { .. }),
-                "{awaited:?}: a get"
-            );
-            let Asked::Get { no_ack } = awaited.asked else {
-                return Err(Gone);
-            };
-            if !open {
-                return Err(Gone);
-            }
-            let tag = state.outgoing.send_to_get(no_ack, sending.delivery);
-            out.content(channel, MethodId::BASIC_GET_OK, message, |args| {
-                args.long_long(tag);
-                args.bit(sending.redelivered);
-                args.short_string(message.exchange);
-                args.short_string(message.routing_key);
-                args.long(left);
-            });
-            Ok(())
-        });
-        sent.unwrap_or(Err(Gone))
-    }
-
-    /// The queue that a get asked is empty.
-    pub fn got_nothing(&mut self, channel: ChannelId) {
-        self.connection.answer(channel, |awaited, _, out| {
-            debug_assert!(
-                matches!(awaited.asked, Asked::Get { .. }),
-                "{awaited:?}: a get"
-            );
-            get_empty(channel, out);
-        });
-    }
-
-    /// The request whose turn it is cannot be granted: closes its channel, or the connection where
-    /// the code is a connection's, and names the method. On a channel that is ending anyway the
-    /// refusal is not told.
-    pub fn refuse(&mut self, channel: ChannelId, reply: Reply) {
-        let method = self
-            .connection
-            .answer(channel, |awaited, _, _| awaited.method);
-        let Some(method) = method else { return };
-        let reply = reply.caused_by(method);
-        if reply.code().scope() == Scope::Connection {
-            self.close_connection(&reply);
-        } else {
-            self.close_channel(channel, &reply);
-        }
-    }
-
-    /// The peer's new secret is accepted.
-    pub fn secret_updated(&mut self) {
-        if let Some((_, out)) = self.connection.running() {
-            out.method(
-                ChannelId::CONNECTION,
-                MethodId::CONNECTION_UPDATE_SECRET_OK,
-                |_| (),
-            );
-        }
-    }
-
-    /// Closes a channel at once. Whoever calls this has confirmed what came before on it; what was
-    /// out on it comes as [`Event::ChannelGone`].
-    pub fn close_channel(&mut self, channel: ChannelId, reply: &Reply) {
-        let Some((running, out)) = self.connection.running() else {
-            return;
+        out: &mut Outbox,
+    ) -> Result<Sent, Gone> {
+        let awaited = self.answers.next().ok_or(Gone)?;
+        debug_assert!(
+            matches!(awaited.asked, Asked::Get { .. }),
+            "{awaited:?}: a get"
+        );
+        let Asked::Get { no_ack } = awaited.asked else {
+            return Err(Gone);
         };
-        if let Some(left) = running.close_channel(channel) {
-            out.close(channel, MethodId::CHANNEL_CLOSE, reply);
-            self.connection
-                .events
-                .push_back(Event::ChannelGone { left });
+        let tagged = self.outgoing.send_to_get(no_ack, sending.delivery);
+        out.content(self.id, MethodId::BASIC_GET_OK, message, |args| {
+            args.long_long(tagged.tag);
+            args.bit(sending.redelivered);
+            args.short_string(message.exchange);
+            args.short_string(message.routing_key);
+            args.long(left);
+        });
+        self.answers.flush(self.id, out);
+        Ok(tagged.sent)
+    }
+
+    /// Says `ack` or `nack`, by its method, to all publishes up to and with `tag` that are neither yet.
+    pub(super) fn settle_publishes(&mut self, tag: PublishTag, by: MethodId, out: &mut Outbox) {
+        let count = self.incoming.confirm_up_to(tag);
+        if count > 0 {
+            out.method(self.id, by, |args| {
+                args.long_long(tag.get());
+                // One publish is confirmed without `multiple`: some clients wait for ever otherwise.
+                args.bit(count > 1);
+            });
         }
     }
-}
 
-fn get_empty(channel: ChannelId, out: &mut Outbox) {
-    out.method(channel, MethodId::BASIC_GET_EMPTY, |args| {
-        args.short_string("");
-    });
+    /// The broker has declared a queue; `unnamed` says that it made the name up.
+    fn declared(&mut self, name: &str, unnamed: bool) {
+        let awaited = matches!(self.last_queue, LastQueue::Awaited);
+        if unnamed && awaited && !self.answers.await_name() {
+            self.last_queue = LastQueue::named(name);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Requests that wait for their answers, in order.
 //!
 //! Clients match answers to requests by order alone, so what the session answers by itself waits
-//! behind what the broker has not answered yet. Also remembers who wants no answer.
+//! behind what the broker has not answered yet. Also remembers which requests want no answer, and
+//! which are refused once their turn comes.
 
 use std::collections::VecDeque;
 
@@ -9,7 +10,9 @@ use amq_protocol::types::ShortString;
 
 use crate::amqp::codec::MethodId;
 use crate::amqp::frame::ChannelId;
+use crate::amqp::reply::Reply;
 
+use super::event::ConsumerNumber;
 use super::outbox::Outbox;
 
 /// What a request is remembered by until its answer.
@@ -22,9 +25,9 @@ pub(super) enum Asked {
     /// The answer is this method, with a number of messages.
     Count(MethodId),
     /// basic.consume.
-    Consume { no_ack: bool },
-    /// basic.cancel.
-    Cancel(ShortString),
+    Consume(ConsumerNumber),
+    /// basic.cancel, with the tag that the peer gave.
+    Cancel(ConsumerNumber, ShortString),
     /// basic.get.
     Get { no_ack: bool },
 }
@@ -35,13 +38,15 @@ pub(super) struct Awaited {
     pub(super) method: MethodId,
     pub(super) no_wait: bool,
     pub(super) asked: Asked,
+    /// What it is refused with in its turn, whatever the answer is.
+    pub(super) refusal: Option<Reply>,
 }
 
 /// An answer that the session gives by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ready {
-    /// This method, without arguments.
-    Plain(MethodId),
+    /// confirm.select-ok.
+    ConfirmsSelected,
     /// channel.flow-ok: the flow is on.
     FlowOn,
     /// basic.cancel-ok of a consumer that there is not.
@@ -59,12 +64,31 @@ enum Pending {
 pub(super) struct Answers {
     // INVARIANT: the first one, if there is one, is `Awaited`.
     pending: VecDeque<Pending>,
+    /// How many have left the queue.
+    left: u64,
 }
 
 impl Answers {
-    /// A request goes to the broker.
-    pub(super) fn expect(&mut self, awaited: Awaited) {
+    /// A request goes to the broker. Gives its number among all that the channel queued.
+    pub(super) fn expect(&mut self, awaited: Awaited) -> u64 {
+        let before = u64::try_from(self.pending.len()).unwrap_or(u64::MAX);
         self.pending.push_back(Pending::Awaited(awaited));
+        self.left.saturating_add(before)
+    }
+
+    /// The request of this number is refused once its turn comes.
+    pub(super) fn refuse(&mut self, nth: u64, reply: Reply) {
+        let place = nth.checked_sub(self.left).map(usize::try_from);
+        let Some(Ok(place)) = place else { return };
+        if let Some(Pending::Awaited(awaited)) = self.pending.get_mut(place) {
+            awaited.refusal = Some(reply);
+        }
+    }
+
+    /// How many answers the broker still owes.
+    pub(super) fn awaited(&self) -> usize {
+        let all = self.pending.iter();
+        all.filter(|it| matches!(it, Pending::Awaited(_))).count()
     }
 
     /// A request is answered by the session: now, or when its turn comes.
@@ -79,16 +103,22 @@ impl Answers {
     /// The request whose turn it is. What is ready behind it goes out with [`Self::flush`], after
     /// its answer.
     pub(super) fn next(&mut self) -> Option<Awaited> {
-        match self.pending.pop_front() {
-            Some(Pending::Awaited(awaited)) => Some(awaited),
-            Some(Pending::Ready(_)) | None => None,
+        match self.pop()? {
+            Pending::Awaited(awaited) => Some(awaited),
+            Pending::Ready(_) => None,
         }
+    }
+
+    fn pop(&mut self) -> Option<Pending> {
+        let first = self.pending.pop_front()?;
+        self.left = self.left.saturating_add(1);
+        Some(first)
     }
 
     pub(super) fn flush(&mut self, channel: ChannelId, out: &mut Outbox) {
         while let Some(Pending::Ready(ready)) = self.pending.front() {
             write(channel, ready, out);
-            self.pending.pop_front();
+            self.pop();
         }
     }
 
@@ -108,7 +138,7 @@ impl Answers {
 
 fn write(channel: ChannelId, ready: &Ready, out: &mut Outbox) {
     match ready {
-        Ready::Plain(ok) => out.method(channel, *ok, |_| ()),
+        Ready::ConfirmsSelected => out.method(channel, MethodId::CONFIRM_SELECT_OK, |_| ()),
         Ready::FlowOn => out.method(channel, MethodId::CHANNEL_FLOW_OK, |args| args.bit(true)),
         Ready::Cancelled(tag) => out.method(channel, MethodId::BASIC_CANCEL_OK, |args| {
             args.short_string(tag.as_str());

@@ -11,10 +11,25 @@ use crate::amqp::reply::{Misbehaved, ReplyCode};
 
 use super::answers::Answers;
 use super::content::Incoming;
-use super::event::{Event, Leftover, Settlement};
+use super::event::{ConsumerNumber, Event, Leftover, Settlement, Step};
+use super::offer::Offer;
 use super::outbox::Outbox;
 use super::outgoing::Outgoing;
-use super::{Offer, Step};
+
+/// What a channel works with that is its connection's.
+pub(super) struct Around<'a> {
+    pub(super) offer: &'a Offer,
+    pub(super) out: &'a mut Outbox,
+    /// The last consumer that any channel was asked for.
+    pub(super) last_consumer: &'a mut ConsumerNumber,
+}
+
+impl Around<'_> {
+    pub(super) fn next_consumer(&mut self) -> ConsumerNumber {
+        self.last_consumer.0 = self.last_consumer.0.saturating_add(1);
+        *self.last_consumer
+    }
+}
 
 /// What an empty queue name stands for.
 #[derive(Debug)]
@@ -24,6 +39,12 @@ pub(super) enum LastQueue {
     /// The name that the broker is making up.
     Awaited,
     Named(ShortString),
+}
+
+impl LastQueue {
+    pub(super) fn named(name: &str) -> Self {
+        ShortString::try_new(name).map_or(Self::None, Self::Named)
+    }
 }
 
 #[derive(Debug)]
@@ -49,18 +70,10 @@ impl<D: Copy> Channel<D> {
     /// Takes what was out, which the channel forgets, and what was coming in with it.
     pub(super) fn leave(&mut self) -> Leftover<D> {
         self.incoming.abandon();
+        self.outgoing.end_consumers();
         Leftover {
             channel: self.id,
             unsettled: self.outgoing.take_all(),
-            consumers: self.outgoing.take_consumers(),
-        }
-    }
-
-    /// The broker has declared a queue; `unnamed` says that it made the name up.
-    pub(super) fn declared(&mut self, name: &str, unnamed: bool) {
-        let awaited = matches!(self.last_queue, LastQueue::Awaited);
-        if unnamed && awaited && !self.answers.await_name() {
-            self.last_queue = ShortString::try_new(name).map_or(LastQueue::None, LastQueue::Named);
         }
     }
 
@@ -68,13 +81,12 @@ impl<D: Copy> Channel<D> {
     pub(super) fn frame(
         &mut self,
         frame: &Frame<'_>,
-        offer: &Offer,
-        out: &mut Outbox,
+        around: &mut Around<'_>,
     ) -> Result<Step<D>, Misbehaved> {
         let published = match frame.kind {
             FrameKind::Body => self.incoming.body(self.id, frame.payload)?,
-            FrameKind::Header => self.incoming.header(self.id, frame.payload, offer)?,
-            FrameKind::Method => return self.method(frame, offer, out),
+            FrameKind::Header => self.incoming.header(self.id, frame.payload, around.offer)?,
+            FrameKind::Method => return self.method(frame, around),
             // Heartbeats off channel 0 never get here.
             FrameKind::Heartbeat => None,
         };
@@ -84,8 +96,7 @@ impl<D: Copy> Channel<D> {
     fn method(
         &mut self,
         frame: &Frame<'_>,
-        offer: &Offer,
-        out: &mut Outbox,
+        around: &mut Around<'_>,
     ) -> Result<Step<D>, Misbehaved> {
         let (id, arguments) = split_method(frame.payload)?;
         if self.incoming.is_under_way() {
@@ -94,7 +105,7 @@ impl<D: Copy> Channel<D> {
                 format_args!("method {id} amid the content of a publish"),
             ));
         }
-        match decode(id, arguments, offer.tables)? {
+        match decode(id, arguments, around.offer.tables)? {
             ClientMethod::Publish(head) => {
                 self.incoming.method(&head)?;
                 Ok(Step::Done)
@@ -108,7 +119,7 @@ impl<D: Copy> Channel<D> {
             ClientMethod::Reject { tag, requeue } => {
                 self.settle(id, tag, false, Settlement::refusal(requeue))
             }
-            method => self.ask(id, method, out),
+            method => self.ask(id, method, around),
         }
     }
 
@@ -126,10 +137,6 @@ impl<D: Copy> Channel<D> {
         if deliveries.is_empty() {
             return Ok(Step::Done);
         }
-        Ok(Step::Event(Event::Settle {
-            channel: self.id,
-            deliveries,
-            how,
-        }))
+        Ok(Step::Event(Event::Settle { deliveries, how }))
     }
 }

@@ -8,16 +8,15 @@ use crate::amqp::codec::{ClientMethod, MethodId, decode, split_method};
 use crate::amqp::frame::{ChannelId, Frame, FrameKind};
 use crate::amqp::reply::{Misbehaved, Reply, ReplyCode, Scope};
 
-use super::event::{End, Event, Leftover};
-use super::handshake::{Handshake, Opening};
+use super::event::{End, Event, Leftover, Step};
+use super::handshake::{Handshake, Progress};
+use super::offer::Offer;
 use super::outbox::Outbox;
 use super::running::Running;
-use super::{Offer, Step};
+use super::tuned::FRAME_BYTES_MIN;
 
 /// How long the peer may take to answer our close.
 const CLOSE_MS_MAX: u64 = 30_000;
-/// The smallest frame-max that there is.
-pub(super) const FRAME_BYTES_MIN: u32 = 4_096;
 /// What a frame may take until it is agreed: a start-ok may carry a token.
 const FRAME_BYTES_MAX_UNTUNED: u32 = 65_536;
 
@@ -27,8 +26,8 @@ pub(super) enum Phase<D> {
     Handshake(Handshake),
     /// Open.
     Running(Running<D>),
-    /// The peer has closed; what came before is being confirmed.
-    PeerClosing(Running<D>),
+    /// The peer has closed; what came before is being confirmed and answered.
+    PeerClosing(Running<D>, Goodbye),
     /// We have closed; everything but the peer's answer is ignored.
     Closing {
         /// Set by the first tick, because closing does not come with a time.
@@ -36,6 +35,13 @@ pub(super) enum Phase<D> {
     },
     /// Over.
     Finished(End),
+}
+
+/// Whether the broker has answered that all before the peer's close is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goodbye {
+    Asked,
+    Answered,
 }
 
 #[derive(Debug)]
@@ -89,11 +95,16 @@ impl<D: Copy> Connection<D> {
 
     /// Whether nothing that the peer sends means anything any more.
     pub(super) fn is_deaf(&self) -> bool {
-        matches!(self.phase, Phase::PeerClosing(_) | Phase::Finished(_))
+        self.is_peer_closing() || self.is_finished()
+    }
+
+    /// Whether the peer has closed and waits for its answer.
+    pub(super) fn is_peer_closing(&self) -> bool {
+        matches!(self.phase, Phase::PeerClosing(..))
     }
 
     pub(super) fn awaits_protocol_header(&self) -> bool {
-        matches!(&self.phase, Phase::Handshake(it) if matches!(it.opening, Opening::Header))
+        matches!(&self.phase, Phase::Handshake(it) if it.awaits_header())
     }
 
     /// The size that frames from the peer may have now.
@@ -102,7 +113,7 @@ impl<D: Copy> Connection<D> {
             Phase::Handshake(it) => it
                 .tuned()
                 .map_or(FRAME_BYTES_MAX_UNTUNED, |tuned| tuned.frame_bytes_max),
-            Phase::Running(it) | Phase::PeerClosing(it) => it.tuned.frame_bytes_max,
+            Phase::Running(it) | Phase::PeerClosing(it, _) => it.tuned.frame_bytes_max,
             Phase::Closing { .. } | Phase::Finished(_) => {
                 self.offer.frame_bytes_max.max(FRAME_BYTES_MAX_UNTUNED)
             }
@@ -116,7 +127,7 @@ impl<D: Copy> Connection<D> {
                 self.frame_while_closing(frame);
                 return Step::Done;
             }
-            Phase::PeerClosing(_) | Phase::Finished(_) => return Step::Done,
+            Phase::PeerClosing(..) | Phase::Finished(_) => return Step::Done,
             Phase::Handshake(_) | Phase::Running(_) if frame.kind == FrameKind::Heartbeat => {
                 heartbeat(frame)
             }
@@ -151,15 +162,65 @@ impl<D: Copy> Connection<D> {
                 .filter(|Misbehaved(reply)| reply.code() == ReplyCode::CommandInvalid)
                 .unwrap_or_else(|| Misbehaved::new(ReplyCode::ChannelError, sentence).by(id)));
         }
-        if matches!(&self.phase, Phase::Handshake(it) if it.awaits_login()) {
+        if matches!(&self.phase, Phase::Handshake(it) if it.awaits_verdict()) {
             return Ok(Step::Hold);
         }
         match decode(id, arguments, self.offer.tables)? {
             ClientMethod::Close(close) => Ok(self.peer_closes(close)),
-            method => match &self.phase {
-                Phase::Handshake(_) => self.open(id, method),
+            method => match &mut self.phase {
+                Phase::Handshake(handshake) => {
+                    let progress = handshake.method(id, method, &self.offer, &mut self.out)?;
+                    Ok(self.proceed(progress))
+                }
                 _ => running_method(id, method),
             },
+        }
+    }
+
+    /// The first eight octets.
+    pub(super) fn protocol_header(&mut self, header: [u8; 8]) -> Step<D> {
+        let Phase::Handshake(handshake) = &mut self.phase else {
+            return Step::Done;
+        };
+        let progress = handshake.header(header, &self.offer, &mut self.out);
+        self.proceed(progress)
+    }
+
+    /// Goes where the handshake leads.
+    fn proceed(&mut self, progress: Progress) -> Step<D> {
+        match progress {
+            Progress::GoesOn => Step::Done,
+            Progress::Login(login) => Step::Event(Event::Login(login)),
+            Progress::Open(client, tuned) => {
+                self.phase = Phase::Running(Running::new(client, tuned));
+                Step::Event(Event::Opened)
+            }
+            Progress::Refused { reply, by_close } => {
+                if by_close {
+                    self.close(&reply);
+                } else {
+                    self.finish(End::LoginRefused);
+                }
+                Step::Event(Event::Misbehaved(reply))
+            }
+            Progress::WrongProtocol => {
+                self.finish(End::WrongProtocol);
+                Step::Done
+            }
+        }
+    }
+
+    /// The broker's judgement of a login: a sentence where it refuses.
+    pub(super) fn judge(&mut self, refusal: Option<&str>) {
+        let Phase::Handshake(handshake) = &mut self.phase else {
+            return;
+        };
+        match refusal {
+            None => handshake.accept(&self.offer, &mut self.out),
+            Some(sentence) => {
+                let progress = handshake.refuse(sentence);
+                self.proceed(progress);
+            }
         }
     }
 
@@ -221,8 +282,18 @@ impl<D: Copy> Connection<D> {
     }
 
     pub(super) fn keep_leftovers(&mut self) {
-        if let Phase::Running(running) | Phase::PeerClosing(running) = &mut self.phase {
+        if let Phase::Running(running) | Phase::PeerClosing(running, _) = &mut self.phase {
             running.leave(&mut self.leftovers);
+        }
+    }
+
+    /// The channels and the way out, while there is anything to answer.
+    pub(super) fn running(&mut self) -> Option<(&mut Running<D>, &mut Outbox)> {
+        match &mut self.phase {
+            Phase::Running(running) | Phase::PeerClosing(running, _) => {
+                Some((running, &mut self.out))
+            }
+            Phase::Handshake(_) | Phase::Closing { .. } | Phase::Finished(_) => None,
         }
     }
 
@@ -243,7 +314,7 @@ impl<D: Copy> Connection<D> {
         self.out.set_now(now_ms);
         let now_ms = self.out.now_ms();
         match &mut self.phase {
-            Phase::Handshake(it) if now_ms >= it.deadline_ms => {
+            Phase::Handshake(it) if now_ms >= it.deadline_ms() => {
                 return self.finish(End::HandshakeTimeout);
             }
             Phase::Closing { deadline_ms } => {
@@ -270,9 +341,9 @@ impl<D: Copy> Connection<D> {
 
     pub(super) fn next_deadline_ms(&self) -> Option<u64> {
         let own = match &self.phase {
-            Phase::Handshake(it) => Some(it.deadline_ms),
+            Phase::Handshake(it) => Some(it.deadline_ms()),
             Phase::Closing { deadline_ms } => Some(deadline_ms.unwrap_or(self.out.now_ms())),
-            Phase::Running(_) | Phase::PeerClosing(_) | Phase::Finished(_) => None,
+            Phase::Running(_) | Phase::PeerClosing(..) | Phase::Finished(_) => None,
         };
         [
             own,
@@ -288,7 +359,7 @@ impl<D: Copy> Connection<D> {
     fn heartbeat_ms(&self) -> Option<u64> {
         let tuned = match &self.phase {
             Phase::Handshake(it) => it.tuned()?,
-            Phase::Running(it) | Phase::PeerClosing(it) => it.tuned,
+            Phase::Running(it) | Phase::PeerClosing(it, _) => it.tuned,
             Phase::Closing { .. } | Phase::Finished(_) => return None,
         };
         (tuned.heartbeat_s > 0).then(|| u64::from(tuned.heartbeat_s).saturating_mul(1_000))
@@ -296,7 +367,7 @@ impl<D: Copy> Connection<D> {
 
     /// When the peer has been silent for too long. A peer that has said goodbye may be.
     fn silence_deadline_ms(&self) -> Option<u64> {
-        if self.paused || matches!(self.phase, Phase::PeerClosing(_)) {
+        if self.paused || self.is_peer_closing() {
             return None;
         }
         Some(

@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
+use amq_protocol::protocol::BasicProperties;
 use bytes::Bytes;
 
-use crate::amqp::BasicProperties;
 use crate::amqp::codec::{MethodId, PublishHead, Reader, decode_properties};
+use crate::amqp::frame::ChannelId;
 use crate::amqp::reply::{Misbehaved, ReplyCode};
 
-use super::event::{Publish, PublishTag};
-use super::{ChannelId, Offer};
+use super::event::{Place, Publish, PublishTag};
+use super::offer::Offer;
 
 /// The most that is reserved for a body before any of it has come.
 const RESERVED_BYTES_MAX: u64 = 65_536;
@@ -265,10 +266,16 @@ impl Incoming {
             confirms.next = confirms.next.saturating_add(1);
             tag
         });
+        let place = Place {
+            channel,
+            // Counted by who knows the channels before: see `running`.
+            serial: 0,
+            confirm,
+        };
         let mut body = Bytes::from(assembly.octets);
         let raw_properties = body.split_to(assembly.properties_bytes);
         Publish {
-            channel,
+            place,
             exchange: Arc::clone(&self.address.exchange),
             routing_key: Arc::clone(&self.address.routing_key),
             mandatory: assembly.mandatory,
@@ -276,7 +283,6 @@ impl Incoming {
             raw_properties,
             body,
             read_over: assembly.read_over,
-            confirm,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! What the broker sends unasked: deliveries, returns, confirms, cancels, blocked.
+//! The broker's side of a session: its answers, the outcomes of publishes, and what it sends unasked.
+//!
+//! An answer that comes too late, for a channel that is closed by then, is dropped without harm.
 
 use crate::amqp::codec::MethodId;
 use crate::amqp::frame::ChannelId;
@@ -6,8 +8,224 @@ use crate::amqp::reply::Reply;
 
 use super::Session;
 use super::connection::{Connection, Phase};
-use super::event::{Gone, Message, PublishTag, Sending};
+use super::event::{
+    Answer, ConsumerNumber, Gone, Leftover, Message, Outcome, Place, Sending, Sent, Ticket,
+};
+use super::outbox::Outbox;
 
+/// The opening and the end.
+impl<D: Copy> Session<D> {
+    /// The peer is who it says. Goes on with the handshake.
+    pub fn accept_login(&mut self) {
+        self.connection.judge(None);
+    }
+
+    /// The peer is not. It is told so if it understands a close at this point; else the session is
+    /// finished without a word, and the shell should wait a moment before it closes the socket.
+    pub fn refuse_login(&mut self, sentence: &str) {
+        self.connection.judge(Some(sentence));
+    }
+
+    /// The peer's new secret is accepted.
+    pub fn secret_updated(&mut self) {
+        if let Some((_, out)) = self.connection.running() {
+            let ok = MethodId::CONNECTION_UPDATE_SECRET_OK;
+            out.method(ChannelId::CONNECTION, ok, |_| ());
+        }
+    }
+
+    /// Closes the connection: shutdown, an operator, a token that expired. A peer that has closed
+    /// already gets its own answer instead. What was out is at [`Self::take_leftovers`].
+    pub fn close_connection(&mut self, reply: &Reply) {
+        self.connection.close_now(reply);
+    }
+
+    /// What was out on all channels, which forget it: to be called once the connection ends, or
+    /// its socket is lost. Channels that ended before have told what was theirs.
+    pub fn take_leftovers(&mut self) -> Vec<Leftover<D>> {
+        self.connection.keep_leftovers();
+        std::mem::take(&mut self.connection.leftovers)
+    }
+}
+
+/// Answers to requests and endings.
+impl<D: Copy> Session<D> {
+    /// Answers what a channel asked first of all that is not answered; on channel 0, the end of the
+    /// connection. What is confirmed by then is told first.
+    pub fn answer(&mut self, channel: ChannelId, answer: Answer<'_>) {
+        if channel == ChannelId::CONNECTION {
+            return self.connection.goodbye_answered();
+        }
+        let Some((running, out)) = self.connection.running() else {
+            return;
+        };
+        running.write_confirms(out);
+        if let Some(reply) = running.answer(channel, answer, out) {
+            self.connection.refuse(channel, &reply);
+        }
+    }
+
+    /// Answers a get with a message, and how many are left.
+    ///
+    /// # Errors
+    /// The message was not sent: the channel is ending or gone.
+    pub fn got(
+        &mut self,
+        channel: ChannelId,
+        sending: Sending<D>,
+        left: u32,
+        message: &Message<'_>,
+    ) -> Result<Sent, Gone> {
+        let (running, out) = self.connection.running().ok_or(Gone)?;
+        let is_open = running.open(channel).is_some();
+        let state = running.next_answer(channel).ok_or(Gone)?;
+        if !is_open {
+            state.pass_over(out);
+            return Err(Gone);
+        }
+        state.got(sending, left, message, out)
+    }
+
+    /// A request is refused once its turn comes, whatever it is answered with then. Where it is not
+    /// known any more, its channel is gone.
+    pub fn refuse(&mut self, ticket: Ticket, reply: Reply) {
+        let running = self.connection.running();
+        let channel = running.and_then(|(running, _)| running.answerable(ticket.channel));
+        if let Some(channel) = channel {
+            channel.answers.refuse(ticket.nth, reply);
+        }
+    }
+
+    /// Gives a consumer the tag that the peer left empty.
+    pub fn name_consumer(&mut self, channel: ChannelId, number: ConsumerNumber, tag: &str) {
+        let running = self.connection.running();
+        if let Some(channel) = running.and_then(|(running, _)| running.answerable(channel)) {
+            channel.outgoing.name(number, tag);
+        }
+    }
+
+    /// As many requests of a channel that is gone never reached the broker: no answer comes to them.
+    pub fn retract(&mut self, channel: ChannelId, requests: usize) {
+        if let Some((running, _)) = self.connection.running() {
+            running.retract(channel, requests);
+        }
+    }
+
+    /// How many answers are to come, those to endings included.
+    pub fn unanswered(&self) -> usize {
+        match &self.connection.phase {
+            Phase::Running(running) | Phase::PeerClosing(running, _) => running.unanswered(),
+            Phase::Handshake(_) | Phase::Closing { .. } | Phase::Finished(_) => 0,
+        }
+    }
+}
+
+/// Outcomes of publishes: one each, ascending on a channel.
+impl<D: Copy> Session<D> {
+    /// Tells the outcome of a publish, unless its channel is gone. What is taken is confirmed by the
+    /// next [`Self::write_confirms`].
+    pub fn outcome(&mut self, place: Place, outcome: Outcome<'_>) {
+        if matches!(outcome, Outcome::Declined | Outcome::Refused(_)) {
+            self.write_confirms();
+        }
+        let Some((running, _)) = self.connection.running() else {
+            return;
+        };
+        if running.decide(place) {
+            self.connection.tell(place, outcome);
+        }
+        if let Some((running, out)) = self.connection.running() {
+            running.end_if_due(place.channel, out);
+        }
+        self.connection.end_if_due();
+    }
+
+    /// A publish and all of its channel behind it do not reach the broker, for this reason, which
+    /// closes the channel.
+    pub fn withdraw(&mut self, place: Place, reply: &Reply) {
+        if let Some((running, _)) = self.connection.running() {
+            running.withdraw(place);
+        }
+        self.connection.refuse(place.channel, reply);
+    }
+
+    /// Writes what is to be confirmed: one ack a channel for all that was taken since the last.
+    pub fn write_confirms(&mut self) {
+        if let Some((running, out)) = self.connection.running() {
+            running.write_confirms(out);
+        }
+    }
+
+    /// Whether the peer ever published on this connection.
+    pub fn has_published(&self) -> bool {
+        match &self.connection.phase {
+            Phase::Running(running) | Phase::PeerClosing(running, _) => running.has_published(),
+            Phase::Handshake(_) | Phase::Closing { .. } | Phase::Finished(_) => false,
+        }
+    }
+
+    /// Publishes are not taken from now on, for this reason of at most 255 octets. Peers that did
+    /// not ask for it are not told; saying it twice tells it once.
+    pub fn blocked(&mut self, reason: &str) {
+        let Phase::Running(running) = &mut self.connection.phase else {
+            return;
+        };
+        if running.client.blocked && !std::mem::replace(&mut running.blocked, true) {
+            let blocked = MethodId::CONNECTION_BLOCKED;
+            let out = &mut self.connection.out;
+            out.method(ChannelId::CONNECTION, blocked, |args| {
+                args.short_string(reason);
+            });
+        }
+    }
+
+    /// Publishes are taken again.
+    pub fn unblocked(&mut self) {
+        let Phase::Running(running) = &mut self.connection.phase else {
+            return;
+        };
+        if std::mem::replace(&mut running.blocked, false) {
+            let unblocked = MethodId::CONNECTION_UNBLOCKED;
+            let out = &mut self.connection.out;
+            out.method(ChannelId::CONNECTION, unblocked, |_| ());
+        }
+    }
+}
+
+impl<D: Copy> Connection<D> {
+    fn tell(&mut self, place: Place, outcome: Outcome<'_>) {
+        let Some((running, out)) = self.running() else {
+            return;
+        };
+        match outcome {
+            Outcome::Taken => running.confirm(place),
+            Outcome::Returned(reply, message) => {
+                if running.answerable(place.channel).is_some() {
+                    return_message(place.channel, &reply, &message, out);
+                }
+                running.confirm(place);
+            }
+            Outcome::Declined => {
+                let channel = running.answerable(place.channel);
+                if let (Some(channel), Some(tag)) = (channel, place.confirm) {
+                    channel.settle_publishes(tag, MethodId::BASIC_NACK, out);
+                }
+            }
+            Outcome::Refused(reply) => self.refuse(place.channel, &reply),
+        }
+    }
+}
+
+/// Hands a message back to its publisher, with the properties and the body as they came.
+fn return_message(channel: ChannelId, reply: &Reply, message: &Message<'_>, out: &mut Outbox) {
+    out.content(channel, MethodId::BASIC_RETURN, message, |args| {
+        reply.write(args);
+        args.short_string(message.exchange);
+        args.short_string(message.routing_key);
+    });
+}
+
+/// Deliveries.
 impl<D: Copy> Session<D> {
     /// Sends a message to a consumer, with the channel's next delivery tag.
     ///
@@ -16,130 +234,42 @@ impl<D: Copy> Session<D> {
     pub fn deliver(
         &mut self,
         channel: ChannelId,
-        consumer: &str,
+        consumer: ConsumerNumber,
         sending: Sending<D>,
         message: &Message<'_>,
-    ) -> Result<(), Gone> {
+    ) -> Result<Sent, Gone> {
         let Phase::Running(running) = &mut self.connection.phase else {
             return Err(Gone);
         };
         let state = running.open(channel).ok_or(Gone)?;
-        let tag = state
-            .outgoing
-            .send_to(consumer, sending.delivery)
-            .ok_or(Gone)?;
+        let delivery = sending.delivery;
+        let tagged = state.outgoing.send_to(consumer, delivery).ok_or(Gone)?;
         let out = &mut self.connection.out;
         out.content(channel, MethodId::BASIC_DELIVER, message, |args| {
-            args.short_string(consumer);
-            args.long_long(tag);
+            args.short_string(&tagged.consumer);
+            args.long_long(tagged.tag);
             args.bit(sending.redelivered);
             args.short_string(message.exchange);
             args.short_string(message.routing_key);
         });
-        Ok(())
-    }
-
-    /// Hands a message back to its publisher, before it is confirmed. The message carries the
-    /// properties and the body as they came.
-    pub fn return_message(&mut self, channel: ChannelId, reply: &Reply, message: &Message<'_>) {
-        let Some((running, out)) = self.connection.running() else {
-            return;
-        };
-        if running.answerable(channel).is_none() {
-            return;
-        }
-        out.content(channel, MethodId::BASIC_RETURN, message, |args| {
-            reply.write(args);
-            args.short_string(message.exchange);
-            args.short_string(message.routing_key);
-        });
-    }
-
-    /// Takes responsibility for every publish of the channel up to and with `tag` that is not
-    /// confirmed yet.
-    pub fn confirm_up_to(&mut self, channel: ChannelId, tag: PublishTag) {
-        self.connection.settle_publishes(channel, tag, true);
-    }
-
-    /// Declines responsibility for every publish of the channel up to and with `tag` that is not
-    /// confirmed yet. To decline a single one, confirm what came before it first.
-    pub fn decline_up_to(&mut self, channel: ChannelId, tag: PublishTag) {
-        self.connection.settle_publishes(channel, tag, false);
+        Ok(tagged.sent)
     }
 
     /// A consumer ends because its queue is gone. Peers that did not ask for it are not told.
     /// Unsettled deliveries stay ackable.
-    pub fn cancel_consumer(&mut self, channel: ChannelId, tag: &str) {
+    pub fn cancel_consumer(&mut self, channel: ChannelId, consumer: ConsumerNumber) {
         let Some((running, out)) = self.connection.running() else {
             return;
         };
-        let told = running.client.consumer_cancel_notify;
+        let is_told = running.client.consumer_cancel_notify;
         let Some(state) = running.open(channel) else {
             return;
         };
-        if state.outgoing.stop(tag) && state.outgoing.free_name(tag) && told {
+        if let Some(tag) = state.outgoing.cancel(consumer).filter(|_| is_told) {
             out.method(channel, MethodId::BASIC_CANCEL, |args| {
-                args.short_string(tag);
+                args.short_string(&tag);
                 args.bit(true);
             });
-        }
-    }
-
-    /// Publishes are not read from now on, for this reason of at most 255 octets. Peers that did not ask for it are not told; saying it
-    /// twice tells it once.
-    pub fn blocked(&mut self, reason: &str) {
-        let Phase::Running(running) = &mut self.connection.phase else {
-            return;
-        };
-        if running.client.blocked && !std::mem::replace(&mut running.blocked, true) {
-            let out = &mut self.connection.out;
-            out.method(
-                ChannelId::CONNECTION,
-                MethodId::CONNECTION_BLOCKED,
-                |args| {
-                    args.short_string(reason);
-                },
-            );
-        }
-    }
-
-    /// Publishes are read again.
-    pub fn unblocked(&mut self) {
-        let Phase::Running(running) = &mut self.connection.phase else {
-            return;
-        };
-        if std::mem::replace(&mut running.blocked, false) {
-            let out = &mut self.connection.out;
-            out.method(
-                ChannelId::CONNECTION,
-                MethodId::CONNECTION_UNBLOCKED,
-                |_| (),
-            );
-        }
-    }
-}
-
-impl<D: Copy> Connection<D> {
-    fn settle_publishes(&mut self, channel: ChannelId, tag: PublishTag, taken: bool) {
-        let Some((running, out)) = self.running() else {
-            return;
-        };
-        let Some(state) = running.answerable(channel) else {
-            return;
-        };
-        let count = state.incoming.confirm_up_to(tag);
-        // One publish is confirmed without `multiple`: some clients wait for ever otherwise.
-        let multiple = count > 1;
-        match (count, taken) {
-            (0, _) => {}
-            (_, true) => out.method(channel, MethodId::BASIC_ACK, |args| {
-                args.long_long(tag.get());
-                args.bit(multiple);
-            }),
-            (_, false) => out.method(channel, MethodId::BASIC_NACK, |args| {
-                args.long_long(tag.get());
-                args.bit(multiple);
-            }),
         }
     }
 }

@@ -2,18 +2,17 @@
 
 use crate::amqp::codec::{Close, MethodId};
 use crate::amqp::frame::ChannelId;
-use crate::amqp::reply::Reply;
+use crate::amqp::reply::{Reply, Scope};
 
-use super::connection::{Connection, Phase};
-use super::event::{End, Event, Leftover};
-use super::{Session, Step};
+use super::connection::{Connection, Goodbye, Phase};
+use super::event::{End, Event, Step};
 
 impl<D: Copy> Connection<D> {
     /// The peer closes the connection.
     pub(super) fn peer_closes(&mut self, Close { code, text }: Close) -> Step<D> {
         let before = std::mem::replace(&mut self.phase, Phase::Finished(End::ClosedByPeer));
         if let Phase::Running(running) = before {
-            self.phase = Phase::PeerClosing(running);
+            self.phase = Phase::PeerClosing(running, Goodbye::Asked);
             self.keep_leftovers();
             return Step::Event(Event::ConnectionEnding { code, text });
         }
@@ -22,42 +21,48 @@ impl<D: Copy> Connection<D> {
             .method(ChannelId::CONNECTION, MethodId::CONNECTION_CLOSE_OK, |_| ());
         Step::Done
     }
-}
 
-impl<D: Copy> Session<D> {
-    /// Answers [`Event::ChannelEnding`]: everything that came before on the channel is confirmed
-    /// and answered, or never will be.
-    pub fn channel_ended(&mut self, channel: ChannelId) {
-        if let Some((running, out)) = self.connection.running() {
-            running.channel_ended(channel, out);
+    /// The broker says that all before the peer's close is done.
+    pub(super) fn goodbye_answered(&mut self) {
+        if let Phase::PeerClosing(_, goodbye) = &mut self.phase {
+            *goodbye = Goodbye::Answered;
         }
+        self.end_if_due();
     }
 
-    /// Answers [`Event::ConnectionEnding`]: everything that came before is confirmed, or never
-    /// will be. The session is finished then.
-    pub fn connection_ended(&mut self) {
-        let connection = &mut self.connection;
-        if matches!(connection.phase, Phase::PeerClosing(_)) {
+    /// Says goodbye to a peer that has closed, once that is answered and every publish has its
+    /// outcome.
+    pub(super) fn end_if_due(&mut self) {
+        if let Phase::PeerClosing(running, Goodbye::Answered) = &mut self.phase
+            && !running.awaits_outcomes()
+        {
+            running.write_confirms(&mut self.out);
             let ok = MethodId::CONNECTION_CLOSE_OK;
-            connection.out.method(ChannelId::CONNECTION, ok, |_| ());
-            connection.finish(End::ClosedByPeer);
+            self.out.method(ChannelId::CONNECTION, ok, |_| ());
+            self.finish(End::ClosedByPeer);
         }
     }
 
-    /// Closes the connection: shutdown, an operator, a token that expired, a refusal of that
-    /// scope. A peer that has closed already gets its own answer instead, by `connection_ended`.
-    /// What was out is at [`Self::take_leftovers`].
-    pub fn close_connection(&mut self, reply: &Reply) {
-        match self.connection.phase {
-            Phase::Handshake(_) | Phase::Running(_) => self.connection.close(reply),
-            Phase::PeerClosing(_) | Phase::Closing { .. } | Phase::Finished(_) => {}
+    /// Closes the connection of the broker's own accord. A peer that has closed already gets its own
+    /// answer instead.
+    pub(super) fn close_now(&mut self, reply: &Reply) {
+        match self.phase {
+            Phase::Handshake(_) | Phase::Running(_) => self.close(reply),
+            Phase::PeerClosing(..) | Phase::Closing { .. } | Phase::Finished(_) => {}
         }
     }
 
-    /// What was out on all channels, which forget it: to be called once the connection ends, or
-    /// its socket is lost. Channels that ended before have told what was theirs.
-    pub fn take_leftovers(&mut self) -> Vec<Leftover<D>> {
-        self.connection.keep_leftovers();
-        std::mem::take(&mut self.connection.leftovers)
+    /// Closes a channel of the broker's own accord, or the connection where the code is one of its.
+    pub(super) fn refuse(&mut self, channel: ChannelId, reply: &Reply) {
+        if reply.code().scope() == Scope::Connection {
+            return self.close_now(reply);
+        }
+        let Some((running, out)) = self.running() else {
+            return;
+        };
+        if let Some(left) = running.close_channel(channel) {
+            out.close(channel, MethodId::CHANNEL_CLOSE, reply);
+            self.events.push_back(Event::ChannelGone { left });
+        }
     }
 }

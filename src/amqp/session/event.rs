@@ -1,15 +1,13 @@
 //! What a session tells the broker, and what the broker hands to it.
 
-use std::borrow::Borrow;
-use std::fmt;
 use std::sync::Arc;
 
+use amq_protocol::protocol::{BasicProperties, basic, exchange, queue};
 use bytes::Bytes;
 
 use crate::amqp::codec::{Login, MethodId, Secret};
 use crate::amqp::frame::ChannelId;
 use crate::amqp::reply::Reply;
-use crate::amqp::{BasicProperties, basic, exchange, queue};
 
 /// Something that the peer wants, or that happened to the connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,39 +23,31 @@ pub enum Event<D> {
     Opened,
     /// A whole message was published.
     Publish(Publish),
-    /// A request that the broker must answer, in the order of the channel's requests.
+    /// A request that the broker must answer by [`Answer`], in the order of the channel's requests.
     Request {
-        /// Where it came, and where the answer goes.
-        channel: ChannelId,
+        /// Names it, for a refusal in its turn.
+        ticket: Ticket,
         /// What is asked.
         request: Request<D>,
     },
-    /// A prefetch limit was set. Already answered.
-    Qos {
-        /// The channel it is for.
-        channel: ChannelId,
-        /// The limit, and whether the channel shares it.
-        qos: basic::Qos,
-    },
     /// Deliveries were settled: known ones, each once, ascending.
     Settle {
-        /// The channel they went out on.
-        channel: ChannelId,
-        /// Which ones; never empty.
-        deliveries: Vec<Settled<D>>,
+        /// The broker's names of them; never empty.
+        deliveries: Vec<D>,
         /// What becomes of them.
         how: Settlement,
     },
     /// A channel ends: nothing more comes from it, and nothing can be delivered on it. Answer with
-    /// `channel_ended` when all that came before is confirmed and answered; then the close-ok, or
-    /// our close, goes out.
+    /// [`Answer::Done`] when all that came before is answered; the session waits for the outcomes of
+    /// its publishes and then writes the close-ok, or our close.
     ChannelEnding {
         /// What was out on it. Consumers that were asked for and not yet answered end too.
         left: Leftover<D>,
         /// The protocol fault that ends it; `None` where the peer closed it.
         fault: Option<Reply>,
     },
-    /// A channel that the broker closed or refused a request of is gone. No answer.
+    /// A channel that the broker closed or refused a request of is gone. Answer with
+    /// [`Answer::Done`] behind the answers to what was asked on it: all of them are dropped.
     ChannelGone {
         /// What was out on it.
         left: Leftover<D>,
@@ -69,8 +59,8 @@ pub enum Event<D> {
         /// Why, in the peer's words.
         reason: String,
     },
-    /// The peer closes the connection. Answer with `connection_ended` when all that came before is
-    /// confirmed. What was out is at `take_leftovers`.
+    /// The peer closes the connection. Answer with [`Answer::Done`] on channel 0 when all that came
+    /// before is answered; the session waits for the outcomes of publishes and then says goodbye.
     ConnectionEnding {
         /// Code that the peer gives; 200 is a plain goodbye.
         code: u16,
@@ -85,8 +75,8 @@ pub enum Event<D> {
 /// A message as it was published.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Publish {
-    /// The channel it came on.
-    pub channel: ChannelId,
+    /// Where it stands among the publishes of its connection.
+    pub place: Place,
     /// The exchange; empty for the default one.
     pub exchange: Arc<str>,
     /// The routing key.
@@ -101,40 +91,118 @@ pub struct Publish {
     pub body: Bytes,
     /// Octets of a body that is above the limit and was read over.
     pub read_over: Option<u64>,
+}
+
+/// Where a publish stands among those of its connection; its outcome is told by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The channel it came on.
+    pub channel: ChannelId,
+    /// Its number among all publishes on channels of this number, from 1.
+    pub serial: u64,
     /// The tag to confirm it by; `None` where the channel is not in confirm mode.
     pub confirm: Option<PublishTag>,
 }
 
+/// What became of a publish.
+#[derive(Clone, Debug)]
+pub enum Outcome<'a> {
+    /// The broker has taken responsibility for it.
+    Taken,
+    /// It has, and the message comes back to its publisher first.
+    Returned(Reply, Message<'a>),
+    /// The broker takes no responsibility.
+    Declined,
+    /// It is refused in a way that closes its channel.
+    Refused(Reply),
+}
+
+/// The name of a request among those of its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    pub(super) channel: ChannelId,
+    pub(super) nth: u64,
+}
+
+impl Ticket {
+    /// The channel that the request came on.
+    pub fn channel(self) -> ChannelId {
+        self.channel
+    }
+}
+
+/// The number of a consumer, over all that a connection ever asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConsumerNumber(pub(super) u64);
+
+impl ConsumerNumber {
+    /// The consumer of this number, as an event gave it.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// The broker's answer to a request; the session knows which method says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// It is done, and there is nothing more to say.
+    Done,
+    /// A queue is declared.
+    Queue {
+        /// Its name.
+        name: &'a str,
+        /// Messages ready in it.
+        ready: u32,
+        /// Consumers of it.
+        consumers: u32,
+    },
+    /// As many messages were purged, or deleted with their queue.
+    Count(u32),
+    /// A get found nothing.
+    Empty,
+    /// It cannot be granted: its channel is closed, or the connection where the code is a
+    /// connection's. On a channel that is ending anyway it is not told.
+    Refused(Reply),
+}
+
 /// A request that the broker answers. A queue name is never empty, except in a declare, where it
-/// asks the broker to make one up, and in a consumer tag likewise.
+/// asks the broker to make one up.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request<D> {
-    /// Answer with `done`.
+    /// exchange.declare.
     ExchangeDeclare(exchange::Declare),
-    /// Answer with `done`.
+    /// exchange.delete.
     ExchangeDelete(exchange::Delete),
-    /// Answer with `done`.
+    /// exchange.bind.
     ExchangeBind(exchange::Bind),
-    /// Answer with `done`.
+    /// exchange.unbind.
     ExchangeUnbind(exchange::Unbind),
-    /// Answer with `queue_declared`.
+    /// queue.declare. Answer with [`Answer::Queue`].
     QueueDeclare(queue::Declare),
-    /// Answer with `done`.
+    /// queue.bind.
     QueueBind(queue::Bind),
-    /// Answer with `done`.
+    /// queue.unbind.
     QueueUnbind(queue::Unbind),
-    /// Answer with `queue_purged`.
+    /// queue.purge. Answer with [`Answer::Count`].
     QueuePurge(queue::Purge),
-    /// Answer with `queue_deleted`.
+    /// queue.delete. Answer with [`Answer::Count`].
     QueueDelete(queue::Delete),
-    /// Answer with `consuming`; deliveries may follow then.
-    Consume(basic::Consume),
-    /// Answer with `cancelled`; no delivery may follow then.
-    Cancel(basic::Cancel),
-    /// Answer with `got` or `got_nothing`.
+    /// basic.qos.
+    Qos(basic::Qos),
+    /// basic.consume; deliveries may follow its answer. An empty tag is the broker's to make up, by
+    /// `name_consumer`.
+    Consume(ConsumerNumber, basic::Consume),
+    /// basic.cancel; no delivery may follow its answer.
+    Cancel(ConsumerNumber),
+    /// basic.get. Answer with `got` or [`Answer::Empty`].
     Get(basic::Get),
-    /// All that is out on the channel goes back to its queues. Answer with `done`.
-    Recover(Vec<Settled<D>>),
+    /// All that is out on the channel goes back to its queues.
+    Recover(Vec<D>),
 }
 
 impl<D> Request<D> {
@@ -150,7 +218,8 @@ impl<D> Request<D> {
             Self::QueueUnbind(_) => MethodId::QUEUE_UNBIND,
             Self::QueuePurge(_) => MethodId::QUEUE_PURGE,
             Self::QueueDelete(_) => MethodId::QUEUE_DELETE,
-            Self::Consume(_) => MethodId::BASIC_CONSUME,
+            Self::Qos(_) => MethodId::BASIC_QOS,
+            Self::Consume(..) => MethodId::BASIC_CONSUME,
             Self::Cancel(_) => MethodId::BASIC_CANCEL,
             Self::Get(_) => MethodId::BASIC_GET,
             Self::Recover(_) => MethodId::BASIC_RECOVER,
@@ -174,33 +243,6 @@ impl PublishTag {
     }
 }
 
-/// The name of a consumer on its channel.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ConsumerTag(Arc<str>);
-
-impl ConsumerTag {
-    pub(super) fn new(tag: &str) -> Self {
-        Self(Arc::from(tag))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for ConsumerTag {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ConsumerTag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// What becomes of a delivery that is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {
@@ -218,24 +260,13 @@ impl Settlement {
     }
 }
 
-/// A delivery that is out no more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settled<D> {
-    /// The consumer it went to; `None` for a get.
-    pub consumer: Option<ConsumerTag>,
-    /// The broker's name for it.
-    pub delivery: D,
-}
-
 /// What a channel leaves behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover<D> {
     /// The channel.
     pub channel: ChannelId,
-    /// Deliveries that nobody settled, ascending.
-    pub unsettled: Vec<Settled<D>>,
-    /// Consumers that were running.
-    pub consumers: Vec<ConsumerTag>,
+    /// Deliveries that were not settled, ascending.
+    pub unsettled: Vec<D>,
 }
 
 /// The properties of a message that goes out.
@@ -269,10 +300,34 @@ pub struct Sending<D> {
     pub redelivered: bool,
 }
 
+/// What a message that was sent waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// For its settlement by the peer.
+    Unsettled,
+    /// For nothing: it goes without acknowledgement, and is the peer's from here.
+    Settled,
+}
+
 /// Why a message was not sent: its channel or consumer is gone. It belongs back at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the channel or consumer is gone")]
 pub struct Gone;
+
+/// What became of a frame.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the hot one; a box would cost it an allocation"
+)]
+pub(super) enum Step<D> {
+    /// It is dealt with.
+    Done,
+    /// It is dealt with, and this is what it means.
+    Event(Event<D>),
+    /// It waits for an answer of the broker, untouched.
+    Hold,
+}
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

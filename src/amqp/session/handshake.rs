@@ -1,53 +1,55 @@
 //! From the first octet to an open connection: header, login, tuning, vhost.
+//!
+//! A machine of its own: it takes the peer's header and methods and the broker's judgement of a
+//! login, writes what the peer is to hear, and says where that leads. It knows nothing of channels.
 
 use amq_protocol::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::amqp::codec::{ClientMethod, Login, MethodId};
-use crate::amqp::connection::TuneOk;
 use crate::amqp::frame::{ChannelId, EARLY_PROTOCOL_HEADER, PROTOCOL_HEADER};
 use crate::amqp::reply::{Misbehaved, Reply, ReplyCode};
 
-use super::connection::{Connection, FRAME_BYTES_MIN, Phase};
-use super::event::{End, Event};
-use super::running::Running;
-use super::{Offer, Session, Step};
+use super::offer::Offer;
+use super::outbox::Outbox;
+use super::tuned::{Client, Tuned};
 
 /// How long it may take from the first octet to connection.open.
 const HANDSHAKE_MS_MAX: u64 = 10_000;
 /// The one virtual host: an agency's namespace follows from its certificate.
 const VHOST: &str = "/";
 
-/// What the peer says it understands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Client {
-    pub(super) consumer_cancel_notify: bool,
-    pub(super) blocked: bool,
-    authentication_failure_close: bool,
-}
-
-/// What was agreed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tuned {
-    pub(super) channels_max: u16,
-    pub(super) frame_bytes_max: u32,
-    pub(super) heartbeat_s: u16,
-}
-
 /// What is awaited.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Opening {
+enum Opening {
     Header,
     StartOk,
-    /// The broker's answer to the login.
+    /// The broker's judgement of the login.
     Verdict(Client),
     TuneOk(Client),
     Open(Client, Tuned),
 }
 
+/// A handshake under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Handshake {
-    pub(super) deadline_ms: u64,
-    pub(super) opening: Opening,
+    deadline_ms: u64,
+    opening: Opening,
+}
+
+/// Where a step of the handshake leads.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// To the next step.
+    GoesOn,
+    /// To the broker, which judges this login.
+    Login(Login),
+    /// To an open connection, as agreed.
+    Open(Client, Tuned),
+    /// To the end, because the login is refused: by a close where the peer understands one at this
+    /// point, else without a word.
+    Refused { reply: Reply, by_close: bool },
+    /// To the end, because the peer speaks another protocol.
+    WrongProtocol,
 }
 
 impl Handshake {
@@ -58,6 +60,12 @@ impl Handshake {
         }
     }
 
+    /// When it must be over, in the milliseconds of the session's clock.
+    pub(super) fn deadline_ms(&self) -> u64 {
+        self.deadline_ms
+    }
+
+    /// What was agreed, once it was.
     pub(super) fn tuned(&self) -> Option<Tuned> {
         match self.opening {
             Opening::Open(_, tuned) => Some(tuned),
@@ -65,130 +73,64 @@ impl Handshake {
         }
     }
 
-    pub(super) fn awaits_login(&self) -> bool {
+    pub(super) fn awaits_header(&self) -> bool {
+        matches!(self.opening, Opening::Header)
+    }
+
+    /// Whether nothing is parsed until the broker has judged the login.
+    pub(super) fn awaits_verdict(&self) -> bool {
         matches!(self.opening, Opening::Verdict(_))
     }
-}
 
-impl Client {
-    fn of(login: &Login) -> Self {
-        let capabilities = match login.client_properties.inner().get("capabilities") {
-            Some(AMQPValue::FieldTable(table)) => Some(table.inner()),
-            _ => None,
-        };
-        let has = |name: &str| {
-            capabilities.and_then(|table| table.get(name)) == Some(&AMQPValue::Boolean(true))
-        };
-        Self {
-            consumer_cancel_notify: has("consumer_cancel_notify"),
-            blocked: has("connection.blocked"),
-            authentication_failure_close: has("authentication_failure_close"),
-        }
-    }
-}
-
-impl Tuned {
-    /// # Errors
-    /// 530 where the peer wants more than was offered, or a frame-max below the minimum. Zero
-    /// means our value: old clients send it.
-    fn agree(offer: &Offer, wanted: &TuneOk) -> Result<Self, Misbehaved> {
-        let refused = |sentence: String| {
-            Misbehaved::new(ReplyCode::NotAllowed, sentence).by(MethodId::CONNECTION_TUNE_OK)
-        };
-        let frame_bytes_max = match wanted.frame_max {
-            0 => offer.frame_bytes_max,
-            it if it < FRAME_BYTES_MIN || it > offer.frame_bytes_max => {
-                return Err(refused(format!(
-                    "frame-max {it}, it must be from {FRAME_BYTES_MIN} to {}",
-                    offer.frame_bytes_max
-                )));
-            }
-            it => it,
-        };
-        let channels_max = match wanted.channel_max {
-            0 => offer.channels_max,
-            it if it > offer.channels_max => {
-                let offered = offer.channels_max;
-                return Err(refused(format!(
-                    "channel-max {it}, it may be {offered} at most"
-                )));
-            }
-            it => it,
-        };
-        Ok(Self {
-            channels_max,
-            frame_bytes_max,
-            heartbeat_s: wanted.heartbeat,
-        })
-    }
-}
-
-impl<D: Copy> Connection<D> {
     /// The first eight octets.
-    pub(super) fn protocol_header(&mut self, header: [u8; 8]) {
-        let Phase::Handshake(handshake) = &mut self.phase else {
-            return;
-        };
+    pub(super) fn header(&mut self, header: [u8; 8], offer: &Offer, out: &mut Outbox) -> Progress {
         if ![PROTOCOL_HEADER, EARLY_PROTOCOL_HEADER].contains(&header) {
-            self.out.protocol_header();
-            return self.finish(End::WrongProtocol);
+            out.protocol_header();
+            return Progress::WrongProtocol;
         }
-        handshake.opening = Opening::StartOk;
-        let offer = &self.offer;
-        self.out
-            .method(ChannelId::CONNECTION, MethodId::CONNECTION_START, |args| {
-                args.octet(0);
-                args.octet(9);
-                args.table(&server_properties(offer));
-                args.long_string(offer.mechanisms.as_bytes());
-                args.long_string(b"en_US");
-            });
+        self.opening = Opening::StartOk;
+        out.method(ChannelId::CONNECTION, MethodId::CONNECTION_START, |args| {
+            args.octet(0);
+            args.octet(9);
+            args.table(&server_properties(offer));
+            args.long_string(offer.mechanisms.as_bytes());
+            args.long_string(b"en_US");
+        });
+        Progress::GoesOn
     }
 
-    /// A method of the handshake.
-    pub(super) fn open(
+    /// A method of the peer.
+    ///
+    /// # Errors
+    /// 503 where it is not due, 530 where it asks for what is not offered.
+    pub(super) fn method(
         &mut self,
         id: MethodId,
         method: ClientMethod<'_>,
-    ) -> Result<Step<D>, Misbehaved> {
-        let Phase::Handshake(handshake) = &mut self.phase else {
-            return Ok(Step::Done);
-        };
-        match (handshake.opening, method) {
+        offer: &Offer,
+        out: &mut Outbox,
+    ) -> Result<Progress, Misbehaved> {
+        match (self.opening, method) {
             (Opening::StartOk, ClientMethod::StartOk(login)) => {
-                handshake.opening = Opening::Verdict(Client::of(&login));
+                self.opening = Opening::Verdict(Client::of(&login));
                 let mechanism = login.mechanism.as_str();
-                if self
-                    .offer
-                    .mechanisms
-                    .split(' ')
-                    .any(|offered| offered == mechanism)
-                {
-                    return Ok(Step::Event(Event::Login(login)));
+                if offer.mechanisms.split(' ').any(|it| it == mechanism) {
+                    return Ok(Progress::Login(login));
                 }
-                let sentence = format!(
-                    "mechanism '{mechanism}', on offer is {}",
-                    self.offer.mechanisms
-                );
-                let reply = self.refuse_login(sentence);
-                Ok(reply.map_or(Step::Done, |reply| Step::Event(Event::Misbehaved(reply))))
+                let offered = offer.mechanisms;
+                let sentence = format!("mechanism '{mechanism}', on offer is {offered}");
+                Ok(self.refuse(&sentence))
             }
             (Opening::TuneOk(client), ClientMethod::TuneOk(wanted)) => {
-                let tuned = Tuned::agree(&self.offer, &wanted)?;
-                handshake.opening = Opening::Open(client, tuned);
-                self.out.set_frame_max(tuned.frame_bytes_max);
-                Ok(Step::Done)
+                let tuned = Tuned::agree(offer, &wanted)?;
+                self.opening = Opening::Open(client, tuned);
+                out.set_frame_max(tuned.frame_bytes_max);
+                Ok(Progress::GoesOn)
             }
             (Opening::Open(client, tuned), ClientMethod::Open { vhost: VHOST }) => {
-                self.phase = Phase::Running(Running::new(client, tuned));
-                self.out.method(
-                    ChannelId::CONNECTION,
-                    MethodId::CONNECTION_OPEN_OK,
-                    |args| {
-                        args.short_string("");
-                    },
-                );
-                Ok(Step::Event(Event::Opened))
+                let ok = MethodId::CONNECTION_OPEN_OK;
+                out.method(ChannelId::CONNECTION, ok, |args| args.short_string(""));
+                Ok(Progress::Open(client, tuned))
             }
             (Opening::Open(..), ClientMethod::Open { vhost }) => {
                 let sentence = format_args!(
@@ -203,51 +145,28 @@ impl<D: Copy> Connection<D> {
         }
     }
 
-    /// Refuses the login that waits for its verdict; the reply where there was one to refuse.
-    fn refuse_login(&mut self, sentence: impl std::fmt::Display) -> Option<Reply> {
-        let Phase::Handshake(Handshake {
-            opening: Opening::Verdict(client),
-            ..
-        }) = self.phase
-        else {
-            return None;
+    /// The broker takes the peer for who it says it is. Without effect where no login waits.
+    pub(super) fn accept(&mut self, offer: &Offer, out: &mut Outbox) {
+        let Opening::Verdict(client) = self.opening else {
+            return;
         };
-        let reply = Reply::new(ReplyCode::AccessRefused, sentence);
-        if client.authentication_failure_close {
-            self.close(&reply);
-        } else {
-            self.finish(End::LoginRefused);
+        self.opening = Opening::TuneOk(client);
+        out.method(ChannelId::CONNECTION, MethodId::CONNECTION_TUNE, |args| {
+            args.short(offer.channels_max);
+            args.long(offer.frame_bytes_max);
+            args.short(offer.heartbeat_s);
+        });
+    }
+
+    /// The broker does not. Without effect where no login waits.
+    pub(super) fn refuse(&self, sentence: &str) -> Progress {
+        match self.opening {
+            Opening::Verdict(client) => Progress::Refused {
+                reply: Reply::new(ReplyCode::AccessRefused, sentence),
+                by_close: client.authentication_failure_close,
+            },
+            _ => Progress::GoesOn,
         }
-        Some(reply)
-    }
-}
-
-/// Answers to [`Event::Login`].
-impl<D: Copy> Session<D> {
-    /// The peer is who it says. Goes on with the handshake.
-    pub fn accept_login(&mut self) {
-        let connection = &mut self.connection;
-        let Phase::Handshake(handshake) = &mut connection.phase else {
-            return;
-        };
-        let Opening::Verdict(client) = handshake.opening else {
-            return;
-        };
-        handshake.opening = Opening::TuneOk(client);
-        let offer = &connection.offer;
-        connection
-            .out
-            .method(ChannelId::CONNECTION, MethodId::CONNECTION_TUNE, |args| {
-                args.short(offer.channels_max);
-                args.long(offer.frame_bytes_max);
-                args.short(offer.heartbeat_s);
-            });
-    }
-
-    /// The peer is not. It is told so if it understands a close at this point; else the session is
-    /// finished without a word, and the shell should wait a moment before it closes the socket.
-    pub fn refuse_login(&mut self, sentence: &str) {
-        self.connection.refuse_login(sentence);
     }
 }
 

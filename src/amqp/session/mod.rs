@@ -2,9 +2,10 @@
 //!
 //! The shell feeds it ([`Session::receive`], [`Session::tick`]), asks what happened
 //! ([`Session::next_event`], the function to read first) and drains what is to be written
-//! ([`Session::output`]). The broker answers through the methods of `answering`, `delivering` and
-//! `ending`. An answer that comes too late, for a channel that is closed by then, is dropped
-//! without harm.
+//! ([`Session::output`]). The broker answers through the methods of `delivering`.
+//!
+//! A channel owns all of its own: what was asked on it and is not answered, its consumers, what is
+//! out to them, its publishes that have no outcome. The shell keeps none of it.
 //!
 //! Invariants:
 //! - nothing is parsed beyond a login or an unnamed queue whose answer is awaited;
@@ -22,67 +23,24 @@ mod delivering;
 mod ending;
 mod event;
 mod handshake;
+mod offer;
 mod outbox;
 mod outgoing;
+mod owed;
 mod requests;
 mod running;
 #[cfg(test)]
 mod tests;
+mod tuned;
 
-use super::codec::TableLimits;
-use super::frame::{ChannelId, Inbound};
+use super::frame::Inbound;
 use connection::Connection;
+use event::Step;
 pub use event::{
-    ConsumerTag, End, Event, Gone, Leftover, Message, Properties, Publish, PublishTag, Request,
-    Sending, Settled, Settlement,
+    Answer, ConsumerNumber, End, Event, Gone, Leftover, Message, Outcome, Place, Properties,
+    Publish, PublishTag, Request, Sending, Sent, Settlement, Ticket,
 };
-
-/// What the broker offers and allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
-    /// Channels open at a time, at most; 0 counts as 65,535.
-    pub channels_max: u16,
-    /// Octets of a frame, at most, its eight octets of head and end included. Below 4,096 it
-    /// counts as 4,096, which the specification asks of everybody.
-    pub frame_bytes_max: u32,
-    /// The heartbeat interval that is proposed; 0 proposes none.
-    pub heartbeat_s: u16,
-    /// Octets of a message's body that is handed over, at most.
-    pub body_bytes_max: u64,
-    /// Octets of a body, at most, that is read over where it is larger than that: its channel goes on,
-    /// and what came of it is dropped as it comes.
-    pub read_over_bytes_max: u64,
-    /// Octets of a message's properties, headers included, at most.
-    pub properties_bytes_max: u32,
-    /// Octets of memory that messages under way may take, at most, over all channels: what has come
-    /// of their bodies and what is reserved for them, and their properties.
-    pub assembly_bytes_max: usize,
-    /// Bounds of every field table.
-    pub tables: TableLimits,
-    /// SASL mechanisms, separated by spaces.
-    pub mechanisms: &'static str,
-    /// Server property `product`.
-    pub product: String,
-    /// Server property `version`.
-    pub version: String,
-    /// Server property `platform`.
-    pub platform: String,
-}
-
-/// What became of a frame.
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the hot one; a box would cost it an allocation"
-)]
-enum Step<D> {
-    /// It is dealt with.
-    Done,
-    /// It is dealt with, and this is what it means.
-    Event(Event<D>),
-    /// It waits for an answer of the broker, untouched.
-    Hold,
-}
+pub use offer::Offer;
 
 /// The state machine. `D` is the broker's name for a delivery.
 #[derive(Debug)]
@@ -125,8 +83,7 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
             } else if self.connection.awaits_protocol_header() {
                 let header = self.inbound.protocol_header()?;
                 self.inbound.advance(header.len());
-                self.connection.protocol_header(header);
-                Step::Done
+                self.connection.protocol_header(header)
             } else {
                 match self.inbound.frame(self.connection.frame_bytes_max()) {
                     Ok(None) => return None,
@@ -196,6 +153,11 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
     /// what it was told last.
     pub fn is_finished(&self) -> bool {
         self.connection.is_finished()
+    }
+
+    /// Whether the peer has said goodbye and waits for the answer.
+    pub fn is_peer_closing(&self) -> bool {
+        self.connection.is_peer_closing()
     }
 
     /// How it ended; `None` while it has not.

@@ -1,29 +1,27 @@
 //! The requests of a channel: which go to the broker, which the session answers, and what is
 //! remembered of each until its answer.
 
+use amq_protocol::protocol::basic;
 use amq_protocol::types::ShortString;
 
-use crate::amqp::basic;
 use crate::amqp::codec::{ClientMethod, MethodId};
 use crate::amqp::reply::{Misbehaved, ReplyCode};
 
-use super::Step;
 use super::answers::{Asked, Awaited, Ready};
-use super::channel::{Channel, LastQueue};
-use super::event::{Event, Request};
-use super::outbox::Outbox;
+use super::channel::{Around, Channel, LastQueue};
+use super::event::{Event, Request, Step, Ticket};
 
 impl<D: Copy> Channel<D> {
     pub(super) fn ask(
         &mut self,
         id: MethodId,
         method: ClientMethod<'_>,
-        out: &mut Outbox,
+        around: &mut Around<'_>,
     ) -> Result<Step<D>, Misbehaved> {
         match id.class {
             40 => self.ask_exchange(id, method),
             50 => self.ask_queue(id, method),
-            _ => self.ask_other(id, method, out),
+            _ => self.ask_other(id, method, around),
         }
     }
 
@@ -128,11 +126,11 @@ impl<D: Copy> Channel<D> {
         &mut self,
         id: MethodId,
         method: ClientMethod<'_>,
-        out: &mut Outbox,
+        around: &mut Around<'_>,
     ) -> Result<Step<D>, Misbehaved> {
         match method {
-            ClientMethod::Consume(it) => self.consume(id, it),
-            ClientMethod::Cancel(it) => Ok(self.cancel(it, out)),
+            ClientMethod::Consume(it) => self.consume(id, it, around),
+            ClientMethod::Cancel(it) => Ok(self.cancel(it, around)),
             ClientMethod::Get(mut it) => {
                 let Some(queue) = self.queue(id, &it.queue)? else {
                     return Ok(Step::Hold);
@@ -145,12 +143,8 @@ impl<D: Copy> Channel<D> {
                 prefetch_bytes: 0,
                 qos,
             } => {
-                self.answers
-                    .ready(self.id, Ready::Plain(MethodId::BASIC_QOS_OK), out);
-                Ok(Step::Event(Event::Qos {
-                    channel: self.id,
-                    qos,
-                }))
+                let asked = Asked::Plain(MethodId::BASIC_QOS_OK);
+                Ok(self.request(Request::Qos(qos), asked, false))
             }
             ClientMethod::Qos { .. } => Err(unsupported(id, "a prefetch limit in octets")),
             ClientMethod::Recover {
@@ -165,12 +159,12 @@ impl<D: Copy> Channel<D> {
                 self.incoming.select_confirms();
                 if !no_wait {
                     self.answers
-                        .ready(self.id, Ready::Plain(MethodId::CONFIRM_SELECT_OK), out);
+                        .ready(self.id, Ready::ConfirmsSelected, around.out);
                 }
                 Ok(Step::Done)
             }
             ClientMethod::ChannelFlow { active: true } => {
-                self.answers.ready(self.id, Ready::FlowOn, out);
+                self.answers.ready(self.id, Ready::FlowOn, around.out);
                 Ok(Step::Done)
             }
             ClientMethod::ChannelFlow { .. } => Err(unsupported(
@@ -191,41 +185,44 @@ impl<D: Copy> Channel<D> {
         &mut self,
         id: MethodId,
         mut consume: basic::Consume,
+        around: &mut Around<'_>,
     ) -> Result<Step<D>, Misbehaved> {
         let Some(queue) = self.queue(id, &consume.queue)? else {
             return Ok(Step::Hold);
         };
         consume.queue = queue;
-        self.outgoing.take_name(consume.consumer_tag.as_str())?;
-        let (no_ack, no_wait) = (consume.no_ack, consume.nowait);
-        Ok(self.request(
-            Request::Consume(consume),
-            Asked::Consume { no_ack },
-            no_wait,
-        ))
+        let number = around.next_consumer();
+        self.outgoing
+            .ask(number, consume.consumer_tag.as_str(), consume.no_ack)?;
+        let (asked, no_wait) = (Asked::Consume(number), consume.nowait);
+        Ok(self.request(Request::Consume(number, consume), asked, no_wait))
     }
 
-    fn cancel(&mut self, cancel: basic::Cancel, out: &mut Outbox) -> Step<D> {
-        let (tag, no_wait) = (cancel.consumer_tag.clone(), cancel.nowait);
-        if self.outgoing.free_name(tag.as_str()) {
-            return self.request(Request::Cancel(cancel), Asked::Cancel(tag), no_wait);
+    fn cancel(&mut self, cancel: basic::Cancel, around: &mut Around<'_>) -> Step<D> {
+        let (tag, no_wait) = (cancel.consumer_tag, cancel.nowait);
+        if let Some(number) = self.outgoing.free_name(tag.as_str()) {
+            let asked = Asked::Cancel(number, tag);
+            return self.request(Request::Cancel(number), asked, no_wait);
         }
         if !no_wait {
-            self.answers.ready(self.id, Ready::Cancelled(tag), out);
+            self.answers
+                .ready(self.id, Ready::Cancelled(tag), around.out);
         }
         Step::Done
     }
 
     fn request(&mut self, request: Request<D>, asked: Asked, no_wait: bool) -> Step<D> {
-        self.answers.expect(Awaited {
+        let nth = self.answers.expect(Awaited {
             method: request.method(),
             no_wait,
             asked,
+            refusal: None,
         });
-        Step::Event(Event::Request {
+        let ticket = Ticket {
             channel: self.id,
-            request,
-        })
+            nth,
+        };
+        Step::Event(Event::Request { ticket, request })
     }
 
     /// The queue that `name` means; `None` where the broker has not yet said what it is called.

@@ -6,24 +6,43 @@ use crate::amqp::codec::{MethodId, decode, split_method};
 use crate::amqp::frame::{ChannelId, Frame, FrameKind};
 use crate::amqp::reply::{Misbehaved, Reply, ReplyCode};
 
-use super::channel::Channel;
-use super::event::{Event, Leftover};
-use super::handshake::{Client, Tuned};
+use super::channel::{Around, Channel};
+use super::event::{Answer, ConsumerNumber, Event, Leftover, Place, PublishTag, Step};
+use super::offer::Offer;
 use super::outbox::Outbox;
-use super::{Offer, Step};
+use super::owed::Owed;
+use super::tuned::{Client, Tuned};
 
-/// A channel number that is in use.
+/// A channel number that was used.
 #[derive(Debug)]
-pub(super) enum Slot<D> {
-    /// Open.
+struct Seat<D> {
+    slot: Slot<D>,
+    owed: Owed,
+}
+
+/// What a channel number is used for.
+#[derive(Debug)]
+enum Slot<D> {
+    /// For nothing.
+    Free,
+    /// Its channel is open.
     Open(Box<Channel<D>>),
-    /// Nothing more comes from it; what came is being confirmed and answered. Then the fault is
-    /// told, or, where there is none, the peer's close is answered.
-    Ending(Box<Channel<D>>, Option<Reply>),
-    /// We have closed it; everything but the peer's answer is ignored, contents included.
+    /// Nothing more comes from its channel; what came is being confirmed and answered.
+    Ending(Ending<D>),
+    /// We have closed its channel; everything but the peer's answer is ignored, contents included.
     Closing,
-    /// Both closed it at once: the number is free, and the peer may still answer our close.
+    /// Both closed its channel at once: it is free, and the peer may still answer our close.
     Crossed,
+}
+
+/// A channel on its way out.
+#[derive(Debug)]
+struct Ending<D> {
+    channel: Box<Channel<D>>,
+    /// What it is closed for; `None` where the peer closed it and gets its answer.
+    fault: Option<Reply>,
+    /// Whether the broker has answered that all before it is done.
+    answered: bool,
 }
 
 #[derive(Debug)]
@@ -32,11 +51,17 @@ pub(super) struct Running<D> {
     pub(super) tuned: Tuned,
     /// Whether the peer has been told that we do not take publishes.
     pub(super) blocked: bool,
-    slots: BTreeMap<ChannelId, Slot<D>>,
-    // How many of the slots count as open: all but the crossed ones.
+    seats: BTreeMap<ChannelId, Seat<D>>,
+    // How many of the seats count as open: all but the free and the crossed ones.
     occupied: usize,
     // Octets of memory that messages under way take, over all open channels.
     assembling: usize,
+    last_consumer: ConsumerNumber,
+    /// Confirms to be written, the highest of each channel.
+    confirms: BTreeMap<ChannelId, PublishTag>,
+    // Answers that the broker owes, endings included.
+    unanswered: usize,
+    has_published: bool,
 }
 
 impl<D: Copy> Running<D> {
@@ -45,25 +70,44 @@ impl<D: Copy> Running<D> {
             client,
             tuned,
             blocked: false,
-            slots: BTreeMap::new(),
+            seats: BTreeMap::new(),
             occupied: 0,
             assembling: 0,
+            last_consumer: ConsumerNumber(0),
+            confirms: BTreeMap::new(),
+            unanswered: 0,
+            has_published: false,
         }
+    }
+
+    /// How many answers the broker owes.
+    pub(super) fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
+    /// Whether the peer ever published.
+    pub(super) fn has_published(&self) -> bool {
+        self.has_published
+    }
+
+    /// Whether publishes are without their outcome.
+    pub(super) fn awaits_outcomes(&self) -> bool {
+        self.seats.values().any(|seat| seat.owed.awaits_outcomes())
     }
 
     /// The channel, if it is open.
     pub(super) fn open(&mut self, id: ChannelId) -> Option<&mut Channel<D>> {
-        match self.slots.get_mut(&id)? {
+        match &mut self.seats.get_mut(&id)?.slot {
             Slot::Open(channel) => Some(channel),
-            Slot::Ending(..) | Slot::Closing | Slot::Crossed => None,
+            Slot::Free | Slot::Ending(_) | Slot::Closing | Slot::Crossed => None,
         }
     }
 
     /// The channel, if it can still be answered.
     pub(super) fn answerable(&mut self, id: ChannelId) -> Option<&mut Channel<D>> {
-        match self.slots.get_mut(&id)? {
-            Slot::Open(channel) | Slot::Ending(channel, _) => Some(channel),
-            Slot::Closing | Slot::Crossed => None,
+        match &mut self.seats.get_mut(&id)?.slot {
+            Slot::Open(channel) | Slot::Ending(Ending { channel, .. }) => Some(channel),
+            Slot::Free | Slot::Closing | Slot::Crossed => None,
         }
     }
 
@@ -75,14 +119,9 @@ impl<D: Copy> Running<D> {
         out: &mut Outbox,
     ) -> Result<Step<D>, Misbehaved> {
         let id = frame.channel;
-        match self.slots.get_mut(&id) {
+        match self.seats.get_mut(&id).map(|seat| &seat.slot) {
             Some(Slot::Open(channel)) if !closes(frame) || channel.incoming.is_under_way() => {
-                let before = channel.incoming.held();
-                let step = channel.frame(frame, offer, out);
-                let others = self.assembling.saturating_sub(before);
-                self.assembling = others.saturating_add(channel.incoming.held());
-                within_budget(self.assembling, offer.assembly_bytes_max)?;
-                return step;
+                return self.frame_of_open(frame, offer, out);
             }
             Some(Slot::Open(_)) => {
                 let (method, arguments) = split_method(frame.payload)?;
@@ -92,10 +131,10 @@ impl<D: Copy> Running<D> {
                     Step::Event(Event::ChannelEnding { left, fault: None })
                 }));
             }
-            Some(Slot::Ending(..) | Slot::Closing) if frame.kind != FrameKind::Method => {
+            Some(Slot::Ending(_) | Slot::Closing) if frame.kind != FrameKind::Method => {
                 return Ok(Step::Done);
             }
-            Some(Slot::Ending(..) | Slot::Closing | Slot::Crossed) | None => {}
+            Some(Slot::Ending(_) | Slot::Closing | Slot::Crossed | Slot::Free) | None => {}
         }
         if frame.kind != FrameKind::Method {
             return Err(not_open(id));
@@ -108,6 +147,43 @@ impl<D: Copy> Running<D> {
         Ok(Step::Done)
     }
 
+    fn frame_of_open(
+        &mut self,
+        frame: &Frame<'_>,
+        offer: &Offer,
+        out: &mut Outbox,
+    ) -> Result<Step<D>, Misbehaved> {
+        let Some(Seat {
+            slot: Slot::Open(channel),
+            owed,
+        }) = self.seats.get_mut(&frame.channel)
+        else {
+            return Ok(Step::Done);
+        };
+        let before = channel.incoming.held();
+        let mut around = Around {
+            offer,
+            out,
+            last_consumer: &mut self.last_consumer,
+        };
+        let step = channel.frame(frame, &mut around);
+        let others = self.assembling.saturating_sub(before);
+        self.assembling = others.saturating_add(channel.incoming.held());
+        within_budget(self.assembling, offer.assembly_bytes_max)?;
+        let mut step = step?;
+        match &mut step {
+            Step::Event(Event::Publish(publish)) => {
+                publish.place.serial = owed.publish();
+                self.has_published = true;
+            }
+            Step::Event(Event::Request { .. }) => {
+                self.unanswered = self.unanswered.saturating_add(1);
+            }
+            _ => {}
+        }
+        Ok(step)
+    }
+
     /// A method on a channel that is not open.
     fn method_off_channel(
         &mut self,
@@ -115,19 +191,19 @@ impl<D: Copy> Running<D> {
         method: MethodId,
         out: &mut Outbox,
     ) -> Result<(), Misbehaved> {
-        let slot = self.slots.get_mut(&id);
+        let slot = self.seats.get_mut(&id).map(|seat| &mut seat.slot);
         match (slot, method) {
-            (None | Some(Slot::Crossed), MethodId::CHANNEL_OPEN) => self.open_channel(id, out)?,
-            (Some(Slot::Crossed), MethodId::CHANNEL_CLOSE_OK) => {
-                self.slots.remove(&id);
+            (None | Some(Slot::Free | Slot::Crossed), MethodId::CHANNEL_OPEN) => {
+                self.open_channel(id, out)?;
             }
-            (None | Some(Slot::Crossed), _) => return Err(not_open(id).by(method)),
+            (Some(slot @ Slot::Crossed), MethodId::CHANNEL_CLOSE_OK) => *slot = Slot::Free,
+            (None | Some(Slot::Free | Slot::Crossed), _) => return Err(not_open(id).by(method)),
             (Some(_), MethodId::CHANNEL_OPEN) => {
                 let sentence = format_args!("channel {id} is not closed yet");
                 return Err(Misbehaved::new(ReplyCode::ChannelError, sentence).by(method));
             }
             // The peer closes what we are about to close: it gets the answer to its own close.
-            (Some(Slot::Ending(_, fault)), MethodId::CHANNEL_CLOSE) => *fault = None,
+            (Some(Slot::Ending(ending)), MethodId::CHANNEL_CLOSE) => ending.fault = None,
             (Some(slot @ Slot::Closing), MethodId::CHANNEL_CLOSE) => {
                 out.method(id, MethodId::CHANNEL_CLOSE_OK, |_| ());
                 *slot = Slot::Crossed;
@@ -145,26 +221,35 @@ impl<D: Copy> Running<D> {
             let sentence = format_args!("{channels_max} channels are open, which is the maximum");
             return Err(Misbehaved::new(ReplyCode::NotAllowed, sentence).by(MethodId::CHANNEL_OPEN));
         }
-        self.slots
-            .insert(id, Slot::Open(Box::new(Channel::new(id))));
+        let slot = Slot::Open(Box::new(Channel::new(id)));
+        // What the number owes outlives its channels.
+        let owed = self.seats.remove(&id).map(|seat| seat.owed);
+        let owed = owed.unwrap_or_default();
+        self.seats.insert(id, Seat { slot, owed });
         self.occupied = self.occupied.saturating_add(1);
         out.method(id, MethodId::CHANNEL_OPEN_OK, |args| args.long_string(b""));
         Ok(())
     }
 
-    /// The channel takes nothing more; what was out on it, where it was open.
+    /// The channel takes nothing more, and the broker is asked to say when all before is done. Gives
+    /// what was out, where the channel was open.
     pub(super) fn end_channel(
         &mut self,
         id: ChannelId,
         fault: Option<Reply>,
     ) -> Option<Leftover<D>> {
-        let slot = self.slots.get_mut(&id)?;
+        let slot = &mut self.seats.get_mut(&id)?.slot;
         match std::mem::replace(slot, Slot::Closing) {
             Slot::Open(mut channel) => {
                 let held = channel.incoming.held();
                 self.assembling = self.assembling.saturating_sub(held);
+                self.unanswered = self.unanswered.saturating_add(1);
                 let left = channel.leave();
-                *slot = Slot::Ending(channel, fault);
+                *slot = Slot::Ending(Ending {
+                    channel,
+                    fault,
+                    answered: false,
+                });
                 Some(left)
             }
             other => {
@@ -174,46 +259,130 @@ impl<D: Copy> Running<D> {
         }
     }
 
-    /// Our close is on its way; what was out, where the channel was open.
+    /// The broker closes the channel, and is asked to say when it has done with it: that answer and
+    /// those to what was asked on it come too late. Gives what was out, where the channel was open.
     pub(super) fn close_channel(&mut self, id: ChannelId) -> Option<Leftover<D>> {
-        let slot = self.slots.get_mut(&id)?;
+        let Seat { slot, owed } = self.seats.get_mut(&id)?;
         let Slot::Open(channel) = slot else {
             return None;
         };
         let held = channel.incoming.held();
         self.assembling = self.assembling.saturating_sub(held);
+        self.unanswered = self.unanswered.saturating_add(1);
+        owed.forget(channel.answers.awaited().saturating_add(1));
         let left = channel.leave();
         *slot = Slot::Closing;
         Some(left)
     }
 
-    /// An ending is over: tells the fault or answers the close.
-    pub(super) fn channel_ended(&mut self, id: ChannelId, out: &mut Outbox) {
-        match self.slots.get_mut(&id) {
-            Some(slot @ Slot::Ending(_, Some(_))) => {
-                if let Slot::Ending(_, Some(fault)) = std::mem::replace(slot, Slot::Closing) {
-                    out.close(id, MethodId::CHANNEL_CLOSE, &fault);
-                }
+    /// As many requests of a channel that is gone never went to the broker.
+    pub(super) fn retract(&mut self, id: ChannelId, requests: usize) {
+        self.unanswered = self.unanswered.saturating_sub(requests);
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.owed.retract(requests);
+        }
+    }
+
+    /// Counts an answer of the broker that comes now. The channel that it is for, or nothing where
+    /// that is gone.
+    pub(super) fn next_answer(&mut self, id: ChannelId) -> Option<&mut Channel<D>> {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if self.seats.get_mut(&id)?.owed.take_late_answer() {
+            return None;
+        }
+        self.answerable(id)
+    }
+
+    /// An answer to the request whose turn it is, or, behind all requests, to the end of the channel.
+    /// Gives the reply that it is refused with.
+    pub(super) fn answer(
+        &mut self,
+        id: ChannelId,
+        answer: Answer<'_>,
+        out: &mut Outbox,
+    ) -> Option<Reply> {
+        let channel = self.next_answer(id)?;
+        if channel.answers.awaited() > 0 {
+            return channel.answer(answer, out);
+        }
+        if let Some(Slot::Ending(ending)) = self.seats.get_mut(&id).map(|seat| &mut seat.slot) {
+            ending.answered = true;
+        }
+        self.end_if_due(id, out);
+        None
+    }
+
+    /// An outcome has come. Whether the channel of its publish is still there to be told.
+    pub(super) fn decide(&mut self, place: Place) -> bool {
+        let seat = self.seats.get_mut(&place.channel);
+        seat.is_some_and(|seat| seat.owed.decide(place.serial))
+    }
+
+    /// A publish and all of its channel behind it did not go to the broker.
+    pub(super) fn withdraw(&mut self, place: Place) {
+        if let Some(seat) = self.seats.get_mut(&place.channel) {
+            seat.owed.withdraw(place.serial);
+        }
+    }
+
+    /// A publish is to be confirmed with the next [`Self::write_confirms`].
+    pub(super) fn confirm(&mut self, place: Place) {
+        if let Some(tag) = place.confirm {
+            self.confirms.insert(place.channel, tag);
+        }
+    }
+
+    /// Writes what is to be confirmed: one ack a channel.
+    pub(super) fn write_confirms(&mut self, out: &mut Outbox) {
+        for (id, tag) in std::mem::take(&mut self.confirms) {
+            if let Some(channel) = self.answerable(id) {
+                channel.settle_publishes(tag, MethodId::BASIC_ACK, out);
             }
-            Some(Slot::Ending(_, None)) => {
-                out.method(id, MethodId::CHANNEL_CLOSE_OK, |_| ());
-                self.free(id);
-            }
-            Some(Slot::Open(_) | Slot::Closing | Slot::Crossed) | None => {}
+        }
+    }
+
+    /// Ends a channel once its end is answered and every publish before has its outcome: tells the
+    /// fault or answers the close.
+    pub(super) fn end_if_due(&mut self, id: ChannelId, out: &mut Outbox) {
+        let seat = self.seats.get(&id);
+        let is_due = seat.is_some_and(|Seat { slot, owed }| {
+            matches!(slot, Slot::Ending(ending) if ending.answered) && !owed.awaits_outcomes()
+        });
+        if !is_due {
+            return;
+        }
+        self.write_confirms(out);
+        let Some(seat) = self.seats.get_mut(&id) else {
+            return;
+        };
+        let before = std::mem::replace(&mut seat.slot, Slot::Closing);
+        if let Slot::Ending(Ending {
+            fault: Some(fault), ..
+        }) = before
+        {
+            out.close(id, MethodId::CHANNEL_CLOSE, &fault);
+        } else {
+            out.method(id, MethodId::CHANNEL_CLOSE_OK, |_| ());
+            self.free(id);
         }
     }
 
     fn free(&mut self, id: ChannelId) {
-        self.slots.remove(&id);
-        self.occupied = self.occupied.saturating_sub(1);
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.slot = Slot::Free;
+            self.occupied = self.occupied.saturating_sub(1);
+            if seat.owed.is_blank() {
+                self.seats.remove(&id);
+            }
+        }
     }
 
     /// What is out on all channels, which forget it.
     pub(super) fn leave(&mut self, leftovers: &mut Vec<Leftover<D>>) {
-        for slot in self.slots.values_mut() {
-            if let Slot::Open(channel) = slot {
+        for seat in self.seats.values_mut() {
+            if let Slot::Open(channel) = &mut seat.slot {
                 let left = channel.leave();
-                if !left.unsettled.is_empty() || !left.consumers.is_empty() {
+                if !left.unsettled.is_empty() {
                     leftovers.push(left);
                 }
             }

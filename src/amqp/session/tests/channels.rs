@@ -12,8 +12,8 @@ fn a_publish_followed_at_once_by_close_is_processed_before_the_close_ok() {
         panic!("{events:?}")
     };
     peer.said();
-    peer.session.confirm_up_to(id(1), publish.confirm.unwrap());
-    peer.session.channel_ended(id(1));
+    peer.taken(publish.place);
+    peer.done(1);
     assert_eq!(
         peer.said(),
         ["1 Ack { delivery_tag: 1, multiple: false }", "1 CloseOk"]
@@ -35,9 +35,9 @@ fn the_same_holds_for_the_connection() {
     };
     peer.said();
     assert_eq!(peer.send(confirm_select(1)), []);
-    peer.session.confirm_up_to(id(1), publish.confirm.unwrap());
+    peer.taken(publish.place);
     assert!(!peer.session.is_finished());
-    peer.session.connection_ended();
+    peer.done(0);
     assert_eq!(
         peer.said(),
         ["1 Ack { delivery_tag: 1, multiple: false }", "0 CloseOk"]
@@ -54,8 +54,8 @@ fn a_fault_waits_until_what_came_before_is_confirmed() {
         panic!("{events:?}")
     };
     peer.said();
-    peer.session.confirm_up_to(id(1), publish.confirm.unwrap());
-    peer.session.channel_ended(id(1));
+    peer.taken(publish.place);
+    peer.done(1);
     let said = peer.said();
     assert_eq!(said[0], "1 Ack { delivery_tag: 1, multiple: false }");
     assert!(said[1].starts_with("1 Close { reply_code: 406"), "{said:?}");
@@ -66,7 +66,7 @@ fn after_our_close_everything_on_the_channel_is_ignored_until_its_answer() {
     let mut peer = Peer::open();
     let reply =
         Reply::new(ReplyCode::NotFound, "no exchange 'x'").caused_by(MethodId::BASIC_PUBLISH);
-    peer.session.close_channel(id(1), &reply);
+    peer.session.connection.refuse(id(1), &reply);
     assert!(matches!(peer.events()[..], [Event::ChannelGone { .. }]));
     assert_eq!(peer.closed_with(1), (404, 60, 40));
     // Contents too, even what would be a fault elsewhere.
@@ -86,7 +86,8 @@ fn after_our_close_everything_on_the_channel_is_ignored_until_its_answer() {
 fn a_channel_opened_again_before_its_close_ok_is_504() {
     let mut peer = Peer::open();
     peer.session
-        .close_channel(id(1), &Reply::new(ReplyCode::NotFound, "x"));
+        .connection
+        .refuse(id(1), &Reply::new(ReplyCode::NotFound, "x"));
     peer.events();
     assert!(is_fault(
         &peer.ask(channel_open(1)),
@@ -99,7 +100,8 @@ fn closes_of_a_channel_that_cross_free_it_whether_or_not_ours_is_answered() {
     for answered in [true, false] {
         let mut peer = Peer::open();
         peer.session
-            .close_channel(id(1), &Reply::new(ReplyCode::NotFound, "x"));
+            .connection
+            .refuse(id(1), &Reply::new(ReplyCode::NotFound, "x"));
         peer.events();
         peer.said();
         assert_eq!(peer.send(channel_close(1)), []);
@@ -117,7 +119,7 @@ fn a_peer_that_closes_what_is_failing_gets_its_own_answer_only() {
     let mut peer = Peer::open();
     peer.send(ack(1, 9, false));
     assert_eq!(peer.send(channel_close(1)), []);
-    peer.session.channel_ended(id(1));
+    peer.done(1);
     assert_eq!(peer.said(), ["1 CloseOk"]);
 }
 
@@ -133,7 +135,7 @@ fn closed_channels_do_not_count_and_numbers_may_be_any() {
             matches!(peer.ask(channel_close(16_000)), Event::ChannelEnding { .. }),
             "{round}"
         );
-        peer.session.channel_ended(id(16_000));
+        peer.done(16_000);
         peer.send(channel_open(16_000));
         assert_eq!(peer.said(), ["16000 CloseOk", "16000 OpenOk"]);
     }
@@ -160,17 +162,26 @@ fn late_answers_to_a_channel_that_is_gone_are_dropped() {
     let mut peer = Peer::open();
     peer.send([declare(1, "q", false), consume(1, "c", false)].concat());
     peer.session
-        .close_channel(id(1), &Reply::new(ReplyCode::NotFound, "x"));
+        .connection
+        .refuse(id(1), &Reply::new(ReplyCode::NotFound, "x"));
     peer.said();
-    peer.session.queue_declared(id(1), "q", 0, 0);
-    peer.session.consuming(id(1), "c");
-    peer.session.confirm_up_to(id(1), PublishTag(4));
-    peer.session
-        .return_message(id(1), &Reply::new(ReplyCode::NoRoute, "x"), &message(b""));
-    peer.session.cancel_consumer(id(1), "c");
-    peer.session.channel_ended(id(1));
+    peer.declared("q", 0, 0);
+    peer.done(1);
+    let place = Place {
+        channel: id(1),
+        serial: 4,
+        confirm: Some(PublishTag(4)),
+    };
+    peer.taken(place);
+    let reply = Reply::new(ReplyCode::NoRoute, "x");
+    let returned = Outcome::Returned(reply, message(b""));
+    peer.session.outcome(place, returned);
+    peer.session.write_confirms();
+    peer.session.cancel_consumer(id(1), ConsumerNumber(1));
+    peer.done(1);
     assert_eq!(
-        peer.session.deliver(id(1), "c", sending(1), &message(b"")),
+        peer.session
+            .deliver(id(1), ConsumerNumber(1), sending(1), &message(b"")),
         Err(Gone)
     );
     assert!(peer.said().is_empty());
@@ -191,18 +202,77 @@ fn our_close_of_the_connection_waits_for_its_answer() {
 fn what_was_out_on_a_channel_is_told_even_when_the_connection_ends_at_once() {
     let mut peer = Peer::open();
     peer.send(consume(1, "c", false));
-    peer.session.consuming(id(1), "c");
+    peer.done(1);
     peer.session
-        .deliver(id(1), "c", sending(7), &message(b"m"))
+        .deliver(id(1), ConsumerNumber(1), sending(7), &message(b"m"))
         .unwrap();
     peer.session
-        .close_channel(id(1), &Reply::new(ReplyCode::NotFound, "x"));
+        .connection
+        .refuse(id(1), &Reply::new(ReplyCode::NotFound, "x"));
     peer.session
         .close_connection(&Reply::new(ReplyCode::ConnectionForced, "x"));
     let events = peer.events();
     let [Event::ChannelGone { left }] = &events[..] else {
         panic!("{events:?}")
     };
-    assert_eq!(left.unsettled[0].delivery, 7);
+    assert_eq!(left.unsettled[0], 7);
     assert!(peer.session.take_leftovers().is_empty());
+}
+
+#[test]
+fn an_end_that_is_answered_waits_for_the_outcomes_of_publishes_before_it() {
+    let mut peer = Peer::open();
+    let events = peer.send([confirm_select(1), publish(1, b"m"), channel_close(1)].concat());
+    let [Event::Publish(publish), Event::ChannelEnding { .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    peer.said();
+    peer.done(1);
+    assert!(peer.said().is_empty());
+    peer.session.outcome(publish.place, Outcome::Taken);
+    assert_eq!(
+        peer.said(),
+        ["1 Ack { delivery_tag: 1, multiple: false }", "1 CloseOk"]
+    );
+}
+
+#[test]
+fn so_does_the_goodbye_of_the_connection() {
+    let mut peer = Peer::open();
+    let events = peer.send([publish(1, b"m"), connection_close()].concat());
+    let [Event::Publish(publish), Event::ConnectionEnding { .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    peer.done(0);
+    assert!(peer.said().is_empty() && peer.session.is_peer_closing());
+    peer.session.outcome(publish.place, Outcome::Taken);
+    assert_eq!(peer.said(), ["0 CloseOk"]);
+}
+
+#[test]
+fn what_is_withdrawn_closes_its_channel_and_nothing_waits_for_it() {
+    let mut peer = Peer::open();
+    let events = peer.send([confirm_select(1), publish(1, b"m").repeat(3)].concat());
+    let places: Vec<Place> = events
+        .into_iter()
+        .map(|event| match event {
+            Event::Publish(publish) => publish.place,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    peer.said();
+    let reply = Reply::new(ReplyCode::PreconditionFailed, "expiration is no number");
+    peer.session.withdraw(places[1], &reply);
+    assert_eq!(peer.closed_with(1), (406, 0, 0));
+    // Its number is used again: what the channel before published is not the new one's.
+    peer.send([channel_close_ok(1), channel_open(1), confirm_select(1)].concat());
+    let Event::Publish(again) = peer.ask(publish(1, b"again")) else {
+        panic!("no publish")
+    };
+    assert_eq!(again.place.serial, places[1].serial);
+    peer.said();
+    peer.taken(places[0]);
+    assert!(peer.said().is_empty());
+    peer.taken(again.place);
+    assert_eq!(peer.said(), ["1 Ack { delivery_tag: 1, multiple: false }"]);
 }

@@ -3,21 +3,21 @@ use super::*;
 fn consuming_peer() -> Peer {
     let mut peer = Peer::open();
     peer.send(consume(1, "c", false));
-    peer.session.consuming(id(1), "c");
+    peer.done(1);
     peer.said();
     peer
 }
 
-fn deliver(peer: &mut Peer, delivery: u64) -> Result<(), Gone> {
+fn deliver(peer: &mut Peer, delivery: u64) -> Result<Sent, Gone> {
     peer.session
-        .deliver(id(1), "c", sending(delivery), &message(b"m"))
+        .deliver(id(1), ConsumerNumber(1), sending(delivery), &message(b"m"))
 }
 
 fn settled(event: Event<u64>) -> (Vec<u64>, Settlement) {
     match event {
         Event::Settle {
             deliveries, how, ..
-        } => (deliveries.into_iter().map(|it| it.delivery).collect(), how),
+        } => (deliveries, how),
         other => panic!("{other:?}"),
     }
 }
@@ -27,8 +27,8 @@ fn a_consumer_gets_deliveries_after_its_consume_ok_and_not_before() {
     let mut peer = Peer::open();
     peer.send(consume(1, "c", false));
     assert_eq!(deliver(&mut peer, 1), Err(Gone));
-    peer.session.consuming(id(1), "c");
-    assert_eq!(deliver(&mut peer, 1), Ok(()));
+    peer.done(1);
+    assert_eq!(deliver(&mut peer, 1), Ok(Sent::Unsettled));
     assert_eq!(
         peer.said(),
         [
@@ -89,11 +89,11 @@ fn a_tag_of_another_channel_is_unknown() {
 fn deliveries_without_ack_take_tags_and_leave_nothing_behind() {
     let mut peer = Peer::open();
     peer.send([consume(1, "c", true), consume(1, "acked", false)].concat());
-    peer.session.consuming(id(1), "c");
-    peer.session.consuming(id(1), "acked");
-    deliver(&mut peer, 1).unwrap();
+    peer.done(1);
+    peer.done(1);
+    assert_eq!(deliver(&mut peer, 1), Ok(Sent::Settled));
     peer.session
-        .deliver(id(1), "acked", sending(2), &message(b"m"))
+        .deliver(id(1), ConsumerNumber(2), sending(2), &message(b"m"))
         .unwrap();
     assert_eq!(settled(peer.ask(ack(1, 2, true))).0, [2]);
     assert!(is_fault(
@@ -121,7 +121,7 @@ fn after_cancel_ok_nothing_is_delivered_and_what_was_stays_ackable() {
     // Still on its way.
     deliver(&mut peer, 2).unwrap();
     peer.said();
-    peer.session.cancelled(id(1));
+    peer.done(1);
     assert_eq!(
         peer.said(),
         ["1 CancelOk { consumer_tag: ShortString(\"c\") }"]
@@ -151,10 +151,12 @@ fn a_tag_can_be_used_again_as_soon_as_its_cancel_is_sent() {
         .concat(),
     );
     assert_eq!(events.len(), 2);
-    peer.session.cancelled(id(1));
+    peer.done(1);
     assert_eq!(deliver(&mut peer, 1), Err(Gone));
-    peer.session.consuming(id(1), "c");
-    assert_eq!(deliver(&mut peer, 1), Ok(()));
+    peer.done(1);
+    let (second, message) = (ConsumerNumber(2), message(b"m"));
+    let sent = peer.session.deliver(id(1), second, sending(1), &message);
+    assert_eq!(sent, Ok(Sent::Settled));
 }
 
 #[test]
@@ -162,8 +164,8 @@ fn the_broker_cancels_with_notice_to_those_who_asked_for_it() {
     let mut peer = consuming_peer();
     deliver(&mut peer, 1).unwrap();
     peer.said();
-    peer.session.cancel_consumer(id(1), "c");
-    peer.session.cancel_consumer(id(1), "c");
+    peer.session.cancel_consumer(id(1), ConsumerNumber(1));
+    peer.session.cancel_consumer(id(1), ConsumerNumber(1));
     assert_eq!(
         peer.said(),
         ["1 Cancel { consumer_tag: ShortString(\"c\"), nowait: true }"]
@@ -180,9 +182,9 @@ fn the_broker_cancels_with_notice_to_those_who_asked_for_it() {
 
     let mut peer = Peer::open_with(&[], tune_ok(8, 8_192, 0));
     peer.send(consume(1, "c", false));
-    peer.session.consuming(id(1), "c");
+    peer.done(1);
     peer.said();
-    peer.session.cancel_consumer(id(1), "c");
+    peer.session.cancel_consumer(id(1), ConsumerNumber(1));
     assert!(peer.said().is_empty());
     assert_eq!(deliver(&mut peer, 1), Err(Gone));
 }
@@ -198,7 +200,7 @@ fn gets_are_answered_in_order_and_share_the_tags() {
         redelivered: true,
     };
     peer.session.got(id(1), again, 9, &message(b"g")).unwrap();
-    peer.session.got_nothing(id(1));
+    peer.session.answer(id(1), Answer::Empty);
     assert_eq!(
         peer.said(),
         [
@@ -229,15 +231,12 @@ fn recover_hands_back_all_that_is_out() {
     else {
         panic!("no recover")
     };
-    assert_eq!(
-        back.iter().map(|it| it.delivery).collect::<Vec<_>>(),
-        [1, 2]
-    );
-    peer.session.done(id(1));
+    assert_eq!(back, [1, 2]);
+    peer.done(1);
     assert_eq!(peer.said(), ["1 RecoverOk"]);
     let quiet = basic::RecoverAsync { requeue: true };
     peer.send(basic(1, basic::AMQPMethod::RecoverAsync(quiet)));
-    peer.session.done(id(1));
+    peer.done(1);
     assert!(peer.said().is_empty());
 }
 
@@ -249,8 +248,10 @@ fn properties_beyond_the_peers_frame_size_are_sent_in_one_frame_and_the_broker_s
         properties: Properties::Raw(&large),
         ..message(b"m")
     };
-    let sent = peer.session.deliver(id(1), "c", sending(1), &message_);
-    assert_eq!(sent, Ok(()));
+    let sent = peer
+        .session
+        .deliver(id(1), ConsumerNumber(1), sending(1), &message_);
+    assert_eq!(sent, Ok(Sent::Unsettled));
     let header = 1 + 2 + 4 + 12 + large.len() + 1;
     assert!(peer.session.output().len() > header);
     peer.session.output().clear();
@@ -264,8 +265,7 @@ fn a_channel_that_ends_hands_back_what_was_out() {
     let Event::ChannelEnding { left, .. } = peer.ask(channel_close(1)) else {
         panic!("no end")
     };
-    assert_eq!(left.unsettled[0].delivery, 1);
-    assert_eq!(left.consumers[0].as_str(), "c");
+    assert_eq!(left.unsettled[0], 1);
     assert_eq!(deliver(&mut peer, 2), Err(Gone));
     assert!(peer.session.take_leftovers().is_empty());
 }

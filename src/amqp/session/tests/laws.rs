@@ -13,50 +13,55 @@ fn play(session: &mut Session<u64>, log: &mut Vec<String>) {
         match event {
             Event::Login(_) => session.accept_login(),
             Event::Publish(publish) => {
-                if let Some(tag) = publish.confirm {
-                    session.confirm_up_to(publish.channel, tag);
-                }
+                session.outcome(publish.place, Outcome::Taken);
+                session.write_confirms();
             }
-            Event::Request { channel, request } => answer(session, channel, &request, next),
-            Event::ChannelEnding { left, .. } => session.channel_ended(left.channel),
+            Event::Request { ticket, request } => answer(session, ticket, &request, next),
+            Event::ChannelEnding { left, .. } | Event::ChannelGone { left } => {
+                session.answer(left.channel, Answer::Done);
+            }
             Event::UpdateSecret { .. } => session.secret_updated(),
-            Event::ConnectionEnding { .. } => session.connection_ended(),
+            Event::ConnectionEnding { .. } => session.answer(id(0), Answer::Done),
             _ => {}
         }
     }
 }
 
-fn answer(session: &mut Session<u64>, channel: ChannelId, request: &Request<u64>, next: u64) {
-    match request {
+fn answer(session: &mut Session<u64>, ticket: Ticket, request: &Request<u64>, next: u64) {
+    let channel = ticket.channel();
+    let answer = match request {
         Request::QueueDeclare(it) if it.queue.as_str() == "refused" => {
-            session.refuse(channel, Reply::new(ReplyCode::AccessRefused, "no"));
+            session.refuse(ticket, Reply::new(ReplyCode::AccessRefused, "no"));
+            Answer::Done
         }
-        Request::QueueDeclare(it) if it.queue.as_str().is_empty() => {
-            session.queue_declared(channel, "amq.gen-1", 0, 0);
-        }
-        Request::QueueDeclare(it) => session.queue_declared(channel, it.queue.as_str(), 0, 0),
-        Request::QueuePurge(_) => session.queue_purged(channel, 0),
-        Request::QueueDelete(_) => session.queue_deleted(channel, 0),
-        Request::Consume(it) => {
-            session.consuming(channel, it.consumer_tag.as_str());
+        Request::QueueDeclare(it) => Answer::Queue {
+            name: Some(it.queue.as_str())
+                .filter(|name| !name.is_empty())
+                .unwrap_or("amq.gen-1"),
+            ready: 0,
+            consumers: 0,
+        },
+        Request::QueuePurge(_) | Request::QueueDelete(_) => Answer::Count(0),
+        Request::Consume(number, _) => {
+            session.answer(channel, Answer::Done);
             for delivery in 0..3 {
+                let message = message(b"d");
                 session
-                    .deliver(
-                        channel,
-                        it.consumer_tag.as_str(),
-                        sending(delivery),
-                        &message(b"d"),
-                    )
+                    .deliver(channel, *number, sending(delivery), &message)
                     .unwrap();
             }
+            return;
         }
-        Request::Cancel(_) => session.cancelled(channel),
-        Request::Get(_) if next.is_multiple_of(2) => session.got_nothing(channel),
-        Request::Get(_) => session
-            .got(channel, sending(next), 0, &message(b"g"))
-            .unwrap(),
-        _ => session.done(channel),
-    }
+        Request::Get(_) if next.is_multiple_of(2) => Answer::Empty,
+        Request::Get(_) => {
+            session
+                .got(channel, sending(next), 0, &message(b"g"))
+                .unwrap();
+            return;
+        }
+        _ => Answer::Done,
+    };
+    session.answer(channel, answer);
 }
 
 /// Plays `octets`, cut where `cuts` say, and returns what happened and what was said.
@@ -213,26 +218,18 @@ proptest! {
             match event {
                 Event::Login(_) => session.accept_login(),
                 Event::Settle { deliveries, .. } => back += deliveries.len(),
-                Event::ChannelEnding { left, .. } => {
+                Event::ChannelEnding { left, .. } | Event::ChannelGone { left } => {
                     back += left.unsettled.len();
-                    session.channel_ended(left.channel);
+                    session.answer(left.channel, Answer::Done);
                 }
-                Event::ChannelGone { left } => back += left.unsettled.len(),
-                Event::Request { channel, request: Request::Recover(all) } => {
-                    back += all.len();
-                    session.done(channel);
-                }
-                Event::Request { channel, request: Request::Consume(it) } => {
-                    session.consuming(channel, it.consumer_tag.as_str());
-                    for delivery in 0..3 {
-                        let sending = sending(delivery);
-                        session.deliver(channel, it.consumer_tag.as_str(), sending, &message(b"")).unwrap();
-                        sent += usize::from(!it.no_ack);
+                Event::Request { ticket, request } => {
+                    match &request {
+                        Request::Recover(all) => back += all.len(),
+                        Request::Consume(_, it) if !it.no_ack => sent += 3,
+                        Request::Get(_) => sent += 1,
+                        _ => {}
                     }
-                }
-                Event::Request { channel, request } => {
-                    sent += usize::from(matches!(&request, Request::Get(_)));
-                    answer(&mut session, channel, &request, 1);
+                    answer(&mut session, ticket, &request, 1);
                 }
                 _ => {}
             }

@@ -15,7 +15,8 @@ use amq_protocol::types::{AMQPValue, FieldTable};
 
 use super::*;
 use crate::amqp::BasicProperties;
-use crate::amqp::codec::MethodId;
+use crate::amqp::codec::{MethodId, TableLimits};
+use crate::amqp::frame::ChannelId;
 use crate::amqp::reply::{Reply, ReplyCode};
 
 fn offer() -> Offer {
@@ -250,6 +251,37 @@ impl Peer {
 
     fn events(&mut self) -> Vec<Event<u64>> {
         std::iter::from_fn(|| self.session.next_event()).collect()
+    }
+
+    /// Answers what the channel asked first.
+    fn done(&mut self, channel: u16) {
+        self.session.answer(id(channel), Answer::Done);
+    }
+
+    fn declared(&mut self, name: &str, ready: u32, consumers: u32) {
+        let answer = Answer::Queue {
+            name,
+            ready,
+            consumers,
+        };
+        self.session.answer(id(1), answer);
+    }
+
+    /// A publish is taken, and that is told.
+    fn taken(&mut self, place: Place) {
+        self.session.outcome(place, Outcome::Taken);
+        self.session.write_confirms();
+    }
+
+    /// A publish on channel 1 comes back.
+    fn give_back(&mut self, reply: Reply, message: Message<'_>) {
+        let place = Place {
+            channel: id(1),
+            serial: 1,
+            confirm: None,
+        };
+        let returned = Outcome::Returned(reply, message);
+        self.session.outcome(place, returned);
     }
 
     /// Sends what must mean one thing only.

@@ -36,7 +36,7 @@ fn a_publish_is_whole_with_its_last_body_frame_and_not_before() {
     );
     assert!(publish.mandatory);
     assert_eq!(publish.properties, properties);
-    assert_eq!(publish.confirm, None);
+    assert_eq!(publish.place.confirm, None);
 }
 
 /// A header and all but the last octet of a body of 100,000.
@@ -92,7 +92,7 @@ fn a_body_above_the_limit_is_read_over_and_its_channel_goes_on() {
         let kept = if read_over.is_some() { 0 } else { octets };
         assert_eq!(publish.body.len(), kept, "{octets}");
         assert_eq!(publish.properties, properties);
-        assert_eq!(publish.confirm.map(PublishTag::get), Some(tag));
+        assert_eq!(publish.place.confirm.map(PublishTag::get), Some(tag));
     }
 }
 
@@ -136,7 +136,7 @@ fn what_is_whole_or_whose_channel_has_ended_takes_nothing_of_the_budget() {
             published(peer.ask(body(channel, &[0])));
         }
         let reply = Reply::new(ReplyCode::NotFound, "nobody takes it");
-        peer.session.close_channel(ChannelId::new(3), &reply);
+        peer.session.connection.refuse(ChannelId::new(3), &reply);
         peer.send([channel_close_ok(3), channel_open(3)].concat());
     }
 }
@@ -161,7 +161,7 @@ fn two_channels_publish_at_the_same_time() {
     let bodies: Vec<_> = events
         .into_iter()
         .map(published)
-        .map(|it| (it.channel.get(), it.body))
+        .map(|it| (it.place.channel.get(), it.body))
         .collect();
     assert_eq!(bodies, [(2, Bytes::from("bb")), (1, Bytes::from("aa"))]);
 }
@@ -171,8 +171,7 @@ fn an_empty_body_has_no_body_frame_in_either_direction() {
     let mut peer = Peer::open();
     let publish = published(peer.ask(publish(1, b"")));
     assert!(publish.body.is_empty());
-    peer.session
-        .return_message(id(1), &Reply::new(ReplyCode::NoRoute, "x"), &message(b""));
+    peer.give_back(Reply::new(ReplyCode::NoRoute, "x"), message(b""));
     let said = peer.said();
     assert_eq!((said.len(), said[1].as_str()), (2, "1 header of 0"));
 }
@@ -195,8 +194,7 @@ fn a_body_of_many_frames_arrives_whole_and_goes_out_in_frames_of_the_agreed_size
         properties: Properties::Raw(&publish.raw_properties),
         body: &publish.body,
     };
-    peer.session
-        .return_message(id(1), &Reply::new(ReplyCode::NoRoute, "x"), &message);
+    peer.give_back(Reply::new(ReplyCode::NoRoute, "x"), message);
     let out = std::mem::take(peer.session.output());
     assert!(
         out.ends_with(&frames[publish_method(1).len()..]),
@@ -207,7 +205,10 @@ fn a_body_of_many_frames_arrives_whole_and_goes_out_in_frames_of_the_agreed_size
 #[test]
 fn confirm_tags_count_publishes_after_the_select_and_every_one_of_them() {
     let mut peer = Peer::open();
-    assert_eq!(published(peer.ask(publish(1, b"before"))).confirm, None);
+    assert_eq!(
+        published(peer.ask(publish(1, b"before"))).place.confirm,
+        None
+    );
     let all = [
         confirm_select(1),
         publish(1, b"a"),
@@ -218,7 +219,7 @@ fn confirm_tags_count_publishes_after_the_select_and_every_one_of_them() {
     let tags: Vec<_> = peer
         .send(all)
         .into_iter()
-        .map(|it| published(it).confirm.unwrap().get())
+        .map(|it| published(it).place.confirm.unwrap().get())
         .collect();
     assert_eq!(tags, [1, 2]);
     assert_eq!(peer.said(), ["1 SelectOk", "1 SelectOk"]);
@@ -227,15 +228,17 @@ fn confirm_tags_count_publishes_after_the_select_and_every_one_of_them() {
 #[test]
 fn confirms_cover_each_tag_once_and_say_multiple_only_for_several() {
     let mut peer = Peer::open();
-    peer.send([confirm_select(1), publish(1, b"m").repeat(6)].concat());
+    let events = peer.send([confirm_select(1), publish(1, b"m").repeat(6)].concat());
+    let places: Vec<_> = events.into_iter().map(|it| published(it).place).collect();
     peer.said();
-    let session = &mut peer.session;
-    session.confirm_up_to(id(1), PublishTag(1));
-    session.confirm_up_to(id(1), PublishTag(1));
-    session.confirm_up_to(id(1), PublishTag(4));
-    session.confirm_up_to(id(1), PublishTag(2));
-    session.decline_up_to(id(1), PublishTag(5));
-    session.confirm_up_to(id(1), PublishTag(6));
+    peer.taken(places[0]);
+    peer.session.write_confirms();
+    for place in &places[1..4] {
+        peer.session.outcome(*place, Outcome::Taken);
+    }
+    peer.session.write_confirms();
+    peer.session.outcome(places[4], Outcome::Declined);
+    peer.taken(places[5]);
     assert_eq!(
         peer.said(),
         [
@@ -252,8 +255,7 @@ fn a_return_carries_the_code_the_key_and_the_whole_message() {
     let mut peer = Peer::open();
     peer.said();
     let reply = Reply::new(ReplyCode::AccessRefused, "no recipient may have it");
-    peer.session
-        .return_message(id(1), &reply, &message(b"hello"));
+    peer.give_back(reply, message(b"hello"));
     assert_eq!(
         peer.said(),
         [
@@ -309,7 +311,7 @@ proptest! {
         prop_assert_eq!(&publish.raw_properties[..], &raw_properties[..]);
         for properties in [Properties::Raw(&publish.raw_properties), Properties::Parsed(&publish.properties)] {
             let message = Message { exchange: "x", routing_key: "k", properties, body: &publish.body };
-            peer.session.return_message(id(1), &Reply::new(ReplyCode::NoRoute, "x"), &message);
+            peer.give_back(Reply::new(ReplyCode::NoRoute, "x"), message);
             prop_assert!(std::mem::take(peer.session.output()).ends_with(&content));
         }
     }

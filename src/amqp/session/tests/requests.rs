@@ -61,23 +61,23 @@ fn each_request_gets_the_answer_of_its_own() {
     ];
     for (request, answer) in requests {
         assert!(matches!(peer.ask(request), Event::Request { .. }));
-        peer.session.done(id(1));
+        peer.done(1);
         assert_eq!(peer.said(), [answer]);
     }
     peer.ask(declare(1, "q", false));
-    peer.session.queue_declared(id(1), "q", 3, 1);
+    peer.declared("q", 3, 1);
     let purge = queue::Purge {
         queue: "q".into(),
         nowait: false,
     };
     peer.ask(queue_(queue::AMQPMethod::Purge(purge)));
-    peer.session.queue_purged(id(1), 3);
+    peer.session.answer(id(1), Answer::Count(3));
     let delete = queue::Delete {
         queue: "q".into(),
         ..queue::Delete::default()
     };
     peer.ask(queue_(queue::AMQPMethod::Delete(delete)));
-    peer.session.queue_deleted(id(1), 2);
+    peer.session.answer(id(1), Answer::Count(2));
     assert_eq!(
         peer.said(),
         [
@@ -94,7 +94,7 @@ fn unbind_ok_of_an_exchange_is_method_51() {
     peer.ask(exchange_(exchange::AMQPMethod::Unbind(
         exchange::Unbind::default(),
     )));
-    peer.session.done(id(1));
+    peer.done(1);
     assert_eq!(*peer.session.output(), raw(1, 1, &[0, 40, 0, 51]));
 }
 
@@ -126,11 +126,11 @@ fn fields_reach_the_broker_as_they_were_sent() {
 fn no_wait_is_no_answer_and_errors_still_close() {
     let mut peer = Peer::open();
     peer.send([declare(1, "a", true), declare(1, "b", true)].concat());
-    peer.session.queue_declared(id(1), "a", 0, 0);
+    peer.declared("a", 0, 0);
     assert!(peer.said().is_empty());
-    peer.session.refuse(
+    peer.session.answer(
         id(1),
-        Reply::new(ReplyCode::ResourceLocked, "exclusive elsewhere"),
+        Answer::Refused(Reply::new(ReplyCode::ResourceLocked, "exclusive elsewhere")),
     );
     assert_eq!(peer.closed_with(1), (405, 50, 10));
     assert!(matches!(peer.events()[..], [Event::ChannelGone { .. }]));
@@ -140,8 +140,10 @@ fn no_wait_is_no_answer_and_errors_still_close() {
 fn a_refusal_of_a_connections_code_closes_the_connection() {
     let mut peer = Peer::open();
     peer.send(get(1, "q"));
-    peer.session
-        .refuse(id(1), Reply::new(ReplyCode::InternalError, "ours"));
+    peer.session.answer(
+        id(1),
+        Answer::Refused(Reply::new(ReplyCode::InternalError, "ours")),
+    );
     assert_eq!(peer.closed_with(0), (541, 60, 70));
 }
 
@@ -156,7 +158,7 @@ fn what_the_session_answers_itself_waits_for_its_turn() {
     let cancel = basic(1, basic::AMQPMethod::Cancel(cancel));
     let events = peer.send(
         [
-            qos(),
+            confirm_select(1),
             declare(1, "q", false),
             qos(),
             confirm_select(1),
@@ -166,13 +168,15 @@ fn what_the_session_answers_itself_waits_for_its_turn() {
         ]
         .concat(),
     );
-    assert_eq!(events.len(), 4, "{events:?}");
-    assert_eq!(peer.said(), ["1 QosOk"]);
-    peer.session.queue_declared(id(1), "q", 0, 0);
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert_eq!(peer.said(), ["1 SelectOk"]);
+    peer.declared("q", 0, 0);
     let said = peer.said();
     assert!(said[0].starts_with("1 DeclareOk"), "{said:?}");
-    assert_eq!(said[1..], ["1 QosOk", "1 SelectOk"]);
-    peer.session.got_nothing(id(1));
+    assert_eq!(said.len(), 1, "{said:?}");
+    peer.done(1);
+    assert_eq!(peer.said(), ["1 QosOk", "1 SelectOk"]);
+    peer.session.answer(id(1), Answer::Empty);
     assert_eq!(
         peer.said(),
         [
@@ -218,7 +222,7 @@ fn an_empty_name_waits_for_the_name_that_the_broker_makes_up() {
     );
     assert!(peer.session.is_holding());
     assert_eq!(peer.send(declare(1, "", false)), []);
-    peer.session.queue_declared(id(1), "amq.gen-1", 0, 0);
+    peer.declared("amq.gen-1", 0, 0);
     let events = peer.events();
     let Event::Request {
         request: Request::QueueBind(bound),
@@ -239,9 +243,9 @@ fn an_empty_name_waits_for_the_name_that_the_broker_makes_up() {
 fn of_two_made_up_names_an_empty_one_means_the_second() {
     let mut peer = Peer::open();
     peer.send([declare(1, "", true), declare(1, "", true), get(1, "")].concat());
-    peer.session.queue_declared(id(1), "amq.gen-1", 0, 0);
+    peer.declared("amq.gen-1", 0, 0);
     assert_eq!(peer.events(), []);
-    peer.session.queue_declared(id(1), "amq.gen-2", 0, 0);
+    peer.declared("amq.gen-2", 0, 0);
     let Event::Request {
         request: Request::Get(get),
         ..
@@ -256,12 +260,47 @@ fn of_two_made_up_names_an_empty_one_means_the_second() {
 fn a_consumer_tag_that_the_broker_makes_up_is_taken_too() {
     let mut peer = Peer::open();
     peer.send(consume(1, "", false));
-    peer.session.consuming(id(1), "amq.ctag-1");
+    let session = &mut peer.session;
+    session.name_consumer(id(1), ConsumerNumber(1), "amq.ctag-1");
+    peer.done(1);
+    assert_eq!(
+        peer.said(),
+        ["1 ConsumeOk { consumer_tag: ShortString(\"amq.ctag-1\") }"]
+    );
     peer.session
-        .deliver(id(1), "amq.ctag-1", sending(1), &message(b"m"))
+        .deliver(id(1), ConsumerNumber(1), sending(1), &message(b"m"))
         .unwrap();
     assert!(is_fault(
         &peer.ask(consume(1, "amq.ctag-1", false)),
         ReplyCode::NotAllowed
     ));
+}
+
+#[test]
+fn a_refusal_waits_for_its_turn_and_names_the_request_that_it_refuses() {
+    let mut peer = Peer::open();
+    let events = peer.send([declare(1, "a", false), get(1, "a"), declare(1, "b", false)].concat());
+    let Event::Request { ticket, .. } = &events[1] else {
+        panic!("{events:?}")
+    };
+    let reply = Reply::new(ReplyCode::AccessRefused, "it may not read that");
+    peer.session.refuse(*ticket, reply);
+    assert!(peer.said().is_empty());
+    peer.declared("a", 0, 0);
+    assert_eq!(peer.said().len(), 1);
+    assert_eq!(peer.session.unanswered(), 2);
+    peer.done(1);
+    assert_eq!(peer.closed_with(1), (403, 60, 70));
+    // What was asked behind it is answered too late, and so is the end of the channel.
+    assert!(matches!(peer.events()[..], [Event::ChannelGone { .. }]));
+    assert_eq!(peer.session.unanswered(), 2);
+    peer.send(channel_close_ok(1));
+    peer.send([channel_open(1), get(1, "c")].concat());
+    peer.said();
+    peer.declared("b", 0, 0);
+    peer.done(1);
+    assert!(peer.said().is_empty());
+    peer.session.answer(id(1), Answer::Empty);
+    assert_eq!(peer.said(), ["1 GetEmpty"]);
+    assert_eq!(peer.session.unanswered(), 0);
 }

@@ -15,7 +15,6 @@ fn a_heartbeat_goes_out_after_half_an_interval_of_silence() {
     assert_eq!(peer.session.next_deadline_ms(), Some(10_000));
     // Whatever is sent counts.
     peer.session.tick(9_000);
-    peer.session.confirm_up_to(id(1), PublishTag(1));
     peer.session.blocked("x");
     peer.said();
     peer.session.tick(10_000);

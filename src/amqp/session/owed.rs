@@ -1,0 +1,96 @@
+//! What the broker still owes to a channel's number: outcomes of publishes, and answers.
+//!
+//! A number is used again while the broker works on what the channel before had asked for, so the
+//! count goes on over all channels of a number. What comes for one that is gone is told apart here
+//! and dropped.
+
+/// Owned by the running connection, one for each channel number that was used.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    /// The serial of the last publish that went to the broker.
+    published: u64,
+    /// The serial of the last publish whose outcome came. INVARIANT: outcomes come ascending.
+    decided: u64,
+    /// The serial of the last publish of a channel that is gone.
+    forgotten: u64,
+    /// Answers to come for requests of channels that are gone. They come before any other.
+    late_answers: usize,
+}
+
+impl Owed {
+    /// The serial of one more publish.
+    pub(super) fn publish(&mut self) -> u64 {
+        self.published = self.published.saturating_add(1);
+        self.published
+    }
+
+    /// The publish of this serial and all behind it did not go to the broker after all.
+    pub(super) fn withdraw(&mut self, serial: u64) {
+        self.published = self.published.min(serial.saturating_sub(1));
+    }
+
+    /// An outcome has come. Whether the channel of that publish is still there.
+    pub(super) fn decide(&mut self, serial: u64) -> bool {
+        self.decided = serial;
+        serial > self.forgotten
+    }
+
+    /// Whether outcomes are to come.
+    pub(super) fn awaits_outcomes(&self) -> bool {
+        self.decided < self.published
+    }
+
+    /// Whether nothing has to be remembered of the number.
+    pub(super) fn is_blank(&self) -> bool {
+        self.published == 0 && self.late_answers == 0
+    }
+
+    /// The channel is gone, and so many answers to it are to come.
+    pub(super) fn forget(&mut self, answers: usize) {
+        self.forgotten = self.published;
+        self.late_answers = self.late_answers.saturating_add(answers);
+    }
+
+    /// As many of the late answers will never come: the requests did not go to the broker.
+    pub(super) fn retract(&mut self, requests: usize) {
+        self.late_answers = self.late_answers.saturating_sub(requests);
+    }
+
+    /// Takes an answer that comes too late; `false` where the one that comes is for a channel that
+    /// is there.
+    pub(super) fn take_late_answer(&mut self) -> bool {
+        let is_late = self.late_answers > 0;
+        self.late_answers = self.late_answers.saturating_sub(1);
+        is_late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_and_answers_of_a_channel_that_is_gone_are_not_the_next_ones() {
+        let mut owed = Owed::default();
+        assert_eq!([owed.publish(), owed.publish()], [1, 2]);
+        assert!(owed.decide(1));
+        owed.forget(2);
+        assert_eq!(owed.publish(), 3);
+        assert!(!owed.decide(2), "of the channel before");
+        assert!(owed.awaits_outcomes());
+        owed.retract(1);
+        assert!(owed.take_late_answer());
+        assert!(!owed.take_late_answer());
+        assert!(owed.decide(3) && !owed.awaits_outcomes());
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_not_waited_for_and_its_serials_are_given_again() {
+        let mut owed = Owed::default();
+        let [_, second, _] = [owed.publish(), owed.publish(), owed.publish()];
+        owed.withdraw(second);
+        assert!(owed.awaits_outcomes());
+        assert!(owed.decide(1) && !owed.awaits_outcomes());
+        assert_eq!(owed.publish(), second);
+    }
+}

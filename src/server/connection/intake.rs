@@ -1,0 +1,187 @@
+//! What a client publishes, from the wire to the core: in the pace of its agency, and bounded.
+//!
+//! Publishes that come before there is a place for them wait here, and behind them what their client
+//! asks on the same channel. Acknowledgements, heartbeats and other channels go on.
+//!
+//! INVARIANT: nothing is handed to the core before its place, on however many connections an agency
+//! sends, and however often it connects anew. What waits is bounded as what is not confirmed is: the
+//! socket is not read beyond.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::unconfirmed::Unconfirmed;
+use crate::amqp::{self, ChannelId, Event};
+use crate::broker::command::DeliveryId;
+use crate::broker::limits::UNANSWERED_REQUESTS;
+use crate::broker::pace::Pace;
+
+/// Owned by its connection.
+pub(super) struct Intake {
+    /// Shared by all connections of the agency.
+    pace: Arc<Pace>,
+    /// What waits, in the order in which it came: the first is a publish.
+    waiting: VecDeque<Waiting>,
+    /// When the first has its place (monotonic).
+    until: Duration,
+    /// How many of those that wait are no publishes.
+    requests: usize,
+    /// Publishes that have no outcome, those that wait among them.
+    unconfirmed: Unconfirmed,
+}
+
+/// What waits for the pace, or has its turn.
+pub(super) enum Waiting {
+    Publish(Box<amqp::Publish>),
+    /// An event of this channel, or of the whole connection.
+    Behind(Option<ChannelId>, Box<Event<DeliveryId>>),
+}
+
+/// How far the agency's places reach at a moment.
+#[derive(Clone, Copy)]
+pub(super) struct Allowance {
+    /// Now, on the monotonic clock.
+    pub(super) now: Duration,
+    pub(super) messages_per_second: u32,
+}
+
+impl Intake {
+    pub(super) fn new(pace: Arc<Pace>) -> Self {
+        Self {
+            pace,
+            waiting: VecDeque::new(),
+            until: Duration::ZERO,
+            requests: 0,
+            unconfirmed: Unconfirmed::default(),
+        }
+    }
+
+    /// Whether no more is to be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.requests >= UNANSWERED_REQUESTS || self.unconfirmed.is_full()
+    }
+
+    /// When the first that waits is to be tried (monotonic); none where nothing waits.
+    pub(super) fn due(&self) -> Option<Duration> {
+        (!self.waiting.is_empty()).then_some(self.until)
+    }
+
+    /// Counts a publish. Gives it back where it has its place, and keeps it until then where not.
+    pub(super) fn publish(
+        &mut self,
+        publish: amqp::Publish,
+        allowance: Allowance,
+    ) -> Option<amqp::Publish> {
+        let bytes = publish.raw_properties.len() + publish.body.len();
+        self.unconfirmed.add(bytes);
+        if self.waiting.is_empty() {
+            return self.try_publish(publish, allowance);
+        }
+        self.waiting.push_back(Waiting::Publish(Box::new(publish)));
+        None
+    }
+
+    fn try_publish(
+        &mut self,
+        publish: amqp::Publish,
+        allowance: Allowance,
+    ) -> Option<amqp::Publish> {
+        let Allowance {
+            now,
+            messages_per_second,
+        } = allowance;
+        let (exchange, key) = (&*publish.exchange, &*publish.routing_key);
+        match self.pace.take(exchange, key, messages_per_second, now) {
+            Ok(()) => Some(publish),
+            Err(until) => {
+                self.until = until;
+                let first = Waiting::Publish(Box::new(publish));
+                self.waiting.push_front(first);
+                None
+            }
+        }
+    }
+
+    /// Gives back an event that need not wait, and keeps one that comes behind a publish of its channel,
+    /// or at the connection's end, in its turn.
+    pub(super) fn pass(&mut self, event: Event<DeliveryId>) -> Option<Event<DeliveryId>> {
+        if self.waiting.is_empty() {
+            return Some(event);
+        }
+        let channel = match &event {
+            Event::Request { ticket, .. } => Some(ticket.channel()),
+            Event::ChannelEnding { left, .. } => Some(left.channel),
+            Event::ConnectionEnding { .. } => None,
+            _ => return Some(event),
+        };
+        if channel.is_some_and(|channel| !self.waiting.iter().any(|it| it.is_of(channel))) {
+            return Some(event);
+        }
+        self.requests += 1;
+        self.waiting
+            .push_back(Waiting::Behind(channel, Box::new(event)));
+        None
+    }
+
+    /// The first that waits, where it has its time: a publish that has its place, or what stands
+    /// behind none any more.
+    pub(super) fn next(&mut self, allowance: Allowance) -> Option<Waiting> {
+        let is_due = |first: &mut Waiting| match first {
+            Waiting::Publish(_) => self.until <= allowance.now,
+            Waiting::Behind(..) => true,
+        };
+        match self.waiting.pop_front_if(is_due)? {
+            Waiting::Publish(publish) => {
+                let publish = self.try_publish(*publish, allowance)?;
+                Some(Waiting::Publish(Box::new(publish)))
+            }
+            behind @ Waiting::Behind(..) => {
+                self.requests = self.requests.saturating_sub(1);
+                Some(behind)
+            }
+        }
+    }
+
+    /// A publish has its outcome.
+    pub(super) fn decided(&mut self) {
+        self.unconfirmed.end_one();
+    }
+
+    /// A publish of this channel, which had its place, is not handed over after all, and closes it:
+    /// those behind it are not published.
+    pub(super) fn withdraw(&mut self, channel: ChannelId) {
+        let before = self.waiting.len();
+        self.waiting
+            .retain(|it| !matches!(it, Waiting::Publish(of) if of.place.channel == channel));
+        for _ in 0..=before.saturating_sub(self.waiting.len()) {
+            self.unconfirmed.take_back();
+        }
+    }
+
+    /// Drops what was asked on a channel that is gone: its number may be another channel's by then.
+    /// Gives how many requests that were.
+    pub(super) fn drop_requests_of(&mut self, channel: ChannelId) -> usize {
+        let before = self.waiting.len();
+        self.waiting
+            .retain(|it| !matches!(it, Waiting::Behind(Some(of), _) if *of == channel));
+        let dropped = before.saturating_sub(self.waiting.len());
+        self.requests = self.requests.saturating_sub(dropped);
+        dropped
+    }
+
+    /// The connection is over: nothing of it is taken any more.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.requests = 0;
+    }
+}
+
+impl Waiting {
+    fn is_of(&self, channel: ChannelId) -> bool {
+        match self {
+            Self::Publish(publish) => publish.place.channel == channel,
+            Self::Behind(of, _) => *of == Some(channel),
+        }
+    }
+}

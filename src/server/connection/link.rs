@@ -1,0 +1,146 @@
+//! The link of one connection with the core: commands to it, effects from it.
+//!
+//! Commands are handed over once a turn, in their order. Effects are given out in theirs, but for a
+//! channel on which a delivery waits to be narrowed: what follows on it waits behind.
+
+use std::collections::VecDeque;
+use std::task::{Context, Waker};
+
+use super::held::Held;
+use crate::amqp::{ChannelId, Place, PublishTag};
+use crate::backbone::embedded::Port;
+use crate::broker::command::{Ask, Command, Deliver, DeliveryId, Effect, Origin, Settle};
+use crate::broker::record::Narrowed;
+
+/// Owned by its connection.
+#[derive(Default)]
+pub(super) struct Link {
+    /// The way to the core, while the connection is open.
+    port: Option<Port>,
+    commands: Vec<Command>,
+    /// What came, and is not looked at yet.
+    effects: VecDeque<Effect>,
+    /// Empty between turns: its memory is the outbox's next.
+    taken: Vec<Effect>,
+    held: Held,
+}
+
+/// An effect whose turn has come.
+pub(super) enum Next {
+    /// To be carried out.
+    Due(Effect),
+    /// A delivery whose turn is behind what waits on its channel.
+    Behind(Box<Deliver>),
+}
+
+impl Link {
+    pub(super) fn open(&mut self, port: Port) {
+        self.port = Some(port);
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.port.is_some()
+    }
+
+    /// What the core knows a publish by; nothing where the connection is not open.
+    pub(super) fn origin(&self, place: Place) -> Option<Origin> {
+        self.port.as_ref().map(|port| Origin {
+            connection: port.id,
+            channel: place.channel.get(),
+            serial: place.serial,
+            confirm: place.confirm.map(PublishTag::get),
+        })
+    }
+
+    /// Adds a command.
+    pub(super) fn tell(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    /// Asks for a channel; the answer comes back in the order of its requests.
+    pub(super) fn ask(&mut self, channel: ChannelId, ask: Ask) {
+        if let Some(port) = &self.port {
+            self.commands.push(Command::Ask {
+                connection: port.id,
+                channel: channel.get(),
+                ask,
+            });
+        }
+    }
+
+    pub(super) fn settle(&mut self, deliveries: Vec<DeliveryId>, how: Settle) {
+        self.commands.push(Command::Settle { deliveries, how });
+    }
+
+    /// Has a narrower release recorded before it is sent; its delivery comes back.
+    pub(super) fn narrow(&mut self, deliver: &Deliver, narrowed: Narrowed) {
+        if let Some(port) = &self.port {
+            self.commands.push(Command::Narrow {
+                to: (port.id, deliver.channel),
+                delivery: deliver.delivery,
+                narrowed,
+            });
+        }
+    }
+
+    /// Deliveries that wait to be narrowed.
+    pub(super) fn held(&mut self) -> &mut Held {
+        &mut self.held
+    }
+
+    /// Hands over what was added.
+    pub(super) fn send(&mut self) {
+        if let Some(port) = &self.port {
+            port.send(&mut self.commands);
+        }
+    }
+
+    /// Whether the core takes publishes now; when not, `waker` is woken once it does.
+    pub(super) fn has_room(&self, waker: &Waker) -> bool {
+        self.port.as_ref().is_none_or(|port| port.has_room(waker))
+    }
+
+    /// Takes what the core has sent. True where something came.
+    pub(super) fn receive(&mut self, cx: &Context<'_>) -> bool {
+        let Some(port) = &self.port else {
+            return false;
+        };
+        // Registered before the look, or a wake between them would be lost.
+        port.outbox.register(cx.waker());
+        let came = port.outbox.take(&mut self.taken);
+        self.effects.extend(self.taken.drain(..));
+        came
+    }
+
+    /// The next effect that has its turn, or learns that it has not.
+    pub(super) fn next(&mut self) -> Option<Next> {
+        // What waited on its channel came first.
+        if let Some(effect) = self.held.next() {
+            return Some(Next::Due(effect));
+        }
+        loop {
+            match self.effects.pop_front()? {
+                Effect::Deliver(deliver) if self.held.has(deliver.channel) => {
+                    return Some(Next::Behind(deliver));
+                }
+                effect => {
+                    if let Some(effect) = self.held.keep(effect) {
+                        return Some(Next::Due(effect));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands over what is left and ends: what was out comes back, and nothing is told any more.
+    /// `by_us` where it is the broker's own accord: no delivery is counted then.
+    pub(super) fn end(&mut self, by_us: bool) {
+        // Dropping the port says so, behind everything that was handed over.
+        if let Some(mut port) = self.port.take() {
+            port.ended_here = by_us;
+            port.send(&mut self.commands);
+            self.effects.clear();
+            self.held.clear();
+        }
+    }
+}

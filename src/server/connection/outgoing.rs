@@ -1,0 +1,279 @@
+//! From effects to frames: what the core decided, as the client is told.
+
+use std::task::Context;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Connection;
+use super::incoming::Sender;
+use super::link::Next;
+use crate::amqp::{
+    self, ChannelId, ConsumerNumber, Gone, Message, MethodId, Outcome, Place, Properties,
+    PublishTag, Reply, ReplyCode, Sending, Sent,
+};
+use crate::broker::admit::View;
+use crate::broker::command::{
+    Answer, Command, Deliver, Effect, Fence, Origin, Refusal, Returnable, Settle,
+};
+use crate::broker::delivery::{Prepared, Rendered, confidential, prepare};
+use crate::broker::limits::{OUTPUT_BYTES, TURN_DELIVERIES};
+use crate::broker::record::{Narrowed, Record};
+use crate::journal::Lsn;
+use crate::server::translate;
+
+/// What is to be done with a delivery.
+enum Looked {
+    Send(Box<Rendered>),
+    Narrow(Narrowed),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Takes effects and turns them into frames, as long as the client reads.
+    pub(super) fn take_effects(&mut self, cx: &Context<'_>) -> bool {
+        let mut moved = self.link.receive(cx);
+        let mut rendered = 0;
+        while rendered < TURN_DELIVERIES && self.waiting_output() < OUTPUT_BYTES {
+            let Some(next) = self.link.next() else {
+                break;
+            };
+            moved = true;
+            match next {
+                Next::Behind(deliver) => {
+                    rendered += 1;
+                    self.wait(deliver);
+                }
+                Next::Due(effect) => {
+                    rendered += usize::from(matches!(effect, Effect::Deliver(_)));
+                    self.effect(effect);
+                }
+            }
+        }
+        self.session.write_confirms();
+        moved
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Outcome { origin, returned } => match returned {
+                None => self.outcome(&origin, Outcome::Taken),
+                Some(returned) => {
+                    let (refusal, wire) = *returned;
+                    self.give_back(&origin, refusal, &wire);
+                }
+            },
+            Effect::Repeated { origin, refused } => match refused {
+                None => self.outcome(&origin, Outcome::Taken),
+                Some((first, wire)) => {
+                    let refusal = self.first_refusal(first);
+                    self.give_back(&origin, refusal, &wire);
+                }
+            },
+            Effect::Nacked { origin, why } => {
+                let now = self.clock.monotonic_ms();
+                self.quota.note(why, self.rights.system(), now);
+                self.outcome(&origin, Outcome::Declined);
+            }
+            Effect::PublishRefused { origin, refusal } => {
+                let reply = translate::reply(refusal).caused_by(MethodId::BASIC_PUBLISH);
+                self.outcome(&origin, Outcome::Refused(reply));
+            }
+            Effect::Again(origin, submission) => {
+                if let Some(sender) = self.sender() {
+                    let submission = *submission;
+                    self.submit(origin, (submission.publish, submission.wire), &sender);
+                }
+            }
+            Effect::AgainPrivate(private) => self.link.tell(Command::Private(private)),
+            Effect::Answer { channel, answer } => self.answer(channel, &answer),
+            Effect::Deliver(deliver) => self.deliver(&deliver),
+            Effect::Narrowed {
+                channel,
+                delivery,
+                deliver,
+            } => self.link.held().came(channel, delivery, deliver),
+            Effect::Cancelled { channel, number } => {
+                let (channel, number) = (ChannelId::new(channel), ConsumerNumber::new(number));
+                self.session.cancel_consumer(channel, number);
+            }
+            Effect::Blocked(reason) => {
+                self.blocked = reason;
+                self.say_whether_blocked();
+            }
+        }
+    }
+
+    fn outcome(&mut self, origin: &Origin, outcome: Outcome<'_>) {
+        let place = Place {
+            channel: ChannelId::new(origin.channel),
+            serial: origin.serial,
+            confirm: origin.confirm.map(PublishTag::new),
+        };
+        self.intake.decided();
+        self.session.outcome(place, outcome);
+    }
+
+    fn give_back(&mut self, origin: &Origin, refusal: Refusal, wire: &Returnable) {
+        let message = Message {
+            exchange: &wire.exchange,
+            routing_key: &wire.routing_key,
+            properties: Properties::Raw(&wire.raw_properties),
+            body: &wire.body,
+        };
+        let returned = Outcome::Returned(translate::reply(refusal), message);
+        self.outcome(origin, returned);
+    }
+
+    /// What the sender was told the first time, from that record.
+    fn first_refusal(&self, first: Lsn) -> Refusal {
+        let stored = self.backbone.stored(first);
+        let sealed = stored
+            .as_ref()
+            .ok()
+            .and_then(|stored| match &stored.record {
+                Record::Exchange(exchange) => Some(&exchange.sealed),
+                _ => None,
+            });
+        let told = sealed
+            .map(|sealed| confidential(sealed))
+            .unwrap_or_default();
+        Refusal {
+            code: 403,
+            text: told.refusal_text(),
+        }
+    }
+
+    fn answer(&mut self, channel: u16, answer: &Answer) {
+        let answer = match answer {
+            // What waits to be narrowed is the client's before its goodbye is answered.
+            Answer::Fenced(Fence::CloseConnection) if !self.link.held().is_empty() => {
+                return self.ask_for_goodbye();
+            }
+            Answer::Done | Answer::Fenced(_) => amqp::Answer::Done,
+            Answer::Queue {
+                name,
+                messages,
+                consumers,
+            } => amqp::Answer::Queue {
+                name,
+                ready: clamp(*messages),
+                consumers: u32::try_from(*consumers).unwrap_or(u32::MAX),
+            },
+            Answer::Count(count) => amqp::Answer::Count(clamp(*count)),
+            Answer::Empty => amqp::Answer::Empty,
+            Answer::Refused(refusal) => amqp::Answer::Refused(translate::reply(refusal.clone())),
+        };
+        self.session.answer(ChannelId::new(channel), answer);
+    }
+
+    fn deliver(&mut self, deliver: &Deliver) {
+        let Some(Sender { view, .. }) = self.sender() else {
+            return;
+        };
+        match self.look(deliver, &view) {
+            Ok(Looked::Send(mut rendered)) => {
+                self.correlate(&mut rendered);
+                self.send(deliver, &rendered);
+            }
+            Ok(Looked::Narrow(narrowed)) => {
+                self.link.narrow(deliver, narrowed);
+                self.link.held().wait_first(deliver);
+            }
+            Err((address, error)) => {
+                self.settle(deliver, Settle::Unsent);
+                self.unreadable(address, &error);
+            }
+        }
+    }
+
+    /// Its turn is behind one that waits to be narrowed. Where it must be narrower itself that is
+    /// said at once: many may be, and one sync records them all.
+    fn wait(&mut self, deliver: Box<Deliver>) {
+        if let Ok(Looked::Narrow(narrowed)) = self.look(&deliver, &self.backbone.view()) {
+            self.link.narrow(&deliver, narrowed);
+            self.link.held().wait_last(&deliver);
+        } else {
+            // It is rendered in its turn, by what is so then.
+            self.link.held().keep(Effect::Deliver(deliver));
+        }
+    }
+
+    /// Looks at what the release rested on once more. Fails with the message that cannot be read
+    /// back, and why.
+    fn look(&self, deliver: &Deliver, view: &View) -> Result<Looked, (Lsn, String)> {
+        let exchange = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
+        let unit = &self.rights.system().unit.id;
+        let stored = self.backbone.stored(exchange);
+        let stored = stored.map_err(|error| (exchange, error.to_string()))?;
+        let at = self.backbone.now();
+        let prepared = prepare(deliver, &stored, unit, view, at);
+        match prepared.map_err(|error| (exchange, error.to_string()))? {
+            Prepared::Send(rendered) => Ok(Looked::Send(rendered)),
+            Prepared::Narrow(left, queues) => Ok(Looked::Narrow(Narrowed {
+                at,
+                exchange,
+                unit: unit.clone(),
+                queues,
+                left,
+            })),
+        }
+    }
+
+    /// Ends the connection, so that the message goes back to its place: what was confirmed is
+    /// neither passed over nor kept from an operator's eyes.
+    fn unreadable(&mut self, address: Lsn, error: &str) {
+        tracing::error!(journal.lsn = %address, error, "a message cannot be read back");
+        let says = "a message cannot be read back; the broker's operator must look at its disk";
+        let reply = Reply::new(ReplyCode::InternalError, says);
+        self.close(&reply);
+    }
+
+    /// A reply says which of the unit's own messages it answers; without that it is still a message.
+    fn correlate(&self, rendered: &mut Rendered) {
+        let Some(asked) = rendered.answers() else {
+            return;
+        };
+        match self.backbone.stored(asked) {
+            Ok(asked) => rendered.correlate(&asked.record, &self.rights.system().unit.id),
+            Err(error) => {
+                tracing::warn!(journal.lsn = %asked, %error, "what is answered cannot be read back");
+            }
+        }
+    }
+
+    fn send(&mut self, deliver: &Deliver, rendered: &Rendered) {
+        let channel = ChannelId::new(deliver.channel);
+        let properties = translate::properties(rendered);
+        let (exchange, routing_key) = rendered.route();
+        let message = Message {
+            exchange,
+            routing_key,
+            properties: Properties::Raw(&properties),
+            body: &rendered.body,
+        };
+        let sending = Sending {
+            delivery: deliver.delivery,
+            redelivered: deliver.redelivered,
+        };
+        let sent = if let Some(number) = deliver.consumer.map(ConsumerNumber::new) {
+            self.session.deliver(channel, number, sending, &message)
+        } else {
+            let left = clamp(deliver.left);
+            self.session.got(channel, sending, left, &message)
+        };
+        match sent {
+            Ok(Sent::Unsettled) => {}
+            // It is the client's from here.
+            Ok(Sent::Settled) => self.settle(deliver, Settle::Ack),
+            // It waits on in its place, and nothing is counted against it.
+            Err(Gone) => self.settle(deliver, Settle::Unsent),
+        }
+    }
+
+    fn settle(&mut self, deliver: &Deliver, how: Settle) {
+        self.link.settle(vec![deliver.delivery], how);
+    }
+}
+
+fn clamp(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

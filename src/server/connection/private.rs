@@ -1,0 +1,65 @@
+//! A publish to a queue of the agency's own, as the core takes it. Pure.
+
+use crate::agency::registry::Peer;
+use crate::amqp;
+use crate::broker::command::{Origin, Private, Unroutable};
+use crate::broker::payload::{PrivateHead, seal_private};
+use crate::message::envelope::expires_after;
+use crate::policy::rulebook::Rulebook;
+use crate::server::translate;
+
+/// The command that a publish is.
+///
+/// # Errors
+/// What stands in its way; it closes the channel, as clients know it.
+pub(super) fn private(
+    publish: amqp::Publish,
+    origin: Origin,
+    peer: &Peer,
+    rulebook: &Rulebook,
+) -> Result<Private, String> {
+    speaks_for_itself(peer, &publish.properties)?;
+    let copies = translate::copies(&publish.properties).map_err(|bad| bad.to_string())?;
+    let head = PrivateHead {
+        exchange: publish.exchange.to_string(),
+        routing_key: publish.routing_key.to_string(),
+        raw_properties: translate::travelling(&publish),
+    };
+    let expiration = publish.properties.expiration().as_ref();
+    let ttl = expiration.map(|text| expires_after(text.as_str()));
+    let ttl = ttl.transpose();
+    let ttl = ttl.map_err(|_| "expiration is not a number of milliseconds".to_owned())?;
+    let frame = seal_private(&head, &publish.body);
+    Ok(Private {
+        origin,
+        read_over: publish.read_over,
+        copies,
+        marked: translate::looks_like_ours(&publish.properties),
+        unroutable: unroutable(&publish, rulebook),
+        wire: translate::returnable(publish),
+        frame,
+        ttl,
+        quota: peer.agency.limits.private_messages,
+    })
+}
+
+/// Whether a publish that no policy rules on names its sender as it is, if it names one.
+fn speaks_for_itself(peer: &Peer, properties: &amqp::BasicProperties) -> Result<(), String> {
+    let own = peer.user_id();
+    let claimed = properties.user_id().as_ref().map(amqp::ShortString::as_str);
+    match claimed {
+        Some(other) if other != own => Err(format!(
+            "user_id property set to '{other}' but authenticated user was '{own}'"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What becomes of it where no queue takes it: one that was meant for `carnet` must not be
+/// acknowledged and gone.
+fn unroutable(publish: &amqp::Publish, rulebook: &Rulebook) -> Unroutable {
+    if publish.exchange.is_empty() && rulebook.is_type(&publish.routing_key) {
+        return Unroutable::Misdirected;
+    }
+    Unroutable::of(publish.mandatory)
+}

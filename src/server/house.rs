@@ -1,0 +1,149 @@
+//! What all connections share, and what the operator's log says of them.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::chatter::Chatter;
+use super::places::Places;
+use super::probes::{Probe, Probes};
+use super::shell::Shell;
+use crate::agency::identity::Admitted;
+use crate::agency::network::Network;
+use crate::agency::refusal::{IdentityRefusal, RefusalKind};
+use crate::agency::registry::Peer;
+use crate::broker::limits::CONNECTIONS;
+use crate::message::id::Digest;
+
+/// The shell with what it keeps count of.
+pub(super) struct House {
+    pub(super) shell: Shell,
+    pub(super) places: Places,
+    pub(super) chatter: Chatter,
+    advised: Advised,
+    probes: Probes,
+}
+
+/// Certificates whose departures from the profile were told: each once.
+#[derive(Default)]
+struct Advised(Mutex<BTreeSet<Digest>>);
+
+impl Advised {
+    fn is_new(&self, certificate: Digest) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // More than there are systems: what is told again then is told rarely.
+        if told.len() >= CONNECTIONS {
+            told.clear();
+        }
+        told.insert(certificate)
+    }
+}
+
+impl House {
+    pub(super) fn new(shell: Shell) -> Self {
+        Self {
+            shell,
+            places: Places::default(),
+            chatter: Chatter::default(),
+            advised: Advised::default(),
+            probes: Probes::default(),
+        }
+    }
+
+    /// Says that a system has connected, or why there is no place for it.
+    pub(super) fn welcome(&self, peer: &Peer, remote: SocketAddr, refused: Option<&str>) {
+        let (agency, system) = (&peer.agency.id, &peer.system.name);
+        if !self.chatter.may(Some(agency), self.shell.clock.monotonic()) {
+            return;
+        }
+        match refused {
+            None => {
+                tracing::info!(%remote, agency.id = %agency, system.name = %system, "connected");
+            }
+            Some(says) => {
+                tracing::warn!(%remote, agency.id = %agency, system.name = %system, says, "a connection is refused");
+            }
+        }
+    }
+
+    /// Says that a system is gone, which had come `since` (monotonic), and how.
+    pub(super) fn farewell(
+        &self,
+        peer: &Peer,
+        remote: SocketAddr,
+        since: Duration,
+        ended: &io::Result<String>,
+    ) {
+        let now = self.shell.clock.monotonic();
+        let (agency, system) = (&peer.agency.id, &peer.system.name);
+        if !self.chatter.may(Some(agency), now) {
+            return;
+        }
+        let seconds = now.saturating_sub(since).as_secs();
+        let why: &dyn std::fmt::Display = match ended {
+            Ok(how) => how,
+            Err(error) => error,
+        };
+        tracing::info!(
+            %remote, agency.id = %agency, system.name = %system, why = %why, connected_s = seconds, "disconnected"
+        );
+    }
+
+    /// Says that a connection ended before it said who it is.
+    pub(super) fn handshake_failed(&self, remote: SocketAddr, error: &io::Error) {
+        use io::ErrorKind::{ConnectionReset, UnexpectedEof};
+        if [UnexpectedEof, ConnectionReset].contains(&error.kind()) {
+            self.probed(Probe::Closed, remote);
+        } else if self.chatter.may(None, self.shell.clock.monotonic()) {
+            tracing::info!(%remote, %error, "a handshake failed");
+        }
+    }
+
+    /// Tells of a connection that ended before it said who it is, unless its network was told of.
+    fn probed(&self, probe: Probe, remote: SocketAddr) {
+        let now = self.shell.clock.monotonic();
+        let Some(times) = self.probes.tell(probe, remote.ip(), now) else {
+            return;
+        };
+        if self.chatter.may(None, now) {
+            let network = Network::around(remote.ip());
+            let how = match probe {
+                Probe::Closed => "it closed the connection in the handshake",
+                Probe::WithoutCertificate => "it showed no certificate (identity.no-certificate)",
+            };
+            tracing::info!(
+                %remote, %network, times, how,
+                "a connection ended before it said who it is; the next of its network are counted for an hour"
+            );
+        }
+    }
+
+    /// Says that a client was turned away by its certificate, and counts it.
+    pub(super) fn refused(&self, refusal: &IdentityRefusal, remote: SocketAddr) {
+        if refusal.kind == RefusalKind::NoCertificate {
+            self.probed(Probe::WithoutCertificate, remote);
+        } else if self.chatter.may(None, self.shell.clock.monotonic()) {
+            let code = refusal.code();
+            tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
+        }
+        self.shell
+            .refusals
+            .note(refusal, remote.ip(), self.shell.clock.now());
+    }
+
+    /// Says where the certificate departs from the profile, once for each certificate.
+    pub(super) fn advise(&self, admitted: &Admitted) {
+        let (peer, certificate) = (&admitted.peer, &admitted.certificate);
+        if admitted.departures.is_empty() || !self.advised.is_new(certificate.fingerprint) {
+            return;
+        }
+        let (agency, system) = (&peer.agency.id, &peer.system.name);
+        let advice = admitted.departures.join("; ");
+        tracing::warn!(
+            agency.id = %agency, system.name = %system, serial = certificate.serial, advice,
+            "a client's certificate departs from the profile of certs/README.md"
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! What the shell is made of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::refusals::Refusals;
+use super::tls::Tls;
+use crate::backbone::embedded::Embedded;
+use crate::broker::pace::Paces;
+
+/// What the shell is started with.
+pub struct Shell {
+    /// The core.
+    pub backbone: Arc<Embedded>,
+    /// TLS, with the server's certificate of the day.
+    pub tls: Arc<Tls>,
+    /// Clients that were turned away.
+    pub refusals: Refusals,
+    /// How fast each agency may publish.
+    pub paces: Paces,
+    /// Time.
+    pub clock: Clock,
+    /// Heartbeat offered to clients.
+    pub heartbeat_s: u16,
+    /// Runtimes, one a thread.
+    pub runtimes: usize,
+    /// How long a stop may take.
+    pub drain: Duration,
+}

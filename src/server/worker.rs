@@ -1,0 +1,34 @@
+//! What the connections of one worker thread share: memory that each needs for a moment alone.
+
+use std::cell::RefCell;
+
+use super::clock::{Entropy, NoEntropy};
+use crate::broker::limits::READ_BYTES;
+
+/// Owned by one worker thread. Nothing here is held across a return to its runtime.
+pub(super) struct Worker {
+    /// What a socket is read into; what came is copied out before the next read.
+    buffer: RefCell<Box<[u8]>>,
+    entropy: RefCell<Entropy>,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            buffer: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
+            entropy: RefCell::default(),
+        }
+    }
+}
+
+impl Worker {
+    /// Lends the buffer.
+    pub(super) fn with_buffer<T>(&self, read: impl FnOnce(&mut [u8]) -> T) -> T {
+        read(&mut self.buffer.borrow_mut())
+    }
+
+    /// Draws `N` random bytes, at most 64.
+    pub(super) fn draw<const N: usize>(&self) -> Result<[u8; N], NoEntropy> {
+        self.entropy.borrow_mut().draw()
+    }
+}
