@@ -61,9 +61,11 @@ const ENVIRONMENT: usize = 2;
 const POLICE: usize = 3;
 const STEPS: usize = 180;
 
-/// Counts crashes, and those during recoveries.
+/// Counts crashes, and those during recoveries. Of the points of a moment every second is tried; all
+/// where `CARNET_TEST_LONG` is set.
 #[derive(Default)]
 struct Tally {
+    moments: AtomicUsize,
     points: AtomicUsize,
     again: AtomicUsize,
 }
@@ -71,6 +73,13 @@ struct Tally {
 impl Tally {
     /// Starts on each copy; the machine has at least two processors.
     fn check_all(&self, crashes: &[SimVfs], told: &Told) {
+        let every = if std::env::var_os("CARNET_TEST_LONG").is_some() {
+            1
+        } else {
+            2
+        };
+        let of = self.moments.fetch_add(1, Ordering::Relaxed) % every;
+        let crashes: Vec<&SimVfs> = crashes.iter().skip(of).step_by(every).collect();
         let half = crashes.len().div_ceil(2).max(1);
         std::thread::scope(|scope| {
             for part in crashes.chunks(half) {
@@ -222,6 +231,6 @@ fn whatever_was_told_is_so_after_a_crash_at_any_call() {
             "{what} never came"
         );
     }
-    assert!(tally.points.into_inner() >= 2_000);
-    assert!(tally.again.into_inner() >= 100);
+    assert!(tally.points.into_inner() >= 1_000);
+    assert!(tally.again.into_inner() >= 50);
 }

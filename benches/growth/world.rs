@@ -19,6 +19,7 @@ use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::record::{Argument, QueueProperties, Record};
 use carnet::config::{Config, Overrides, read_bundle};
+use carnet::journal::Frame;
 use carnet::journal::vfs::SimVfs;
 use carnet::message::bundle::{Bundle, Fault};
 use carnet::message::envelope::{HeaderValue, Publish};
@@ -308,7 +309,7 @@ impl World {
             copies: Vec::new(),
             unroutable: Unroutable::of(true),
             marked: false,
-            frame: seal_private(&head, b"body"),
+            frame: Frame::new(seal_private(&head, b"body")),
             ttl: Some(Duration::from_hours(1_000)),
         };
         self.step(vec![Command::Private(Box::new(private))])?;

@@ -33,6 +33,7 @@ use crate::message::id::{KeyedDigest, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
+use super::start::Replay;
 pub use super::start::{Options, StartError};
 
 /// Reads the wall clock: `server::clock` gives it.
@@ -107,7 +108,7 @@ impl Embedded {
         basis: Basis,
         clock: ReadClock,
     ) -> Result<Arc<Self>, StartError> {
-        let (known_ids, ignore_snapshots) = (options.known_ids, options.ignore_snapshots);
+        let afresh = options.replay == Replay::FromStart;
         let Started {
             committer,
             rulebook,
@@ -132,8 +133,8 @@ impl Embedded {
         };
         let prepared = Prepared::default();
         let time = Arc::new(AtomicI64::new(committer.ledger().time().as_millis()));
-        let ids = Arc::new(open_ids(DiskVfs, data, &committer, ignore_snapshots)?);
-        let snapshots = Snapshots::open(DiskVfs, data, known_ids);
+        let ids = Arc::new(open_ids(DiskVfs, data, &committer, afresh)?);
+        let snapshots = Snapshots::open(DiskVfs, data);
         let keepers =
             snapshots.and_then(|snapshots| keepers(data, (&committer, &ids), snapshots, &tell));
         let (pages, snapshots) = keepers.map_err(StartError::NotMade)?;
@@ -282,7 +283,7 @@ pub enum LoadError {
 /// Reads a record and its frame from the journal.
 pub fn load<V: Vfs>(reader: &Reader<V>, lsn: Lsn) -> Result<Stored, LoadError> {
     let stored = reader.record(lsn)?;
-    let record = Record::decode(stored.kind, stored.schema, &stored.body)?;
+    let record = Record::decode(stored.kind, &stored.body)?;
     let frame = stored.frame.map(|frame| reader.frame(&frame)).transpose()?;
     Ok(Stored {
         record,
@@ -340,7 +341,7 @@ fn keepers(
     snapshots: Snapshots<DiskVfs>,
     tell: &Tell,
 ) -> std::io::Result<Keepers> {
-    let pages = Pages::open(DiskVfs, data)?;
+    let pages = Pages::open(DiskVfs, data, committer.journal().position().journal)?;
     pages.adopt(committer.ledger());
     let work = start_pages(pages.clone(), tell.clone())?;
     let (reader, ids) = (committer.journal().reader(), Arc::clone(ids));
@@ -482,8 +483,9 @@ impl Run {
         // Before any sender is told to search again: it must know how far.
         self.ids.note(self.committer.ledger().known());
         self.recent.insert(step.fresh);
+        let position = self.committer.journal().position();
         let written = step.pages.into_iter();
-        let written = written.map(|(queue, page)| PageWork::Write(queue, page));
+        let written = written.map(|(queue, page)| PageWork::Write(queue, page, position));
         for (queue, page) in &step.done_pages {
             if self.asked.get(queue) == Some(&page.number) {
                 self.asked.remove(queue);

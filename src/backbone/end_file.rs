@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::start::StartError;
 use crate::broker::committer::Committer;
 use crate::journal::vfs::{Vfs, is_full, put_in_place, read_whole};
-use crate::journal::{End, Lsn, Reader};
+use crate::journal::{End, Position, Reader};
 
 /// How often a new sealed segment is looked for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -49,9 +49,10 @@ pub(super) fn hex(journal: [u8; 16]) -> String {
 impl Synced {
     /// Where a committer's journal ends now.
     pub fn of<V: Vfs>(committer: &Committer<V>) -> Self {
+        let Position { journal, end } = committer.journal().position();
         Self {
-            journal: hex(committer.journal().name()),
-            end: committer.journal().synced(),
+            journal: hex(journal),
+            end,
             evidence: committer.ledger().leaves(),
         }
     }
@@ -144,7 +145,7 @@ impl EndNote {
     /// Leaves word, where nobody reads it in this very moment: then the next step does.
     pub(super) fn leave<V: Vfs>(&self, committer: &Committer<V>) {
         if let Ok(mut noted) = self.0.try_lock() {
-            let end = committer.journal().synced();
+            let end = committer.journal().position().end;
             let evidence = committer.ledger().leaves();
             match &mut *noted {
                 // The journal's name stays, and no memory is asked for.
@@ -182,7 +183,7 @@ pub(super) fn start<V: Vfs>(
         let (mut sealed, mut looks) = (reader.sealed_end(), 0);
         while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             looks += 1;
-            let now: Lsn = reader.sealed_end();
+            let now = reader.sealed_end();
             if now != sealed || looks >= LOOKS {
                 (sealed, looks) = (now, 0);
                 keeper.keep();
@@ -228,6 +229,7 @@ impl<V: Vfs> Keeper<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Lsn;
     use crate::journal::vfs::{Pattern, SimVfs};
 
     fn synced(batch: u64) -> Synced {

@@ -210,7 +210,7 @@ impl<V: Vfs> Ids<V> {
     /// What is known by an exchange's record.
     fn known(&self, key: KeyedDigest, lsn: Lsn) -> Result<Option<Known>, IdsError> {
         let stored = self.reader.record(lsn)?;
-        match Record::decode(stored.kind, stored.schema, &stored.body)? {
+        match Record::decode(stored.kind, &stored.body)? {
             Record::Exchange(exchange) if exchange.key == key => {
                 Ok(Some(Known::of(&exchange, lsn)))
             }
@@ -267,8 +267,8 @@ impl<V: Vfs> Ids<V> {
     /// By its file, which is made where it is missing or damaged.
     fn run_of(&self, segment: Segment) -> Result<Arc<Run>, IdsError> {
         let name = name_at(segment.first);
-        if let Some((end, bytes)) = self.files.read(&name)?
-            && end == segment.end.0
+        if let Some((of, bytes)) = self.files.read(&name)?
+            && of == self.reader.begins(segment.end)?
             && let Ok(run) = Run::parse(&bytes)
         {
             return Ok(Arc::new(run));
@@ -290,7 +290,8 @@ impl<V: Vfs> Ids<V> {
         let bytes = encode(ids);
         let run = Run::parse(&bytes)?;
         let name = name_at(segment.first);
-        self.files.write(&name, segment.end.0, &bytes)?;
+        let of = self.reader.begins(segment.end)?;
+        self.files.write(&name, &of, &bytes)?;
         Ok(run)
     }
 
@@ -338,9 +339,8 @@ fn each_exchange<V: Vfs>(
         if stored.lsn >= until {
             break;
         }
-        if stored.kind == Record::EXCHANGE
-            && let Record::Exchange(exchange) =
-                Record::decode(stored.kind, stored.schema, &stored.body)?
+        if stored.kind.kind == Record::EXCHANGE
+            && let Record::Exchange(exchange) = Record::decode(stored.kind, &stored.body)?
         {
             tell(stored.lsn, &exchange);
         }

@@ -21,7 +21,7 @@ use crate::broker::queue::{Entry, Page};
 use crate::broker::record::QueueId;
 use crate::journal::snapshot::{Files, name_at};
 use crate::journal::vfs::Vfs;
-use crate::journal::{Lsn, Reader};
+use crate::journal::{Lsn, Position, Reader};
 
 /// How often a new sealed segment is looked for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,15 +32,17 @@ const KEPT: usize = 2;
 #[derive(Debug, Clone)]
 pub struct Pages<V> {
     files: Files<V>,
+    journal: [u8; 16],
     /// Pages that live queues have on disk, and may have there alone.
     live: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl<V: Vfs> Pages<V> {
-    /// The pages below `data`.
-    pub fn open(vfs: V, data: &Path) -> io::Result<Self> {
+    /// The pages below `data`, of this journal.
+    pub fn open(vfs: V, data: &Path, journal: [u8; 16]) -> io::Result<Self> {
         Ok(Self {
             files: Files::pages(vfs, data)?,
+            journal,
             live: Arc::default(),
         })
     }
@@ -69,19 +71,20 @@ impl<V: Vfs> Pages<V> {
         self.live().remove(&Self::name(queue, page));
     }
 
-    fn write(&self, queue: QueueId, page: &Page) -> io::Result<()> {
+    fn write(&self, queue: QueueId, page: &Page, of: &Position) -> io::Result<()> {
         let Some(entries) = page.entries() else {
             return Ok(());
         };
         let entries: &[Entry] = entries;
         let bytes = postcard::to_stdvec(entries).map_err(io::Error::other)?;
-        self.files
-            .write(&Self::name(queue, page), page.first.0, &bytes)
+        self.files.write(&Self::name(queue, page), of, &bytes)
     }
 
     fn read(&self, queue: QueueId, page: &Page) -> io::Result<Arc<[Entry]>> {
         let found = self.files.read(&Self::name(queue, page))?;
-        let missing = || io::Error::other("a page of a queue is missing or damaged");
+        let found = found.filter(|(of, _)| of.journal == self.journal);
+        let missing =
+            || io::Error::other("a page of a queue is missing, damaged, or another log's");
         let (_, bytes) = found.ok_or_else(missing)?;
         let entries: Vec<Entry> = postcard::from_bytes(&bytes).map_err(io::Error::other)?;
         Ok(entries.into())
@@ -101,8 +104,8 @@ impl<V: Vfs> Pages<V> {
 
 /// Work for the thread of pages.
 pub(super) enum PageWork {
-    /// Write a page, then let go of it.
-    Write(QueueId, Page),
+    /// Write a page, whose entries lie before a position, then let go of it.
+    Write(QueueId, Page, Position),
     /// Read a page back.
     Read(QueueId, Page),
     /// Let go of a page: its queue needs it no more. A snapshot that names it may, so it goes when
@@ -123,10 +126,10 @@ pub(super) fn start_pages<V: Vfs>(pages: Pages<V>, tell: Tell) -> io::Result<Sen
 fn keep_pages<V: Vfs>(pages: &Pages<V>, work: &Receiver<PageWork>, tell: &Tell) {
     for work in work {
         match work {
-            PageWork::Write(queue, page) => {
+            PageWork::Write(queue, page, of) => {
                 let name = Pages::<V>::name(queue, &page);
                 pages.live().insert(name.clone());
-                match pages.write(queue, &page) {
+                match pages.write(queue, &page, &of) {
                     Ok(()) => tell.command(Command::PageWritten(queue, page.number)),
                     Err(error) => {
                         // It stays in memory; nothing is lost.
@@ -153,29 +156,30 @@ fn keep_pages<V: Vfs>(pages: &Pages<V>, work: &Receiver<PageWork>, tell: &Tell) 
 #[derive(Debug, Clone)]
 pub struct Snapshots<V> {
     files: Files<V>,
-    known_ids: usize,
 }
 
 impl<V: Vfs> Snapshots<V> {
-    /// The snapshots below `data`, of a ledger that keeps so many used ids in memory.
-    pub fn open(vfs: V, data: &Path, known_ids: usize) -> io::Result<Self> {
+    /// The snapshots below `data`.
+    pub fn open(vfs: V, data: &Path) -> io::Result<Self> {
         let files = Files::snapshots(vfs, data)?;
-        Ok(Self { files, known_ids })
+        Ok(Self { files })
     }
 
-    /// The newest snapshot that is whole: the ledger, and the address up to which it is. An empty
-    /// ledger where there is none.
-    pub fn latest(&self) -> io::Result<(Ledger, Lsn)> {
-        for name in self.files.names()?.iter().rev() {
-            let Some((at, bytes)) = self.files.read(name)? else {
-                continue;
-            };
-            if let Ok(mut ledger) = postcard::from_bytes::<Ledger>(&bytes) {
-                ledger.remember(self.known_ids);
-                return Ok((ledger, Lsn(at)));
+    /// The newest snapshot that is whole and that `vouched` says to be of the journal as it is: the
+    /// ledger, without ids, and the position up to which it is.
+    pub fn latest(
+        &self,
+        vouched: impl Fn(&Position) -> Result<bool, StartError>,
+    ) -> Result<Option<(Ledger, Position)>, StartError> {
+        for whole in self.files.whole().map_err(StartError::Pages)? {
+            let (of, bytes) = whole.map_err(StartError::Pages)?;
+            if let Ok(ledger) = postcard::from_bytes::<Ledger>(&bytes)
+                && vouched(&of)?
+            {
+                return Ok(Some((ledger, of)));
             }
         }
-        Ok((Ledger::remembering(self.known_ids), Lsn::START))
+        Ok(None)
     }
 }
 
@@ -218,7 +222,7 @@ pub(super) fn start_snapshots<V: Vfs>(
 ) -> io::Result<Sender<()>> {
     let (sender, stopped) = mpsc::channel::<()>();
     let run = move || {
-        let mut done = Lsn::START;
+        let mut done = Position::default();
         // What is tried again each time is said when it begins, and when it has another cause.
         let (mut ids_failed, mut snapshot_failed) = (None, None);
         while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
@@ -228,8 +232,8 @@ pub(super) fn start_snapshots<V: Vfs>(
             }
             ids_failed = failed;
             let sealed = reader.sealed_end();
-            if sealed > done {
-                let made = snapshot(&reader, &snapshots, &pages, sealed);
+            if sealed != done {
+                let made = snapshot(&reader, &snapshots, &pages, &sealed);
                 let failed = made.err().map(|error| error.to_string());
                 if let Some(error) = failed.as_ref().filter(|_| failed != snapshot_failed) {
                     tracing::warn!(%error, "no snapshot: the next start replays more");
@@ -247,24 +251,33 @@ pub(super) fn start_snapshots<V: Vfs>(
     Ok(sender)
 }
 
-/// Makes the snapshot of everything before `until`.
+/// Makes the snapshot of everything before `until`, where a segment begins.
 pub fn snapshot<V: Vfs>(
     reader: &Reader<V>,
     snapshots: &Snapshots<V>,
     pages: &Pages<V>,
-    until: Lsn,
+    until: &Position,
 ) -> Result<(), StartError> {
-    let (mut ledger, from) = snapshots.latest().map_err(StartError::Pages)?;
-    if from >= until {
+    let latest = snapshots.latest(|of| Ok(reader.vouches(of)?))?;
+    // Ids are in files of their own.
+    let (mut ledger, from) = latest.unwrap_or_default();
+    ledger.remember_from(from.end.lsn, 1);
+    if from.end.lsn >= until.end.lsn {
         return Ok(());
     }
-    replay(reader, (&mut ledger, from), until, pages)?;
+    replay(reader, (&mut ledger, from.end.lsn), until.end.lsn, pages)?;
     let (ledger, written) = ledger.paged_out();
     for (queue, page) in written {
-        pages.write(queue, &page).map_err(StartError::NotMade)?;
+        pages
+            .write(queue, &page, until)
+            .map_err(StartError::NotMade)?;
     }
     let bytes = postcard::to_stdvec(&ledger).map_err(io::Error::other);
-    let written = bytes.and_then(|bytes| snapshots.files.write(&name_at(until), until.0, &bytes));
+    let written = bytes.and_then(|bytes| {
+        snapshots
+            .files
+            .write(&name_at(until.end.lsn), until, &bytes)
+    });
     written.map_err(StartError::NotMade)?;
     sweep(&snapshots.files, pages).map_err(StartError::NotMade)
 }
@@ -297,10 +310,9 @@ mod tests {
     use super::*;
     use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
-    use crate::broker::limits::KNOWN_IDS;
     use crate::broker::record::{Genesis, Placed, Record, SCHEMA, Settled, UnitEntry};
     use crate::journal::vfs::SimVfs;
-    use crate::journal::{Config, Journal};
+    use crate::journal::{Config, Journal, Kind};
     use crate::message::bundle::Bundle;
     use crate::message::id::{Digest, UnitId};
     use crate::message::time::Timestamp;
@@ -311,7 +323,8 @@ mod tests {
         journal.reserve(64 << 10, 0).unwrap();
         let mut body = Vec::new();
         record.encode(&mut body);
-        journal.push(record.kind(), SCHEMA, &body, None)
+        let (kind, schema) = (record.kind(), SCHEMA);
+        journal.push(Kind { kind, schema }, &body, None)
     }
 
     fn gone(queue: QueueId, lsn: Lsn) -> Record {
@@ -322,8 +335,7 @@ mod tests {
     }
 
     /// A journal in which one queue got `count` messages, and lost every tenth of the first 2,000.
-    fn filled(vfs: &SimVfs, count: u64) -> (Journal<SimVfs>, Vec<Lsn>) {
-        let mut ends = Vec::new();
+    fn filled(vfs: &SimVfs, count: u64) -> Journal<SimVfs> {
         let config = Config {
             segment_bytes: 256 << 10,
             background: false,
@@ -364,11 +376,23 @@ mod tests {
             }
             if number % 100 == 0 {
                 journal.commit().unwrap();
-                ends.push(journal.end());
             }
         }
         journal.commit().unwrap();
-        (journal, ends)
+        journal
+    }
+
+    /// Writes leases of no queue until another segment is begun.
+    fn seal(journal: &mut Journal<SimVfs>) {
+        let lease = Record::Lease {
+            queue: QueueId(u64::MAX),
+            up_to: Lsn::START,
+        };
+        let before = journal.reader().sealed_end();
+        while journal.reader().sealed_end() == before {
+            push(journal, &lease);
+            journal.commit().unwrap();
+        }
     }
 
     fn drain(ledger: &mut Ledger, pages: &Pages<SimVfs>) -> Vec<Lsn> {
@@ -398,20 +422,21 @@ mod tests {
     #[test]
     fn a_start_from_a_snapshot_gives_the_same_queues_as_the_journal_alone() {
         let vfs = SimVfs::new(3);
-        let (journal, ends) = filled(&vfs, 20_000);
+        let journal = filled(&vfs, 20_000);
         let reader = journal.reader();
         let data = Path::new(DATA);
-        let snapshots = Snapshots::open(vfs.clone(), data, KNOWN_IDS).unwrap();
-        let pages = Pages::open(vfs.clone(), data).unwrap();
+        let snapshots = Snapshots::open(vfs.clone(), data).unwrap();
+        let pages = Pages::open(vfs.clone(), data, [7; 16]).unwrap();
         // Several snapshots, each on top of the one before it.
         let sealed = reader.sealed_end();
+        let segments = reader.segments();
         for part in [4, 2, 1] {
-            let until = *ends.iter().rfind(|end| end.0 <= sealed.0 / part).unwrap();
-            snapshot(&reader, &snapshots, &pages, until).unwrap();
+            let until = reader.begins(segments[(segments.len() - 1) / part]);
+            snapshot(&reader, &snapshots, &pages, &until.unwrap()).unwrap();
         }
-        snapshot(&reader, &snapshots, &pages, sealed).unwrap();
-        let (mut from_snapshot, at) = snapshots.latest().unwrap();
+        let (mut from_snapshot, at) = snapshots.latest(|_| Ok(true)).unwrap().unwrap();
         assert_eq!(at, sealed);
+        let at = at.end.lsn;
         replay(&reader, (&mut from_snapshot, at), reader.end(), &pages).unwrap();
         let mut from_journal = Ledger::default();
         let whole = (&mut from_journal, Lsn::START);
@@ -432,13 +457,13 @@ mod tests {
     #[test]
     fn a_snapshot_without_room_asks_for_room_and_not_for_a_start_without_snapshots() {
         let vfs = SimVfs::new(5);
-        let (journal, ends) = filled(&vfs, 20_000);
+        let journal = filled(&vfs, 20_000);
         let data = Path::new(DATA);
-        let snapshots = Snapshots::open(vfs.clone(), data, KNOWN_IDS).unwrap();
-        let pages = Pages::open(vfs.clone(), data).unwrap();
+        let snapshots = Snapshots::open(vfs.clone(), data).unwrap();
+        let pages = Pages::open(vfs.clone(), data, [7; 16]).unwrap();
         vfs.fill();
-        let until = ends.last().copied().unwrap();
-        let failed = snapshot(&journal.reader(), &snapshots, &pages, until);
+        let until = journal.reader().sealed_end();
+        let failed = snapshot(&journal.reader(), &snapshots, &pages, &until);
         let says = failed.unwrap_err().to_string();
         assert!(says.contains("look at the space"), "{says}");
         assert!(!says.contains("--ignore-snapshots"), "{says}");
@@ -447,29 +472,27 @@ mod tests {
     #[test]
     fn pages_that_a_start_took_over_stay_when_no_snapshot_names_them_any_more() {
         let vfs = SimVfs::new(4);
-        let (mut journal, _) = filled(&vfs, 20_000);
+        let mut journal = filled(&vfs, 20_000);
+        seal(&mut journal);
         let reader = journal.reader();
         let data = Path::new(DATA);
-        let snapshots = Snapshots::open(vfs.clone(), data, KNOWN_IDS).unwrap();
-        let before = Pages::open(vfs.clone(), data).unwrap();
-        snapshot(&reader, &snapshots, &before, journal.end()).unwrap();
+        let snapshots = Snapshots::open(vfs.clone(), data).unwrap();
+        let before = Pages::open(vfs.clone(), data, [7; 16]).unwrap();
+        snapshot(&reader, &snapshots, &before, &reader.sealed_end()).unwrap();
         // The process starts: this is the ledger that it goes on with.
-        let (mut ledger, _) = snapshots.latest().unwrap();
-        let pages = Pages::open(vfs.clone(), data).unwrap();
+        let (mut ledger, _) = snapshots.latest(|_| Ok(true)).unwrap().unwrap();
+        let pages = Pages::open(vfs.clone(), data, [7; 16]).unwrap();
         pages.adopt(&ledger);
-        let (mut further, _) = snapshots.latest().unwrap();
+        let (mut further, _) = snapshots.latest(|_| Ok(true)).unwrap().unwrap();
         for lsn in drain(&mut further, &before) {
             push(&mut journal, &gone(QueueId(0), lsn));
             journal.commit().unwrap();
         }
-        let end = journal.end();
         for _ in 0..3 {
-            push(&mut journal, &Record::Recovered);
-            journal.commit().unwrap();
-            snapshot(&reader, &snapshots, &pages, journal.end()).unwrap();
+            seal(&mut journal);
+            snapshot(&reader, &snapshots, &pages, &reader.sealed_end()).unwrap();
         }
-        assert!(journal.end() > end);
-        let named = snapshots.latest().unwrap().0;
+        let named = snapshots.latest(|_| Ok(true)).unwrap().unwrap().0;
         assert_eq!(named.queue(QueueId(0)).unwrap().backlog.pages().count(), 0);
         sweep(&snapshots.files, &pages).unwrap();
         assert!(pages.files.names().unwrap().len() >= 3);

@@ -17,11 +17,24 @@ use crate::broker::record::{Genesis, Record, RecordError, UnitEntry};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
 use crate::journal::{
-    self, Config, Journal, Lsn, OpenError, ReadError, Reader, Recovery, StoredRecord, first_record,
+    self, Config, Journal, Known, Lsn, OpenError, Position, ReadError, Reader, Recovery,
+    StoredRecord, first_record, vouches,
 };
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
+
+/// From where on the journal is looked through, and its records are applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Replay {
+    /// From the newest snapshot on: what is older was whole when that was made.
+    #[default]
+    FromSnapshot,
+    /// Applied from the newest snapshot on, once all of the journal was looked through.
+    FromSnapshotVerified,
+    /// From the first record on, without snapshots: the same ledger, and slower.
+    FromStart,
+}
 
 /// How to start.
 #[derive(Debug, Clone)]
@@ -38,8 +51,8 @@ pub struct Options {
     pub journal: [u8; 16],
     /// Whether threads of their own work ahead; a simulated disk wants every call in its place.
     pub background: bool,
-    /// Whether the ledger is made from the journal alone: the same, and slower.
-    pub ignore_snapshots: bool,
+    /// Where the ledger is made from.
+    pub replay: Replay,
     /// How many used ids are in memory; older ones are searched in files.
     pub known_ids: usize,
     /// Where it is written down how far the log has come.
@@ -148,7 +161,7 @@ impl StartError {
 
 /// A record as it lies in the journal, read.
 pub fn decoded(stored: &StoredRecord) -> Result<Record, StartError> {
-    let record = Record::decode(stored.kind, stored.schema, &stored.body);
+    let record = Record::decode(stored.kind, &stored.body);
     record.map_err(|error| StartError::Record(stored.lsn, error))
 }
 
@@ -305,16 +318,24 @@ pub fn recover<V: Vfs>(
     let end_file = options.end_file.clone();
     let end_file = end_file.map(|path| EndFile::new(vfs.clone(), path));
     let witnesses = Witnesses::read(vfs, data, end_file.as_ref())?;
+    let (mut ledger, base) = base(vfs, data, options)?;
+    let known = Known {
+        expected: witnesses.expected(),
+        vouched: base
+            .filter(|_| options.replay == Replay::FromSnapshot)
+            .map(|base| base.end),
+    };
     let Found {
         journal,
         recovery,
         lost,
-    } = open_journal(vfs, data, options, &witnesses)?;
+    } = open_journal(vfs, data, options, (&witnesses, &known))?;
     if let Some(at) = recovery.cut {
         tracing::warn!(journal.lsn = %at, "an unfinished batch was cut; nothing of it was confirmed");
     }
-    let (mut ledger, from) = base(vfs, data, options)?;
-    let pages = Pages::open(vfs.clone(), data).map_err(StartError::NotMade)?;
+    let from = base.map_or(Lsn::START, |base| base.end.lsn);
+    let pages = Pages::open(vfs.clone(), data, journal.position().journal);
+    let pages = pages.map_err(StartError::NotMade)?;
     let (reader, end) = (journal.reader(), journal.end());
     let records = replay(&reader, (&mut ledger, from), end, &pages)?;
     tracing::info!(
@@ -343,7 +364,7 @@ fn open_journal<V: Vfs>(
     vfs: &V,
     data: &Path,
     options: &Options,
-    witnesses: &Witnesses<V>,
+    (witnesses, known): (&Witnesses<V>, &Known),
 ) -> Result<Found<V>, StartError> {
     let config = Config {
         segment_bytes: options.segment_bytes,
@@ -351,11 +372,11 @@ fn open_journal<V: Vfs>(
         journal: options.journal,
         stopped_kind: Record::STOPPED,
     };
-    let (expected, folder) = (witnesses.expected(), data.join("journal"));
+    let folder = data.join("journal");
     if !has_segments(vfs, data) {
         witnesses.begin_a_log()?;
     }
-    let found = journal::Found::look(vfs.clone(), &folder, config, expected)?;
+    let found = journal::Found::look(vfs.clone(), &folder, config, known)?;
     let mut extent = found.extent();
     let loss = witnesses.judge(&extent)?;
     let accepted = extent.accepted();
@@ -388,14 +409,23 @@ fn open_journal<V: Vfs>(
     })
 }
 
-/// The ledger to replay onto: the newest snapshot's, or an empty one.
-fn base<V: Vfs>(vfs: &V, data: &Path, options: &Options) -> Result<(Ledger, Lsn), StartError> {
-    if options.ignore_snapshots {
-        return Ok((Ledger::remembering(options.known_ids), Lsn::START));
+/// The ledger to replay onto: the newest snapshot's that the journal vouches for, or an empty one.
+fn base<V: Vfs>(
+    vfs: &V,
+    data: &Path,
+    options: &Options,
+) -> Result<(Ledger, Option<Position>), StartError> {
+    let empty = || (Ledger::remembering(options.known_ids), None);
+    if options.replay == Replay::FromStart {
+        return Ok(empty());
     }
-    let snapshots = Snapshots::open(vfs.clone(), data, options.known_ids);
-    let snapshots = snapshots.map_err(StartError::NotMade)?;
-    snapshots.latest().map_err(StartError::Pages)
+    let snapshots = Snapshots::open(vfs.clone(), data).map_err(StartError::NotMade)?;
+    let folder = data.join("journal");
+    let latest = snapshots.latest(|of| Ok(vouches(vfs, &folder, of)?))?;
+    Ok(latest.map_or_else(empty, |(mut ledger, of)| {
+        ledger.remember_from(of.end.lsn, options.known_ids);
+        (ledger, Some(of))
+    }))
 }
 
 /// The files of used ids, whole: whatever is missing or damaged is made again from the journal.
@@ -403,11 +433,11 @@ pub fn open_ids<V: Vfs>(
     vfs: V,
     data: &Path,
     committer: &Committer<V>,
-    ignore_snapshots: bool,
+    afresh: bool,
 ) -> Result<Ids<V>, StartError> {
     let files = Files::ids(vfs, data).map_err(StartError::NotMade)?;
     let (reader, known) = (committer.journal().reader(), committer.ledger().known());
-    Ids::open(files, reader, known, ignore_snapshots).map_err(StartError::NotMade)
+    Ids::open(files, reader, known, afresh).map_err(StartError::NotMade)
 }
 
 /// The rulebook that the log says is active.

@@ -17,7 +17,7 @@ use super::record::{
 use super::register::ORDER_TYPE;
 use crate::agency::keys::{Delivered, Keys, RetentionClass};
 use crate::agency::registry::{MessageIdRule, Peer};
-use crate::journal::Lsn;
+use crate::journal::{Frame, Lsn};
 use crate::message::envelope::{Handling, Publish, SenderTerms};
 use crate::message::facts::FactValue;
 use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId};
@@ -161,6 +161,7 @@ fn ruled(peer: &Peer, valid: &Valid, view: &View, draw: Draw, now: Timestamp) ->
         .retention_of(valid.entry().message_type.as_str());
     let class = RetentionClass::of(kept);
     let frame = payload::seal(draw.exchange, class, &head, valid.body());
+    let frame = Frame::new(frame);
     let refusal = (!ruling.is_released_visibly()).then(|| Refusal {
         code: 403,
         text: told::sentence(&confidential.refusal_text()),
@@ -206,7 +207,7 @@ fn exchange(
     valid: &Valid,
     view: &View,
     (ruling, id): (&Ruling, ExchangeId),
-    (frame, confidential, repeats): (&[u8], &Confidential, KeyedDigest),
+    (frame, confidential, repeats): (&Frame, &Confidential, KeyedDigest),
 ) -> Exchange {
     let (content, keys, envelope) = (valid.content(), &view.keys, valid.envelope());
     let unit = peer.unit.id.to_string();
@@ -229,7 +230,7 @@ fn exchange(
         case: case.and_then(|case| case.parse().ok()),
         case_shown: !ruling.case_ignored,
         facts: payload::facts_digest(&content.facts),
-        frame: Digest::of(frame),
+        frame: Digest(*frame.digest()),
         body_bytes: u64::try_from(valid.body().len()).unwrap_or(u64::MAX),
         key: keys.digest(
             "message_id",

@@ -15,7 +15,7 @@ use super::record::{
     Rejected,
 };
 use crate::agency::registry::Receipts;
-use crate::journal::Lsn;
+use crate::journal::{Frame, Lsn};
 use crate::message::envelope::Publish;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
@@ -119,7 +119,7 @@ pub enum Verdict {
         /// The record to be.
         exchange: Box<Exchange>,
         /// The payload frame, sealed.
-        frame: Vec<u8>,
+        frame: Frame,
         /// The return for its sender, where no recipient that it may know of gets it.
         refusal: Option<Refusal>,
         /// Whether its receipt has a warning or a refusal.
@@ -296,7 +296,7 @@ pub struct Private {
     /// Further routing keys, of headers `CC` and `BCC`: [`COPIES`](super::limits::COPIES) at most.
     pub copies: Vec<String>,
     /// The frame: properties as published, and the body.
-    pub frame: Vec<u8>,
+    pub frame: Frame,
     /// Octets of a body that is above the limit and of which nothing was kept: it comes back.
     pub read_over: Option<u64>,
     /// Whether it has headers with names like the broker's own.

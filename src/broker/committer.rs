@@ -26,7 +26,7 @@ use super::queue::Page;
 use super::record::{QueueId, Record, SCHEMA, Settled, Stored};
 use crate::agency::registry::Party;
 use crate::journal::vfs::Vfs;
-use crate::journal::{Journal, Lsn, Poisoned};
+use crate::journal::{Frame, Journal, Kind, Lsn, Poisoned};
 use crate::message::time::Timestamp;
 
 /// Owns the journal, the ledger and dispatch. Lives on a thread of its own.
@@ -315,12 +315,12 @@ impl<V: Vfs> Committer<V> {
     fn record(
         &mut self,
         record: &Record,
-        frame: Option<&[u8]>,
+        frame: Option<&Frame>,
         turn: &mut Turn,
     ) -> Result<Lsn, Fatal> {
         self.scratch.clear();
         record.encode(&mut self.scratch);
-        let bytes = self.scratch.len() + frame.map_or(0, <[u8]>::len) + STORED_BYTES;
+        let bytes = self.scratch.len() + frame.map_or(0, Frame::len) + STORED_BYTES;
         if self.journal.left() < bytes {
             // More came of a command than its weight tells. What may be much more has asked for room
             // before; where there is none the commit says so.
@@ -329,9 +329,9 @@ impl<V: Vfs> Committer<V> {
                 return Err(poisoned.clone().into());
             }
         }
-        let lsn = self
-            .journal
-            .push(record.kind(), SCHEMA, &self.scratch, frame);
+        let (kind, schema) = (record.kind(), SCHEMA);
+        let kind = Kind { kind, schema };
+        let lsn = self.journal.push(kind, &self.scratch, frame);
         let changes = self.ledger.apply(record, lsn);
         for consumer in self.dispatch.changed(&changes) {
             let effect = Effect::Cancelled {
@@ -354,13 +354,13 @@ impl<V: Vfs> Committer<V> {
     }
 
     /// Appends and applies a fact that holds a message.
-    fn store(&mut self, record: Record, frame: Vec<u8>, turn: &mut Turn) -> Result<(), Fatal> {
-        let lsn = self.record(&record, Some(&frame), turn)?;
+    fn store(&mut self, record: Record, frame: &Frame, turn: &mut Turn) -> Result<(), Fatal> {
+        let lsn = self.record(&record, Some(frame), turn)?;
         turn.out.fresh.push((
             lsn,
             Arc::new(Stored {
                 record,
-                frame: frame.into(),
+                frame: frame.octets().clone(),
             }),
         ));
         Ok(())

@@ -113,13 +113,17 @@ pub enum Use<'k> {
     Unreadable,
 }
 
-/// The ids of the window that are in memory.
+/// The ids of the window that are in memory. Stored of them is what says which are past their window:
+/// ids that a stored ledger does not hold are in files, or in the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnownIds {
+    #[serde(skip)]
     by_key: BTreeMap<KeyedDigest, Known>,
+    #[serde(skip)]
     by_age: VecDeque<InMemory>,
     /// Every use from here on is in memory, or past its window; `START` where nothing was forgotten
     /// for want of room.
+    #[serde(skip)]
     reach: Lsn,
     /// Spans of time whose uses may still be recognised, oldest first.
     spans: VecDeque<Span>,
@@ -130,7 +134,7 @@ pub struct KnownIds {
     capacity: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct InMemory {
     key: KeyedDigest,
     lsn: Lsn,
@@ -171,8 +175,11 @@ impl KnownIds {
         }
     }
 
-    /// Changes for how many there is room; what is too many goes with the next that comes.
-    pub fn hold(&mut self, capacity: usize) {
+    /// Memory holds none of the uses before `reach`, and has room for so many after it.
+    pub fn hold_from(&mut self, reach: Lsn, capacity: usize) {
+        self.by_age.retain(|used| used.lsn >= reach);
+        self.by_key.retain(|_, known| known.lsn >= reach);
+        self.reach = reach;
         self.capacity = capacity.max(1);
     }
 

@@ -84,9 +84,10 @@ impl Ledger {
         }
     }
 
-    /// Changes how many used ids it keeps in memory.
-    pub fn remember(&mut self, ids: usize) {
-        self.known.hold(ids);
+    /// As it was stored it has no used ids in memory: none before `reach`, and room for so many after
+    /// it.
+    pub fn remember_from(&mut self, reach: Lsn, ids: usize) {
+        self.known.hold_from(reach, ids);
     }
 
     /// Journal time: the time of the last record; it never steps back.

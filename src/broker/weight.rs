@@ -145,6 +145,7 @@ mod tests {
     use super::*;
     use crate::broker::command::{ConnectionId, Origin, Private, Unroutable};
     use crate::broker::record::{QueueId, Record, Topology};
+    use crate::journal::Frame;
 
     #[test]
     fn a_declaration_weighs_at_least_what_it_becomes() {
@@ -205,7 +206,7 @@ mod tests {
             },
             unroutable: Unroutable::of(true),
             copies: Vec::new(),
-            frame: vec![0; 100],
+            frame: Frame::new(vec![0; 100]),
             ttl: None,
             quota: 1,
         };

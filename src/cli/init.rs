@@ -8,6 +8,7 @@ use super::output;
 use super::start::{failed, known_ids, master_key, segment_bytes};
 use crate::backbone::embedded::Options;
 use crate::backbone::loss::OnLoss;
+use crate::backbone::start::Replay;
 use crate::backbone::start::{begun, start};
 use crate::config::read_bundle;
 use crate::config::{Config, create_private_folder, folder_names};
@@ -36,7 +37,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
         segment_bytes: segment_bytes(config),
         journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
         background: true,
-        ignore_snapshots: false,
+        replay: Replay::FromSnapshot,
         known_ids: known_ids(config),
         end_file: Some(config.end_file.clone()),
         on_loss: OnLoss::Refuse,

@@ -23,6 +23,7 @@ use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
 use crate::backbone::end_file::EndFile;
 use crate::backbone::loss::{OnLoss, Witnesses};
+use crate::backbone::start::Replay;
 use crate::backbone::start::{begun, genesis_of, has_segments, permit};
 use crate::broker::pace::Paces;
 use crate::config::read_bundle;
@@ -57,8 +58,12 @@ pub(super) struct Serve {
     #[arg(long)]
     dev: bool,
     /// Make the queues' state from the journal alone: slower, and the same
-    #[arg(long)]
+    #[arg(long, conflicts_with = "verify")]
     ignore_snapshots: bool,
+    /// Look through all of the journal before it is served: what is older than the newest snapshot
+    /// else waits for the scrub, which goes on meanwhile
+    #[arg(long)]
+    verify: bool,
     /// End with the process that started it, however that ends
     #[arg(long, hide = true)]
     with_parent: bool,
@@ -68,6 +73,14 @@ pub(super) struct Serve {
 }
 
 impl Serve {
+    fn replay(&self) -> Replay {
+        match (self.ignore_snapshots, self.verify) {
+            (true, _) => Replay::FromStart,
+            (false, true) => Replay::FromSnapshotVerified,
+            (false, false) => Replay::FromSnapshot,
+        }
+    }
+
     fn on_loss(&self) -> OnLoss {
         if self.accept_loss {
             OnLoss::Accept
@@ -124,7 +137,7 @@ impl Serve {
             segment_bytes: segment_bytes(&config),
             journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
             background: true,
-            ignore_snapshots: self.ignore_snapshots,
+            replay: self.replay(),
             known_ids: known_ids(&config),
             end_file: Some(config.end_file.clone()),
             on_loss: self.on_loss(),

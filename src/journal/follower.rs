@@ -4,15 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::listing::{Listing, Segment};
 use super::lsn::Lsn;
-use super::reader::{Reader, Shared};
-use super::recovery::{Extent, OpenError, placed};
-use super::segment::End;
-use super::survey::{NEAR, Segment, Survey, load_segments};
+use super::reader::{Active, Reader, Shared};
+use super::recovery::{Extent, Known, OpenError};
+use super::survey::{NEAR, Survey};
 use super::vfs::{Access, Vfs};
 use super::writer::seed;
 
-/// A journal that grows under somebody else's hands, as far as it was looked at.
+/// A journal that another process may write, as far as it was looked at.
 pub struct Follower<V: Vfs> {
     vfs: V,
     folder: PathBuf,
@@ -22,24 +22,21 @@ pub struct Follower<V: Vfs> {
 }
 
 impl<V: Vfs> Follower<V> {
-    /// Opens what is there, up to the batch that is being written; says whether it has this end. What
-    /// a start would refuse is an error.
-    pub fn open(vfs: V, folder: &Path, expected: Option<End>) -> Result<Self, OpenError> {
-        let segments = load_segments(&vfs, folder, Access::Read)?;
-        let Some(first) = segments.first() else {
-            let error = io::Error::new(io::ErrorKind::NotFound, "there is no journal here");
-            return Err(OpenError::Io(error));
-        };
-        let seed = seed(&first.header.journal);
+    /// Opens what is there, up to the batch that is being written; says whether it has the end that is
+    /// known. What a start would refuse is an error.
+    pub fn open(vfs: V, folder: &Path, known: &Known) -> Result<Self, OpenError> {
+        let absent = || io::Error::new(io::ErrorKind::NotFound, "there is no journal here");
+        let listing = Listing::list(&vfs, folder, Access::Read)?;
+        let newest = listing.firsts().last().ok_or_else(absent)?;
+        let journal = listing.open(*newest)?.header.journal;
         // How it was closed is nothing to a reader.
-        let mut survey = Survey::new(seed, 0, expected);
-        survey.go_on(&segments, u64::MAX)?;
-        let folder = folder.to_owned();
+        let mut survey = known.survey(seed(&journal), 0);
+        let last = survey.go_on(&listing, u64::MAX)?.ok_or_else(absent)?;
         Ok(Self {
-            extent: Extent::of(&segments, &survey),
-            reader: reader(&segments, &survey),
+            extent: Extent::of(Some(&last), &survey),
+            reader: reader(&vfs, folder, (&listing, &last), &survey),
+            folder: folder.to_owned(),
             vfs,
-            folder,
             survey,
         })
     }
@@ -58,17 +55,26 @@ impl<V: Vfs> Follower<V> {
     /// [`Reader::scan`].
     pub fn advance(&mut self) -> Result<Lsn, OpenError> {
         let before = self.survey.end.lsn;
-        let segments = load_segments(&self.vfs, &self.folder, Access::Read)?;
+        let listing = Listing::list(&self.vfs, &self.folder, Access::Read)?;
         // What was whole then is not read again.
-        self.survey.go_on(&segments, NEAR)?;
-        self.extent = Extent::of(&segments, &self.survey);
-        self.reader = reader(&segments, &self.survey);
+        if let Some(last) = self.survey.go_on(&listing, NEAR)? {
+            self.extent = Extent::of(Some(&last), &self.survey);
+            self.reader = reader(&self.vfs, &self.folder, (&listing, &last), &self.survey);
+        }
         Ok(before)
     }
 }
 
-fn reader<V: Vfs>(segments: &[Segment<V>], survey: &Survey) -> Reader<V> {
-    let shared = Shared::new(survey.seed(), placed(segments), survey.end.lsn);
+fn reader<V: Vfs>(
+    vfs: &V,
+    folder: &Path,
+    (listing, last): (&Listing<V>, &Segment<V>),
+    survey: &Survey,
+) -> Reader<V> {
+    let active = Active::of(last);
+    let firsts = listing.firsts().iter().copied();
+    let sealed = firsts.filter(|first| *first < active.first).collect();
+    let shared = Shared::new((vfs.clone(), folder), sealed, active, survey.end.lsn);
     Reader::new(Arc::new(shared))
 }
 
@@ -76,11 +82,11 @@ fn reader<V: Vfs>(segments: &[Segment<V>], survey: &Survey) -> Reader<V> {
 mod tests {
     use super::*;
     use crate::journal::vfs::DiskVfs;
-    use crate::journal::{Config, Journal};
+    use crate::journal::{Config, Journal, Kind};
 
     fn write(journal: &mut Journal<DiskVfs>, text: &[u8]) {
         journal.reserve(text.len() + 64, 0).unwrap();
-        journal.push(1, 1, text, None);
+        journal.push(Kind { kind: 1, schema: 1 }, text, None);
         journal.commit().unwrap();
     }
 
@@ -93,14 +99,14 @@ mod tests {
     fn what_is_written_meanwhile_is_found_across_segments() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config {
-            segment_bytes: 8 << 10,
+            segment_bytes: 32 << 10,
             background: false,
             journal: [7; 16],
             stopped_kind: 12,
         };
         let (mut journal, _) = Journal::open(DiskVfs, folder.path(), config).unwrap();
         write(&mut journal, b"first");
-        let mut follower = Follower::open(DiskVfs, folder.path(), None).unwrap();
+        let mut follower = Follower::open(DiskVfs, folder.path(), &Known::default()).unwrap();
         assert_eq!(bodies(&follower, Lsn::START), [b"first"]);
         let from = follower.advance().unwrap();
         assert!(bodies(&follower, from).is_empty());
@@ -129,11 +135,11 @@ mod tests {
                     write(&mut journal, &vec![1; 100 + n * 37 % 3_000]);
                 }
             });
-            let mut beside = Follower::open(DiskVfs, folder.path(), None).unwrap();
+            let mut beside = Follower::open(DiskVfs, folder.path(), &Known::default()).unwrap();
             let mut looks = 0;
             while !writer.is_finished() {
                 beside.advance().unwrap();
-                Follower::open(DiskVfs, folder.path(), None).unwrap();
+                Follower::open(DiskVfs, folder.path(), &Known::default()).unwrap();
                 looks += 1;
             }
             writer.join().unwrap();
@@ -146,7 +152,7 @@ mod tests {
     #[test]
     fn a_folder_without_a_journal_is_an_error_and_stays_empty() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Follower::open(DiskVfs, folder.path(), None).is_err());
+        assert!(Follower::open(DiskVfs, folder.path(), &Known::default()).is_err());
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 }

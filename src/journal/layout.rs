@@ -1,8 +1,21 @@
 //! Sizes and little-endian fields shared by every format of the journal. Knows no format itself.
 
-/// What a disk writes whole or not at all. Batches start and end on this grain, so that writing one
-/// never touches a sector that holds an earlier, promised one.
-pub(super) const SECTOR: usize = 512;
+/// Octets of a block: the segment's header takes one, and batches begin and end on this grain.
+///
+/// It is the largest physical sector in use and the page of the operating system's cache. A power cut
+/// may leave a sector that was being written as garbage, so a write must never touch one that holds
+/// something already promised; 512 octets are what most disks *say*, and write by reading and
+/// rewriting 4,096.
+pub(super) const BLOCK: usize = 4096;
+
+/// A block of zeros.
+pub(super) const ZEROS: [u8; BLOCK] = [0; BLOCK];
+
+/// Whether all octets are zero.
+pub(super) fn is_zero(octets: &[u8]) -> bool {
+    let mut chunks = octets.chunks(BLOCK);
+    chunks.all(|chunk| ZEROS.get(..chunk.len()) == Some(chunk))
+}
 
 /// A length in memory as an address on disk. Lossless wherever `usize` has at most 64 bits.
 pub(super) fn wide(length: usize) -> u64 {

@@ -18,7 +18,9 @@
 mod batch;
 mod fill;
 mod follower;
+mod frame;
 mod layout;
+mod listing;
 mod lsn;
 mod pace;
 mod reader;
@@ -29,9 +31,11 @@ mod survey;
 pub mod vfs;
 mod writer;
 
+pub use batch::Kind;
 pub use follower::Follower;
+pub use frame::{Frame, FrameDigest};
 pub use lsn::Lsn;
 pub use reader::{FrameRef, ReadError, Reader, Scan, StoredRecord};
-pub use recovery::{Extent, Found, OpenError, Recovery, first_record};
-pub use segment::End;
+pub use recovery::{Extent, Found, Known, OpenError, Recovery, first_record, vouches};
+pub use segment::{End, Position};
 pub use writer::{Config, Journal, NoRoom, Poisoned};

@@ -1,15 +1,21 @@
 //! Reading back what is durable: a record by its address, a payload frame, or all in order.
 
+use std::collections::VecDeque;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 
-use super::batch::{BATCH_HEADER, Header, RECORD_HEADER, RecordHeader};
-use super::layout::{SECTOR, wide};
+use super::batch::{BATCH_HEADER, Header, Kind, RecordHeader};
+use super::frame::FrameDigest;
+use super::layout::{BLOCK, wide};
+use super::listing::Segment;
 use super::lsn::Lsn;
-use super::vfs::{Through, Vfs, VfsFile};
+use super::recovery::OpenError;
+use super::segment::{End, Position};
+use super::vfs::{Access, Through, Vfs, VfsFile};
 
 /// Why a record could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -22,15 +28,24 @@ pub enum ReadError {
     Damaged(Lsn),
 }
 
+impl From<OpenError> for ReadError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io(error) => Self::Io(error),
+            OpenError::Read(error) => error,
+            OpenError::Corrupt { at, .. } => Self::Damaged(at),
+            other => Self::Io(io::Error::other(other.to_string())),
+        }
+    }
+}
+
 /// A record as it lies in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRecord {
     /// Its address.
     pub lsn: Lsn,
-    /// Its kind.
-    pub kind: u8,
-    /// The schema it was written with.
-    pub schema: u16,
+    /// Its kind and schema.
+    pub kind: Kind,
     /// Its body.
     pub body: Vec<u8>,
     /// Its payload frame, if it has one.
@@ -40,56 +55,110 @@ pub struct StoredRecord {
     pub clock: Option<i64>,
 }
 
-/// Where a payload frame lies.
+/// Where a payload frame lies, and its digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameRef {
     at: Lsn,
     length: usize,
-    crc: u32,
+    digest: FrameDigest,
 }
 
-/// A segment, as readers need it.
-pub(super) struct Placed<V: Vfs> {
-    pub(super) first: Lsn,
-    pub(super) file: Arc<V::File>,
-    /// Its named end; none of the active one.
-    pub(super) end: Option<Lsn>,
+/// A segment that is not written any more.
+struct Sealed {
+    first: Lsn,
+    /// What the next one names as its end, once that was read.
+    end: OnceLock<End>,
 }
 
-impl<V: Vfs> Placed<V> {
-    pub(super) fn active(first: Lsn, file: Arc<V::File>) -> Self {
-        let end = None;
-        Self { first, file, end }
+impl Sealed {
+    fn new(first: Lsn) -> Self {
+        let end = OnceLock::new();
+        Self { first, end }
     }
 }
 
+/// The segment that is written.
+pub(super) struct Active<V: Vfs> {
+    pub(super) first: Lsn,
+    pub(super) begins: Position,
+    pub(super) file: Arc<V::File>,
+}
+
+impl<V: Vfs> Active<V> {
+    pub(super) fn of(segment: &Segment<V>) -> Self {
+        Self {
+            first: segment.header.first,
+            begins: segment.header.begins(),
+            file: Arc::clone(&segment.file),
+        }
+    }
+}
+
+struct Segments<V: Vfs> {
+    sealed: Vec<Sealed>,
+    active: Active<V>,
+}
+
+impl<V: Vfs> Segments<V> {
+    /// Where the segment behind a sealed one begins.
+    fn after(&self, place: usize) -> Lsn {
+        let next = self.sealed.get(place.saturating_add(1));
+        next.map_or(self.active.first, |next| next.first)
+    }
+}
+
+/// Files of sealed segments that are open at once, at most: with the active one, the spare and the
+/// lock, and what a start and a scrub hold, fewer than 64.
+const OPEN_SEALED: usize = 48;
+
 /// Segments and the durable end, shared by the writer and all readers.
 pub(super) struct Shared<V: Vfs> {
+    vfs: V,
+    folder: PathBuf,
     pub(super) seed: u32,
-    segments: RwLock<Vec<Placed<V>>>,
+    journal: [u8; 16],
+    segments: RwLock<Segments<V>>,
+    /// Files of sealed segments that were read from, the latest last.
+    opened: Mutex<VecDeque<(Lsn, Arc<V::File>)>>,
     end: AtomicU64,
 }
 
+/// What holds an address: where it begins, its file, and where what it holds ends.
+struct Holder<V: Vfs> {
+    first: Lsn,
+    file: Arc<V::File>,
+    end: Lsn,
+}
+
 impl<V: Vfs> Shared<V> {
-    pub(super) fn new(seed: u32, segments: Vec<Placed<V>>, end: Lsn) -> Self {
+    pub(super) fn new(
+        (vfs, folder): (V, &Path),
+        sealed: Vec<Lsn>,
+        active: Active<V>,
+        end: Lsn,
+    ) -> Self {
+        let journal = active.begins.journal;
+        let sealed = sealed.into_iter().map(Sealed::new).collect();
         Self {
-            seed,
-            segments: RwLock::new(segments),
+            vfs,
+            folder: folder.to_owned(),
+            seed: super::writer::seed(&journal),
+            journal,
+            segments: RwLock::new(Segments { sealed, active }),
+            opened: Mutex::default(),
             end: AtomicU64::new(end.0),
         }
     }
 
-    /// Another segment, behind the durable end; in place of one that took no batch, which nobody has
+    /// Another segment, behind the durable end; in place of one that took no batch, which was never
     /// read from.
-    pub(super) fn add(&self, first: Lsn, file: Arc<V::File>) {
+    pub(super) fn add(&self, active: Active<V>) {
         let segments = self.segments.write();
         let mut segments = segments.unwrap_or_else(PoisonError::into_inner);
-        // Its file has no name any more: open, it would keep its space.
-        segments.pop_if(|last| last.first == first);
-        if let Some(last) = segments.last_mut() {
-            last.end.get_or_insert(self.end());
+        let before = std::mem::replace(&mut segments.active, active);
+        if before.first < segments.active.first {
+            segments.sealed.push(Sealed::new(before.first));
         }
-        segments.push(Placed::active(first, file));
     }
 
     pub(super) fn advance(&self, end: Lsn) {
@@ -100,25 +169,77 @@ impl<V: Vfs> Shared<V> {
         Lsn(self.end.load(Ordering::Acquire))
     }
 
-    /// The segment that holds `lsn`, and where what it holds ends.
-    fn segment(&self, lsn: Lsn) -> Option<(Lsn, Arc<V::File>, Lsn)> {
-        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        let after = segments.partition_point(|segment| segment.first <= lsn);
-        let segment = segments.get(after.checked_sub(1)?)?;
-        let end = segment.end.unwrap_or_else(|| self.end());
-        Some((segment.first, Arc::clone(&segment.file), end))
+    fn segments(&self) -> RwLockReadGuard<'_, Segments<V>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The segment that holds `lsn`.
+    fn holder(&self, lsn: Lsn) -> Result<Holder<V>, ReadError> {
+        let segments = self.segments();
+        if segments.active.first <= lsn {
+            return Ok(Holder {
+                first: segments.active.first,
+                file: Arc::clone(&segments.active.file),
+                end: self.end(),
+            });
+        }
+        let after = segments.sealed.partition_point(|it| it.first <= lsn);
+        let place = after.checked_sub(1).ok_or(ReadError::Damaged(lsn))?;
+        let sealed = segments.sealed.get(place).ok_or(ReadError::Damaged(lsn))?;
+        let first = sealed.first;
+        let end = self.named_end(&segments, place)?.lsn;
+        drop(segments);
+        let file = self.file(first)?;
+        Ok(Holder { first, file, end })
+    }
+
+    /// The end of a sealed segment, as the next one names it.
+    fn named_end(&self, segments: &Segments<V>, place: usize) -> Result<End, ReadError> {
+        let next = segments.after(place);
+        let sealed = segments.sealed.get(place).ok_or(ReadError::Damaged(next))?;
+        if let Some(end) = sealed.end.get() {
+            return Ok(*end);
+        }
+        let header = Segment::open(&self.vfs, &self.folder, next, Access::Read)?.header;
+        Ok(*sealed.end.get_or_init(|| header.predecessor))
+    }
+
+    fn file(&self, first: Lsn) -> Result<Arc<V::File>, ReadError> {
+        let opened = || self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = opened();
+        if let Some(place) = known.iter().position(|(it, _)| *it == first)
+            && let Some(found) = known.remove(place)
+        {
+            let file = Arc::clone(&found.1);
+            known.push_back(found);
+            return Ok(file);
+        }
+        drop(known);
+        let file = Segment::open(&self.vfs, &self.folder, first, Access::Read)?.file;
+        let mut known = opened();
+        if known.len() >= OPEN_SEALED {
+            known.pop_front();
+        }
+        known.push_back((first, Arc::clone(&file)));
+        Ok(file)
     }
 
     /// Where the batch begins that follows one that ends at `end`: there, or behind a gap.
-    fn after(&self, end: Lsn) -> Lsn {
-        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
-        let next = segments.partition_point(|segment| segment.first <= end);
-        let before = next.checked_sub(1).and_then(|at| segments.get(at));
-        let is_over = before.is_some_and(|before| before.end.is_some_and(|named| named <= end));
-        match segments.get(next) {
-            Some(next) if is_over => next.first,
-            _ => end,
+    fn after(&self, end: Lsn) -> Result<Lsn, ReadError> {
+        let segments = self.segments();
+        let next = segments.sealed.partition_point(|it| it.first <= end);
+        if segments.active.first <= end {
+            return Ok(end);
         }
+        let Some(place) = next.checked_sub(1) else {
+            return Ok(end);
+        };
+        let named = self.named_end(&segments, place)?.lsn;
+        Ok(if named <= end {
+            segments.after(place)
+        } else {
+            end
+        })
     }
 }
 
@@ -148,25 +269,49 @@ impl<V: Vfs> Reader<V> {
         self.shared.end()
     }
 
+    /// The journal's name.
+    pub fn journal(&self) -> [u8; 16] {
+        self.shared.journal
+    }
+
     /// Where the active segment begins: everything before it is never written again.
-    pub fn sealed_end(&self) -> Lsn {
-        let segments = self.shared.segments.read();
-        let segments = segments.unwrap_or_else(PoisonError::into_inner);
-        segments.last().map_or(Lsn::START, |last| last.first)
+    pub fn sealed_end(&self) -> Position {
+        self.shared.segments().active.begins
     }
 
     /// Where each segment begins, in order; the last is the active one.
     pub fn segments(&self) -> Vec<Lsn> {
-        let segments = self.shared.segments.read();
-        let segments = segments.unwrap_or_else(PoisonError::into_inner);
-        segments.iter().map(|segment| segment.first).collect()
+        let segments = self.shared.segments();
+        let sealed = segments.sealed.iter().map(|sealed| sealed.first);
+        sealed.chain([segments.active.first]).collect()
+    }
+
+    /// The position at which a segment begins, by the first of its addresses.
+    pub fn begins(&self, first: Lsn) -> Result<Position, ReadError> {
+        let active = self.sealed_end();
+        if active.end.lsn == first {
+            return Ok(active);
+        }
+        Ok(self.segment(first)?.header.begins())
+    }
+
+    /// Whether what was made of all before this position is of this very journal: a segment of it
+    /// begins there.
+    pub fn vouches(&self, position: &Position) -> Result<bool, ReadError> {
+        let is_there = self.segments().contains(&position.end.lsn);
+        Ok(is_there && self.begins(position.end.lsn)? == *position)
+    }
+
+    pub(super) fn segment(&self, first: Lsn) -> Result<Segment<V>, OpenError> {
+        let Shared { vfs, folder, .. } = &*self.shared;
+        Segment::open(vfs, folder, first, Access::Read)
     }
 
     fn read(&self, at: Lsn, length: usize) -> Result<Vec<u8>, ReadError> {
-        let (first, file, end) = self.shared.segment(at).ok_or(ReadError::Damaged(at))?;
+        let Holder { first, file, end } = self.shared.holder(at)?;
         let left = super::layout::narrow(end.bytes_since(at));
         let mut bytes = vec![0; length.min(left)];
-        let place = wide(SECTOR) + at.bytes_since(first);
+        let place = wide(BLOCK) + at.bytes_since(first);
         let read = file.pread(&mut bytes, place, Through::Cache)?;
         bytes.truncate(read);
         Ok(bytes)
@@ -185,7 +330,7 @@ impl<V: Vfs> Reader<V> {
     /// A record's payload frame.
     pub fn frame(&self, frame: &FrameRef) -> Result<Bytes, ReadError> {
         let bytes = self.read(frame.at, frame.length)?;
-        if bytes.len() != frame.length || crc32c::crc32c(&bytes) != frame.crc {
+        if bytes.len() != frame.length || !frame.digest.is_of(&bytes) {
             return Err(ReadError::Damaged(frame.at));
         }
         Ok(bytes.into())
@@ -210,15 +355,14 @@ impl<V: Vfs> Reader<V> {
 fn stored(lsn: Lsn, header: &RecordHeader, bytes: &[u8], seed: u32) -> Option<StoredRecord> {
     let body = header.body(bytes, seed)?.to_vec();
     let batch = Lsn(lsn.0.checked_sub(wide(header.back))?);
-    let frame = (header.frame_at > 0).then(|| FrameRef {
+    let frame = header.digest.map(|digest| FrameRef {
         at: batch.plus(header.frame_at),
         length: header.frame_length,
-        crc: header.frame_crc,
+        digest,
     });
     Some(StoredRecord {
         lsn,
         kind: header.kind,
-        schema: header.schema,
         body,
         frame,
         clock: None,
@@ -242,7 +386,7 @@ impl<V: Vfs> Scan<V> {
     fn load(&mut self) -> Result<bool, ReadError> {
         let end = self.reader.end();
         if self.next < end {
-            self.next = self.reader.shared.after(self.next);
+            self.next = self.reader.shared.after(self.next)?;
         }
         if self.next >= end {
             return Ok(false);
@@ -254,7 +398,10 @@ impl<V: Vfs> Scan<V> {
             return Err(damaged);
         };
         // Frames are not loaded: a replay needs none of them.
-        self.batch = self.reader.read(self.next, BATCH_HEADER + header.records)?;
+        self.batch = self.reader.read(self.next, header.hashed())?;
+        if header.lsn != self.next || header.marked(&self.batch, seed).is_none() {
+            return Err(damaged);
+        }
         self.clock = (header.clock != 0).then_some(header.clock);
         self.at = BATCH_HEADER;
         self.records_end = BATCH_HEADER + header.records;
@@ -272,7 +419,7 @@ impl<V: Vfs> Scan<V> {
             clock: self.clock,
             ..record
         });
-        self.at += header.stride().max(RECORD_HEADER);
+        self.at += header.stride();
         record.ok_or(ReadError::Damaged(lsn))
     }
 }

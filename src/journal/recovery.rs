@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::fill::{Part, Zeros, shorten};
-use super::layout::{SECTOR, narrow, wide};
+use super::layout::{BLOCK, narrow, wide};
+use super::listing::{Listing, Segment};
 use super::lsn::Lsn;
-use super::reader::{Placed, ReadError, Reader, Shared, StoredRecord};
-use super::segment::{self, End, SegmentHeader};
-use super::survey::{Segment, Survey, load_segments};
+use super::reader::{Active, ReadError, Reader, Shared, StoredRecord};
+use super::segment::{self, End, Position, SegmentHeader};
+use super::survey::Survey;
 use super::vfs::{Access, Through, Vfs, VfsFile, make_folder};
 use super::writer::{Config, Journal, Parts, seed};
 
@@ -44,6 +45,16 @@ pub enum OpenError {
     /// Its first record is no whole one.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// It was written by an early release.
+    #[error(
+        "{file} is in version {version} of the journal's format, which this release does not read; serve the log with the release that wrote it, or begin a new one"
+    )]
+    Version {
+        /// The segment file.
+        file: String,
+        /// Its version.
+        version: u32,
+    },
     /// What was durable once is not what it was.
     #[error(
         "the journal is corrupt in {file} at {at}: {says}; restore the file from a backup, nothing was changed"
@@ -87,20 +98,39 @@ impl Extent {
         (at < self.end.lsn).then_some(at)
     }
 
-    pub(super) fn of<V: Vfs>(segments: &[Segment<V>], survey: &Survey) -> Self {
-        let begins = segments.iter().map(|segment| {
-            let SegmentHeader {
-                first, predecessor, ..
-            } = segment.header;
-            (predecessor.lsn, first)
-        });
+    pub(super) fn of<V: Vfs>(last: Option<&Segment<V>>, survey: &Survey) -> Self {
         Self {
-            journal: segments.first().map(|first| first.header.journal),
+            journal: last.map(|last| last.header.journal),
             end: survey.end,
-            newest: segments.last().map_or(Lsn::START, |last| last.header.first),
-            gaps: begins.filter(|(before, first)| before < first).collect(),
+            newest: last.map_or(Lsn::START, |last| last.header.first),
+            gaps: survey.gaps.clone(),
             met: survey.met,
         }
+    }
+}
+
+/// What is known of a journal before it is looked through.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known {
+    /// An end that it must have, or have had.
+    pub expected: Option<End>,
+    /// Where a segment begins before which all was whole: the look begins there.
+    pub vouched: Option<End>,
+}
+
+impl Known {
+    pub(super) fn survey(&self, seed: u32, stopped_kind: u8) -> Survey {
+        let from = self.vouched.unwrap_or_default();
+        Survey::new(seed, stopped_kind, self.expected, from)
+    }
+}
+
+/// Whether the journal in `folder` has a segment that begins at this position: what was made of all
+/// before it is of this very journal.
+pub fn vouches<V: Vfs>(vfs: &V, folder: &Path, position: &Position) -> Result<bool, OpenError> {
+    match Listing::list(vfs, folder, Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        listing => listing?.begins_at(position),
     }
 }
 
@@ -110,48 +140,49 @@ pub struct Found<V: Vfs> {
     folder: PathBuf,
     config: Config,
     lock: V::Lock,
-    segments: Vec<Segment<V>>,
+    listing: Listing<V>,
+    last: Option<Segment<V>>,
     survey: Survey,
 }
 
 impl<V: Vfs> Found<V> {
-    /// Takes the journal in `folder` and looks through it; says whether it has this end.
+    /// Takes the journal in `folder` and looks through it; says whether it has the end that is known.
     pub fn look(
         vfs: V,
         folder: &Path,
         mut config: Config,
-        expected: Option<End>,
+        known: &Known,
     ) -> Result<Self, OpenError> {
         make_folder(&vfs, folder)?;
         let lock = vfs.lock(folder).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::InUse,
             _ => OpenError::Io(error),
         })?;
-        let segments = load_segments(&vfs, folder, Access::Write)?;
-        if let Some(segment) = segments.first() {
-            config.journal = segment.header.journal;
-        }
-        if let Some(last) = segments.last() {
+        let listing = Listing::list(&vfs, folder, Access::Write)?;
+        if let Some(newest) = listing.firsts().last() {
+            let last = listing.open(*newest)?;
+            config.journal = last.header.journal;
             // What survived may be in the page cache alone, and so may the zeros by which an earlier
             // start took it away: shown is what cannot change any more.
             last.file.fdatasync()?;
         }
-        let mut survey = Survey::new(seed(&config.journal), config.stopped_kind, expected);
-        survey.go_on(&segments, u64::MAX)?;
+        let mut survey = known.survey(seed(&config.journal), config.stopped_kind);
+        let last = survey.go_on(&listing, u64::MAX)?;
         let folder = folder.to_owned();
         Ok(Self {
             vfs,
             folder,
             config,
             lock,
-            segments,
+            listing,
+            last,
             survey,
         })
     }
 
     /// How far it reaches.
     pub fn extent(&self) -> Extent {
-        Extent::of(&self.segments, &self.survey)
+        Extent::of(self.last.as_ref(), &self.survey)
     }
 
     /// Makes it ready to be written; begins one where there is none. With `further` it goes on at that
@@ -163,42 +194,31 @@ impl<V: Vfs> Found<V> {
             folder,
             config,
             lock,
-            segments,
+            listing,
+            last,
             survey,
         } = self;
-        let created = segments.is_empty();
-        give_back(&vfs, &segments);
-        let whole = wide(SECTOR + config.segment_bytes);
-        let mut zeros = open_zeros(&vfs, &folder, (whole, config.background), &segments)?;
-        let mut placed = placed(&segments);
-        let (first, file) = if let Some(last) = segments.last() {
-            (last.header.first, Arc::clone(&last.file))
-        } else {
-            zeros.keep().map_err(OpenError::NotMade)?;
-            zeros.reach_at_start(Part::Spare, wide(SECTOR) + 1)?;
-            let header = SegmentHeader {
-                journal: config.journal,
-                first: Lsn::START,
-                predecessor: End::default(),
-            };
-            let file = Arc::new(segment::adopt_spare(&vfs, &folder, &header)?);
-            zeros.adopted()?;
-            placed.push(Placed::active(Lsn::START, Arc::clone(&file)));
-            (Lsn::START, file)
+        give_back(&vfs, &listing, survey.from());
+        let mut zeros = open_zeros(&vfs, &folder, &config, last.as_ref())?;
+        let created = last.is_none();
+        let last = match last {
+            Some(last) => last,
+            None => first_segment(&vfs, &folder, config.journal, &mut zeros)?,
         };
         let end = survey.end;
-        let predecessor = segments.last().map(|last| last.header.predecessor);
-        let seed = seed(&config.journal);
-        let shared = Arc::new(Shared::new(seed, placed, end.lsn));
+        let active = Active::of(&last);
+        let sealed = listing.firsts().iter().copied();
+        let sealed = sealed.filter(|first| *first < active.first).collect();
+        let shared = Arc::new(Shared::new((vfs.clone(), &folder), sealed, active, end.lsn));
         let mut journal = Journal::new(Parts {
             vfs,
             folder,
             config,
             shared,
-            file,
+            file: last.file,
             zeros,
-            first,
-            predecessor: predecessor.unwrap_or_default(),
+            first: last.header.first,
+            predecessor: last.header.predecessor,
             end,
             lock,
         });
@@ -217,81 +237,91 @@ impl<V: Vfs> Found<V> {
     }
 }
 
+/// Makes the first segment of a new journal.
+fn first_segment<V: Vfs>(
+    vfs: &V,
+    folder: &Path,
+    journal: [u8; 16],
+    zeros: &mut Zeros<V>,
+) -> Result<Segment<V>, OpenError> {
+    zeros.keep().map_err(OpenError::NotMade)?;
+    zeros.reach_at_start(Part::Spare, wide(BLOCK) + 1)?;
+    let header = SegmentHeader {
+        journal,
+        first: Lsn::START,
+        predecessor: End::default(),
+    };
+    let file = Arc::new(segment::adopt_spare(vfs, folder, &header)?);
+    zeros.adopted()?;
+    let path = folder.join(segment::name(Lsn::START));
+    Ok(Segment { path, header, file })
+}
+
 impl<V: Vfs> Journal<V> {
     /// Opens the journal in `folder`, or begins one.
     pub fn open(vfs: V, folder: &Path, config: Config) -> Result<(Self, Recovery), OpenError> {
-        Found::look(vfs, folder, config, None)?.go_on(None)
+        Found::look(vfs, folder, config, &Known::default())?.go_on(None)
     }
-}
-
-/// Where segments stand: all but the last have a named end.
-pub(super) fn placed<V: Vfs>(segments: &[Segment<V>]) -> Vec<Placed<V>> {
-    let ends = segments
-        .iter()
-        .skip(1)
-        .map(|next| Some(next.header.predecessor.lsn));
-    let placed = segments.iter().zip(ends.chain([None]));
-    placed
-        .map(|(segment, end)| Placed {
-            first: segment.header.first,
-            file: Arc::clone(&segment.file),
-            end,
-        })
-        .collect()
 }
 
 /// The first record of the journal in `folder`, as it lies there: no lock, no change, nothing else
 /// looked at. `None` where there is no journal, or none whose first batch was ever finished.
 pub fn first_record<V: Vfs>(vfs: &V, folder: &Path) -> Result<Option<StoredRecord>, OpenError> {
-    let path = folder.join(segment::name(Lsn::START));
-    let file = match vfs.open(&path, Access::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let first = match Segment::open(vfs, folder, Lsn::START, Access::Read) {
+        Ok(first) => first,
+        Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // A start that died may have left one without a header, and a folder with damage is for a look
+        // at all of it to tell.
+        Err(OpenError::Corrupt { .. }) => return Ok(None),
+        Err(error) => return Err(error),
     };
-    let mut sector = vec![0; SECTOR];
-    file.pread(&mut sector, 0, Through::Cache)?;
-    let Some(header) = SegmentHeader::parse(&sector) else {
-        return Ok(None);
-    };
-    let first = [Segment {
-        path,
-        header,
-        file: Arc::new(file),
-    }];
-    let seed = seed(&header.journal);
-    let mut survey = Survey::new(seed, 0, None);
+    let seed = seed(&first.header.journal);
+    let mut survey = Known::default().survey(seed, 0);
     survey.first_batch(&first)?;
-    let shared = Shared::new(seed, placed(&first), survey.end.lsn);
+    let shared = Shared::new(
+        (vfs.clone(), folder),
+        Vec::new(),
+        Active::of(&first),
+        survey.end.lsn,
+    );
     let reader = Reader::<V>::new(Arc::new(shared));
     Ok(reader.scan(Lsn::START).next().transpose()?)
 }
 
 /// Cuts off what lies behind the named ends of sealed segments, where a crash came before it was:
-/// the name is durable, and nobody reads behind it.
-fn give_back<V: Vfs>(vfs: &V, segments: &[Segment<V>]) {
-    for (sealed, next) in segments.iter().zip(segments.iter().skip(1)) {
-        let end = next.header.predecessor.lsn;
-        let end = wide(SECTOR) + end.bytes_since(sealed.header.first);
-        if sealed.file.size().is_ok_and(|size| size > end)
-            && let Err(error) = shorten(vfs, &sealed.path, end)
-        {
-            let file = sealed.path.display();
-            tracing::warn!(%file, %error, "a sealed segment keeps its zeros");
+/// the name is durable, and nothing behind it is ever read. Segments before the one that was sealed
+/// last when `from` was vouched for were looked at by an earlier start.
+fn give_back<V: Vfs>(vfs: &V, listing: &Listing<V>, from: Lsn) {
+    let looked = listing.firsts().partition_point(|first| *first < from);
+    let recent = listing.firsts().get(looked.saturating_sub(1)..);
+    let mut before: Option<Segment<V>> = None;
+    for first in recent.unwrap_or_default() {
+        let Ok(segment) = listing.open(*first) else {
+            continue;
+        };
+        if let Some(sealed) = before {
+            let end = segment.header.predecessor.lsn;
+            let end = wide(BLOCK) + end.bytes_since(sealed.header.first);
+            if sealed.file.size().is_ok_and(|size| size > end)
+                && let Err(error) = shorten(vfs, &sealed.path, end)
+            {
+                let file = sealed.path.display();
+                tracing::warn!(%file, %error, "a sealed segment keeps its zeros");
+            }
         }
+        before = Some(segment);
     }
 }
 
 fn open_zeros<V: Vfs>(
     vfs: &V,
     folder: &Path,
-    (whole, background): (u64, bool),
-    segments: &[Segment<V>],
+    config: &Config,
+    last: Option<&Segment<V>>,
 ) -> io::Result<Zeros<V>> {
-    let last = segments.last();
     let last = last.map(|last| Ok::<_, io::Error>((last.path.as_path(), last.file.size()?)));
     let last = last.transpose()?;
-    Zeros::new((vfs, folder), whole, background, last)
+    Zeros::new((vfs, folder), config.whole(), config.background, last)
 }
 
 /// Overwrites with zeros what an unfinished batch may have left behind the end at `place`, and

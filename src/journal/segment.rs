@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! <first address, 16 hex digits>.segment
-//! | header, one sector | batches, each of whole sectors | zeros, written ahead |
+//! | header, one block | batches, each of whole blocks | zeros, written ahead |
 //! header  magic 8 | version u32 | journal 16 | first lsn u64
-//!         | predecessor: end lsn u64, last batch u64, chain u32 | crc u32
+//!         | predecessor: end lsn u64, last batch u64, chain u32 | crc u32 | zero to a block
 //! ```
 //! The header names where its predecessor ends; what lies behind that end is ignored for ever, and
 //! cut off once the name is durable. A segment that begins further on than its predecessor ends says
@@ -16,12 +16,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::{Fields, SECTOR, append_crc, checked};
+use super::layout::{BLOCK, Fields, append_crc, checked, is_zero};
 use super::lsn::Lsn;
 use super::vfs::{Access, Vfs, VfsFile};
 
 const MAGIC: [u8; 8] = *b"CARNETJ1";
-const VERSION: u32 = 1;
+/// The version of segments written now.
+const VERSION: u32 = 2;
+/// Octets of a header that its CRC-32C covers, and the CRC.
+const HEADER: usize = 60;
 /// The next segment, ready but for its header.
 pub(super) const SPARE: &str = "next.spare";
 const SUFFIX: &str = ".segment";
@@ -33,8 +36,18 @@ pub struct End {
     pub lsn: Lsn,
     /// Number of the last batch; 0 before the first.
     pub batch: u64,
-    /// CRC-32C over all batches so far: two journals that differ before here differ in it.
+    /// The running hash: CRC-32C over header, records and marker of all batches so far. Two journals
+    /// that differ before here differ in it.
     pub chain: u32,
+}
+
+/// A place in a journal: which one, and where in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The journal's name.
+    pub journal: [u8; 16],
+    /// A batch of it, and all before.
+    pub end: End,
 }
 
 /// What a segment's header says.
@@ -47,7 +60,7 @@ pub(super) struct SegmentHeader {
 
 impl SegmentHeader {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(SECTOR);
+        let mut out = Vec::with_capacity(BLOCK);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&self.journal);
@@ -56,12 +69,22 @@ impl SegmentHeader {
         out.extend_from_slice(&self.predecessor.batch.to_le_bytes());
         out.extend_from_slice(&self.predecessor.chain.to_le_bytes());
         append_crc(&mut out);
-        out.resize(SECTOR, 0);
+        out.resize(BLOCK, 0);
         out
     }
 
-    pub(super) fn parse(sector: &[u8]) -> Option<Self> {
-        let mut fields = Fields(checked(sector.get(..60)?)?);
+    /// The version of the segment that begins with these octets, where it is another one than is
+    /// written now.
+    pub(super) fn foreign_version(block: &[u8]) -> Option<u32> {
+        let mut fields = Fields(checked(block.get(..HEADER)?)?);
+        let version = (fields.array()? == MAGIC).then(|| fields.u32())??;
+        (version != VERSION).then_some(version)
+    }
+
+    pub(super) fn parse(block: &[u8]) -> Option<Self> {
+        let (header, rest) = block.get(..BLOCK)?.split_at_checked(HEADER)?;
+        is_zero(rest).then_some(())?;
+        let mut fields = Fields(checked(header)?);
         (fields.array()? == MAGIC && fields.u32()? == VERSION).then_some(())?;
         let journal = fields.array()?;
         let first = Lsn(fields.u64()?);

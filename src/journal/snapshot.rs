@@ -1,10 +1,14 @@
 //! Snapshots, pages and ids: files beside the journal that can be made again from it.
 //!
 //! ```text
-//! <address, 16 hex digits>.snapshot      magic 8 | version u32 | lsn u64 | length u64 | bytes | crc u32
-//! <queue, 8 hex>-<first, 16>-<last, 16>.page  magic 8 | version u32 | queue, number as lsn | length | bytes | crc
-//! <segment's first address, 16 hex>.ids  magic 8 | version u32 | segment's end u64 | length | bytes | crc
+//! <address, 16 hex digits>.snapshot
+//! <queue, 8 hex>-<first, 16>-<last, 16>.page
+//! <segment's first address, 16 hex>.ids
+//! each    magic 8 | version u32 | journal 16 | end: lsn u64, batch u64, chain u32
+//!         | length u64 | bytes | crc u32
 //! ```
+//! `journal` and `end` name the journal, and the place in it up to which the file was made: of a
+//! snapshot where a segment begins, of ids where theirs ends, of a page a place behind its entries.
 //! Each is written aside, synced, renamed, and its folder synced. A damaged one counts as absent.
 //! None is needed: a start on a full disk goes on without those that find no room, and without a
 //! folder that somebody took away.
@@ -15,12 +19,13 @@ use std::path::{Path, PathBuf};
 
 use super::layout::{Fields, append_crc, checked, wide};
 use super::lsn::Lsn;
+use super::segment::{End, Position};
 use super::vfs::{Access, Through, UNFINISHED, Vfs, VfsFile};
 use super::vfs::{is_full, make_folder, put_in_place, read_whole};
 
 const MAGIC: [u8; 8] = *b"CARNETS1";
-const VERSION: u32 = 5;
-const HEADER: usize = 28;
+const VERSION: u32 = 6;
+const HEADER: usize = 56;
 
 /// Whole files in one folder, each under a name and a number of its own.
 #[derive(Debug, Clone)]
@@ -104,21 +109,30 @@ impl<V: Vfs> Files<V> {
     }
 
     /// Puts a whole file in place; durable when this returns.
-    pub fn write(&self, name: &str, number: u64, bytes: &[u8]) -> io::Result<()> {
+    pub fn write(&self, name: &str, of: &Position, bytes: &[u8]) -> io::Result<()> {
         let mut content = Vec::with_capacity(HEADER + bytes.len() + 4);
         content.extend_from_slice(&MAGIC);
         content.extend_from_slice(&VERSION.to_le_bytes());
-        content.extend_from_slice(&number.to_le_bytes());
+        content.extend_from_slice(&of.journal);
+        content.extend_from_slice(&of.end.lsn.0.to_le_bytes());
+        content.extend_from_slice(&of.end.batch.to_le_bytes());
+        content.extend_from_slice(&of.end.chain.to_le_bytes());
         content.extend_from_slice(&wide(bytes.len()).to_le_bytes());
         content.extend_from_slice(bytes);
         append_crc(&mut content);
         put_in_place(&self.vfs, &self.path(name), &content)
     }
 
-    /// A file's number and bytes; `None` where it is missing or damaged.
-    pub fn read(&self, name: &str) -> io::Result<Option<(u64, Vec<u8>)>> {
+    /// A file's bytes, and what it was made of; `None` where it is missing or damaged.
+    pub fn read(&self, name: &str) -> io::Result<Option<(Position, Vec<u8>)>> {
         let content = read_whole(&self.vfs, &self.path(name), u64::MAX)?;
         Ok(content.and_then(|content| parse(&content)))
+    }
+
+    /// All files that are whole, the last by name first.
+    pub fn whole(&self) -> io::Result<impl Iterator<Item = io::Result<(Position, Vec<u8>)>>> {
+        let names = self.names()?.into_iter().rev();
+        Ok(names.filter_map(|name| self.read(&name).transpose()))
     }
 
     /// Part of a file's bytes, unchecked: shorter where the file ends.
@@ -157,13 +171,17 @@ impl<V: Vfs> Files<V> {
     }
 }
 
-fn parse(content: &[u8]) -> Option<(u64, Vec<u8>)> {
+fn parse(content: &[u8]) -> Option<(Position, Vec<u8>)> {
     let content = checked(content)?;
     let (header, bytes) = content.split_at_checked(HEADER)?;
     let mut fields = Fields(header);
     (fields.array()? == MAGIC && fields.u32()? == VERSION).then_some(())?;
-    let number = fields.u64()?;
-    (fields.u64()? == wide(bytes.len())).then(|| (number, bytes.to_vec()))
+    let journal = fields.array()?;
+    let (lsn, batch) = (Lsn(fields.u64()?), fields.u64()?);
+    let chain = fields.u32()?;
+    let end = End { lsn, batch, chain };
+    let is_whole = fields.u64()? == wide(bytes.len());
+    is_whole.then(|| (Position { journal, end }, bytes.to_vec()))
 }
 
 /// The name of the snapshot or the ids at an address: names sort as addresses do.
@@ -176,16 +194,27 @@ mod tests {
     use super::*;
     use crate::journal::vfs::SimVfs;
 
+    fn at(lsn: u64) -> Position {
+        let (batch, chain) = (lsn + 1, 0xc0_ffee);
+        let end = End {
+            lsn: Lsn(lsn),
+            batch,
+            chain,
+        };
+        let journal = [7; 16];
+        Position { journal, end }
+    }
+
     #[test]
     fn what_a_crash_left_half_written_is_swept_at_the_next_start() {
         let vfs = SimVfs::new(1);
         let data = Path::new("/data");
         let files = Files::pages(vfs.clone(), data).unwrap();
-        files.write("a", 7, b"bytes").unwrap();
+        files.write("a", &at(7), b"bytes").unwrap();
         drop(vfs.create(&data.join("pages/b.page.unfinished")).unwrap());
         let files = Files::pages(vfs.clone(), data).unwrap();
         assert_eq!(vfs.list(&data.join("pages")).unwrap(), ["a.page"]);
-        assert_eq!(files.read("a").unwrap(), Some((7, b"bytes".to_vec())));
+        assert_eq!(files.read("a").unwrap(), Some((at(7), b"bytes".to_vec())));
     }
 
     #[test]
@@ -197,16 +226,16 @@ mod tests {
         let files = Files::ids(vfs.clone(), data).unwrap();
         assert!(files.names().unwrap().is_empty());
         assert_eq!(files.read("a").unwrap(), None);
-        assert!(is_full(&files.write("a", 7, b"bytes").unwrap_err()));
+        assert!(is_full(&files.write("a", &at(7), b"bytes").unwrap_err()));
         vfs.make_room();
-        files.write("a", 7, b"bytes").unwrap();
+        files.write("a", &at(7), b"bytes").unwrap();
         // Half of the next one finds room, and gives it back.
         let used = vfs.used();
         vfs.limit(used + 20);
-        assert!(is_full(&files.write("b", 8, b"bytes").unwrap_err()));
+        assert!(is_full(&files.write("b", &at(8), b"bytes").unwrap_err()));
         assert_eq!(vfs.used(), used);
         assert_eq!(vfs.list(&data.join("ids")).unwrap(), ["a.ids"]);
-        assert_eq!(files.read("a").unwrap(), Some((7, b"bytes".to_vec())));
+        assert_eq!(files.read("a").unwrap(), Some((at(7), b"bytes".to_vec())));
     }
 
     #[test]
@@ -214,9 +243,9 @@ mod tests {
         let vfs = SimVfs::new(1);
         let data = Path::new("/data");
         let files = Files::snapshots(vfs.clone(), data).unwrap();
-        files.write("a", 7, b"bytes").unwrap();
+        files.write("a", &at(7), b"bytes").unwrap();
         assert_eq!(files.names().unwrap(), ["a"]);
-        assert_eq!(files.read("a").unwrap(), Some((7, b"bytes".to_vec())));
+        assert_eq!(files.read("a").unwrap(), Some((at(7), b"bytes".to_vec())));
         assert_eq!(files.read("b").unwrap(), None);
         assert_eq!(files.read_part("a", 1..4).unwrap(), b"yte");
         assert_eq!(files.read_part("a", 3..400).unwrap().len(), 2 + 4);

@@ -5,82 +5,38 @@
 //! never confirmed. (Sectors of one unsynced batch persist in any order, so anything valid *of batch
 //! k* behind the first damage proves nothing.)
 //!
-//! A start and every command that reads go by the same look: what one refuses the other does. Beside
-//! a process that writes, k may have become whole between two reads; it is read once more before it
-//! counts as damaged.
+//! A start and every command that reads go by the same look, from the position on that a snapshot
+//! vouches for: what one refuses the other does. Beside a process that writes, k may have become whole
+//! between two reads; it is read once more before it counts as damaged.
 //!
 //! Stated limit: damage inside the last batch before an unclean stop looks like a torn write.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::batch::{BATCH_HEADER, Header, RecordHeader};
-use super::layout::{SECTOR, narrow, wide};
+use super::batch::{BATCH_HEADER, Frames, Header, RecordHeader};
+use super::layout::{BLOCK, is_zero, narrow, wide};
+use super::listing::{Listing, Segment};
 use super::lsn::Lsn;
 use super::recovery::OpenError;
-use super::segment::{self, End, SegmentHeader};
-use super::vfs::{Access, Through, Vfs, VfsFile};
-
-pub(super) struct Segment<V: Vfs> {
-    pub(super) path: PathBuf,
-    pub(super) header: SegmentHeader,
-    pub(super) file: Arc<V::File>,
-}
-
-impl<V: Vfs> Segment<V> {
-    fn corrupt(&self, at: Lsn, says: &'static str) -> OpenError {
-        let file = self.path.display().to_string();
-        OpenError::Corrupt { file, at, says }
-    }
-}
-
-/// All segments of a folder, in order.
-pub(super) fn load_segments<V: Vfs>(
-    vfs: &V,
-    folder: &Path,
-    access: Access,
-) -> Result<Vec<Segment<V>>, OpenError> {
-    let mut segments = Vec::new();
-    for name in vfs.list(folder)? {
-        let Some(first) = segment::first_of(&name) else {
-            continue;
-        };
-        let path = folder.join(&name);
-        let file = vfs
-            .open(&path, access)
-            .or_else(|_| vfs.open(&path, Access::Read))?;
-        let mut sector = vec![0; SECTOR];
-        file.pread(&mut sector, 0, Through::Disk)?;
-        let header = SegmentHeader::parse(&sector).filter(|header| header.first == first);
-        let Some(header) = header else {
-            return Err(OpenError::Corrupt {
-                file: path.display().to_string(),
-                at: first,
-                says: "its header is damaged",
-            });
-        };
-        segments.push(Segment {
-            path,
-            header,
-            file: Arc::new(file),
-        });
-    }
-    segments.sort_by_key(|segment| segment.header.first);
-    Ok(segments)
-}
+use super::segment::{End, Position};
+use super::vfs::{Through, Vfs, VfsFile};
 
 /// How far a journal was looked through, and what was found on the way.
 #[derive(Debug, Clone)]
 pub(super) struct Survey {
     seed: u32,
     stopped_kind: u8,
+    /// Where the look began.
+    from: Lsn,
     /// The end of what is whole.
     pub(super) end: End,
     /// Whether the last record is that of a clean stop.
     pub(super) clean: bool,
     /// Whether something lies behind the end: a batch that is being written, or was not finished.
     pub(super) begun: bool,
+    /// Where something was lost, and that was accepted: from where a segment ends to where the next
+    /// begins.
+    pub(super) gaps: Vec<(Lsn, Lsn)>,
     /// An end that the journal must have had, and whether it was met.
     expected: Option<End>,
     pub(super) met: bool,
@@ -92,57 +48,100 @@ const LOOKS: usize = 16;
 pub(super) const NEAR: u64 = 4 << 20;
 
 impl Survey {
-    pub(super) fn new(seed: u32, stopped_kind: u8, expected: Option<End>) -> Self {
-        let end = End::default();
+    /// A look at a journal from a position on, which is vouched for.
+    pub(super) fn new(seed: u32, stopped_kind: u8, expected: Option<End>, from: End) -> Self {
         Self {
             seed,
             stopped_kind,
-            end,
+            from: from.lsn,
+            end: from,
             clean: false,
             begun: false,
+            gaps: Vec::new(),
             expected,
-            met: expected == Some(end),
+            met: expected == Some(from),
         }
     }
 
-    pub(super) fn seed(&self) -> u32 {
-        self.seed
+    /// Where it began.
+    pub(super) fn from(&self) -> Lsn {
+        self.from
     }
 
     /// Goes on from where the last look ended, to the end of these segments; behind that, so far.
+    /// Gives the last of them.
     pub(super) fn go_on<V: Vfs>(
         &mut self,
-        segments: &[Segment<V>],
+        listing: &Listing<V>,
         behind: u64,
-    ) -> Result<(), OpenError> {
-        for (place, segment) in segments.iter().enumerate() {
-            let next = segments.get(place + 1).map(|next| next.header.predecessor);
-            let until = next.map(|next| next.lsn);
-            let entered = segment.header.first < self.end.lsn;
-            if entered && until.is_some_and(|until| until <= self.end.lsn) {
-                continue;
-            }
-            if !entered {
-                self.enter(segment)?;
-            }
-            self.walk(segment, until)?;
-            if next.is_some_and(|next| next != self.end) {
-                let says = "a batch before its named end is damaged";
-                return Err(segment.corrupt(self.end.lsn, says));
-            }
+    ) -> Result<Option<Segment<V>>, OpenError> {
+        self.look_back(listing)?;
+        let (Some(mut at), _) = listing.around(self.end.lsn) else {
+            return Ok(None);
+        };
+        let mut segment = listing.open(at)?;
+        loop {
+            let next = listing.around(at).1.map(|next| listing.open(next));
+            let next = next.transpose()?;
+            self.through(&segment, next.as_ref(), &mut |_| true)?;
+            let Some(next) = next else {
+                self.look_behind(&segment, behind)?;
+                return Ok(Some(segment));
+            };
+            at = next.header.first;
+            segment = next;
         }
-        segments
-            .last()
-            .map_or(Ok(()), |last| self.look_behind(last, behind))
+    }
+
+    /// Looks through one segment, to the end that the next one names. Stops where `beat`, which is
+    /// told of octets as they are read, says no.
+    pub(super) fn through<V: Vfs>(
+        &mut self,
+        segment: &Segment<V>,
+        next: Option<&Segment<V>>,
+        beat: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<(), OpenError> {
+        if segment.header.first >= self.end.lsn {
+            self.enter(segment)?;
+        }
+        let named = next.map(|next| next.header.predecessor);
+        let until = named.map(|named| named.lsn);
+        let is_stopped = self.walk(segment, until, beat)?;
+        if !is_stopped && named.is_some_and(|named| named != self.end) {
+            let says = "a batch before its named end is damaged";
+            return Err(segment.corrupt(self.end.lsn, says));
+        }
+        Ok(())
+    }
+
+    /// Looks for an end that the journal must have had before the position where this look begins: in
+    /// the one segment that holds it, from that segment's own beginning.
+    fn look_back<V: Vfs>(&mut self, listing: &Listing<V>) -> Result<(), OpenError> {
+        let older = self.expected.filter(|it| it.lsn < self.from && !self.met);
+        let Some(older) = older else {
+            return Ok(());
+        };
+        let (Some(holds), Some(next)) = listing.around(older.lsn) else {
+            return Ok(());
+        };
+        let (segment, next) = (listing.open(holds)?, listing.open(next)?);
+        if next.header.predecessor.lsn < older.lsn {
+            // It is among what was lost; that was accepted.
+            self.met = true;
+            return Ok(());
+        }
+        let begins = segment.header.begins().end;
+        let mut back = Self::new(self.seed, self.stopped_kind, self.expected, begins);
+        back.walk(&segment, Some(older.lsn), &mut |_| true)?;
+        self.met = back.met;
+        Ok(())
     }
 
     /// Looks at the first batch alone; behind it where it is not whole.
-    pub(super) fn first_batch<V: Vfs>(&mut self, segments: &[Segment<V>]) -> Result<(), OpenError> {
-        for segment in segments {
-            self.walk(segment, Some(Lsn::START.plus(1)))?;
-            if self.end == End::default() {
-                self.look_behind(segment, u64::MAX)?;
-            }
+    pub(super) fn first_batch<V: Vfs>(&mut self, segment: &Segment<V>) -> Result<(), OpenError> {
+        self.walk(segment, Some(Lsn::START.plus(1)), &mut |_| true)?;
+        if self.end == End::default() {
+            self.look_behind(segment, u64::MAX)?;
         }
         Ok(())
     }
@@ -150,18 +149,17 @@ impl Survey {
     /// Where a segment begins, its predecessor's end is named. It may begin further on: what is
     /// between was lost, and that accepted.
     fn enter<V: Vfs>(&mut self, segment: &Segment<V>) -> Result<(), OpenError> {
-        let SegmentHeader {
-            first, predecessor, ..
-        } = segment.header;
-        let begin = End {
-            lsn: first,
-            ..predecessor
-        };
-        if (predecessor != self.end && begin != self.end) || first < predecessor.lsn {
+        let Position { end: begins, .. } = segment.header.begins();
+        let (first, predecessor) = (segment.header.first, segment.header.predecessor);
+        if (predecessor != self.end && begins != self.end) || first < predecessor.lsn {
             let says = "its predecessor does not end where it names";
             return Err(segment.corrupt(self.end.lsn, says));
         }
-        self.reach(begin);
+        let gap = (predecessor.lsn, first);
+        if predecessor.lsn < first && self.gaps.last() != Some(&gap) {
+            self.gaps.push(gap);
+        }
+        self.reach(begins);
         Ok(())
     }
 
@@ -170,31 +168,43 @@ impl Survey {
         self.met |= self.expected == Some(end);
     }
 
-    /// Walks whole batches from where the one before ends.
-    fn walk<V: Vfs>(&mut self, segment: &Segment<V>, until: Option<Lsn>) -> Result<(), OpenError> {
+    /// Walks whole batches from where the one before ends. True where it was stopped.
+    fn walk<V: Vfs>(
+        &mut self,
+        segment: &Segment<V>,
+        until: Option<Lsn>,
+        beat: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<bool, OpenError> {
+        let frames = match until {
+            Some(_) => Frames::MayBeGivenBack,
+            None => Frames::Present,
+        };
         let mut window = Window::new(&*segment.file);
         while until.is_none_or(|until| self.end.lsn < until) {
-            let place = wide(SECTOR) + self.end.lsn.bytes_since(segment.header.first);
-            let Some(header) = Header::parse(window.read(place, SECTOR)?, self.seed) else {
+            let place = wide(BLOCK) + self.end.lsn.bytes_since(segment.header.first);
+            let Some(header) = Header::parse(window.read(place, BATCH_HEADER)?, self.seed) else {
                 break;
             };
             if header.number != self.end.batch + 1 || header.lsn != self.end.lsn {
                 break;
             }
             let bytes = window.read(place, header.total)?;
-            if bytes.len() < header.total || !header.is_whole(bytes, self.seed) {
+            let Some(hashed) = header.whole(bytes, self.seed, frames) else {
                 break;
-            }
-            if let Some(kind) = last_kind_of(bytes, &header) {
+            };
+            if let Some(kind) = last_kind_of(hashed, &header) {
                 self.clean = kind == self.stopped_kind;
             }
             self.reach(End {
                 lsn: self.end.lsn.plus(header.total),
                 batch: header.number,
-                chain: crc32c::crc32c_append(self.end.chain, bytes),
+                chain: crc32c::crc32c_append(self.end.chain, hashed),
             });
+            if !beat(header.total) {
+                return Ok(true);
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Looks behind the end for a later batch: it was first written after the sync of the one that
@@ -207,7 +217,7 @@ impl Survey {
                 break;
             }
             let before = self.end;
-            self.walk(last, None)?;
+            self.walk(last, None, &mut |_| true)?;
             if self.end == before {
                 let says = "a damaged batch is followed by a later one";
                 return Err(last.corrupt(self.end.lsn, says));
@@ -256,7 +266,7 @@ fn last_kind_of(bytes: &[u8], header: &Header) -> Option<u8> {
     let mut kind = None;
     while at < end {
         let record = RecordHeader::parse(bytes.get(at..)?)?;
-        kind = Some(record.kind);
+        kind = Some(record.kind.kind);
         at += record.stride();
     }
     kind
@@ -272,7 +282,6 @@ enum Behind {
 
 /// What is read at once where a segment is looked through for what should not be there.
 const PIECE: usize = 1 << 20;
-const ZEROS: [u8; SECTOR] = [0; SECTOR];
 
 fn inspect_behind<V: Vfs>(
     segment: &Segment<V>,
@@ -280,7 +289,7 @@ fn inspect_behind<V: Vfs>(
     seed: u32,
     behind: u64,
 ) -> Result<Behind, OpenError> {
-    let mut place = wide(SECTOR) + end.lsn.bytes_since(segment.header.first);
+    let mut place = wide(BLOCK) + end.lsn.bytes_since(segment.header.first);
     let until = segment.file.size()?.min(place.saturating_add(behind));
     let mut found = Behind::Nothing;
     let mut piece = vec![0; PIECE];
@@ -293,11 +302,11 @@ fn inspect_behind<V: Vfs>(
         if read == 0 {
             break;
         }
-        for sector in piece.get(..read).unwrap_or_default().chunks(SECTOR) {
-            if ZEROS.get(..sector.len()) != Some(sector) {
+        for block in piece.get(..read).unwrap_or_default().chunks(BLOCK) {
+            if !is_zero(block) {
                 found = Behind::AnUnfinishedBatch;
             }
-            let later = Header::parse(sector, seed).filter(|h| h.number > end.batch + 1);
+            let later = Header::parse(block, seed).filter(|h| h.number > end.batch + 1);
             if later.is_some_and(|h| h.lsn >= end.lsn) {
                 return Ok(Behind::ALaterBatch);
             }

@@ -10,13 +10,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::batch::Open;
+use super::batch::{Closing, Kind, Open};
 use super::fill::{Part, Zeros};
-use super::layout::{SECTOR, narrow, padded, wide};
+use super::frame::Frame;
+use super::layout::{BLOCK, narrow, padded, wide};
 use super::lsn::Lsn;
-use super::reader::{Reader, Shared};
+use super::reader::{Active, Reader, Shared};
 use super::recovery::clear_behind;
-use super::segment::{self, End, SegmentHeader};
+use super::segment::{self, End, Position, SegmentHeader};
 use super::vfs::{Vfs, VfsFile, is_full};
 
 /// How a journal is kept.
@@ -30,6 +31,13 @@ pub struct Config {
     pub journal: [u8; 16],
     /// The record kind that only a clean stop writes, as its last.
     pub stopped_kind: u8,
+}
+
+impl Config {
+    /// Octets of a segment's file: its header, and as many whole blocks as it may have.
+    pub(super) fn whole(&self) -> u64 {
+        wide(BLOCK + self.segment_bytes / BLOCK * BLOCK)
+    }
 }
 
 /// There is no room for a spare segment. Nothing is lost, no publish can be stored; it is tried
@@ -124,9 +132,12 @@ impl<V: Vfs> Journal<V> {
         self.end
     }
 
-    /// The journal's name.
-    pub fn name(&self) -> [u8; 16] {
-        self.config.journal
+    /// The same with the journal's name.
+    pub fn position(&self) -> Position {
+        Position {
+            journal: self.config.journal,
+            end: self.end,
+        }
     }
 
     /// The address past everything in the open batch.
@@ -155,7 +166,7 @@ impl<V: Vfs> Journal<V> {
 
     /// Where the next batch begins in the active segment's file.
     fn place(&self) -> u64 {
-        wide(SECTOR) + self.end.lsn.bytes_since(self.first)
+        wide(BLOCK) + self.end.lsn.bytes_since(self.first)
     }
 
     /// Makes sure that the open batch can take so many bytes more, that zeros for them are on the
@@ -182,8 +193,8 @@ impl<V: Vfs> Journal<V> {
 
     /// The most bytes that a segment of its own could take.
     pub fn most(&self) -> usize {
-        let batch = self.config.segment_bytes / SECTOR * SECTOR;
-        batch.saturating_sub(Open::default().size())
+        let batches = narrow(self.whole()).saturating_sub(BLOCK);
+        batches.saturating_sub(Open::default().size())
     }
 
     /// Bytes that the open batch can still take without a reservation: the segment has space for
@@ -200,7 +211,7 @@ impl<V: Vfs> Journal<V> {
 
     fn make_room(&mut self, bytes: usize) -> io::Result<()> {
         self.zeros.keep()?;
-        let until = self.place() + wide(padded(self.open.size() + bytes, SECTOR));
+        let until = self.place() + wide(padded(self.open.size() + bytes, BLOCK));
         if until <= self.whole() {
             self.zeros.reach(Part::Active, until)?;
             return self.zeros.keep_ahead(self.place());
@@ -215,7 +226,7 @@ impl<V: Vfs> Journal<V> {
         {
             return Err(io::Error::other(poisoned.0));
         }
-        let fresh = wide(SECTOR) + wide(padded(self.open.size() + bytes, SECTOR));
+        let fresh = wide(BLOCK) + wide(padded(self.open.size() + bytes, BLOCK));
         self.zeros.reach(Part::Spare, fresh)?;
         self.switch(self.end.lsn)?;
         // Where there is no other the disk is full, with a whole segment for what must go on.
@@ -224,7 +235,7 @@ impl<V: Vfs> Journal<V> {
 
     /// Bytes of a whole segment file.
     fn whole(&self) -> u64 {
-        wide(SECTOR + self.config.segment_bytes)
+        self.config.whole()
     }
 
     /// Makes the spare the active segment, which begins at `first`. It names where this one ends; from
@@ -249,7 +260,11 @@ impl<V: Vfs> Journal<V> {
             self.zeros.seal(sealed, self.place())?;
         }
         self.first = first;
-        self.shared.add(first, Arc::clone(&file));
+        self.shared.add(Active {
+            first,
+            begins: header.begins(),
+            file: Arc::clone(&file),
+        });
         self.end.lsn = first;
         self.shared.advance(first);
         self.file = file;
@@ -257,9 +272,9 @@ impl<V: Vfs> Journal<V> {
     }
 
     /// Adds a record to the open batch. Its address is final, and means nothing before `commit`.
-    pub fn push(&mut self, kind: u8, schema: u16, body: &[u8], frame: Option<&[u8]>) -> Lsn {
+    pub fn push(&mut self, kind: Kind, body: &[u8], frame: Option<&Frame>) -> Lsn {
         let number = self.end.batch + 1;
-        let at = self.open.push((kind, schema), number, body, frame);
+        let at = self.open.push(kind, number, body, frame);
         self.end.lsn.plus(at)
     }
 
@@ -288,7 +303,7 @@ impl<V: Vfs> Journal<V> {
         if let Some(poisoned) = &self.poisoned {
             return Err(poisoned.clone());
         }
-        let room = self.place() + wide(SECTOR) <= self.zeros.active();
+        let room = self.place() + wide(BLOCK) <= self.zeros.active();
         if !self.unmarked || !self.open.is_empty() || !room || !self.zeros.is_kept() {
             return Ok(());
         }
@@ -301,14 +316,19 @@ impl<V: Vfs> Journal<V> {
         let number = self.end.batch + 1;
         let seed = seed(&self.config.journal);
         let place = self.place();
-        let bytes = self.open.close((number, self.end.lsn), self.clock, seed);
-        let chain = crc32c::crc32c_append(self.end.chain, bytes);
-        let length = bytes.len();
+        let closed = self.open.close(Closing {
+            number,
+            lsn: self.end.lsn,
+            clock: self.clock,
+            seed,
+        });
+        let chain = crc32c::crc32c_append(self.end.chain, closed.hashed);
+        let length = closed.len();
         // INVARIANT: a batch lies within zeros that are on the disk. Nothing else writes there.
         assert!(place + wide(length) <= self.zeros.active());
         let written = self
             .file
-            .pwrite(&[bytes], place)
+            .pwrite(&[closed.hashed, closed.frames, closed.padding], place)
             .and_then(|()| self.file.fdatasync());
         if let Err(error) = written {
             return Err(self.poison(&error));
@@ -371,7 +391,7 @@ impl<V: Vfs> Journal<V> {
     fn leave_segment_for(&mut self, first: Lsn) -> io::Result<()> {
         self.zeros.keep()?;
         // Zeros for the first records, in one piece while nobody else writes.
-        let until = wide(SECTOR) + 1;
+        let until = wide(BLOCK) + 1;
         self.zeros.reach_at_start(Part::Spare, until)?;
         self.switch(first)
     }

@@ -1,7 +1,7 @@
 //! Rules, agreements and tables that read well and do something else: each told by `carnet check`.
 
 use carnet::agency::keys::MasterKey;
-use carnet::backbone::start::{Options, genesis_of, recover};
+use carnet::backbone::start::{Options, Replay, genesis_of, recover};
 use carnet::broker::record::Record;
 use carnet::config::{read_bundle, read_file};
 use carnet::journal::vfs::DiskVfs;
@@ -119,7 +119,7 @@ fn a_start_takes_what_the_log_says_whatever_is_advised_today() {
         segment_bytes: 8 << 20,
         journal: [7; 16],
         background: false,
-        ignore_snapshots: false,
+        replay: Replay::FromSnapshot,
         known_ids: 1_000,
         end_file: None,
         on_loss: carnet::backbone::loss::OnLoss::Refuse,

@@ -17,7 +17,7 @@ use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
 use carnet::broker::ledger::may_read;
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::record::{Narrowed, QueueId, QueueProperties, Record, Terms};
-use carnet::journal::Lsn;
+use carnet::journal::{Frame, Lsn};
 use carnet::message::envelope::expires_after;
 use carnet::message::id::{Digest, ExchangeId};
 use carnet::message::time::Timestamp;
@@ -60,7 +60,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
         wire: wire(letter),
         unroutable: Unroutable::of(true),
         copies: Vec::new(),
-        frame: seal_private(&head, &letter.publish.body),
+        frame: Frame::new(seal_private(&head, &letter.publish.body)),
         marked: false,
         ttl: expiration.map(|text| expires_after(text).unwrap()),
         quota: peer.agency.limits.private_messages,

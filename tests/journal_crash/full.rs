@@ -11,7 +11,7 @@ use super::{
     segments, whole_batches,
 };
 
-const WHOLE: u64 = 512 + 48 * 1024;
+const WHOLE: u64 = 4096 + 96 * 1024;
 /// One segment, its spare, and too little for a third.
 const CAPACITY: u64 = 2 * WHOLE + 9_000;
 /// Small ones that follow without a reservation.
@@ -275,7 +275,7 @@ fn what_an_unfinished_batch_left_is_nowhere_once_a_start_goes_on_in_its_segment(
 fn nonzero_behind(disk: &SimVfs, path: &Path, end: u64) -> bool {
     use carnet::journal::vfs::Through;
     let first = path.file_stem().unwrap().to_str().unwrap();
-    let place = 512 + end - u64::from_str_radix(first, 16).unwrap();
+    let place = 4096 + end - u64::from_str_radix(first, 16).unwrap();
     let file = disk.open(path, Access::Read).unwrap();
     [Through::Disk, Through::Cache].into_iter().any(|through| {
         let size = usize::try_from(file.size().unwrap()).unwrap();

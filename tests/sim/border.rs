@@ -12,6 +12,7 @@ use carnet::broker::command::{Refusal, Returnable, Submission, Verdict};
 use carnet::broker::dedup::Looked;
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{CaseChange, Exchange, Genesis, Record, Rejected};
+use carnet::journal::Frame;
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
 use carnet::message::id::{Digest, ExchangeId, KeyedDigest};
@@ -156,7 +157,7 @@ pub(crate) struct Admitted {
 
 #[derive(Clone)]
 enum Outcome {
-    Ruled(Box<Exchange>, Vec<u8>, Option<Refusal>, bool),
+    Ruled(Box<Exchange>, Frame, Option<Refusal>, bool),
     Rejected(Box<Rejected>, Refusal),
     Case(Box<CaseChange>, Box<Rejected>),
 }

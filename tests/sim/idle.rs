@@ -38,7 +38,7 @@ fn an_idle_phase_is_marked_once_after_a_tenth_of_a_second() {
             let marked = committer.journal().end();
             assert_eq!(
                 marked.bytes_since(written),
-                512,
+                4096,
                 "{phase}: once, and at once"
             );
         }

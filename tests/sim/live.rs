@@ -15,7 +15,7 @@ use carnet::broker::committer::{Committer, Step};
 use carnet::broker::delivery::{Prepared, prepare};
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::record::{Argument, Narrowed, QueueId, QueueProperties};
-use carnet::journal::Lsn;
+use carnet::journal::{Frame, Lsn};
 use carnet::message::envelope::Publish;
 use carnet::message::id::{Digest, Mask};
 
@@ -273,7 +273,7 @@ impl Live {
             unroutable: Unroutable::of(true),
             copies: Vec::new(),
             marked: false,
-            frame,
+            frame: Frame::new(frame),
             ttl: ttl_ms.map(Duration::from_millis),
         };
         self.waiting.push(Command::Private(Box::new(private)));

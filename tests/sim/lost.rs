@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use carnet::backbone::end_file::{EndFile, Synced};
 use carnet::backbone::keeper::{Pages, Snapshots, snapshot};
 use carnet::backbone::loss::OnLoss;
-use carnet::backbone::start::{Options, Recovered, StartError, recover};
+use carnet::backbone::start::{Options, Recovered, Replay, StartError, recover};
 use carnet::broker::committer::Committer;
-use carnet::broker::limits::{KNOWN_IDS, LOST_ADDRESSES, LOST_NUMBERS};
+use carnet::broker::limits::{LOST_ADDRESSES, LOST_NUMBERS};
 use carnet::broker::record::{Lost, Record, Rejected};
 use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
 use carnet::journal::{Lsn, Reader};
@@ -78,8 +78,7 @@ fn send(committer: &mut Committer<SimVfs>) -> u64 {
 
 fn losses(reader: &Reader<SimVfs>) -> Vec<Lost> {
     let records = reader.scan(Lsn::START).map(|stored| stored.unwrap());
-    let records =
-        records.map(|stored| Record::decode(stored.kind, stored.schema, &stored.body).unwrap());
+    let records = records.map(|stored| Record::decode(stored.kind, &stored.body).unwrap());
     records
         .filter_map(|record| match record {
             Record::Lost(lost) => Some(lost),
@@ -115,10 +114,10 @@ fn begun(ends: bool) -> (SimVfs, u64) {
     if ends {
         end_file(&disk).write(&Synced::of(&committer)).unwrap();
     }
-    let snapshots = Snapshots::open(disk.clone(), data(), KNOWN_IDS).unwrap();
-    let pages = Pages::open(disk.clone(), data()).unwrap();
+    let snapshots = Snapshots::open(disk.clone(), data()).unwrap();
     let reader = committer.journal().reader();
-    snapshot(&reader, &snapshots, &pages, reader.sealed_end()).unwrap();
+    let pages = Pages::open(disk.clone(), data(), reader.journal()).unwrap();
+    snapshot(&reader, &snapshots, &pages, &reader.sealed_end()).unwrap();
     (disk.crash(Pattern::Killed, 1), sent(&committer))
 }
 
@@ -150,11 +149,11 @@ fn a_log_without_its_newest_segment_is_refused_by_whatever_names_it() {
     let (disk, _) = without_its_end(true);
     assert_refused(&disk, &options(false), END_FILE);
     // Without an end file, the snapshot up to where that segment began says so.
-    for ignore_snapshots in [false, true] {
+    for replay in [Replay::FromSnapshot, Replay::FromStart] {
         let (disk, _) = without_its_end(false);
         let options = Options {
             end_file: None,
-            ignore_snapshots,
+            replay,
             ..options(false)
         };
         assert_refused(&disk, &options, ".snapshot");

@@ -8,8 +8,8 @@ use carnet::broker::command::{
 use carnet::broker::committer::Committer;
 use carnet::broker::dedup::Looked;
 use carnet::broker::payload::{PrivateHead, seal_private};
-use carnet::journal::Lsn;
 use carnet::journal::vfs::SimVfs;
+use carnet::journal::{Frame, Lsn};
 
 use crate::border::{Admitted, Border, noon};
 use crate::recovered::data;
@@ -111,7 +111,7 @@ fn private(serial: u64) -> Command {
         unroutable: Unroutable::of(false),
         copies: Vec::new(),
         marked: false,
-        frame: seal_private(&head, b""),
+        frame: Frame::new(seal_private(&head, b"")),
         ttl: None,
         quota: u32::MAX,
     }))

@@ -17,8 +17,9 @@ use carnet::message::time::Timestamp;
 
 use crate::border::{Admitted, Fact};
 
-/// Room for what a step keeps for itself, and little more: the script crosses segments.
-const SEGMENT_BYTES: usize = 640 << 10;
+/// Room for what a step keeps for itself and a purge weighs, and little more: the script crosses
+/// segments, and each step is one batch.
+const SEGMENT_BYTES: usize = 704 << 10;
 
 /// Bytes of a batch before its first record.
 const BATCH_HEADER: u64 = 48;
@@ -158,7 +159,7 @@ fn begun(disk: &SimVfs, told: &Told) -> Option<Committer<SimVfs>> {
     let records: Vec<StoredRecord> = records.map(|stored| stored.unwrap()).collect();
     let marks = records
         .iter()
-        .filter(|stored| stored.kind == Record::Recovered.kind())
+        .filter(|stored| stored.kind.kind == Record::Recovered.kind())
         .map(|stored| stored.lsn);
     let end = marks
         .clone()
@@ -168,7 +169,7 @@ fn begun(disk: &SimVfs, told: &Told) -> Option<Committer<SimVfs>> {
     let (from, base) = told.history.range(..=end).next_back().unwrap();
     let mut expected = base.clone();
     for stored in records.iter().filter(|it| (*from..end).contains(&it.lsn)) {
-        let record = Record::decode(stored.kind, stored.schema, &stored.body).unwrap();
+        let record = Record::decode(stored.kind, &stored.body).unwrap();
         expected.apply(&record, stored.lsn);
     }
     for mark in marks {

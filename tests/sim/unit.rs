@@ -7,6 +7,7 @@ use carnet::broker::command::{Command, ConnectionId, Origin, Private, Returnable
 use carnet::broker::committer::Committer;
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::record::{Genesis, Record, UnitEntry};
+use carnet::journal::Frame;
 use carnet::journal::vfs::SimVfs;
 use carnet::message::bundle::Bundle;
 use carnet::message::id::{Digest, UnitId};
@@ -60,7 +61,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
         marked: false,
         origin,
         wire,
-        frame: seal_private(&head, body),
+        frame: Frame::new(seal_private(&head, body)),
         ttl: None,
     }))
 }

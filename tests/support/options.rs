@@ -2,7 +2,7 @@
 
 use carnet::agency::keys::KeyCheck;
 use carnet::backbone::loss::OnLoss;
-use carnet::backbone::start::Options;
+use carnet::backbone::start::{Options, Replay};
 use carnet::broker::limits::KNOWN_IDS;
 
 /// Segments of so many bytes, nothing in the background, no rulebook to begin with.
@@ -14,7 +14,7 @@ pub(crate) fn options(segment_bytes: usize) -> Options {
         segment_bytes,
         journal: [9; 16],
         background: false,
-        ignore_snapshots: false,
+        replay: Replay::FromSnapshot,
         known_ids: KNOWN_IDS,
         end_file: None,
         on_loss: OnLoss::Refuse,

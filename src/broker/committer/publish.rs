@@ -11,8 +11,8 @@ use crate::broker::record::{
     Again, CaseChange, CountedRefusals, Exchange, Outcome, Placed, Recipient, Record, Rejected,
 };
 use crate::broker::register::{Barred, Step};
-use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
+use crate::journal::{Frame, Lsn};
 use crate::message::id::UnitId;
 use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
@@ -149,7 +149,7 @@ impl<V: Vfs> Committer<V> {
                     turn.refused_again(&origin, again.first, wire);
                     let (mut exchange, frame) = without(exchange, frame, had);
                     exchange.again = Some(again);
-                    return self.reach_others(exchange, frame, how, turn);
+                    return self.reach_others(exchange, &frame, how, turn);
                 }
                 Seen::OtherContent => {
                     let (rejected, refusal) = other_content(*exchange);
@@ -218,7 +218,7 @@ impl<V: Vfs> Committer<V> {
     fn reach_others(
         &mut self,
         mut exchange: Box<Exchange>,
-        frame: Vec<u8>,
+        frame: &Frame,
         how: How,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
@@ -271,7 +271,7 @@ impl<V: Vfs> Committer<V> {
     /// told.
     fn exchange(
         &mut self,
-        (mut exchange, frame): (Box<Exchange>, Vec<u8>),
+        (mut exchange, frame): (Box<Exchange>, Frame),
         (refusal, warned): (Option<Refusal>, bool),
         how: How,
         turn: &mut Turn,
@@ -288,7 +288,7 @@ impl<V: Vfs> Committer<V> {
             refusal => {
                 let receipt = how.receipts.wants(refusal.is_some() || warned);
                 self.ledger.complete(&mut exchange, receipt, how.now);
-                self.store(Record::Exchange(exchange), frame, turn)?;
+                self.store(Record::Exchange(exchange), &frame, turn)?;
                 Ok(refusal)
             }
         }
@@ -397,7 +397,7 @@ impl<V: Vfs> Committer<V> {
                 from: None,
                 deadline: private.ttl.map(|ttl| now.plus(ttl)),
             };
-            self.store(Record::Placed(Box::new(placed)), private.frame, turn)?;
+            self.store(Record::Placed(Box::new(placed)), &private.frame, turn)?;
         }
         let key = &private.wire.routing_key;
         let refusal = unroutable
@@ -442,11 +442,7 @@ fn too_large(octets: u64) -> Refusal {
 }
 
 /// A message without the units that have got it by an earlier record.
-fn without(
-    mut exchange: Box<Exchange>,
-    frame: Vec<u8>,
-    had: Vec<UnitId>,
-) -> (Box<Exchange>, Vec<u8>) {
+fn without(mut exchange: Box<Exchange>, frame: Frame, had: Vec<UnitId>) -> (Box<Exchange>, Frame) {
     let gets = |recipient: &Recipient| recipient.known || !had.contains(&recipient.unit);
     exchange.recipients.retain(gets);
     exchange.had = had;

@@ -18,6 +18,7 @@
 use super::form::Form;
 use super::take::{Malformed, Take};
 use crate::broker::record::{Record, RecordError, SCHEMA, Topology};
+use crate::journal::Kind;
 
 impl Record {
     /// All kinds of records that are written.
@@ -56,7 +57,8 @@ impl Record {
     ///
     /// # Errors
     /// Where its schema or kind is not one of this version's, or its octets are not that kind's.
-    pub fn decode(kind: u8, schema: u16, body: &[u8]) -> Result<Self, RecordError> {
+    pub fn decode(kind: Kind, body: &[u8]) -> Result<Self, RecordError> {
+        let Kind { kind, schema } = kind;
         if schema > SCHEMA {
             return Err(RecordError::Schema(schema));
         }

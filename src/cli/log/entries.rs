@@ -1,6 +1,6 @@
 //! The records of a development log, each with its number and what earlier ones say of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::failed::Failed;
 use super::super::output;
@@ -12,8 +12,9 @@ use crate::backbone::loss::{Loss, Witnesses};
 use crate::backbone::start::decoded;
 use crate::broker::record::{Genesis, Record};
 use crate::config::Config;
+use crate::journal::snapshot::Files;
 use crate::journal::vfs::DiskVfs;
-use crate::journal::{Follower, Lsn, OpenError};
+use crate::journal::{End, Follower, Known, Lsn, OpenError, vouches};
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
@@ -26,6 +27,19 @@ pub(super) struct DevelopmentLog {
     pub(super) next: u64,
     /// What was read before it.
     earlier: Earlier,
+}
+
+/// Up to where a snapshot says that the log was whole: its records are checked as they are read, and
+/// not all before one is shown.
+fn vouched(data: &Path, folder: &Path) -> Result<Option<End>, Failed> {
+    let snapshots = Files::of_snapshots(DiskVfs, data);
+    for whole in snapshots.whole().map_err(Failed::cannot_run)? {
+        let (of, _) = whole.map_err(Failed::cannot_run)?;
+        if vouches(&DiskVfs, folder, &of).map_err(failed)? {
+            return Ok(Some(of.end));
+        }
+    }
+    Ok(None)
 }
 
 /// A record as it is read: with its number, where it is evidence.
@@ -47,7 +61,11 @@ impl DevelopmentLog {
         let end_file = EndFile::new(DiskVfs, development_end_file(config));
         // Before the log is looked at: it is never behind what was read here.
         let witnesses = Witnesses::read(&DiskVfs, &config.data, Some(&end_file)).map_err(failed)?;
-        let follower = Follower::open(DiskVfs, &folder, witnesses.expected());
+        let known = Known {
+            expected: witnesses.expected(),
+            vouched: vouched(&config.data, &folder)?,
+        };
+        let follower = Follower::open(DiskVfs, &folder, &known);
         let follower = follower.map_err(|error| match error {
             OpenError::Io(error) => {
                 Failed::CannotRun(format!("{place} holds no log to read: {error}; see --data"))

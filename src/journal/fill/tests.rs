@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::journal::vfs::{DiskVfs, Pattern, SimVfs, make_folder};
-use crate::journal::{Config, Journal, Lsn};
+use crate::journal::{Config, Journal, Kind, Lsn};
 
-const WHOLE: u64 = 512 + (256 << 20);
+const WHOLE: u64 = 4096 + (256 << 20);
 
 fn zeros(vfs: &SimVfs) -> Zeros<SimVfs> {
     Zeros::new((vfs, Path::new("/journal")), WHOLE, false, None).unwrap()
@@ -67,7 +67,7 @@ fn a_journal_with_its_thread_reads_back_whole_and_leaves_nothing_under_way() {
         for number in 0..700 {
             let text = text(life * 700 + number);
             journal.reserve(text.len() + 64, 0).unwrap();
-            journal.push(1, 1, &text, None);
+            journal.push(Kind { kind: 1, schema: 1 }, &text, None);
             journal.commit().unwrap();
         }
     }
@@ -130,7 +130,7 @@ fn a_spare_that_found_too_little_room_is_gone_on_with_and_never_given_back() {
 
 #[test]
 fn where_space_is_taken_by_writing_alone_a_spare_is_kept_once_it_is_all_zeros() {
-    const SMALL: u64 = 512 + (3 << 20);
+    const SMALL: u64 = 4096 + (3 << 20);
     let vfs = disk();
     vfs.cannot_allocate();
     let new = || Zeros::new((&vfs, Path::new("/journal")), SMALL, false, None).unwrap();
@@ -145,7 +145,7 @@ fn where_space_is_taken_by_writing_alone_a_spare_is_kept_once_it_is_all_zeros() 
 
 #[test]
 fn a_spare_of_larger_segments_is_cut_to_what_is_wanted_now() {
-    const SMALL: u64 = 512 + (3 << 20);
+    const SMALL: u64 = 4096 + (3 << 20);
     let vfs = disk();
     let mut large = zeros(&vfs);
     large.keep().unwrap();

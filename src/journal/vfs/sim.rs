@@ -12,8 +12,7 @@
 //! A disk may have an end: every file with a name, or open, has the space of its length, or more
 //! where it took more. What comes above the end finds none.
 //!
-//! Not modelled: rot (a test flips bits with [`SimVfs::edit`]), a drive that lies about a sync,
-//! sectors that a power cut tears inside.
+//! Not modelled: rot (a test flips bits with [`SimVfs::edit`]), a drive that lies about a sync.
 
 mod disk;
 
@@ -35,7 +34,7 @@ pub enum Pattern {
     Prefix,
     /// Any sectors and names.
     Random,
-    /// Everything but part of the last sector written; names up to some moment.
+    /// Everything but the last sector written, which is garbage; names up to some moment.
     TornLast,
     /// The process died, not the machine: the page cache lives on and is still not synced.
     Killed,
@@ -90,10 +89,16 @@ fn enter(disk: &Mutex<Disk>) -> MutexGuard<'_, Disk> {
 }
 
 impl SimVfs {
-    /// An empty disk whose choices follow from `seed`.
+    /// An empty disk whose choices follow from `seed`, with sectors of 512 octets.
     pub fn new(seed: u64) -> Self {
+        Self::with_sectors(seed, 512)
+    }
+
+    /// The same with sectors of so many octets: 512 or 4,096.
+    pub fn with_sectors(seed: u64, octets: usize) -> Self {
+        let disk = Disk::new(seed, octets);
         Self {
-            disk: Arc::new(Mutex::new(Disk::new(seed))),
+            disk: Arc::new(Mutex::new(disk)),
         }
     }
 

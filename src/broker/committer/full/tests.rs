@@ -13,7 +13,7 @@ use crate::broker::command::{
 use crate::broker::ledger::Ledger;
 use crate::broker::record::{Argument, Genesis, QueueProperties, Record, UnitEntry};
 use crate::journal::vfs::SimVfs;
-use crate::journal::{Config, Journal};
+use crate::journal::{Config, Frame, Journal};
 use crate::message::bundle::Bundle;
 use crate::message::id::Digest;
 
@@ -118,7 +118,7 @@ impl Rig {
             },
             unroutable: Unroutable::of(true),
             copies: Vec::new(),
-            frame: vec![7; 10_000],
+            frame: Frame::new(vec![7; 10_000]),
             ttl: ttl_ms.map(Duration::from_millis),
             quota: 1_000_000,
         }))
@@ -129,7 +129,7 @@ impl Rig {
         let mut publish = self.publish(None);
         if let Command::Private(private) = &mut publish {
             private.wire.routing_key = queue.into();
-            private.frame = vec![7; 64];
+            private.frame = Frame::new(vec![7; 64]);
         }
         publish
     }
@@ -285,7 +285,7 @@ fn replays(rig: &Rig) {
     let reader = rig.committer.journal().reader();
     for stored in reader.scan(Lsn::START) {
         let stored = stored.unwrap();
-        let record = Record::decode(stored.kind, stored.schema, &stored.body).unwrap();
+        let record = Record::decode(stored.kind, &stored.body).unwrap();
         ledger.apply(&record, stored.lsn);
     }
     assert!(ledger == *rig.committer.ledger(), "replay differs");

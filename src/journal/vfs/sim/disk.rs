@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Fault, Pattern, Through};
-use crate::journal::layout::{SECTOR, narrow, wide};
+use crate::journal::layout::{narrow, wide};
 
 /// What was done to a file in the cache alone.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ struct Unsynced {
 #[derive(Debug, Clone)]
 enum Done {
     /// A sector as a write left it.
-    Sector(usize, Arc<[u8; SECTOR]>),
+    Sector(usize, Arc<[u8]>),
     /// The file was cut to so many bytes.
     Cut(usize),
     /// The file took space for so many bytes.
@@ -84,6 +84,8 @@ impl NameChange {
 
 #[derive(Debug)]
 pub(super) struct Disk {
+    /// Octets of a sector: what reaches the disk whole, or is garbage.
+    sector: usize,
     nodes: BTreeMap<u64, Node>,
     names: BTreeMap<PathBuf, u64>,
     names_durable: BTreeMap<PathBuf, u64>,
@@ -100,8 +102,9 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, sector: usize) -> Self {
         Self {
+            sector: sector.max(1),
             nodes: BTreeMap::new(),
             names: BTreeMap::new(),
             names_durable: BTreeMap::new(),
@@ -319,7 +322,7 @@ impl Disk {
                 .get(..self.random.below(bytes.len()).min(most))
                 .unwrap_or_default(),
         };
-        found.write(written, start, order);
+        found.write(written, start, (order, self.sector));
         outcome
     }
 
@@ -341,7 +344,7 @@ impl Disk {
             let random = &mut self.random;
             let mut space = node.unsynced.clone();
             space.retain(|unsynced| matches!(unsynced.what, Done::Space(_)));
-            node.settle(|_| succeeds || random.below(2) == 0);
+            node.settle(self.sector, |_| succeeds || random.below(2) == 0);
             if !succeeds {
                 node.unsynced = space;
             }
@@ -363,7 +366,7 @@ impl Disk {
 
     pub(super) fn after_crash(&self, pattern: Pattern, seed: u64) -> Self {
         let mut random = Random(seed);
-        let mut after = Self::new(seed);
+        let mut after = Self::new(seed, self.sector);
         (after.capacity, after.allocates) = (self.capacity, self.allocates);
         after.nodes.clone_from(&self.nodes);
         after.names_durable.clone_from(&self.names_durable);
@@ -378,9 +381,9 @@ impl Disk {
         let kept_of_16 = [1, 8, 15].get(random.below(3)).copied().unwrap_or(8);
         for node in after.nodes.values_mut() {
             if pattern == Pattern::TornLast {
-                node.tear_last(random.below(SECTOR));
+                node.tear_last(&mut random);
             }
-            node.settle(|unsynced| match pattern {
+            node.settle(self.sector, |unsynced| match pattern {
                 Pattern::Nothing => false,
                 Pattern::All | Pattern::TornLast | Pattern::Killed => true,
                 Pattern::Prefix => unsynced.order <= until,
@@ -423,7 +426,7 @@ impl Node {
         self.cached.len().max(self.space)
     }
 
-    fn write(&mut self, bytes: &[u8], start: usize, order: u64) {
+    fn write(&mut self, bytes: &[u8], start: usize, (order, size): (u64, usize)) {
         if bytes.is_empty() {
             return;
         }
@@ -435,15 +438,13 @@ impl Node {
         if let Some(to) = image.get_mut(start..end) {
             to.copy_from_slice(bytes);
         }
-        for sector in (start / SECTOR)..end.div_ceil(SECTOR) {
-            let from = sector.saturating_mul(SECTOR);
+        let last = end.div_ceil(size);
+        for sector in start.checked_div(size).unwrap_or(last)..last {
+            let from = sector.saturating_mul(size);
             let found = image.get(from..).unwrap_or_default();
-            let found = found.get(..SECTOR).unwrap_or(found);
-            let mut bytes = [0; SECTOR];
-            if let Some(to) = bytes.get_mut(..found.len()) {
-                to.copy_from_slice(found);
-            }
-            let what = Done::Sector(sector, Arc::new(bytes));
+            let mut bytes = found.get(..size).unwrap_or(found).to_vec();
+            bytes.resize(size, 0);
+            let what = Done::Sector(sector, bytes.into());
             self.unsynced.push(Unsynced { order, what });
         }
     }
@@ -456,7 +457,7 @@ impl Node {
     }
 
     /// Lets those changes that `reaches` says reach the disk, and forgets the others.
-    fn settle(&mut self, mut reaches: impl FnMut(&Unsynced) -> bool) {
+    fn settle(&mut self, size: usize, mut reaches: impl FnMut(&Unsynced) -> bool) {
         let length = self.cached.len();
         for unsynced in self.unsynced.drain(..) {
             if !reaches(&unsynced) {
@@ -475,8 +476,8 @@ impl Node {
                     continue;
                 }
             };
-            let start = sector.saturating_mul(SECTOR);
-            let end = start.saturating_add(SECTOR).min(length);
+            let start = sector.saturating_mul(size);
+            let end = start.saturating_add(size).min(length);
             if image.len() < end {
                 image.resize(end, 0);
             }
@@ -487,16 +488,13 @@ impl Node {
         }
     }
 
-    /// Of the last sector written, keeps the first `kept` bytes and what the disk had behind them.
-    fn tear_last(&mut self, kept: usize) {
+    /// Of the last sector written nothing is left: neither what it held before nor what it was to.
+    fn tear_last(&mut self, random: &mut Random) {
         let last = self.unsynced.last_mut().map(|last| &mut last.what);
-        let Some(Done::Sector(sector, bytes)) = last else {
-            return;
-        };
-        let start = sector.saturating_mul(SECTOR);
-        let before = self.on_disk.get(start..).unwrap_or_default();
-        for (at, byte) in Arc::make_mut(bytes).iter_mut().enumerate().skip(kept) {
-            *byte = before.get(at).copied().unwrap_or(0);
+        if let Some(Done::Sector(_, bytes)) = last {
+            for octet in Arc::make_mut(bytes) {
+                *octet = u8::try_from(random.below(256)).unwrap_or(0);
+            }
         }
     }
 }

@@ -1,0 +1,133 @@
+//! The segments of a folder: listed by their names, opened one at a time where they are wanted, so
+//! that a log of any length costs a look at its folder.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::layout::BLOCK;
+use super::lsn::Lsn;
+use super::recovery::OpenError;
+use super::segment::{self, End, Position, SegmentHeader};
+use super::vfs::{Access, Through, Vfs, VfsFile};
+
+/// A segment that is open.
+pub(super) struct Segment<V: Vfs> {
+    pub(super) path: PathBuf,
+    pub(super) header: SegmentHeader,
+    pub(super) file: Arc<V::File>,
+}
+
+impl<V: Vfs> Clone for Segment<V> {
+    fn clone(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            header: self.header,
+            file: Arc::clone(&self.file),
+        }
+    }
+}
+
+impl<V: Vfs> Segment<V> {
+    /// Opens the segment that begins at `first`.
+    pub(super) fn open(
+        vfs: &V,
+        folder: &Path,
+        first: Lsn,
+        access: Access,
+    ) -> Result<Self, OpenError> {
+        let path = folder.join(segment::name(first));
+        let file = vfs
+            .open(&path, access)
+            .or_else(|_| vfs.open(&path, Access::Read))?;
+        let mut block = vec![0; BLOCK];
+        file.pread(&mut block, 0, Through::Disk)?;
+        if let Some(version) = SegmentHeader::foreign_version(&block) {
+            let file = path.display().to_string();
+            return Err(OpenError::Version { file, version });
+        }
+        let header = SegmentHeader::parse(&block).filter(|header| header.first == first);
+        let Some(header) = header else {
+            return Err(OpenError::Corrupt {
+                file: path.display().to_string(),
+                at: first,
+                says: "its header is damaged",
+            });
+        };
+        Ok(Self {
+            path,
+            header,
+            file: Arc::new(file),
+        })
+    }
+
+    pub(super) fn corrupt(&self, at: Lsn, says: &'static str) -> OpenError {
+        let file = self.path.display().to_string();
+        OpenError::Corrupt { file, at, says }
+    }
+}
+
+/// The segments of a folder, in order.
+pub(super) struct Listing<V: Vfs> {
+    vfs: V,
+    folder: PathBuf,
+    access: Access,
+    firsts: Vec<Lsn>,
+}
+
+impl<V: Vfs> Listing<V> {
+    /// Looks at the names in a folder.
+    pub(super) fn list(vfs: &V, folder: &Path, access: Access) -> io::Result<Self> {
+        let names = vfs.list(folder)?;
+        let mut firsts: Vec<Lsn> = names
+            .iter()
+            .filter_map(|name| segment::first_of(name))
+            .collect();
+        firsts.sort_unstable();
+        Ok(Self {
+            vfs: vfs.clone(),
+            folder: folder.to_owned(),
+            access,
+            firsts,
+        })
+    }
+
+    /// Where each begins.
+    pub(super) fn firsts(&self) -> &[Lsn] {
+        &self.firsts
+    }
+
+    pub(super) fn open(&self, first: Lsn) -> Result<Segment<V>, OpenError> {
+        Segment::open(&self.vfs, &self.folder, first, self.access)
+    }
+
+    /// The segment that holds an address, or would, and the one behind it.
+    pub(super) fn around(&self, at: Lsn) -> (Option<Lsn>, Option<Lsn>) {
+        let next = self.firsts.partition_point(|first| *first <= at);
+        let holds = next.checked_sub(1).and_then(|place| self.firsts.get(place));
+        (holds.copied(), self.firsts.get(next).copied())
+    }
+
+    /// Whether a segment begins at this position: it names the batch before it and the running hash
+    /// up to there, so what was made of all before is of this very journal.
+    pub(super) fn begins_at(&self, position: &Position) -> Result<bool, OpenError> {
+        if self.firsts.binary_search(&position.end.lsn).is_err() {
+            return Ok(false);
+        }
+        let header = self.open(position.end.lsn)?.header;
+        Ok(header.begins() == *position)
+    }
+}
+
+impl SegmentHeader {
+    /// The position at which its first batch is written.
+    pub(super) fn begins(&self) -> Position {
+        Position {
+            journal: self.journal,
+            end: End {
+                lsn: self.first,
+                ..self.predecessor
+            },
+        }
+    }
+}
