@@ -6,14 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use toml::de::DeTable;
-
 use super::duration;
 use super::entries::{Entries, read_officers, read_systems, read_units};
 use super::registry::{Agency, AgencyLimits, Contact, CrlSource, IdentityProvider, TypePattern};
-use super::section::{Faults, Section, Text};
 use crate::message::bundle::Fault;
 use crate::message::id::{AgencyId, SystemName};
+use crate::message::strict::{self, Table, Value, Wrong};
 
 /// Where `[limits]` says nothing: an office with a few systems, far below what the broker carries.
 const DEFAULT_LIMITS: AgencyLimits = AgencyLimits {
@@ -36,74 +34,58 @@ pub(super) struct Draft {
 
 /// Reads the file of the agency whose folder is `folder`.
 pub(super) fn read(folder: &str, path: &str, text: &str) -> Result<Draft, Vec<Fault>> {
-    let mut faults = Faults::new(path, text);
-    let (document, broken) = DeTable::parse_recoverable(text);
-    for error in &broken {
-        let span = error.span().unwrap_or(0..0);
-        faults.add(
-            &span,
-            format!("is not TOML: {}", error.message()),
-            "correct it",
-        );
-    }
-    if !broken.is_empty() {
-        return Err(faults.into_found());
-    }
-    let draft = read_agency(folder, Section::root(&document), &mut faults);
-    let found = faults.into_found();
-    match draft {
-        Some(draft) if found.is_empty() => Ok(draft),
-        _ => Err(found),
-    }
+    strict::read(path, text, |root| read_agency(folder, root))
 }
 
-/// `None` only where a fault was added.
-fn read_agency(folder: &str, mut root: Section<'_>, faults: &mut Faults<'_>) -> Option<Draft> {
-    let id = root.required("id", faults).and_then(|text| {
-        if text.value != folder {
-            let says = format!("id {:?} differs from its folder {folder:?}", text.value);
-            faults.add(&text.span, says, "name both alike");
-        }
-        text.parse::<AgencyId>(faults)
+fn read_agency(folder: &str, root: &Table<'_>) -> Option<Draft> {
+    let id = root.need("id");
+    if id.text().is_some_and(|text| text != folder) {
+        let says = format!("id {:?} differs from its folder {folder:?}", id.text()?);
+        id.spot.fault(says, "name both alike");
+    }
+    let id = id.parse::<AgencyId>();
+    let kind = root.need("kind").text();
+    let country = root.need("country").read(country);
+    let name = root.need("name").table(|table| Some(read_name(table)));
+    let contact = root.need("contact").table(|table| {
+        let (desk, email) = (table.need("desk").parse(), table.need("email").parse());
+        Some(Contact {
+            desk: desk?,
+            email: email?,
+        })
     });
-    let kind = root.required("kind", faults);
-    let country = root
-        .required("country", faults)
-        .and_then(|text| read_country(&text, faults));
-    let name = root
-        .required_section("name", faults)
-        .map(|section| read_name(section, faults));
-    let contact = root.required_section("contact", faults);
-    let contact = contact.and_then(|section| read_contact(section, faults));
-    let trust = root.required_section("trust", faults);
-    let (issuers, crl) = trust
-        .map(|section| read_trust(section, faults))
-        .unwrap_or_default();
-    let provider = root.section("identity_provider", faults);
-    let identity_provider = provider.and_then(|section| read_provider(section, faults));
-
+    let trust = root.need("trust").table(|table| Some(read_trust(table)));
+    let (issuers, crl) = trust.unwrap_or_default();
+    let identity_provider = root.at("identity_provider").table(|table| {
+        let (issuer, jwks) = (table.need("issuer").read(url), table.need("jwks").read(url));
+        let audience = table.need("audience").parse();
+        Some(IdentityProvider {
+            issuer: issuer?,
+            jwks: jwks?,
+            audience: audience?,
+        })
+    });
     // Units are read under a name of their own where the agency's is wrong, to find more faults.
-    let owner = id.clone().or_else(|| "agency".parse().ok())?;
-    let units = read_units(&owner, &mut root, faults);
-    let mut certificates = Vec::new();
     let mut entries = Entries {
-        certificates: &mut certificates,
-        owner: &owner,
-        faults,
+        owner: id.clone().or_else(|| "agency".parse().ok())?,
+        certificates: Vec::new(),
     };
-    let systems = read_systems(&units, &mut root, &mut entries);
-    let officers = read_officers(identity_provider.is_some(), &mut root, &mut entries);
-    let limits = read_limits(&mut root, faults);
-    let retention = read_retention(&mut root, faults);
-    root.close(faults);
-    let places = systems
-        .iter()
+    let units = read_units(&entries.owner, root);
+    let systems = read_systems(&units, root, &mut entries);
+    let officers = read_officers(identity_provider.is_some(), root, &mut entries);
+    let limits = root.at("limits").table(|table| Some(read_limits(table)));
+    let retention = root
+        .need("retention")
+        .table(|table| Some(read_retention(table)));
+    let places = systems.iter();
+    let places = places
         .map(|(name, (_, place))| (name.clone(), place.clone()))
         .collect();
+    let systems = systems.into_iter();
     Some(Draft {
         agency: Agency {
             id: id?,
-            kind: kind?.value.to_owned(),
+            kind: kind?.to_owned(),
             country: country?,
             name: name?,
             contact: contact?,
@@ -111,202 +93,145 @@ fn read_agency(folder: &str, mut root: Section<'_>, faults: &mut Faults<'_>) -> 
             crl,
             identity_provider,
             units: units.whole,
-            systems: systems
-                .into_iter()
-                .map(|(name, (system, _))| (name, system))
-                .collect(),
+            systems: systems.map(|(name, (system, _))| (name, system)).collect(),
             officers,
-            limits,
-            retention,
+            limits: limits.unwrap_or(DEFAULT_LIMITS),
+            retention: retention?,
         },
         issuers,
-        certificates,
+        certificates: entries.certificates,
         systems: places,
     })
 }
 
-fn read_country(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<String> {
-    let is_code = text.value.len() == 2 && text.value.bytes().all(|b| b.is_ascii_uppercase());
-    if !is_code {
-        let says = format!("{:?} is no country", text.value);
-        faults.add(
-            &text.span,
-            says,
-            "write two capital letters, as ISO 3166-1 has them",
-        );
+fn country(text: &str) -> Result<String, Wrong> {
+    if text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Ok(text.to_owned());
     }
-    is_code.then(|| text.value.to_owned())
+    let says = format!("{text:?} is no country");
+    Err(Wrong::new(
+        says,
+        "write two capital letters, as ISO 3166-1 has them",
+    ))
 }
 
-fn read_name(section: Section<'_>, faults: &mut Faults<'_>) -> BTreeMap<String, String> {
-    let span = section.span().clone();
+fn read_name(table: &Table<'_>) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
-    for (language, name) in section.entries(faults) {
-        let is_tag = (2..=3).contains(&language.value.len())
-            && language.value.bytes().all(|b| b.is_ascii_lowercase());
+    for entry in table.entries() {
+        let language = entry.key;
+        let is_tag =
+            (2..=3).contains(&language.len()) && language.bytes().all(|b| b.is_ascii_lowercase());
         if !is_tag {
-            let says = format!("{:?} is no language", language.value);
-            faults.add(&language.span, says, "write its code, such as en");
+            let says = format!("{language:?} is no language");
+            entry.spot.fault(says, "write its code, such as en");
         }
-        names.insert(language.value.to_owned(), name.value.to_owned());
+        names.extend(entry.parse().map(|name| (language.to_owned(), name)));
     }
     if names.is_empty() {
-        faults.add(
-            &span,
-            "the agency has no name",
-            "write one, such as name = { en = \"…\" }",
-        );
+        let cure = "write one, such as name = { en = \"…\" }";
+        table.spot.fault("the agency has no name", cure);
     }
     names
 }
 
-fn read_contact(mut section: Section<'_>, faults: &mut Faults<'_>) -> Option<Contact> {
-    let desk = section.required("desk", faults);
-    let email = section.required("email", faults);
-    section.close(faults);
-    Some(Contact {
-        desk: desk?.value.to_owned(),
-        email: email?.value.to_owned(),
-    })
-}
-
 /// The issuers' files with their places, and the revocation list.
-fn read_trust(
-    mut section: Section<'_>,
-    faults: &mut Faults<'_>,
-) -> (Vec<(String, String)>, Option<CrlSource>) {
-    let mut issuers = Vec::new();
-    for file in section.texts("issuers", faults) {
-        if file.value.is_empty() || file.value.starts_with('.') || file.value.contains(['/', '\\'])
-        {
-            let says = format!("{:?} is no file beside this one", file.value);
-            faults.add(
-                &file.span,
-                says,
-                "put the certificate beside this file and name it alone",
-            );
-        } else {
-            issuers.push((file.value.to_owned(), faults.place(file.span.start)));
-        }
-    }
+fn read_trust(table: &Table<'_>) -> (Vec<(String, String)>, Option<CrlSource>) {
+    let files = table.at("issuers").items();
+    let issuers = files
+        .iter()
+        .filter_map(|item| Some((item.read(file_beside)?, item.spot.place())));
+    let issuers: Vec<_> = issuers.collect();
     if issuers.is_empty() {
         let cure = "list the certificate that issues for this agency's systems";
-        faults.add(section.span(), "[trust] lists no issuers", cure);
+        table.spot.fault("[trust] lists no issuers", cure);
     }
-    let crl = section.section("crl", faults).and_then(|mut crl| {
-        let url = crl
-            .required("url", faults)
-            .and_then(|text| read_url(&text, faults));
-        let mut time = |key, default| match crl.text(key, faults) {
-            Some(text) => read_duration(&text, faults),
-            None => Some(default),
+    let crl = table.at("crl").table(|crl| {
+        let time = |value: &Value<'_>, default| {
+            if value.is_there() {
+                value.read(time)
+            } else {
+                Some(default)
+            }
         };
-        let refresh = time("refresh", Duration::from_mins(15));
-        let stale_after = time("stale_after", Duration::from_hours(24));
-        crl.close(faults);
+        let url = crl.need("url").read(url);
+        let refresh = time(&crl.at("refresh"), Duration::from_mins(15));
+        let stale_after = time(&crl.at("stale_after"), Duration::from_hours(24));
         Some(CrlSource {
             url: url?,
             refresh: refresh?,
             stale_after: stale_after?,
         })
     });
-    section.close(faults);
     (issuers, crl)
 }
 
-fn read_provider(mut section: Section<'_>, faults: &mut Faults<'_>) -> Option<IdentityProvider> {
-    let issuer = section
-        .required("issuer", faults)
-        .and_then(|text| read_url(&text, faults));
-    let jwks = section
-        .required("jwks", faults)
-        .and_then(|text| read_url(&text, faults));
-    let audience = section.required("audience", faults);
-    section.close(faults);
-    Some(IdentityProvider {
-        issuer: issuer?,
-        jwks: jwks?,
-        audience: audience?.value.to_owned(),
-    })
+fn file_beside(name: &str) -> Result<String, Wrong> {
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
+        let says = format!("{name:?} is no file beside this one");
+        let cure = "put the certificate beside this file and name it alone";
+        return Err(Wrong::new(says, cure));
+    }
+    Ok(name.to_owned())
 }
 
-fn read_url(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<String> {
-    let host = text
-        .value
-        .strip_prefix("https://")
-        .filter(|host| !host.is_empty());
-    if host.is_none() || text.value.contains(char::is_whitespace) {
-        let says = format!("{:?} is no https address", text.value);
-        faults.add(
-            &text.span,
+fn url(text: &str) -> Result<String, Wrong> {
+    let host = text.strip_prefix("https://").unwrap_or_default();
+    if host.is_empty() || text.contains(char::is_whitespace) {
+        let says = format!("{text:?} is no https address");
+        return Err(Wrong::new(
             says,
             "write an address that begins with https://",
-        );
-        return None;
+        ));
     }
-    Some(text.value.to_owned())
+    Ok(text.to_owned())
 }
 
-fn read_duration(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<Duration> {
-    let read = duration::parse(text.value);
-    read.map_err(|error| faults.add(&text.span, error.to_string(), "correct it"))
-        .ok()
+fn time(text: &str) -> Result<Duration, Wrong> {
+    duration::parse(text).map_err(|error| Wrong::new(error, "correct it"))
 }
 
-fn read_limits(root: &mut Section<'_>, faults: &mut Faults<'_>) -> AgencyLimits {
-    let Some(mut section) = root.section("limits", faults) else {
-        return DEFAULT_LIMITS;
-    };
-    let messages = section.count("messages_per_second", faults);
-    let refusals = section.count("refusals_per_minute", faults);
-    let private = section.count("private_messages", faults);
-    section.close(faults);
+fn read_limits(table: &Table<'_>) -> AgencyLimits {
+    let limit = |key, default| table.at(key).count().unwrap_or(default);
     AgencyLimits {
-        messages_per_second: messages.unwrap_or(DEFAULT_LIMITS.messages_per_second),
-        refusals_per_minute: refusals.unwrap_or(DEFAULT_LIMITS.refusals_per_minute),
-        private_messages: private.unwrap_or(DEFAULT_LIMITS.private_messages),
+        messages_per_second: limit("messages_per_second", DEFAULT_LIMITS.messages_per_second),
+        refusals_per_minute: limit("refusals_per_minute", DEFAULT_LIMITS.refusals_per_minute),
+        private_messages: limit("private_messages", DEFAULT_LIMITS.private_messages),
     }
 }
 
 /// Patterns with their durations, the most precise first, the default last.
-fn read_retention(root: &mut Section<'_>, faults: &mut Faults<'_>) -> Vec<(TypePattern, Duration)> {
-    let Some(section) = root.required_section("retention", faults) else {
-        return Vec::new();
-    };
-    let span = section.span().clone();
-    let mut retention = Vec::new();
+fn read_retention(table: &Table<'_>) -> Vec<(TypePattern, Duration)> {
+    let mut retention: Vec<(TypePattern, Duration)> = Vec::new();
     let mut default = None;
-    for (pattern, duration) in section.entries(faults) {
-        let kept = read_duration(&duration, faults).filter(|kept| {
-            let whole_days = kept.as_secs().is_multiple_of(86_400);
-            if !whole_days {
-                faults.add(
-                    &duration.span,
-                    "retention is counted in days",
-                    "write it as days: 30d",
-                );
-            }
-            whole_days
-        });
-        let Some(kept) = kept else { continue };
-        if pattern.value == "default" {
-            default = Some(kept);
-        } else {
-            retention.extend(
-                pattern
-                    .parse(faults)
-                    .map(|pattern: TypePattern| (pattern, kept)),
-            );
+    for entry in table.entries() {
+        let Some(kept) = entry.read(days) else {
+            continue;
+        };
+        if entry.key == "default" {
+            default = Some((TypePattern::Any, kept));
+            continue;
+        }
+        match entry.key.parse() {
+            Ok(pattern) => retention.push((pattern, kept)),
+            Err(bad) => entry.spot.fault(bad.to_string(), "correct it"),
         }
     }
     if default.is_none() {
-        faults.add(
-            &span,
-            "[retention] has no default",
-            "add one, such as default = \"1095d\"",
-        );
+        let cure = "add one, such as default = \"1095d\"";
+        table.spot.fault("[retention] has no default", cure);
     }
     retention.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.precision()));
-    retention.extend(default.map(|kept| (TypePattern::Any, kept)));
+    retention.extend(default);
     retention
+}
+
+fn days(text: &str) -> Result<Duration, Wrong> {
+    let kept = time(text)?;
+    if kept.as_secs().is_multiple_of(86_400) {
+        return Ok(kept);
+    }
+    Err(Wrong::new(
+        "retention is counted in days",
+        "write it as days: 30d",
+    ))
 }

@@ -29,6 +29,5 @@ pub mod profile;
 pub mod public_key;
 pub mod refusal;
 pub mod registry;
-mod section;
 
 pub use crate::message::nearest;

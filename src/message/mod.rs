@@ -28,6 +28,7 @@ pub mod rule;
 pub mod schema;
 pub mod spans;
 mod spelling;
+pub mod strict;
 pub mod time;
 pub mod valid;
 

@@ -4,17 +4,14 @@
 //! millisecond, unless it is suspended. Policies test its purposes, and dates by wish.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::time::Duration;
-
-use serde::Deserialize;
 
 use crate::agency::registry::Registry;
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::id::{AgencyId, Purpose};
+use crate::message::strict::{self, Table, Value, Wrong};
 use crate::message::time::Timestamp;
 
-use super::source::line_with;
 use super::words::{PURPOSES, PolicyId};
 
 const AGREEMENTS_PATH: &str = "policies/agreements.toml";
@@ -142,80 +139,20 @@ impl Board {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AgreementsFile {
-    #[serde(default)]
-    agreement: Vec<toml::Spanned<AgreementEntry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AgreementEntry {
-    id: String,
-    parties: Vec<String>,
-    from: String,
-    to: String,
-    purposes: Vec<String>,
-    #[serde(default)]
-    suspended: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BoardFile {
-    board: BoardEntry,
-    #[serde(default)]
-    group: Vec<GroupEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BoardEntry {
-    quorum: usize,
-    members: Vec<String>,
-    floor: Option<BTreeSet<PolicyId>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GroupEntry {
-    id: String,
-    members: Vec<String>,
-}
-
-fn parse_toml<T: serde::de::DeserializeOwned>(path: &str, text: &str) -> Result<T, Fault> {
-    toml::from_str(text).map_err(|error| {
-        let place = at_line(path, text, &error.span().unwrap_or_default());
-        Fault::new(place, error.message(), "see docs/policies.md for the keys")
-    })
-}
-
-fn at_line(path: &str, text: &str, span: &Range<usize>) -> String {
-    let line = 1 + text
-        .bytes()
-        .take(span.start)
-        .filter(|b| *b == b'\n')
-        .count();
-    format!("{path}:{line}")
-}
-
-fn known_agencies(
-    names: &[String],
-    registry: &Registry,
-    fault: &mut impl FnMut(String, &str),
-) -> BTreeSet<AgencyId> {
+/// Agencies that are named, each once.
+fn agencies(named: &[Value<'_>], registry: &Registry) -> BTreeSet<AgencyId> {
     let mut known = BTreeSet::new();
-    for name in names {
-        match registry.agency(name) {
-            None => fault(
-                format!("names {name:?}, which is no agency"),
-                "see agencies/",
-            ),
-            Some(agency) if !known.insert(agency.id.clone()) => {
-                fault(format!("names {name:?} twice"), "name each agency once");
-            }
-            Some(_) => {}
+    for item in named {
+        let agency = item.read(|name| {
+            let agency = registry.agency(name).map(|agency| agency.id.clone());
+            agency.ok_or_else(|| {
+                let says = format!("names {name:?}, which is no agency");
+                Wrong::new(says, "see agencies/")
+            })
+        });
+        if let Some(twice) = agency.and_then(|agency| known.replace(agency)) {
+            let says = format!("names {:?} twice", twice.as_str());
+            item.spot.fault(says, "name each agency once");
         }
     }
     known
@@ -227,97 +164,71 @@ pub fn agreements(bundle: &Bundle, registry: &Registry) -> Result<Vec<Agreement>
         return Ok(Vec::new());
     }
     let text = bundle.text(AGREEMENTS_PATH).map_err(|fault| vec![fault])?;
-    let file: AgreementsFile = parse_toml(AGREEMENTS_PATH, text).map_err(|fault| vec![fault])?;
-    let mut agreements: Vec<Agreement> = Vec::new();
-    let mut faults = Vec::new();
-    for entry in file.agreement {
-        let place = at_line(AGREEMENTS_PATH, text, &entry.span());
-        let entry = entry.into_inner();
-        if agreements.iter().any(|other| other.id == entry.id) {
-            let says = format!("{} is an agreement already", entry.id);
-            faults.push(Fault::new(
-                &place,
-                says,
-                "give each agreement a name of its own",
-            ));
-        }
-        match agreement(entry, &place, registry) {
-            Ok(agreement) => agreements.push(agreement),
-            Err(found) => {
-                let found = found.into_iter();
-                faults.extend(found.map(|(says, cure)| {
-                    let name = says.split('"').nth(1).map(|name| format!("\"{name}\""));
-                    let place = line_with(text, &place, &name.unwrap_or_default());
-                    Fault::new(place, says, cure)
-                }));
+    strict::read(AGREEMENTS_PATH, text, |root| {
+        let mut names = BTreeSet::new();
+        let agreements = root.at("agreement").tables(|table| {
+            let agreement = agreement(table, registry)?;
+            if !names.insert(agreement.id.clone()) {
+                let says = format!("{} is an agreement already", agreement.id);
+                table
+                    .spot
+                    .fault(says, "give each agreement a name of its own");
             }
-        }
-    }
-    if faults.is_empty() {
-        Ok(agreements)
-    } else {
-        Err(faults)
-    }
+            Some(agreement)
+        });
+        Some(agreements)
+    })
 }
 
-fn agreement(
-    entry: AgreementEntry,
-    place: &str,
-    registry: &Registry,
-) -> Result<Agreement, Vec<(String, String)>> {
-    let mut faults = Vec::new();
-    let mut fault = |says: String, cure: &str| faults.push((says, cure.to_owned()));
-    let parties = known_agencies(&entry.parties, registry, &mut fault);
-    if entry.parties.len() < 2 {
-        fault(
-            format!("{} has fewer than two parties", entry.id),
-            "name both sides",
-        );
+fn agreement(table: &Table<'_>, registry: &Registry) -> Option<Agreement> {
+    let id = table.need("id").parse::<String>();
+    let name = id.as_deref().unwrap_or("it");
+    let bound = table.need("parties");
+    let named = bound.items();
+    let parties = agencies(&named, registry);
+    if bound.is_there() && named.len() < 2 {
+        let says = format!("{name} has fewer than two parties");
+        bound.spot.fault(says, "name both sides");
     }
-    let mut purposes = BTreeSet::new();
-    for name in &entry.purposes {
-        match name.parse() {
-            Ok(purpose) if PURPOSES.contains(&name.as_str()) => _ = purposes.insert(purpose),
-            _ => fault(
-                format!("names {name:?}, which is no purpose"),
-                &PURPOSES.join(", "),
-            ),
-        }
+    let served = table.need("purposes");
+    let purposes = served.items();
+    if served.is_there() && purposes.is_empty() {
+        let says = format!("{name} serves no purpose");
+        served.spot.fault(says, "name at least one");
     }
-    if entry.purposes.is_empty() {
-        fault(
-            format!("{} serves no purpose", entry.id),
-            "name at least one",
-        );
+    let purposes = purposes.iter().filter_map(|item| item.read(purpose));
+    let purposes: BTreeSet<Purpose> = purposes.collect();
+    let day = |key| table.need(key).read(|text| day(text, name));
+    let (from, to) = (day("from"), day("to"));
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        let says = format!("{name} ends before it begins");
+        table.spot.fault(says, "from is the first day, to the end");
     }
-    let day = |text: &str| Timestamp::from_rfc3339(&format!("{text}T00:00:00Z"));
-    let (from, to) = (day(&entry.from), day(&entry.to));
-    if from.is_none() || to.is_none() {
-        fault(
-            format!("{} has a bad date", entry.id),
-            "write days as 2026-07-01",
-        );
-    } else if from >= to {
-        fault(
-            format!("{} ends before it begins", entry.id),
-            "from is the first day, to the end",
-        );
-    }
-    match (from, to) {
-        (Some(from), Some(to)) if faults.is_empty() => {
-            let AgreementEntry { id, suspended, .. } = entry;
-            Ok(Agreement {
-                id,
-                parties,
-                from,
-                to,
-                purposes,
-                suspended,
-                place: place.to_owned(),
-            })
-        }
-        _ => Err(faults),
-    }
+    let suspended = table.at("suspended").flag().unwrap_or_default();
+    Some(Agreement {
+        id: id?,
+        parties,
+        from: from?,
+        to: to?,
+        purposes,
+        suspended,
+        place: table.spot.place(),
+    })
+}
+
+fn purpose(name: &str) -> Result<Purpose, Wrong> {
+    let known = PURPOSES.contains(&name).then(|| name.parse().ok());
+    known.flatten().ok_or_else(|| {
+        let says = format!("names {name:?}, which is no purpose");
+        Wrong::new(says, PURPOSES.join(", "))
+    })
+}
+
+fn day(text: &str, agreement: &str) -> Result<Timestamp, Wrong> {
+    Timestamp::from_rfc3339(&format!("{text}T00:00:00Z")).ok_or_else(|| {
+        let says = format!("{agreement} has a bad date");
+        Wrong::new(says, "write days as 2026-07-01")
+    })
 }
 
 /// Reads `policies/board.toml`.
@@ -328,45 +239,43 @@ pub fn board(bundle: &Bundle, registry: &Registry) -> Result<Board, Vec<Fault>> 
             ..fault
         }]
     })?;
-    let file: BoardFile = parse_toml(BOARD_PATH, text).map_err(|fault| vec![fault])?;
-    let mut faults = Vec::new();
-    let mut fault = |says: String, cure: &str| {
-        // What it quotes, or the number that it speaks of.
-        let name = says.split('"').nth(1).map(|name| format!("\"{name}\""));
-        let what = name.unwrap_or_else(|| "quorum".to_owned());
-        let lines = (1_usize..).zip(text.lines());
-        let mut lines = lines.filter(|(_, line)| line.contains(&what));
-        let place = lines.next().map(|(line, _)| format!("{BOARD_PATH}:{line}"));
-        let place = place.unwrap_or_else(|| BOARD_PATH.to_owned());
-        faults.push(Fault::new(place, says, cure));
-    };
-    let members = known_agencies(&file.board.members, registry, &mut fault);
-    let quorum = file.board.quorum;
-    if quorum == 0 || quorum > file.board.members.len() {
-        let says = format!(
-            "has a quorum of {quorum} of {} members",
-            file.board.members.len()
-        );
-        fault(says, "the quorum is between 1 and the number of members");
+    strict::read(BOARD_PATH, text, |root| {
+        let board = root
+            .need("board")
+            .table(|table| read_board(table, registry));
+        let mut groups = BTreeMap::new();
+        root.at("group").tables(|table| {
+            let id = table.need("id");
+            let members = agencies(&table.need("members").items(), registry);
+            if groups.insert(id.parse()?, members).is_some() {
+                let says = format!("has two groups {:?}", id.text()?);
+                id.spot.fault(says, "give each group a name of its own");
+            }
+            Some(())
+        });
+        Some(Board { groups, ..board? })
+    })
+}
+
+fn read_board(table: &Table<'_>, registry: &Registry) -> Option<Board> {
+    let counted = table.need("quorum");
+    let named = table.need("members").items();
+    let quorum = counted
+        .count()
+        .and_then(|quorum| usize::try_from(quorum).ok());
+    let members = agencies(&named, registry);
+    let count = named.len();
+    if quorum.is_some_and(|quorum| quorum > count) {
+        let says = format!("has a quorum of {} of {count} members", quorum?);
+        let cure = "the quorum is between 1 and the number of members";
+        counted.spot.fault(says, cure);
     }
-    let mut groups = BTreeMap::new();
-    for group in &file.group {
-        let members = known_agencies(&group.members, registry, &mut fault);
-        if groups.insert(group.id.clone(), members).is_some() {
-            fault(
-                format!("has two groups {:?}", group.id),
-                "give each group a name of its own",
-            );
-        }
-    }
-    if faults.is_empty() {
-        Ok(Board {
-            quorum,
-            members,
-            floor: file.board.floor,
-            groups,
-        })
-    } else {
-        Err(faults)
-    }
+    let floor = table.at("floor");
+    let floor = floor.is_there().then(|| floor.list().into_iter().collect());
+    Some(Board {
+        quorum: quorum?,
+        members,
+        floor,
+        groups: BTreeMap::new(),
+    })
 }

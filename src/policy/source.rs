@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use cedar_policy::{Effect, Policy, PolicySet};
 
 use crate::message::bundle::Fault;
+use crate::message::strict::line_of;
 
 use super::annotation::Annotations;
 use super::condition::Condition;
@@ -135,7 +136,7 @@ pub(super) fn diagnostic(
 ) -> Fault {
     let label = error.labels().and_then(|mut labels| labels.next());
     let place = match label {
-        Some(label) => format!("{path}:{}", line(text, label.offset())),
+        Some(label) => format!("{path}:{}", line_of(text, label.offset())),
         None => otherwise.to_owned(),
     };
     let cure = error.help().map_or(cure.to_owned(), |h| h.to_string());
@@ -159,13 +160,9 @@ pub(super) fn line_with(text: &str, place: &str, what: &str) -> String {
     )
 }
 
-fn line(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|b| *b == b'\n').count()
-}
-
 fn place(path: &str, text: &str, source: &str) -> String {
     match text.find(source) {
-        Some(offset) => format!("{path}:{}", line(text, offset)),
+        Some(offset) => format!("{path}:{}", line_of(text, offset)),
         None => path.to_owned(),
     }
 }

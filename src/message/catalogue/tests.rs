@@ -42,27 +42,27 @@ fn each_fault_of_a_manifest_is_named_with_its_place() {
         (
             "type = \"postal.item\"",
             "type = \"postal.itme\"",
-            "message.toml: type: is postal.itme, and its folder is postal.item",
+            "message.toml:1: type is postal.itme, and its folder is postal.item",
         ),
         (
             "entity = \"PostalItem\"",
             "entity = \"postal item\"",
-            "message.toml: entity: \"postal item\" is no name for policies",
+            "message.toml:2: entity \"postal item\" is no name for policies",
         ),
         (
             "\"64 KiB\"",
             "\"2 MiB\"",
-            "message.toml: max_size: is \"2 MiB\"",
+            "message.toml:8: max_size is \"2 MiB\"",
         ),
         (
             "\"optional\"",
             "\"maybe\"",
-            "message.toml: addressed: is \"maybe\"",
+            "message.toml:7: addressed has no \"maybe\"",
         ),
         (
             "own = true",
             "own = true\nowner = true",
-            "message.toml:14: unknown field `owner`, expected one of `name`, `at`, `own`, `qualifier`",
+            "message.toml:14: \"owner\" is no key of [[key]]",
         ),
         (
             "at = \"/ID\"",
@@ -82,12 +82,12 @@ fn each_fault_of_a_manifest_is_named_with_its_place() {
         (
             "hs-prefixes",
             "hs-codes",
-            "message.toml: facts.hs: \"hs-codes\" is not hs-prefixes, areas, integer, present, time or equals:VALUE",
+            "message.toml:18: \"hs-codes\" is not hs-prefixes, areas, integer, present, time or equals:VALUE",
         ),
         (
             "category = \"goods\"",
             "category = \"good\"",
-            "message.toml: facts.hs: \"good\" is not a data category",
+            "message.toml:19: \"good\" is not a data category",
         ),
     ] {
         assert_eq!(
@@ -307,7 +307,15 @@ fn all_faults_are_told_and_two_types_never_share_an_entity() {
     );
     bundle.insert("messages/postal.other/message.toml", "type = 1");
     bundle.insert("messages/postal.other/schema.json", "{\"type\":");
-    assert_eq!(listed(&bundle).len(), 2);
+    for file in ["message.toml:1: type holds a wrong integer", "schema.json"] {
+        let start = format!("messages/postal.other/{file}");
+        assert!(
+            listed(&bundle)
+                .iter()
+                .any(|fault| fault.starts_with(&start)),
+            "{start}"
+        );
+    }
 }
 
 fn bundle_copy(name: &str) -> Vec<(String, String)> {
