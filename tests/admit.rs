@@ -12,13 +12,13 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::agency::keys::{Delivered, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Returnable, Verdict};
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::Outcome;
+use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::envelope::{HeaderValue, Publish};
 use carnet::message::id::{ExchangeId, UnitId};
 use carnet::message::time::Timestamp;

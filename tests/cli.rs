@@ -40,7 +40,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use carnet::agency::issue::{Authority, Profile, Usage, Validity};
+use carnet::cli::certs::issue::{Authority, Profile, Usage, Validity};
 use carnet::config::{read_file, remove_file, write_text};
 use carnet::message::time::Timestamp;
 use serde_json::Value;

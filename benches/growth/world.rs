@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::backbone::start::{genesis_of, recover};
@@ -18,6 +17,7 @@ use carnet::broker::committer::{Committer, Step};
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::payload::{PrivateHead, seal_private};
 use carnet::broker::record::{Argument, QueueProperties, Record};
+use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::config::{Config, Overrides, read_bundle};
 use carnet::journal::Frame;
 use carnet::journal::vfs::SimVfs;

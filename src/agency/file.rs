@@ -21,11 +21,11 @@ const DEFAULT_LIMITS: AgencyLimits = AgencyLimits {
 };
 
 /// An agency as its file has it.
-pub(super) struct Draft {
+pub(crate) struct Draft {
     /// Everything but the issuers.
-    pub(super) agency: Agency,
+    pub(crate) agency: Agency,
     /// The issuers' files and the places that name them.
-    pub(super) issuers: Vec<(String, String)>,
+    pub(crate) issuers: Vec<(String, String)>,
     /// Every certificate name with its place: systems' and officers'.
     pub(super) certificates: Vec<(String, String)>,
     /// The place of each system's entry.

@@ -1,26 +1,22 @@
 //! Who takes part: the agencies with their units, systems and officers; who is connecting; keys.
 //!
 //! Pure: bundles, certificate chains, dates and random bytes come in as values, and the same values
-//! give the same answer. The exception is [`issue`], where rcgen draws the keys of certificates
-//! made here. It never opens a file or a socket, and it decides nothing about messages.
+//! give the same answer. It never opens a file or a socket, and it decides nothing about messages.
 //!
 //! - [`registry`] has the words. `Registry::parse` reads `agencies/` strictly: every fault with its
 //!   line and cure. Dates are [`expiry`]'s, so that a rulebook of last year still parses.
 //! - [`identity::identify`] is the function to read first: a certificate chain in, a system or a
 //!   [`refusal`] out. A name counts only under an issuer that its own agency lists.
 //! - [`keys`]: reference tokens, ids of deliveries, keyed digests, payload frames.
-//! - [`issue`] and [`development`]: certificates made here.
 
 pub mod certificate;
 mod chain;
-pub mod development;
 mod duration;
 mod entries;
 pub mod expiry;
 mod file;
 mod flaw;
 pub mod identity;
-pub mod issue;
 mod issuers;
 pub mod keys;
 pub mod network;
@@ -30,4 +26,5 @@ pub mod public_key;
 pub mod refusal;
 pub mod registry;
 
+pub(crate) use self::parse::drafts;
 pub use crate::message::nearest;

@@ -50,7 +50,7 @@ impl Registry {
 }
 
 /// All agencies without their issuers, and all faults but the issuers' own.
-pub(super) fn drafts(bundle: &Bundle) -> (Vec<Draft>, Vec<Fault>) {
+pub(crate) fn drafts(bundle: &Bundle) -> (Vec<Draft>, Vec<Fault>) {
     let (mut drafts, mut faults) = (Vec::new(), Vec::new());
     let folders = bundle.folders("agencies");
     if folders.is_empty() {

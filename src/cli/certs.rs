@@ -1,21 +1,23 @@
 //! `carnet certs`: certificates for development, and one at a time for an agency without a PKI.
 
+pub mod issue;
 mod judge;
+pub mod pki;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
-use super::check::{is_pem, with_issuers};
+use self::issue::{Authority, Profile};
+use self::pki::{Completed, DevelopmentPki, is_pem};
+use super::check::with_issuers;
 use super::failed::Failed;
 use super::names::system_named;
 use super::output;
-use crate::agency::development::{Completed, DevelopmentPki};
-use crate::agency::issue::{Authority, Profile};
 use crate::agency::registry::Registry;
-use crate::config::{Config, read_bundle, read_file, read_folder_files};
-use crate::config::{put_in_place, remove_file, write_beside};
+use crate::config::write_together;
+use crate::config::{Config, finish_writing, read_bundle, read_file, read_folder_files};
 use crate::message::bundle::Bundle;
 use crate::message::id::SystemId;
 use crate::message::time::Timestamp;
@@ -75,7 +77,7 @@ impl Certs {
                 let bundle = read_bundle(config)?;
                 if *force {
                     let pki = DevelopmentPki::create(&bundle, now)?;
-                    replace(dir, pki.files())?;
+                    write_together(dir, pki.files()).map_err(Failed::cannot_run)?;
                     let count = pki.files().count();
                     output::line(&format!("wrote {count} files to {}", dir.display()))?;
                 } else {
@@ -114,7 +116,7 @@ impl Issue {
             (certificate.as_str(), made.certificate.as_bytes()),
             (key.as_str(), made.key.as_bytes()),
         ];
-        replace(dir, files)?;
+        write_together(dir, files).map_err(Failed::cannot_run)?;
         output::line(&format!(
             "wrote {certificate} and {key} to {}: {}, until {}",
             dir.display(),
@@ -142,73 +144,20 @@ fn refuse_to_replace(dir: &Path, names: &[&str]) -> Result<(), Failed> {
     }
 }
 
-/// One step of putting files in the place of others.
-enum Step<'f> {
-    WriteBeside(PathBuf, &'f [u8]),
-    Remove(PathBuf),
-    PutInPlace(PathBuf),
-}
-
-/// How files come into `dir`, in place of those there. A process may end between any two steps: then
-/// something may be missing, which the next [`complete`] makes, but no certificate ever stands
-/// beside a key that is not its own, or under an issuer that did not issue it. So what a disk has no
-/// room for changes nothing; certificates go before their keys and come after them; issuers go first
-/// and come last.
-fn steps<'f>(dir: &Path, files: &[(&str, &'f [u8])]) -> Vec<Step<'f>> {
-    let at = |name: &str| dir.join(name);
-    let is_issuer = |name: &str| name == "ca.pem" || name.ends_with("-ca.pem");
-    let names = files.iter().map(|(name, _)| *name);
-    let (certificates, keys): (Vec<&str>, Vec<&str>) = names.partition(|name| is_pem(name));
-    let (issuers, leaves): (Vec<&str>, Vec<&str>) =
-        certificates.into_iter().partition(|name| is_issuer(name));
-    let beside = files
-        .iter()
-        .map(|(name, content)| Step::WriteBeside(at(name), content));
-    let removed = issuers.iter().chain(&leaves);
-    let put = keys.iter().chain(&leaves).chain(&issuers);
-    beside
-        .chain(removed.map(|name| Step::Remove(at(name))))
-        .chain(put.map(|name| Step::PutInPlace(at(name))))
-        .collect()
-}
-
-impl Step<'_> {
-    fn run(&self) -> Result<(), Failed> {
-        let (path, done) = match self {
-            Self::WriteBeside(path, content) => {
-                let is_key = path.extension().is_some_and(|extension| extension == "key");
-                (path, write_beside(path, content, is_key))
-            }
-            Self::Remove(path) if !path.exists() => return Ok(()),
-            Self::Remove(path) => return remove_file(path).map_err(Failed::cannot_run),
-            Self::PutInPlace(path) => (path, put_in_place(path)),
-        };
-        done.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))
-    }
-}
-
-/// Puts files in the place of those there; keys are readable by their owner alone.
-fn replace<'f>(
-    dir: &Path,
-    files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
-) -> Result<(), Failed> {
-    let files: Vec<_> = files.into_iter().collect();
-    steps(dir, &files).iter().try_for_each(Step::run)
-}
-
 /// The development PKI in `dir`, with what was missing or had ended, and what that was.
 pub(super) fn complete(
     bundle: &Bundle,
     dir: &Path,
     now: Timestamp,
 ) -> Result<(DevelopmentPki, Completed), Failed> {
+    finish_writing(dir).map_err(Failed::cannot_run)?;
     let there = match read_folder_files(dir) {
         Ok(files) => files,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(Failed::CannotRun(format!("{}: {error}", dir.display()))),
     };
-    let mut pki: DevelopmentPki = there.into_iter().collect();
-    let completed = pki.complete(bundle, now).map_err(|mut faults| {
+    let there: DevelopmentPki = there.into_iter().collect();
+    let pki = there.completed(bundle, now).map_err(|mut faults| {
         for fault in &mut faults {
             // Of the folder's files it says the names alone.
             if !fault.place.contains('/') && fault.place != "agencies" {
@@ -217,9 +166,11 @@ pub(super) fn complete(
         }
         Failed::Faults(faults)
     })?;
-    let new = completed.made.iter().chain(&completed.renewed);
-    let new = new.filter_map(|name| Some((name.as_str(), pki.get(name)?)));
-    replace(dir, new)?;
+    let completed = Completed::between(&there, &pki);
+    let new = completed
+        .names()
+        .filter_map(|name| Some((name, pki.get(name)?)));
+    write_together(dir, new).map_err(Failed::cannot_run)?;
     Ok((pki, completed))
 }
 
@@ -266,9 +217,10 @@ mod tests {
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     use rustls::{RootCertStore, crypto::aws_lc_rs::default_provider};
 
+    use super::pki::{development_bundle, tests::bundle};
     use super::*;
-    use crate::agency::development::{development_bundle, tests::bundle};
     use crate::agency::identity::identify;
+    use crate::config::write_text;
     use crate::server::certificate::Looked;
 
     fn whole_years(count: u32) -> Timestamp {
@@ -313,31 +265,35 @@ mod tests {
     #[test]
     fn a_renewal_that_is_cut_anywhere_is_completed_by_the_next() {
         for years in [1, 11] {
-            let mut cut_at = 0;
+            let mut moved = None;
             loop {
                 let folder = tempfile::tempdir().unwrap();
-                let dir = folder.path();
-                complete(&bundle(&["customs"]), dir, whole_years(0)).unwrap();
-                let (bundle, now) = (bundle(&["customs"]), whole_years(years));
-                let mut pki: DevelopmentPki = read_folder_files(dir).unwrap().into_iter().collect();
-                let renewed = pki.complete(&bundle, now).unwrap().renewed;
-                let files: Vec<_> = pki.files().collect();
-                let files = files
-                    .into_iter()
-                    .filter(|(name, _)| renewed.iter().any(|it| it == name));
-                let files: Vec<_> = files.collect();
-                let steps = steps(dir, &files);
-                for step in steps.iter().take(cut_at) {
-                    step.run().unwrap();
+                let (dir, agencies) = (folder.path(), bundle(&["customs"]));
+                let (before, _) = complete(&agencies, dir, whole_years(0)).unwrap();
+                let now = whole_years(years);
+                let after = before.completed(&agencies, now).unwrap();
+                let completed = Completed::between(&before, &after);
+                let renewed: Vec<_> = completed.names().collect();
+                // Cut before all are written, or with so many of them in their places.
+                let (put, rest) = renewed.split_at(moved.unwrap_or(0));
+                let written = dir.join(if moved.is_some() {
+                    ".whole"
+                } else {
+                    ".unfinished"
+                });
+                for (folder, names) in [(dir, put), (&written, rest)] {
+                    for name in names {
+                        write_text(&folder.join(name), after.get(name).unwrap()).unwrap();
+                    }
                 }
-                complete(&bundle, dir, now).unwrap_or_else(|_| panic!("cut at {cut_at}"));
+                complete(&agencies, dir, now).unwrap();
                 holds(dir, now);
-                if cut_at == steps.len() {
+                if moved == Some(renewed.len()) {
                     break;
                 }
-                cut_at += 1;
+                moved = Some(moved.map_or(0, |moved| moved + 1));
             }
-            assert!(cut_at >= 12, "{cut_at} steps");
+            assert!(moved >= Some(5), "{moved:?} files");
         }
     }
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::certs::pki::{DevelopmentPki, development_bundle, is_of_development, is_pem};
 use super::failed::Failed;
 use super::output;
-use crate::agency::development::{DevelopmentPki, development_bundle, is_of_development};
 use crate::agency::expiry::{Expiring, expiring};
 use crate::backbone::start::begun;
 use crate::config::{Config, are_on_one_disk, is_readable_by_others};
@@ -334,10 +334,4 @@ fn certificates(config: &Config, now: Timestamp) -> Looked {
 
 pub(super) fn has_issuer((path, _): (&str, &[u8])) -> bool {
     is_pem(path)
-}
-
-pub(super) fn is_pem(path: &str) -> bool {
-    Path::new(path)
-        .extension()
-        .is_some_and(|extension| extension == "pem")
 }

@@ -3,7 +3,7 @@
 
 mod agency;
 mod bench;
-mod certs;
+pub mod certs;
 mod check;
 mod client;
 mod consume;

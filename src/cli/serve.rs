@@ -13,12 +13,12 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::certs::pki::{Completed, development_bundle};
 use super::check::{end_file_beside_the_log, open_to_others, server_certificate, server_files};
 use super::failed::Failed;
 use super::start::{development_end_file, failed, known_ids, master_key};
 use super::start::{repeat_window, segment_bytes};
 use super::{certs, output};
-use crate::agency::development::{Completed, development_bundle};
 use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
 use crate::backbone::end_file::EndFile;

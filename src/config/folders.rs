@@ -16,6 +16,11 @@ use crate::message::bundle::{Bundle, Fault};
 /// The largest file that a rulebook may hold: nobody edits a larger one by hand.
 const FILE_BYTES: u64 = 4 << 20;
 
+/// The folder in which files are written that shall come into the one around it together.
+const NEW: &str = ".unfinished";
+/// The same once all of them are written: they are moved out of it.
+const WHOLE: &str = ".whole";
+
 /// Reads agencies, messages and policies into a bundle. Hidden files and README files are not of
 /// the rulebook. A private key in any of the folders is a fault: it would stay in the log for ever.
 pub fn read_bundle(config: &Config) -> Result<Bundle, Vec<Fault>> {
@@ -112,8 +117,7 @@ pub fn read_folder_files(folder: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
 
 /// The names in a folder; none where there is no such folder.
 pub fn folder_names(folder: &Path) -> io::Result<Vec<String>> {
-    let placed =
-        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
+    let placed = |error: io::Error| named(folder, &error);
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -128,8 +132,7 @@ pub fn folder_names(folder: &Path) -> io::Result<Vec<String>> {
 
 /// Reads a file, with its name in the error.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    fs::read(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    fs::read(path).map_err(|error| named(path, &error))
 }
 
 /// Whether users beside its owner and group may read a file, or look into a folder, as its mode says.
@@ -149,16 +152,67 @@ pub fn are_on_one_disk(one: &Path, other: &Path) -> bool {
     disk(one).is_some_and(|one| disk(other) == Some(one))
 }
 
-/// Removes a file, with its name in the error.
-pub fn remove_file(path: &Path) -> io::Result<()> {
-    fs::remove_file(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+/// Writes files into a folder, in place of those of their names: all of them or none, also where
+/// the process ends in the midst. [`finish_writing`] must be called before the folder is read.
+/// Names that end in `.key` are readable by their owner alone.
+pub fn write_together<'f>(
+    folder: &Path,
+    files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+) -> io::Result<()> {
+    finish_writing(folder)?;
+    let new = folder.join(NEW);
+    match fs::remove_dir_all(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(&new, &error)),
+        _ => fs::create_dir_all(&new).map_err(|error| named(folder, &error))?,
+    }
+    let mut files = files.into_iter();
+    let written = files.try_for_each(|(name, content)| {
+        let path = new.join(name);
+        let is_key = path.extension().is_some_and(|extension| extension == "key");
+        let written = write_new(&path, content, is_key);
+        written.map_err(|error| named(&folder.join(name), &error))
+    });
+    if let Err(error) = written {
+        // Its space is what is missing; where even this fails, the next write removes it.
+        drop(fs::remove_dir_all(&new));
+        return Err(error);
+    }
+    let moved = sync_folder(&new.join(WHOLE)).and_then(|()| fs::rename(&new, folder.join(WHOLE)));
+    moved.map_err(|error| named(folder, &error))?;
+    finish_writing(folder)
 }
 
-/// Writes a file beside the one that it shall replace, durable when this returns: to be put in its
-/// place by [`put_in_place`]. A key is readable by its owner alone. Where it cannot be written whole
-/// nothing is left of it.
-pub fn write_beside(path: &Path, content: &[u8], is_key: bool) -> io::Result<()> {
+/// Puts in their places the files that [`write_together`] has written whole.
+pub fn finish_writing(folder: &Path) -> io::Result<()> {
+    let whole = folder.join(WHOLE);
+    if !whole.exists() {
+        return Ok(());
+    }
+    sync_folder(&whole)?;
+    for entry in fs::read_dir(&whole)? {
+        let entry = entry?;
+        fs::rename(entry.path(), folder.join(entry.file_name()))?;
+    }
+    fs::remove_dir(&whole)
+}
+
+/// Removes a file, with its name in the error.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    fs::remove_file(path).map_err(|error| named(path, &error))
+}
+
+/// Writes a file that is not there, durable when this returns. A key is readable by its owner alone.
+fn write_new(path: &Path, content: &[u8], is_key: bool) -> io::Result<()> {
+    let mode = if is_key { 0o400 } else { 0o644 };
+    let mut options = fs::OpenOptions::new();
+    let options = options.write(true).create_new(true).mode(mode);
+    let mut file = options.open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Writes a file beside its place. Where it cannot be written whole nothing is left of it.
+fn write_beside(path: &Path, content: &[u8], is_key: bool) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -168,14 +222,7 @@ pub fn write_beside(path: &Path, content: &[u8], is_key: bool) -> io::Result<()>
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mode = if is_key { 0o400 } else { 0o644 };
-    let mut options = fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&beside)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
+    let written = write_new(&beside, content, is_key);
     if written.is_err() {
         // Its space is what is missing; where even this fails, the next write removes it.
         drop(fs::remove_file(&beside));
@@ -183,10 +230,9 @@ pub fn write_beside(path: &Path, content: &[u8], is_key: bool) -> io::Result<()>
     written
 }
 
-/// Puts what [`write_beside`] wrote in its place, durable with its name when this returns.
-pub fn put_in_place(path: &Path) -> io::Result<()> {
-    fs::rename(beside(path), path)?;
-    sync_folder(path)
+/// The error with the path that it is about.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Makes the name of a file durable.
@@ -204,7 +250,8 @@ fn beside(path: &Path) -> PathBuf {
 /// Writes a file that anybody may read, and the folders to it: whole in its place or not at all.
 pub fn write_text(path: &Path, content: &[u8]) -> io::Result<()> {
     write_beside(path, content, false)?;
-    put_in_place(path)
+    fs::rename(beside(path), path)?;
+    sync_folder(path)
 }
 
 /// Writes a key: readable by its owner alone, whole or not at all. An existing file stays as it is.
@@ -231,7 +278,7 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+        .map_err(|error| named(path, &error))
 }
 
 /// Whether this process may make files in a folder, as its mode and its file system say.

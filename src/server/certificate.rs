@@ -105,7 +105,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::agency::issue::{Authority, Profile, Usage, Validity};
+    use crate::cli::certs::issue::{Authority, Profile, Usage, Validity};
 
     fn now() -> Timestamp {
         Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap()

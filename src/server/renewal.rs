@@ -219,7 +219,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::agency::issue::{Authority, Issued, Profile, Validity};
+    use crate::cli::certs::issue::{Authority, Issued, Profile, Validity};
     use crate::server::tls::TlsVersion;
 
     const DAY: Duration = Duration::from_hours(24);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use carnet::agency::issue::{Authority, Profile};
+use carnet::cli::certs::issue::{Authority, Profile};
 use carnet::config::read_file;
 use carnet::message::time::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};

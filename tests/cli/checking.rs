@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use carnet::agency::development::DevelopmentPki;
-use carnet::agency::issue::{Authority, Profile, Usage};
+use carnet::cli::certs::issue::{Authority, Profile, Usage};
+use carnet::cli::certs::pki::DevelopmentPki;
 use carnet::config::{Config, Overrides, read_bundle};
 use carnet::message::time::Timestamp;
 

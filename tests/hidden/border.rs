@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::View;
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{Genesis, Record};
+use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::Bundle;
 use carnet::message::time::Timestamp;
 use carnet::policy::rulebook::Rulebook;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use carnet::agency::identity::{Admitted, identify};
-use carnet::agency::issue::{Authority, Profile, Usage, Validity};
 use carnet::agency::registry::Registry;
+use carnet::cli::certs::issue::{Authority, Profile, Usage, Validity};
 use carnet::message::time::Timestamp;
 
 use super::{Border, CLIENT, DECLARATIONS, chain, client, days, now, registry_of};

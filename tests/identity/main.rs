@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::agency::identity::{identify, trust_anchors};
-use carnet::agency::issue::{Authority, IssueError, Issued, Profile, Usage, Validity};
 use carnet::agency::refusal::{IdentityRefusal, RefusalKind};
 use carnet::agency::registry::{Peer, Registry};
+use carnet::cli::certs::issue::{Authority, IssueError, Issued, Profile, Usage, Validity};
+use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::Bundle;
 use carnet::message::time::Timestamp;
 use rustls_pki_types::CertificateDer;

@@ -7,11 +7,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use carnet::agency::certificate::CertificateSummary;
-use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::agency::identity::identify;
-use carnet::agency::issue::Authority;
 use carnet::agency::refusal::RefusalKind;
 use carnet::agency::registry::Registry;
+use carnet::cli::certs::issue::Authority;
+use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::Bundle;
 
 use super::{CLIENT, DECLARATIONS, chain, name, now, registry_of};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::agency::registry::Peer;
+use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::{Bundle, Fault};
 use carnet::message::catalogue::Catalogue;
 use carnet::message::facts::{FactValue, Facts};

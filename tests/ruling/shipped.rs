@@ -1,6 +1,6 @@
 //! The rulebook of the repository: whole, and doing what its tables say.
 
-use carnet::agency::development::{DevelopmentPki, development_bundle};
+use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::{Bundle, Fault};
 use carnet::policy::headings;
 use carnet::policy::rulebook::Rulebook;

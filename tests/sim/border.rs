@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use carnet::agency::development::{DevelopmentPki, development_bundle};
 use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::{Peer, Receipts};
 use carnet::backbone::start::genesis_of;
@@ -12,6 +11,7 @@ use carnet::broker::command::{Refusal, Returnable, Submission, Verdict};
 use carnet::broker::dedup::Looked;
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{CaseChange, Exchange, Genesis, Record, Rejected};
+use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::journal::Frame;
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};

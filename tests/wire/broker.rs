@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use carnet::agency::issue::Authority;
+use carnet::cli::certs::issue::Authority;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet::agency::issue::{Authority, Profile, Usage, Validity};
+use carnet::cli::certs::issue::{Authority, Profile, Usage, Validity};
 use carnet::config::{remove_file, write_text};
 use carnet::message::time::Timestamp;
 use rustls::client::ResolvesClientCert;

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use carnet::agency::issue::{Authority, Issued, Profile, Usage, Validity};
+use carnet::cli::certs::issue::{Authority, Issued, Profile, Usage, Validity};
 use carnet::message::time::Timestamp;
 
 use crate::broker::Broker;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::development::{DevelopmentPki, development_bundle};
 use super::super::expiry::{Lifetime, expiring};
-use super::super::issue::{Authority, Profile};
 use super::super::registry::{AgencyLimits, MessageIdRule, Receipts};
 use super::*;
+use crate::cli::certs::issue::{Authority, Profile};
+use crate::cli::certs::pki::{DevelopmentPki, development_bundle};
 use crate::message::time::Timestamp;
 
 /// The example of the reference, with every section there is.

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use super::super::names::system_named;
-use crate::agency::development::{DevelopmentPki, development_bundle};
+use super::pki::{DevelopmentPki, development_bundle};
 use crate::agency::identity::{Admitted, identify};
 use crate::agency::refusal::{IdentityRefusal, RefusalKind};
 use crate::agency::registry::{Registry, System};

@@ -1,8 +1,8 @@
 //! Certificates made here: for development, and one at a time for agencies without a PKI.
 //!
-//! The one place of the domain that draws randomness: rcgen makes each key pair itself, and a key
-//! that is an argument would only be a key that can be got wrong. Dates are arguments. Nothing is
-//! written to disk: [`super::development`] and this module return the text of files.
+//! rcgen draws the randomness of each key pair itself: a key that is an argument would only be a key
+//! that can be got wrong. Dates are arguments. Nothing is written to disk: this module returns the
+//! text of files.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,11 +11,15 @@ use std::time::Duration;
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use time::OffsetDateTime;
 
-use super::registry::{Agency, System};
+use crate::agency::certificate::CertificateSummary;
+use crate::agency::registry::{Agency, System};
+use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 
 /// How far a certificate is dated back, for clients whose clock is behind.
@@ -31,9 +35,6 @@ pub enum IssueError {
     /// The issuer's certificate or key cannot be read, or they do not belong together.
     #[error("the issuer's {0} cannot be used: give its certificate and its key, both as PEM")]
     Issuer(&'static str),
-    /// The key that a certificate is wanted for cannot be read.
-    #[error("is no private key in PEM")]
-    Key,
     /// A name has letters that certificates do not take.
     #[error("{0:?} cannot stand in a certificate: write it in ASCII")]
     Name(String),
@@ -202,7 +203,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new one that stands under nobody: an agency's own root.
+    /// A new root: the issuer of an agency, signed by its own key.
     ///
     /// # Errors
     /// [`IssueError`] where the profile's name or dates cannot be written.
@@ -222,15 +223,12 @@ impl Authority {
     /// # Errors
     /// [`IssueError::Issuer`] where one cannot be read, is no issuer's, or is not the other's.
     pub fn load(certificate: &str, key: &str) -> Result<Self, IssueError> {
-        use rcgen::PublicKeyData;
         let key = KeyPair::from_pem(key).map_err(|_| IssueError::Issuer("key"))?;
-        let read = super::issuers::read("", "", Some(certificate.as_bytes()));
-        let read = read.map_err(|_| IssueError::Issuer("certificate"))?;
-        let public_key = crate::message::id::Digest::of(&key.subject_public_key_info());
-        let is_pair = read
-            .first()
-            .is_some_and(|(_, summary)| summary.public_key == public_key);
-        if !is_pair {
+        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).ok();
+        let summary = der.and_then(|der| CertificateSummary::read(&der));
+        let summary = summary.filter(|summary| summary.is_issuer);
+        let summary = summary.ok_or(IssueError::Issuer("certificate"))?;
+        if summary.public_key != Digest::of(&key.subject_public_key_info()) {
             return Err(IssueError::Issuer("key"));
         }
         let issuer = Issuer::from_ca_cert_pem(certificate, key)
@@ -246,20 +244,8 @@ impl Authority {
     /// # Errors
     /// [`IssueError`] where the profile's name or dates cannot be written.
     pub fn issue(&self, profile: &Profile) -> Result<Issued, IssueError> {
-        self.certify(profile, &new_key()?)
-    }
-
-    /// Issues a certificate for a key that is there, given as PEM.
-    ///
-    /// # Errors
-    /// As [`Authority::issue`], and [`IssueError::Key`] where it is no key.
-    pub fn issue_for(&self, profile: &Profile, key: &str) -> Result<Issued, IssueError> {
-        let key = KeyPair::from_pem(key).map_err(|_| IssueError::Key)?;
-        self.certify(profile, &key)
-    }
-
-    fn certify(&self, profile: &Profile, key: &KeyPair) -> Result<Issued, IssueError> {
-        let certificate = profile.params()?.signed_by(key, &self.issuer);
+        let key = new_key()?;
+        let certificate = profile.params()?.signed_by(&key, &self.issuer);
         Ok(Issued {
             certificate: certificate.map_err(IssueError::Made)?.pem(),
             key: key.serialize_pem(),
