@@ -1,56 +1,35 @@
 //! Networks in CIDR notation: the fence around a system's address.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
+
+use ipnet::IpNet;
 
 use crate::message::id::BadName;
 
 /// A network, such as `10.20.0.0/16` or `2001:db8::/32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Network {
-    // INVARIANT: canonical (never an IPv4 address mapped into IPv6), all bits behind the prefix 0.
-    base: IpAddr,
-    prefix_bits: u8,
-}
+// INVARIANT: canonical (never an IPv4 address mapped into IPv6), all bits behind the prefix 0.
+pub struct Network(IpNet);
 
 impl Network {
     /// The network that an address is likely administered in: 24 bits of IPv4, 64 of IPv6.
     pub fn around(address: IpAddr) -> Self {
         let address = address.to_canonical();
-        let prefix_bits = if address.is_ipv4() { 24 } else { 64 };
-        let base = masked(address, prefix_bits);
-        Self { base, prefix_bits }
+        let net = IpNet::new(address, if address.is_ipv4() { 24 } else { 64 });
+        Self(net.unwrap_or(address.into()).trunc())
     }
 
     /// The first address of the network.
     pub fn base(self) -> IpAddr {
-        self.base
+        self.0.network()
     }
 
     /// Whether `address` lies in the network. An IPv4 address that arrives mapped into IPv6, as
     /// sockets that listen on both give it, counts as the IPv4 address.
     pub fn contains(self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.base.is_ipv4() && masked(address, self.prefix_bits) == self.base
-    }
-}
-
-/// The address with all bits behind the prefix set to 0.
-fn masked(address: IpAddr, prefix_bits: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => {
-            let mask = u32::MAX
-                .checked_shl(32 - u32::from(prefix_bits))
-                .unwrap_or(0);
-            IpAddr::V4((v4.to_bits() & mask).into())
-        }
-        IpAddr::V6(v6) => {
-            let mask = u128::MAX
-                .checked_shl(128 - u32::from(prefix_bits))
-                .unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
-        }
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -60,19 +39,10 @@ impl FromStr for Network {
     /// Bits behind the prefix are refused rather than cut off: `10.20.0.1/16` is more often a
     /// mistyped `/32` than a network.
     fn from_str(text: &str) -> Result<Self, BadName> {
-        let parts = text.split_once('/').and_then(|(address, prefix)| {
-            let address: IpAddr = address.parse().ok()?;
-            let digits_only = prefix.bytes().all(|b| b.is_ascii_digit());
-            let prefix_bits: u8 = digits_only.then(|| prefix.parse().ok())??;
-            let bits_max = if address.is_ipv4() { 32 } else { 128 };
-            let canonical = address.to_canonical() == address;
-            (canonical && prefix_bits <= bits_max && masked(address, prefix_bits) == address)
-                .then_some(Self {
-                    base: address,
-                    prefix_bits,
-                })
-        });
-        parts.ok_or_else(|| BadName {
+        let net = text.parse::<IpNet>().ok();
+        let is_canonical = |net: &IpNet| net.addr().to_canonical() == net.addr();
+        let net = net.filter(|net| is_canonical(net) && net.trunc() == *net);
+        net.map(Self).ok_or_else(|| BadName {
             text: text.chars().take(80).collect(),
             expected: "a network, such as 10.20.0.0/16: no bits set behind the prefix",
         })
@@ -81,7 +51,7 @@ impl FromStr for Network {
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.base, self.prefix_bits)
+        self.0.fmt(f)
     }
 }
 

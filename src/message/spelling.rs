@@ -41,27 +41,13 @@ pub(super) fn near<'k>(name: &str, known: &[&'k str]) -> Vec<&'k str> {
     near.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-/// Levenshtein's distance, by one row.
+/// How many letters of one are changed, added or removed in the other.
 fn distance(one: &str, other: &str) -> usize {
-    let letters = |text: &str| -> Vec<char> {
+    let letters = |text: &str| -> String {
         let letters = text.chars().flat_map(char::to_lowercase);
         letters.take(LETTERS_MAX).collect()
     };
-    let (one, other) = (letters(one), letters(other));
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.iter().enumerate() {
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (b, pair) in other.iter().zip(row.windows(2)) {
-            let [diagonal, above] = pair else { continue };
-            left = (diagonal + usize::from(a != b))
-                .min(above + 1)
-                .min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
+    strsim::levenshtein(&letters(one), &letters(other))
 }
 
 #[cfg(test)]
