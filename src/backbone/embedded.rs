@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::end_file::{self, EndFile, EndNote};
+use super::fetch::{Fetcher, Tray, Unread};
 use super::ids::Ids;
 use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
 use super::mailbox::{Inbox, Outbox};
@@ -22,7 +23,7 @@ use super::start::{Started, open_ids, start};
 use super::watch::Watch;
 use crate::agency::keys::{Keys, MasterKey};
 use crate::broker::admit::View;
-use crate::broker::command::{Command, ConnectionId};
+use crate::broker::command::{Command, ConnectionId, EntryId};
 use crate::broker::committer::{Committer, Step};
 use crate::broker::dedup::Looked;
 use crate::broker::limits::TICK;
@@ -45,7 +46,7 @@ pub struct Embedded {
     view: Arc<ArcSwap<View>>,
     outboxes: Outboxes,
     recent: Arc<Recent>,
-    reader: Reader<DiskVfs>,
+    fetcher: Fetcher,
     ids: Arc<Ids<DiskVfs>>,
     connections: AtomicU64,
     clock: ReadClock,
@@ -125,7 +126,7 @@ impl Embedded {
         let inbox = Arc::new(Inbox::default());
         let outboxes = Outboxes::default();
         let recent = Arc::new(Recent::default());
-        let reader = committer.journal().reader();
+        let fetcher = fetcher(&committer)?;
         let development = committer.ledger().is_development();
         let tell = Tell {
             inbox: Arc::clone(&inbox),
@@ -167,7 +168,7 @@ impl Embedded {
             view,
             outboxes,
             recent,
-            reader,
+            fetcher,
             ids,
             connections: AtomicU64::new(1),
             clock,
@@ -224,12 +225,15 @@ impl Embedded {
         }
     }
 
-    /// The record at `lsn` with its message: from memory where it is fresh.
-    pub fn stored(&self, lsn: Lsn) -> Result<Arc<Stored>, LoadError> {
-        match self.recent.get(lsn) {
-            Some(stored) => Ok(stored),
-            None => load(&self.reader, lsn).map(Arc::new),
-        }
+    /// A record with its message, where it is fresh enough to be in memory.
+    pub fn recent(&self, entry: EntryId) -> Option<Arc<Stored>> {
+        self.recent.get(entry.at())
+    }
+
+    /// Has records read back: all of `needed`, and of those `ahead` as many as are not too large.
+    /// They come into `tray`, all at once.
+    pub fn fetch(&self, needed: Vec<EntryId>, ahead: Vec<EntryId>, tray: &Arc<Tray>) {
+        self.fetcher.fetch(needed, ahead, tray);
     }
 
     /// Looks in files for an earlier use of an id that memory may no longer hold.
@@ -328,6 +332,16 @@ fn keep_the_end(
     let reader = committer.journal().reader();
     let started = file.map(|file| end_file::start(file, Arc::clone(note), reader));
     Ok(started.transpose().map_err(StartError::Thread)?.unzip())
+}
+
+/// The threads that read back what is to be delivered.
+fn fetcher(committer: &Committer<DiskVfs>) -> Result<Fetcher, StartError> {
+    let reader = committer.journal().reader();
+    let read = move |entry: EntryId| {
+        let stored = load(&reader, entry.at());
+        stored.map_err(|error| Unread(error.to_string()))
+    };
+    Fetcher::start(read).map_err(StartError::Thread)
 }
 
 /// What ends it, and when it has ended.

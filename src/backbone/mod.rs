@@ -4,6 +4,7 @@
 
 pub mod embedded;
 pub mod end_file;
+pub mod fetch;
 pub mod ids;
 pub mod keeper;
 pub mod loss;

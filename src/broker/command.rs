@@ -12,7 +12,7 @@ use super::dedup::Looked;
 use super::dispatch::Left;
 use super::record::{
     Argument, CaseChange, Confidential, Exchange, Genesis, Narrowed, QueueId, QueueProperties,
-    Rejected,
+    Rejected, Terms,
 };
 use crate::agency::registry::Receipts;
 use crate::journal::{Frame, Lsn};
@@ -64,6 +64,29 @@ pub struct DeliveryId {
     pub entry: Lsn,
     /// Counts all attempts of this process.
     pub attempt: u64,
+}
+
+/// The address of a stored record, as those above the core pass it on: what it counts is the
+/// journal's matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryId(Lsn);
+
+impl EntryId {
+    /// The record at this address.
+    pub const fn new(at: Lsn) -> Self {
+        Self(at)
+    }
+
+    /// Its address in the journal.
+    pub const fn at(self) -> Lsn {
+        self.0
+    }
+}
+
+impl std::fmt::Display for EntryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// Where a submission came from and who waits for its outcome.
@@ -415,7 +438,7 @@ pub enum Effect {
         /// The publish.
         origin: Origin,
         /// The first record, where it was refused for all: its return is told again.
-        refused: Option<(Lsn, Box<Returnable>)>,
+        refused: Option<(EntryId, Box<Returnable>)>,
     },
     /// Not stored: no responsibility taken.
     Nacked {
@@ -522,6 +545,30 @@ pub struct Deliver {
     pub moved_to: Option<String>,
     /// Messages left in the queue (for `get`).
     pub left: u64,
+}
+
+impl Deliver {
+    /// The record that holds the message.
+    pub fn source(&self) -> EntryId {
+        EntryId(self.overlay.source.unwrap_or(self.delivery.entry))
+    }
+
+    /// The record by which this release becomes `left` to `unit`, in all its `queues`.
+    pub fn narrowed(
+        &self,
+        unit: UnitId,
+        at: Timestamp,
+        left: Terms,
+        queues: Vec<QueueId>,
+    ) -> Narrowed {
+        Narrowed {
+            at,
+            exchange: self.source().at(),
+            unit,
+            queues,
+            left,
+        }
+    }
 }
 
 /// What the exchange's sender is told again.

@@ -10,7 +10,7 @@
 use bytes::Bytes;
 
 use super::admit::View;
-use super::command::Deliver;
+use super::command::{Deliver, EntryId};
 use super::ledger::Died;
 use super::ledger::QueueKind;
 use super::limits::REASON_BYTES;
@@ -63,7 +63,7 @@ pub struct Made {
     /// `correlation_id`.
     pub correlation_id: Option<String>,
     /// Where the unit's own message stands that this one answers: see [`Rendered::answers`].
-    pub answers: Option<Lsn>,
+    pub answers: Option<EntryId>,
     /// `timestamp`: of admission.
     pub timestamp: Timestamp,
     /// `x-carnet-*`, all of them text.
@@ -94,7 +94,7 @@ impl Rendered {
     }
 
     /// Where the unit's own message stands that this one answers, if it answers one.
-    pub fn answers(&self) -> Option<Lsn> {
+    pub fn answers(&self) -> Option<EntryId> {
         match &self.properties {
             Shown::Made(made) => made.answers,
             Shown::Raw(_) => None,
@@ -332,7 +332,7 @@ impl<'a> Release<'a> {
         let made = Made {
             message_id: view.keys.seal_delivery(self.unit, &delivered),
             correlation_id: None,
-            answers: head.answered.filter(|_| is_asker),
+            answers: head.answered.filter(|_| is_asker).map(EntryId::new),
             timestamp: self.exchange.at,
             headers: self.headers(terms, view),
         };

@@ -92,6 +92,14 @@ pub const OUTPUT_BYTES: usize = 1 << 20;
 /// they decode to. Hit: the connection is closed with `530 NOT_ALLOWED`.
 pub const ASSEMBLY_BYTES: usize = 16 << 20;
 
+/// Threads that read back what is to be delivered and memory does not hold. Hit: those who ask wait
+/// in turn; what is delivered from memory goes on.
+pub const FETCH_THREADS: usize = 2;
+
+/// Bytes of messages that are read back for one connection at a time; one message at least. Hit: the
+/// rest is read once these are rendered.
+pub const FETCH_BYTES: usize = 256 << 10;
+
 /// What one read of a socket takes, in bytes.
 pub const READ_BYTES: usize = 64 << 10;
 

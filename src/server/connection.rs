@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! bytes   socket -> session -> event   incoming: rights, intake (the pace) -> command   link -> core
-//! bytes   socket <- session <- answer  outgoing: what is stored, rights    <- effect    link <- core
+//! bytes   socket <- session <- answer  outgoing: records, rights           <- effect    link <- core
 //! ```
 //! It never waits for a write before reading, and reads no further while too much of it waits.
 
@@ -17,6 +17,7 @@ mod link;
 mod outgoing;
 mod private;
 mod quota;
+mod records;
 mod requests;
 mod rights;
 mod socket;
@@ -35,6 +36,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::intake::Intake;
 use self::link::Link;
 use self::quota::QuotaNotice;
+use self::records::Records;
 use self::rights::Rights;
 use self::socket::Socket;
 use self::timer::Timer;
@@ -82,14 +84,13 @@ pub(super) struct Connection<S> {
     rights: Rights,
     intake: Intake,
     link: Link,
+    records: Records,
     backbone: Arc<Embedded>,
     worker: Rc<Worker>,
     clock: Clock,
     timer: Timer,
     /// The sentence that it is closed with once it is open, where there is no place for it.
     refused: Option<String>,
-    /// Why nothing can be stored, where that is so.
-    blocked: Option<&'static str>,
     quota: QuotaNotice,
 }
 
@@ -107,12 +108,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             rights: Rights::new(client.peer, client.grounds),
             intake: Intake::new(pace),
             link: Link::default(),
+            records: Records::new(Arc::clone(&backbone)),
             backbone,
             worker,
             clock,
             timer: Timer::new(),
             refused: client.refused,
-            blocked: None,
             quota: QuotaNotice::default(),
         }
     }
@@ -243,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Tells a client that publishes whether anything can be stored; the session tells changes alone.
     fn say_whether_blocked(&mut self) {
-        match self.blocked.filter(|_| self.session.has_published()) {
+        match self.intake.blocked.filter(|_| self.session.has_published()) {
             Some(reason) => self.session.blocked(reason),
             None => self.session.unblocked(),
         }
@@ -286,6 +287,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.link.end(false);
         }
         self.intake.clear();
+        self.records.clear();
         self.session.take_leftovers();
     }
 }

@@ -399,7 +399,7 @@ impl World {
                 self.outcome(&origin, refusal.as_ref());
             }
             Effect::Repeated { origin, refused } => {
-                let refusal = refused.map(|(first, _)| self.first_refusal(first));
+                let refusal = refused.map(|(first, _)| self.first_refusal(first.at()));
                 self.outcome(&origin, refusal.as_ref());
             }
             Effect::Nacked { origin, .. } => self.confirmed(&origin, "nack"),
@@ -483,7 +483,7 @@ impl World {
             }
             Prepared::Send(mut rendered) => {
                 if let Some(asked) = rendered.answers() {
-                    let asked = load(&reader, asked).unwrap();
+                    let asked = load(&reader, asked.at()).unwrap();
                     rendered.correlate(&asked.record, unit);
                 }
                 self.sent_to(connection, deliver, &rendered);

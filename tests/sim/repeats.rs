@@ -182,7 +182,7 @@ impl Rig {
                         Some(returned.map_or(Told::Decided, refused))
                     }
                     Effect::Repeated { refused, .. } => {
-                        Some(Told::Again(refused.map(|(at, _)| at)))
+                        Some(Told::Again(refused.map(|(at, _)| at.at())))
                     }
                     Effect::Nacked { .. } => Some(Told::Nacked),
                     _ => None,

@@ -315,6 +315,46 @@ fn damage(folder: &Path, text: &[u8]) {
 }
 
 #[test]
+fn who_waits_for_a_message_that_is_on_the_disk_alone_holds_up_nobody_on_its_core() {
+    const MESSAGES: usize = 100;
+    let broker = Broker::start();
+    let mut sender = broker.connect("post-items").confirming();
+    sender.declare("old", 2, &Table::new());
+    for n in 0..MESSAGES {
+        sender.publish(&Message::to_queue("old", &n.to_string()));
+    }
+    broker.terminate();
+    let (status, data) = broker.ended_with_data();
+    assert!(status.success());
+    let faults = Faults::new();
+    let broker = Broker::start_in(data, |command| {
+        faults.load(command);
+        command.env("CARNET__RUNTIMES", "1");
+    });
+    let mut reader = broker.connect("post-items");
+    let mut other = broker.connect("post-items").confirming();
+    other.declare("new", 2, &Table::new());
+    faults.hold_reads(true);
+    reader.consume("old", "c", 0);
+    faults.wait_for_held_read();
+    for n in 0..MESSAGES {
+        let body = n.to_string();
+        let message = Message::to_queue("new", &body);
+        assert_eq!(other.publish(&message).returned, None);
+        let got = other.get("new", true).expect("what was just published");
+        assert_eq!(got.body, body);
+    }
+    // Once the disk answers, each message comes, in its order.
+    faults.hold_reads(false);
+    for n in 0..MESSAGES {
+        let delivery = reader.delivery();
+        assert_eq!(delivery.body, n.to_string());
+        reader.ack(delivery.tag, false);
+    }
+    assert_eq!(reader.get("old", true), None);
+}
+
+#[test]
 fn a_message_that_cannot_be_read_back_is_neither_passed_over_nor_hidden() {
     let broker = Broker::start();
     let mut sender = broker.connect("post-items").confirming();

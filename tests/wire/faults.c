@@ -1,6 +1,7 @@
 /* Faults that no ordinary machine has at hand: loaded into the broker by LD_PRELOAD, told what to do
-   by a file of four numbers that both map: whether syncs fail, by how many seconds the clock is off,
-   whether new segments find no space, how many milliseconds longer a sync takes. */
+   by a file of six numbers that both map: whether syncs fail, by how many seconds the clock is off,
+   whether new segments find no space, how many milliseconds longer a sync takes, whether reads of
+   files wait; and, told back, how many reads have begun to wait. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -14,13 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile const int64_t *control;
+static volatile int64_t *control;
 
 __attribute__((constructor)) static void map_control(void) {
     const char *path = getenv("CARNET_TEST_FAULTS");
-    int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0) : -1;
+    int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR, 0) : -1;
     if (fd < 0) abort();
-    control = mmap(NULL, 32, PROT_READ, MAP_SHARED, fd, 0);
+    control = mmap(NULL, 48, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (control == MAP_FAILED) abort();
     close(fd);
 }
@@ -35,6 +36,15 @@ int fdatasync(int fd) {
         nanosleep(&time, NULL);
     }
     return (int)syscall(SYS_fdatasync, fd);
+}
+
+ssize_t pread64(int fd, void *into, size_t size, off64_t at) {
+    if (control && control[4]) {
+        struct timespec time = {0, 1000000};
+        __atomic_fetch_add(&control[5], 1, __ATOMIC_SEQ_CST);
+        while (control[4]) nanosleep(&time, NULL);
+    }
+    return syscall(SYS_pread64, fd, into, size, at);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {

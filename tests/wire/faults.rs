@@ -24,8 +24,14 @@ impl Faults {
             .arg(source)
             .status();
         assert!(compiled.expect("a C compiler").success());
-        let control = File::create(folder.path().join("control")).expect("a file");
-        control.write_all_at(&[0; 32], 0).expect("written");
+        let control = folder.path().join("control");
+        let control = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(control);
+        let control = control.expect("a file");
+        control.write_all_at(&[0; 48], 0).expect("written");
         Self { folder, control }
     }
 
@@ -52,6 +58,20 @@ impl Faults {
     /// Each sync takes so many milliseconds longer.
     pub(crate) fn slow_syncs(&self, ms: i64) {
         self.set(3, ms);
+    }
+
+    /// Reads of files wait until they are let go on.
+    pub(crate) fn hold_reads(&self, held: bool) {
+        self.set(4, i64::from(held));
+    }
+
+    /// Returns once a read waits.
+    pub(crate) fn wait_for_held_read(&self) {
+        let mut begun = [0; 8];
+        while begun == [0; 8] {
+            std::thread::yield_now();
+            self.control.read_exact_at(&mut begun, 5 * 8).expect("read");
+        }
     }
 
     /// The wall clock is off by so many seconds.

@@ -3,7 +3,7 @@
 use super::{Committer, Fatal, Turn};
 use crate::agency::registry::{Party, Receipts};
 use crate::broker::command::{
-    Effect, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
+    Effect, EntryId, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
 };
 use crate::broker::dedup::Use;
 use crate::broker::limits::BODY_BYTES;
@@ -417,6 +417,7 @@ impl Turn {
 
     /// A repeat of what was refused for all is answered as the first was.
     fn refused_again(&mut self, origin: &Origin, first: Lsn, wire: Returnable) {
+        let first = EntryId::new(first);
         let (origin, refused) = (*origin, Some((first, Box::new(wire))));
         self.tell(origin.connection, Effect::Repeated { origin, refused });
     }

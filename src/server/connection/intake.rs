@@ -29,6 +29,8 @@ pub(super) struct Intake {
     requests: usize,
     /// Publishes that have no outcome, those that wait among them.
     unconfirmed: Unconfirmed,
+    /// Why nothing can be stored, where that is so.
+    pub(super) blocked: Option<&'static str>,
 }
 
 /// What waits for the pace, or has its turn.
@@ -54,6 +56,7 @@ impl Intake {
             until: Duration::ZERO,
             requests: 0,
             unconfirmed: Unconfirmed::default(),
+            blocked: None,
         }
     }
 

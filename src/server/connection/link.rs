@@ -22,6 +22,8 @@ pub(super) struct Link {
     effects: VecDeque<Effect>,
     /// Empty between turns: its memory is the outbox's next.
     taken: Vec<Effect>,
+    /// An effect that had its turn and waits for its record: before all others.
+    stalled: Option<Effect>,
     held: Held,
 }
 
@@ -115,7 +117,7 @@ impl Link {
     /// The next effect that has its turn, or learns that it has not.
     pub(super) fn next(&mut self) -> Option<Next> {
         // What waited on its channel came first.
-        if let Some(effect) = self.held.next() {
+        if let Some(effect) = self.stalled.take().or_else(|| self.held.next()) {
             return Some(Next::Due(effect));
         }
         loop {
@@ -132,6 +134,16 @@ impl Link {
         }
     }
 
+    /// Gives back an effect that [`Self::next`] gave, which cannot be carried out yet.
+    pub(super) fn stall(&mut self, effect: Effect) {
+        self.stalled = Some(effect);
+    }
+
+    /// What has its turn later.
+    pub(super) fn behind(&self) -> impl Iterator<Item = &Effect> {
+        self.effects.iter()
+    }
+
     /// Hands over what is left and ends: what was out comes back, and nothing is told any more.
     /// `by_us` where it is the broker's own accord: no delivery is counted then.
     pub(super) fn end(&mut self, by_us: bool) {
@@ -140,6 +152,7 @@ impl Link {
             port.ended_here = by_us;
             port.send(&mut self.commands);
             self.effects.clear();
+            self.stalled = None;
             self.held.clear();
         }
     }

@@ -7,18 +7,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Connection;
 use super::incoming::Sender;
 use super::link::Next;
+use super::records::NotHere;
 use crate::amqp::{
     self, ChannelId, ConsumerNumber, Gone, Message, MethodId, Outcome, Place, Properties,
     PublishTag, Reply, ReplyCode, Sending, Sent,
 };
+use crate::backbone::fetch::Unread;
 use crate::broker::admit::View;
 use crate::broker::command::{
-    Answer, Command, Deliver, Effect, Fence, Origin, Refusal, Returnable, Settle,
+    Answer, Command, Deliver, Effect, EntryId, Fence, Origin, Refusal, Returnable, Settle,
 };
 use crate::broker::delivery::{Prepared, Rendered, confidential, prepare};
 use crate::broker::limits::{OUTPUT_BYTES, TURN_DELIVERIES};
-use crate::broker::record::{Narrowed, Record};
-use crate::journal::Lsn;
+use crate::broker::record::{Narrowed, Record, Stored};
 use crate::server::translate;
 
 /// What is to be done with a delivery.
@@ -27,12 +28,22 @@ enum Looked {
     Narrow(Narrowed),
 }
 
+/// An effect that cannot be carried out yet.
+struct Stalled {
+    effect: Effect,
+    needs: NotHere,
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes effects and turns them into frames, as long as the client reads.
     pub(super) fn take_effects(&mut self, cx: &Context<'_>) -> bool {
         let mut moved = self.link.receive(cx);
+        moved |= self.records.receive(cx);
         let mut rendered = 0;
-        while rendered < TURN_DELIVERIES && self.waiting_output() < OUTPUT_BYTES {
+        while rendered < TURN_DELIVERIES
+            && self.waiting_output() < OUTPUT_BYTES
+            && !self.records.is_waiting()
+        {
             let Some(next) = self.link.next() else {
                 break;
             };
@@ -52,7 +63,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         moved
     }
 
+    /// Carries an effect out, or has what it needs read back first.
     fn effect(&mut self, effect: Effect) {
+        if let Err(Stalled { effect, needs }) = self.carry_out(effect) {
+            self.link.stall(effect);
+            self.records.ask(needs, self.link.behind());
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), Stalled> {
         match effect {
             Effect::Outcome { origin, returned } => match returned {
                 None => self.outcome(&origin, Outcome::Taken),
@@ -61,11 +80,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.give_back(&origin, refusal, &wire);
                 }
             },
-            Effect::Repeated { origin, refused } => match refused {
-                None => self.outcome(&origin, Outcome::Taken),
-                Some((first, wire)) => {
-                    let refusal = self.first_refusal(first);
-                    self.give_back(&origin, refusal, &wire);
+            Effect::Repeated {
+                origin,
+                refused: None,
+            } => self.outcome(&origin, Outcome::Taken),
+            Effect::Repeated {
+                origin,
+                refused: Some((first, wire)),
+            } => match self.first_refusal(first) {
+                Ok(refusal) => self.give_back(&origin, refusal, &wire),
+                Err(needs) => {
+                    let refused = Some((first, wire));
+                    let effect = Effect::Repeated { origin, refused };
+                    return Err(Stalled { effect, needs });
                 }
             },
             Effect::Nacked { origin, why } => {
@@ -85,7 +112,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Effect::AgainPrivate(private) => self.link.tell(Command::Private(private)),
             Effect::Answer { channel, answer } => self.answer(channel, &answer),
-            Effect::Deliver(deliver) => self.deliver(&deliver),
+            Effect::Deliver(deliver) => {
+                if let Err(needs) = self.deliver(&deliver) {
+                    let effect = Effect::Deliver(deliver);
+                    return Err(Stalled { effect, needs });
+                }
+            }
             Effect::Narrowed {
                 channel,
                 delivery,
@@ -96,10 +128,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.session.cancel_consumer(channel, number);
             }
             Effect::Blocked(reason) => {
-                self.blocked = reason;
+                self.intake.blocked = reason;
                 self.say_whether_blocked();
             }
         }
+        Ok(())
     }
 
     fn outcome(&mut self, origin: &Origin, outcome: Outcome<'_>) {
@@ -124,22 +157,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// What the sender was told the first time, from that record.
-    fn first_refusal(&self, first: Lsn) -> Refusal {
-        let stored = self.backbone.stored(first);
-        let sealed = stored
-            .as_ref()
-            .ok()
-            .and_then(|stored| match &stored.record {
-                Record::Exchange(exchange) => Some(&exchange.sealed),
-                _ => None,
-            });
+    fn first_refusal(&mut self, first: EntryId) -> Result<Refusal, NotHere> {
+        let stored = self.records.get(first);
+        let stored = stored.ok_or_else(|| NotHere(vec![first]))?;
+        self.records.done(first);
+        let stored = stored.ok();
+        let sealed = stored.as_ref().and_then(|stored| match &stored.record {
+            Record::Exchange(exchange) => Some(&exchange.sealed),
+            _ => None,
+        });
         let told = sealed
             .map(|sealed| confidential(sealed))
             .unwrap_or_default();
-        Refusal {
+        Ok(Refusal {
             code: 403,
             text: told.refusal_text(),
-        }
+        })
     }
 
     fn answer(&mut self, channel: u16, answer: &Answer) {
@@ -165,30 +198,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.answer(ChannelId::new(channel), answer);
     }
 
-    fn deliver(&mut self, deliver: &Deliver) {
+    fn deliver(&mut self, deliver: &Deliver) -> Result<(), NotHere> {
         let Some(Sender { view, .. }) = self.sender() else {
-            return;
+            return Ok(());
         };
-        match self.look(deliver, &view) {
+        let entry = deliver.source();
+        let stored = self.records.get(entry);
+        let stored = stored.ok_or_else(|| NotHere(vec![entry]))?;
+        match stored.and_then(|stored| self.look(deliver, &stored, &view)) {
             Ok(Looked::Send(mut rendered)) => {
-                self.correlate(&mut rendered);
+                self.correlate(entry, &mut rendered)?;
                 self.send(deliver, &rendered);
             }
             Ok(Looked::Narrow(narrowed)) => {
                 self.link.narrow(deliver, narrowed);
                 self.link.held().wait_first(deliver);
             }
-            Err((address, error)) => {
+            Err(error) => {
                 self.settle(deliver, Settle::Unsent);
-                self.unreadable(address, &error);
+                self.unreadable(entry, &error);
             }
         }
+        self.records.done(entry);
+        Ok(())
     }
 
-    /// Its turn is behind one that waits to be narrowed. Where it must be narrower itself that is
-    /// said at once: many may be, and one sync records them all.
+    /// Its turn is behind one that waits to be narrowed. Where it must be narrower itself, and its
+    /// record is at hand, that is said at once: many may be, and one sync records them all.
     fn wait(&mut self, deliver: Box<Deliver>) {
-        if let Ok(Looked::Narrow(narrowed)) = self.look(&deliver, &self.backbone.view()) {
+        let stored = self.records.get(deliver.source());
+        let looked = stored
+            .and_then(Result::ok)
+            .map(|stored| self.look(&deliver, &stored, &self.backbone.view()));
+        if let Some(Ok(Looked::Narrow(narrowed))) = looked {
             self.link.narrow(&deliver, narrowed);
             self.link.held().wait_last(&deliver);
         } else {
@@ -197,47 +239,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Looks at what the release rested on once more. Fails with the message that cannot be read
-    /// back, and why.
-    fn look(&self, deliver: &Deliver, view: &View) -> Result<Looked, (Lsn, String)> {
-        let exchange = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
+    /// Looks at what the release rested on once more. Fails where the record cannot be rendered.
+    fn look(&self, deliver: &Deliver, stored: &Stored, view: &View) -> Result<Looked, Unread> {
         let unit = &self.rights.system().unit.id;
-        let stored = self.backbone.stored(exchange);
-        let stored = stored.map_err(|error| (exchange, error.to_string()))?;
         let at = self.backbone.now();
-        let prepared = prepare(deliver, &stored, unit, view, at);
-        match prepared.map_err(|error| (exchange, error.to_string()))? {
+        let prepared = prepare(deliver, stored, unit, view, at);
+        match prepared.map_err(|error| Unread(error.to_string()))? {
             Prepared::Send(rendered) => Ok(Looked::Send(rendered)),
-            Prepared::Narrow(left, queues) => Ok(Looked::Narrow(Narrowed {
-                at,
-                exchange,
-                unit: unit.clone(),
-                queues,
-                left,
-            })),
+            Prepared::Narrow(left, queues) => {
+                let narrowed = deliver.narrowed(unit.clone(), at, left, queues);
+                Ok(Looked::Narrow(narrowed))
+            }
         }
     }
 
     /// Ends the connection, so that the message goes back to its place: what was confirmed is
     /// neither passed over nor kept from an operator's eyes.
-    fn unreadable(&mut self, address: Lsn, error: &str) {
-        tracing::error!(journal.lsn = %address, error, "a message cannot be read back");
+    fn unreadable(&mut self, entry: EntryId, error: &Unread) {
+        tracing::error!(journal.lsn = %entry, %error, "a message cannot be read back");
         let says = "a message cannot be read back; the broker's operator must look at its disk";
         let reply = Reply::new(ReplyCode::InternalError, says);
         self.close(&reply);
     }
 
     /// A reply says which of the unit's own messages it answers; without that it is still a message.
-    fn correlate(&self, rendered: &mut Rendered) {
+    fn correlate(&mut self, reply: EntryId, rendered: &mut Rendered) -> Result<(), NotHere> {
         let Some(asked) = rendered.answers() else {
-            return;
+            return Ok(());
         };
-        match self.backbone.stored(asked) {
-            Ok(asked) => rendered.correlate(&asked.record, &self.rights.system().unit.id),
+        let stored = self.records.get(asked);
+        match stored.ok_or_else(|| NotHere(vec![reply, asked]))? {
+            Ok(stored) => rendered.correlate(&stored.record, &self.rights.system().unit.id),
             Err(error) => {
                 tracing::warn!(journal.lsn = %asked, %error, "what is answered cannot be read back");
             }
         }
+        self.records.done(asked);
+        Ok(())
     }
 
     fn send(&mut self, deliver: &Deliver, rendered: &Rendered) {

@@ -1,0 +1,219 @@
+//! Reading back what a connection is to deliver and memory does not hold, on threads of its own.
+//!
+//! A connection's task reads no disk: one consumer of an old backlog would hold up every connection
+//! of its core. It asks here, goes on with what else there is, and is woken.
+
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+
+use crate::broker::command::EntryId;
+use crate::broker::limits::{FETCH_BYTES, FETCH_THREADS};
+use crate::broker::record::Stored;
+
+/// A record that was asked for.
+#[derive(Debug)]
+pub struct Found {
+    /// Its address.
+    pub entry: EntryId,
+    /// The record with its message, or why it cannot be read.
+    pub read: Result<Arc<Stored>, Unread>,
+}
+
+/// Why a record cannot be read back, in words for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unread(pub String);
+
+/// Where one connection finds what was read for it. Shared by it and the threads that read.
+#[derive(Debug, Default)]
+pub struct Tray {
+    /// What was found, once all that one question gets is there.
+    found: Mutex<Option<Vec<Found>>>,
+    waker: AtomicWaker,
+}
+
+impl Tray {
+    /// Registers the task that waits; call it *before* [`Tray::take`], or a wake is lost.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// What was found; nothing while it is being read.
+    pub fn take(&self) -> Option<Vec<Found>> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.take()
+    }
+
+    fn fill(&self, all: Vec<Found>) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        *found = Some(all);
+        drop(found);
+        self.waker.wake();
+    }
+}
+
+/// The threads that read, as those who ask reach them.
+#[derive(Debug)]
+pub(super) struct Fetcher(Sender<Question>);
+
+/// What one connection asked for. Answered when it is dropped, so that a panic of the thread that
+/// reads leaves nobody waiting.
+#[derive(Debug)]
+struct Question {
+    needed: Vec<EntryId>,
+    ahead: Vec<EntryId>,
+    found: Vec<Found>,
+    tray: Arc<Tray>,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        for entry in self.needed.drain(..) {
+            let read = Err(Unread("the thread that reads it has died".to_owned()));
+            self.found.push(Found { entry, read });
+        }
+        self.tray.fill(std::mem::take(&mut self.found));
+    }
+}
+
+impl Fetcher {
+    /// Starts the threads; `read` reads one record.
+    pub(super) fn start(
+        read: impl Fn(EntryId) -> Result<Stored, Unread> + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let (sender, questions) = mpsc::channel();
+        let questions = Arc::new(Mutex::new(questions));
+        for number in 0..FETCH_THREADS {
+            let (read, questions) = (read.clone(), Arc::clone(&questions));
+            let thread = std::thread::Builder::new().name(format!("fetch-{number}"));
+            thread.spawn(move || {
+                while let Some(question) = next(&questions) {
+                    question.answer(&read);
+                }
+            })?;
+        }
+        Ok(Self(sender))
+    }
+
+    /// Has all of `needed` read, and of those `ahead` as many as are not too large.
+    pub(super) fn fetch(&self, needed: Vec<EntryId>, ahead: Vec<EntryId>, tray: &Arc<Tray>) {
+        // Where no thread is left the question comes back, and answers itself as it is dropped.
+        let question = Question {
+            needed,
+            ahead,
+            found: Vec::new(),
+            tray: Arc::clone(tray),
+        };
+        drop(self.0.send(question));
+    }
+}
+
+fn next(questions: &Mutex<Receiver<Question>>) -> Option<Question> {
+    let questions = questions.lock().unwrap_or_else(PoisonError::into_inner);
+    questions.recv().ok()
+}
+
+impl Question {
+    fn answer(mut self, read: &impl Fn(EntryId) -> Result<Stored, Unread>) {
+        let mut bytes = 0;
+        while let Some(&entry) = self.needed.first() {
+            bytes += self.read(entry, read);
+            self.needed.remove(0);
+        }
+        for entry in std::mem::take(&mut self.ahead) {
+            // Who asked may be gone.
+            if bytes >= FETCH_BYTES || Arc::strong_count(&self.tray) == 1 {
+                break;
+            }
+            bytes += self.read(entry, read);
+        }
+    }
+
+    /// Reads one record; how large its message is.
+    fn read(&mut self, entry: EntryId, read: &impl Fn(EntryId) -> Result<Stored, Unread>) -> usize {
+        let read = read(entry).map(Arc::new);
+        let bytes = read.as_ref().map_or(0, |stored| stored.frame.len());
+        self.found.push(Found { entry, read });
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::record::{QueueId, Record, Topology};
+    use crate::journal::Lsn;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
+
+    /// Wakes a thread that waits for it.
+    #[derive(Default)]
+    struct Flag(AtomicBool);
+
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+
+    fn stored(bytes: usize) -> Stored {
+        Stored {
+            record: Record::Topology(Topology::Deleted(QueueId(1))),
+            frame: vec![0; bytes].into(),
+        }
+    }
+
+    /// What comes to who asks for these.
+    fn fetched(fetcher: &Fetcher, wanted: &[u64]) -> Vec<Found> {
+        let tray = Arc::new(Tray::default());
+        let flag = Arc::new(Flag::default());
+        tray.register(&Arc::clone(&flag).into());
+        let mut wanted = wanted.iter().map(|at| EntryId::new(Lsn(*at)));
+        let needed = wanted.by_ref().take(1).collect();
+        fetcher.fetch(needed, wanted.collect(), &tray);
+        while !flag.0.swap(false, Ordering::AcqRel) {
+            std::thread::yield_now();
+        }
+        tray.take().expect("it was woken for something")
+    }
+
+    fn entries(found: &[Found]) -> Vec<u64> {
+        found.iter().map(|it| it.entry.at().0).collect()
+    }
+
+    #[test]
+    fn as_many_are_read_in_order_as_are_not_too_large_and_one_at_least() {
+        let of_size = |entry: EntryId| Ok(stored(usize::try_from(entry.at().0).unwrap()));
+        let fetcher = Fetcher::start(of_size).unwrap();
+        assert_eq!(entries(&fetched(&fetcher, &[3, 1, 2])), [3, 1, 2]);
+        let large = u64::try_from(FETCH_BYTES).unwrap();
+        assert_eq!(entries(&fetched(&fetcher, &[large * 2, 1])), [large * 2]);
+        assert_eq!(entries(&fetched(&fetcher, &[1, large, 2])), [1, large]);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_says_why_and_the_next_one_comes() {
+        let second_is_bad = |entry: EntryId| match entry.at() {
+            Lsn(2) => Err(Unread("damaged".to_owned())),
+            _ => Ok(stored(1)),
+        };
+        let fetcher = Fetcher::start(second_is_bad).unwrap();
+        let found = fetched(&fetcher, &[1, 2, 3]);
+        let read: Vec<_> = found.iter().map(|it| it.read.is_ok()).collect();
+        assert_eq!(read, [true, false, true]);
+    }
+
+    #[test]
+    fn a_thread_that_dies_leaves_no_connection_waiting() {
+        let fetcher = Fetcher::start(|_| panic!("a fault")).unwrap();
+        for _ in 0..=FETCH_THREADS {
+            let found = fetched(&fetcher, &[7, 8]);
+            assert_eq!(entries(&found), [7]);
+            assert!(found[0].read.is_err());
+        }
+    }
+}

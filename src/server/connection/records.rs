@@ -1,0 +1,99 @@
+//! Records that a connection delivers from: in memory, or read back for it meanwhile.
+//!
+//! What is not at hand is asked for, and the effect that needs it waits with all behind it: a
+//! connection's order is kept, and no other connection waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Context;
+
+use crate::backbone::embedded::Embedded;
+use crate::backbone::fetch::{Found, Tray, Unread};
+use crate::broker::command::{Effect, EntryId};
+use crate::broker::limits::TURN_DELIVERIES;
+use crate::broker::record::Stored;
+
+/// Owned by its connection.
+pub(super) struct Records {
+    backbone: Arc<Embedded>,
+    /// What was read back, in the order of the effects that need it.
+    here: VecDeque<Found>,
+    /// Where an answer comes, while one is awaited.
+    asked: Option<Arc<Tray>>,
+}
+
+/// Records that must be read back before an effect can be carried out.
+#[derive(Debug)]
+pub(super) struct NotHere(pub(super) Vec<EntryId>);
+
+impl Records {
+    pub(super) fn new(backbone: Arc<Embedded>) -> Self {
+        Self {
+            backbone,
+            here: VecDeque::new(),
+            asked: None,
+        }
+    }
+
+    /// Takes what was read back. True where something came.
+    pub(super) fn receive(&mut self, cx: &Context<'_>) -> bool {
+        let Some(tray) = &self.asked else {
+            return false;
+        };
+        // Registered before the look, or a wake between them would be lost.
+        tray.register(cx.waker());
+        let Some(found) = tray.take() else {
+            return false;
+        };
+        self.here = found.into();
+        self.asked = None;
+        true
+    }
+
+    /// Whether records are being read back.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// The record, where it is at hand.
+    pub(super) fn get(&self, entry: EntryId) -> Option<Result<Arc<Stored>, Unread>> {
+        if let Some(stored) = self.backbone.recent(entry) {
+            return Some(Ok(stored));
+        }
+        let found = self.here.iter().find(|found| found.entry == entry);
+        found.map(|found| found.read.clone())
+    }
+
+    /// Asks for records, and for those that the effects behind need.
+    pub(super) fn ask<'e>(&mut self, needed: NotHere, behind: impl Iterator<Item = &'e Effect>) {
+        let behind = behind.take(TURN_DELIVERIES).filter_map(source_of);
+        let ahead = behind.filter(|entry| self.backbone.recent(*entry).is_none());
+        let tray = Arc::default();
+        self.backbone.fetch(needed.0, ahead.collect(), &tray);
+        self.asked = Some(tray);
+    }
+
+    /// A record was delivered from, and is not kept for another.
+    pub(super) fn done(&mut self, entry: EntryId) {
+        let place = self.here.iter().position(|found| found.entry == entry);
+        if let Some(place) = place {
+            self.here.remove(place);
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn clear(&mut self) {
+        self.here.clear();
+        self.asked = None;
+    }
+}
+
+/// The record that an effect needs.
+fn source_of(effect: &Effect) -> Option<EntryId> {
+    match effect {
+        Effect::Deliver(deliver) => Some(deliver.source()),
+        Effect::Narrowed { deliver, .. } => deliver.as_ref().map(|deliver| deliver.source()),
+        Effect::Repeated { refused, .. } => refused.as_ref().map(|(first, _)| *first),
+        _ => None,
+    }
+}
