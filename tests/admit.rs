@@ -17,7 +17,7 @@ use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Returnable, Verdict};
 use carnet::broker::limits::REPEAT_WINDOW;
-use carnet::broker::record::Outcome;
+use carnet::broker::record::{LeafSecret, Outcome};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::envelope::{HeaderValue, Publish};
 use carnet::message::id::{ExchangeId, UnitId};
@@ -81,6 +81,7 @@ fn verdict(view: &View, peer: &Peer, publish: Publish) -> Verdict {
     };
     let draw = Draw {
         exchange: ExchangeId([9; 16]),
+        secret: LeafSecret::new([8; 32]),
     };
     admit(peer, (publish, wire), view, draw, now()).verdict
 }

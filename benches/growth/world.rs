@@ -15,11 +15,10 @@ use carnet::broker::command::{
 };
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::limits::REPEAT_WINDOW;
-use carnet::broker::payload::{PrivateHead, seal_private};
-use carnet::broker::record::{Argument, QueueProperties, Record};
+use carnet::broker::payload::PrivateHead;
+use carnet::broker::record::{Argument, LeafSecret, QueueProperties, Record};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::config::{Config, Overrides, read_bundle};
-use carnet::journal::Frame;
 use carnet::journal::vfs::SimVfs;
 use carnet::message::bundle::{Bundle, Fault};
 use carnet::message::envelope::{HeaderValue, Publish};
@@ -199,6 +198,7 @@ impl World {
         self.step(vec![Command::Attach {
             connection,
             unit,
+            system: "post/items".parse()?,
             releases: true,
         }])?;
         Ok(())
@@ -309,7 +309,7 @@ impl World {
             copies: Vec::new(),
             unroutable: Unroutable::of(true),
             marked: false,
-            frame: Frame::new(seal_private(&head, b"body")),
+            frame: head.seal(b"body"),
             ttl: Some(Duration::from_hours(1_000)),
         };
         self.step(vec![Command::Private(Box::new(private))])?;
@@ -386,9 +386,10 @@ impl World {
             body: publish.body.clone(),
         };
         let drawn = Digest::of(publish.message_id.as_deref().unwrap_or_default().as_bytes());
-        let drawn = drawn.0.first_chunk().ok_or("a digest is longer")?;
+        let id = drawn.0.first_chunk().ok_or("a digest is longer")?;
         let draw = Draw {
-            exchange: ExchangeId(*drawn),
+            exchange: ExchangeId(*id),
+            secret: LeafSecret::new(drawn.0),
         };
         let peer = self.border.peer(agency)?;
         Ok(admit(&peer, (publish.clone(), wire), &view, draw, self.now))

@@ -9,7 +9,7 @@
 //! and its context, each part with its length before it, so that no two contexts give one key.
 //! Randomness is an argument. Nothing here is written anywhere but by [`MasterKey::to_file`].
 //!
-//! Payload frames have their layout in `frame`.
+//! Payload frames have their layout in `frame`, the sealed part of a record has its in `part`.
 
 mod delivery;
 mod derive;
@@ -17,14 +17,16 @@ mod digest;
 mod frame;
 mod keyring;
 mod master;
+mod part;
 mod sealed;
 mod token;
 
 pub use delivery::Delivered;
 pub use digest::{DigestKey, Period};
-pub use frame::{BadFrame, RetentionClass, frame_class, open_frame, seal_frame};
+pub use frame::{BadFrame, FramePart, FrameWriter, OpenFrame, RetentionClass};
 pub use keyring::Keys;
 pub use master::{BadMasterKey, KeyCheck, MasterKey};
+pub use part::{BadPart, SealedPart};
 pub use sealed::Epoch;
 pub use token::Token;
 

@@ -26,11 +26,12 @@ use crate::broker::admit::View;
 use crate::broker::command::{Command, ConnectionId, EntryId};
 use crate::broker::committer::{Committer, Step};
 use crate::broker::dedup::Looked;
+use crate::broker::format::RecordError;
 use crate::broker::limits::TICK;
-use crate::broker::record::{Genesis, QueueId, Record, RecordError, Stored};
+use crate::broker::record::{Genesis, QueueId, Record, Stored};
 use crate::journal::vfs::{DiskVfs, Vfs};
 use crate::journal::{Lsn, ReadError, Reader};
-use crate::message::id::{KeyedDigest, UnitId};
+use crate::message::id::{KeyedDigest, SystemId, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
@@ -204,7 +205,7 @@ impl Embedded {
     }
 
     /// A way to the core for a new connection of `unit`; whether its system may take releases.
-    pub fn attach(&self, unit: UnitId, releases: bool) -> Port {
+    pub fn attach(&self, unit: UnitId, system: SystemId, releases: bool) -> Port {
         let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));
         let outbox = Arc::new(Outbox::default());
         let mut outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -213,6 +214,7 @@ impl Embedded {
         let attach = Command::Attach {
             connection: id,
             unit,
+            system,
             releases,
         };
         self.inbox.push(&mut vec![attach]);

@@ -17,8 +17,9 @@ use arc_swap::ArcSwap;
 
 use crate::broker::dedup::run::{DamagedRun, Run, encode, find};
 use crate::broker::dedup::{Known, KnownIds, Looked};
+use crate::broker::format::{ExchangeRef, RecordError};
 use crate::broker::limits::SEARCH_AHEAD_BYTES;
-use crate::broker::record::{Exchange, Record, RecordError};
+use crate::broker::record::Record;
 use crate::journal::snapshot::{Files, name_at};
 use crate::journal::vfs::Vfs;
 use crate::journal::{Lsn, ReadError, Reader};
@@ -177,8 +178,8 @@ impl<V: Vfs> Ids<V> {
         };
         let from = tail.up_to.max(begins);
         let end = self.reader.end();
-        each_exchange(&self.reader, from, end, |lsn, exchange| {
-            tail.ids.insert(exchange.key, lsn);
+        each_exchange(&self.reader, from, end, |lsn, key| {
+            tail.ids.insert(key, lsn);
         })?;
         tail.up_to = end;
         Ok(())
@@ -280,8 +281,8 @@ impl<V: Vfs> Ids<V> {
     fn of_segment(&self, segment: Segment) -> Result<BTreeMap<KeyedDigest, Lsn>, IdsError> {
         let mut ids = BTreeMap::new();
         let Segment { first, end } = segment;
-        each_exchange(&self.reader, first, end, |lsn, exchange| {
-            ids.insert(exchange.key, lsn);
+        each_exchange(&self.reader, first, end, |lsn, key| {
+            ids.insert(key, lsn);
         })?;
         Ok(ids)
     }
@@ -327,22 +328,21 @@ fn end_of(runs: &[SegmentRun]) -> Lsn {
     runs.last().map_or(Lsn::START, |run| run.segment.end)
 }
 
-/// Tells of each exchange from `from`, where a batch begins, up to `until`.
+/// Tells of the id of each exchange from `from`, where a batch begins, up to `until`.
 fn each_exchange<V: Vfs>(
     reader: &Reader<V>,
     from: Lsn,
     until: Lsn,
-    mut tell: impl FnMut(Lsn, &Exchange),
+    mut tell: impl FnMut(Lsn, KeyedDigest),
 ) -> Result<(), IdsError> {
     for stored in reader.scan(from) {
         let stored = stored?;
         if stored.lsn >= until {
             break;
         }
-        if stored.kind.kind == Record::EXCHANGE
-            && let Record::Exchange(exchange) = Record::decode(stored.kind, &stored.body)?
-        {
-            tell(stored.lsn, &exchange);
+        if stored.kind.kind == Record::EXCHANGE {
+            let exchange = ExchangeRef::decode(stored.kind.schema, &stored.body)?;
+            tell(stored.lsn, exchange.key().map_err(RecordError::from)?);
         }
     }
     Ok(())

@@ -310,7 +310,7 @@ mod tests {
     use super::*;
     use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
-    use crate::broker::record::{Genesis, Placed, Record, SCHEMA, Settled, UnitEntry};
+    use crate::broker::record::{Genesis, Placed, Record, SCHEMA, Settled, Settling, UnitEntry};
     use crate::journal::vfs::SimVfs;
     use crate::journal::{Config, Journal, Kind};
     use crate::message::bundle::Bundle;
@@ -328,10 +328,9 @@ mod tests {
     }
 
     fn gone(queue: QueueId, lsn: Lsn) -> Record {
-        Record::Settled(Settled {
-            gone: vec![(queue, lsn)],
-            ..Settled::default()
-        })
+        let mut settled = Settled::default();
+        settled.add(None, Settling::Acked, (queue, lsn));
+        Record::Settled(settled)
     }
 
     /// A journal in which one queue got `count` messages, and lost every tenth of the first 2,000.

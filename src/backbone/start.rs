@@ -11,9 +11,10 @@ use super::loss::{Accepted, Loss, OnLoss, Witnesses};
 use crate::agency::keys::KeyCheck;
 use crate::agency::registry::Unit;
 use crate::broker::committer::{Committer, Fatal};
+use crate::broker::format::RecordError;
 use crate::broker::ledger::Ledger;
 use crate::broker::limits::LOST_ADDRESSES;
-use crate::broker::record::{Genesis, Record, RecordError, UnitEntry};
+use crate::broker::record::{Genesis, Record, UnitEntry};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
 use crate::journal::{

@@ -10,9 +10,9 @@ use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
 use super::dedup::Looked;
 use super::format::octets;
 use super::limits::DERIVED_REPEAT_WINDOW;
-use super::payload::{self, PayloadHead};
+use super::payload::{Kept, PayloadHead};
 use super::record::{
-    Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
+    Confidential, Exchange, LeafSecret, OrderChange, Outcome, Recipient, Rejected, Released, Told,
 };
 use super::register::ORDER_TYPE;
 use crate::agency::keys::{Delivered, Keys, RetentionClass};
@@ -50,6 +50,8 @@ pub struct View {
 pub struct Draw {
     /// The exchange's id.
     pub exchange: ExchangeId,
+    /// What the salts of its leaf's parts come from.
+    pub secret: LeafSecret,
 }
 
 /// Why a publish is not ruled.
@@ -82,10 +84,11 @@ pub fn admit(
     now: Timestamp,
 ) -> Submission {
     let verdict = match publish.message_type.strip_prefix("case.") {
-        Some(step) => case::step(peer, step, &publish, view),
+        Some(step) => case::step((peer, draw), step, &publish, view),
         None => valid(peer, &publish, view).map(|valid| ruled(peer, &valid, view, draw, now)),
     };
-    let verdict = verdict.unwrap_or_else(|not_ruled| rejected(peer, &publish, view, &not_ruled));
+    let verdict =
+        verdict.unwrap_or_else(|not_ruled| rejected((peer, draw), &publish, view, &not_ruled));
     Submission {
         publish,
         wire,
@@ -160,8 +163,11 @@ fn ruled(peer: &Peer, valid: &Valid, view: &View, draw: Draw, now: Timestamp) ->
         .agency
         .retention_of(valid.entry().message_type.as_str());
     let class = RetentionClass::of(kept);
-    let frame = payload::seal(draw.exchange, class, &head, valid.body());
-    let frame = Frame::new(frame);
+    let kept = Kept {
+        body: class,
+        facts: class,
+    };
+    let frame = head.seal(draw.exchange, kept, valid.body());
     let refusal = (!ruling.is_released_visibly()).then(|| Refusal {
         code: 403,
         text: told::sentence(&confidential.refusal_text()),
@@ -171,7 +177,7 @@ fn ruled(peer: &Peer, valid: &Valid, view: &View, draw: Draw, now: Timestamp) ->
         (peer, now),
         valid,
         view,
-        (&ruling, draw.exchange),
+        (&ruling, draw),
         (&frame, &confidential, repeats),
     );
     Verdict::Ruled {
@@ -206,7 +212,7 @@ fn exchange(
     (peer, now): (&Peer, Timestamp),
     valid: &Valid,
     view: &View,
-    (ruling, id): (&Ruling, ExchangeId),
+    (ruling, draw): (&Ruling, Draw),
     (frame, confidential, repeats): (&Frame, &Confidential, KeyedDigest),
 ) -> Exchange {
     let (content, keys, envelope) = (valid.content(), &view.keys, valid.envelope());
@@ -214,8 +220,10 @@ fn exchange(
     let derived =
         peer.system.message_id == MessageIdRule::Derived && envelope.message_id().is_none();
     let case = envelope.case().filter(|_| ruling.case_counts);
+    let sealed = confidential.seal();
     Exchange {
-        id,
+        id: draw.exchange,
+        secret: draw.secret,
         at: now,
         sender: SystemId {
             agency: peer.agency.id.clone(),
@@ -229,8 +237,9 @@ fn exchange(
         reads: ruling.reads.clone(),
         case: case.and_then(|case| case.parse().ok()),
         case_shown: !ruling.case_ignored,
-        facts: payload::facts_digest(&content.facts),
+        facts: draw.secret.facts_digest(&octets(&content.facts)),
         frame: Digest(*frame.digest()),
+        confidential: Digest::of(sealed.sealed()),
         body_bytes: u64::try_from(valid.body().len()).unwrap_or(u64::MAX),
         key: keys.digest(
             "message_id",
@@ -254,7 +263,7 @@ fn exchange(
         order: order_change(valid, keys),
         recipients: recipients(ruling),
         receipt: None,
-        sealed: confidential.seal(),
+        sealed,
         errors: ruling.errors.clone(),
     }
 }
@@ -405,9 +414,14 @@ fn order_change(valid: &Valid, keys: &Keys) -> Option<OrderChange> {
     }
 }
 
-fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -> Verdict {
+fn rejected(
+    (peer, draw): (&Peer, Draw),
+    publish: &Publish,
+    view: &View,
+    not_ruled: &NotRuled,
+) -> Verdict {
     let NotRuled { code, faults } = not_ruled;
-    let mut rejected = rejection(peer, publish, view, not_ruled);
+    let mut rejected = rejection((peer, draw), publish, view, not_ruled);
     let told = Confidential {
         message_id: message_id(publish),
         faults: faults.iter().map(told::fault).collect(),
@@ -425,13 +439,19 @@ fn rejected(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -
 }
 
 /// The record of a publish that is not ruled, with place and rule of its first fault.
-fn rejection(peer: &Peer, publish: &Publish, view: &View, not_ruled: &NotRuled) -> Rejected {
+fn rejection(
+    (peer, draw): (&Peer, Draw),
+    publish: &Publish,
+    view: &View,
+    not_ruled: &NotRuled,
+) -> Rejected {
     let NotRuled { code, faults } = not_ruled;
     let confidential = Confidential {
         message_id: message_id(publish),
         ..Confidential::default()
     };
     Rejected {
+        id: draw.exchange,
         at: Timestamp::default(),
         sender: SystemId {
             agency: peer.agency.id.clone(),

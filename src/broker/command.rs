@@ -17,7 +17,7 @@ use super::record::{
 use crate::agency::registry::Receipts;
 use crate::journal::{Frame, Lsn};
 use crate::message::envelope::Publish;
-use crate::message::id::UnitId;
+use crate::message::id::{SystemId, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::standing::Reads;
 
@@ -200,6 +200,8 @@ pub enum Command {
         connection: ConnectionId,
         /// Its unit.
         unit: UnitId,
+        /// The system.
+        system: SystemId,
         /// Whether its `reads` lists `inbox`: others take releases from no queue of the unit's own.
         releases: bool,
     },

@@ -252,9 +252,10 @@ impl<V: Vfs> Committer<V> {
             Command::Attach {
                 connection,
                 unit,
+                system,
                 releases,
             } => {
-                self.dispatch.attach(connection, unit, releases);
+                self.dispatch.attach(connection, unit, system, releases);
                 if self.full.is_some() {
                     turn.tell(connection, Effect::Blocked(Some(DISK_FULL)));
                 }

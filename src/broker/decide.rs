@@ -6,7 +6,7 @@ use super::ledger::{Died, Ledger, Queue, QueueKind, standing_name};
 use super::limits::{DELIVERY_LIMIT, QUEUE_BINDINGS, UNIT_BINDINGS, UNIT_QUEUES};
 use super::queue::Entry;
 use super::record::{
-    Argument, Binding, Cause, Exchange, Outcome, Placed, QueueId, QueueProperties, Record,
+    Argument, Binding, Cause, Exchange, Moved, Outcome, Placed, QueueId, QueueProperties, Record,
     Rejected, Topology,
 };
 use crate::agency::registry::InboxMode;
@@ -350,7 +350,12 @@ impl Ledger {
             source: Some(source.unwrap_or(lsn)),
             private: entry.is_private(),
             marked: entry.is_marked(),
-            from: Some((id, lsn, cause)),
+            from: Some(Moved {
+                queue: id,
+                entry: lsn,
+                cause,
+                by: None,
+            }),
             deadline: None,
         })
     }

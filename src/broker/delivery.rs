@@ -14,10 +14,10 @@ use super::command::{Deliver, EntryId};
 use super::ledger::Died;
 use super::ledger::QueueKind;
 use super::limits::REASON_BYTES;
-use super::payload::{self, PayloadHead};
+use super::payload::{PayloadHead, PrivateHead};
 use super::receipt;
 use super::record::{Confidential, Exchange, Outcome, QueueId, Record, Released, Stored, Terms};
-use crate::agency::keys::{BadFrame, Delivered, Token};
+use crate::agency::keys::{BadFrame, Delivered, SealedPart, Token};
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, Mask, UnitId};
 use crate::message::project::{TokenElement, project};
@@ -158,7 +158,7 @@ pub fn prepare(
         }
         Record::Exchange(exchange) => {
             let release = Release::find(exchange, unit)?;
-            let (head, body) = payload::open(exchange.id, &stored.frame)?;
+            let (head, body) = PayloadHead::open(exchange.id, &stored.frame)?;
             match release.allowed(deliver, &head, view, now) {
                 Allowed::Less(left) => {
                     let queues = release.released.queues.clone();
@@ -171,7 +171,7 @@ pub fn prepare(
             }
         }
         Record::Placed(placed) if placed.unit == *unit => {
-            let (head, body) = payload::open_private(&stored.frame)?;
+            let (head, body) = PrivateHead::open(&stored.frame)?;
             let properties = Shown::Raw(head.raw_properties.into());
             Rendered::new((head.exchange, head.routing_key), properties, body)
         }
@@ -184,7 +184,7 @@ pub fn prepare(
 }
 
 /// What of a record only its sender may read.
-pub fn confidential(sealed: &[u8]) -> Confidential {
+pub fn confidential(sealed: &SealedPart) -> Confidential {
     Confidential::open(sealed).unwrap_or_default()
 }
 

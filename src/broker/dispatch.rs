@@ -25,7 +25,7 @@ use super::ledger::Change;
 use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES};
 use super::record::QueueId;
 use crate::journal::Lsn;
-use crate::message::id::UnitId;
+use crate::message::id::{SystemId, UnitId};
 
 /// Who gets a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct Left {
     pub returned: Vec<(QueueId, Lsn)>,
     /// Whether the broker itself ended it, so that their deliveries do not count.
     pub interrupted: bool,
+    /// Its system.
+    pub system: Option<SystemId>,
     /// Queues that end with it: exclusive ones, and auto-delete ones whose last consumer it was.
     pub ended: Vec<QueueId>,
 }
@@ -89,6 +91,7 @@ struct Channel {
 #[derive(Debug)]
 struct Connection {
     unit: UnitId,
+    system: SystemId,
     /// Whether it may have releases from queues of its unit's own.
     releases: bool,
     channels: BTreeMap<u16, Channel>,
@@ -119,10 +122,23 @@ impl Dispatch {
             .map(|connection| &connection.unit)
     }
 
-    /// A system has connected.
-    pub fn attach(&mut self, connection: ConnectionId, unit: UnitId, releases: bool) {
+    /// A connection's system.
+    pub fn system(&self, connection: ConnectionId) -> Option<SystemId> {
+        let connection = self.connections.get(&connection);
+        connection.map(|connection| connection.system.clone())
+    }
+
+    /// A system of a unit has connected.
+    pub fn attach(
+        &mut self,
+        connection: ConnectionId,
+        unit: UnitId,
+        system: SystemId,
+        releases: bool,
+    ) {
         let attached = Connection {
             unit,
+            system,
             releases,
             channels: BTreeMap::new(),
             owned: BTreeSet::new(),
@@ -328,7 +344,10 @@ impl Dispatch {
 
     /// A channel has ended: its consumers go, what was out to it comes back.
     pub fn channel_gone(&mut self, connection: ConnectionId, channel: u16) -> Left {
-        let mut left = Left::default();
+        let mut left = Left {
+            system: self.system(connection),
+            ..Left::default()
+        };
         let range = ConsumerId::first(connection, channel)..=ConsumerId::last(connection, channel);
         let consumers: Vec<ConsumerId> = self.consumers.range(range).map(|(id, _)| *id).collect();
         for id in consumers {
@@ -360,7 +379,10 @@ impl Dispatch {
 
     /// A connection has ended.
     pub fn gone(&mut self, connection: ConnectionId) -> Left {
-        let mut left = Left::default();
+        let mut left = Left {
+            system: self.system(connection),
+            ..Left::default()
+        };
         let range = ConsumerId::first(connection, 0)..=ConsumerId::last(connection, u16::MAX);
         let consumers: Vec<ConsumerId> = self.consumers.range(range).map(|(id, _)| *id).collect();
         for id in consumers {

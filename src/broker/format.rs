@@ -18,6 +18,8 @@ mod records;
 mod take;
 mod words;
 
+pub use exchange::ExchangeRef;
+pub use records::RecordError;
 pub use take::Malformed;
 
-pub(in crate::broker) use form::{octets, whole};
+pub(in crate::broker) use form::octets;

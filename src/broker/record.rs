@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::format::Malformed;
 use super::register::OrderKey;
-use crate::agency::keys::KeyCheck;
+use crate::agency::keys::{KeyCheck, SealedPart};
 use crate::agency::registry::{InboxMode, Party};
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
@@ -25,14 +24,15 @@ use crate::policy::standing::{CaseId, Reads};
 use crate::policy::words::{Onward, PolicyId};
 
 pub use self::queues::{
-    Argument, Binding, Cause, Placed, QueueId, QueueProperties, Settled, Topology,
+    Argument, Binding, Cause, Moved, Placed, QueueId, QueueProperties, Settled, SettledLine,
+    Settling, Topology,
 };
 
 /// The schema number of records written now.
 pub const SCHEMA: u16 = 4;
 
 /// One durable fact.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     /// The first rulebook. Record 0 of every log. Evidence.
     Genesis(Genesis),
@@ -87,7 +87,7 @@ pub enum Record {
 }
 
 /// What the ledger has to know of a unit of a rulebook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitEntry {
     /// Its address.
     pub id: UnitId,
@@ -110,7 +110,7 @@ pub struct Stored {
 }
 
 /// A rulebook that became the active one, with what the ledger needs of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Genesis {
     /// When.
     pub at: Timestamp,
@@ -127,10 +127,12 @@ pub struct Genesis {
 }
 
 /// A valid message and what was decided about it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
     /// Drawn at admission.
     pub id: ExchangeId,
+    /// What the salts of its leaf's parts come from.
+    pub secret: LeafSecret,
     /// When it was committed.
     pub at: Timestamp,
     /// The system that sent it.
@@ -152,10 +154,12 @@ pub struct Exchange {
     pub case: Option<CaseId>,
     /// Whether that case counted for somebody of whom the sender may know.
     pub case_shown: bool,
-    /// SHA-256 of the facts as they stand in the frame.
+    /// The facts' digest under the secret: see [`LeafSecret::facts_digest`].
     pub facts: Digest,
-    /// SHA-256 of the frame, so that a segment verifies with and without its frames.
+    /// SHA-256 of the frame.
     pub frame: Digest,
+    /// SHA-256 of the sealed part's content.
+    pub confidential: Digest,
     /// The body's length in bytes.
     pub body_bytes: u64,
     /// De-duplication: unit and `message_id`.
@@ -182,15 +186,39 @@ pub struct Exchange {
     pub recipients: Vec<Recipient>,
     /// The queue for the sender's receipt; the ledger fills it in where one is wanted.
     pub receipt: Option<QueueId>,
-    /// [`Confidential`], sealed.
-    pub sealed: Vec<u8>,
+    /// A [`Confidential`], under a key of its own.
+    pub sealed: SealedPart,
     /// Rules that could not be evaluated, sorted: what they name was withheld.
     pub errors: Vec<PolicyId>,
 }
 
+/// The secret of an exchange, 32 octets drawn at admission: the salts of its leaf's parts follow
+/// from it, so that whoever has a salt can open one part and none beside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LeafSecret([u8; 32]);
+
+impl LeafSecret {
+    /// A secret of octets that were drawn.
+    pub const fn new(drawn: [u8; 32]) -> Self {
+        Self(drawn)
+    }
+
+    /// The octets.
+    pub const fn octets(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Shows no secret.
+impl std::fmt::Debug for LeafSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LeafSecret(..)")
+    }
+}
+
 /// The first exchange of a message that was refused for all whom its sender may know of, and that was
 /// sent again and ruled anew with the same answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Again {
     /// The record whose answer its sender gets each time.
     pub first: Lsn,
@@ -199,7 +227,7 @@ pub struct Again {
 }
 
 /// What of an exchange only the sender, and who is entitled, may read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confidential {
     /// The publisher's `message_id`.
     pub message_id: String,
@@ -224,7 +252,7 @@ pub struct Confidential {
 }
 
 /// A fault of a message as the sender's receipt shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultTold {
     /// JSON pointer, property or header.
     pub place: String,
@@ -235,7 +263,7 @@ pub struct FaultTold {
 }
 
 /// A refusal as the sender's receipt shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// The unit, as the sender named it or may know it.
     pub unit: String,
@@ -248,7 +276,7 @@ pub struct Told {
 }
 
 /// What was decided for one unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
     /// The unit.
     pub unit: UnitId,
@@ -259,7 +287,7 @@ pub struct Recipient {
 }
 
 /// A decision for one unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It receives the message.
     Released(Released),
@@ -271,7 +299,7 @@ pub enum Outcome {
 }
 
 /// A release to one unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
     /// The unit's own number of this delivery, from 1 and without gaps.
     pub number: u64,
@@ -290,7 +318,7 @@ pub struct Released {
 }
 
 /// An order's effect on standing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderChange {
     /// The agencies to which this is released hold an order of its sender's on these keys until
     /// `deadline`. An older one of the same number is over.
@@ -316,8 +344,10 @@ pub enum OrderChange {
 }
 
 /// A submission that was not ruled. Digest, place and rule are kept; never the body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
+    /// Drawn at admission, as of an exchange: its sealed part is bound to it.
+    pub id: ExchangeId,
     /// When.
     pub at: Timestamp,
     /// Who sent it.
@@ -338,8 +368,8 @@ pub struct Rejected {
     pub number: u64,
     /// The queue for the sender's receipt; the ledger fills it in where one is wanted.
     pub receipt: Option<QueueId>,
-    /// [`Confidential`], sealed.
-    pub sealed: Vec<u8>,
+    /// A [`Confidential`], under a key of its own.
+    pub sealed: SealedPart,
     /// The case, where it is a step of one that was not its sender's to take.
     pub case: Option<CaseId>,
 }
@@ -389,7 +419,7 @@ pub struct Terms {
 }
 
 /// A change of a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseChange {
     /// When.
     pub at: Timestamp,
@@ -407,7 +437,7 @@ pub struct CaseChange {
 }
 
 /// What happens to a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaseStep {
     /// Opened: areas, agencies invited to join.
     Open {
@@ -423,7 +453,7 @@ pub enum CaseStep {
 }
 
 /// A release that a newer rulebook or standing narrowed before it was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Narrowed {
     /// When.
     pub at: Timestamp,
@@ -438,7 +468,7 @@ pub struct Narrowed {
 }
 
 /// How often each agency sent again what was decided already.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repeats {
     /// When this was written down.
     pub at: Timestamp,
@@ -449,7 +479,7 @@ pub struct Repeats {
 }
 
 /// What of the log is gone, from an address on up to where it goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
     /// When that was accepted.
     pub at: Timestamp,
@@ -468,7 +498,7 @@ pub struct Lost {
 }
 
 /// The last numbers that a unit had when the end of the log was lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastNumbers {
     /// The unit.
     pub unit: UnitId,
@@ -478,25 +508,6 @@ pub struct LastNumbers {
     pub received: u64,
     /// Its queue for receipts, which gets a notice.
     pub receipts: QueueId,
-}
-
-/// Why a record could not be read back.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// Written by a newer version.
-    #[error("record schema {0} is newer than this version reads ({SCHEMA}); upgrade carnet")]
-    Schema(u16),
-    /// Written before records had a form that lasts.
-    #[error(
-        "record schema {0} is of an early version, which this one ({SCHEMA}) does not read; begin a new log"
-    )]
-    Early(u16),
-    /// A kind that this schema does not have.
-    #[error("record kind {0} is none of schema {SCHEMA}: the record is damaged")]
-    Kind(u8),
-    /// The octets are not a record of their kind.
-    #[error("the record is {0}")]
-    Encoding(#[from] Malformed),
 }
 
 impl Exchange {

@@ -84,7 +84,7 @@ fn submitted(submission: &Submission) -> (usize, usize) {
         } => (ruled(exchange), frame.len()),
         Verdict::Rejected { rejected, .. } => {
             let texts = rejected.place.len() + rejected.rule.len();
-            (texts + rejected.sealed.len(), 0)
+            (texts + rejected.sealed.sealed().len(), 0)
         }
         Verdict::Case { change, refused } => {
             let opened = match &change.what {
@@ -95,7 +95,7 @@ fn submitted(submission: &Submission) -> (usize, usize) {
                 }
                 CaseStep::Join | CaseStep::Close => 0,
             };
-            (opened + refused.sealed.len(), 0)
+            (opened + refused.sealed.sealed().len(), 0)
         }
     }
 }
@@ -114,7 +114,7 @@ fn ruled(exchange: &Exchange) -> usize {
         .iter()
         .map(|it| it.as_str().len() + NUMBER_BYTES);
     let errors: usize = errors.sum();
-    recipients + keys + subjects * DIGEST_BYTES + reads + errors + exchange.sealed.len()
+    recipients + keys + subjects * DIGEST_BYTES + reads + errors + exchange.sealed.sealed().len()
 }
 
 fn decided(recipient: &Recipient) -> usize {

@@ -22,6 +22,7 @@ use super::failed::Failed;
 use super::output::{self, Reader};
 use super::runtime::on_a_runtime;
 use super::start::failed;
+use crate::agency::keys::SealedPart;
 use crate::backbone::start::StartError;
 use crate::broker::delivery::confidential;
 use crate::broker::record::{Genesis, Record};
@@ -117,7 +118,7 @@ impl Wanted {
         }
     }
 
-    fn is_sealed_in(&self, sealed: &[u8]) -> bool {
+    fn is_sealed_in(&self, sealed: &SealedPart) -> bool {
         let wanted = self.message_id.as_ref();
         wanted.is_some_and(|id| confidential(sealed).message_id == *id)
     }

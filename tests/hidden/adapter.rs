@@ -15,11 +15,11 @@ use carnet::broker::command::{
 };
 use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
 use carnet::broker::ledger::may_read;
-use carnet::broker::payload::{PrivateHead, seal_private};
-use carnet::broker::record::{Narrowed, QueueId, QueueProperties, Record, Terms};
-use carnet::journal::{Frame, Lsn};
+use carnet::broker::payload::PrivateHead;
+use carnet::broker::record::{LeafSecret, Narrowed, QueueId, QueueProperties, Record, Terms};
+use carnet::journal::Lsn;
 use carnet::message::envelope::expires_after;
-use carnet::message::id::{Digest, ExchangeId};
+use carnet::message::id::{Digest, ExchangeId, SystemId};
 use carnet::message::time::Timestamp;
 
 use crate::letter::Letter;
@@ -29,6 +29,10 @@ pub(crate) fn attach(connection: ConnectionId, peer: &Peer) -> Command {
     Command::Attach {
         connection,
         unit: peer.unit.id.clone(),
+        system: SystemId {
+            agency: peer.agency.id.clone(),
+            system: peer.system.name.clone(),
+        },
         releases: peer.system.reads.contains("inbox"),
     }
 }
@@ -43,7 +47,9 @@ pub(crate) fn submission(
     let drawn = Digest::of(drawn.as_bytes());
     let exchange = ExchangeId(*drawn.0.first_chunk().unwrap());
     let publish = (letter.publish.clone(), wire(letter));
-    Box::new(admit(peer, publish, view, Draw { exchange }, now))
+    let secret = LeafSecret::new(drawn.0);
+    let draw = Draw { exchange, secret };
+    Box::new(admit(peer, publish, view, draw, now))
 }
 
 /// A publish to a queue of the unit's own.
@@ -60,7 +66,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
         wire: wire(letter),
         unroutable: Unroutable::of(true),
         copies: Vec::new(),
-        frame: Frame::new(seal_private(&head, &letter.publish.body)),
+        frame: head.seal(&letter.publish.body),
         marked: false,
         ttl: expiration.map(|text| expires_after(text).unwrap()),
         quota: peer.agency.limits.private_messages,

@@ -10,7 +10,7 @@ use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Refusal, Returnable, Submission, Verdict};
 use carnet::broker::dedup::Looked;
 use carnet::broker::limits::REPEAT_WINDOW;
-use carnet::broker::record::{CaseChange, Exchange, Genesis, Record, Rejected};
+use carnet::broker::record::{CaseChange, Exchange, Genesis, LeafSecret, Record, Rejected};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::journal::Frame;
 use carnet::message::bundle::Bundle;
@@ -176,7 +176,10 @@ impl Admitted {
             peer,
             (publish.clone(), wire.clone()),
             view,
-            Draw { exchange },
+            Draw {
+                exchange,
+                secret: LeafSecret::new(drawn.0),
+            },
             now,
         );
         let outcome = match submission.verdict {

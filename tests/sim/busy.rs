@@ -40,6 +40,7 @@ fn an_order_ends_at_its_deadline_however_much_is_asked_of_the_broker() {
         vec![Command::Attach {
             connection,
             unit,
+            system: "post/items".parse().unwrap(),
             releases: true,
         }],
         now,

@@ -68,6 +68,7 @@ impl Desk {
         self.step(vec![Command::Attach {
             connection,
             unit,
+            system: "post/items".parse().unwrap(),
             releases: true,
         }]);
         self.peers.len() - 1

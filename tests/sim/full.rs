@@ -155,6 +155,7 @@ impl Run {
         Vec::from_iter(fresh.then_some(Command::Attach {
             connection,
             unit,
+            system: "post/items".parse().unwrap(),
             releases: true,
         }))
     }

@@ -58,6 +58,7 @@ fn fill(committer: &mut Committer<SimVfs>, genesis: &Genesis) -> bool {
     let mut commands = vec![Command::Attach {
         connection,
         unit,
+        system: "post/items".parse().unwrap(),
         releases: true,
     }];
     for _ in 0..300 {

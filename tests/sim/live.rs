@@ -13,9 +13,9 @@ use carnet::broker::command::{
 };
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::delivery::{Prepared, prepare};
-use carnet::broker::payload::{PrivateHead, seal_private};
+use carnet::broker::payload::PrivateHead;
 use carnet::broker::record::{Argument, Narrowed, QueueId, QueueProperties};
-use carnet::journal::{Frame, Lsn};
+use carnet::journal::Lsn;
 use carnet::message::envelope::Publish;
 use carnet::message::id::{Digest, Mask};
 
@@ -120,6 +120,7 @@ impl Live {
         self.waiting.push(Command::Attach {
             connection,
             unit,
+            system: "post/items".parse().unwrap(),
             releases: true,
         });
         // One is slow until the first restart: fresh messages then wait below an old lease.
@@ -257,8 +258,8 @@ impl Live {
             routing_key: queue.to_owned(),
             raw_properties: Vec::new(),
         };
-        let frame = seal_private(&head, text.as_bytes());
-        self.facts.push(Fact::Private(Digest::of(&frame)));
+        let frame = head.seal(text.as_bytes());
+        self.facts.push(Fact::Private(Digest(*frame.digest())));
         let wire = Returnable {
             exchange: "".into(),
             routing_key: queue.into(),
@@ -273,7 +274,7 @@ impl Live {
             unroutable: Unroutable::of(true),
             copies: Vec::new(),
             marked: false,
-            frame: Frame::new(frame),
+            frame,
             ttl: ttl_ms.map(Duration::from_millis),
         };
         self.waiting.push(Command::Private(Box::new(private)));

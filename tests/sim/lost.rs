@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use carnet::agency::keys::SealedPart;
 use carnet::backbone::end_file::{EndFile, Synced};
 use carnet::backbone::keeper::{Pages, Snapshots, snapshot};
 use carnet::backbone::loss::OnLoss;
@@ -12,7 +13,7 @@ use carnet::broker::limits::{LOST_ADDRESSES, LOST_NUMBERS};
 use carnet::broker::record::{Lost, Record, Rejected};
 use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
 use carnet::journal::{Lsn, Reader};
-use carnet::message::id::KeyedDigest;
+use carnet::message::id::{ExchangeId, KeyedDigest};
 
 use crate::border::{Border, noon};
 use crate::recovered::data;
@@ -57,6 +58,7 @@ fn send(committer: &mut Committer<SimVfs>) -> u64 {
     let unit = "post/main".parse().unwrap();
     let receipt = committer.ledger().unit(&unit).unwrap().receipts;
     let rejected = Rejected {
+        id: ExchangeId([1; 16]),
         at: noon(),
         sender: "post/items".parse().unwrap(),
         unit,
@@ -67,7 +69,7 @@ fn send(committer: &mut Committer<SimVfs>) -> u64 {
         body: KeyedDigest([7; 16]),
         number,
         receipt: Some(receipt),
-        sealed: Vec::new(),
+        sealed: SealedPart::default(),
         case: None,
     };
     committer

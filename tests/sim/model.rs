@@ -144,6 +144,7 @@ impl Run {
         let attach = Command::Attach {
             connection,
             unit,
+            system: "post/items".parse().unwrap(),
             releases: true,
         };
         Vec::from_iter(fresh.then_some(attach))

@@ -7,9 +7,9 @@ use carnet::broker::command::{
 };
 use carnet::broker::committer::Committer;
 use carnet::broker::dedup::Looked;
-use carnet::broker::payload::{PrivateHead, seal_private};
+use carnet::broker::payload::PrivateHead;
+use carnet::journal::Lsn;
 use carnet::journal::vfs::SimVfs;
-use carnet::journal::{Frame, Lsn};
 
 use crate::border::{Admitted, Border, noon};
 use crate::recovered::data;
@@ -39,6 +39,7 @@ impl Rig {
         rig.step(vec![Command::Attach {
             connection,
             unit,
+            system: "post/items".parse().unwrap(),
             releases: true,
         }]);
         for serial in [1, 2] {
@@ -111,7 +112,7 @@ fn private(serial: u64) -> Command {
         unroutable: Unroutable::of(false),
         copies: Vec::new(),
         marked: false,
-        frame: Frame::new(seal_private(&head, b"")),
+        frame: head.seal(b""),
         ttl: None,
         quota: u32::MAX,
     }))

@@ -63,6 +63,7 @@ impl Rig {
         self.step(vec![Command::Attach {
             connection,
             unit,
+            system: "post/items".parse().unwrap(),
             releases: true,
         }]);
     }

@@ -95,7 +95,7 @@ impl Log {
             Record::Case(change) => Fact::of_case(change),
             Record::Placed(placed) => {
                 self.moved
-                    .extend(placed.from.map(|(queue, entry, _)| (queue, entry)));
+                    .extend(placed.from.as_ref().map(|from| (from.queue, from.entry)));
                 if placed.source.is_some() {
                     return;
                 }
@@ -216,6 +216,7 @@ fn consume_all(committer: &mut Committer<SimVfs>, now: Timestamp) -> Vec<Deliver
         commands.push(Command::Attach {
             connection,
             unit,
+            system: "post/items".parse().unwrap(),
             releases: true,
         });
         let ask = Ask::Consume {

@@ -101,6 +101,7 @@ impl Rig {
         self.step(Command::Attach {
             connection,
             unit,
+            system: "post/items".parse().unwrap(),
             releases: true,
         });
     }

@@ -5,9 +5,8 @@ use carnet::agency::registry::InboxMode;
 use carnet::backbone::start::{Options, recover};
 use carnet::broker::command::{Command, ConnectionId, Origin, Private, Returnable, Unroutable};
 use carnet::broker::committer::Committer;
-use carnet::broker::payload::{PrivateHead, seal_private};
+use carnet::broker::payload::PrivateHead;
 use carnet::broker::record::{Genesis, Record, UnitEntry};
-use carnet::journal::Frame;
 use carnet::journal::vfs::SimVfs;
 use carnet::message::bundle::Bundle;
 use carnet::message::id::{Digest, UnitId};
@@ -61,7 +60,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
         marked: false,
         origin,
         wire,
-        frame: Frame::new(seal_private(&head, body)),
+        frame: head.seal(body),
         ttl: None,
     }))
 }

@@ -2,7 +2,7 @@
 
 use super::{NotRuled, refused, rejection};
 use crate::agency::registry::{Agency, Peer, Registry};
-use crate::broker::admit::View;
+use crate::broker::admit::{Draw, View};
 use crate::broker::command::Verdict;
 use crate::broker::limits::CASE_INVITES;
 use crate::broker::record::{CaseChange, CaseStep, Rejected};
@@ -28,7 +28,7 @@ struct CaseBody {
 /// `case.open`, `case.join`, `case.close`. Whether it is this agency's to take is the register's to
 /// say, when it is committed; the record of a refusal goes with it.
 pub(super) fn step(
-    peer: &Peer,
+    (peer, draw): (&Peer, Draw),
     step: &str,
     publish: &Publish,
     view: &View,
@@ -72,7 +72,7 @@ pub(super) fn step(
     };
     let refused = Rejected {
         case: Some(case),
-        ..rejection(peer, publish, view, &not_theirs)
+        ..rejection((peer, draw), publish, view, &not_theirs)
     };
     Ok(Verdict::Case {
         change: Box::new(change),

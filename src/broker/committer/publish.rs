@@ -469,6 +469,7 @@ fn too_many_orders(exchange: Exchange, barred: Barred) -> (Rejected, Refusal) {
 
 fn rejected(exchange: Exchange, refusal: &Refusal, (place, rule): (&str, &Rule)) -> Rejected {
     Rejected {
+        id: exchange.id,
         at: exchange.at,
         sender: exchange.sender,
         unit: exchange.unit,

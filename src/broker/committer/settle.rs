@@ -5,10 +5,11 @@ use crate::broker::command::{Command, ConnectionId, Deliver, DeliveryId, Effect,
 use crate::broker::dispatch::{Left, Sent, Taker};
 use crate::broker::ledger::QueueKind;
 use crate::broker::limits::{LEASE_BYTES, STEP_BURIED, TICK_ORDERS, TICK_QUEUES};
-use crate::broker::record::{Cause, Narrowed, QueueId, Record, Settled, Topology};
+use crate::broker::record::{Cause, Narrowed, QueueId, Record, Settling, Topology};
 use crate::broker::weight::entries_bytes;
 use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
+use crate::message::id::SystemId;
 use crate::message::time::Timestamp;
 
 /// Entries that one record of settles names at most.
@@ -22,12 +23,15 @@ impl<V: Vfs> Committer<V> {
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
+        let mut settled = turn.settled.count();
         let mut deliveries = deliveries.into_iter();
         while let Some(delivery) = deliveries.next() {
             let place = (delivery.queue, delivery.entry);
+            let taker = self.dispatch.taker(delivery);
+            let system = taker.and_then(|taker| self.dispatch.system(taker.channel().0));
             match how {
                 Settle::Unsent => self.dispatch.unsent(delivery),
-                _ if self.dispatch.taker(delivery).is_none() => {}
+                _ if taker.is_none() => {}
                 Settle::Reject => {
                     let moves = self.ledger.bury(place.0, place.1, Cause::Rejected, now);
                     if moves.is_some() && !self.may_add(entries_bytes(1), turn) {
@@ -37,20 +41,26 @@ impl<V: Vfs> Committer<V> {
                     }
                     self.dispatch.settle(delivery);
                     match moves {
-                        Some(placed) => self.add(&Record::Placed(Box::new(placed)), turn)?,
-                        None => turn.settled.gone.push(place),
+                        Some(mut placed) => {
+                            if let Some(from) = &mut placed.from {
+                                from.by = system;
+                            }
+                            self.add(&Record::Placed(Box::new(placed)), turn)?;
+                        }
+                        None => turn.settled.add(system, Settling::Rejected, place),
                     }
                 }
                 Settle::Requeue => {
                     self.dispatch.settle(delivery);
-                    self.give_back(place, now, turn)?;
+                    self.give_back(place, (system, Settling::Requeued), now, turn)?;
                 }
                 Settle::Ack => {
                     self.dispatch.settle(delivery);
-                    turn.settled.gone.push(place);
+                    turn.settled.add(system, Settling::Acked, place);
                 }
             }
-            if turn.settled.gone.len().max(turn.settled.returned.len()) >= SETTLED_TOGETHER {
+            settled += 1;
+            if settled.is_multiple_of(SETTLED_TOGETHER) {
                 self.write_settled(turn)?;
             }
         }
@@ -78,15 +88,13 @@ impl<V: Vfs> Committer<V> {
             return Ok(false);
         }
         let moves = self.ledger.bury(queue, lsn, cause, now);
-        let Settled { gone, dropped, .. } = &turn.settled;
-        let beside = gone.len() + dropped.len();
+        let beside = turn.settled.count();
         if !self.may_reserve(entries_bytes(1) + entries_bytes(beside), turn) {
             return Ok(false);
         }
-        match (moves, cause) {
-            (Some(placed), _) => self.add(&Record::Placed(Box::new(placed)), turn)?,
-            (None, Cause::MaxLength) => turn.settled.dropped.push((queue, lsn)),
-            (None, _) => turn.settled.gone.push((queue, lsn)),
+        match moves {
+            Some(placed) => self.add(&Record::Placed(Box::new(placed)), turn)?,
+            None => turn.settled.add(None, cause.into(), (queue, lsn)),
         }
         Ok(true)
     }
@@ -95,6 +103,7 @@ impl<V: Vfs> Committer<V> {
     fn give_back(
         &mut self,
         (queue, lsn): (QueueId, Lsn),
+        (system, how): (Option<SystemId>, Settling),
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
@@ -107,7 +116,7 @@ impl<V: Vfs> Committer<V> {
         let too_often = |returns| limit.is_some_and(|limit| returns >= limit);
         let is_last = returns.is_some_and(too_often);
         if !is_last || !self.bury((queue, lsn), Cause::DeliveryLimit, now, turn)? {
-            turn.settled.returned.push((queue, lsn));
+            turn.settled.add(system, how, (queue, lsn));
         }
         Ok(())
     }
@@ -124,6 +133,7 @@ impl<V: Vfs> Committer<V> {
         let Left {
             returned,
             interrupted,
+            system,
             ended,
         } = left;
         let mut rest = &*returned;
@@ -134,16 +144,18 @@ impl<V: Vfs> Committer<V> {
                 let left = Left {
                     returned: rest.to_vec(),
                     interrupted,
+                    system,
                     ended,
                 };
                 self.wait_for_room(Command::Left(left), turn);
                 return Ok(());
             }
-            if interrupted {
-                turn.settled.interrupted.extend_from_slice(part);
-            } else {
-                for place in part {
-                    self.give_back(*place, now, turn)?;
+            for place in part {
+                let system = system.clone();
+                if interrupted {
+                    turn.settled.add(system, Settling::Interrupted, *place);
+                } else {
+                    self.give_back(*place, (system, Settling::Left), now, turn)?;
                 }
             }
             let before = self.journal.next();
@@ -172,7 +184,7 @@ impl<V: Vfs> Committer<V> {
     /// All settles of a turn are one record. It rides: it asks for no sync.
     pub(super) fn write_settled(&mut self, turn: &mut Turn) -> Result<(), Fatal> {
         let settled = std::mem::take(&mut turn.settled);
-        if settled != Settled::default() {
+        if !settled.is_empty() {
             self.record(&Record::Settled(settled), None, turn)?;
         }
         Ok(())

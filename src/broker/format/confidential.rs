@@ -1,7 +1,7 @@
 //! What of a record only its sender and who is entitled may read.
 
 use super::form::{form, octets, whole};
-use super::take::Malformed;
+use crate::agency::keys::SealedPart;
 use crate::broker::record::{Confidential, FaultTold, Told};
 use crate::message::envelope::Handling;
 
@@ -32,16 +32,14 @@ form!(Told {
 });
 
 impl Confidential {
-    /// Its octets, as a record holds them.
-    pub fn seal(&self) -> Vec<u8> {
-        octets(self)
+    /// The part of a record that holds it.
+    pub fn seal(&self) -> SealedPart {
+        SealedPart::in_clear(octets(self))
     }
 
-    /// Reads it from a record's octets.
-    ///
-    /// # Errors
-    /// Where they are not what [`Confidential::seal`] gave.
-    pub fn open(sealed: &[u8]) -> Result<Self, Malformed> {
-        whole(sealed)
+    /// Reads it from its part of a record; none where that is under a key that is not here, or
+    /// damaged.
+    pub fn open(sealed: &SealedPart) -> Option<Self> {
+        whole(sealed.open().ok()?).ok()
     }
 }

@@ -1,7 +1,7 @@
 //! Records of evidence beside the exchange, field by field in the order in which they stand on disk.
 
 use super::form::form;
-use crate::agency::keys::KeyCheck;
+use crate::agency::keys::{KeyCheck, SealedPart};
 use crate::agency::registry::{InboxMode, Party};
 use crate::broker::record::{
     CaseChange, CaseStep, CountedRefusals, Genesis, LastNumbers, Lost, Narrowed, QueueId, Rejected,
@@ -9,7 +9,7 @@ use crate::broker::record::{
 };
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
-use crate::message::id::{AgencyId, Digest, KeyedDigest, Mask, SystemId, UnitId};
+use crate::message::id::{AgencyId, Digest, ExchangeId, KeyedDigest, Mask, SystemId, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::standing::CaseId;
 use crate::policy::words::{Onward, PolicyId};
@@ -31,6 +31,7 @@ form!(UnitEntry {
 });
 
 form!(Rejected {
+    id: ExchangeId,
     at: Timestamp,
     sender: SystemId,
     unit: UnitId,
@@ -41,7 +42,7 @@ form!(Rejected {
     body: KeyedDigest,
     number: u64,
     receipt: Option<QueueId>,
-    sealed: Vec<u8>,
+    sealed: SealedPart,
     case: Option<CaseId>,
 });
 

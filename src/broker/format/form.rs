@@ -38,6 +38,12 @@ pub(crate) fn whole<T: Form>(octets: &[u8]) -> Result<T, Malformed> {
     Ok(value)
 }
 
+/// Reads the value that stands in front, and gives what stands behind it.
+pub(crate) fn front<T: Form>(octets: &[u8]) -> Result<(T, &[u8]), Malformed> {
+    let mut from = Take::new(octets);
+    Ok((T::take(&mut from)?, from.rest()))
+}
+
 /// A value's octets.
 pub(crate) fn octets(value: &impl Form) -> Vec<u8> {
     let mut out = Vec::new();
@@ -88,6 +94,18 @@ pub(crate) fn put_short(name: &str, out: &mut Vec<u8>) {
     assert!(length.is_ok(), "a name of {} octets", name.len());
     out.push(length.unwrap_or_default());
     out.extend_from_slice(name.as_bytes());
+}
+
+/// Appends what `write` writes behind its length in 32 bits, and gives that of it.
+pub(crate) fn put_measured(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    write(out);
+    let length = u32::try_from(out.len().saturating_sub(at + 4));
+    assert!(length.is_ok(), "a part of more than 4 GiB");
+    if let Some(place) = out.get_mut(at..at + 4) {
+        place.copy_from_slice(&length.unwrap_or_default().to_le_bytes());
+    }
 }
 
 /// Appends a list.

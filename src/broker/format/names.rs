@@ -2,7 +2,7 @@
 
 use super::form::{Form, form, put_short};
 use super::take::{Malformed, Take};
-use crate::agency::keys::KeyCheck;
+use crate::agency::keys::{KeyCheck, SealedPart};
 use crate::agency::registry::Party;
 use crate::broker::record::QueueId;
 use crate::broker::register::OrderKey;
@@ -102,6 +102,23 @@ impl Form for Mask {
     fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
         let before = from.malformed();
         Self::from_bits(u32::take(from)?).ok_or(before)
+    }
+}
+
+/// A key's id, the content behind its length, the tag.
+impl Form for SealedPart {
+    const LEAST: usize = 28;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        self.key().put(out);
+        super::form::put_long(self.sealed(), out);
+        self.tag().put(out);
+    }
+
+    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+        let before = from.malformed();
+        let (key, content, tag) = (Form::take(from)?, from.long()?, from.array()?);
+        Self::of(key, content.to_vec(), tag).map_err(|_| before)
     }
 }
 

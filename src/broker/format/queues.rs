@@ -1,9 +1,12 @@
 //! Records of queues, field by field in the order in which they stand on disk.
 
-use super::form::form;
-use crate::broker::record::{Argument, Binding, Cause, Placed, QueueId, QueueProperties, Settled};
+use super::form::{Form, form};
+use super::take::{Malformed, Take};
+use crate::broker::record::{
+    Argument, Binding, Cause, Moved, Placed, QueueId, QueueProperties, Settled,
+};
 use crate::journal::Lsn;
-use crate::message::id::UnitId;
+use crate::message::id::{SystemId, UnitId};
 use crate::message::time::Timestamp;
 
 form!(Placed {
@@ -13,16 +16,29 @@ form!(Placed {
     source: Option<Lsn>,
     private: bool,
     marked: bool,
-    from: Option<(QueueId, Lsn, Cause)>,
+    from: Option<Moved>,
     deadline: Option<Timestamp>,
 });
 
-form!(Settled {
-    gone: Vec<(QueueId, Lsn)>,
-    dropped: Vec<(QueueId, Lsn)>,
-    returned: Vec<(QueueId, Lsn)>,
-    interrupted: Vec<(QueueId, Lsn)>,
+form!(Moved {
+    queue: QueueId,
+    entry: Lsn,
+    cause: Cause,
+    by: Option<SystemId>,
 });
+
+/// By system, then by how and queue.
+impl Form for Settled {
+    const LEAST: usize = 4;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+        Ok(Self(Form::take(from)?))
+    }
+}
 
 form!(QueueProperties {
     durable: bool,

@@ -15,10 +15,32 @@
 //! | 13 | an order ended | time, order |
 //! | 14 | repeats | [`evidence`](super::evidence) |
 
+use std::cmp::Ordering;
+
+use super::exchange::ExchangeRef;
 use super::form::Form;
 use super::take::{Malformed, Take};
-use crate::broker::record::{Record, RecordError, SCHEMA, Topology};
+use crate::broker::record::{Record, SCHEMA, Topology};
 use crate::journal::Kind;
+
+/// Why a record could not be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a newer version.
+    #[error("record schema {0} is newer than this version reads ({SCHEMA}); upgrade carnet")]
+    Schema(u16),
+    /// Written before records had a form that lasts.
+    #[error(
+        "record schema {0} is of an early version, which this one ({SCHEMA}) does not read; begin a new log"
+    )]
+    Early(u16),
+    /// A kind that this schema does not have.
+    #[error("record kind {0} is none of schema {SCHEMA}: the record is damaged")]
+    Kind(u8),
+    /// The octets are not a record of their kind.
+    #[error("the record is {0}")]
+    Encoding(#[from] Malformed),
+}
 
 impl Record {
     /// All kinds of records that are written.
@@ -59,16 +81,31 @@ impl Record {
     /// Where its schema or kind is not one of this version's, or its octets are not that kind's.
     pub fn decode(kind: Kind, body: &[u8]) -> Result<Self, RecordError> {
         let Kind { kind, schema } = kind;
-        if schema > SCHEMA {
-            return Err(RecordError::Schema(schema));
-        }
-        if schema < SCHEMA {
-            return Err(RecordError::Early(schema));
-        }
+        known(schema)?;
         let mut from = Take::new(body);
         let record = of_schema_4(kind, &mut from)?.ok_or(RecordError::Kind(kind))?;
         from.end()?;
         Ok(record)
+    }
+}
+
+impl<'a> ExchangeRef<'a> {
+    /// The record of an exchange, by what the journal has of it.
+    ///
+    /// # Errors
+    /// Where its schema is not one of this version's, or its octets end too early. What stands in its
+    /// parts is held to its form when it is read.
+    pub fn decode(schema: u16, body: &'a [u8]) -> Result<Self, RecordError> {
+        known(schema)?;
+        Ok(Self::of(body)?)
+    }
+}
+
+fn known(schema: u16) -> Result<(), RecordError> {
+    match schema.cmp(&SCHEMA) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(RecordError::Schema(schema)),
+        Ordering::Less => Err(RecordError::Early(schema)),
     }
 }
 

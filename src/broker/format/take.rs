@@ -11,23 +11,21 @@ pub struct Malformed {
 /// What is left of octets that are being read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Take<'a> {
-    whole: usize,
+    /// Octets before `rest`, from the first of the whole.
+    at: usize,
     rest: &'a [u8],
 }
 
 impl<'a> Take<'a> {
     /// All of `octets`.
     pub(crate) fn new(octets: &'a [u8]) -> Self {
-        Self {
-            whole: octets.len(),
-            rest: octets,
-        }
+        let at = 0;
+        Self { at, rest: octets }
     }
 
     /// The error of this place.
     pub(crate) fn malformed(&self) -> Malformed {
-        let at = self.whole.saturating_sub(self.rest.len());
-        Malformed { at }
+        Malformed { at: self.at }
     }
 
     /// Holds that nothing is left.
@@ -38,13 +36,30 @@ impl<'a> Take<'a> {
             .ok_or_else(|| self.malformed())
     }
 
+    fn go_on(&mut self, rest: &'a [u8]) {
+        self.at += self.rest.len() - rest.len();
+        self.rest = rest;
+    }
+
+    /// What is left, which ends the reading.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The reader of a part that stands here behind its length in 32 bits.
+    pub(crate) fn part(&mut self) -> Result<Self, Malformed> {
+        let rest = self.long()?;
+        let at = self.at - rest.len();
+        Ok(Self { at, rest })
+    }
+
     /// The next `N` octets.
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (array, rest) = self
             .rest
             .split_first_chunk::<N>()
             .ok_or_else(|| self.malformed())?;
-        self.rest = rest;
+        self.go_on(rest);
         Ok(*array)
     }
 
@@ -60,7 +75,7 @@ impl<'a> Take<'a> {
             .rest
             .split_at_checked(count)
             .ok_or_else(|| self.malformed())?;
-        self.rest = rest;
+        self.go_on(rest);
         Ok(octets)
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::form::Form;
 use super::take::{Malformed, Take};
 use crate::agency::registry::{InboxMode, Party};
-use crate::broker::record::{Argument, CaseStep, Cause, OrderChange, Outcome, Released};
+use crate::broker::record::{Argument, CaseStep, Cause, OrderChange, Outcome, Released, Settling};
 use crate::message::envelope::Handling;
 use crate::message::facts::FactValue;
 use crate::message::id::{AgencyId, Category, KeyedDigest, UnitId};
@@ -58,6 +58,17 @@ words!(Cause {
     2 = Expired,
     3 = DeliveryLimit,
     4 = MaxLength,
+});
+
+words!(Settling {
+    1 = Acked,
+    2 = Rejected,
+    3 = Expired,
+    4 = DeliveryLimit,
+    5 = MaxLength,
+    6 = Requeued,
+    7 = Left,
+    8 = Interrupted,
 });
 
 words!(InboxMode {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Change, Ledger, Overlay, Queue, QueueKind};
 use crate::agency::registry::Party;
 use crate::broker::queue::Entry;
-use crate::broker::record::{Cause, Narrowed, Placed, QueueId, Settled};
+use crate::broker::record::{Moved, Narrowed, Placed, QueueId, Settled, Settling};
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
 
@@ -13,7 +13,8 @@ impl Ledger {
     pub(super) fn placed(&mut self, placed: &Placed, at: Lsn, changes: &mut Vec<Change>) {
         // Before anything is put into a queue: its time to live counts from now.
         self.time = self.time.max(placed.at);
-        let moved = placed.from.map(|from| self.moves_on(placed, from, changes));
+        let moved = placed.from.as_ref();
+        let moved = moved.map(|from| self.moves_on(placed, from, changes));
         for queue in &placed.queues {
             let entry = Entry::new(at, placed.deadline);
             let entry = if placed.private {
@@ -33,9 +34,10 @@ impl Ledger {
     pub(super) fn moves_on(
         &mut self,
         placed: &Placed,
-        (id, lsn, cause): (QueueId, Lsn, Cause),
+        from: &Moved,
         changes: &mut Vec<Change>,
     ) -> Overlay {
+        let (id, lsn, cause) = (from.queue, from.entry, from.cause);
         let queue = self.queues.get(&id);
         let overlay = queue.and_then(|queue| queue.overlay(lsn)).cloned();
         let overlay = overlay.unwrap_or_default();
@@ -131,20 +133,25 @@ impl Ledger {
     }
 
     pub(super) fn settled(&mut self, settled: &Settled, changes: &mut Vec<Change>) {
-        for (queue, lsn) in settled.gone.iter().chain(&settled.dropped) {
-            self.remove(*queue, *lsn, changes);
-        }
-        for (id, lsn) in &settled.returned {
-            if let Some(queue) = self.queues.get_mut(id) {
-                queue.backlog.returned(*lsn);
-                changes.push(Change::Returned(*id, *lsn));
+        for line in settled.lines() {
+            for entry in line.entries.iter().copied() {
+                self.settle((line.queue, entry), line.how, changes);
             }
         }
-        for (id, lsn) in &settled.interrupted {
-            if let Some(queue) = self.queues.get_mut(id) {
-                queue.backlog.was_sent(*lsn);
-                changes.push(Change::Returned(*id, *lsn));
+    }
+
+    fn settle(&mut self, place: (QueueId, Lsn), how: Settling, changes: &mut Vec<Change>) {
+        let (id, entry) = place;
+        if how.leaves() {
+            return self.remove(id, entry, changes);
+        }
+        if let Some(queue) = self.queues.get_mut(&id) {
+            if how == Settling::Interrupted {
+                queue.backlog.was_sent(entry);
+            } else {
+                queue.backlog.returned(entry);
             }
+            changes.push(Change::Returned(id, entry));
         }
     }
 

@@ -1,9 +1,11 @@
 //! Records about queues: what was put into which, what left them, and what they are.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::journal::Lsn;
-use crate::message::id::UnitId;
+use crate::message::id::{SystemId, UnitId};
 use crate::message::time::Timestamp;
 
 /// A queue's number in the ledger, never used again.
@@ -13,7 +15,7 @@ use crate::message::time::Timestamp;
 pub struct QueueId(pub u64);
 
 /// A message put into queues of its unit's own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Placed {
     /// When.
     pub at: Timestamp,
@@ -27,11 +29,23 @@ pub struct Placed {
     pub private: bool,
     /// Whether it has headers with names like the broker's own, which its own agency gave it.
     pub marked: bool,
-    /// The entry that it was before, and what that died of: it leaves its queue, and what is known of it
-    /// moves along.
-    pub from: Option<(QueueId, Lsn, Cause)>,
+    /// The entry that it was before: it leaves its queue, and what is known of it moves along.
+    pub from: Option<Moved>,
     /// When it expires in these queues.
     pub deadline: Option<Timestamp>,
+}
+
+/// An entry that leaves its queue for another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Its queue.
+    pub queue: QueueId,
+    /// The record that placed it there.
+    pub entry: Lsn,
+    /// Why it leaves.
+    pub cause: Cause,
+    /// The system that rejected it; none where the broker moves it.
+    pub by: Option<SystemId>,
 }
 
 /// Why a message leaves a queue other than by an acknowledgement.
@@ -59,23 +73,123 @@ impl Cause {
     }
 }
 
-/// Entries that left, and entries that came back.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settled {
-    /// Acknowledged, or rejected or expired where no queue takes what dies.
-    pub gone: Vec<(QueueId, Lsn)>,
-    /// The oldest that waited in a queue with more messages than it may hold, where no queue takes what
-    /// dies.
-    pub dropped: Vec<(QueueId, Lsn)>,
-    /// Requeued, or left by a connection that ended.
-    pub returned: Vec<(QueueId, Lsn)>,
-    /// Left by a connection that the broker itself ended: they were sent, and that does not count
-    /// towards the limit of deliveries.
-    pub interrupted: Vec<(QueueId, Lsn)>,
+/// How a delivery, or the wait of an entry, ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Settling {
+    /// Acknowledged.
+    Acked,
+    /// Rejected, where no queue takes what dies.
+    Rejected,
+    /// Its time was over, where no queue takes what dies.
+    Expired,
+    /// It came back too often, where no queue takes what dies.
+    DeliveryLimit,
+    /// The oldest that waited in a queue with more messages than it may hold, where no queue takes
+    /// what dies.
+    MaxLength,
+    /// Given back by the client: it waits again.
+    Requeued,
+    /// Out to a channel or connection that ended: it waits again.
+    Left,
+    /// Out to a connection that the broker itself ended: it waits again, and the delivery does not
+    /// count towards the limit of deliveries.
+    Interrupted,
+}
+
+impl Settling {
+    /// Whether the entry is gone from its queue; else it waits again.
+    pub const fn leaves(self) -> bool {
+        match self {
+            Self::Acked
+            | Self::Rejected
+            | Self::Expired
+            | Self::DeliveryLimit
+            | Self::MaxLength => true,
+            Self::Requeued | Self::Left | Self::Interrupted => false,
+        }
+    }
+
+    /// The word of the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Acked => "acknowledged",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+            Self::DeliveryLimit => "returned too often",
+            Self::MaxLength => "dropped from full queues",
+            Self::Requeued => "requeued",
+            Self::Left => "left by ended channels",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl From<Cause> for Settling {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Rejected => Self::Rejected,
+            Cause::Expired => Self::Expired,
+            Cause::DeliveryLimit => Self::DeliveryLimit,
+            Cause::MaxLength => Self::MaxLength,
+        }
+    }
+}
+
+/// Entries of one queue that one system, or the broker, settled in one way.
+type Lines = BTreeMap<(Settling, QueueId), Vec<Lsn>>;
+
+/// Entries that left their queues or came back to them: of each its queue, its address, how, and
+/// the system that settled it; no system where the broker did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled(pub(in crate::broker) BTreeMap<Option<SystemId>, Lines>);
+
+impl Settled {
+    /// Adds an entry that `system`, or the broker, settled.
+    pub fn add(&mut self, system: Option<SystemId>, how: Settling, place: (QueueId, Lsn)) {
+        let (queue, entry) = place;
+        let lines = self.0.entry(system).or_default();
+        lines.entry((how, queue)).or_default().push(entry);
+    }
+
+    /// Whether it has no entry.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many entries it has.
+    pub fn count(&self) -> usize {
+        self.lines().map(|line| line.entries.len()).sum()
+    }
+
+    /// All entries, those that were settled alike in one queue together.
+    pub fn lines(&self) -> impl Iterator<Item = SettledLine<'_>> {
+        let systems = self.0.iter();
+        systems.flat_map(|(system, lines)| {
+            lines.iter().map(|(alike, entries)| SettledLine {
+                system: system.as_ref(),
+                how: alike.0,
+                queue: alike.1,
+                entries,
+            })
+        })
+    }
+}
+
+/// Entries of one queue that were settled alike.
+#[derive(Debug, Clone, Copy)]
+pub struct SettledLine<'s> {
+    /// Who settled them; none for the broker.
+    pub system: Option<&'s SystemId>,
+    /// How.
+    pub how: Settling,
+    /// Their queue.
+    pub queue: QueueId,
+    /// The records that placed them there.
+    pub entries: &'s [Lsn],
 }
 
 /// A change of a unit's queues.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topology {
     /// A queue was declared.
     Declared {

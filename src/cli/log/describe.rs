@@ -1,6 +1,6 @@
 //! A record in words and as JSON. It sees no body, and nothing that is sealed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::exchange::{Told, texts};
 use crate::broker::delivery::confidential;
 use crate::broker::record::{
     CaseChange, CaseStep, CountedRefusals, Exchange, Lost, Narrowed, Record, Rejected, Repeats,
-    Topology,
+    Settled, Settling, Topology,
 };
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
@@ -257,14 +257,7 @@ impl<'r> Described<'r> {
                 );
                 ("placed", text)
             }
-            Record::Settled(settled) => {
-                let (gone, back) = (settled.gone.len(), settled.returned.len());
-                let more = match settled.dropped.len() {
-                    0 => String::new(),
-                    dropped => format!(", {dropped} dropped: their queues were full"),
-                };
-                ("settled", format!("{gone} gone, {back} returned{more}"))
-            }
+            Record::Settled(settled) => ("settled", settled_text(settled)),
             Record::Topology(topology) => ("topology", topology_text(topology)),
             Record::Lease { queue, up_to } => {
                 ("lease", format!("queue {} up to @{up_to}", queue.0))
@@ -374,6 +367,17 @@ impl<'r> Described<'r> {
         }
         all
     }
+}
+
+/// How many entries were settled in which way.
+fn settled_text(settled: &Settled) -> String {
+    let mut counts: BTreeMap<Settling, usize> = BTreeMap::new();
+    for line in settled.lines() {
+        *counts.entry(line.how).or_default() += line.entries.len();
+    }
+    let counts = counts.iter();
+    let counts = counts.map(|(how, count)| format!("{count} {}", how.name()));
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 fn topology_text(topology: &Topology) -> String {

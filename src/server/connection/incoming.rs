@@ -16,8 +16,9 @@ use crate::broker::admit::{Draw, View, admit};
 use crate::broker::command::{
     Ask, Command, DeliveryId, Fence, Origin, Returnable, Settle, Verdict,
 };
+use crate::broker::record::LeafSecret;
 use crate::message::envelope::Publish;
-use crate::message::id::ExchangeId;
+use crate::message::id::{ExchangeId, SystemId};
 use crate::server::translate;
 
 /// A system as the rulebook of a view has it.
@@ -128,7 +129,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             None => {
                 let system = self.rights.system();
                 let releases = system.system.reads.contains("inbox");
-                let port = self.backbone.attach(system.unit.id.clone(), releases);
+                let id = SystemId {
+                    agency: system.agency.id.clone(),
+                    system: system.system.name.clone(),
+                };
+                let port = self.backbone.attach(system.unit.id.clone(), id, releases);
                 self.link.open(port);
             }
             Some(says) => self.close(&Reply::new(ReplyCode::NotAllowed, says)),
@@ -181,12 +186,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         publish: (Publish, Returnable),
         sender: &Sender,
     ) {
-        let Ok(exchange) = self.worker.draw() else {
+        let (Ok(exchange), Ok(secret)) = (self.worker.draw(), self.worker.draw()) else {
             // Without randomness nothing can be stored: no responsibility is taken.
             return self.no_entropy();
         };
         let draw = Draw {
             exchange: ExchangeId(exchange),
+            secret: LeafSecret::new(secret),
         };
         let now = self.backbone.now();
         let mut submission = admit(&sender.peer, publish, &sender.view, draw, now);

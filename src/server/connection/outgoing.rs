@@ -166,9 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Record::Exchange(exchange) => Some(&exchange.sealed),
             _ => None,
         });
-        let told = sealed
-            .map(|sealed| confidential(sealed))
-            .unwrap_or_default();
+        let told = sealed.map(confidential).unwrap_or_default();
         Ok(Refusal {
             code: 403,
             text: told.refusal_text(),

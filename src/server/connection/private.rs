@@ -3,8 +3,7 @@
 use crate::agency::registry::Peer;
 use crate::amqp;
 use crate::broker::command::{Origin, Private, Unroutable};
-use crate::broker::payload::{PrivateHead, seal_private};
-use crate::journal::Frame;
+use crate::broker::payload::PrivateHead;
 use crate::message::envelope::expires_after;
 use crate::policy::rulebook::Rulebook;
 use crate::server::translate;
@@ -30,7 +29,7 @@ pub(super) fn private(
     let ttl = expiration.map(|text| expires_after(text.as_str()));
     let ttl = ttl.transpose();
     let ttl = ttl.map_err(|_| "expiration is not a number of milliseconds".to_owned())?;
-    let frame = Frame::new(seal_private(&head, &publish.body));
+    let frame = head.seal(&publish.body);
     Ok(Private {
         origin,
         read_over: publish.read_over,

@@ -63,6 +63,7 @@ impl Rig {
             rig.step(vec![Command::Attach {
                 connection,
                 unit,
+                system: "post/items".parse().unwrap(),
                 releases: true,
             }]);
         }
