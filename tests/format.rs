@@ -1,0 +1,187 @@
+//! Formats: what was written to disk under a schema number is read for ever as it was written, and
+//! under that number nothing else is ever written.
+//!
+//! `tests/format/` has a fixture for each shape, a file of the octets that a release wrote.
+//! One that cannot be read, or reads as another value, is red; so is a value that is written in
+//! other octets under the same number, and a kind of record without a fixture. A new shape gets its
+//! fixture by
+//!
+//! ```sh
+//! cargo nextest run --test format --run-ignored only -E 'test(write_fixtures)'
+//! ```
+//!
+//! which writes those that are missing and no other. A fixture that was released is never deleted.
+#![cfg(test)]
+
+#[path = "format/frames.rs"]
+mod frames;
+#[path = "format/mutation.rs"]
+mod mutation;
+#[path = "format/values.rs"]
+mod values;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use carnet::broker::format::{ExchangeRef, RecordError};
+use carnet::broker::payload::{PayloadHead, PrivateHead};
+use carnet::broker::record::{Confidential, Exchange, LeafSecret, Record, SCHEMA};
+use carnet::journal::Kind;
+
+use crate::values::Sample;
+
+fn path(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/format");
+    folder.join(format!("schema-{SCHEMA}/{name}.bin"))
+}
+
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let opened = File::open(path(name));
+    let mut file = opened.unwrap_or_else(|error| panic!("fixture {name}: {error}"));
+    file.read_to_end(&mut octets).unwrap();
+    octets
+}
+
+fn kind(kind: u8, schema: u16) -> Kind {
+    Kind { kind, schema }
+}
+
+fn encoded(record: &Record) -> Vec<u8> {
+    let mut octets = Vec::new();
+    record.encode(&mut octets);
+    octets
+}
+
+/// Every fixture with the octets that are written for it now.
+fn written() -> Vec<(String, Vec<u8>)> {
+    let records = values::records().into_iter();
+    let records =
+        records.map(|Sample { name, record }| (format!("record-{name}"), encoded(&record)));
+    let (exchange, body) = frames::payload();
+    let (private, own) = frames::private();
+    let frames = [
+        (
+            "frame-exchange",
+            exchange.seal(frames::FRAMED, frames::KEPT, body),
+        ),
+        ("frame-private", private.seal(own)),
+    ];
+    let frames = frames.map(|(name, frame)| (name.to_owned(), frame.octets().to_vec()));
+    records.chain(frames).collect()
+}
+
+#[test]
+fn what_is_written_now_is_what_was_written_under_this_schema() {
+    for (name, octets) in written() {
+        assert!(
+            octets == fixture(&name),
+            "{name} is written in other octets: give it a new schema"
+        );
+    }
+}
+
+#[test]
+fn every_record_that_was_written_is_read_as_it_was() {
+    for Sample { name, record } in values::records() {
+        let octets = fixture(&format!("record-{name}"));
+        let read = Record::decode(kind(record.kind(), SCHEMA), &octets);
+        assert_eq!(read.unwrap(), record, "{name}");
+    }
+}
+
+#[test]
+fn every_kind_of_record_has_a_fixture_and_no_other_number_is_a_kind() {
+    let mut kinds: Vec<u8> = values::records()
+        .iter()
+        .map(|it| it.record.kind())
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, Record::KINDS);
+    for number in 0..=u8::MAX {
+        let read = Record::decode(kind(number, SCHEMA), &[]);
+        let unknown = matches!(read, Err(RecordError::Kind(_)));
+        assert_eq!(unknown, !Record::KINDS.contains(&number), "kind {number}");
+    }
+}
+
+#[test]
+fn records_of_another_schema_are_refused_by_their_number() {
+    let says = |schema| {
+        Record::decode(kind(Record::STOPPED, schema), &[])
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        says(SCHEMA + 1),
+        "record schema 5 is newer than this version reads (4); upgrade carnet"
+    );
+    assert_eq!(
+        says(SCHEMA - 1),
+        "record schema 3 is of an early version, which this one (4) does not read; begin a new log"
+    );
+}
+
+#[test]
+fn frames_that_were_written_open_as_they_did() {
+    let octets = Bytes::from(fixture("frame-exchange"));
+    let (head, body) = PayloadHead::open(frames::FRAMED, &octets).unwrap();
+    let (expected, whole) = frames::payload();
+    assert_eq!((head, &body[..]), (expected, whole));
+    let octets = Bytes::from(fixture("frame-private"));
+    let (head, body) = PrivateHead::open(&octets).unwrap();
+    let (expected, whole) = frames::private();
+    assert_eq!((head, &body[..]), (expected, whole));
+}
+
+/// The exchange with all its options present, by its fixture.
+fn exchange() -> (Vec<u8>, Exchange) {
+    (fixture("record-exchange"), values::full())
+}
+
+#[test]
+fn the_parts_of_a_leaf_are_the_octets_of_the_record_and_hold_nothing_of_another_party() {
+    let (octets, exchange) = exchange();
+    let read = ExchangeRef::decode(SCHEMA, &octets).unwrap();
+    let parts = read.parts().unwrap();
+    assert_eq!(parts.len(), 2 + exchange.recipients.len());
+    assert_eq!(read.secret(), LeafSecret::new([2; 32]));
+    assert_eq!(read.key().unwrap(), exchange.key);
+    assert_eq!(read.to_exchange().unwrap(), exchange);
+    let has = |part: &[u8], text: &str| part.windows(text.len()).any(|it| it == text.as_bytes());
+    for (nth, part) in parts.iter().enumerate() {
+        // A part is where it stands in the record, not a copy.
+        assert!(octets.as_ptr_range().contains(&part.as_ptr()), "part {nth}");
+        assert_eq!(
+            has(part, "post") && has(part, "items"),
+            nth == 1,
+            "part {nth}"
+        );
+        assert_eq!(has(part, "police"), nth == parts.len() - 1, "part {nth}");
+        assert!(!has(part, "item-1"), "part {nth}");
+    }
+    let salts: Vec<[u8; 16]> = (0..16).map(|part| read.secret().salt(part)).collect();
+    assert!((1..16).all(|nth| !salts[..nth].contains(&salts[nth])));
+}
+
+#[test]
+fn a_part_under_a_key_that_is_not_here_is_kept_and_not_read() {
+    let octets = fixture("record-exchange-sealed");
+    let read = ExchangeRef::decode(SCHEMA, &octets).unwrap();
+    let sealed = read.to_exchange().unwrap().sealed;
+    assert_eq!((sealed.key(), Confidential::open(&sealed)), (77, None));
+}
+
+#[test]
+#[ignore = "writes fixtures that are missing"]
+fn write_fixtures() {
+    for (name, octets) in written() {
+        let made = File::create_new(path(&name));
+        if let Ok(mut file) = made {
+            file.write_all(&octets).unwrap();
+        }
+    }
+}
