@@ -1,6 +1,8 @@
 //! The catalogue of the repository: every type is whole, and every example is judged as it says.
 #![cfg(test)]
 
+#[path = "message_catalogue/laws.rs"]
+mod laws;
 #[path = "support/shipped.rs"]
 mod shipped;
 

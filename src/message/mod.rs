@@ -21,8 +21,6 @@ mod fixture;
 pub mod id;
 pub mod identifier;
 pub mod json;
-#[cfg(test)]
-mod laws;
 pub mod project;
 pub mod rule;
 pub mod schema;

@@ -9,13 +9,16 @@ use std::fmt::Write;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::bundle::Bundle;
-use super::catalogue::Catalogue;
-use super::fields::read;
-use super::id::{Category, Mask};
-use super::json::unescape;
-use super::project::project;
-use super::spans::{Part, Spans};
+use carnet::message::bundle::Bundle;
+use carnet::message::catalogue::Catalogue;
+use carnet::message::fields::read;
+use carnet::message::id::{Category, Mask};
+use carnet::message::json::unescape;
+use carnet::message::project::project;
+use carnet::message::spans::{Part, Spans};
+
+/// The manifest of a type with one key.
+const MANIFEST: &str = include_str!("../../src/message/fixture/message.toml");
 
 /// A source of choices that follows from its seed alone.
 struct Dice(u64);
@@ -404,7 +407,7 @@ fn drawn(seed: u64) -> (Catalogue, String, Truth) {
     }
     shape.rule = Rule::Fixed(dice.category());
     let mut bundle = Bundle::default();
-    let manifest = super::fixture::MANIFEST.split("[[key]]").next().unwrap();
+    let manifest = MANIFEST.split("[[key]]").next().unwrap();
     bundle.insert("messages/postal.item/message.toml", manifest);
     bundle.insert(
         "messages/postal.item/schema.json",
@@ -474,7 +477,7 @@ proptest! {
         let (catalogue, body, _) = drawn(seed);
         let entry = catalogue.get("postal.item").unwrap();
         let spans = read(entry, body.as_bytes(), &|_| None).unwrap().spans;
-        prop_assert!(tiled(&spans.parts, 0, body.len()).is_empty());
+        prop_assert!(tiled(spans.parts(), 0, body.len()).is_empty());
         prop_assert!(spans.present().without(entry.holds).is_empty());
         prop_assert_eq!(projected(&body, &spans, Mask::ALL), Some(body.clone()));
         prop_assert_eq!(projected(&body, &spans, Mask::NONE), None);
