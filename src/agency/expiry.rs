@@ -18,9 +18,9 @@ const NOTICE: Duration = Duration::from_hours(30 * 24);
 /// How a certificate stands to a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lifetime {
-    /// It has ended: nobody gets in with it.
+    /// It has ended: a connection with it is refused.
     Expired,
-    /// It has not begun: nobody gets in with it.
+    /// It has not begun: a connection with it is refused.
     NotYetValid,
     /// It ends within 30 days.
     EndsSoon,
@@ -62,7 +62,7 @@ impl Expiring {
         })
     }
 
-    /// Whether it is good today: to be renewed, and nobody is refused for it yet.
+    /// Whether it is good today, and only to be renewed: no connection is refused for it yet.
     pub fn is_warning(&self) -> bool {
         self.lifetime == Lifetime::EndsSoon
     }

@@ -92,7 +92,7 @@ fn of_issuer(issuer: &CertificateSummary) -> Vec<String> {
 /// What is to be said of the issuers that agencies list.
 #[derive(Debug, Default)]
 pub struct Listed {
-    /// Nobody whom these issued can be let in.
+    /// No certificate under these authorities can be accepted.
     pub faults: Vec<Fault>,
     /// They depart from the profile.
     pub departures: Vec<Fault>,

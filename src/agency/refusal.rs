@@ -105,7 +105,8 @@ impl RefusalKind {
         }
     }
 
-    /// Whether somebody must be told at once: a name was taken, or a key is used from elsewhere.
+    /// Whether it is an alarm, for the operator at once: a name was taken, or a key is used from
+    /// elsewhere.
     pub const fn is_alarm(self) -> bool {
         matches!(self, Self::ForeignIssuer | Self::OutsideNetworks)
     }
@@ -179,7 +180,7 @@ impl IdentityRefusal {
         self.kind.code()
     }
 
-    /// Whether somebody must be told at once.
+    /// Whether it is an alarm, for the operator at once.
     pub const fn is_alarm(&self) -> bool {
         self.kind.is_alarm()
     }

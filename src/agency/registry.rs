@@ -118,7 +118,7 @@ pub enum MessageIdRule {
     Derived,
 }
 
-/// Who receives: one purpose, one inbox.
+/// A recipient of messages, with one purpose and one inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
     /// Its address.
@@ -129,7 +129,8 @@ pub struct Unit {
     pub clearances: BTreeSet<String>,
     /// What it wants; policy says what it may.
     pub receives: Vec<TypePattern>,
-    /// Whether others may know of it. Addressing an unlisted unit looks like addressing nobody.
+    /// Whether other agencies may know of it. An addressee that is not listed gets the same answer
+    /// as one that does not exist.
     pub listed: bool,
     /// Which releases its inbox takes.
     pub inbox: InboxMode,
@@ -199,11 +200,11 @@ pub struct CrlSource {
     pub url: String,
     /// How often it is fetched.
     pub refresh: Duration,
-    /// How old the last one may grow before nobody of this agency is let in.
+    /// The age of the last list beyond which no system of this agency is let in.
     pub stale_after: Duration,
 }
 
-/// Who vouches for an agency's officers, and for nobody else.
+/// The identity provider of an agency's officers, and of no other agency's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityProvider {
     /// The `iss` of its tokens.
@@ -298,8 +299,8 @@ impl FromIterator<Agency> for Registry {
     }
 }
 
-/// Who holds a fact or pays for a budget: the listed units of an agency together, or one unlisted unit
-/// for itself. What an unlisted unit is sent and does must not show in what the others may do.
+/// The holder of a fact or payer of a budget: the listed units of an agency together, or one unlisted
+/// unit by itself. What an unlisted unit is sent and does must not show in what the others may do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Party {
     /// The listed units of an agency.

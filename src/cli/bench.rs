@@ -34,7 +34,7 @@ pub(super) struct Bench {
 /// A broker of its own, ended when dropped.
 struct Served {
     child: Child,
-    /// Kept: the broker goes on printing, and ends where nobody could read it.
+    /// The broker's output, kept open: it goes on printing, and would end where that fails.
     _output: Option<Lines<BufReader<ChildStdout>>>,
     broker: Broker,
     data: tempfile::TempDir,

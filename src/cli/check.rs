@@ -283,7 +283,8 @@ pub(super) fn server_certificate(config: &Config, now: Timestamp) -> Looked {
     }
 }
 
-/// A key that others can read: whoever has it is the broker, or reads what is sealed.
+/// A warning of a key that other users of the machine can read: with it one can pass for the broker,
+/// or read what is sealed.
 pub(super) fn open_to_others(key: &Path) -> Option<Fault> {
     let place = key.display().to_string();
     let cure = format!("chmod 400 {place}, and replace the key if it was read");

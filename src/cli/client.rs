@@ -98,7 +98,7 @@ pub(super) enum ClientError {
     /// A text that AMQP cannot carry: its short texts end at 255 bytes.
     #[error("'{0}' is longer than AMQP can carry")]
     TooLong(String),
-    /// Nobody answers.
+    /// No broker answers at the address.
     #[error(
         "no broker at {address}: {error}; start one with `carnet serve --dev`, or give its --amqp"
     )]
@@ -154,7 +154,7 @@ pub(super) struct Outgoing {
 /// What the broker answered to a publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Confirmed, and nothing came back: decided, logged, released to somebody.
+    /// Confirmed without a return: decided, logged, and released to at least one unit.
     Accepted,
     /// Confirmed, and returned with a reason.
     Refused { code: u16, says: String },

@@ -14,7 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::failed::Failed;
 use crate::message::bundle::Fault;
 
-/// Whether there is still somebody to read what is printed.
+/// The state of the output's reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reader {
     There,

@@ -219,8 +219,8 @@ fn take_changed_folders(
     Ok(())
 }
 
-/// Says where the folders differ from the rulebook in force. They are no rulebook: the log is, and
-/// nobody should believe that an edited file counts.
+/// Says where the folders differ from the rulebook in force. The rulebook is
+/// the log's: an edited file does not count, and its editor is to know that.
 fn report_changed_folders(config: &Config, active: &Bundle) {
     let folders = match read_bundle(config) {
         Ok(folders) => folders,

@@ -1,6 +1,6 @@
 //! `carnet message try`: what would become of a message, without sending it.
 //!
-//! It asks the folders alone: no log, no server, no keys. So tokens of references are nobody's, and
+//! It asks the folders alone: no log, no server, no keys. So no token of a reference opens, and
 //! cases, orders and answers are as `--given` says, in the words of decision tables.
 
 mod refused;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::settings::Config;
 use crate::message::bundle::{Bundle, Fault};
 
-/// The largest file that a rulebook may hold: nobody edits a larger one by hand.
+/// The largest file of a rulebook, in octets: far above any that is edited by hand.
 const FILE_BYTES: u64 = 4 << 20;
 
 /// The folder in which files are written that shall come into the one around it together.

@@ -1,7 +1,7 @@
 //! Configuration: file < environment < flag; and the folders that make a bundle.
 //!
 //! Reads the environment, the configuration file and the folders of agencies, messages and
-//! policies; nobody else does. A misspelt key is an error that names it.
+//! policies; no other module does. A misspelt key is an error that names it.
 
 mod address;
 mod folders;

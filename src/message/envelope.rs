@@ -224,8 +224,8 @@ impl Envelope {
         Ok(())
     }
 
-    /// A list that is there and names nobody is a slip of its sender's code: it would narrow nothing,
-    /// and the message would reach all whom the rules allow.
+    /// An empty list of addressees is refused: it is a slip of the sender's code, would narrow nothing,
+    /// and the message would reach all units that the rules allow.
     fn addressees<'t>(&mut self, texts: impl Iterator<Item = &'t str>) -> Result<(), Invalid> {
         let fault = |rule, says: String| Invalid::envelope(TO, rule, says);
         let texts = texts.map(str::trim).filter(|text| !text.is_empty());

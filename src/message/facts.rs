@@ -54,7 +54,7 @@ pub struct FactRule {
     pub at: Vec<String>,
     /// What is made of them.
     pub kind: FactKind,
-    /// The category of the condition: who may not see it is not told a condition on it.
+    /// The data category that a reader must be given to be told a condition on this fact.
     pub category: Category,
     /// Of an [`FactKind::Integer`]: the least and the largest that the schema allows there.
     pub range: (i64, i64),

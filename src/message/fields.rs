@@ -226,7 +226,8 @@ impl<'d> Walk<'d> {
         self.spans.close();
     }
 
-    /// What the schema let pass and the plan does not know goes to nobody, and is not accepted.
+    /// An element that the schema accepts and the plan does not know: it has no category, so the
+    /// message is not accepted.
     fn unmapped(&mut self) {
         if self.is_schema_kept {
             self.fault(&rule::UNMAPPED, "is not described by its type");

@@ -47,9 +47,9 @@ impl Rule {
 /// Rules about one thing.
 #[derive(Debug)]
 pub struct Section {
-    /// What about.
+    /// The heading: what the rules are about.
     pub title: &'static str,
-    /// They.
+    /// The rules, in the order in which they are shown.
     pub rules: &'static [Rule],
 }
 

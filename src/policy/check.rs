@@ -316,7 +316,7 @@ fn of_a_vocabulary(says: &str) -> Option<String> {
     ))
 }
 
-/// Agencies, units and groups that rules name and nobody is: Cedar does not know which exist.
+/// Agencies, units and groups that rules name and that do not exist: Cedar does not know which do.
 fn literals(
     policies: &PolicySet,
     rules: &[Arc<Rule>],

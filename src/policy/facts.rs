@@ -22,7 +22,7 @@ pub(super) struct StandingFacts<'a> {
     /// The quoted case, where it is open and the sender's agency has joined it.
     case: Option<&'a Case>,
     bans: Vec<&'a AgencyId>,
-    /// Who holds an open order on one of the message's own keys.
+    /// The holders of an open order on one of the message's own keys.
     orders: BTreeSet<&'a Party>,
     pub(super) reads: Reads,
 }
@@ -134,7 +134,7 @@ pub(super) struct Bench<'a> {
     rulebook: &'a Rulebook,
     facts: &'a StandingFacts<'a>,
     entities: Result<Entities, Broken>,
-    /// Without and with the case, by who holds orders.
+    /// Cedar's question without and with the case, by the holders of orders.
     contexts: BTreeMap<(bool, Vec<&'a AgencyId>), Result<Context, Broken>>,
 }
 

@@ -14,7 +14,7 @@ use crate::message::id::{AgencyId, Category};
 
 use super::words::Actions;
 
-/// Who the principal must be.
+/// The recipients that a rule's head is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {
     /// Any unit.
@@ -30,7 +30,7 @@ pub enum Recipient {
 /// The head of a policy, in the terms of the registry and the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Who receives.
+    /// The recipients.
     pub recipient: Recipient,
     /// Which actions.
     pub actions: Actions,

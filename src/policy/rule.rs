@@ -148,7 +148,8 @@ impl<'a> Addressed<'a> {
         named.filter_map(|place| slices.get(place)).collect()
     }
 
-    /// Whether `to` leaves this unit in: addressing what one may not know is addressing nobody.
+    /// Whether `to` leaves this unit in. An addressee that the sender may not know of counts as one
+    /// that does not exist.
     fn admits(&self, unit: &Unit, request: &RuleRequest<'_>) -> bool {
         self.texts.is_none() || (self.units.contains(&unit.id) && knows(request.sender, unit))
     }

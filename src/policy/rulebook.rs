@@ -172,7 +172,7 @@ impl Rulebook {
         &self.board
     }
 
-    /// Its schema and policies as Cedar holds them: the reference for whoever re-checks a ruling.
+    /// Its schema and policies as Cedar holds them: the reference for a second check of a ruling.
     pub fn cedar(&self) -> (&Schema, &PolicySet) {
         (&self.schema, &self.policies)
     }

@@ -171,7 +171,7 @@ impl Ruling {
         told.chain(unreachable).collect()
     }
 
-    /// Whether the sender sees it released to somebody: acknowledged without a return.
+    /// Whether the sender is told of at least one release: it is acknowledged, and not returned.
     pub fn is_released_visibly(&self) -> bool {
         self.verdicts
             .iter()

@@ -1,4 +1,4 @@
-//! Keyed digests: equal values are found, none can be guessed by who reads the disk.
+//! Keyed digests: equal values have equal digests, and a reader of the disk cannot guess a value.
 //!
 //! HMAC-SHA-256 cut to 16 bytes, under a key of a period, over a label that says what for. The period's key is derived
 //! from the master key; that digests end with their period needs keys that can be destroyed, which
@@ -17,7 +17,7 @@ impl Period {
     /// The one period of what must be found whenever it was written.
     pub const ALWAYS: Self = Self(0);
 
-    /// The month of an instant, in UTC. Whoever looks across its edge asks the month before too.
+    /// The month of an instant, in UTC. A search across the edge of a month asks for the digest of the month before too.
     pub fn of(at: Timestamp) -> Self {
         let instant = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
         let date = instant.to_zoned(jiff::tz::TimeZone::UTC).date();

@@ -67,7 +67,7 @@ impl Judge {
         }
     }
 
-    /// Whoever it stands for, it was meant for one.
+    /// A fault where the certificate is another system's than the one it is asked for.
     fn as_meant(&self, admitted: Admitted) -> Result<Admitted, IdentityRefusal> {
         let (agency, system) = (&admitted.peer.agency.id, &admitted.peer.system.name);
         if *agency == self.system.agency && *system == self.system.system {

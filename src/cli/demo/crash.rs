@@ -180,7 +180,7 @@ async fn wait_for(sent: &mut Sent) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The events without a confirm: they may be logged or not, nobody was promised anything.
+/// The events without a confirm: the log may have them or not, the sender was promised neither.
 async fn unconfirmed<'a>(
     stage: &mut Stage,
     events: &'a [Outgoing],

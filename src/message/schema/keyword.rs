@@ -1,5 +1,5 @@
 //! The keywords that schemas of the catalogue may use. A word that is not here is a fault: JSON
-//! Schema ignores what it does not know, and a misspelt rule would hold for nobody.
+//! Schema ignores what it does not know, and a misspelt rule would hold for no message.
 
 /// They describe and assert nothing.
 const NOTES: [&str; 9] = [

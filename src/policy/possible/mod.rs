@@ -36,7 +36,8 @@ const SETTINGS_MAX: usize = 20_000;
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Impossible {
-    /// Conditions that can come out one way alone, and rules over messages that nobody sends.
+    /// Conditions that come out the same for every message, and rules over messages that no system
+    /// sends.
     pub faults: Vec<Fault>,
     /// Rules that ask for a unit that there may be one day, of everybody or with a clearance.
     pub waiting: BTreeSet<PolicyId>,
@@ -206,7 +207,7 @@ impl<'c> Tried<'c> {
             && self.pairs.iter().all(|(_, _, both)| *both)
     }
 
-    /// Notes what is so in one setting.
+    /// Evaluates each part of the condition in one setting, and notes the results.
     fn look(&mut self, truth: &dyn Fn(&Expression) -> Option<bool>) {
         self.whole_was_true |= truth(&self.condition.whole) == Some(true);
         let mut so = BTreeSet::new();

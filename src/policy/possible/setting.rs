@@ -32,7 +32,7 @@ const NOON: Timestamp = Timestamp::from_millis(1_773_748_800_000);
 pub(super) struct Domain<'r> {
     /// The units that its head admits.
     pub(super) units: Vec<&'r Unit>,
-    /// The messages that its head covers and somebody sends, with a unit that does.
+    /// The message types that the rule's head covers and some unit sends, each with such a unit.
     pub(super) messages: Vec<(&'r Unit, &'r MessageEntry)>,
     agencies: Vec<&'r Agency>,
 }
