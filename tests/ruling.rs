@@ -29,7 +29,7 @@ use carnet::agency::registry::Party;
 use carnet::message::facts::FactValue;
 use carnet::message::id::{KeyedDigest, Mask};
 use carnet::message::time::Timestamp;
-use carnet::policy::explain::explain;
+use carnet::policy::explain::{InForce, explain};
 use carnet::policy::rule::may_send;
 use carnet::policy::ruling::{Outcome, Refused, Told};
 use carnet::policy::standing::{ByKey, Level, Versioned};
@@ -463,8 +463,12 @@ fn an_agreement_is_a_tag_while_it_is_in_force_whatever_the_rule_says() {
     }
     let told = |now: Timestamp| {
         message.ask(&rulebook, |request| {
-            let (unit, standing) = (id("customs-xa/main"), &message.standing);
-            explain(&unit, request, (&rulebook, standing), now, Mask::ALL)
+            let in_force = InForce {
+                rulebook: &rulebook,
+                standing: &message.standing,
+                now,
+            };
+            explain(&id("customs-xa/main"), request, &in_force, Mask::ALL)
         })
     };
     for (now, says) in [

@@ -17,6 +17,8 @@ mod circles;
 mod layers;
 #[path = "tidy/pages.rs"]
 mod pages;
+#[path = "tidy/parameters.rs"]
+mod parameters;
 #[path = "tidy/sizes.rs"]
 mod sizes;
 #[path = "tidy/source.rs"]
@@ -88,6 +90,11 @@ fn the_functions_to_read_first_stay_short() {
 #[test]
 fn every_rust_file_opens_with_what_it_owns() {
     assert_nothing_found(words::unintroduced_files);
+}
+
+#[test]
+fn no_parameter_is_a_tuple_taken_apart() {
+    assert_nothing_found(parameters::tuples);
 }
 
 #[test]

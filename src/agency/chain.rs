@@ -156,7 +156,7 @@ impl<'c> Presented<'c> {
         issuers.sort_by_key(|(summary, _)| Reverse(summary.not_after));
         let mut found = NoPath::Elsewhere;
         for (summary, der) in issuers {
-            match self.path_to((&summary, CertificateDer::from(der)), at, asked) {
+            match self.path_to(&summary, &CertificateDer::from(der), at, asked) {
                 Ok(above) => {
                     return Ok(Path {
                         issuer: summary.fingerprint,
@@ -175,11 +175,12 @@ impl<'c> Presented<'c> {
     /// Those between the peer's certificate and `issuer`.
     fn path_to(
         &self,
-        (issuer, der): (&CertificateSummary, CertificateDer<'static>),
+        issuer: &CertificateSummary,
+        der: &CertificateDer<'static>,
         at: Timestamp,
         asked: Asked,
     ) -> Result<Vec<CertificateSummary>, NoPath> {
-        let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|_| NoPath::Elsewhere)?;
+        let anchor = webpki::anchor_from_trusted_cert(der).map_err(|_| NoPath::Elsewhere)?;
         let held = RefCell::new(None);
         let judge = |path: &VerifiedPath<'_>| {
             let found = holds(

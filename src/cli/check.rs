@@ -89,7 +89,7 @@ impl Check {
                 "waiting for units that are not there yet: {rules}"
             ))?;
         }
-        if !read.below("agencies").any(has_issuer) {
+        if !has_issuer(&read) {
             output::line(
                 "no agency has its issuer's certificate beside agency.toml: good for `serve --dev` alone; `init` wants them",
             )?;
@@ -210,7 +210,7 @@ fn strays(bundle: &Bundle, rulebook: &Rulebook) -> Vec<Fault> {
 /// Folders of a repository name issuers that only a deployment has: without any certificate of an
 /// issuer, development ones stand in, so that everything else can be checked.
 pub(super) fn with_issuers(bundle: Bundle, now: Timestamp) -> Result<Bundle, Vec<Fault>> {
-    if bundle.below("agencies").any(has_issuer) {
+    if has_issuer(&bundle) {
         return Ok(bundle);
     }
     let pki = DevelopmentPki::create(&bundle, now)?;
@@ -333,6 +333,7 @@ fn certificates(config: &Config, now: Timestamp) -> Looked {
     looked
 }
 
-pub(super) fn has_issuer((path, _): (&str, &[u8])) -> bool {
-    is_pem(path)
+/// Whether the certificate of any issuer stands beside an `agency.toml`.
+pub(super) fn has_issuer(bundle: &Bundle) -> bool {
+    bundle.below("agencies").any(|(path, _)| is_pem(path))
 }

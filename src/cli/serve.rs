@@ -117,15 +117,8 @@ impl Serve {
         if !self.dev {
             warn_of(end_file_beside_the_log(&config).as_slice());
         }
-        let path = &config.master_key;
-        let cure = match &log {
-            Some(_) => "restore it from its copy: the log was begun with it (setting master_key)",
-            None => "`carnet init` writes one",
-        };
-        let makes_one = self.dev && log.is_none();
-        if !makes_one && !path.exists() {
-            let says = format!("{} is missing; {cure}", path.display());
-            return Err(Failed::CannotRun(says));
+        if !self.dev || log.is_some() {
+            look_for_the_master_key(&config.master_key, log.is_some())?;
         }
         let master = master_key(&config)?;
         let clock = Clock::default();
@@ -150,11 +143,16 @@ impl Serve {
         let backbone = Embedded::open(&config.data, options, basis, now);
         let backbone = backbone.map_err(|error| not_opened(error, &config.master_key))?;
         match genesis {
-            Some(bundle) => take_changed_folders(&backbone, &bundle, (clock, key_check))?,
+            Some(bundle) => take_changed_folders(&backbone, &bundle, clock, key_check)?,
             None => report_changed_folders(&config, backbone.view().rulebook.bundle()),
         }
         tell_ends(&backbone.view().rulebook.registry().expiring(clock.now()));
-        let served = listen(&config, bound, (&backbone, clock), (&runtime, hangup));
+        let process = Process {
+            runtime: &runtime,
+            clock,
+            hangup,
+        };
+        let served = listen(&config, bound, &backbone, process);
         let fatal = backbone.fatal().borrow().clone();
         backbone.stop();
         if let Some(fatal) = fatal {
@@ -190,6 +188,20 @@ fn look_at_the_certificate(config: &Config) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A fault, where the key of a log is missing: another would not open what is sealed in it.
+fn look_for_the_master_key(path: &Path, is_begun: bool) -> Result<(), Failed> {
+    if path.exists() {
+        return Ok(());
+    }
+    let cure = if is_begun {
+        "restore it from its copy: the log was begun with it (setting master_key)"
+    } else {
+        "`carnet init` writes one"
+    };
+    let says = format!("{} is missing; {cure}", path.display());
+    Err(Failed::CannotRun(says))
+}
+
 /// The folders as a bundle, with the development authority in place of the agencies' issuers.
 fn development_rulebook(config: &Config) -> Result<Bundle, Failed> {
     let bundle = read_bundle(config)?;
@@ -205,7 +217,8 @@ fn development_rulebook(config: &Config) -> Result<Bundle, Failed> {
 fn take_changed_folders(
     backbone: &Arc<Embedded>,
     bundle: &Bundle,
-    (clock, key_check): (Clock, KeyCheck),
+    clock: Clock,
+    key_check: KeyCheck,
 ) -> Result<(), Failed> {
     if bundle.digest() == backbone.view().rulebook.digest() {
         return Ok(());
@@ -285,12 +298,24 @@ fn look_at_the_data(data: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
+/// What serves connections beside the log: the runtime, the clock, and the signal to renew.
+struct Process<'r> {
+    runtime: &'r Runtime,
+    clock: Clock,
+    hangup: Signals,
+}
+
 fn listen(
     config: &Config,
     bound: Bound,
-    (backbone, clock): (&Arc<Embedded>, Clock),
-    (runtime, hangup): (&Runtime, Signals),
+    backbone: &Arc<Embedded>,
+    process: Process<'_>,
 ) -> Result<(), Failed> {
+    let Process {
+        runtime,
+        clock,
+        hangup,
+    } = process;
     let files = server_files(config)?;
     let identity = files.identity().map_err(Failed::cannot_run)?;
     let tls = Arc::new(Tls::new(identity, config.tls));
@@ -326,10 +351,8 @@ fn listen(
             .collect::<io::Result<_>>()
             .map_err(Failed::cannot_run)?;
         // Before it is announced: whoever reads that may stop it at once, and it ends well.
-        let signals = (
-            signal(SignalKind::terminate()).map_err(Failed::cannot_run)?,
-            signal(SignalKind::interrupt()).map_err(Failed::cannot_run)?,
-        );
+        let terminate = signal(SignalKind::terminate()).map_err(Failed::cannot_run)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(Failed::cannot_run)?;
         let rulebook = backbone.view().rulebook.digest();
         for address in &addresses {
             tracing::info!(%address, %rulebook, "listening");
@@ -340,7 +363,7 @@ fn listen(
         }
         let (stop, stopping) = watch::channel(false);
         let fatal = backbone.fatal();
-        tokio::spawn(wait_for_the_end(signals, stop, fatal));
+        tokio::spawn(wait_for_the_end(terminate, interrupt, stop, fatal));
         tokio::spawn(keep(renewal, hangup, (clock, Arc::clone(backbone))));
         tokio::spawn(warn_of_agreements(Arc::clone(backbone), clock));
         serve(shell, listeners, stopping).await;
@@ -371,7 +394,8 @@ fn announce(config: &Config, backbone: &Embedded, addresses: &[SocketAddr]) -> R
 
 /// Ends on SIGTERM or SIGINT, or when the core cannot go on.
 async fn wait_for_the_end(
-    (mut terminate, mut interrupt): (Signals, Signals),
+    mut terminate: Signals,
+    mut interrupt: Signals,
     stop: watch::Sender<bool>,
     mut fatal: watch::Receiver<Option<String>>,
 ) {

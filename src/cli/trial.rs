@@ -124,7 +124,7 @@ impl Trial {
             let cure = "see 'sends' of its entry in agencies/, and 'senders' of the type";
             return Err(vec![Fault::new(file.display().to_string(), says, cure)].into());
         }
-        match valid((&message_type, body), &peer, &given, rulebook) {
+        match valid(&message_type, body, &peer, &given, rulebook) {
             Err(faults) => Ok(Tried::Invalid(Refused(faults))),
             Ok(valid) => Ok(Tried::Ruled(Box::new(Ruled::of(
                 valid, peer, given, rulebook,
@@ -226,14 +226,15 @@ impl Trial {
             .chain(self.given.clone())
             .collect();
         let text = text.join(";");
-        let of = (&peer.agency.id, entry);
-        Given::parse(&text, of, rulebook.registry()).map_err(Failed::Usage)
+        let sender = &peer.agency.id;
+        Given::parse(&text, sender, entry, rulebook.registry()).map_err(Failed::Usage)
     }
 }
 
 /// The message as admission takes it: its headers and its body.
 fn valid(
-    (message_type, body): (&str, Vec<u8>),
+    message_type: &str,
+    body: Vec<u8>,
     peer: &Peer,
     given: &Given,
     rulebook: &Rulebook,

@@ -271,7 +271,7 @@ fn policies(
         let path = place.rsplit_once(':').map_or(place, |(path, _)| path);
         let text = bundle.text(path).unwrap_or_default();
         let cure = "policies/border.cedarschema has the type of every attribute";
-        let mut fault = diagnostic((path, text), place, error, cure);
+        let mut fault = diagnostic(path, text, place, error, cure);
         if let Some(cure) = of_a_vocabulary(&fault.says) {
             fault.cure = cure;
         }

@@ -157,7 +157,8 @@ impl World {
     /// none.
     pub(super) fn with_message<'u>(
         &self,
-        (request, now): (&'u RuleRequest<'_>, Timestamp),
+        request: &'u RuleRequest<'_>,
+        now: Timestamp,
         recipients: impl Iterator<Item = &'u UnitId>,
         read: impl Fn(&str) -> bool,
     ) -> Result<Entities, Broken> {
@@ -176,7 +177,8 @@ impl World {
     /// answer is found with.
     pub(super) fn whole(
         &self,
-        (request, now): (&RuleRequest<'_>, Timestamp),
+        request: &RuleRequest<'_>,
+        now: Timestamp,
         schema: &Schema,
     ) -> Result<Entities, Broken> {
         let message = self.message(request, |_| true)?;

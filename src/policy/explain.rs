@@ -22,6 +22,17 @@ use super::standing::Standing;
 use super::wording::{in_words, is_about_the_unit};
 use super::words::PolicyId;
 
+/// What a message is ruled by: the rulebook, and what stands at an instant.
+#[derive(Debug, Clone, Copy)]
+pub struct InForce<'a> {
+    /// The rulebook.
+    pub rulebook: &'a Rulebook,
+    /// Levels, cases, bans and orders.
+    pub standing: &'a Standing,
+    /// The instant.
+    pub now: Timestamp,
+}
+
 /// A permit that would have applied, and what it lacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unmet {
@@ -37,10 +48,14 @@ pub struct Unmet {
 pub fn explain(
     unit: &UnitId,
     request: &RuleRequest<'_>,
-    (rulebook, standing): (&Rulebook, &Standing),
-    now: Timestamp,
+    in_force: &InForce<'_>,
     reader: Mask,
 ) -> String {
+    let &InForce {
+        rulebook,
+        standing,
+        now,
+    } = in_force;
     let mut text = String::new();
     match rule_for(unit, request, rulebook, standing, now) {
         Outcome::Released(released) => explain_release(&mut text, unit, &released, rulebook),
@@ -62,7 +77,7 @@ pub fn explain(
                 &mut text,
                 format_args!("{unit} does not receive it: not permitted."),
             );
-            let unmet = unmet(unit, request, (rulebook, standing), now, reader);
+            let unmet = unmet(unit, request, in_force, reader);
             if unmet.is_empty() {
                 line(
                     &mut text,
@@ -91,16 +106,20 @@ pub fn explain(
 pub fn unmet(
     unit: &UnitId,
     request: &RuleRequest<'_>,
-    (rulebook, standing): (&Rulebook, &Standing),
-    now: Timestamp,
+    in_force: &InForce<'_>,
     reader: Mask,
 ) -> Vec<Unmet> {
+    let &InForce {
+        rulebook,
+        standing,
+        now,
+    } = in_force;
     let facts = StandingFacts::read(request, rulebook, standing, now);
     let Some(slice) = rulebook.slice(unit, &request.sender.id.agency, request.entry) else {
         return Vec::new();
     };
-    let of = (&request.sender.id.agency, request.entry);
-    let lapsed = rulebook.lapsed(unit, of, now);
+    let agency = &request.sender.id.agency;
+    let lapsed = rulebook.lapsed(unit, agency, request.entry, now);
     let mut bench = Bench::new(request, rulebook, &facts, &[&slice]);
     let Ok((question, entities)) = bench.question(&slice.unit) else {
         return Vec::new();

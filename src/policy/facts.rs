@@ -150,7 +150,7 @@ impl<'a> Bench<'a> {
         let recipients = slices.iter().map(|slice| &slice.unit.id);
         let entities = rulebook
             .world()
-            .with_message((request, facts.now), recipients, read);
+            .with_message(request, facts.now, recipients, read);
         Self {
             request,
             rulebook,

@@ -49,7 +49,8 @@ impl Given {
     /// can never be so cannot be given: it would show a rule at work that no message ever meets.
     pub fn parse(
         text: &str,
-        (sender, entry): (&AgencyId, &MessageEntry),
+        sender: &AgencyId,
+        entry: &MessageEntry,
         registry: &Registry,
     ) -> Result<Self, String> {
         let mut given = Self {

@@ -39,7 +39,7 @@ pub fn compare(
     let slices = slice.evaluate(&question, entities).allowed();
     // With every fact and every agency: what of them a slice reads is what is compared, too.
     let (schema, policies) = rulebook.cedar();
-    let whole = rulebook.world().whole((request, now), schema).ok()?;
+    let whole = rulebook.world().whole(request, now, schema).ok()?;
     let words = Words::new().ok()?;
     let allows = |action: &str| {
         let (principal, resource) = (question.principal()?.clone(), question.resource()?.clone());

@@ -194,7 +194,8 @@ impl Rulebook {
     pub(super) fn lapsed(
         &self,
         unit: &UnitId,
-        (sender, entry): (&AgencyId, &MessageEntry),
+        sender: &AgencyId,
+        entry: &MessageEntry,
         now: Timestamp,
     ) -> Vec<&Agreement> {
         let slice = self.slice(unit, sender, entry);
@@ -243,7 +244,7 @@ impl Rulebook {
         let unit = self.registry.unit(unit)?;
         let groups = self.board.groups_of(&unit.id.agency);
         let rules = self.rules_over.get(sender).unwrap_or(&self.rules);
-        Some(Slice::new(unit, &groups, rules, (sender, &entry.entity)))
+        Some(Slice::new(unit, &groups, rules, sender, &entry.entity))
     }
 }
 

@@ -42,7 +42,8 @@ impl Slice {
         unit: &Arc<Unit>,
         groups: &[String],
         rules: &[Arc<Rule>],
-        (sender, entity): (&AgencyId, &str),
+        sender: &AgencyId,
+        entity: &str,
     ) -> Self {
         let matching = |permits: bool| {
             let rules = rules.iter().filter(|rule| {

@@ -75,7 +75,7 @@ pub(super) fn read_file(path: &str, text: &str) -> PolicyFile {
             file.faults.extend(
                 errors
                     .iter()
-                    .map(|error| diagnostic((path, text), path, error, CURE)),
+                    .map(|error| diagnostic(path, text, path, error, CURE)),
             );
             return file;
         }
@@ -129,7 +129,8 @@ const CURE: &str = "mend it there; docs/policies.md shows how a rule is written"
 /// `path:line` of a diagnostic of Cedar's, or `otherwise` where it names no place. `cure` stands
 /// where Cedar has no advice of its own.
 pub(super) fn diagnostic(
-    (path, text): (&str, &str),
+    path: &str,
+    text: &str,
     otherwise: &str,
     error: &(impl Diagnostic + ?Sized),
     cure: &str,

@@ -112,7 +112,7 @@ pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
         }
         for record in reader.records() {
             report.rows += 1;
-            match run_record((&path, name), record, rulebook, admit) {
+            match run_record(&path, name, record, rulebook, admit) {
                 Ok(decided) => report.decided.extend(decided),
                 Err(fault) => report.faults.push(fault),
             }
@@ -122,7 +122,8 @@ pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
 }
 
 fn run_record(
-    (path, owner): (&str, &str),
+    path: &str,
+    owner: &str,
     record: Result<csv::StringRecord, csv::Error>,
     rulebook: &Rulebook,
     admit: &mut Admit<'_>,
@@ -213,7 +214,7 @@ fn run_row<'r, 'f>(
     if !home.is_some_and(|home| unit_sends(home, sender, entry)) {
         return Err(format!("no system of {} sends {message_type}", sender.id));
     }
-    let given = Given::parse(field("given"), (agency, entry), registry)?;
+    let given = Given::parse(field("given"), agency, entry, registry)?;
     match (entry.addressed, &given.question.to) {
         (Addressed::Never, Some(_)) => {
             return Err(format!("{message_type} is never addressed: leave to= out"));
@@ -246,7 +247,7 @@ fn run_row<'r, 'f>(
         &given.standing,
         given.now,
     );
-    let lapsed = rulebook.lapsed(&recipient.id, (agency, entry), given.now);
+    let lapsed = rulebook.lapsed(&recipient.id, agency, entry, given.now);
     let lapsed = lapsed.into_iter();
     let lapsed = lapsed.filter_map(|it| Some(it.in_words(it.notice(given.now)?)));
     Ok(Ran {

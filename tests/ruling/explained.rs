@@ -2,7 +2,7 @@
 
 use carnet::message::facts::FactValue;
 use carnet::message::id::Mask;
-use carnet::policy::explain::explain;
+use carnet::policy::explain::{InForce, explain};
 
 use super::fixture::{Message, id, rulebook};
 
@@ -10,13 +10,12 @@ fn why(message: &Message, unit: &str, reader: Mask) -> String {
     let rulebook = rulebook();
     let unit = id(unit);
     message.ask(&rulebook, |request| {
-        explain(
-            &unit,
-            request,
-            (&rulebook, &message.standing),
-            message.now,
-            reader,
-        )
+        let in_force = InForce {
+            rulebook: &rulebook,
+            standing: &message.standing,
+            now: message.now,
+        };
+        explain(&unit, request, &in_force, reader)
     })
 }
 

@@ -39,7 +39,8 @@ pub(super) async fn crash(
     stage: &mut Stage,
     script: &Script,
     served: &mut Served,
-    (config, data): (&Config, &Path),
+    config: &Config,
+    data: &Path,
 ) -> Result<(), Failed> {
     output::line("")?;
     output::line(&format!(

@@ -91,7 +91,7 @@ async fn play(config: &Config, data: &Path) -> Result<Played, Failed> {
             }
             Scene::Case(step) => play::case(&mut stage, step).await?,
             Scene::Crash => {
-                crash::crash(&mut stage, &script, &mut served, (config, data)).await?;
+                crash::crash(&mut stage, &script, &mut served, config, data).await?;
             }
         }
     }

@@ -93,7 +93,7 @@ pub(super) async fn message(
     for gets in message.gets {
         let expected = withheld(holds, gets.shows).map_err(Failed::cannot_run)?;
         if let Some(arrival) = stage.delivery(gets.unit).await? {
-            let id = delivered(stage, message, (gets, &expected), &arrival)?;
+            let id = delivered(stage, message, gets, &expected, &arrival)?;
             tell::gets(gets, holds, &expected, arrival.header("x-carnet-reason"))?;
             stage.counters(gets.unit).last_id = id;
         }
@@ -104,7 +104,7 @@ pub(super) async fn message(
         output::line("       confirmed again; no second delivery, no second entry in the log")?;
     } else if let Some((id, receipt)) = stage.receipt(&sender).await? {
         let expected = expected_receipt(message, holds)?;
-        receipted(stage, message, (&id, &receipt), &expected)?;
+        receipted(stage, message, &id, &receipt, &expected)?;
         number(stage, &sender, &receipt)?;
         tell::refusals(&receipt)?;
     }
@@ -143,7 +143,8 @@ fn answered(stage: &mut Stage, message: &Row, answer: &Answer) -> Result<(), Fai
 fn delivered(
     stage: &mut Stage,
     message: &Row,
-    (gets, expected): (&Gets, &[String]),
+    gets: &Gets,
+    expected: &[String],
     arrival: &Arrival,
 ) -> Result<String, Failed> {
     let (unit, number) = (gets.unit, message.number);
@@ -193,7 +194,8 @@ fn expected_receipt(message: &Row, holds: Mask) -> Result<Vec<Value>, Failed> {
 fn receipted(
     stage: &mut Stage,
     message: &Row,
-    (id, receipt): (&str, &Value),
+    id: &str,
+    receipt: &Value,
     expected: &[Value],
 ) -> Result<(), Failed> {
     let number = message.number;

@@ -67,7 +67,7 @@ impl<'r> Told<'r> {
                 let why = told.withheld(exchange.holds, released, rulebook);
                 add(&mut value, "withheld_by", why);
             }
-            told.secrecy(recipient, &secret, (rulebook, &mut value));
+            told.secrecy(recipient, &secret, rulebook, &mut value);
             told.recipients.push(value);
         }
         told.nobodies(exchange, &secret);
@@ -185,7 +185,8 @@ impl<'r> Told<'r> {
         &mut self,
         recipient: &Recipient,
         secret: &Confidential,
-        (rulebook, value): (&Rulebook, &mut Value),
+        rulebook: &Rulebook,
+        value: &mut Value,
     ) {
         let unit = recipient.unit.to_string();
         let (is_released, policies) = match &recipient.outcome {

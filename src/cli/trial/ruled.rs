@@ -11,7 +11,7 @@ use crate::agency::registry::Peer;
 use crate::message::facts::Facts;
 use crate::message::id::UnitId;
 use crate::message::valid::Valid;
-use crate::policy::explain::explain;
+use crate::policy::explain::{InForce, explain};
 use crate::policy::given::Given;
 use crate::policy::rule::rule;
 use crate::policy::rulebook::Rulebook;
@@ -67,8 +67,12 @@ impl Ruled {
             ..
         } = self;
         let request = given.question.request(&peer.unit, valid.entry(), facts);
-        let standing = (rulebook, &given.standing);
-        explain(unit, &request, standing, given.now, valid.entry().holds)
+        let in_force = InForce {
+            rulebook,
+            standing: &given.standing,
+            now: given.now,
+        };
+        explain(unit, &request, &in_force, valid.entry().holds)
     }
 
     pub(super) fn print(&self, rulebook: &Rulebook) -> Result<(), Failed> {

@@ -79,7 +79,7 @@ fn of_rule(rule: &Rule, rulebook: &Rulebook, world: &World, found: &mut Impossib
         return;
     }
     found.faults.extend(alone(rule, &domain, rulebook));
-    let Some(tried) = tried(rule, (&domain, rulebook), world) else {
+    let Some(tried) = tried(rule, &domain, rulebook, world) else {
         return;
     };
     if tried.waits(rule) {
@@ -131,7 +131,8 @@ fn alone(rule: &Rule, domain: &Domain<'_>, rulebook: &Rulebook) -> Option<Fault>
 /// The rule's condition, tried; nothing where it has none, or one that cannot be tried out.
 fn tried<'r>(
     rule: &'r Rule,
-    (domain, rulebook): (&Domain<'_>, &Rulebook),
+    domain: &Domain<'_>,
+    rulebook: &Rulebook,
     world: &World,
 ) -> Option<Tried<'r>> {
     let condition = rule.condition.as_ref()?;

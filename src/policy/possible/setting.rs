@@ -182,7 +182,7 @@ impl<'c, 'r> Settings<'c, 'r> {
                     let chosen = chosen.filter_map(|(all, at)| all.get(*at));
                     let mut question = nobody.clone();
                     chosen.for_each(|choice| question.take(choice));
-                    if let Some((request, entities)) = question.ask(world, (sender, entry), unit)
+                    if let Some((request, entities)) = question.ask(world, sender, entry, unit)
                         && !look(&request, &entities)
                     {
                         return;
@@ -339,7 +339,8 @@ impl Question {
     fn ask(
         &self,
         world: &World,
-        (sender, entry): (&Unit, &MessageEntry),
+        sender: &Unit,
+        entry: &MessageEntry,
         unit: &Unit,
     ) -> Option<(Request, Entities)> {
         let request = RuleRequest {
@@ -367,7 +368,7 @@ impl Question {
             .ok()?;
         let recipients = std::iter::once(&unit.id);
         let entities = world
-            .with_message((&request, now), recipients, |_| true)
+            .with_message(&request, now, recipients, |_| true)
             .ok()?;
         Some((question, entities))
     }
