@@ -1,8 +1,6 @@
 //! `carnet bench`: what this machine does, as a client sees it, beside what its disk does.
 
-use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,6 +11,7 @@ use super::client::{Answer, Broker, Client, Outgoing};
 use super::failed::Failed;
 use super::output;
 use super::runtime::on_a_runtime;
+use super::served::Served;
 use crate::config::{Config, read_bundle, write_text};
 use crate::journal::vfs::{DiskVfs, Vfs, VfsFile};
 use crate::message::id::SystemId;
@@ -31,64 +30,32 @@ pub(super) struct Bench {
     connections: usize,
 }
 
-/// A broker of its own, ended when dropped.
-struct Served {
-    child: Child,
-    /// The broker's output, kept open: it goes on printing, and would end where that fails.
-    _output: Option<Lines<BufReader<ChildStdout>>>,
+/// The broker that is measured, and the folder of its data.
+struct Measured {
+    served: Served,
     broker: Broker,
-    data: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
-impl Drop for Served {
-    fn drop(&mut self) {
-        // A process that is gone already needs no ending.
-        if self.child.kill().is_ok() {
-            drop(self.child.wait());
-        }
-    }
-}
-
-impl Served {
+impl Measured {
     fn start(config: &Config) -> Result<Self, Failed> {
-        let data = tempfile::tempdir_in(".").map_err(Failed::cannot_run)?;
-        let agencies = unpaced(config, data.path())?;
-        let carnet = std::env::current_exe().map_err(Failed::cannot_run)?;
-        let mut child = Command::new(carnet)
-            .args(["serve", "--dev", "--with-parent"])
-            .args(["--amqp", "127.0.0.1:0", "--data"])
-            .arg(data.path())
-            .arg("--agencies")
-            .arg(agencies)
-            .arg("--messages")
-            .arg(&config.messages)
-            .arg("--policies")
-            .arg(&config.policies)
-            .env("CARNET_LOG", "carnet=warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(Failed::cannot_run)?;
-        let mut lines = child.stdout.take().map(|out| BufReader::new(out).lines());
-        let found = lines.iter_mut().flatten().map_while(Result::ok);
-        let port = found.into_iter().find_map(|line| {
-            let address = line.strip_prefix("listening on amqps://")?;
-            address.rsplit_once(':')?.1.parse().ok()
-        });
-        let Some(port) = port else {
-            return Err(Failed::CannotRun("the broker did not start".to_owned()));
+        let folder = tempfile::tempdir_in(".").map_err(Failed::cannot_run)?;
+        let config = Config {
+            agencies: unpaced(config, folder.path())?,
+            data: folder.path().join("data"),
+            ..config.clone()
         };
-        let broker = Broker::local(port, data.path().join("certs"));
+        let served = Served::start(config, ("CARNET_LOG", "carnet=warn"))?;
         Ok(Self {
-            child,
-            _output: lines,
-            broker,
-            data,
+            broker: served.broker(),
+            served,
+            folder,
         })
     }
 
     /// Processor time that the broker has used so far.
     fn processor(&self) -> Duration {
-        let stat = read_proc(self.child.id(), "stat");
+        let stat = read_proc(self.served.id(), "stat");
         let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let mut fields = after_name.split_whitespace().skip(11);
         let mut ticks = || {
@@ -103,7 +70,7 @@ impl Served {
 
     /// Memory that the broker has resident, in KiB.
     fn resident_kib(&self) -> u64 {
-        let status = read_proc(self.child.id(), "status");
+        let status = read_proc(self.served.id(), "status");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
         kib.unwrap_or(0)
@@ -136,11 +103,11 @@ fn read_proc(process: u32, what: &str) -> String {
 
 impl Bench {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
-        let served = Served::start(config)?;
+        let served = Measured::start(config)?;
         on_a_runtime(self.measure(&served))
     }
 
-    async fn measure(&self, served: &Served) -> Result<(), Failed> {
+    async fn measure(&self, served: &Measured) -> Result<(), Failed> {
         start_receiver(served.broker.clone())?;
         let sender = Client::connect(&served.broker, &system("post/items")?).await?;
         output::line("1 KiB postal.item, one sender, one recipient that acknowledges")?;
@@ -167,7 +134,7 @@ impl Bench {
     async fn throughput(
         &self,
         sender: &Client,
-        served: &Served,
+        served: &Measured,
         window: usize,
         serial: &mut u64,
     ) -> Result<(), Failed> {
@@ -199,12 +166,12 @@ impl Bench {
     async fn latency(
         &self,
         sender: &Client,
-        served: &Served,
+        served: &Measured,
         serial: &mut u64,
     ) -> Result<(), Failed> {
         let clock = Clock::default();
         let probe = DiskVfs
-            .create(&served.data.path().join("probe"))
+            .create(&served.folder.path().join("probe"))
             .map_err(Failed::cannot_run)?;
         let block = [7; 4096];
         let zeros = vec![0; PROBE_BYTES];

@@ -18,6 +18,7 @@ mod publish;
 mod rules;
 mod runtime;
 mod serve;
+mod served;
 mod start;
 mod trial;
 

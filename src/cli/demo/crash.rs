@@ -1,18 +1,16 @@
 //! The broker is killed while messages are on their way, and nothing confirmed is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::play::Script;
-use super::process::Served;
 use super::stage::{ARRIVES_WITHIN, Stage};
 use crate::cli::client::{Answer, Arrival, InFlight, Outgoing};
 use crate::cli::failed::Failed;
 use crate::cli::output;
-use crate::config::Config;
+use crate::cli::served::Served;
 
 const EVENTS: u32 = 100;
 /// Sent at first, and of these waited for.
@@ -39,8 +37,6 @@ pub(super) async fn crash(
     stage: &mut Stage,
     script: &Script,
     served: &mut Served,
-    config: &Config,
-    data: &Path,
 ) -> Result<(), Failed> {
     output::line("")?;
     output::line(&format!(
@@ -57,9 +53,8 @@ pub(super) async fn crash(
         events.len() - unconfirmed.len(),
         unconfirmed.len()
     ))?;
-    let port = served.broker(data).address.port;
-    *served = Served::start(config, data, port)?;
-    stage.seat_all(&served.broker(data)).await?;
+    served.restart()?;
+    stage.seat_all(&served.broker()).await?;
     for arrival in stage.unit("customs/main")?.rest().await?.inbox {
         take(stage, &mut received, &arrival)?;
     }

@@ -6,7 +6,6 @@
 
 mod crash;
 mod play;
-mod process;
 mod stage;
 mod story;
 mod tell;
@@ -16,11 +15,11 @@ use std::path::Path;
 use super::failed::Failed;
 use super::output;
 use super::runtime::{interrupted, on_a_runtime};
+use super::served::Served;
 use crate::config::{Config, read_bundle};
 use crate::message::catalogue::Catalogue;
 use crate::server::clock::Clock;
 use play::Script;
-use process::Served;
 use stage::Stage;
 use story::{STORY, Scene};
 use tell::Table;
@@ -45,16 +44,19 @@ struct Played {
 impl Demo {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let folder = tempfile::tempdir().map_err(Failed::cannot_run)?;
-        let data = folder.path().join("data");
+        let config = Config {
+            data: folder.path().join("data"),
+            ..config.clone()
+        };
         on_a_runtime(async {
             // Interrupted, the broker and the folder go with what is dropped here.
             let played = tokio::select! {
-                played = play(config, &data) => played?,
+                played = play(&config) => played?,
                 interrupted = interrupted() => return Err(interrupted),
             };
             output::line(&format!("Played in {} s.", played.seconds))?;
             if self.keep {
-                how_to_look(played.served.broker(&data).address.port, &data)?;
+                how_to_look(played.served.broker().address.port, &config.data)?;
                 // It is what was asked for.
                 drop(interrupted().await);
             } else {
@@ -69,7 +71,7 @@ impl Demo {
 }
 
 /// Starts a broker and plays everything against it.
-async fn play(config: &Config, data: &Path) -> Result<Played, Failed> {
+async fn play(config: &Config) -> Result<Played, Failed> {
     let bundle = read_bundle(config)?;
     let script = Script {
         catalogue: Catalogue::parse(&bundle)?,
@@ -77,12 +79,13 @@ async fn play(config: &Config, data: &Path) -> Result<Played, Failed> {
         clock: Clock::default(),
     };
     output::line("17 March 2026, port and mail centre of Meridia: five agencies, one broker.")?;
-    let mut served = Served::start(config, data, 0)?;
-    let port = served.broker(data).address.port;
+    // A day of nineteen messages needs no half gigabyte of a temporary folder.
+    let mut served = Served::start(config.clone(), ("CARNET__SEGMENT_MIB", "16"))?;
+    let port = served.broker().address.port;
     output::line(&format!(
         "A broker of its own listens on amqps://localhost:{port}; each agency connects with its certificate."
     ))?;
-    let mut stage = Stage::open(&served.broker(data)).await?;
+    let mut stage = Stage::open(&served.broker()).await?;
     let mut table = Table::new();
     for scene in &STORY {
         match scene {
@@ -90,9 +93,7 @@ async fn play(config: &Config, data: &Path) -> Result<Played, Failed> {
                 play::message(&mut stage, &script, message, &mut table).await?;
             }
             Scene::Case(step) => play::case(&mut stage, step).await?,
-            Scene::Crash => {
-                crash::crash(&mut stage, &script, &mut served, config, data).await?;
-            }
+            Scene::Crash => crash::crash(&mut stage, &script, &mut served).await?,
         }
     }
     stage.all_settled().await?;
