@@ -22,10 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, BadName> {
             .filter(|seconds| *seconds > 0)?;
         Some(Duration::from_secs(seconds))
     };
-    read().ok_or_else(|| BadName {
-        text: text.chars().take(80).collect(),
-        expected: "a length of time, such as 15m, 24h or 1095d",
-    })
+    read().ok_or_else(|| BadName::new(text, "a length of time, such as 15m, 24h or 1095d"))
 }
 
 #[cfg(test)]

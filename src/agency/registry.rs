@@ -54,10 +54,10 @@ impl FromStr for TypePattern {
             _ if text == "*" => Ok(Self::Any),
             Some(prefix) if is_name(prefix) => Ok(Self::Below(prefix.to_owned())),
             None if is_name(text) => Ok(Self::Exactly(text.to_owned())),
-            _ => Err(BadName {
-                text: text.chars().take(80).collect(),
-                expected: "a message type, a prefix with .* behind it, or *",
-            }),
+            _ => Err(BadName::new(
+                text,
+                "a message type, a prefix with .* behind it, or *",
+            )),
         }
     }
 }

@@ -35,10 +35,10 @@ impl std::str::FromStr for FactKind {
             "time" => Ok(Self::Time),
             _ => match text.strip_prefix("equals:") {
                 Some(value) if !value.is_empty() => Ok(Self::Equals(value.to_owned())),
-                _ => Err(BadName {
-                    text: text.chars().take(80).collect(),
-                    expected: "hs-prefixes, areas, integer, present, time or equals:VALUE",
-                }),
+                _ => Err(BadName::new(
+                    text,
+                    "hs-prefixes, areas, integer, present, time or equals:VALUE",
+                )),
             },
         }
     }

@@ -3,10 +3,8 @@
 //! Every newtype parses with `FromStr`, prints with `Display`, and serialises as what it prints or
 //! holds. None of them can be built around its rule.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +19,8 @@ pub struct BadName {
 }
 
 impl BadName {
-    fn new(text: &str, expected: &'static str) -> Self {
+    /// A refused text, to end the sentence "is not ...".
+    pub(crate) fn new(text: &str, expected: &'static str) -> Self {
         Self {
             text: text.chars().take(80).collect(),
             expected,
@@ -40,12 +39,15 @@ fn is_dotted(text: &str) -> bool {
     text.len() <= 96 && text.split('.').all(is_label)
 }
 
+/// A name: text that keeps a rule, with what is expected where it does not.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $rule:ident, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+        )]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -54,16 +56,16 @@ macro_rules! name {
             }
         }
 
-        impl FromStr for $name {
-            type Err = BadName;
-            fn from_str(text: &str) -> Result<Self, BadName> {
-                if $rule(text) { Ok(Self(text.into())) } else { Err(BadName::new(text, $expected)) }
+        impl std::str::FromStr for $name {
+            type Err = $crate::message::id::BadName;
+            fn from_str(text: &str) -> Result<Self, $crate::message::id::BadName> {
+                if $rule(text) { Ok(Self(text.into())) } else { Err($crate::message::id::BadName::new(text, $expected)) }
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = BadName;
-            fn try_from(text: String) -> Result<Self, BadName> {
+            type Error = $crate::message::id::BadName;
+            fn try_from(text: String) -> Result<Self, $crate::message::id::BadName> {
                 text.parse()
             }
         }
@@ -74,25 +76,26 @@ macro_rules! name {
             }
         }
 
-        impl Borrow<str> for $name {
+        impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
     };
 }
+pub(crate) use name;
 
 name!(
     /// An agency: the name of its folder in `agencies/`, such as `customs-xa`.

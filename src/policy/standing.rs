@@ -8,70 +8,29 @@
 //! INVARIANT (the ledger's): an epoch is never given twice, and never is 0.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::str::FromStr;
 
 use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
 use crate::agency::registry::Party;
-use crate::message::id::{AgencyId, BadName, KeyedDigest};
+use crate::message::id::{AgencyId, BadName, KeyedDigest, name};
 use crate::message::time::Timestamp;
 
 use super::words::LEVELS;
 
-/// A case's name, as its opener gave it: `CASE-2026-0317`. Its form is that of `CaseID` in every
-/// message type, so that a case that was opened can be quoted anywhere.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CaseId(std::sync::Arc<str>);
+name!(
+    /// A case's name, as its opener gave it: `CASE-2026-0317`. Its form is that of `CaseID` in every
+    /// message type, so that a case that was opened can be quoted anywhere.
+    CaseId, is_case,
+    "a case: capital letters, digits, - and /, at most 35, such as CASE-2026-0317"
+);
 
-impl CaseId {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for CaseId {
-    type Err = BadName;
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let is_letter = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
-        let allowed = |b: u8| is_letter(b) || matches!(b, b'-' | b'/');
-        let begins = text.bytes().next().is_some_and(is_letter);
-        if begins && text.len() <= 35 && text.bytes().all(allowed) {
-            return Ok(Self(text.into()));
-        }
-        Err(BadName {
-            text: text.chars().take(80).collect(),
-            expected: "a case: capital letters, digits, - and /, at most 35, such as CASE-2026-0317",
-        })
-    }
-}
-
-impl TryFrom<String> for CaseId {
-    type Error = BadName;
-    fn try_from(text: String) -> Result<Self, BadName> {
-        text.parse()
-    }
-}
-
-impl From<CaseId> for String {
-    fn from(id: CaseId) -> Self {
-        id.0.as_ref().to_owned()
-    }
-}
-
-impl fmt::Display for CaseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for CaseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+fn is_case(text: &str) -> bool {
+    let is_letter = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    let allowed = |b: u8| is_letter(b) || matches!(b, b'-' | b'/');
+    let begins = text.bytes().next().is_some_and(is_letter);
+    begins && text.len() <= 35 && text.bytes().all(allowed)
 }
 
 /// An open case. One that was closed is no fact, and is not here.
@@ -120,10 +79,7 @@ impl FromStr for Level {
         );
         all.into_iter()
             .find(|level| level.name() == text)
-            .ok_or_else(|| BadName {
-                text: text.chars().take(80).collect(),
-                expected: "normal, degraded, fallback or closed",
-            })
+            .ok_or_else(|| BadName::new(text, "normal, degraded, fallback or closed"))
     }
 }
 

@@ -5,12 +5,11 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use serde::{Deserialize, Serialize};
 
-use crate::message::id::{BadName, Category, Mask};
+use crate::message::id::{BadName, Category, Mask, name};
 
 /// Purposes for which a unit may receive.
 pub const PURPOSES: [&str; 7] = [
@@ -39,55 +38,15 @@ pub const LEVELS: [&str; 4] = ["normal", "degraded", "fallback", "closed"];
 /// Clearances of units.
 pub const CLEARANCES: [&str; 3] = ["special", "controlled-delivery", "integrity"];
 
-/// A policy's name: its `@id`, unique in the rulebook.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PolicyId(Arc<str>);
+name!(
+    /// A policy's name: its `@id`, unique in the rulebook.
+    PolicyId, is_policy,
+    "a policy's id: lower case letters, digits and hyphens, at most 64"
+);
 
-impl PolicyId {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for PolicyId {
-    type Err = BadName;
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed) {
-            return Ok(Self(text.into()));
-        }
-        Err(BadName {
-            text: text.chars().take(80).collect(),
-            expected: "a policy's id: lower case letters, digits and hyphens, at most 64",
-        })
-    }
-}
-
-impl TryFrom<String> for PolicyId {
-    type Error = BadName;
-    fn try_from(text: String) -> Result<Self, BadName> {
-        text.parse()
-    }
-}
-
-impl From<PolicyId> for String {
-    fn from(id: PolicyId) -> Self {
-        id.0.as_ref().to_owned()
-    }
-}
-
-impl fmt::Display for PolicyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for PolicyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+fn is_policy(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)
 }
 
 /// What may be done with released data, the widest first: of several, the strictest holds.
@@ -133,10 +92,7 @@ impl FromStr for Onward {
         ];
         all.into_iter()
             .find(|onward| onward.name() == text)
-            .ok_or_else(|| BadName {
-                text: text.chars().take(80).collect(),
-                expected: "none, same-purpose, ask-originator or no-onward",
-            })
+            .ok_or_else(|| BadName::new(text, "none, same-purpose, ask-originator or no-onward"))
     }
 }
 
@@ -257,10 +213,8 @@ impl Words {
 }
 
 fn entity_type(name: &'static str) -> Result<EntityTypeName, BadName> {
-    name.parse().map_err(|_| BadName {
-        text: name.to_owned(),
-        expected: "a name of Cedar's",
-    })
+    name.parse()
+        .map_err(|_| BadName::new(name, "a name of Cedar's"))
 }
 
 /// The entity of `entity_type` with this id.

@@ -227,7 +227,7 @@ fn a_case_is_its_openers_to_close_and_its_invited_agencies_to_join() {
     }
     let members = |border: &Border| {
         let view = border.desk.view();
-        let case = view.standing.cases.get(&"C-1".parse().unwrap()).unwrap();
+        let case = view.standing.cases.get("C-1").unwrap();
         case.value.members.len()
     };
     assert_eq!(members(&border), 1);
