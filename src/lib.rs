@@ -2,7 +2,7 @@
 //!
 //! A system publishes a message over AMQP 0-9-1. The broker knows it by its certificate, validates
 //! the message, rules by policy who receives what of it, writes that down, syncs, and only then
-//! confirms and delivers. Nothing confirmed is lost; nobody sees what policy does not give; both can
+//! confirms and delivers. Nothing confirmed is lost; no recipient sees what policy does not give; both can
 //! be proved from the log.
 //!
 //! # One message, by the functions that it passes

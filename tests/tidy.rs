@@ -19,6 +19,8 @@ mod layers;
 mod pages;
 #[path = "tidy/parameters.rs"]
 mod parameters;
+#[path = "tidy/riddles.rs"]
+mod riddles;
 #[path = "tidy/sizes.rs"]
 mod sizes;
 #[path = "tidy/source.rs"]
@@ -95,6 +97,11 @@ fn every_rust_file_opens_with_what_it_owns() {
 #[test]
 fn no_parameter_is_a_tuple_taken_apart() {
     assert_nothing_found(parameters::tuples);
+}
+
+#[test]
+fn documentation_names_whom_it_means() {
+    assert_nothing_found(riddles::riddles);
 }
 
 #[test]

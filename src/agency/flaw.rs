@@ -1,7 +1,7 @@
 //! What webpki found in a chain, in words: which rule, and whose certificate breaks it.
 //!
 //! webpki names the rule alone. The certificate is found by following the names upwards: good enough
-//! to tell, and nobody is let in by it.
+//! for the text of a refusal, and no connection is let in by it.
 
 use super::certificate::CertificateSummary;
 use super::refusal::{IdentityRefusal, RefusalKind, quoted};

@@ -1,7 +1,7 @@
 //! Who is connecting: from the certificate chain of a TLS peer to the system it stands for.
 //!
 //! A name counts only under an issuer that its own agency lists, so an agency's authority can
-//! speak for that agency and for nobody else. [`identify`] does the whole of it, chain included:
+//! speak for that agency and for no other. [`identify`] does the whole of it, chain included:
 //! the TLS layer has only to prove that the peer holds the certificate's key. Read it first.
 //!
 //! ```text

@@ -50,8 +50,8 @@ pub(super) struct Server {
 
 impl Broker {
     /// The broker of this configuration. Where there is no folder of certificates and none was
-    /// named, with those that `serve --dev` wrote into the data folder: who names a folder is never
-    /// taken for somebody by another.
+    /// named, with those that `serve --dev` wrote into the data folder: a folder that was
+    /// named is used alone.
     pub(super) fn of(config: &Config, server: &Server) -> Self {
         let own = config.certs != Path::new("certs") || config.certs.join("ca.pem").exists();
         let mut address = config.amqp.clone();
@@ -409,7 +409,7 @@ fn refused_by(alert: rustls::AlertDescription) -> String {
     format!("does not let this certificate in: {says}")
 }
 
-/// Why there is no connection: nobody there, somebody else there, or not let in.
+/// The reason why there is no connection: no broker there, another one, or not let in.
 fn not_connected(error: lapin::Error, broker: &Broker, system: &SystemId) -> ClientError {
     let address = broker.address.clone();
     let ErrorKind::IOError(failed) = error.kind() else {

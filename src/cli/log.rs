@@ -1,7 +1,7 @@
 //! `carnet log`: what the log of a data folder says, also while it is served.
 //!
-//! Only of a folder made by `--dev`: whoever reads a real log does so by an officer's right, and
-//! that is not the command line's to judge. Never a body: messages stay with their recipients.
+//! Only of a folder made by `--dev`: a real log is read by an officer's right, which the
+//! command line cannot judge. Never a body: messages stay with their recipients.
 
 mod describe;
 mod earlier;

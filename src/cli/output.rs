@@ -72,7 +72,7 @@ pub(super) fn text(text: &str) -> Result<(), Failed> {
     bytes(text.as_bytes())
 }
 
-/// Prints octets as they are. Whoever reads them may stop before the end, as `head` does: the
+/// Prints octets as they are. Their reader may stop before the end, as `head` does: the
 /// command goes on to its exit code, which says the same with and without a reader.
 pub(super) fn bytes(content: &[u8]) -> Result<(), Failed> {
     while_read(content).map(drop)
@@ -125,7 +125,7 @@ fn aside(text: &str) -> io::Result<()> {
     written(&mut io::stderr().lock(), text.as_bytes())
 }
 
-/// What someone who waits wants to know, and no program.
+/// Prints a note for a person who waits, and for no program: to standard error.
 pub(super) fn note(says: &str) {
     _ = aside(&format!("{says}\n"));
 }

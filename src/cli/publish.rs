@@ -35,7 +35,7 @@ pub(super) struct Publish {
     /// The system that sends, such as post/items: its certificate is used
     #[arg(long = "as", value_name = "AGENCY/SYSTEM")]
     system: SystemId,
-    /// Addressees, such as environment/main; it narrows who may receive, and adds nobody
+    /// Addressees, such as environment/main; it narrows who may receive, and adds no recipient
     #[arg(long, value_name = "UNIT", value_delimiter = ',')]
     to: Vec<String>,
     /// The case that the message belongs to

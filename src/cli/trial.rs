@@ -187,8 +187,8 @@ impl Trial {
         }
     }
 
-    /// Whether whom it is addressed to is there at all: on the wire a name that nobody has looks like
-    /// one that may not be reached.
+    /// A failure where an addressee does not exist: on the wire that looks like one that may not be
+    /// reached.
     fn addressees(&self, rulebook: &Rulebook) -> Result<(), Failed> {
         let units: Vec<String> = rulebook
             .registry()

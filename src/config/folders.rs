@@ -247,7 +247,7 @@ fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Writes a file that anybody may read, and the folders to it: whole in its place or not at all.
+/// Writes a file that all users may read, and the folders to it: whole in its place or not at all.
 pub fn write_text(path: &Path, content: &[u8]) -> io::Result<()> {
     write_beside(path, content, false)?;
     fs::rename(beside(path), path)?;

@@ -13,7 +13,7 @@ const PLACE_BYTES: usize = 256;
 const TEXT_BYTES: usize = 512;
 /// Faults of one message that are told, at most: what is wrong in each of a thousand items is said
 /// often enough.
-pub const FAULTS_MAX: usize = 32;
+pub(crate) const FAULTS_MAX: usize = 32;
 
 /// Whose fault an [`Invalid`] is about; decides the reply code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum InvalidKind {
     Content,
 }
 
-/// One fault of a message that is refused before anybody rules on it. Its `Debug` and `Display` are
+/// One fault of a message that is rejected before any ruling. Its `Debug` and `Display` are
 /// for its sender, not for logs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {says} ({rule})", if place.is_empty() { "the message" } else { place })]

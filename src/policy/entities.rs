@@ -3,7 +3,7 @@
 //! What the rulebook gives (agencies, units, agreements) is built once. A message adds one entity to
 //! those that its rules can look at: sender and candidates with their agencies. How many others take
 //! part costs it nothing.
-//! Any error in building refuses the message to everybody: nothing is ruled on half the facts.
+//! Any error in building refuses the message to all recipients: nothing is ruled on half the facts.
 
 use std::collections::{BTreeMap, BTreeSet};
 

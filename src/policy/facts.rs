@@ -84,8 +84,8 @@ impl<'a> StandingFacts<'a> {
         }
     }
 
-    /// The agencies that hold an open order, as far as it is to count for `unit`: what an unlisted unit
-    /// alone holds counts for nobody else.
+    /// The agencies that hold an open order, as far as it is to count for `unit`: an order
+    /// that only an unlisted unit holds counts for that unit alone.
     fn orders_for(&self, unit: &Unit) -> Vec<&'a AgencyId> {
         let own = unit.party();
         let counts = |holder: &&Party| matches!(holder, Party::Agency(_)) || **holder == own;

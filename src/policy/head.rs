@@ -34,14 +34,14 @@ pub struct Head {
     pub recipient: Recipient,
     /// Which actions.
     pub actions: Actions,
-    /// Whose data; `None`: anybody's.
+    /// The agency whose data the rule is over; `None`: every agency's.
     pub originator: Option<String>,
     /// The entity of the message type; `None`: every type.
     pub entity: Option<String>,
 }
 
 /// Why a head cannot be used: what it says, and the cure.
-pub type BadHead = (String, Cow<'static, str>);
+pub(crate) type BadHead = (String, Cow<'static, str>);
 
 impl Head {
     /// Reads a head from Cedar's syntax tree.

@@ -1,6 +1,6 @@
 //! A throw-away PKI for all agencies of a bundle, and the bundle that trusts it.
 //!
-//! For development, tests and the demo: whoever holds these files is every agency at once. The
+//! For development, tests and the demo: the holder of these files is every agency at once. The
 //! real issuers of a bundle are replaced, not joined, so a development broker lets no real
 //! certificate in and a real one lets no development certificate in.
 

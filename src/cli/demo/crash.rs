@@ -90,7 +90,7 @@ pub(super) async fn crash(
     stage.nothing_more().await
 }
 
-/// Events of parcels that nobody has an order on: of the post and customs alone.
+/// Events of parcels without an order on them: they go from the post to customs alone.
 fn events(script: &Script) -> Result<Vec<Outgoing>, Failed> {
     let example = script.example("movement.event", "valid/story-04")?;
     let event = |n: u32| {

@@ -111,7 +111,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Connects everybody, anew after a crash.
+    /// Connects all units, anew after a crash.
     pub(super) async fn seat_all(&mut self, broker: &Broker) -> Result<(), Failed> {
         self.seats.clear();
         for (unit, system) in CAST {
@@ -174,7 +174,7 @@ impl Stage {
         Ok(Some((arrival.correlation_id, body)))
     }
 
-    /// Makes sure that nobody has got anything beyond what was expected and taken.
+    /// Makes sure that no unit has got more than was expected and taken.
     pub(super) async fn nothing_more(&mut self) -> Result<(), Failed> {
         let mut surprises = Vec::new();
         for seat in &mut self.seats {

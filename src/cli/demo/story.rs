@@ -37,7 +37,7 @@ pub(super) struct Row {
     pub(super) hidden_from: &'static [&'static str],
     /// Units that the sender is told a policy refused, and the policy.
     pub(super) forbidden: &'static [(&'static str, &'static str)],
-    /// The code of the return, where it is refused for everybody or does not fit its schema.
+    /// The code of the return, where it is refused for all recipients or does not fit its schema.
     pub(super) returned: Option<u16>,
 }
 

@@ -14,7 +14,7 @@ use crate::policy::rulebook::Rulebook;
 
 /// What became of a file.
 pub(super) enum Tried {
-    /// It would be refused before anybody rules on it.
+    /// It would be rejected before any ruling.
     Invalid(Refused),
     /// It would be ruled.
     Ruled(Box<Ruled>),

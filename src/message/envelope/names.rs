@@ -102,7 +102,7 @@ pub(super) fn not_misspelt(name: &str) -> Result<(), Invalid> {
     }
 }
 
-/// Whether a framework sets such a header without being asked: dropping it is no news to anybody.
+/// Whether a framework sets such a header by itself: its sender need not be told that it is dropped.
 pub(super) fn is_of_a_framework(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let begins = |start: &&str| name.starts_with(*start);

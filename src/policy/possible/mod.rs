@@ -39,7 +39,8 @@ pub struct Impossible {
     /// Conditions that come out the same for every message, and rules over messages that no system
     /// sends.
     pub faults: Vec<Fault>,
-    /// Rules that ask for a unit that there may be one day, of everybody or with a clearance.
+    /// Rules that no unit meets today and that a later one may: rules for all units, and those that ask
+    /// for a clearance.
     pub waiting: BTreeSet<PolicyId>,
 }
 
@@ -230,8 +231,8 @@ impl<'c> Tried<'c> {
         }
     }
 
-    /// Whether all that stands in its way is that no unit is so yet: one may come, where everybody is
-    /// meant, and be cleared in any case.
+    /// Whether the rule fails only because no unit of today meets it: where all units are meant a later
+    /// one may, and any unit may be given a clearance.
     fn waits(&self, rule: &Rule) -> bool {
         let is_of_units = |node: &Node| {
             let paths = paths_of(&node.tree);
