@@ -107,7 +107,7 @@ impl Registry {
 ///
 /// # Errors
 /// A fault where the file is no PEM or holds no readable certificate.
-pub fn expiring(place: &str, pem: &[u8], now: Timestamp) -> Result<Vec<Expiring>, Fault> {
+pub(crate) fn expiring(place: &str, pem: &[u8], now: Timestamp) -> Result<Vec<Expiring>, Fault> {
     let cure = "issue the certificate again, as PEM";
     let mut certificates = Vec::new();
     for der in CertificateDer::pem_slice_iter(pem) {

@@ -42,9 +42,11 @@ impl FromStr for Network {
         let net = text.parse::<IpNet>().ok();
         let is_canonical = |net: &IpNet| net.addr().to_canonical() == net.addr();
         let net = net.filter(|net| is_canonical(net) && net.trunc() == *net);
-        net.map(Self).ok_or_else(|| BadName {
-            text: text.chars().take(80).collect(),
-            expected: "a network, such as 10.20.0.0/16: no bits set behind the prefix",
+        net.map(Self).ok_or_else(|| {
+            BadName::new(
+                text,
+                "a network, such as 10.20.0.0/16: no bits set behind the prefix",
+            )
         })
     }
 }

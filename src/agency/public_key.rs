@@ -10,7 +10,7 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 /// The shortest RSA key that is taken, in bits: what webpki's algorithms take.
-pub const RSA_BITS_MIN: usize = 2048;
+pub(crate) const RSA_BITS_MIN: usize = 2048;
 const RSA_BITS_MAX: usize = 8192;
 /// The shortest RSA key of the profile, in bits.
 const RSA_BITS_ADVISED: usize = 3072;

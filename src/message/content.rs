@@ -8,7 +8,7 @@ use super::id::AgencyId;
 use super::spans::Spans;
 
 /// How many warnings a receipt names; those beyond are left out.
-pub const WARNINGS_MAX: usize = 32;
+pub(crate) const WARNINGS_MAX: usize = 32;
 
 /// Something that does not refuse a message and is told in its receipt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

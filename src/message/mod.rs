@@ -19,15 +19,15 @@ pub mod fields;
 #[cfg(test)]
 mod fixture;
 pub mod id;
-pub mod identifier;
+pub(crate) mod identifier;
 pub mod json;
 pub mod project;
-pub mod rule;
+pub(crate) mod rule;
 pub mod schema;
 pub mod spans;
 mod spelling;
-pub mod strict;
+pub(crate) mod strict;
 pub mod time;
-pub mod valid;
+pub(crate) mod valid;
 
 pub use spelling::nearest;

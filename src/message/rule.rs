@@ -46,7 +46,7 @@ impl Rule {
 
 /// Rules about one thing.
 #[derive(Debug)]
-pub struct Section {
+pub(crate) struct Section {
     /// The heading: what the rules are about.
     pub title: &'static str,
     /// The rules, in the order in which they are shown.
@@ -58,7 +58,7 @@ macro_rules! section {
     ($list:ident: $($id:ident $name:literal, $means:literal, $example:literal, $cure:literal;)*) => {
         $(
             #[doc = $means]
-            pub const $id: Rule = Rule {
+            pub(crate) const $id: Rule = Rule {
                 name: $name,
                 means: $means,
                 example: $example,
@@ -70,7 +70,7 @@ macro_rules! section {
 }
 
 /// All of them, formats apart.
-pub const SECTIONS: [Section; 7] = [
+pub(crate) const SECTIONS: [Section; 7] = [
     Section {
         title: "Routing key and body as a whole",
         rules: WHOLE,

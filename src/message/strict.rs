@@ -18,23 +18,23 @@ use super::spelling::nearest;
 
 /// What is wrong with a text, and the cure.
 #[derive(Debug)]
-pub struct Wrong(pub String, pub String);
+pub(crate) struct Wrong(pub String, pub String);
 
 impl Wrong {
     /// A wrong text in words, with its cure.
-    pub fn new(says: impl Display, cure: impl Into<String>) -> Self {
+    pub(crate) fn new(says: impl Display, cure: impl Into<String>) -> Self {
         Self(says.to_string(), cure.into())
     }
 }
 
 /// The line, from 1, of an octet of a text.
-pub fn line_of(text: &str, offset: usize) -> usize {
+pub(crate) fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|b| *b == b'\n').count()
 }
 
 /// What `of` makes of the outermost table of the file at `path`, or all faults of the file. `of`
 /// makes nothing only where it has told a fault.
-pub fn read<T>(
+pub(crate) fn read<T>(
     path: &str,
     text: &str,
     of: impl FnOnce(&Table<'_>) -> Option<T>,
@@ -82,20 +82,20 @@ impl<'t> File<'t> {
 
 /// A place in the file, for what is wrong there.
 #[derive(Debug, Clone)]
-pub struct Spot<'t> {
+pub(crate) struct Spot<'t> {
     file: &'t File<'t>,
     span: Range<usize>,
 }
 
 impl Spot<'_> {
     /// File and line, such as `policies/board.toml:3`.
-    pub fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         let line = line_of(self.file.text, self.span.start);
         format!("{}:{line}", self.file.path)
     }
 
     /// Tells a fault, and how to mend it.
-    pub fn fault(&self, says: impl Into<String>, cure: impl Into<String>) {
+    pub(crate) fn fault(&self, says: impl Into<String>, cure: impl Into<String>) {
         let fault = Fault::new(self.place(), says, cure);
         self.file.faults.borrow_mut().push(fault);
     }
@@ -103,7 +103,7 @@ impl Spot<'_> {
 
 /// A table of the file.
 #[derive(Debug)]
-pub struct Table<'t> {
+pub(crate) struct Table<'t> {
     /// Its beginning.
     pub spot: Spot<'t>,
     name: String,
@@ -113,7 +113,7 @@ pub struct Table<'t> {
 
 impl<'t> Table<'t> {
     /// The value of a key, which may be absent.
-    pub fn at(&self, key: &'static str) -> Value<'t> {
+    pub(crate) fn at(&self, key: &'static str) -> Value<'t> {
         self.asked.borrow_mut().push(key);
         let value = self.keys.get(key);
         let spot = value.map(|value| self.spot.file.spot(value.span()));
@@ -125,7 +125,7 @@ impl<'t> Table<'t> {
     }
 
     /// The value of a key, which must be there.
-    pub fn need(&self, key: &'static str) -> Value<'t> {
+    pub(crate) fn need(&self, key: &'static str) -> Value<'t> {
         let value = self.at(key);
         if !value.is_there() {
             let says = format!("{} has no {key}", self.name);
@@ -135,7 +135,7 @@ impl<'t> Table<'t> {
     }
 
     /// The values of all keys, which are the author's own.
-    pub fn entries(&self) -> impl Iterator<Item = Value<'t>> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Value<'t>> {
         let entries = self.keys.iter().map(|(key, value)| Value {
             spot: self.spot.file.spot(value.span()),
             key: key.get_ref().as_ref(),
@@ -167,7 +167,7 @@ impl<'t> Table<'t> {
 /// The value of a key, or an item of a list. A method that makes something of it makes nothing of
 /// an absent value, and nothing but a fault of one of a wrong kind.
 #[derive(Debug)]
-pub struct Value<'t> {
+pub(crate) struct Value<'t> {
     /// Its place; that of its table, where it is absent.
     pub spot: Spot<'t>,
     /// Its key; the list's, where it is an item.
@@ -177,7 +177,7 @@ pub struct Value<'t> {
 
 impl<'t> Value<'t> {
     /// Whether there is one.
-    pub fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.found.is_some()
     }
 
@@ -193,17 +193,17 @@ impl<'t> Value<'t> {
     }
 
     /// A text.
-    pub fn text(&self) -> Option<&'t str> {
+    pub(crate) fn text(&self) -> Option<&'t str> {
         self.kind("a text", DeValue::as_str)
     }
 
     /// True or false.
-    pub fn flag(&self) -> Option<bool> {
+    pub(crate) fn flag(&self) -> Option<bool> {
         self.kind("true or false", DeValue::as_bool)
     }
 
     /// A whole number from 1 upwards.
-    pub fn count(&self) -> Option<u32> {
+    pub(crate) fn count(&self) -> Option<u32> {
         self.kind("a whole number from 1 to 4294967295", |value| {
             let integer = value.as_integer()?;
             let count = u32::from_str_radix(integer.as_str(), integer.radix());
@@ -212,14 +212,14 @@ impl<'t> Value<'t> {
     }
 
     /// What `how` makes of a text.
-    pub fn read<T>(&self, how: impl FnOnce(&'t str) -> Result<T, Wrong>) -> Option<T> {
+    pub(crate) fn read<T>(&self, how: impl FnOnce(&'t str) -> Result<T, Wrong>) -> Option<T> {
         let read = how(self.text()?);
         read.map_err(|Wrong(says, cure)| self.spot.fault(says, cure))
             .ok()
     }
 
     /// A text as a `T`; a fault is in the words of `T`.
-    pub fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
+    pub(crate) fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
         self.read(|text| {
             let parsed = text.parse();
             parsed.map_err(|error| Wrong::new(error, "correct it"))
@@ -227,7 +227,7 @@ impl<'t> Value<'t> {
     }
 
     /// What one word of a closed vocabulary stands for.
-    pub fn word<T: Copy>(&self, known: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&self, known: &[(&str, T)]) -> Option<T> {
         self.read(|text| {
             let found = known.iter().find(|(word, _)| *word == text);
             found.map(|(_, meant)| *meant).ok_or_else(|| {
@@ -242,7 +242,7 @@ impl<'t> Value<'t> {
     }
 
     /// The items of a list; none of an absent one.
-    pub fn items(&self) -> Vec<Self> {
+    pub(crate) fn items(&self) -> Vec<Self> {
         let items = self.kind("a list of texts", DeValue::as_array);
         let item = |item: &'t Spanned<DeValue<'t>>| Self {
             spot: self.spot.file.spot(item.span()),
@@ -253,13 +253,13 @@ impl<'t> Value<'t> {
     }
 
     /// A list of texts, each as a `T`.
-    pub fn list<T: FromStr<Err: Display>>(&self) -> Vec<T> {
+    pub(crate) fn list<T: FromStr<Err: Display>>(&self) -> Vec<T> {
         let items = self.items();
         items.iter().filter_map(Self::parse).collect()
     }
 
     /// The texts of a list, or the one text that stands there without a list.
-    pub fn one_or_several(&self) -> Vec<String> {
+    pub(crate) fn one_or_several(&self) -> Vec<String> {
         match self.found.and_then(DeValue::as_str) {
             Some(text) => vec![text.to_owned()],
             None => self.list(),
@@ -267,7 +267,7 @@ impl<'t> Value<'t> {
     }
 
     /// A list of words of a closed vocabulary.
-    pub fn words(&self, known: &[&'static str]) -> BTreeSet<String> {
+    pub(crate) fn words(&self, known: &[&'static str]) -> BTreeSet<String> {
         let known: Vec<_> = known.iter().map(|word| (*word, *word)).collect();
         let items = self.items();
         let words = items.iter().filter_map(|item| item.word(&known));
@@ -275,13 +275,13 @@ impl<'t> Value<'t> {
     }
 
     /// What `of` makes of a table.
-    pub fn table<T>(&self, of: impl FnOnce(&Table<'t>) -> Option<T>) -> Option<T> {
+    pub(crate) fn table<T>(&self, of: impl FnOnce(&Table<'t>) -> Option<T>) -> Option<T> {
         let table = self.kind("a table", DeValue::as_table)?;
         self.named(format!("[{}]", self.key), table).whole(of)
     }
 
     /// What `of` makes of each table of a list, `[[key]]`.
-    pub fn tables<T>(&self, mut of: impl FnMut(&Table<'t>) -> Option<T>) -> Vec<T> {
+    pub(crate) fn tables<T>(&self, mut of: impl FnMut(&Table<'t>) -> Option<T>) -> Vec<T> {
         let items = self.kind("a list of tables", |value| {
             let items = value.as_array()?;
             let is_table = |item: &Spanned<DeValue<'_>>| item.get_ref().is_table();

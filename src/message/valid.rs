@@ -6,17 +6,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::catalogue::Catalogue;
-pub use super::content::{Content, Key, WARNINGS_MAX, Warning};
+pub(crate) use super::content::{Content, Key, Warning};
 use super::entry::MessageEntry;
 use super::envelope::{BODY, Envelope, Publish, SenderTerms};
-pub use super::faults::{FAULTS_MAX, Faults, Invalid, InvalidKind};
+pub(crate) use super::faults::{Faults, Invalid, InvalidKind};
 use super::fields;
 use super::id::Digest;
 use super::rule;
 use super::spans::Quoted;
 
 /// A valid message. [`Valid::parse`] is the only constructor.
-pub struct Valid {
+pub(crate) struct Valid {
     entry: Arc<MessageEntry>,
     envelope: Envelope,
     content: Content,
@@ -29,7 +29,7 @@ impl Valid {
     /// keeps its schema, its own identifiers keep their rules.
     ///
     /// `quoted` opens a token of the sender's unit; none where it is not one.
-    pub fn parse(
+    pub(crate) fn parse(
         publish: &Publish,
         catalogue: &Catalogue,
         terms: &SenderTerms<'_>,
@@ -68,36 +68,36 @@ impl Valid {
     }
 
     /// The type's entry.
-    pub fn entry(&self) -> &Arc<MessageEntry> {
+    pub(crate) fn entry(&self) -> &Arc<MessageEntry> {
         &self.entry
     }
 
     /// Properties and headers.
-    pub fn envelope(&self) -> &Envelope {
+    pub(crate) fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
     /// What the body says; the envelope's warnings are among the warnings.
-    pub fn content(&self) -> &Content {
+    pub(crate) fn content(&self) -> &Content {
         &self.content
     }
 
     /// The body as sent.
-    pub fn body(&self) -> &Bytes {
+    pub(crate) fn body(&self) -> &Bytes {
         &self.body
     }
 
     /// What makes a repeat a repeat: SHA-256 over type, body, `to`, `purpose`, `case`,
     /// `justification` and `handling`. What it answers is content too, and is the caller's to add:
     /// the id of one delivery can be written in more than one way.
-    pub fn content_digest(&self) -> Digest {
+    pub(crate) fn content_digest(&self) -> Digest {
         self.digest
     }
 
     /// The idempotency key: the `message_id`, or the content's digest where the sender's entry
     /// lets it stand in. The same words in answer to two questions are two messages; the digest is
     /// of what the sender wrote alone, since the sender is told it.
-    pub fn message_id(&self) -> String {
+    pub(crate) fn message_id(&self) -> String {
         match (self.envelope.message_id(), self.envelope.correlation_id()) {
             (Some(id), _) => id.to_owned(),
             (None, None) => self.digest.to_string(),

@@ -51,7 +51,7 @@ pub enum Notice {
 
 /// How many days before its end an agreement is warned of, the last first: a quarter is the least in
 /// which governments renew one.
-pub const NOTICE_DAYS: [u32; 3] = [7, 30, 90];
+pub(crate) const NOTICE_DAYS: [u32; 3] = [7, 30, 90];
 
 impl Agreement {
     /// How it stands at `now`; nothing where it is in force and stays so for a quarter of a year.
@@ -159,7 +159,10 @@ fn agencies(named: &[Value<'_>], registry: &Registry) -> BTreeSet<AgencyId> {
 }
 
 /// Reads `policies/agreements.toml`; a bundle without one has no agreements.
-pub fn agreements(bundle: &Bundle, registry: &Registry) -> Result<Vec<Agreement>, Vec<Fault>> {
+pub(crate) fn agreements(
+    bundle: &Bundle,
+    registry: &Registry,
+) -> Result<Vec<Agreement>, Vec<Fault>> {
     if bundle.get(AGREEMENTS_PATH).is_none() {
         return Ok(Vec::new());
     }
@@ -232,7 +235,7 @@ fn day(text: &str, agreement: &str) -> Result<Timestamp, Wrong> {
 }
 
 /// Reads `policies/board.toml`.
-pub fn board(bundle: &Bundle, registry: &Registry) -> Result<Board, Vec<Fault>> {
+pub(crate) fn board(bundle: &Bundle, registry: &Registry) -> Result<Board, Vec<Fault>> {
     let text = bundle.text(BOARD_PATH).map_err(|fault| {
         vec![Fault {
             cure: "add it: [board] with quorum, members and floor".to_owned(),

@@ -27,7 +27,7 @@ pub(super) const CASE_STEPS: [&str; 3] = ["case.open", "case.join", "case.close"
 const BOARD: &str = "board";
 /// How far conditions may look: the message, and what stands at its sender; the recipient, and what
 /// stands at its agency. `World::with_message` gives no more than that.
-pub const LEVEL: u32 = 2;
+pub(crate) const LEVEL: u32 = 2;
 
 /// Everything that is told of what was read; `broken` is what could not be.
 pub(super) fn faults(parts: &Parts, bundle: &Bundle, broken: &[Fault]) -> Vec<Fault> {

@@ -33,7 +33,7 @@ const OWN_KEY: KeyedDigest = KeyedDigest([0; 16]);
 
 /// What stands around a row's message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
+pub(crate) struct Given {
     /// Facts that override those of the example.
     pub facts: Facts,
     /// What the message asks, and refers to.
@@ -47,7 +47,7 @@ pub struct Given {
 impl Given {
     /// Reads the column for a message of this type from `sender`; the error says what is wrong. What
     /// can never be so cannot be given: it would show a rule at work that no message ever meets.
-    pub fn parse(
+    pub(crate) fn parse(
         text: &str,
         sender: &AgencyId,
         entry: &MessageEntry,

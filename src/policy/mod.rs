@@ -16,15 +16,15 @@
 //!
 //! Never here: clocks, randomness, disk; and no decision that the policies' text does not give.
 
-pub mod agreement;
+pub(crate) mod agreement;
 mod annotation;
-pub mod check;
+pub(crate) mod check;
 mod condition;
 mod entities;
 pub mod explain;
 mod facts;
-pub mod given;
-pub mod head;
+pub(crate) mod given;
+pub(crate) mod head;
 pub mod headings;
 mod parts;
 pub mod possible;
@@ -35,7 +35,7 @@ pub mod rulebook;
 pub mod ruling;
 pub mod schema;
 mod slice;
-pub mod source;
+pub(crate) mod source;
 pub mod standing;
 pub mod table;
 mod wording;

@@ -14,7 +14,7 @@ const THREE: &str = "BHD IQD JOD KWD LYD OMR TND ";
 const FOUR: &str = "CLF UYW ";
 
 /// How many decimals amounts of `currency` have; none where it is no currency.
-pub fn minor_unit(currency: &str) -> Option<usize> {
+pub(crate) fn minor_unit(currency: &str) -> Option<usize> {
     let Ok([a, b, c]) = <[u8; 3]>::try_from(currency.as_bytes()) else {
         return None;
     };

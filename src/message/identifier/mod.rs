@@ -25,9 +25,9 @@ mod time;
 mod trade;
 mod transport;
 
-pub use currency::minor_unit;
+pub(crate) use currency::minor_unit;
 use layout::Part;
-pub use trade::is_hs_prefix;
+pub(crate) use trade::is_hs_prefix;
 
 /// A format: one kind of identifier, code or text.
 #[derive(Debug, Clone, Copy)]
@@ -107,12 +107,12 @@ impl Format {
 }
 
 /// Whether `text` is one line that shows something, without control characters.
-pub fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     text::name(name)
 }
 
 /// Whether `text` shows something, and has no control characters but line breaks and tabs.
-pub fn is_text(several: &str) -> bool {
+pub(crate) fn is_text(several: &str) -> bool {
     text::text(several)
 }
 
@@ -178,7 +178,7 @@ pub(super) const AMOUNT: Format = free(
 .such_as("120.50", "1,5");
 
 /// All formats.
-pub const FORMATS: [Format; 24] = [
+pub(crate) const FORMATS: [Format; 24] = [
     parts(
         "s10",
         transport::S10,

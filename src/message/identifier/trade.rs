@@ -95,7 +95,7 @@ pub(super) fn hs_wrong(text: &str) -> Option<String> {
 }
 
 /// Whether codes can begin so: a chapter, a heading or a subheading, which policies compare with.
-pub fn is_hs_prefix(text: &str) -> bool {
+pub(crate) fn is_hs_prefix(text: &str) -> bool {
     matches!(text.len(), 2 | 4 | 6) && begins_with_chapter(text)
 }
 
