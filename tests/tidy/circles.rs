@@ -71,12 +71,13 @@ fn uses(tree: &Tree) -> Uses<'_> {
     let mut uses = Uses::new();
     for (path, text) in product_files(tree).filter(|(path, _)| module_of(path).is_some()) {
         let own = uses.entry(path).or_default();
+        let module = module_path(path);
         // How far an item is seen is no use of what sees it.
         let code = Source::of(text)
             .product_code()
             .replace("(in crate::", "(in ");
         for (line, named) in paths(&code) {
-            let target = file_named(&files, &module_path(path), &named);
+            let target = file_named(&files, &module, &named);
             if let Some(used) = target.filter(|&target| target != path)
                 && module_of(used) == module_of(path)
             {

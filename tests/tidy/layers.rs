@@ -101,6 +101,10 @@ fn test_module_stems(path: &str, text: &str) -> Vec<String> {
     } else {
         path.trim_end_matches(".rs")
     };
+    let declares = |after: &str| after.trim_start().starts_with("mod ");
+    if !text.split("#[cfg(test)]").skip(1).any(declares) {
+        return Vec::new();
+    }
     let code = Source::of(text).code;
     code.split("#[cfg(test)]")
         .skip(1)

@@ -191,6 +191,7 @@ pub(crate) fn line_of(code: &str, at: usize) -> usize {
 /// Every path named in `code`, such as `crate::message::id::UnitId`, with its line; a group in
 /// braces counts as one path for each of its members. A plain word is a path of one segment.
 pub(crate) fn paths(code: &str) -> Vec<(usize, String)> {
+    // First with their places: to count lines anew for each would read a file once for each path.
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(c) = code[at..].chars().next() {
@@ -200,7 +201,10 @@ pub(crate) fn paths(code: &str) -> Vec<(usize, String)> {
             at += c.len_utf8();
         }
     }
-    found
+    let line_ends: Vec<usize> = code.match_indices('\n').map(|(at, _)| at).collect();
+    let line = |at: usize| 1 + line_ends.partition_point(|end| *end < at);
+    let found = found.into_iter();
+    found.map(|(at, path)| (line(at), path)).collect()
 }
 
 /// Reads the path at `start`, pushes it (or its group's members), and says where it ends.
@@ -217,7 +221,7 @@ fn path_from(code: &str, start: usize, prefix: &str, found: &mut Vec<(usize, Str
             group_from(code, word_end + 3, &format!("{path}::"), found)
         }
         _ => {
-            found.push((line_of(code, start), path));
+            found.push((start, path));
             word_end
         }
     }
