@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::end_file::{self, EndFile, EndNote};
-use super::fetch::{Fetcher, Tray, Unread};
+use super::fetch::{Fetcher, Found, Tray, Unread, Wanted};
 use super::ids::Ids;
 use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
 use super::mailbox::{Inbox, Outbox};
@@ -127,7 +127,6 @@ impl Embedded {
         let inbox = Arc::new(Inbox::default());
         let outboxes = Outboxes::default();
         let recent = Arc::new(Recent::default());
-        let fetcher = fetcher(&committer)?;
         let development = committer.ledger().is_development();
         let tell = Tell {
             inbox: Arc::clone(&inbox),
@@ -136,6 +135,7 @@ impl Embedded {
         let prepared = Prepared::default();
         let time = Arc::new(AtomicI64::new(committer.ledger().time().as_millis()));
         let ids = Arc::new(open_ids(DiskVfs, data, &committer, afresh)?);
+        let fetcher = fetcher(&committer, &ids)?;
         let snapshots = Snapshots::open(DiskVfs, data);
         let keepers =
             snapshots.and_then(|snapshots| keepers(data, (&committer, &ids), snapshots, &tell));
@@ -232,15 +232,16 @@ impl Embedded {
         self.recent.get(entry.at())
     }
 
-    /// Has records read back: all of `needed`, and of those `ahead` as many as are not too large.
+    /// Has read from the disk all that is `needed`, and of what is `ahead` as much as is not too large.
     /// They come into `tray`, all at once.
-    pub fn fetch(&self, needed: Vec<EntryId>, ahead: Vec<EntryId>, tray: &Arc<Tray>) {
+    pub fn fetch(&self, needed: Vec<Wanted>, ahead: Vec<Wanted>, tray: &Arc<Tray>) {
         self.fetcher.fetch(needed, ahead, tray);
     }
 
-    /// Looks in files for an earlier use of an id that memory may no longer hold.
-    pub fn look(&self, key: KeyedDigest) -> Looked {
-        self.ids.look(key)
+    /// What memory says of an earlier use of an id that the committer may no longer remember; nothing
+    /// where that must be fetched.
+    pub fn glance(&self, key: KeyedDigest) -> Option<Looked> {
+        self.ids.glance(key)
     }
 
     /// Puts another rulebook into force. It is when this returns: the [`view`](Self::view) has it.
@@ -336,12 +337,15 @@ fn keep_the_end(
     Ok(started.transpose().map_err(StartError::Thread)?.unzip())
 }
 
-/// The threads that read back what is to be delivered.
-fn fetcher(committer: &Committer<DiskVfs>) -> Result<Fetcher, StartError> {
-    let reader = committer.journal().reader();
-    let read = move |entry: EntryId| {
-        let stored = load(&reader, entry.at());
-        stored.map_err(|error| Unread(error.to_string()))
+/// The threads that read for connections.
+fn fetcher(committer: &Committer<DiskVfs>, ids: &Arc<Ids<DiskVfs>>) -> Result<Fetcher, StartError> {
+    let (reader, ids) = (committer.journal().reader(), Arc::clone(ids));
+    let read = move |wanted| match wanted {
+        Wanted::Record(entry) => {
+            let stored = load(&reader, entry.at()).map(Arc::new);
+            Found::Record(entry, stored.map_err(|error| Unread(error.to_string())))
+        }
+        Wanted::Use(key) => Found::Use(key, ids.look(key)),
     };
     Fetcher::start(read).map_err(StartError::Thread)
 }

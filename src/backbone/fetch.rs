@@ -1,4 +1,5 @@
-//! Reading back what a connection is to deliver and memory does not hold, on threads of its own.
+//! Reading from the disk for connections, on threads of its own: what is to be delivered, and whether
+//! an id was used, where memory does not say.
 //!
 //! A connection's task reads no disk: one consumer of an old backlog would hold up every connection
 //! of its core. It asks here, goes on with what else there is, and is woken.
@@ -11,16 +12,48 @@ use std::task::Waker;
 use futures_util::task::AtomicWaker;
 
 use crate::broker::command::EntryId;
+use crate::broker::dedup::Looked;
 use crate::broker::limits::{FETCH_BYTES, FETCH_THREADS};
 use crate::broker::record::Stored;
+use crate::message::id::KeyedDigest;
 
-/// A record that was asked for.
+/// What a connection needs from the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The record at this address, with its message.
+    Record(EntryId),
+    /// The newest use of this id.
+    Use(KeyedDigest),
+}
+
+/// What was found of what was wanted.
 #[derive(Debug)]
-pub struct Found {
-    /// Its address.
-    pub entry: EntryId,
-    /// The record with its message, or why it cannot be read.
-    pub read: Result<Arc<Stored>, Unread>,
+pub enum Found {
+    /// A record, or why it cannot be read.
+    Record(EntryId, Result<Arc<Stored>, Unread>),
+    /// How far an id was searched for, and its use.
+    Use(KeyedDigest, Looked),
+}
+
+impl Found {
+    /// Nothing, because the thread that should read it is no more.
+    fn nothing(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Record(entry) => {
+                let says = "the thread that reads it has died".to_owned();
+                Self::Record(entry, Err(Unread(says)))
+            }
+            Wanted::Use(key) => Self::Use(key, Looked::Failed),
+        }
+    }
+
+    /// Octets of the message that was read.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Record(_, Ok(stored)) => stored.frame.len(),
+            Self::Record(_, Err(_)) | Self::Use(..) => 0,
+        }
+    }
 }
 
 /// Why a record cannot be read back, in words for the operator.
@@ -64,26 +97,24 @@ pub(super) struct Fetcher(Sender<Question>);
 /// reads leaves nobody waiting.
 #[derive(Debug)]
 struct Question {
-    needed: Vec<EntryId>,
-    ahead: Vec<EntryId>,
+    needed: Vec<Wanted>,
+    ahead: Vec<Wanted>,
     found: Vec<Found>,
     tray: Arc<Tray>,
 }
 
 impl Drop for Question {
     fn drop(&mut self) {
-        for entry in self.needed.drain(..) {
-            let read = Err(Unread("the thread that reads it has died".to_owned()));
-            self.found.push(Found { entry, read });
-        }
+        let nothing = self.needed.drain(..).map(Found::nothing);
+        self.found.extend(nothing);
         self.tray.fill(std::mem::take(&mut self.found));
     }
 }
 
 impl Fetcher {
-    /// Starts the threads; `read` reads one record.
+    /// Starts the threads; `read` reads one thing.
     pub(super) fn start(
-        read: impl Fn(EntryId) -> Result<Stored, Unread> + Clone + Send + 'static,
+        read: impl Fn(Wanted) -> Found + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let (sender, questions) = mpsc::channel();
         let questions = Arc::new(Mutex::new(questions));
@@ -100,7 +131,7 @@ impl Fetcher {
     }
 
     /// Has all of `needed` read, and of those `ahead` as many as are not too large.
-    pub(super) fn fetch(&self, needed: Vec<EntryId>, ahead: Vec<EntryId>, tray: &Arc<Tray>) {
+    pub(super) fn fetch(&self, needed: Vec<Wanted>, ahead: Vec<Wanted>, tray: &Arc<Tray>) {
         // Where no thread is left the question comes back, and answers itself as it is dropped.
         let question = Question {
             needed,
@@ -118,27 +149,23 @@ fn next(questions: &Mutex<Receiver<Question>>) -> Option<Question> {
 }
 
 impl Question {
-    fn answer(mut self, read: &impl Fn(EntryId) -> Result<Stored, Unread>) {
+    fn answer(mut self, read: &impl Fn(Wanted) -> Found) {
         let mut bytes = 0;
-        while let Some(&entry) = self.needed.first() {
-            bytes += self.read(entry, read);
+        while let Some(&wanted) = self.needed.first() {
+            let found = read(wanted);
+            bytes += found.bytes();
+            self.found.push(found);
             self.needed.remove(0);
         }
-        for entry in std::mem::take(&mut self.ahead) {
+        for wanted in std::mem::take(&mut self.ahead) {
             // Who asked may be gone.
             if bytes >= FETCH_BYTES || Arc::strong_count(&self.tray) == 1 {
                 break;
             }
-            bytes += self.read(entry, read);
+            let found = read(wanted);
+            bytes += found.bytes();
+            self.found.push(found);
         }
-    }
-
-    /// Reads one record; how large its message is.
-    fn read(&mut self, entry: EntryId, read: &impl Fn(EntryId) -> Result<Stored, Unread>) -> usize {
-        let read = read(entry).map(Arc::new);
-        let bytes = read.as_ref().map_or(0, |stored| stored.frame.len());
-        self.found.push(Found { entry, read });
-        bytes
     }
 }
 
@@ -172,7 +199,8 @@ mod tests {
         let tray = Arc::new(Tray::default());
         let flag = Arc::new(Flag::default());
         tray.register(&Arc::clone(&flag).into());
-        let mut wanted = wanted.iter().map(|at| EntryId::new(Lsn(*at)));
+        let wanted = wanted.iter().map(|at| EntryId::new(Lsn(*at)));
+        let mut wanted = wanted.map(Wanted::Record);
         let needed = wanted.by_ref().take(1).collect();
         fetcher.fetch(needed, wanted.collect(), &tray);
         while !flag.0.swap(false, Ordering::AcqRel) {
@@ -182,13 +210,25 @@ mod tests {
     }
 
     fn entries(found: &[Found]) -> Vec<u64> {
-        found.iter().map(|it| it.entry.at().0).collect()
+        let records = found.iter().map(|it| match it {
+            Found::Record(entry, _) => entry.at().0,
+            Found::Use(..) => panic!("no id was asked for"),
+        });
+        records.collect()
+    }
+
+    /// Reads records alone, by their address.
+    fn reading(read: impl Fn(u64) -> Result<Stored, Unread> + Clone + Send + 'static) -> Fetcher {
+        let read = move |wanted| match wanted {
+            Wanted::Record(entry) => Found::Record(entry, read(entry.at().0).map(Arc::new)),
+            Wanted::Use(_) => panic!("no id is asked for"),
+        };
+        Fetcher::start(read).unwrap()
     }
 
     #[test]
     fn as_many_are_read_in_order_as_are_not_too_large_and_one_at_least() {
-        let of_size = |entry: EntryId| Ok(stored(usize::try_from(entry.at().0).unwrap()));
-        let fetcher = Fetcher::start(of_size).unwrap();
+        let fetcher = reading(|at| Ok(stored(usize::try_from(at).unwrap())));
         assert_eq!(entries(&fetched(&fetcher, &[3, 1, 2])), [3, 1, 2]);
         let large = u64::try_from(FETCH_BYTES).unwrap();
         assert_eq!(entries(&fetched(&fetcher, &[large * 2, 1])), [large * 2]);
@@ -197,23 +237,23 @@ mod tests {
 
     #[test]
     fn a_record_that_cannot_be_read_says_why_and_the_next_one_comes() {
-        let second_is_bad = |entry: EntryId| match entry.at() {
-            Lsn(2) => Err(Unread("damaged".to_owned())),
+        let fetcher = reading(|at| match at {
+            2 => Err(Unread("damaged".to_owned())),
             _ => Ok(stored(1)),
-        };
-        let fetcher = Fetcher::start(second_is_bad).unwrap();
+        });
         let found = fetched(&fetcher, &[1, 2, 3]);
-        let read: Vec<_> = found.iter().map(|it| it.read.is_ok()).collect();
+        let is_read = |it: &Found| matches!(it, Found::Record(_, Ok(_)));
+        let read: Vec<_> = found.iter().map(is_read).collect();
         assert_eq!(read, [true, false, true]);
     }
 
     #[test]
     fn a_thread_that_dies_leaves_no_connection_waiting() {
-        let fetcher = Fetcher::start(|_| panic!("a fault")).unwrap();
+        let fetcher = reading(|_| panic!("a fault"));
         for _ in 0..=FETCH_THREADS {
             let found = fetched(&fetcher, &[7, 8]);
             assert_eq!(entries(&found), [7]);
-            assert!(found[0].read.is_err());
+            assert!(matches!(found[0], Found::Record(_, Err(_))));
         }
     }
 }

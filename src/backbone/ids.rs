@@ -1,7 +1,8 @@
 //! Used ids that are no longer in memory: a file for each sealed segment, and the search in them.
 //!
-//! The sender's task searches, [`Ids::look`], before it hands a message over; as long as memory
-//! holds all ids of the window that costs one look at a number. The thread of snapshots keeps the
+//! The sender's task looks, [`Ids::glance`], before it hands a message over; as long as memory holds
+//! all ids of the window that costs one look at a number. Where it must be searched for on the disk,
+//! [`Ids::look`], a thread does that for it. The thread of snapshots keeps the
 //! files, [`Ids::keep`]: it makes one when a segment is sealed and takes one away once all its ids
 //! are past their window. Where memory does not reach back to the end of the files, the journal
 //! between is read into memory once: the tail.
@@ -53,8 +54,10 @@ pub struct Ids<V: Vfs> {
     /// How far back memory reaches, and what is past the window: said by the committer thread.
     reach: AtomicU64,
     past: AtomicU64,
-    /// Held by who makes files: one at a time.
+    /// Held by the one thread that makes files.
     making: Mutex<()>,
+    /// Held by the one thread that reads the tail on.
+    reading: Mutex<()>,
 }
 
 /// A segment's place in the journal.
@@ -98,6 +101,7 @@ impl<V: Vfs> Ids<V> {
             reach: AtomicU64::new(known.reach().0),
             past: AtomicU64::new(known.past().0),
             making: Mutex::default(),
+            reading: Mutex::default(),
         };
         if afresh {
             for name in ids.files.names()? {
@@ -126,6 +130,28 @@ impl<V: Vfs> Ids<V> {
         Lsn(self.past.load(Ordering::Acquire))
     }
 
+    /// What can be said without the disk of an id that memory may no longer hold: that it was not used,
+    /// and how far that is certain. Nothing where files or the journal must be read.
+    pub fn glance(&self, key: KeyedDigest) -> Option<Looked> {
+        let reach = Lsn(self.reach.load(Ordering::Acquire));
+        if reach == Lsn::START {
+            return Some(Looked::default());
+        }
+        // Under its lock runs and tail leave no gap.
+        let tail = lock(&self.tail);
+        let runs = self.runs.load_full();
+        let (is_used, read_to) = (tail.ids.contains_key(&key), tail.up_to);
+        drop(tail);
+        let near = near(&runs, reach);
+        let before = match runs.get(near) {
+            Some(run) => run.segment.first,
+            None => read_to.max(end_of(&runs)),
+        };
+        let mut searched = runs.iter().take(near);
+        let is_unused = !is_used && searched.all(|run| run.run.block_of(key).is_none());
+        (is_unused && before >= reach).then_some(Looked::Before(before, None))
+    }
+
     /// Looks for the newest use of an id that memory may no longer hold.
     pub fn look(&self, key: KeyedDigest) -> Looked {
         let reach = Lsn(self.reach.load(Ordering::Acquire));
@@ -147,9 +173,9 @@ impl<V: Vfs> Ids<V> {
         let mut runs = self.runs.load_full();
         let mut before = end_of(&runs);
         if before < wanted.min(self.reader.end()) {
-            let mut tail = lock(&self.tail);
+            self.read_on()?;
+            let tail = lock(&self.tail);
             runs = self.runs.load_full();
-            self.read_on(&mut tail, &runs)?;
             before = tail.up_to;
             let found = tail.ids.get(&key).copied();
             drop(tail);
@@ -157,7 +183,7 @@ impl<V: Vfs> Ids<V> {
                 return Ok((before, self.known(key, lsn)?));
             }
         }
-        let near = runs.partition_point(|run| run.segment.first < wanted);
+        let near = near(&runs, reach);
         if near < runs.len() {
             // What lies behind is in memory.
             before = runs.get(near).map_or(before, |run| run.segment.first);
@@ -170,18 +196,25 @@ impl<V: Vfs> Ids<V> {
         Ok((before, None))
     }
 
-    /// Reads what was written since, up to the durable end.
-    fn read_on(&self, tail: &mut Tail, runs: &[SegmentRun]) -> Result<(), IdsError> {
+    /// Reads what was written since, up to the durable end. The tail is not locked meanwhile: those who
+    /// only look at it do not wait for the disk.
+    fn read_on(&self) -> Result<(), IdsError> {
+        let _reading = lock(&self.reading);
+        let tail = lock(&self.tail);
+        let (runs, read_to) = (self.runs.load_full(), tail.up_to);
+        drop(tail);
         let begins = match runs.last() {
             Some(last) => last.segment.end,
             None => self.begins(),
         };
-        let from = tail.up_to.max(begins);
         let end = self.reader.end();
-        each_exchange(&self.reader, from, end, |lsn, key| {
-            tail.ids.insert(key, lsn);
+        let mut read = Vec::new();
+        each_exchange(&self.reader, read_to.max(begins), end, |lsn, key| {
+            read.push((key, lsn));
         })?;
-        tail.up_to = end;
+        let mut tail = lock(&self.tail);
+        tail.ids.extend(read);
+        tail.up_to = tail.up_to.max(end);
         Ok(())
     }
 
@@ -326,6 +359,13 @@ impl<V: Vfs> Ids<V> {
 
 fn end_of(runs: &[SegmentRun]) -> Lsn {
     runs.last().map_or(Lsn::START, |run| run.segment.end)
+}
+
+/// How many of the runs must be searched: what lies behind them is in memory, and still is when a
+/// message that waits for the committer has its turn.
+fn near(runs: &[SegmentRun], reach: Lsn) -> usize {
+    let wanted = Lsn(reach.0.saturating_add(SEARCH_AHEAD_BYTES));
+    runs.partition_point(|run| run.segment.first < wanted)
 }
 
 /// Tells of the id of each exchange from `from`, where a batch begins, up to `until`.

@@ -92,8 +92,8 @@ pub const OUTPUT_BYTES: usize = 1 << 20;
 /// they decode to. Hit: the connection is closed with `530 NOT_ALLOWED`.
 pub const ASSEMBLY_BYTES: usize = 16 << 20;
 
-/// Threads that read back what is to be delivered and memory does not hold. Hit: those who ask wait
-/// in turn; what is delivered from memory goes on.
+/// Threads that read from the disk for connections, where memory does not hold what is to be
+/// delivered or whether an id was used. Hit: those who ask wait in turn; all others go on.
 pub const FETCH_THREADS: usize = 2;
 
 /// Bytes of messages that are read back for one connection at a time; one message at least. Hit: the

@@ -20,6 +20,7 @@ mod quota;
 mod records;
 mod requests;
 mod rights;
+mod searches;
 mod socket;
 mod timer;
 mod unconfirmed;
@@ -158,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let unwritten = self.waiting_output();
             moved |= self.read(cx)?;
             moved |= self.parse(cx);
-            self.link.send();
+            moved |= self.link.send(cx, &self.backbone);
             self.look_at_time(cx);
             // What was said meanwhile is for this turn: nothing else may ever wake the connection.
             moved |= self.session.is_finished() || self.waiting_output() > unwritten;

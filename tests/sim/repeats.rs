@@ -15,6 +15,7 @@ use carnet::broker::dedup::Looked;
 use carnet::broker::record::{Record, Repeats};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs, Vfs};
+use carnet::message::id::KeyedDigest;
 use carnet::message::time::Timestamp;
 
 use crate::border::{Admitted, Border, noon};
@@ -145,7 +146,7 @@ impl Rig {
 
     /// What a connection does: admit, search, hand over; and again where it comes back.
     fn publish(&mut self, example: &str, id: &str, headers: &[(&str, &str)]) -> Told {
-        self.publish_searching(example, id, headers, Ids::look)
+        self.publish_searching(example, id, headers, glance_or_look)
     }
 
     fn publish_searching(
@@ -153,7 +154,7 @@ impl Rig {
         example: &str,
         id: &str,
         headers: &[(&str, &str)],
-        look: impl Fn(&Ids<SimVfs>, carnet::message::id::KeyedDigest) -> Looked,
+        look: impl Fn(&Ids<SimVfs>, KeyedDigest) -> Looked,
     ) -> Told {
         self.now = self.now.plus(Duration::from_millis(10));
         self.serial += 1;
@@ -241,6 +242,23 @@ impl Rig {
 
 fn path(file: &str) -> std::path::PathBuf {
     data().join("ids").join(file)
+}
+
+/// What a connection does: it searches where a glance leaves it open. What a glance says is so.
+fn glance_or_look(ids: &Ids<SimVfs>, key: KeyedDigest) -> Looked {
+    let Some(glanced) = ids.glance(key) else {
+        return ids.look(key);
+    };
+    let Looked::Before(far, None) = glanced else {
+        panic!("no file was read, and yet {glanced:?}")
+    };
+    match ids.look(key) {
+        Looked::Before(further, found) => {
+            assert!(far <= further && found.is_none_or(|known| far <= known.lsn));
+        }
+        Looked::Failed => panic!("what can be glanced at can be searched"),
+    }
+    glanced
 }
 
 #[test]

@@ -196,11 +196,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let now = self.backbone.now();
         let mut submission = admit(&sender.peer, publish, &sender.view, draw, now);
+        let mut search = None;
         if let Verdict::Ruled { exchange, .. } = &submission.verdict {
-            submission.looked = self.backbone.look(exchange.key);
+            match self.backbone.glance(exchange.key) {
+                Some(looked) => submission.looked = looked,
+                None => search = Some(exchange.key),
+            }
         }
-        self.link
-            .tell(Command::Submit(origin, Box::new(submission)));
+        self.link.submit(origin, Box::new(submission), search);
     }
 
     fn no_entropy(&mut self) {

@@ -7,10 +7,14 @@ use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
 use super::held::Held;
+use super::searches::Searches;
 use crate::amqp::{ChannelId, Place, PublishTag};
-use crate::backbone::embedded::Port;
-use crate::broker::command::{Ask, Command, Deliver, DeliveryId, Effect, Origin, Settle};
+use crate::backbone::embedded::{Embedded, Port};
+use crate::broker::command::{
+    Ask, Command, Deliver, DeliveryId, Effect, Origin, Settle, Submission,
+};
 use crate::broker::record::Narrowed;
+use crate::message::id::KeyedDigest;
 
 /// Owned by its connection.
 #[derive(Default)]
@@ -18,6 +22,7 @@ pub(super) struct Link {
     /// The way to the core, while the connection is open.
     port: Option<Port>,
     commands: Vec<Command>,
+    searches: Searches,
     /// What came, and is not looked at yet.
     effects: VecDeque<Effect>,
     /// Empty between turns: its memory is the outbox's next.
@@ -90,11 +95,34 @@ impl Link {
         &mut self.held
     }
 
-    /// Hands over what was added.
-    pub(super) fn send(&mut self) {
-        if let Some(port) = &self.port {
-            port.send(&mut self.commands);
+    /// Adds a message, whose id is to be searched for before it is handed over where `search` says so.
+    pub(super) fn submit(
+        &mut self,
+        origin: Origin,
+        submission: Box<Submission>,
+        search: Option<KeyedDigest>,
+    ) {
+        if let Some(key) = search {
+            self.searches.add(self.commands.len(), key);
         }
+        self.commands.push(Command::Submit(origin, submission));
+    }
+
+    /// Hands over what was added, as far as it need not be searched for. True where a search has ended.
+    pub(super) fn send(&mut self, cx: &Context<'_>, backbone: &Embedded) -> bool {
+        let Some(port) = &self.port else {
+            return false;
+        };
+        let searched = self.searches.turn(cx, &mut self.commands, backbone);
+        let free = self.searches.free(self.commands.len());
+        if free == self.commands.len() {
+            port.send(&mut self.commands);
+        } else if free > 0 {
+            let mut free: Vec<Command> = self.commands.drain(..free).collect();
+            self.searches.shift(free.len());
+            port.send(&mut free);
+        }
+        searched
     }
 
     /// Whether the core takes publishes now; when not, `waker` is woken once it does.
@@ -151,6 +179,7 @@ impl Link {
         if let Some(mut port) = self.port.take() {
             port.ended_here = by_us;
             port.send(&mut self.commands);
+            self.searches.clear();
             self.effects.clear();
             self.stalled = None;
             self.held.clear();

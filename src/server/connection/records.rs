@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Context;
 
 use crate::backbone::embedded::Embedded;
-use crate::backbone::fetch::{Found, Tray, Unread};
+use crate::backbone::fetch::{Found, Tray, Unread, Wanted};
 use crate::broker::command::{Effect, EntryId};
 use crate::broker::limits::TURN_DELIVERIES;
 use crate::broker::record::Stored;
@@ -17,7 +17,7 @@ use crate::broker::record::Stored;
 pub(super) struct Records {
     backbone: Arc<Embedded>,
     /// What was read back, in the order of the effects that need it.
-    here: VecDeque<Found>,
+    here: VecDeque<(EntryId, Result<Arc<Stored>, Unread>)>,
     /// Where an answer comes, while one is awaited.
     asked: Option<Arc<Tray>>,
 }
@@ -45,7 +45,11 @@ impl Records {
         let Some(found) = tray.take() else {
             return false;
         };
-        self.here = found.into();
+        let records = found.into_iter().filter_map(|found| match found {
+            Found::Record(entry, read) => Some((entry, read)),
+            Found::Use(..) => None,
+        });
+        self.here = records.collect();
         self.asked = None;
         true
     }
@@ -60,22 +64,24 @@ impl Records {
         if let Some(stored) = self.backbone.recent(entry) {
             return Some(Ok(stored));
         }
-        let found = self.here.iter().find(|found| found.entry == entry);
-        found.map(|found| found.read.clone())
+        let found = self.here.iter().find(|(other, _)| *other == entry);
+        found.map(|(_, read)| read.clone())
     }
 
     /// Asks for records, and for those that the effects behind need.
     pub(super) fn ask<'e>(&mut self, needed: NotHere, behind: impl Iterator<Item = &'e Effect>) {
         let behind = behind.take(TURN_DELIVERIES).filter_map(source_of);
         let ahead = behind.filter(|entry| self.backbone.recent(*entry).is_none());
+        let ahead = ahead.map(Wanted::Record).collect();
+        let needed = needed.0.into_iter().map(Wanted::Record).collect();
         let tray = Arc::default();
-        self.backbone.fetch(needed.0, ahead.collect(), &tray);
+        self.backbone.fetch(needed, ahead, &tray);
         self.asked = Some(tray);
     }
 
     /// A record was delivered from, and is not kept for another.
     pub(super) fn done(&mut self, entry: EntryId) {
-        let place = self.here.iter().position(|found| found.entry == entry);
+        let place = self.here.iter().position(|(other, _)| *other == entry);
         if let Some(place) = place {
             self.here.remove(place);
         }
