@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
@@ -97,6 +97,8 @@ pub struct Port {
     /// What came back.
     pub outbox: Arc<Outbox>,
     outboxes: Outboxes,
+    /// Whether it waits for room for publishes.
+    waits: Arc<AtomicBool>,
     /// Whether the broker ends the connection of its own accord.
     pub ended_here: bool,
 }
@@ -223,6 +225,7 @@ impl Embedded {
             inbox: Arc::clone(&self.inbox),
             outbox,
             outboxes: Arc::clone(&self.outboxes),
+            waits: Arc::default(),
             ended_here: false,
         }
     }
@@ -308,7 +311,7 @@ impl Port {
 
     /// Whether publishes may be read; when not, `waker` is woken once they may.
     pub fn has_room(&self, waker: &Waker) -> bool {
-        self.inbox.has_room(waker)
+        self.inbox.has_room(waker, &self.waits)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ struct Waiting {
     commands: VecDeque<Command>,
     /// Set under the lock that found the inbox empty, so that a push wakes exactly once.
     asleep: bool,
-    /// Connections that wait for room.
-    wakers: Vec<Waker>,
+    /// Connections that wait for room, each once.
+    wakers: Vec<(Waker, Arc<AtomicBool>)>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -55,13 +55,16 @@ impl Inbox {
         }
     }
 
-    /// Whether publishes may be read. When not, `waker` is woken once there is room again.
-    pub(super) fn has_room(&self, waker: &Waker) -> bool {
+    /// Whether publishes may be read. When not, `waker` is woken once there is room again; `waits` is
+    /// the asking connection's own, and set until then, however often it asks.
+    pub(super) fn has_room(&self, waker: &Waker, waits: &Arc<AtomicBool>) -> bool {
         if self.bytes.load(Ordering::Relaxed) <= WAITING_BYTES {
             return true;
         }
         let mut state = lock(&self.state);
-        state.wakers.push(waker.clone());
+        if !waits.swap(true, Ordering::Relaxed) {
+            state.wakers.push((waker.clone(), Arc::clone(waits)));
+        }
         // Room may have come between the look and the lock.
         self.bytes.load(Ordering::Relaxed) <= WAITING_BYTES
     }
@@ -92,8 +95,14 @@ impl Inbox {
         } else {
             Vec::new()
         };
+        // Under the lock: who asks from here on waits anew.
+        for (_, waits) in &wakers {
+            waits.store(false, Ordering::Relaxed);
+        }
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        for (waker, _) in wakers {
+            waker.wake();
+        }
         taken
     }
 }
@@ -130,5 +139,26 @@ impl Outbox {
         }
         std::mem::swap(&mut *lock(&self.effects), into);
         !into.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_room_again_and_again_waits_once_and_is_woken_once() {
+        let inbox = Inbox::default();
+        let waits = Arc::default();
+        inbox.bytes.store(WAITING_BYTES + 1, Ordering::Relaxed);
+        for _ in 0..3 {
+            assert!(!inbox.has_room(Waker::noop(), &waits));
+        }
+        assert_eq!(lock(&inbox.state).wakers.len(), 1);
+        inbox.bytes.store(0, Ordering::Relaxed);
+        inbox.take(Duration::ZERO);
+        assert!(lock(&inbox.state).wakers.is_empty());
+        assert!(!waits.load(Ordering::Relaxed), "it would wait anew");
+        assert!(inbox.has_room(Waker::noop(), &waits));
     }
 }
