@@ -11,12 +11,13 @@
 //!  a connection's task                         the committer's thread
 //!  server::connection  Connection::turn        backbone::embedded  Run::run
 //!   | bytes  -> amqp::Session -> Event          ^      |
-//!   |                                           |      v
+//!   |                                           |      |
+//!   | connection/incoming: rights, pace         |      v
 //!   | broker::admit  admit -> Submission --> mailbox  broker::committer  Committer::step
 //!   |   message: is it valid                           | committer/publish: does the ruling hold
 //!   |   policy::rule: who gets what of it              | Record -> journal
 //!   |                                                  | Ledger::apply -> Change -> Dispatch
-//!   | connection/effects:                              | one sync for all of the step
+//!   | connection/outgoing:                             | one sync for all of the step
 //!   |   Outcome  -> confirm, return     <-- mailbox <-- Run::release: Effect
 //!   |   Deliver  -> broker::delivery  prepare: rule again, withhold -> frames
 //! ```
