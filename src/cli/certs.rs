@@ -221,7 +221,7 @@ mod tests {
     use super::*;
     use crate::agency::identity::identify;
     use crate::config::write_text;
-    use crate::server::certificate::Looked;
+    use crate::server::certificate::{File, Looked};
 
     fn whole_years(count: u32) -> Timestamp {
         let start = Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap();
@@ -234,7 +234,12 @@ mod tests {
         let der = |name: &str| CertificateDer::from_pem_slice(&read(name)).unwrap();
         for pair in ["server", "customs-one"] {
             let (pem, key) = (format!("{pair}.pem"), format!("{pair}.key"));
-            let looked = Looked::at((&pem, &read(&pem)), (&key, &read(&key)), now);
+            let (certificate, private) = (read(&pem), read(&key));
+            let looked = Looked::at(
+                File::new(&pem, &certificate),
+                File::new(&key, &private),
+                now,
+            );
             let foreign = looked.faults.iter().find(|fault| fault.place == key);
             assert_eq!(foreign, None, "{pair}");
         }

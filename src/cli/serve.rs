@@ -364,7 +364,7 @@ fn listen(
         let (stop, stopping) = watch::channel(false);
         let fatal = backbone.fatal();
         tokio::spawn(wait_for_the_end(terminate, interrupt, stop, fatal));
-        tokio::spawn(keep(renewal, hangup, (clock, Arc::clone(backbone))));
+        tokio::spawn(keep(renewal, hangup, clock, Arc::clone(backbone)));
         tokio::spawn(warn_of_agreements(Arc::clone(backbone), clock));
         serve(shell, listeners, stopping).await;
         Ok(())

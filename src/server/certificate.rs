@@ -13,8 +13,19 @@ use crate::agency::expiry::expiring;
 use crate::message::bundle::Fault;
 use crate::message::time::Timestamp;
 
-/// A file by its name and content.
-pub type File<'f> = (&'f str, &'f [u8]);
+/// A PEM file: where it stands, for those who are told of it, and its content.
+#[derive(Debug, Clone, Copy)]
+pub struct File<'f> {
+    place: &'f str,
+    pem: &'f [u8],
+}
+
+impl<'f> File<'f> {
+    /// The file at `place` with this content.
+    pub fn new(place: &'f str, pem: &'f [u8]) -> Self {
+        Self { place, pem }
+    }
+}
 
 const PROFILE: &str = "issue it by the profile `server` of certs/README.md";
 
@@ -32,7 +43,7 @@ impl Looked {
     pub fn at(certificate: File<'_>, key: File<'_>, now: Timestamp) -> Self {
         let mut looked = Self::default();
         looked.lifetimes(certificate, now);
-        let (place, pem) = certificate;
+        let File { place, pem } = certificate;
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         let chain = chain.unwrap_or_default();
         if let Some(summary) = chain.first().and_then(|own| CertificateSummary::read(own)) {
@@ -42,8 +53,8 @@ impl Looked {
         looked
     }
 
-    fn lifetimes(&mut self, (place, pem): File<'_>, now: Timestamp) {
-        match expiring(place, pem, now) {
+    fn lifetimes(&mut self, file: File<'_>, now: Timestamp) {
+        match expiring(file.place, file.pem, now) {
             Ok(found) => {
                 let (warnings, faults): (Vec<_>, Vec<_>) =
                     found.iter().partition(|found| found.is_warning());
@@ -80,7 +91,8 @@ impl Looked {
         }
     }
 
-    fn pair(&mut self, place: &str, chain: Vec<CertificateDer<'static>>, (key, pem): File<'_>) {
+    fn pair(&mut self, place: &str, chain: Vec<CertificateDer<'static>>, key: File<'_>) {
+        let (key, pem) = (key.place, key.pem);
         let Ok(der) = PrivateKeyDer::from_pem_slice(pem) else {
             let cure = "export the key again, as PEM without a passphrase";
             self.faults.push(Fault::new(key, "is no private key", cure));
@@ -119,7 +131,11 @@ mod tests {
     fn look(profile: &Profile, at: Timestamp) -> Looked {
         let issued = authority().issue(profile).unwrap();
         let (certificate, key) = (issued.certificate.as_bytes(), issued.key.as_bytes());
-        Looked::at(("server.pem", certificate), ("server.key", key), at)
+        Looked::at(
+            File::new("server.pem", certificate),
+            File::new("server.key", key),
+            at,
+        )
     }
 
     #[track_caller]
@@ -181,8 +197,8 @@ mod tests {
             authority.issue(&profile).unwrap(),
         );
         let look = |key: &str| {
-            let certificate = ("server.pem", own.certificate.as_bytes());
-            Looked::at(certificate, ("server.key", key.as_bytes()), now()).faults
+            let certificate = File::new("server.pem", own.certificate.as_bytes());
+            Looked::at(certificate, File::new("server.key", key.as_bytes()), now()).faults
         };
         assert_only(
             &look(&other.key),
@@ -201,7 +217,11 @@ mod tests {
         });
         let own = issuer.unwrap().to_issued();
         let (certificate, key) = (own.certificate.as_bytes(), own.key.as_bytes());
-        let looked = Looked::at(("server.pem", certificate), ("server.key", key), now());
+        let looked = Looked::at(
+            File::new("server.pem", certificate),
+            File::new("server.key", key),
+            now(),
+        );
         assert_only(&looked.faults, "server.pem", "names no host");
         let warnings: Vec<String> = looked.warnings.iter().map(ToString::to_string).collect();
         assert!(

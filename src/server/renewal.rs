@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 
-use super::certificate::Looked;
+use super::certificate::{File, Looked};
 use super::clock::Clock;
 use super::tls::{ServerIdentity, Tls};
 use crate::agency::certificate::CertificateSummary;
@@ -40,8 +40,9 @@ impl Files {
 
     /// What is wrong with them, or will be.
     pub fn looked_at(&self, now: Timestamp) -> Looked {
-        let (certificate, key) = (&self.certificate, &self.key);
-        Looked::at((&certificate.0, &certificate.1), (&key.0, &key.1), now)
+        let certificate = File::new(&self.certificate.0, &self.certificate.1);
+        let key = File::new(&self.key.0, &self.key.1);
+        Looked::at(certificate, key, now)
     }
 
     /// As TLS shows it.
@@ -153,11 +154,7 @@ impl Renewal {
 }
 
 /// Keeps the certificate up to date: at each SIGHUP, and each minute.
-pub async fn keep(
-    mut renewal: Renewal,
-    mut hangup: Signal,
-    (clock, backbone): (Clock, Arc<Embedded>),
-) {
+pub async fn keep(mut renewal: Renewal, mut hangup: Signal, clock: Clock, backbone: Arc<Embedded>) {
     loop {
         let asked = tokio::select! {
             signal = hangup.recv() => signal.is_some(),
