@@ -8,8 +8,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::network::Network;
 use crate::message::id::{AgencyId, BadName, MessageType, Purpose, SystemName, UnitId, UnitName};
 
@@ -74,7 +72,7 @@ impl fmt::Display for TypePattern {
 }
 
 /// Which releases a unit's inbox takes (core.md section 5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InboxMode {
     /// All of them.
     #[default]
@@ -301,7 +299,7 @@ impl FromIterator<Agency> for Registry {
 
 /// The holder of a fact or payer of a budget: the listed units of an agency together, or one unlisted
 /// unit by itself. What an unlisted unit is sent and does must not show in what the others may do.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Party {
     /// The listed units of an agency.
     Agency(AgencyId),

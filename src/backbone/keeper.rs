@@ -16,6 +16,7 @@ use super::embedded::Tell;
 use super::ids::Ids;
 use super::start::{StartError, decoded};
 use crate::broker::command::Command;
+use crate::broker::format::PageName;
 use crate::broker::ledger::{Change, Ledger};
 use crate::broker::queue::{Entry, Page};
 use crate::broker::record::QueueId;
@@ -48,7 +49,7 @@ impl<V: Vfs> Pages<V> {
     }
 
     fn name(queue: QueueId, page: &Page) -> String {
-        format!("{:08x}-{:016x}-{:016x}", queue.0, page.first.0, page.last.0)
+        PageName::of(queue, page).to_string()
     }
 
     fn live(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -75,8 +76,7 @@ impl<V: Vfs> Pages<V> {
         let Some(entries) = page.entries() else {
             return Ok(());
         };
-        let entries: &[Entry] = entries;
-        let bytes = postcard::to_stdvec(entries).map_err(io::Error::other)?;
+        let bytes = Entry::to_page(entries);
         self.files.write(&Self::name(queue, page), of, &bytes)
     }
 
@@ -86,7 +86,7 @@ impl<V: Vfs> Pages<V> {
         let missing =
             || io::Error::other("a page of a queue is missing, damaged, or another log's");
         let (_, bytes) = found.ok_or_else(missing)?;
-        let entries: Vec<Entry> = postcard::from_bytes(&bytes).map_err(io::Error::other)?;
+        let entries = Entry::of_page(&bytes).map_err(io::Error::other)?;
         Ok(entries.into())
     }
 
@@ -173,7 +173,7 @@ impl<V: Vfs> Snapshots<V> {
     ) -> Result<Option<(Ledger, Position)>, StartError> {
         for whole in self.files.whole().map_err(StartError::Pages)? {
             let (of, bytes) = whole.map_err(StartError::Pages)?;
-            if let Ok(ledger) = postcard::from_bytes::<Ledger>(&bytes)
+            if let Ok(ledger) = Ledger::of_snapshot(&bytes)
                 && vouched(&of)?
             {
                 return Ok(Some((ledger, of)));
@@ -266,18 +266,13 @@ pub fn snapshot<V: Vfs>(
         return Ok(());
     }
     replay(reader, (&mut ledger, from.end.lsn), until.end.lsn, pages)?;
-    let (ledger, written) = ledger.paged_out();
-    for (queue, page) in written {
+    for (queue, page) in ledger.held_pages() {
         pages
             .write(queue, &page, until)
             .map_err(StartError::NotMade)?;
     }
-    let bytes = postcard::to_stdvec(&ledger).map_err(io::Error::other);
-    let written = bytes.and_then(|bytes| {
-        snapshots
-            .files
-            .write(&name_at(until.end.lsn), until, &bytes)
-    });
+    let (name, bytes) = (name_at(until.end.lsn), ledger.to_snapshot());
+    let written = snapshots.files.write(&name, until, &bytes);
     written.map_err(StartError::NotMade)?;
     sweep(&snapshots.files, pages).map_err(StartError::NotMade)
 }
@@ -294,13 +289,8 @@ fn sweep<V: Vfs>(snapshots: &Files<V>, pages: &Pages<V>) -> io::Result<()> {
         let Some((_, bytes)) = snapshots.read(snapshot)? else {
             continue;
         };
-        let Ok(ledger) = postcard::from_bytes::<Ledger>(&bytes) else {
-            continue;
-        };
-        for (id, queue) in ledger.queues() {
-            let pages = queue.backlog.pages();
-            named.extend(pages.map(|page| Pages::<V>::name(id, page)));
-        }
+        let pages = PageName::all_in(&bytes).unwrap_or_default();
+        named.extend(pages.iter().map(ToString::to_string));
     }
     pages.sweep(&named)
 }

@@ -15,8 +15,6 @@ pub mod run;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::limits::KNOWN_IDS;
 use super::record::{Exchange, Outcome};
 use crate::journal::Lsn;
@@ -25,7 +23,7 @@ use crate::message::time::Timestamp;
 use crate::policy::standing::Reads;
 
 /// What is known of a used id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Known {
     /// The content's digest.
     pub content: KeyedDigest,
@@ -41,7 +39,7 @@ pub struct Known {
 }
 
 /// What is known of a message that was refused for all whom its sender may know of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
     /// What the ruling rested on.
     pub reads: Reads,
@@ -115,22 +113,18 @@ pub enum Use<'k> {
 
 /// The ids of the window that are in memory. Stored of them is what says which are past their window:
 /// ids that a stored ledger does not hold are in files, or in the journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KnownIds {
-    #[serde(skip)]
     by_key: BTreeMap<KeyedDigest, Known>,
-    #[serde(skip)]
     by_age: VecDeque<InMemory>,
     /// Every use from here on is in memory, or past its window; `START` where nothing was forgotten
     /// for want of room.
-    #[serde(skip)]
     reach: Lsn,
     /// Spans of time whose uses may still be recognised, oldest first.
-    spans: VecDeque<Span>,
+    pub(super) spans: VecDeque<Span>,
     /// Every use up to here is past its window.
-    past: Lsn,
+    pub(super) past: Lsn,
     /// A bound of this process, not a fact: it is no part of what is stored.
-    #[serde(skip, default = "capacity")]
     capacity: usize,
 }
 
@@ -142,11 +136,11 @@ struct InMemory {
 }
 
 /// Uses within a short time: the last of them, and until when any of them counts.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Span {
-    since: Timestamp,
-    last: Lsn,
-    until: Timestamp,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Span {
+    pub(super) since: Timestamp,
+    pub(super) last: Lsn,
+    pub(super) until: Timestamp,
 }
 
 /// How exactly it is known what lies past the window: a day has 144 of these.

@@ -11,14 +11,18 @@ mod confidential;
 mod evidence;
 mod exchange;
 mod form;
+mod ledger;
 mod names;
+mod page;
 mod payload;
 mod queues;
 mod records;
+mod register;
 mod take;
 mod words;
 
 pub use exchange::ExchangeRef;
+pub use ledger::PageName;
 pub use records::RecordError;
 pub use take::Malformed;
 

@@ -13,8 +13,6 @@ mod owned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 pub use bindings::Bindings;
 pub use died::{Death, Died};
 pub use owned::{Overlay, Queue, QueueKind, UnitState, may_read, standing_name};
@@ -57,22 +55,22 @@ pub enum Change {
 }
 
 /// The durable state.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
-    time: Timestamp,
-    rulebook_epoch: u64,
-    rulebook: Option<Digest>,
-    rulebook_at: Option<Lsn>,
-    development: bool,
-    units: BTreeMap<UnitId, UnitState>,
-    queues: BTreeMap<QueueId, Queue>,
-    next_queue: u64,
-    leaves: u64,
-    known: KnownIds,
-    register: Register,
-    refusals: RefusalCounts,
+    pub(super) time: Timestamp,
+    pub(super) rulebook_epoch: u64,
+    pub(super) rulebook: Option<Digest>,
+    pub(super) rulebook_at: Option<Lsn>,
+    pub(super) development: bool,
+    pub(super) units: BTreeMap<UnitId, UnitState>,
+    pub(super) queues: BTreeMap<QueueId, Queue>,
+    pub(super) next_queue: u64,
+    pub(super) leaves: u64,
+    pub(super) known: KnownIds,
+    pub(super) register: Register,
+    pub(super) refusals: RefusalCounts,
     /// Messages in queues of each party's own.
-    kept: BTreeMap<Party, u64>,
+    pub(super) kept: BTreeMap<Party, u64>,
 }
 
 impl Ledger {
@@ -456,17 +454,15 @@ impl Ledger {
         }
     }
 
-    /// The same ledger with every page on disk alone, for a snapshot, and the pages that have to be
-    /// written before it.
-    pub fn paged_out(&self) -> (Self, Vec<(QueueId, Page)>) {
-        let mut out = self.clone();
-        let mut written = Vec::new();
-        for (id, queue) in &mut out.queues {
-            let (backlog, pages) = queue.backlog.paged_out();
-            queue.backlog = backlog;
-            written.extend(pages.into_iter().map(|page| (*id, page)));
-        }
-        (out, written)
+    /// Pages that are in memory: they have to be written before a snapshot that names them.
+    pub fn held_pages(&self) -> Vec<(QueueId, Page)> {
+        let queues = self.queues.iter();
+        let held = queues.flat_map(|(id, queue)| {
+            let pages = queue.backlog.pages();
+            let held = pages.filter(|page| page.entries().is_some());
+            held.map(|page| (*id, page.clone()))
+        });
+        held.collect()
     }
 
     /// Lets go of a page that the snapshot thread has written.

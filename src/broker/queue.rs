@@ -13,22 +13,21 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
 
 /// A message in a queue: where its record is, until when it is wanted, how often it came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// The record that placed it: unique within the queue.
     pub lsn: Lsn,
     /// When it expires, in milliseconds since 1970; `i64::MAX` for never.
-    deadline_ms: i64,
+    pub(super) deadline_ms: i64,
     /// Times it came back (requeued, or its connection ended).
     pub returns: u32,
-    flags: u32,
+    /// Bits as a page has them.
+    pub(super) flags: u32,
 }
 
 const _: () = assert!(size_of::<Entry>() == 24);
@@ -108,31 +107,31 @@ impl Entry {
 }
 
 /// A full page of entries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// Its number within the queue, never used again.
     pub number: u64,
-    count: u64,
+    pub(super) count: u64,
     /// Its first entry. With its last one it names the page: what a queue holds between two
     /// addresses is the same whoever replays it.
     pub first: Lsn,
     /// Its last entry.
     pub last: Lsn,
     /// `None` while the entries are on disk alone.
-    entries: Option<Arc<[Entry]>>,
+    pub(super) entries: Option<Arc<[Entry]>>,
 }
 
 /// The entries of one queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backlog {
-    head: VecDeque<Entry>,
+    pub(super) head: VecDeque<Entry>,
     /// Entries of the head that are settled and lie behind one that is not: at most half of it.
-    settled_in_head: usize,
-    pages: VecDeque<Page>,
-    tail: Vec<Entry>,
-    settled_ahead: BTreeSet<Lsn>,
-    next_page: u64,
-    live: u64,
+    pub(super) settled_in_head: usize,
+    pub(super) pages: VecDeque<Page>,
+    pub(super) tail: Vec<Entry>,
+    pub(super) settled_ahead: BTreeSet<Lsn>,
+    pub(super) next_page: u64,
+    pub(super) live: u64,
 }
 
 impl Backlog {
@@ -286,19 +285,6 @@ impl Backlog {
     pub fn wanted_page(&self) -> Option<&Page> {
         let page = self.pages.front().filter(|page| page.entries.is_none())?;
         (self.live_in_head() <= QUEUE_HEAD_ENTRIES / 2).then_some(page)
-    }
-
-    /// The same backlog with every page on disk alone, and the pages that have to be written for
-    /// that.
-    pub fn paged_out(&self) -> (Self, Vec<Page>) {
-        let held = self.pages.iter().filter(|page| page.entries.is_some());
-        let held = held.cloned().collect();
-        let pages = self.pages.iter().map(Page::without_entries).collect();
-        let out = Self {
-            pages,
-            ..self.clone()
-        };
-        (out, held)
     }
 
     /// Lets go of a page's entries: they are on disk. The next page stays, it is wanted soon.

@@ -8,8 +8,6 @@ mod queues;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::register::OrderKey;
 use crate::agency::keys::{KeyCheck, SealedPart};
 use crate::agency::registry::{InboxMode, Party};
@@ -391,7 +389,7 @@ impl Rejected {
 }
 
 /// Refusals and rejections beyond the limit of an agency: how many, and nothing else of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedRefusals {
     /// Whose.
     pub party: Party,
@@ -404,7 +402,7 @@ pub struct CountedRefusals {
 }
 
 /// What a release gives its unit: data, and what the unit must do with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
     /// What it gets.
     pub mask: Mask,

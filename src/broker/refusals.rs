@@ -6,19 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::record::CountedRefusals;
 use crate::agency::registry::Party;
 use crate::message::time::Timestamp;
 
 /// What the ledger knows of the refusals of each party.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RefusalCounts {
     /// The last minute with a recorded refusal, and how many it had.
-    recorded: BTreeMap<Party, (i64, u32)>,
+    pub(super) recorded: BTreeMap<Party, (i64, u32)>,
     /// Counted, and not told as evidence yet.
-    open: BTreeMap<Party, CountedRefusals>,
+    pub(super) open: BTreeMap<Party, CountedRefusals>,
 }
 
 fn minute(at: Timestamp) -> i64 {

@@ -9,9 +9,6 @@ mod orders;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use self::orders::{OpenOrder, Orders};
 use super::limits::{AGENCY_CASES, AGENCY_CLOSED_CASES};
 use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Recipient, Released};
 use crate::agency::registry::Party;
@@ -23,42 +20,43 @@ use crate::policy::standing::{Case, CaseId, Standing, Versioned};
 use crate::policy::words::Onward;
 
 pub use self::orders::OrderKey;
+pub(super) use self::orders::{OpenOrder, Orders};
 
 /// The message type that opens orders.
 pub const ORDER_TYPE: &str = "control.order";
 
 /// Standing facts and what stands behind them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Register {
-    standing: Arc<Standing>,
+    pub(super) standing: Arc<Standing>,
     /// Open cases, and closed ones until they are forgotten.
-    cases: BTreeMap<CaseId, CaseFile>,
+    pub(super) cases: BTreeMap<CaseId, CaseFile>,
     /// The same by opener: to count them takes no look at those of others.
-    opened: BTreeMap<AgencyId, Opened>,
-    orders: Orders,
+    pub(super) opened: BTreeMap<AgencyId, Opened>,
+    pub(super) orders: Orders,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Opened {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Opened {
     /// How many of them are open.
-    open: usize,
+    pub(super) open: usize,
     /// Those that are closed, the longest closed first.
-    closed: VecDeque<CaseId>,
+    pub(super) closed: VecDeque<CaseId>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct CaseFile {
-    opener: AgencyId,
-    opened: Timestamp,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CaseFile {
+    pub(super) opener: AgencyId,
+    pub(super) opened: Timestamp,
     /// Steps that were taken under an id.
-    taken: BTreeSet<KeyedDigest>,
+    pub(super) taken: BTreeSet<KeyedDigest>,
     /// Those who are bound in it by what they have got.
-    bound: BTreeSet<Party>,
-    state: CaseState,
+    pub(super) bound: BTreeSet<Party>,
+    pub(super) state: CaseState,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum CaseState {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CaseState {
     Open { invites: BTreeSet<AgencyId> },
     Closed { at: Timestamp },
 }

@@ -11,7 +11,7 @@ use super::spans::Spans;
 pub(crate) const WARNINGS_MAX: usize = 32;
 
 /// Something that does not refuse a message and is told in its receipt.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Warning {
     /// Where, as in [`super::faults::Invalid::place`].
     pub place: String,

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use super::id::{BadName, Category};
 use super::time::Timestamp;
 
 /// How a fact is made from the elements at its place (`as` in message.toml).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FactKind {
     /// `hs-prefixes`: the 2, 4 and 6 digit prefixes of every commodity code. Cedar: `Set<String>`.
     HsPrefixes,
@@ -61,7 +59,7 @@ pub struct FactRule {
 }
 
 /// A fact's value in one message.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FactValue {
     /// A set of strings (`hs-prefixes`).
     Strings(BTreeSet<String>),

@@ -6,8 +6,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 /// Why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {expected}")]
@@ -126,8 +124,7 @@ name!(
 macro_rules! within_agency {
     ($(#[$doc:meta])* $name:ident { $part:ident: $type:ty }, $separator:literal, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name {
             /// The agency it belongs to.
             pub agency: AgencyId,
@@ -184,7 +181,7 @@ within_agency!(
 macro_rules! bytes_id {
     ($(#[$doc:meta])* $name:ident, $length:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; $length]);
 
         impl fmt::Display for $name {
@@ -236,8 +233,7 @@ impl Digest {
 /// A data category: what kind of data an element is.
 ///
 /// The discriminant is the bit of a [`Mask`] and is written to disk: new ones are appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[expect(
     missing_docs,
@@ -341,7 +337,7 @@ impl fmt::Display for Category {
 /// A set of data categories, with the weaker level `reference.token` as a bit of its own.
 ///
 /// As a disclosure: what a unit gets. As a message type's `holds`: what its messages can contain.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mask(u32);
 
 impl Mask {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use crate::agency::registry::Unit;
 use crate::message::catalogue::MessageEntry;
 use crate::message::facts::Facts;
@@ -38,7 +36,7 @@ pub struct RuleRequest<'a> {
 
 /// What is asked beside the facts of a message, by its headers and by what it refers to: with these,
 /// a ruling is asked again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// Addressees as written; `None` where there were none.
     pub to: Option<Vec<String>>,

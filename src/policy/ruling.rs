@@ -6,15 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use crate::message::id::{Category, Mask, UnitId};
 
 use super::standing::Reads;
 use super::words::{Onward, PolicyId};
 
 /// What a unit gets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
     /// The categories it gets, of those that the type can hold.
     pub mask: Mask,
@@ -31,7 +29,7 @@ pub struct Released {
 }
 
 /// Why a unit gets nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// No permit holds: the default.
     NotPermitted,
@@ -49,7 +47,7 @@ pub enum Refused {
 }
 
 /// A candidate's outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It receives the message.
     Released(Released),
@@ -58,7 +56,7 @@ pub enum Outcome {
 }
 
 /// The ruling for one candidate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// The candidate.
     pub unit: UnitId,
@@ -71,7 +69,7 @@ pub struct Verdict {
 }
 
 /// The ruling on one message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruling {
     /// One verdict a candidate, by address.
     pub verdicts: Vec<Verdict>,

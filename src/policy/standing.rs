@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use rpds::RedBlackTreeMapSync;
-use serde::{Deserialize, Serialize};
 
 use crate::agency::registry::Party;
 use crate::message::id::{AgencyId, BadName, KeyedDigest, name};
@@ -34,7 +33,7 @@ fn is_case(text: &str) -> bool {
 }
 
 /// An open case. One that was closed is no fact, and is not here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// Its risk areas.
     pub areas: BTreeSet<String>,
@@ -43,7 +42,7 @@ pub struct Case {
 }
 
 /// How far an agency's own systems work, declared by two of its officers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// All systems work.
     #[default]
@@ -84,7 +83,7 @@ impl FromStr for Level {
 }
 
 /// A value with the epoch at which it was set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned<T> {
     /// When it was set, counted by the ledger; never 0.
     pub epoch: u64,
@@ -97,7 +96,7 @@ pub struct Versioned<T> {
 pub type ByKey<K, V> = RedBlackTreeMapSync<K, Versioned<V>>;
 
 /// A snapshot of all standing facts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Open cases.
     pub cases: ByKey<CaseId, Case>,
@@ -127,7 +126,7 @@ impl Standing {
 }
 
 /// One value of a [`Standing`].
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StandingKey {
     /// A case.
     Case(CaseId),
@@ -140,7 +139,7 @@ pub enum StandingKey {
 }
 
 /// What a ruling was made from, besides the message: as long as it holds, so does the ruling.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reads {
     /// The epoch of the rulebook.
     pub rulebook_epoch: u64,

@@ -7,7 +7,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
-use serde::{Deserialize, Serialize};
 
 use crate::message::id::{BadName, Category, Mask, name};
 
@@ -50,7 +49,7 @@ fn is_policy(text: &str) -> bool {
 }
 
 /// What may be done with released data, the widest first: of several, the strictest holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Onward {
     /// No restriction beyond the law.
     #[default]

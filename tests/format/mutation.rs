@@ -1,7 +1,9 @@
 //! Octets that nobody wrote: they are an error, or a record that is written in those very octets.
 //! So a value has one spelling, reading never panics, and what is read is what would be written.
 
+use carnet::broker::ledger::Ledger;
 use carnet::broker::payload::{PayloadHead, PrivateHead};
+use carnet::broker::queue::Entry;
 use carnet::broker::record::{Confidential, Exchange, Recipient, Record, SCHEMA};
 use carnet::message::id::KeyedDigest;
 use proptest::prelude::*;
@@ -110,6 +112,19 @@ proptest! {
         let record = Record::Exchange(Box::new(exchange));
         let read = Record::decode(kind(record.kind(), SCHEMA), &encoded(&record));
         prop_assert_eq!(read.unwrap(), record);
+    }
+
+    #[test]
+    fn changed_snapshots_are_an_error_or_what_is_written(changes in changes()) {
+        let octets = changed(fixture("snapshot"), &changes);
+        if let Ok(ledger) = Ledger::of_snapshot(&octets) {
+            let again = ledger.to_snapshot();
+            prop_assert!(Ledger::of_snapshot(&again) == Ok(ledger));
+        }
+        let octets = changed(fixture("page"), &changes);
+        if let Ok(entries) = Entry::of_page(&octets) {
+            prop_assert_eq!(Entry::to_page(&entries), octets);
+        }
     }
 
     #[test]

@@ -309,7 +309,7 @@ pub(crate) fn confidential(handling: Handling) -> Confidential {
     }
 }
 
-fn rejected() -> Rejected {
+pub(crate) fn rejected() -> Rejected {
     Rejected {
         id: ExchangeId([3; 16]),
         at: at(2),

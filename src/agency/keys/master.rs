@@ -11,7 +11,6 @@ use std::fmt;
 
 use aws_lc_rs::hkdf;
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::derive::{SALT, derive};
@@ -23,8 +22,7 @@ const HEADER: &str = "carnet master key 1";
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 /// Derived from a master key, for the log to say with which it was begun. No key follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyCheck(pub [u8; 16]);
 
 /// Why a text is no master key. It never quotes the text.

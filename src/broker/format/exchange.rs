@@ -18,9 +18,10 @@ use super::form::{Form, form, put_count, put_measured};
 use super::take::{Malformed, Take};
 use crate::broker::record::{Again, Exchange, LeafSecret, Outcome, Recipient, Released};
 use crate::journal::Lsn;
-use crate::message::id::{Digest, KeyedDigest};
+use crate::message::id::{Digest, KeyedDigest, Mask};
 use crate::message::time::Timestamp;
 use crate::policy::standing::{Reads, StandingKey};
+use crate::policy::words::{Onward, PolicyId};
 
 form!(Reads {
     rulebook_epoch: u64,
@@ -33,40 +34,16 @@ form!(Again {
     until: Timestamp,
 });
 
-/// Without the queues, which stand beside the parts.
-impl Form for Released {
-    const LEAST: usize = 25;
-
-    fn put(&self, out: &mut Vec<u8>) {
-        let Self {
-            number,
-            mask,
-            policies,
-            retain_days,
-            onward,
-            queues: _,
-            withholding,
-        } = self;
-        number.put(out);
-        mask.put(out);
-        policies.put(out);
-        retain_days.put(out);
-        onward.put(out);
-        withholding.put(out);
-    }
-
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
-        Ok(Self {
-            number: Form::take(from)?,
-            mask: Form::take(from)?,
-            policies: Form::take(from)?,
-            retain_days: Form::take(from)?,
-            onward: Form::take(from)?,
-            withholding: Form::take(from)?,
-            queues: Vec::new(),
-        })
-    }
-}
+// The queues stand beside the parts.
+form!(Released {
+    number: u64,
+    mask: Mask,
+    policies: Vec<PolicyId>,
+    retain_days: u32,
+    onward: Onward,
+    withholding: Vec<PolicyId>;
+    queues,
+});
 
 impl Form for LeafSecret {
     const LEAST: usize = 32;

@@ -12,7 +12,7 @@
 //! ```
 //! A value has one spelling: what reads back differently from how it was written is an error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,15 +51,16 @@ pub(crate) fn octets(value: &impl Form) -> Vec<u8> {
     out
 }
 
-/// The layout of a structure: its fields in the order in which they stand on disk. A field that is
-/// not named here, or no longer there, does not compile.
+/// The layout of a structure: its fields in the order in which they stand on disk, and behind a
+/// semicolon those that stand elsewhere or follow from the others, and are read as their default. A
+/// field that is not named here, or no longer there, does not compile.
 macro_rules! form {
-    ($name:ty { $($field:ident: $type:ty),+ $(,)? }) => {
+    ($name:ty { $($field:ident: $type:ty),+ $(,)? $(; $($made:ident),+ $(,)?)? }) => {
         impl $crate::broker::format::form::Form for $name {
             const LEAST: usize = 0 $(+ <$type as $crate::broker::format::form::Form>::LEAST)+;
 
             fn put(&self, out: &mut Vec<u8>) {
-                let Self { $($field),+ } = self;
+                let Self { $($field,)+ $($($made: _,)+)? } = self;
                 $(<$type as $crate::broker::format::form::Form>::put($field, out);)+
             }
 
@@ -67,7 +68,7 @@ macro_rules! form {
                 from: &mut $crate::broker::format::take::Take<'_>,
             ) -> Result<Self, $crate::broker::format::take::Malformed> {
                 $(let $field = <$type as $crate::broker::format::form::Form>::take(from)?;)+
-                Ok(Self { $($field),+ })
+                Ok(Self { $($field,)+ $($($made: Default::default(),)+)? })
             }
         }
     };
@@ -248,6 +249,18 @@ impl<T: Form> Form for Vec<T> {
     fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
         let count = from.count(T::LEAST)?;
         (0..count).map(|_| T::take(from)).collect()
+    }
+}
+
+impl<T: Form> Form for VecDeque<T> {
+    const LEAST: usize = 4;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        put_list(self.iter(), out);
+    }
+
+    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+        Vec::take(from).map(Self::from)
     }
 }
 

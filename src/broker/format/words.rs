@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use super::form::Form;
 use super::take::{Malformed, Take};
 use crate::agency::registry::{InboxMode, Party};
+use crate::broker::ledger::QueueKind;
 use crate::broker::record::{Argument, CaseStep, Cause, OrderChange, Outcome, Released, Settling};
+use crate::broker::register::CaseState;
 use crate::message::envelope::Handling;
 use crate::message::facts::FactValue;
 use crate::message::id::{AgencyId, Category, KeyedDigest, UnitId};
@@ -114,6 +116,18 @@ words!(Category {
     13 = Special,
     14 = Officer,
     15 = Narrative,
+});
+
+words!(QueueKind {
+    1 = Inbox,
+    2 = Receipts,
+    3 = Dead,
+    4 = Own,
+});
+
+words!(CaseState {
+    1 = Open { invites: BTreeSet<AgencyId> },
+    2 = Closed { at: Timestamp },
 });
 
 words!(Party {

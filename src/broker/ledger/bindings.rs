@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 use crate::broker::record::{Binding, QueueId};
 use crate::broker::topic::{Index, Key};
 
 /// The bindings of a unit's queues. An index and a count follow from them: these are in no snapshot,
-/// and made anew when one is read.
+/// and made anew when one is bindings.
 #[derive(Debug, Clone, Default)]
 pub struct Bindings {
     by_binding: BTreeMap<Binding, BTreeSet<QueueId>>,
@@ -40,7 +38,7 @@ impl Bindings {
         })
     }
 
-    pub(super) fn bind(&mut self, binding: &Binding, queue: QueueId) {
+    pub(in crate::broker) fn bind(&mut self, binding: &Binding, queue: QueueId) {
         let queues = match self.by_binding.get_mut(binding) {
             Some(queues) => queues,
             None => self.by_binding.entry(binding.clone()).or_default(),
@@ -81,31 +79,12 @@ impl PartialEq for Bindings {
 
 impl Eq for Bindings {}
 
-impl Serialize for Bindings {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.by_binding.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Bindings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let by_binding: BTreeMap<Binding, BTreeSet<QueueId>> = BTreeMap::deserialize(deserializer)?;
-        let mut bindings = Self::default();
-        for (binding, queues) in &by_binding {
-            for queue in queues {
-                bindings.bind(binding, *queue);
-            }
-        }
-        Ok(bindings)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_from_a_snapshot_routes_and_counts_as_what_was_written() {
+    fn what_is_bound_routes_and_counts_until_it_is_bound_no_more() {
         let bound = |key: &str| Binding {
             exchange: "inbox".to_owned(),
             key: key.to_owned(),
@@ -117,15 +96,13 @@ mod tests {
         bindings.bind(&bound("#"), QueueId(2));
         bindings.unbind(&bound("#.#"), QueueId(2));
         bindings.unbind(&bound("#.#"), QueueId(2));
-        let written = postcard::to_stdvec(&bindings).unwrap();
-        let mut read: Bindings = postcard::from_bytes(&written).unwrap();
-        assert_eq!((&read, read.count()), (&bindings, 3));
-        assert_eq!(read.routed("inbox", "a.b"), [1, 2, 3].map(QueueId));
-        assert_eq!(read.routed("inbox", "b"), [QueueId(2)]);
-        assert_eq!(read.routed("other", "b"), []);
+        assert_eq!(bindings.count(), 3);
+        assert_eq!(bindings.routed("inbox", "a.b"), [1, 2, 3].map(QueueId));
+        assert_eq!(bindings.routed("inbox", "b"), [QueueId(2)]);
+        assert_eq!(bindings.routed("other", "b"), []);
         // A key of more words than are indexed is held against all.
-        assert_eq!(read.routed("inbox", &["a"; 20].join(".")), [QueueId(2)]);
-        read.unbind(&bound("a.b"), QueueId(3));
-        assert_eq!(read.routed("inbox", "a.b"), [1, 2].map(QueueId));
+        assert_eq!(bindings.routed("inbox", &["a"; 20].join(".")), [QueueId(2)]);
+        bindings.unbind(&bound("a.b"), QueueId(3));
+        assert_eq!(bindings.routed("inbox", "a.b"), [1, 2].map(QueueId));
     }
 }

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::broker::limits::{DEATHS, UNASKED_MOVES};
 use crate::broker::record::Cause;
 use crate::message::time::Timestamp;
 
 /// What became of a message in the queues where it was before.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Died {
     /// What `x-death` shows, newest first: at most [`DEATHS`].
     pub deaths: Vec<Death>,
@@ -20,7 +18,7 @@ pub struct Died {
 }
 
 /// One entry of `x-death`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Death {
     /// Name of the queue it died in.
     pub queue: Arc<str>,

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::Died;
 use super::bindings::Bindings;
 use crate::agency::registry::{InboxMode, Peer};
@@ -14,7 +12,7 @@ use crate::journal::Lsn;
 use crate::message::id::UnitId;
 
 /// What a queue is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueKind {
     /// A unit's standing queue of releases.
     Inbox,
@@ -27,7 +25,7 @@ pub enum QueueKind {
 }
 
 /// What few entries have beside their 24 bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overlay {
     /// The record that holds the message, where it is not the entry's own.
     pub source: Option<Lsn>,
@@ -38,7 +36,7 @@ pub struct Overlay {
 }
 
 /// A queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
     /// Its owner.
     pub unit: UnitId,
@@ -49,25 +47,25 @@ pub struct Queue {
     /// What it was declared with.
     pub properties: QueueProperties,
     /// Its bindings; the unit has them by binding.
-    pub(super) bindings: BTreeSet<Binding>,
+    pub(in crate::broker) bindings: BTreeSet<Binding>,
     /// Whether it was ever bound.
-    pub(super) was_bound: bool,
+    pub(in crate::broker) was_bound: bool,
     /// Its entries.
     pub backlog: Backlog,
     /// The lease: nothing above is sent.
     pub sent_up_to: Lsn,
     /// After a stop that was not clean: everything up to here may have been sent.
-    pub(super) redelivered_up_to: Lsn,
+    pub(in crate::broker) redelivered_up_to: Lsn,
     /// By entry.
-    pub(super) overlays: BTreeMap<Lsn, Overlay>,
+    pub(in crate::broker) overlays: BTreeMap<Lsn, Overlay>,
     /// The newest entry that came from others, into a queue that its unit declared.
-    pub(super) last_release: Lsn,
+    pub(in crate::broker) last_release: Lsn,
     /// The newest entry whose own agency gave it headers that look like the broker's.
-    pub(super) last_marked: Lsn,
+    pub(in crate::broker) last_marked: Lsn,
 }
 
 /// What the ledger knows of a unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitState {
     /// Exchanges and rejections that it sent.
     pub sent: u64,
@@ -85,10 +83,10 @@ pub struct UnitState {
     pub receipts: QueueId,
     /// For what could not be delivered.
     pub dead: QueueId,
-    pub(super) names: BTreeMap<String, QueueId>,
-    pub(super) bindings: Bindings,
+    pub(in crate::broker) names: BTreeMap<String, QueueId>,
+    pub(in crate::broker) bindings: Bindings,
     /// Entries that have moved, by the record that holds the message.
-    pub(super) moved: BTreeMap<Lsn, BTreeSet<(QueueId, Lsn)>>,
+    pub(in crate::broker) moved: BTreeMap<Lsn, BTreeSet<(QueueId, Lsn)>>,
 }
 
 impl Queue {
@@ -212,7 +210,7 @@ impl Queue {
 
 impl UnitState {
     /// An entry holds a message that another record has.
-    pub(super) fn moved(&mut self, source: Option<Lsn>, place: (QueueId, Lsn)) {
+    pub(in crate::broker) fn moved(&mut self, source: Option<Lsn>, place: (QueueId, Lsn)) {
         if let Some(source) = source {
             self.moved.entry(source).or_default().insert(place);
         }

@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::journal::Lsn;
 use crate::message::id::{SystemId, UnitId};
 use crate::message::time::Timestamp;
 
 /// A queue's number in the ledger, never used again.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(pub u64);
 
 /// A message put into queues of its unit's own.
@@ -49,7 +45,7 @@ pub struct Moved {
 }
 
 /// Why a message leaves a queue other than by an acknowledgement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// Rejected without requeue.
     Rejected,
@@ -228,7 +224,7 @@ pub enum Topology {
 }
 
 /// What a queue was declared with. Compared by value when it is declared again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueProperties {
     /// Survives a restart. All do, in truth, but exclusive ones; kept for equivalence.
     pub durable: bool,
@@ -241,7 +237,7 @@ pub struct QueueProperties {
 }
 
 /// An argument of a declaration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
     /// `t`.
     Bool(bool),
@@ -254,7 +250,7 @@ pub enum Argument {
 }
 
 /// A binding of a queue.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Binding {
     /// The exchange, by its name in the unit.
     pub exchange: String,

@@ -11,8 +11,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::Barred;
 use crate::agency::registry::Party;
 use crate::broker::limits::{AGENCY_ORDERS, SUBJECT_ORDERS};
@@ -21,7 +19,7 @@ use crate::message::rule;
 use crate::message::time::Timestamp;
 
 /// An order's name: its number, and the agency whose number that is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OrderKey {
     /// The order's number in its owner's own series, as a keyed digest.
     pub number: KeyedDigest,
@@ -30,22 +28,22 @@ pub struct OrderKey {
 }
 
 /// What an open order says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct OpenOrder {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::broker) struct OpenOrder {
     /// The keys of its subject, as keyed digests.
-    pub(super) subjects: Vec<KeyedDigest>,
+    pub(in crate::broker) subjects: Vec<KeyedDigest>,
     /// Those to whom it was released and that have not reported its result.
-    pub(super) holders: BTreeSet<Party>,
+    pub(in crate::broker) holders: BTreeSet<Party>,
     /// When it ends by itself.
-    pub(super) deadline: Timestamp,
+    pub(in crate::broker) deadline: Timestamp,
     /// The message that opened it, by the digest of its sender and id.
-    pub(super) message: KeyedDigest,
+    pub(in crate::broker) message: KeyedDigest,
 }
 
 /// All open orders.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Orders {
-    open: BTreeMap<OrderKey, OpenOrder>,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::broker) struct Orders {
+    pub(in crate::broker) open: BTreeMap<OrderKey, OpenOrder>,
     by_subject: BTreeMap<KeyedDigest, BTreeSet<OrderKey>>,
     by_deadline: BTreeSet<(Timestamp, OrderKey)>,
     /// How many each party has.
@@ -82,7 +80,11 @@ impl Orders {
 
     /// Opens an order, or puts a newer version in the place of the older one. Gives the subjects of
     /// both.
-    pub(super) fn open(&mut self, key: OrderKey, order: OpenOrder) -> BTreeSet<KeyedDigest> {
+    pub(in crate::broker) fn open(
+        &mut self,
+        key: OrderKey,
+        order: OpenOrder,
+    ) -> BTreeSet<KeyedDigest> {
         let mut touched = self.end(&key);
         touched.extend(&order.subjects);
         for subject in &order.subjects {
