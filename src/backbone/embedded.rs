@@ -19,7 +19,8 @@ use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
 use super::mailbox::{Inbox, Outbox};
 use super::recent::Recent;
 use super::room::Room;
-use super::start::{Started, open_ids, start};
+use super::scrub::{self, ReadClock, Scrub, ScrubFile};
+use super::start::{Replay, Started, open_ids, start};
 use super::watch::Watch;
 use crate::agency::keys::{Keys, MasterKey};
 use crate::broker::admit::View;
@@ -35,11 +36,7 @@ use crate::message::id::{KeyedDigest, SystemId, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
-use super::start::Replay;
 pub use super::start::{Options, StartError};
-
-/// Reads the wall clock: `server::clock` gives it.
-pub type ReadClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The backbone of one process. Cheap to share by `Arc`.
 pub struct Embedded {
@@ -113,6 +110,7 @@ impl Embedded {
         clock: ReadClock,
     ) -> Result<Arc<Self>, StartError> {
         let afresh = options.replay == Replay::FromStart;
+        let verified = (options.replay != Replay::FromSnapshot).then(|| clock());
         let Started {
             committer,
             rulebook,
@@ -138,10 +136,7 @@ impl Embedded {
         let time = Arc::new(AtomicI64::new(committer.ledger().time().as_millis()));
         let ids = Arc::new(open_ids(DiskVfs, data, &committer, afresh)?);
         let fetcher = fetcher(&committer, &ids)?;
-        let snapshots = Snapshots::open(DiskVfs, data);
-        let keepers =
-            snapshots.and_then(|snapshots| keepers(data, (&committer, &ids), snapshots, &tell));
-        let (pages, snapshots) = keepers.map_err(StartError::NotMade)?;
+        let keepers = Keepers::start(data, (&committer, &ids), &tell, (verified, &clock))?;
         let run = Run {
             committer,
             inbox: Arc::clone(&inbox),
@@ -154,11 +149,10 @@ impl Embedded {
             time: Arc::clone(&time),
             tell,
             prepared: Arc::clone(&prepared),
-            pages,
+            keepers,
             asked: BTreeMap::new(),
             room: Room::new(data.join("journal")),
             watch: Watch::default(),
-            _snapshots: snapshots,
             note,
             _ends: ends,
         };
@@ -356,19 +350,35 @@ fn fetcher(committer: &Committer<DiskVfs>, ids: &Arc<Ids<DiskVfs>>) -> Result<Fe
 /// What ends it, and when it has ended.
 type EndThread = (Option<Sender<()>>, Option<JoinHandle<()>>);
 
-type Keepers = (Sender<PageWork>, Sender<()>);
+/// Threads that work beside the committer; each ends once its sender is dropped.
+struct Keepers {
+    pages: Sender<PageWork>,
+    _snapshots: Sender<()>,
+    _scrub: Sender<()>,
+}
 
-fn keepers(
-    data: &Path,
-    (committer, ids): (&Committer<DiskVfs>, &Arc<Ids<DiskVfs>>),
-    snapshots: Snapshots<DiskVfs>,
-    tell: &Tell,
-) -> std::io::Result<Keepers> {
-    let pages = Pages::open(DiskVfs, data, committer.journal().position().journal)?;
-    pages.adopt(committer.ledger());
-    let work = start_pages(pages.clone(), tell.clone())?;
-    let (reader, ids) = (committer.journal().reader(), Arc::clone(ids));
-    Ok((work, start_snapshots(reader, snapshots, pages, ids)?))
+impl Keepers {
+    fn start(
+        data: &Path,
+        (committer, ids): (&Committer<DiskVfs>, &Arc<Ids<DiskVfs>>),
+        tell: &Tell,
+        (verified, clock): (Option<Timestamp>, &ReadClock),
+    ) -> Result<Self, StartError> {
+        let reader = committer.journal().reader();
+        let pages = Pages::open(DiskVfs, data, reader.journal()).map_err(StartError::NotMade)?;
+        pages.adopt(committer.ledger());
+        let snapshots = Snapshots::open(DiskVfs, data).map_err(StartError::NotMade)?;
+        let scrub = Scrub::new(reader.clone(), ScrubFile::new(DiskVfs, data), verified);
+        let started = || {
+            let ids = Arc::clone(ids);
+            Ok(Self {
+                pages: start_pages(pages.clone(), tell.clone())?,
+                _snapshots: start_snapshots(reader, snapshots, pages, ids)?,
+                _scrub: scrub::start(scrub, Arc::clone(clock))?,
+            })
+        };
+        started().map_err(StartError::Thread)
+    }
 }
 
 /// What a view is made of, beside rulebook and ledger.
@@ -415,12 +425,10 @@ struct Run {
     time: Arc<AtomicI64>,
     tell: Tell,
     prepared: Prepared,
-    pages: Sender<PageWork>,
+    keepers: Keepers,
     asked: BTreeMap<QueueId, u64>,
     room: Room,
     watch: Watch,
-    /// Dropped with the committer, which ends the thread of snapshots.
-    _snapshots: Sender<()>,
     /// Where the thread of the end file finds how far the log has come.
     note: Arc<EndNote>,
     /// Dropped with the committer, which has that thread write it for the last time.
@@ -526,7 +534,7 @@ impl Run {
             .map(|(queue, page)| PageWork::Read(queue, page))
             .collect();
         for work in written.chain(done).chain(wanted) {
-            if self.pages.send(work).is_err() {
+            if self.keepers.pages.send(work).is_err() {
                 self.tell.fatal("the thread of pages has died");
             }
         }

@@ -169,7 +169,7 @@ impl<V: Vfs> Snapshots<V> {
     /// ledger, without ids, and the position up to which it is.
     pub fn latest(
         &self,
-        vouched: impl Fn(&Position) -> Result<bool, StartError>,
+        mut vouched: impl FnMut(&Position) -> Result<bool, StartError>,
     ) -> Result<Option<(Ledger, Position)>, StartError> {
         for whole in self.files.whole().map_err(StartError::Pages)? {
             let (of, bytes) = whole.map_err(StartError::Pages)?;

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use super::end_file::{EndFile, Synced, hex};
 use super::start::StartError;
 use crate::broker::limits::LOST_ADDRESSES;
-use crate::journal::snapshot::Files;
+use crate::journal::snapshot::{Files, name_at};
 use crate::journal::vfs::Vfs;
-use crate::journal::{End, Extent, Lsn};
+use crate::journal::{End, Extent, Lsn, Position};
 
 /// Where a log ends, and up to where it had come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,8 @@ pub struct Accepted {
 pub struct Witnesses<V: Vfs> {
     end_file: Option<(PathBuf, Option<Synced>)>,
     beside: Vec<Beside<V>>,
+    /// Snapshots of another journal, or of another history of this one.
+    foreign: Vec<Position>,
 }
 
 struct Beside<V> {
@@ -160,7 +162,13 @@ impl<V: Vfs> Witnesses<V> {
         Ok(Self {
             end_file: end_file.transpose()?,
             beside: beside.collect::<Result<_, StartError>>()?,
+            foreign: Vec::new(),
         })
+    }
+
+    /// Takes notice of snapshots that are not of the journal as it is.
+    pub(super) fn doubt(&mut self, foreign: Vec<Position>) {
+        self.foreign = foreign;
     }
 
     /// The end that the journal must have.
@@ -192,6 +200,7 @@ impl<V: Vfs> Witnesses<V> {
     /// What is gone of a log that reaches so far, if something is.
     pub fn judge(&self, extent: &Extent) -> Result<Option<Loss>, StartError> {
         let mut known = self.by_the_end_file(extent)?;
+        known = known.or_else(|| self.by_another_history(extent));
         for beside in &self.beside {
             for name in &beside.names {
                 let Some(needs) = (beside.needs)(name) else {
@@ -212,6 +221,24 @@ impl<V: Vfs> Witnesses<V> {
             }
         }
         Ok(known)
+    }
+
+    /// A snapshot that was made of a log which had come as far as this one, in another way.
+    fn by_another_history(&self, extent: &Extent) -> Option<Loss> {
+        let reached = |of: &&Position| of.end.lsn <= extent.newest;
+        let of = self.foreign.iter().find(reached)?;
+        let snapshots = self.beside.first()?;
+        Some(Loss {
+            end: extent.end.lsn,
+            known: of.end.lsn,
+            file: snapshots
+                .files
+                .path(&name_at(of.end.lsn))
+                .display()
+                .to_string(),
+            evidence: None,
+            differs: true,
+        })
     }
 
     fn by_the_end_file(&self, extent: &Extent) -> Result<Option<Loss>, StartError> {

@@ -11,5 +11,6 @@ pub mod loss;
 pub mod mailbox;
 mod recent;
 mod room;
+pub mod scrub;
 pub mod start;
 mod watch;

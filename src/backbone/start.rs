@@ -318,8 +318,13 @@ pub fn recover<V: Vfs>(
 ) -> Result<Recovered<V>, StartError> {
     let end_file = options.end_file.clone();
     let end_file = end_file.map(|path| EndFile::new(vfs.clone(), path));
-    let witnesses = Witnesses::read(vfs, data, end_file.as_ref())?;
-    let (mut ledger, base) = base(vfs, data, options)?;
+    let mut witnesses = Witnesses::read(vfs, data, end_file.as_ref())?;
+    let Base {
+        mut ledger,
+        of: base,
+        foreign,
+    } = base(vfs, data, options)?;
+    witnesses.doubt(foreign);
     let known = Known {
         expected: witnesses.expected(),
         vouched: base
@@ -410,23 +415,41 @@ fn open_journal<V: Vfs>(
     })
 }
 
-/// The ledger to replay onto: the newest snapshot's that the journal vouches for, or an empty one.
-fn base<V: Vfs>(
-    vfs: &V,
-    data: &Path,
-    options: &Options,
-) -> Result<(Ledger, Option<Position>), StartError> {
-    let empty = || (Ledger::remembering(options.known_ids), None);
-    if options.replay == Replay::FromStart {
-        return Ok(empty());
+/// The ledger to replay onto, and the position up to which it is; an empty one where there is none.
+struct Base {
+    ledger: Ledger,
+    of: Option<Position>,
+    /// Snapshots that are newer than that, and not of the journal as it is.
+    foreign: Vec<Position>,
+}
+
+/// The newest snapshot's ledger, if the journal vouches for it.
+fn base<V: Vfs>(vfs: &V, data: &Path, options: &Options) -> Result<Base, StartError> {
+    let mut foreign = Vec::new();
+    let mut latest = None;
+    if options.replay != Replay::FromStart {
+        let snapshots = Snapshots::open(vfs.clone(), data).map_err(StartError::NotMade)?;
+        let folder = data.join("journal");
+        latest = snapshots.latest(|of| {
+            let is_vouched = vouches(vfs, &folder, of)?;
+            if !is_vouched {
+                foreign.push(*of);
+            }
+            Ok(is_vouched)
+        })?;
     }
-    let snapshots = Snapshots::open(vfs.clone(), data).map_err(StartError::NotMade)?;
-    let folder = data.join("journal");
-    let latest = snapshots.latest(|of| Ok(vouches(vfs, &folder, of)?))?;
-    Ok(latest.map_or_else(empty, |(mut ledger, of)| {
-        ledger.remember_from(of.end.lsn, options.known_ids);
-        (ledger, Some(of))
-    }))
+    let (ledger, of) = match latest {
+        Some((mut ledger, of)) => {
+            ledger.remember_from(of.end.lsn, options.known_ids);
+            (ledger, Some(of))
+        }
+        None => (Ledger::remembering(options.known_ids), None),
+    };
+    Ok(Base {
+        ledger,
+        of,
+        foreign,
+    })
 }
 
 /// The files of used ids, whole: whatever is missing or damaged is made again from the journal.

@@ -240,6 +240,16 @@ pub const LOST_NUMBERS: u64 = 10_000_000;
 /// The same of addresses in the journal, in bytes.
 pub const LOST_ADDRESSES: u64 = 1 << 40;
 
+/// How fast the scrub reads what is older than the newest snapshot, in octets a second: what it takes
+/// of a disk and a processor is little, and a log of 1 TB is read in 18 hours.
+pub const SCRUB_OCTETS_A_SECOND: u64 = 16 << 20;
+
+/// From the end of one round of the scrub to the begin of the next.
+pub const SCRUB_REST: Duration = Duration::from_hours(7 * 24);
+
+/// Findings of a scrub that are kept, at most: a disk that fails makes many.
+pub const SCRUB_FINDINGS: usize = 100;
+
 /// Recent payloads kept in memory, in bytes: a delivery that follows its publish reads no disk.
 pub const RECENT_PAYLOAD_BYTES: usize = 64 << 20;
 

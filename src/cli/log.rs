@@ -8,6 +8,7 @@ mod earlier;
 mod entries;
 mod exchange;
 mod rulebook;
+mod scrub;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -36,6 +37,22 @@ const LOOK: Duration = Duration::from_millis(200);
 /// What to know of the log.
 #[derive(Debug, Subcommand)]
 pub(super) enum Log {
+    #[command(flatten)]
+    Read(Read),
+    /// How far the log was looked through for damage while it is served, and what was found
+    #[command(
+        after_help = "Examples:\n  carnet log scrub\n  carnet log scrub --json\n\nThe scrub reads every full segment once a week. Exit code 4: it has found damage."
+    )]
+    Scrub {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What is read from the log's records.
+#[derive(Debug, Subcommand)]
+pub(super) enum Read {
     /// The last records
     #[command(
         after_help = "Examples:\n  carnet log tail\n  carnet log tail -n 50 --follow --json\n\nEvidence is numbered from 0, the genesis rulebook. With --all also what only keeps queues: without a number."
@@ -142,6 +159,15 @@ impl Wanted {
 
 impl Log {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
+        match self {
+            Self::Read(read) => read.run(config),
+            Self::Scrub { json } => scrub::run(config, *json),
+        }
+    }
+}
+
+impl Read {
+    fn run(&self, config: &Config) -> Result<(), Failed> {
         let (mut log, loss) = DevelopmentLog::open(config)?;
         // What is left of a log is shown, and that it is not all.
         let told = self.tell(&mut log, loss.is_some());

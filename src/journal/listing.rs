@@ -108,18 +108,26 @@ impl<V: Vfs> Listing<V> {
         (holds.copied(), self.firsts.get(next).copied())
     }
 
-    /// Whether a segment begins at this position: it names the batch before it and the running hash
+    /// Whether a segment follows at this position: it names the batch before it and the running hash
     /// up to there, so what was made of all before is of this very journal.
-    pub(super) fn begins_at(&self, position: &Position) -> Result<bool, OpenError> {
-        if self.firsts.binary_search(&position.end.lsn).is_err() {
-            return Ok(false);
+    pub(super) fn follows(&self, position: &Position) -> Result<bool, OpenError> {
+        let next = self
+            .firsts
+            .partition_point(|first| *first < position.end.lsn);
+        match self.firsts.get(next) {
+            Some(first) => Ok(self.open(*first)?.header.follows(position)),
+            None => Ok(false),
         }
-        let header = self.open(position.end.lsn)?.header;
-        Ok(header.begins() == *position)
     }
 }
 
 impl SegmentHeader {
+    /// Whether it goes on at this position, perhaps behind what was lost, and that accepted.
+    pub(super) fn follows(&self, position: &Position) -> bool {
+        let named = [self.begins().end, self.predecessor];
+        self.journal == position.journal && named.contains(&position.end)
+    }
+
     /// The position at which its first batch is written.
     pub(super) fn begins(&self) -> Position {
         Position {

@@ -3,6 +3,8 @@
 //!
 //! [`Journal`] writes: one write and one sync make everything durable that arrived during the last.
 //! [`Reader`] reads, anywhere, at any time; a [`Follower`] does beside the process that writes.
+//! A start looks through what came since the newest snapshot; [`Reader::verify`] looks through what is
+//! older, again and again, while the log is served.
 //! [`Found::look`] is the function to read first: it tells a torn batch, which is cut, from
 //! corruption, which stops the start and every command that reads.
 //!
@@ -28,6 +30,7 @@ mod recovery;
 mod segment;
 pub mod snapshot;
 mod survey;
+mod verify;
 pub mod vfs;
 mod writer;
 

@@ -295,16 +295,23 @@ impl<V: Vfs> Reader<V> {
         Ok(self.segment(first)?.header.begins())
     }
 
-    /// Whether what was made of all before this position is of this very journal: a segment of it
-    /// begins there.
-    pub fn vouches(&self, position: &Position) -> Result<bool, ReadError> {
-        let is_there = self.segments().contains(&position.end.lsn);
-        Ok(is_there && self.begins(position.end.lsn)? == *position)
+    /// Whether the journal goes on at this position, perhaps behind a gap: what was made of all before
+    /// it is of this very journal.
+    pub fn vouches(&self, position: &Position) -> Result<bool, OpenError> {
+        let mut segments = self.segments().into_iter();
+        let Some(first) = segments.find(|first| *first >= position.end.lsn) else {
+            return Ok(false);
+        };
+        Ok(self.segment(first)?.header.follows(position))
     }
 
     pub(super) fn segment(&self, first: Lsn) -> Result<Segment<V>, OpenError> {
         let Shared { vfs, folder, .. } = &*self.shared;
         Segment::open(vfs, folder, first, Access::Read)
+    }
+
+    pub(super) fn seed(&self) -> u32 {
+        self.shared.seed
     }
 
     fn read(&self, at: Lsn, length: usize) -> Result<Vec<u8>, ReadError> {

@@ -125,12 +125,12 @@ impl Known {
     }
 }
 
-/// Whether the journal in `folder` has a segment that begins at this position: what was made of all
-/// before it is of this very journal.
+/// Whether the journal in `folder` goes on at this position: what was made of all before it is of this
+/// very journal.
 pub fn vouches<V: Vfs>(vfs: &V, folder: &Path, position: &Position) -> Result<bool, OpenError> {
     match Listing::list(vfs, folder, Access::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        listing => listing?.begins_at(position),
+        listing => listing?.follows(position),
     }
 }
 

@@ -15,7 +15,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 
 /// How each command is run here; `CLIENT` says where the broker is, `NEW` is a name of its own. A row
 /// without words prints nothing that a command waits for, and has a test of its own.
-const ROWS: [(&str, &[&str]); 26] = [
+const ROWS: [(&str, &[&str]); 27] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -82,6 +82,10 @@ const ROWS: [(&str, &[&str]); 26] = [
     (
         "log tail",
         &["log tail --data dev", "log tail --all --json --data dev"],
+    ),
+    (
+        "log scrub",
+        &["log scrub --data dev", "log scrub --json --data dev"],
     ),
     (
         "log show",

@@ -54,6 +54,10 @@ fn sent(committer: &Committer<SimVfs>) -> u64 {
 
 /// The post sends something that is not valid: its next number.
 fn send(committer: &mut Committer<SimVfs>) -> u64 {
+    send_body(committer, 7)
+}
+
+fn send_body(committer: &mut Committer<SimVfs>, octet: u8) -> u64 {
     let number = sent(committer) + 1;
     let unit = "post/main".parse().unwrap();
     let receipt = committer.ledger().unit(&unit).unwrap().receipts;
@@ -66,7 +70,7 @@ fn send(committer: &mut Committer<SimVfs>) -> u64 {
         code: 406,
         place: String::new(),
         rule: "type".to_owned(),
-        body: KeyedDigest([7; 16]),
+        body: KeyedDigest([octet; 16]),
         number,
         receipt: Some(receipt),
         sealed: SealedPart::default(),
@@ -98,6 +102,11 @@ fn newest(disk: &SimVfs) -> PathBuf {
 
 /// A log of two runs, the second of which was killed; and how many numbers it gave.
 fn begun(ends: bool) -> (SimVfs, u64) {
+    begun_with(ends, 7)
+}
+
+/// The same of other messages.
+fn begun_with(ends: bool, octet: u8) -> (SimVfs, u64) {
     let disk = SimVfs::new(1);
     let options = Options {
         end_file: ends.then(|| PathBuf::from(END_FILE)),
@@ -106,7 +115,7 @@ fn begun(ends: bool) -> (SimVfs, u64) {
     let mut committer = recover(&disk, data(), &options).unwrap().committer;
     committer.begin(&Border::read().genesis()).unwrap();
     for _ in 0..3 {
-        send(&mut committer);
+        send_body(&mut committer, octet);
     }
     drop(committer);
     let mut committer = start(&disk, &options).unwrap();
@@ -303,4 +312,32 @@ fn without_a_log_the_end_file_says_that_there_was_one_and_nothing_begins() {
     }
     let journal = disk.list(&data().join("journal"));
     assert!(journal.unwrap_or_default().is_empty());
+}
+
+/// The journal of one log beside the snapshot of another, with the same addresses.
+#[test]
+fn a_log_that_is_not_the_one_its_snapshot_was_made_of_is_refused_and_goes_on_on_record_alone() {
+    let (disk, _) = begun_with(false, 7);
+    let (other, given) = begun_with(false, 8);
+    let files = |disk: &SimVfs| disk.list(&data().join("snapshots")).unwrap();
+    assert_eq!(files(&disk), files(&other));
+    for name in files(&disk) {
+        let path = data().join("snapshots").join(name);
+        let mut content = Vec::new();
+        disk.edit(&path, |octets| content.clone_from(octets))
+            .unwrap();
+        other.edit(&path, |octets| *octets = content).unwrap();
+    }
+    let without = |accepts| Options {
+        end_file: None,
+        ..options(accepts)
+    };
+    assert_refused(&other, &without(false), ".snapshot");
+    let accepted = start(&other, &without(true)).unwrap();
+    assert_eq!(losses(&accepted.journal().reader()).len(), 1);
+    assert_eq!(sent(&accepted), given + LOST_NUMBERS);
+    drop(accepted);
+    assert!(files(&other).is_empty());
+    let once_more = start(&other.crash(Pattern::Killed, 9), &without(false)).unwrap();
+    assert_eq!(sent(&once_more), given + LOST_NUMBERS);
 }

@@ -112,6 +112,16 @@ impl SimVfs {
         enter(&self.disk).calls
     }
 
+    /// How many octets were read so far.
+    pub fn octets_read(&self) -> u64 {
+        enter(&self.disk).read
+    }
+
+    /// The most files that were open at once.
+    pub fn most_open(&self) -> usize {
+        enter(&self.disk).most_open
+    }
+
     /// How many of those were syncs, of files or folders.
     pub fn syncs(&self) -> u64 {
         enter(&self.disk).syncs
@@ -265,7 +275,7 @@ impl Vfs for SimVfs {
 
 impl VfsFile for SimFile {
     fn pread(&self, into: &mut [u8], at: u64, through: Through) -> io::Result<usize> {
-        let disk = enter(&self.disk);
+        let mut disk = enter(&self.disk);
         disk.alive()?;
         disk.read(self.node, into, at, through)
     }

@@ -98,6 +98,10 @@ pub(super) struct Disk {
     pub(super) capacity: Option<u64>,
     pub(super) allocates: bool,
     pub(super) crashed: bool,
+    /// Octets that were read.
+    pub(super) read: u64,
+    /// The most files that were open at once.
+    pub(super) most_open: usize,
     random: Random,
 }
 
@@ -117,6 +121,8 @@ impl Disk {
             capacity: None,
             allocates: true,
             crashed: false,
+            read: 0,
+            most_open: 0,
             random: Random(seed),
         }
     }
@@ -161,6 +167,8 @@ impl Disk {
         if let Some(node) = self.nodes.get_mut(&node) {
             node.open = node.open.saturating_add(1);
         }
+        let open = self.nodes.values().map(|node| node.open).sum();
+        self.most_open = self.most_open.max(open);
     }
 
     pub(super) fn closed(&mut self, node: u64) {
@@ -275,13 +283,13 @@ impl Disk {
     }
 
     pub(super) fn read(
-        &self,
+        &mut self,
         node: u64,
         into: &mut [u8],
         at: u64,
         through: Through,
     ) -> io::Result<usize> {
-        let node = self.node(node)?;
+        let node = self.nodes.get(&node).ok_or(io::ErrorKind::NotFound)?;
         let image = match through {
             Through::Cache => &node.cached,
             Through::Disk => &node.on_disk,
@@ -291,6 +299,7 @@ impl Disk {
         if let Some(to) = into.get_mut(..found.len()) {
             to.copy_from_slice(found);
         }
+        self.read = self.read.saturating_add(wide(found.len()));
         Ok(found.len())
     }
 
