@@ -18,7 +18,7 @@ use super::register::ORDER_TYPE;
 use crate::agency::keys::{Delivered, Keys, RetentionClass};
 use crate::agency::registry::{MessageIdRule, Peer};
 use crate::journal::{Frame, Lsn};
-use crate::message::envelope::{Handling, Publish, SenderTerms};
+use crate::message::envelope::{Publish, SenderTerms};
 use crate::message::facts::FactValue;
 use crate::message::id::{Digest, ExchangeId, KeyedDigest, SystemId};
 use crate::message::rule::{self, Rule};
@@ -30,7 +30,7 @@ use crate::policy::rule::{self as policy, may_send};
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{self, Ruling};
 use crate::policy::standing::Standing;
-use crate::policy::words::{Onward, PURPOSES};
+use crate::policy::words::PURPOSES;
 
 /// What a decision looks at besides the message: snapshots, shared by all connections.
 #[derive(Debug, Clone)]
@@ -203,7 +203,7 @@ fn question(valid: &Valid, answered: Option<Delivered>, keys: &Keys) -> (Questio
         own_keys: own
             .map(|key| key_digest(keys, &key.name, &key.value))
             .collect(),
-        handling: onward(envelope.handling()),
+        handling: envelope.handling(),
     };
     (question, at)
 }
@@ -289,15 +289,6 @@ fn answer(confidential: &Confidential, keys: &Keys) -> KeyedDigest {
 /// Identifiers are found by their kind and value; what tells equal ones apart is the index's.
 fn key_digest(keys: &Keys, name: &str, value: &str) -> KeyedDigest {
     keys.digest("key", &[name.as_bytes(), value.as_bytes()])
-}
-
-fn onward(handling: Handling) -> Onward {
-    match handling {
-        Handling::None => Onward::Free,
-        Handling::SamePurpose => Onward::SamePurpose,
-        Handling::AskOriginator => Onward::AskOriginator,
-        Handling::NoOnward => Onward::NoOnward,
-    }
 }
 
 fn recipients(ruling: &Ruling) -> Vec<Recipient> {

@@ -13,7 +13,6 @@ use crate::agency::keys::{KeyCheck, SealedPart};
 use crate::agency::registry::{InboxMode, Party};
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
-use crate::message::envelope::Handling;
 use crate::message::id::{
     AgencyId, Digest, ExchangeId, KeyedDigest, Mask, MessageType, SystemId, UnitId,
 };
@@ -240,7 +239,7 @@ pub struct Confidential {
     /// Header `purpose`.
     pub purpose: Option<String>,
     /// Header `handling`.
-    pub handling: Handling,
+    pub handling: Onward,
     /// The publisher's `correlation_id`.
     pub correlation_id: Option<String>,
     /// What was wrong with one that was not ruled.

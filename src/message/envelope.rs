@@ -17,6 +17,7 @@ use super::entry::{Addressed, MessageEntry};
 use super::faults::{Faults, Found, Invalid};
 use super::id::{Digest, Purpose, UnitId};
 use super::identifier::{self, is_text};
+use super::onward::Onward;
 use super::rule;
 pub use names::is_ours;
 use names::{header_place, is_of_a_framework, not_misspelt, not_reserved};
@@ -34,53 +35,6 @@ pub const ADDRESSEES_MAX: usize = 256;
 pub const JUSTIFICATION_MAX: usize = 1000;
 /// The longest case reference, in bytes.
 pub const CASE_MAX: usize = 64;
-/// What the sender asks of recipients (header `handling`), weakest first.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-)]
-pub enum Handling {
-    /// Nothing.
-    #[default]
-    None,
-    /// Onward for the same purpose only.
-    SamePurpose,
-    /// Onward after asking the originator.
-    AskOriginator,
-    /// Never onward.
-    NoOnward,
-}
-
-impl Handling {
-    /// The name in the header.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::SamePurpose => "same-purpose",
-            Self::AskOriginator => "ask-originator",
-            Self::NoOnward => "no-onward",
-        }
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        let all = [
-            Self::None,
-            Self::SamePurpose,
-            Self::AskOriginator,
-            Self::NoOnward,
-        ];
-        all.into_iter().find(|handling| handling.name() == name)
-    }
-}
-
 /// Properties and headers of a valid message. Its `Debug` shows neither ids nor justification.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
@@ -89,7 +43,7 @@ pub struct Envelope {
     to: Vec<UnitId>,
     purpose: Option<Purpose>,
     case: Option<String>,
-    handling: Handling,
+    handling: Onward,
     justification: Option<String>,
     traceparent: Option<String>,
     ttl: Option<Duration>,
@@ -109,7 +63,7 @@ impl Envelope {
             to: Vec::new(),
             purpose: None,
             case: None,
-            handling: Handling::None,
+            handling: Onward::Free,
             justification: None,
             traceparent: None,
             ttl: None,
@@ -174,9 +128,9 @@ impl Envelope {
             }
             ("handling", HeaderValue::Text(text)) => {
                 let says = "is none of none, same-purpose, ask-originator, no-onward";
-                let handling = Handling::named(text);
+                let handling = text.parse();
                 self.handling = handling
-                    .ok_or_else(|| Invalid::envelope("header handling", &rule::HANDLING, says))?;
+                    .map_err(|_| Invalid::envelope("header handling", &rule::HANDLING, says))?;
             }
             ("justification", HeaderValue::Text(text)) => {
                 if text.chars().count() > JUSTIFICATION_MAX {
@@ -271,7 +225,7 @@ impl Envelope {
             part(value.unwrap_or_default().as_bytes());
         }
         // Left out where nothing is asked: such content has the digest that earlier releases gave it.
-        if self.handling != Handling::None {
+        if self.handling != Onward::Free {
             part(self.handling.name().as_bytes());
         }
         Digest::of(&text)
@@ -299,7 +253,7 @@ impl Envelope {
         self.case.as_deref()
     }
     /// What the sender asks of recipients.
-    pub fn handling(&self) -> Handling {
+    pub fn handling(&self) -> Onward {
         self.handling
     }
     /// Why it was sent, in the sender's words.

@@ -3,12 +3,10 @@
 //! A closed vocabulary is an `enum` entity of the schema, so that a misspelt word in a policy is a
 //! fault of validation and not a rule that never holds. Extending one changes the product.
 
-use std::fmt;
-use std::str::FromStr;
-
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 
 use crate::message::id::{BadName, Category, Mask, name};
+pub use crate::message::onward::Onward;
 
 /// Purposes for which a unit may receive.
 pub const PURPOSES: [&str; 7] = [
@@ -46,53 +44,6 @@ name!(
 fn is_policy(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     !text.is_empty() && text.len() <= 64 && text.bytes().all(allowed)
-}
-
-/// What may be done with released data, the widest first: of several, the strictest holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Onward {
-    /// No restriction beyond the law.
-    #[default]
-    Free,
-    /// For the same purpose only.
-    SamePurpose,
-    /// After asking the agency that it comes from.
-    AskOriginator,
-    /// Not at all.
-    NoOnward,
-}
-
-impl Onward {
-    /// The word of annotation `@onward`, header `handling` and `x-carnet-onward`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Free => "none",
-            Self::SamePurpose => "same-purpose",
-            Self::AskOriginator => "ask-originator",
-            Self::NoOnward => "no-onward",
-        }
-    }
-}
-
-impl fmt::Display for Onward {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Onward {
-    type Err = BadName;
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let all = [
-            Self::Free,
-            Self::SamePurpose,
-            Self::AskOriginator,
-            Self::NoOnward,
-        ];
-        all.into_iter()
-            .find(|onward| onward.name() == text)
-            .ok_or_else(|| BadName::new(text, "none, same-purpose, ask-originator or no-onward"))
-    }
 }
 
 /// A set of actions: `receive`, and one `disclose:*` for each bit of a mask.

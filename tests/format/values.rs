@@ -14,7 +14,6 @@ use carnet::broker::record::{
 use carnet::broker::register::OrderKey;
 use carnet::journal::Lsn;
 use carnet::message::bundle::Bundle;
-use carnet::message::envelope::Handling;
 use carnet::message::id::{Category, Digest, ExchangeId, KeyedDigest, Mask, UnitId};
 use carnet::message::time::Timestamp;
 use carnet::policy::standing::{CaseId, Reads, StandingKey};
@@ -256,7 +255,7 @@ pub(crate) fn full() -> Exchange {
         }),
         recipients: released.chain([refused]).collect(),
         receipt: Some(QueueId(2)),
-        sealed: confidential(Handling::SamePurpose).seal(),
+        sealed: confidential(Onward::SamePurpose).seal(),
         errors: policies(&["post-broken"]),
         ..least()
     }
@@ -266,12 +265,12 @@ pub(crate) fn full() -> Exchange {
 fn orders() -> Vec<Sample> {
     let withdraws = Exchange {
         order: Some(OrderChange::Withdraws { number: keyed(5) }),
-        sealed: confidential(Handling::AskOriginator).seal(),
+        sealed: confidential(Onward::AskOriginator).seal(),
         ..least()
     };
     let reports = Exchange {
         order: Some(OrderChange::Reports { number: keyed(5) }),
-        sealed: confidential(Handling::NoOnward).seal(),
+        sealed: confidential(Onward::NoOnward).seal(),
         ..least()
     };
     let sealed = Exchange {
@@ -285,7 +284,7 @@ fn orders() -> Vec<Sample> {
     ]
 }
 
-pub(crate) fn confidential(handling: Handling) -> Confidential {
+pub(crate) fn confidential(handling: Onward) -> Confidential {
     Confidential {
         message_id: "item-1".to_owned(),
         justification: Some("Überprüfung".to_owned()),
@@ -334,7 +333,7 @@ fn rejected_in_full() -> Rejected {
         place: "/CaseID".to_owned(),
         rule: "case".to_owned(),
         receipt: Some(QueueId(1)),
-        sealed: confidential(Handling::None).seal(),
+        sealed: confidential(Onward::Free).seal(),
         case: Some(case()),
         ..rejected()
     }

@@ -3,7 +3,7 @@
 use super::form::{form, octets, whole};
 use crate::agency::keys::SealedPart;
 use crate::broker::record::{Confidential, FaultTold, Told};
-use crate::message::envelope::Handling;
+use crate::message::onward::Onward;
 
 form!(Confidential {
     message_id: String,
@@ -12,7 +12,7 @@ form!(Confidential {
     warnings: Vec<(String, String)>,
     told: Vec<Told>,
     purpose: Option<String>,
-    handling: Handling,
+    handling: Onward,
     correlation_id: Option<String>,
     faults: Vec<FaultTold>,
     faults_untold: u32,

@@ -12,7 +12,6 @@ use crate::agency::registry::{InboxMode, Party};
 use crate::broker::ledger::QueueKind;
 use crate::broker::record::{Argument, CaseStep, Cause, OrderChange, Outcome, Released, Settling};
 use crate::broker::register::CaseState;
-use crate::message::envelope::Handling;
 use crate::message::facts::FactValue;
 use crate::message::id::{AgencyId, Category, KeyedDigest, UnitId};
 use crate::message::spans::{Part, Quoted};
@@ -81,13 +80,6 @@ words!(InboxMode {
 
 words!(Onward {
     1 = Free,
-    2 = SamePurpose,
-    3 = AskOriginator,
-    4 = NoOnward,
-});
-
-words!(Handling {
-    1 = None,
     2 = SamePurpose,
     3 = AskOriginator,
     4 = NoOnward,

@@ -75,7 +75,7 @@ fn headers_are_read_into_what_they_mean() {
     assert_eq!(to, ["police/main", "environment/main", "nobody/main"]);
     assert_eq!(envelope.purpose().unwrap().as_str(), "customs-control");
     assert_eq!(envelope.case(), Some("CASE-2026-0317"));
-    assert_eq!(envelope.handling(), Handling::NoOnward);
+    assert_eq!(envelope.handling(), Onward::NoOnward);
     assert_eq!(envelope.justification(), Some("asked by telephone"));
     assert!(envelope.traceparent().is_some());
     assert_eq!(envelope.ttl(), Some(Duration::ZERO));
