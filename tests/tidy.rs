@@ -19,6 +19,8 @@ mod layers;
 mod pages;
 #[path = "tidy/parameters.rs"]
 mod parameters;
+#[path = "tidy/ratchet.rs"]
+mod ratchet;
 #[path = "tidy/riddles.rs"]
 mod riddles;
 #[path = "tidy/sizes.rs"]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::layers::{module_of, product_files};
+use crate::ratchet::but_for;
 use crate::source::{Source, paths};
 use crate::tree::{Finding, Tree};
 
@@ -12,36 +13,25 @@ const NOT_YET_CLEAN: [&str; 3] = ["backbone", "broker", "journal"];
 /// What each file uses of its own module: the other files, each with the line that first names it.
 type Uses<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
 
-/// A file that uses itself by way of others, shown once for each circle that it is the first of;
-/// and a module that stands in the list of those with circles, but has none.
+/// A file that uses itself by way of others, shown once for each circle that it is the first of.
 pub(crate) fn circles(tree: &Tree) -> Vec<Finding> {
-    found_but_for(tree, &NOT_YET_CLEAN)
+    but_for(&NOT_YET_CLEAN, "tests/tidy/circles.rs", found(tree))
 }
 
-fn found_but_for(tree: &Tree, not_yet_clean: &[&str]) -> Vec<Finding> {
+fn found(tree: &Tree) -> Vec<Finding> {
     let uses = uses(tree);
     let mut found = Vec::new();
-    let mut with_circles = BTreeSet::new();
     let mut told = BTreeSet::new();
     for &file in uses.keys() {
         let Some(way) = way_back(&uses, file) else {
             continue;
         };
-        let module = module_of(file).unwrap_or_default();
-        with_circles.insert(module);
-        let told_already = way.iter().any(|step| told.contains(step));
-        told.extend(way.iter().copied());
-        if !told_already && !not_yet_clean.contains(&module) {
+        if !way.iter().any(|step| told.contains(step)) {
             let line = uses[file][way[1 % way.len()]];
             let says = format!("an import circle: {} -> {file}", way.join(" -> "));
             found.push(Finding::new(file, line, says));
         }
-    }
-    for module in not_yet_clean {
-        if !with_circles.contains(module) {
-            let says = format!("`{module}` has no circle: take it out of tests/tidy/circles.rs");
-            found.push(Finding::new(&format!("src/{module}"), 0, says));
-        }
+        told.extend(way);
     }
     found
 }
@@ -136,7 +126,7 @@ mod tests {
             ("src/policy/d/mod.rs", "mod e;\nuse e::E;"),
             ("src/policy/d/e.rs", "use super::D;"),
         ]);
-        let found = found_but_for(&tree, &[]);
+        let found = found(&tree);
         assert_eq!(
             places(&found),
             [("src/policy/b.rs", 2), ("src/policy/d/e.rs", 1)]
@@ -161,17 +151,6 @@ mod tests {
             ("src/policy/e/f.rs", "pub(in crate::policy::e) struct F;"),
             ("src/message/mod.rs", "use crate::policy::a::A;"),
         ]);
-        assert_eq!(found_but_for(&tree, &[]), []);
-    }
-
-    #[test]
-    fn a_module_without_circles_may_not_stay_in_the_list_of_those_with_some() {
-        let tree = Tree::of(&[
-            ("src/policy/a.rs", "use super::b;"),
-            ("src/policy/b.rs", "use super::a;"),
-            ("src/message/a.rs", ""),
-        ]);
-        let found = found_but_for(&tree, &["policy", "message"]);
-        assert_eq!(places(&found), [("src/message", 0)]);
+        assert_eq!(found(&tree), []);
     }
 }

@@ -1,43 +1,29 @@
 //! Parameters: none is a tuple that is taken apart, which is a type without a name.
 
-use std::collections::BTreeSet;
-
-use crate::layers::{module_of, product_files};
+use crate::layers::product_files;
+use crate::ratchet::but_for;
 use crate::source::{Source, is_word, line_of};
 use crate::tree::{Finding, Tree};
 
 /// Modules that have such parameters yet. One that has none must leave this list, which ends empty.
 const NOT_YET_CLEAN: [&str; 3] = ["backbone", "broker", "journal"];
 
-/// Functions with a tuple pattern among their parameters; and a module that stands in the list of
-/// those with some, but has none.
+/// Functions with a tuple pattern among their parameters.
 pub(crate) fn tuples(tree: &Tree) -> Vec<Finding> {
-    found_but_for(tree, &NOT_YET_CLEAN)
+    but_for(&NOT_YET_CLEAN, "tests/tidy/parameters.rs", found(tree))
 }
 
-fn found_but_for(tree: &Tree, not_yet_clean: &[&str]) -> Vec<Finding> {
+fn found(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut with_some = BTreeSet::new();
     for (path, text) in product_files(tree) {
         let code = Source::of(text).product_code();
-        let module = module_of(path).unwrap_or_default();
         for (at, _) in code.match_indices("fn ") {
             let signature = code[at..].split('{').next().unwrap_or_default();
             let is_word_end = code[..at].chars().next_back().is_some_and(is_word);
-            if is_word_end || !takes_a_tuple(signature) {
-                continue;
-            }
-            with_some.insert(module);
-            if !not_yet_clean.contains(&module) {
+            if !is_word_end && takes_a_tuple(signature) {
                 let says = "takes a tuple apart: name its parts, or make it a type";
                 found.push(Finding::new(path, line_of(&code, at), says));
             }
-        }
-    }
-    for module in not_yet_clean {
-        if !with_some.contains(module) {
-            let says = format!("`{module}` has none: take it out of tests/tidy/parameters.rs");
-            found.push(Finding::new(&format!("src/{module}"), 0, says));
         }
     }
     found
@@ -71,20 +57,10 @@ mod tests {
              fn g(h: (u8, u8), i: Map<K, (A, B)>, j: fn(u8) -> u8) { k.map(|(l, m)| l) }\n\
              #[cfg(test)]\nmod tests { fn n((o, p): T) {} }",
         )]);
-        let found = found_but_for(&tree, &[]);
+        let found = found(&tree);
         assert_eq!(
             places(&found),
             [("src/policy/a.rs", 1), ("src/policy/a.rs", 2)]
         );
-    }
-
-    #[test]
-    fn a_module_without_tuples_may_not_stay_in_the_list_of_those_with_some() {
-        let tree = Tree::of(&[
-            ("src/policy/a.rs", "fn a((b, c): T) {}"),
-            ("src/message/a.rs", "fn a(b: T) {}"),
-        ]);
-        let found = found_but_for(&tree, &["policy", "message"]);
-        assert_eq!(places(&found), [("src/message", 0)]);
     }
 }

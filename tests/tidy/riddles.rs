@@ -1,8 +1,7 @@
 //! Words of documentation that leave open whom they mean.
 
-use std::collections::BTreeSet;
-
-use crate::layers::{module_of, product_files};
+use crate::layers::product_files;
+use crate::ratchet::but_for;
 use crate::source::{Source, is_word};
 use crate::tree::{Finding, Tree};
 
@@ -23,35 +22,22 @@ const RIDDLES: [&str; 9] = [
 /// empty.
 const NOT_YET_CLEAN: [&str; 5] = ["amqp", "backbone", "broker", "journal", "server"];
 
-/// Documentation with such a word; and a module that stands in the list of those with some, but has
-/// none.
+/// Documentation with such a word.
 pub(crate) fn riddles(tree: &Tree) -> Vec<Finding> {
-    found_but_for(tree, &NOT_YET_CLEAN)
+    but_for(&NOT_YET_CLEAN, "tests/tidy/riddles.rs", found(tree))
 }
 
-fn found_but_for(tree: &Tree, not_yet_clean: &[&str]) -> Vec<Finding> {
+fn found(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut with_some = BTreeSet::new();
     for (path, text) in product_files(tree) {
-        let module = module_of(path).unwrap_or_default();
         let comments = Source::of(text).comments.into_iter();
         for comment in comments.filter(|comment| comment.doc) {
             let text = comment.text.to_lowercase();
             let mut words = text.split(|c| !is_word(c));
-            let Some(word) = words.find(|word| RIDDLES.contains(word)) else {
-                continue;
-            };
-            with_some.insert(module);
-            if !not_yet_clean.contains(&module) {
+            if let Some(word) = words.find(|word| RIDDLES.contains(word)) {
                 let says = format!("`{word}`: name the unit, the reader, the thread that is meant");
                 found.push(Finding::new(path, comment.line, says));
             }
-        }
-    }
-    for module in not_yet_clean {
-        if !with_some.contains(module) {
-            let says = format!("`{module}` has none: take it out of tests/tidy/riddles.rs");
-            found.push(Finding::new(&format!("src/{module}"), 0, says));
         }
     }
     found
@@ -74,20 +60,10 @@ mod tests {
                 "//! No unit's.\nconst NOBODY: &str = \"nobody\";",
             ),
         ]);
-        let found = found_but_for(&tree, &[]);
+        let found = found(&tree);
         assert_eq!(
             places(&found),
             [("src/policy/a.rs", 1), ("src/policy/a.rs", 2)]
         );
-    }
-
-    #[test]
-    fn a_module_without_them_may_not_stay_in_the_list_of_those_with_some() {
-        let tree = Tree::of(&[
-            ("src/policy/a.rs", "//! Nobody's."),
-            ("src/message/a.rs", ""),
-        ]);
-        let found = found_but_for(&tree, &["policy", "message"]);
-        assert_eq!(places(&found), [("src/message", 0)]);
     }
 }

@@ -96,7 +96,7 @@ pub(crate) fn folder(path: &str) -> &str {
 }
 
 /// One violation: where, and what to do about it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) path: String,
     /// From 1; 0 when the file as a whole is meant.
