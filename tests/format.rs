@@ -17,6 +17,8 @@
 mod frames;
 #[path = "format/mutation.rs"]
 mod mutation;
+#[path = "format/segment.rs"]
+mod segment;
 #[path = "format/snapshot.rs"]
 mod snapshot;
 #[path = "format/values.rs"]
@@ -79,6 +81,8 @@ fn written() -> Vec<(String, Vec<u8>)> {
         ("snapshot", snapshot::ledger().to_snapshot()),
         ("page", Entry::to_page(&snapshot::page())),
         ("ids", run::encode(&snapshot::ids())),
+        ("segment", segment::octets()),
+        ("beside", segment::beside()),
     ];
     let beside = beside.map(|(name, octets)| (name.to_owned(), octets));
     records.chain(frames).chain(beside).collect()
@@ -181,6 +185,12 @@ fn pages_and_files_of_ids_that_were_written_are_read_as_they_were() {
         let block = &octets[read.block_of(key).unwrap()];
         assert_eq!(run::find(block, key), Ok(Some(lsn)));
     }
+}
+
+#[test]
+fn a_segment_and_a_file_beside_the_journal_that_were_written_are_read_as_they_were() {
+    segment::reads_as_it_was_written(&fixture("segment"));
+    segment::beside_reads_as_it_was_written(&fixture("beside"));
 }
 
 /// The exchange with all its options present, by its fixture.
