@@ -274,6 +274,34 @@ fn a_crash_during_recovery_loses_nothing_either() {
 }
 
 #[test]
+fn a_read_that_fails_while_it_starts_stops_the_start_and_takes_nothing_away() {
+    let batches = script();
+    let (mut stopped, mut went_on) = (0, 0);
+    for call in (0..calls_of_a_whole_run()).step_by(9) {
+        let vfs = SimVfs::new(call);
+        vfs.plan(call, Fault::Crash);
+        let ran = run(&vfs, &batches, SEGMENT);
+        for (seed, pattern) in (call..).zip(Pattern::EACH) {
+            let undisturbed = vfs.crash(pattern, seed);
+            drop(Journal::open(undisturbed.clone(), folder(), config(SEGMENT)));
+            for number in 0..undisturbed.reads() {
+                let disk = vfs.crash(pattern, seed);
+                disk.fail_read(number);
+                match Journal::open(disk.clone(), folder(), config(SEGMENT)) {
+                    Err(OpenError::Io(_) | OpenError::NotMade(_)) => stopped += 1,
+                    Err(other) => panic!("call {call}, read {number}: {other}"),
+                    // What is only put in order waits for another start.
+                    Ok(_) => went_on += 1,
+                }
+                let survived = survives(&disk.crash(Pattern::Killed, seed), &batches, ran, SEGMENT);
+                assert!(survived >= ran.committed);
+            }
+        }
+    }
+    assert!(stopped > 300, "{stopped} stopped, {went_on} went on");
+}
+
+#[test]
 fn a_failed_call_ends_the_writing_and_loses_nothing_committed() {
     let batches = script();
     let mut poisoned = 0;

@@ -9,10 +9,13 @@
 //! showing all of it, and the next sync succeeds. Space that was taken is no page: like a name it
 //! waits for the next sync.
 //!
+//! A read may fail once ([`SimVfs::fail_read`]), and any octet may be another than was written
+//! ([`SimVfs::edit`]).
+//!
 //! A disk may have an end: every file with a name, or open, has the space of its length, or more
 //! where it took more. What comes above the end finds none.
 //!
-//! Not modelled: rot (a test flips bits with [`SimVfs::edit`]), a drive that lies about a sync.
+//! Not modelled: a drive that lies about a sync.
 
 mod disk;
 
@@ -110,6 +113,17 @@ impl SimVfs {
     /// How many calls changed or synced something so far; reads do not count.
     pub fn calls(&self) -> u64 {
         enter(&self.disk).calls
+    }
+
+    /// Has one read fail, counted from the disk's beginning: the disk cannot give what is there, this
+    /// once.
+    pub fn fail_read(&self, number: u64) {
+        enter(&self.disk).unreadable = Some(number);
+    }
+
+    /// How many reads there were so far.
+    pub fn reads(&self) -> u64 {
+        enter(&self.disk).reads
     }
 
     /// How many octets were read so far.

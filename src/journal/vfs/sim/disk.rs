@@ -100,6 +100,9 @@ pub(super) struct Disk {
     pub(super) crashed: bool,
     /// Octets that were read.
     pub(super) read: u64,
+    /// Reads, and which of them fails.
+    pub(super) reads: u64,
+    pub(super) unreadable: Option<u64>,
     /// The most files that were open at once.
     pub(super) most_open: usize,
     random: Random,
@@ -122,6 +125,8 @@ impl Disk {
             allocates: true,
             crashed: false,
             read: 0,
+            reads: 0,
+            unreadable: None,
             most_open: 0,
             random: Random(seed),
         }
@@ -289,6 +294,11 @@ impl Disk {
         at: u64,
         through: Through,
     ) -> io::Result<usize> {
+        let number = self.reads;
+        self.reads = number.saturating_add(1);
+        if self.unreadable == Some(number) {
+            return Err(io::Error::other("broken sector"));
+        }
         let node = self.nodes.get(&node).ok_or(io::ErrorKind::NotFound)?;
         let image = match through {
             Through::Cache => &node.cached,
