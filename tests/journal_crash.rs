@@ -283,7 +283,11 @@ fn a_read_that_fails_while_it_starts_stops_the_start_and_takes_nothing_away() {
         let ran = run(&vfs, &batches, SEGMENT);
         for (seed, pattern) in (call..).zip(Pattern::EACH) {
             let undisturbed = vfs.crash(pattern, seed);
-            drop(Journal::open(undisturbed.clone(), folder(), config(SEGMENT)));
+            drop(Journal::open(
+                undisturbed.clone(),
+                folder(),
+                config(SEGMENT),
+            ));
             for number in 0..undisturbed.reads() {
                 let disk = vfs.crash(pattern, seed);
                 disk.fail_read(number);
