@@ -63,3 +63,100 @@ impl Rights {
         format!("{ends_with} ended at {until}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::cli::certs::pki::{DevelopmentPki, development_bundle};
+    use crate::config::{Config, Overrides, read_bundle};
+    use crate::message::bundle::Bundle;
+    use crate::message::id::Digest;
+
+    const POST: &str = "agencies/post/agency.toml";
+
+    fn noon() -> Timestamp {
+        Timestamp::from_rfc3339("2026-03-17T12:00:00Z").unwrap()
+    }
+
+    /// What the repository holds, with issuers.
+    fn shipped() -> Bundle {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders = Overrides {
+            agencies: Some(root.join("agencies")),
+            messages: Some(root.join("messages")),
+            policies: Some(root.join("policies")),
+            ..Overrides::default()
+        };
+        let bundle = read_bundle(&Config::load(&folders).unwrap()).unwrap();
+        let pki = DevelopmentPki::create(&bundle, noon()).unwrap();
+        development_bundle(&bundle, &pki).unwrap()
+    }
+
+    /// The rulebook of this activation, in which post's file reads otherwise.
+    fn changed(bundle: &Bundle, epoch: u64, from: &str, to: &str) -> Rulebook {
+        let mut bundle = bundle.clone();
+        let text = bundle.text(POST).unwrap();
+        assert!(text.contains(from), "{from}");
+        let text = text.replace(from, to);
+        bundle.insert(POST, text);
+        Rulebook::load(&bundle).unwrap().activated(epoch)
+    }
+
+    /// Those of post's one system.
+    fn rights(rulebook: &Rulebook) -> Rights {
+        let agency = rulebook.registry().agency("post").unwrap();
+        let system = agency.systems.values().next().unwrap();
+        let peer = Peer {
+            agency: Arc::clone(agency),
+            unit: Arc::clone(&agency.units[&system.unit]),
+            system: Arc::clone(system),
+        };
+        let grounds = Grounds {
+            remote: "127.0.0.1".parse().unwrap(),
+            issuer: Digest::of(&agency.issuers[0].1),
+            until: noon(),
+            ends_with: "the certificate".to_owned(),
+        };
+        Rights::new(Arc::new(peer), grounds)
+    }
+
+    #[test]
+    fn what_a_rulebook_grants_holds_from_the_first_use_after_its_activation() {
+        let bundle = shipped();
+        let first = Rulebook::load(&bundle).unwrap().activated(1);
+        let mut rights = rights(&first);
+        let before = rights.under(&first).unwrap();
+        assert!(Arc::ptr_eq(&before, &rights.under(&first).unwrap()));
+
+        let slower = ("messages_per_second = 5000", "messages_per_second = 7");
+        let slower = changed(&bundle, 2, slower.0, slower.1);
+        let peer = rights.under(&slower).unwrap();
+        assert_eq!(peer.agency.limits.messages_per_second, 7);
+        let sends = changed(&bundle, 3, "\"postal.item\", ", "");
+        let peer = rights.under(&sends).unwrap();
+        assert!(!peer.system.sends.iter().any(|it| it.covers("postal.item")));
+        // A view that is older by a moment gives what it gave.
+        assert_eq!(rights.under(&first).unwrap(), before);
+    }
+
+    #[test]
+    fn a_rulebook_that_changes_who_it_is_or_what_it_reads_ends_its_connection() {
+        let bundle = shipped();
+        let first = Rulebook::load(&bundle).unwrap().activated(1);
+        for (from, to) in [
+            (
+                "reads = [\"inbox\", \"receipts\", \"dead\"]",
+                "reads = [\"inbox\"]",
+            ),
+            ("system:items\"", "system:other\""),
+        ] {
+            let mut rights = rights(&first);
+            assert!(rights.under(&first).is_ok());
+            let changed = changed(&bundle, 2, from, to);
+            assert!(rights.under(&changed).is_err(), "{to}");
+            assert!(rights.under(&first).is_ok());
+        }
+    }
+}
