@@ -164,6 +164,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // What was said meanwhile is for this turn: nothing else may ever wake the connection.
             moved |= self.session.is_finished() || self.waiting_output() > unwritten;
             if !moved {
+                // It may be silent for long: what is empty takes no memory meanwhile.
+                self.session.shed();
+                self.link.shed();
                 return Poll::Pending;
             }
         }
@@ -201,11 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let now = self.clock.monotonic_ms();
-        let moved = self.socket.write(cx, self.session.output(), now)?;
-        if moved && self.session.output().is_empty() {
-            self.session.shed();
-        }
-        Ok(moved)
+        self.socket.write(cx, self.session.output(), now)
     }
 
     fn waiting_output(&mut self) -> usize {

@@ -16,6 +16,10 @@ use crate::broker::command::{
 use crate::broker::record::Narrowed;
 use crate::message::id::KeyedDigest;
 
+/// Commands or effects that a list keeps room for while it is empty: as many as a busy connection has
+/// in a turn.
+const KEPT: usize = 256;
+
 /// Owned by its connection.
 #[derive(Default)]
 pub(super) struct Link {
@@ -170,6 +174,19 @@ impl Link {
     /// What has its turn later.
     pub(super) fn behind(&self) -> impl Iterator<Item = &Effect> {
         self.effects.iter()
+    }
+
+    /// Gives back the memory of lists that are empty and have grown large.
+    pub(super) fn shed(&mut self) {
+        if self.commands.is_empty() && self.commands.capacity() > KEPT {
+            self.commands = Vec::new();
+        }
+        if self.effects.is_empty() && self.effects.capacity() > KEPT {
+            self.effects = VecDeque::new();
+        }
+        if self.taken.capacity() > KEPT {
+            self.taken = Vec::new();
+        }
     }
 
     /// Hands over what is left and ends: what was out comes back, and nothing is told any more.
