@@ -3,7 +3,7 @@
 
 use crate::broker::{Broker, example};
 use crate::client::{Client, Delivery, Message, bind};
-use crate::octets::{Table, Value, field, text_field};
+use crate::octets::{Octets, Table, Value, field, text_field};
 
 const DURABLE: u8 = 2;
 const PASSIVE: u8 = 1;
@@ -118,7 +118,9 @@ fn a_queue_too_long_buries_the_oldest_that_wait_and_none_that_is_out() {
         assert_eq!((again.body.as_str(), again.redelivered), ("out", true));
         consumer.ack(again.tag, false);
         assert_eq!(consumer.delivery().body, "3");
-        drop(consumer);
+        // What is out comes back to its place before the close is answered.
+        let close = Octets::new().short(200).name("").short(0).short(0);
+        consumer.call(1, (20, 40), close);
         let rest = all(&mut post, queue, 2);
         assert_eq!(bodies(&rest), ["3", "4"]);
     }
