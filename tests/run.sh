@@ -5,7 +5,8 @@
 #   tests/run.sh clippy doc   the named parts
 #   tests/run.sh story        one test binary (tests/story.rs); `unit` is the library's own tests
 #   tests/run.sh long         what takes more than a minute and is no part of the above: whether what
-#                             a message costs grows with what others have (benches/growth.rs)
+#                             a message costs grows with what others have (benches/growth.rs), a log of
+#                             20 GiB (tests/long.rs), a crash at every call of a script (tests/sim.rs)
 #
 # Needs Rust and, for what is missing, apt-get as root or through sudo. Built and installed things go
 # to ${XDG_CACHE_HOME:-~/.cache}/carnet (and CARGO_TARGET_DIR, if set), so a second run installs
@@ -177,6 +178,9 @@ part_binary() {
 # Run by hand before an issue is resolved. Builds optimised, which the other parts do not.
 part_long() {
   cargo bench --locked --bench growth -- --check
+  cargo test --locked --release --test long -- --include-ignored --nocapture
+  # Every crash point of the script, where the suite tries every second one.
+  CARNET_TEST_LONG=1 cargo test --locked --test sim whatever_was -- --nocapture
 }
 
 run_part() {

@@ -63,6 +63,13 @@ pub struct FrameRef {
     digest: FrameDigest,
 }
 
+impl FrameRef {
+    /// Where the frame begins, and how many octets it has.
+    pub fn place(&self) -> (Lsn, usize) {
+        (self.at, self.length)
+    }
+}
+
 /// A segment that is not written any more.
 struct Sealed {
     first: Lsn,
