@@ -467,11 +467,6 @@ impl Dispatch {
         consumers
     }
 
-    /// Whether a queue may have something for someone.
-    pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
-    }
-
     /// Looks at a queue again: a page came back, or time has passed.
     pub fn look_at(&mut self, queue: QueueId) {
         self.dirty.insert(queue);

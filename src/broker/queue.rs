@@ -145,15 +145,6 @@ impl Backlog {
         self.live == 0
     }
 
-    /// The newest entry's address.
-    pub fn newest(&self) -> Option<Lsn> {
-        let waiting = self.tail.last().map(|entry| entry.lsn);
-        let paged = || self.pages.back().map(|page| page.last);
-        waiting
-            .or_else(paged)
-            .or_else(|| self.head.back().map(|entry| entry.lsn))
-    }
-
     /// Entries of the head that are not settled.
     fn live_in_head(&self) -> usize {
         self.head.len().saturating_sub(self.settled_in_head)

@@ -127,12 +127,7 @@ impl<V: Vfs> Journal<V> {
         self.end.lsn
     }
 
-    /// The same with what vouches for it.
-    pub fn synced(&self) -> End {
-        self.end
-    }
-
-    /// The same with the journal's name.
+    /// The same with what vouches for it, and the journal's name.
     pub fn position(&self) -> Position {
         Position {
             journal: self.config.journal,

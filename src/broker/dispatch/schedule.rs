@@ -145,7 +145,7 @@ mod tests {
         let due = (0..10).filter(|number| *number != 3).map(QueueId);
         assert_eq!(looked, due.collect());
         dispatch.look_at_expired(at(9));
-        assert!(!dispatch.is_dirty(), "they were looked at");
+        assert!(dispatch.dirty.is_empty(), "they were looked at");
         dispatch.look_at_expired(at(4_000));
         let looked = std::mem::take(&mut dispatch.dirty);
         assert_eq!(looked.len(), TICK_HEADS);
