@@ -4,9 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::listing::{Listing, Segment};
+use super::listing::Listing;
 use super::lsn::Lsn;
-use super::reader::{Active, Reader, Shared};
+use super::reader::{Reader, Shared};
 use super::recovery::{Extent, Known, OpenError};
 use super::survey::{NEAR, Survey};
 use super::vfs::{Access, Vfs};
@@ -34,7 +34,7 @@ impl<V: Vfs> Follower<V> {
         let last = survey.go_on(&listing, u64::MAX)?.ok_or_else(absent)?;
         Ok(Self {
             extent: Extent::of(Some(&last), &survey),
-            reader: reader(&vfs, folder, (&listing, &last), &survey),
+            reader: Reader::new(Arc::new(Shared::listed(&listing, &last, survey.end.lsn))),
             folder: folder.to_owned(),
             vfs,
             survey,
@@ -59,23 +59,11 @@ impl<V: Vfs> Follower<V> {
         // What was whole then is not read again.
         if let Some(last) = self.survey.go_on(&listing, NEAR)? {
             self.extent = Extent::of(Some(&last), &self.survey);
-            self.reader = reader(&self.vfs, &self.folder, (&listing, &last), &self.survey);
+            let shared = Shared::listed(&listing, &last, self.survey.end.lsn);
+            self.reader = Reader::new(Arc::new(shared));
         }
         Ok(before)
     }
-}
-
-fn reader<V: Vfs>(
-    vfs: &V,
-    folder: &Path,
-    (listing, last): (&Listing<V>, &Segment<V>),
-    survey: &Survey,
-) -> Reader<V> {
-    let active = Active::of(last);
-    let firsts = listing.firsts().iter().copied();
-    let sealed = firsts.filter(|first| *first < active.first).collect();
-    let shared = Shared::new((vfs.clone(), folder), sealed, active, survey.end.lsn);
-    Reader::new(Arc::new(shared))
 }
 
 #[cfg(test)]

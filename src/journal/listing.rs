@@ -18,16 +18,6 @@ pub(super) struct Segment<V: Vfs> {
     pub(super) file: Arc<V::File>,
 }
 
-impl<V: Vfs> Clone for Segment<V> {
-    fn clone(&self) -> Self {
-        Self {
-            path: self.path.clone(),
-            header: self.header,
-            file: Arc::clone(&self.file),
-        }
-    }
-}
-
 impl<V: Vfs> Segment<V> {
     /// Opens the segment that begins at `first`.
     pub(super) fn open(
@@ -69,8 +59,8 @@ impl<V: Vfs> Segment<V> {
 
 /// The segments of a folder, in order.
 pub(super) struct Listing<V: Vfs> {
-    vfs: V,
-    folder: PathBuf,
+    pub(super) vfs: V,
+    pub(super) folder: PathBuf,
     access: Access,
     firsts: Vec<Lsn>,
 }

@@ -4,17 +4,17 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 
 use super::batch::{BATCH_HEADER, Header, Kind, RecordHeader};
 use super::frame::FrameDigest;
 use super::layout::{BLOCK, wide};
-use super::listing::Segment;
+use super::listing::{Listing, Segment};
 use super::lsn::Lsn;
-use super::recovery::OpenError;
-use super::segment::{End, Position};
+use super::recovery::{OpenError, vouches};
+use super::segment::{Position, SegmentHeader};
 use super::vfs::{Access, Through, Vfs, VfsFile};
 
 /// Why a record could not be read.
@@ -71,31 +71,23 @@ impl FrameRef {
 }
 
 /// A segment that is not written any more.
+#[derive(Clone, Copy)]
 struct Sealed {
     first: Lsn,
     /// What the next one names as its end, once that was read.
-    end: OnceLock<End>,
-}
-
-impl Sealed {
-    fn new(first: Lsn) -> Self {
-        let end = OnceLock::new();
-        Self { first, end }
-    }
+    end: Option<Lsn>,
 }
 
 /// The segment that is written.
 pub(super) struct Active<V: Vfs> {
-    pub(super) first: Lsn,
-    pub(super) begins: Position,
+    pub(super) header: SegmentHeader,
     pub(super) file: Arc<V::File>,
 }
 
 impl<V: Vfs> Active<V> {
     pub(super) fn of(segment: &Segment<V>) -> Self {
         Self {
-            first: segment.header.first,
-            begins: segment.header.begins(),
+            header: segment.header,
             file: Arc::clone(&segment.file),
         }
     }
@@ -107,10 +99,12 @@ struct Segments<V: Vfs> {
 }
 
 impl<V: Vfs> Segments<V> {
-    /// Where the segment behind a sealed one begins.
-    fn after(&self, place: usize) -> Lsn {
-        let next = self.sealed.get(place.saturating_add(1));
-        next.map_or(self.active.first, |next| next.first)
+    /// The sealed segment that holds an address, or would, and where the next one begins.
+    fn sealed_at(&self, lsn: Lsn) -> Option<(Sealed, Lsn)> {
+        let after = self.sealed.partition_point(|it| it.first <= lsn);
+        let sealed = *self.sealed.get(after.checked_sub(1)?)?;
+        let next = self.sealed.get(after).map(|next| next.first);
+        Some((sealed, next.unwrap_or(self.active.header.first)))
     }
 }
 
@@ -139,22 +133,41 @@ struct Holder<V: Vfs> {
 
 impl<V: Vfs> Shared<V> {
     pub(super) fn new(
-        (vfs, folder): (V, &Path),
-        sealed: Vec<Lsn>,
+        (vfs, folder): (&V, &Path),
+        sealed: &[Lsn],
         active: Active<V>,
         end: Lsn,
     ) -> Self {
-        let journal = active.begins.journal;
-        let sealed = sealed.into_iter().map(Sealed::new).collect();
+        let journal = active.header.journal;
+        let sealed = sealed.iter().map(|first| Sealed {
+            first: *first,
+            end: None,
+        });
         Self {
-            vfs,
+            vfs: vfs.clone(),
             folder: folder.to_owned(),
             seed: super::writer::seed(&journal),
             journal,
-            segments: RwLock::new(Segments { sealed, active }),
+            segments: RwLock::new(Segments {
+                sealed: sealed.collect(),
+                active,
+            }),
             opened: Mutex::default(),
             end: AtomicU64::new(end.0),
         }
+    }
+
+    /// Of a journal whose segments are listed, the last of which is the one that is written.
+    pub(super) fn listed(listing: &Listing<V>, last: &Segment<V>, end: Lsn) -> Self {
+        let firsts = listing.firsts();
+        let before = firsts.partition_point(|first| *first < last.header.first);
+        let sealed = firsts.get(..before).unwrap_or_default();
+        Self::new(
+            (&listing.vfs, &listing.folder),
+            sealed,
+            Active::of(last),
+            end,
+        )
     }
 
     /// Another segment, behind the durable end; in place of one that took no batch, which was never
@@ -162,9 +175,15 @@ impl<V: Vfs> Shared<V> {
     pub(super) fn add(&self, active: Active<V>) {
         let segments = self.segments.write();
         let mut segments = segments.unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut segments.active, active);
-        if before.first < segments.active.first {
-            segments.sealed.push(Sealed::new(before.first));
+        let SegmentHeader {
+            first, predecessor, ..
+        } = active.header;
+        let before = std::mem::replace(&mut segments.active, active).header.first;
+        if before < first {
+            segments.sealed.push(Sealed {
+                first: before,
+                end: Some(predecessor.lsn),
+            });
         }
     }
 
@@ -183,32 +202,39 @@ impl<V: Vfs> Shared<V> {
     /// The segment that holds `lsn`.
     fn holder(&self, lsn: Lsn) -> Result<Holder<V>, ReadError> {
         let segments = self.segments();
-        if segments.active.first <= lsn {
+        let active = &segments.active;
+        if active.header.first <= lsn {
             return Ok(Holder {
-                first: segments.active.first,
-                file: Arc::clone(&segments.active.file),
+                first: active.header.first,
+                file: Arc::clone(&active.file),
                 end: self.end(),
             });
         }
-        let after = segments.sealed.partition_point(|it| it.first <= lsn);
-        let place = after.checked_sub(1).ok_or(ReadError::Damaged(lsn))?;
-        let sealed = segments.sealed.get(place).ok_or(ReadError::Damaged(lsn))?;
-        let first = sealed.first;
-        let end = self.named_end(&segments, place)?.lsn;
+        let sealed = segments.sealed_at(lsn).ok_or(ReadError::Damaged(lsn))?;
         drop(segments);
+        let end = self.named_end(sealed)?;
+        let (Sealed { first, .. }, _) = sealed;
         let file = self.file(first)?;
         Ok(Holder { first, file, end })
     }
 
-    /// The end of a sealed segment, as the next one names it.
-    fn named_end(&self, segments: &Segments<V>, place: usize) -> Result<End, ReadError> {
-        let next = segments.after(place);
-        let sealed = segments.sealed.get(place).ok_or(ReadError::Damaged(next))?;
-        if let Some(end) = sealed.end.get() {
-            return Ok(*end);
+    /// The end of a sealed segment, as the next one names it. Nothing is locked while that is read: the
+    /// thread that writes would wait for it.
+    fn named_end(&self, (sealed, next): (Sealed, Lsn)) -> Result<Lsn, ReadError> {
+        if let Some(end) = sealed.end {
+            return Ok(end);
         }
         let header = Segment::open(&self.vfs, &self.folder, next, Access::Read)?.header;
-        Ok(*sealed.end.get_or_init(|| header.predecessor))
+        let end = header.predecessor.lsn;
+        let segments = self.segments.write();
+        let mut segments = segments.unwrap_or_else(PoisonError::into_inner);
+        let place = segments
+            .sealed
+            .binary_search_by_key(&sealed.first, |it| it.first);
+        if let Some(known) = place.ok().and_then(|place| segments.sealed.get_mut(place)) {
+            known.end = Some(end);
+        }
+        Ok(end)
     }
 
     fn file(&self, first: Lsn) -> Result<Arc<V::File>, ReadError> {
@@ -234,19 +260,16 @@ impl<V: Vfs> Shared<V> {
     /// Where the batch begins that follows one that ends at `end`: there, or behind a gap.
     fn after(&self, end: Lsn) -> Result<Lsn, ReadError> {
         let segments = self.segments();
-        let next = segments.sealed.partition_point(|it| it.first <= end);
-        if segments.active.first <= end {
+        if segments.active.header.first <= end {
             return Ok(end);
         }
-        let Some(place) = next.checked_sub(1) else {
+        let Some(sealed) = segments.sealed_at(end) else {
             return Ok(end);
         };
-        let named = self.named_end(&segments, place)?.lsn;
-        Ok(if named <= end {
-            segments.after(place)
-        } else {
-            end
-        })
+        drop(segments);
+        let (_, next) = sealed;
+        let is_over = self.named_end(sealed)? <= end;
+        Ok(if is_over { next } else { end })
     }
 }
 
@@ -283,14 +306,14 @@ impl<V: Vfs> Reader<V> {
 
     /// Where the active segment begins: everything before it is never written again.
     pub fn sealed_end(&self) -> Position {
-        self.shared.segments().active.begins
+        self.shared.segments().active.header.begins()
     }
 
     /// Where each segment begins, in order; the last is the active one.
     pub fn segments(&self) -> Vec<Lsn> {
         let segments = self.shared.segments();
         let sealed = segments.sealed.iter().map(|sealed| sealed.first);
-        sealed.chain([segments.active.first]).collect()
+        sealed.chain([segments.active.header.first]).collect()
     }
 
     /// The position at which a segment begins, by the first of its addresses.
@@ -302,14 +325,10 @@ impl<V: Vfs> Reader<V> {
         Ok(self.segment(first)?.header.begins())
     }
 
-    /// Whether the journal goes on at this position, perhaps behind a gap: what was made of all before
-    /// it is of this very journal.
+    /// Whether what was made of all before this position is of this very journal: see
+    /// [`vouches`](super::vouches).
     pub fn vouches(&self, position: &Position) -> Result<bool, OpenError> {
-        let mut segments = self.segments().into_iter();
-        let Some(first) = segments.find(|first| *first >= position.end.lsn) else {
-            return Ok(false);
-        };
-        Ok(self.segment(first)?.header.follows(position))
+        vouches(&self.shared.vfs, &self.shared.folder, position)
     }
 
     pub(super) fn segment(&self, first: Lsn) -> Result<Segment<V>, OpenError> {

@@ -206,10 +206,7 @@ impl<V: Vfs> Found<V> {
             None => first_segment(&vfs, &folder, config.journal, &mut zeros)?,
         };
         let end = survey.end;
-        let active = Active::of(&last);
-        let sealed = listing.firsts().iter().copied();
-        let sealed = sealed.filter(|first| *first < active.first).collect();
-        let shared = Arc::new(Shared::new((vfs.clone(), &folder), sealed, active, end.lsn));
+        let shared = Arc::new(Shared::listed(&listing, &last, end.lsn));
         let mut journal = Journal::new(Parts {
             vfs,
             folder,
@@ -278,12 +275,7 @@ pub fn first_record<V: Vfs>(vfs: &V, folder: &Path) -> Result<Option<StoredRecor
     let seed = seed(&first.header.journal);
     let mut survey = Known::default().survey(seed, 0);
     survey.first_batch(&first)?;
-    let shared = Shared::new(
-        (vfs.clone(), folder),
-        Vec::new(),
-        Active::of(&first),
-        survey.end.lsn,
-    );
+    let shared = Shared::new((vfs, folder), &[], Active::of(&first), survey.end.lsn);
     let reader = Reader::<V>::new(Arc::new(shared));
     Ok(reader.scan(Lsn::START).next().transpose()?)
 }

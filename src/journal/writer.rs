@@ -256,8 +256,7 @@ impl<V: Vfs> Journal<V> {
         }
         self.first = first;
         self.shared.add(Active {
-            first,
-            begins: header.begins(),
+            header,
             file: Arc::clone(&file),
         });
         self.end.lsn = first;
