@@ -23,7 +23,6 @@ impl<V: Vfs> Committer<V> {
         now: Timestamp,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
-        let mut settled = turn.settled.count();
         let mut deliveries = deliveries.into_iter();
         while let Some(delivery) = deliveries.next() {
             let place = (delivery.queue, delivery.entry);
@@ -59,8 +58,7 @@ impl<V: Vfs> Committer<V> {
                     turn.settled.add(system, Settling::Acked, place);
                 }
             }
-            settled += 1;
-            if settled.is_multiple_of(SETTLED_TOGETHER) {
+            if turn.settled.count() >= SETTLED_TOGETHER {
                 self.write_settled(turn)?;
             }
         }

@@ -32,11 +32,11 @@ impl Form for Settled {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
-        self.0.put(out);
+        self.by_system().put(out);
     }
 
     fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
-        Ok(Self(Form::take(from)?))
+        Ok(Self::of(Form::take(from)?))
     }
 }
 

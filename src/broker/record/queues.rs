@@ -132,34 +132,51 @@ impl From<Cause> for Settling {
 }
 
 /// Entries of one queue that one system, or the broker, settled in one way.
-type Lines = BTreeMap<(Settling, QueueId), Vec<Lsn>>;
+pub(in crate::broker) type Lines = BTreeMap<(Settling, QueueId), Vec<Lsn>>;
 
 /// Entries that left their queues or came back to them: of each its queue, its address, how, and
 /// the system that settled it; no system where the broker did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settled(pub(in crate::broker) BTreeMap<Option<SystemId>, Lines>);
+pub struct Settled {
+    by_system: BTreeMap<Option<SystemId>, Lines>,
+    /// INVARIANT: how many entries all lines have.
+    count: usize,
+}
 
 impl Settled {
+    /// Of these lines.
+    pub(in crate::broker) fn of(by_system: BTreeMap<Option<SystemId>, Lines>) -> Self {
+        let lines = by_system.values().flat_map(Lines::values);
+        let count = lines.map(Vec::len).sum();
+        Self { by_system, count }
+    }
+
+    /// Its lines by the system that settled.
+    pub(in crate::broker) fn by_system(&self) -> &BTreeMap<Option<SystemId>, Lines> {
+        &self.by_system
+    }
+
     /// Adds an entry that `system`, or the broker, settled.
     pub fn add(&mut self, system: Option<SystemId>, how: Settling, place: (QueueId, Lsn)) {
         let (queue, entry) = place;
-        let lines = self.0.entry(system).or_default();
+        let lines = self.by_system.entry(system).or_default();
         lines.entry((how, queue)).or_default().push(entry);
+        self.count += 1;
     }
 
     /// Whether it has no entry.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count == 0
     }
 
     /// How many entries it has.
     pub fn count(&self) -> usize {
-        self.lines().map(|line| line.entries.len()).sum()
+        self.count
     }
 
     /// All entries, those that were settled alike in one queue together.
     pub fn lines(&self) -> impl Iterator<Item = SettledLine<'_>> {
-        let systems = self.0.iter();
+        let systems = self.by_system.iter();
         systems.flat_map(|(system, lines)| {
             lines.iter().map(|(alike, entries)| SettledLine {
                 system: system.as_ref(),
