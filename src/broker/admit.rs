@@ -412,16 +412,8 @@ fn rejected(
     not_ruled: &NotRuled,
 ) -> Verdict {
     let NotRuled { code, faults } = not_ruled;
-    let mut rejected = rejection((peer, draw), publish, view, not_ruled);
-    let told = Confidential {
-        message_id: message_id(publish),
-        faults: faults.iter().map(told::fault).collect(),
-        faults_untold: u32::try_from(faults.untold).unwrap_or(u32::MAX),
-        ..Confidential::default()
-    };
-    rejected.sealed = told.seal();
     Verdict::Rejected {
-        rejected: Box::new(rejected),
+        rejected: Box::new(rejection((peer, draw), publish, view, not_ruled)),
         refusal: Refusal {
             code: *code,
             text: told::sentences(faults),
@@ -429,7 +421,8 @@ fn rejected(
     }
 }
 
-/// The record of a publish that is not ruled, with place and rule of its first fault.
+/// The record of a publish that is not ruled, with place and rule of its first fault, and what its
+/// sender is told of all.
 fn rejection(
     (peer, draw): (&Peer, Draw),
     publish: &Publish,
@@ -439,6 +432,8 @@ fn rejection(
     let NotRuled { code, faults } = not_ruled;
     let confidential = Confidential {
         message_id: message_id(publish),
+        faults: faults.iter().map(told::fault).collect(),
+        faults_untold: u32::try_from(faults.untold).unwrap_or(u32::MAX),
         ..Confidential::default()
     };
     Rejected {

@@ -526,6 +526,13 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+impl Answer {
+    /// No, by this code and sentence.
+    pub fn refused(code: u16, text: String) -> Self {
+        Self::Refused(Refusal { code, text })
+    }
+}
+
 /// A message for a client, to be rendered by its connection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deliver {

@@ -33,7 +33,7 @@ pub struct InUse {
 }
 
 fn refused(code: u16, text: String) -> Decided {
-    Decided::Reply(Answer::Refused(Refusal { code, text }))
+    Decided::Reply(Answer::refused(code, text))
 }
 
 /// The standing topic exchanges of a unit's namespace that a client may declare as they are.
@@ -324,7 +324,7 @@ impl Ledger {
     }
 
     fn own_queue(&self, unit: &UnitId, name: &str) -> Result<QueueId, Answer> {
-        let refused = |code, text| Err(Answer::Refused(Refusal { code, text }));
+        let refused = |code, text| Err(Answer::refused(code, text));
         match self.find(unit, name) {
             None => refused(404, no_queue(unit, name)),
             Some((_, queue)) if queue.kind != QueueKind::Own => refused(

@@ -146,13 +146,9 @@ pub(super) struct Span {
 /// How exactly it is known what lies past the window: a day has 144 of these.
 const SPAN: Duration = Duration::from_mins(10);
 
-fn capacity() -> usize {
-    KNOWN_IDS
-}
-
 impl Default for KnownIds {
     fn default() -> Self {
-        Self::holding(capacity())
+        Self::holding(KNOWN_IDS)
     }
 }
 

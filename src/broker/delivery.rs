@@ -165,7 +165,7 @@ pub fn prepare(
                     return Ok(Prepared::Narrow(left, queues));
                 }
                 Allowed::This(terms) => {
-                    let at = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
+                    let at = deliver.source().at();
                     release.render(&terms, at, (&head, &body), view)
                 }
             }

@@ -191,11 +191,10 @@ fn split(octets: &[u8]) -> Option<(Read<'_>, &[u8])> {
     let (tag, rest) = rest.split_first_chunk()?;
     let is_clear = u64::from_le_bytes(*key) == 0 && *material == 0 && *tag == NO_TAG;
     let class = RetentionClass(u16::from_le_bytes(*class));
-    let (number, part) = (*number, class);
     is_clear.then_some((
         Read {
-            number,
-            class: part,
+            number: *number,
+            class,
             content,
         },
         rest,

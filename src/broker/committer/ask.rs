@@ -1,7 +1,7 @@
 //! Questions about queues and consumers, answered in the order in which they were asked.
 
 use super::{Committer, Fatal, Turn};
-use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence, Refusal};
+use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence};
 use crate::broker::decide::{Decided, no_queue};
 use crate::broker::dispatch::FeedTraits;
 use crate::broker::limits::STEP_BURIED;
@@ -134,16 +134,18 @@ impl<V: Vfs> Committer<V> {
         let queue = self.ledger.queue_named(unit, name)?;
         let withheld =
             self.ledger.queue(queue)?.takes_releases() && !self.dispatch.takes_releases(connection);
-        withheld.then(|| refused(403, format!(
-                "queue '{name}' takes what its unit is sent, and this system does not read 'inbox': see its 'reads'"
-            )))
+        let says = format!(
+            "queue '{name}' takes what its unit is sent, and this system does not read 'inbox': see its \
+             'reads'"
+        );
+        withheld.then(|| Answer::refused(403, says))
     }
 
     fn locked_queue(&self, connection: ConnectionId, unit: &UnitId, name: &str) -> Option<Answer> {
         let queue = self.ledger.queue_named(unit, name)?;
         let owner = self.dispatch.owner(queue)?;
         let says = format!("cannot obtain exclusive access to locked queue '{name}' in vhost '/'");
-        (owner != connection).then(|| refused(405, says))
+        (owner != connection).then(|| Answer::refused(405, says))
     }
 
     fn readable(
@@ -156,11 +158,11 @@ impl<V: Vfs> Committer<V> {
             return Err(locked);
         }
         let Some(queue) = self.ledger.queue_named(unit, name) else {
-            return Err(refused(404, no_queue(unit, name)));
+            return Err(Answer::refused(404, no_queue(unit, name)));
         };
         if !may_read {
             let text = format!("this system does not read queue '{name}': see its 'reads'");
-            return Err(refused(403, text));
+            return Err(Answer::refused(403, text));
         }
         if let Some(withheld) = self.not_its_releases(connection, unit, name) {
             return Err(withheld);
@@ -178,11 +180,11 @@ impl<V: Vfs> Committer<V> {
         match self.readable(consumer.connection, queue, may_read) {
             Err(answer) => answer,
             Ok(id) if !self.dispatch.may_consume(id, exclusive) => {
-                refused(403, format!("queue '{}' in exclusive use", queue.1))
+                Answer::refused(403, format!("queue '{}' in exclusive use", queue.1))
             }
             Ok(id) => {
                 if let Some(text) = self.dispatch.is_crowded(consumer, id) {
-                    return refused(406, text);
+                    return Answer::refused(406, text);
                 }
                 self.dispatch.consume(consumer, id, (exclusive, priority));
                 Answer::Done
@@ -226,8 +228,4 @@ impl<V: Vfs> Committer<V> {
         turn.answer(place, Answer::Empty);
         Ok(())
     }
-}
-
-fn refused(code: u16, text: String) -> Answer {
-    Answer::Refused(Refusal { code, text })
 }

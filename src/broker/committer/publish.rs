@@ -147,7 +147,7 @@ impl<V: Vfs> Committer<V> {
                 Seen::RefusedAgain(again, had) => {
                     self.repeats.count_refused(&exchange.sender.agency, now);
                     turn.refused_again(&origin, again.first, wire);
-                    let (mut exchange, frame) = without(exchange, frame, had);
+                    let mut exchange = without(exchange, had);
                     exchange.again = Some(again);
                     return self.reach_others(exchange, &frame, how, turn);
                 }
@@ -156,7 +156,7 @@ impl<V: Vfs> Committer<V> {
                     Some(self.reject(rejected, refusal, how, turn)?)
                 }
                 Seen::New(had) => {
-                    let message = without(exchange, frame, had);
+                    let message = (without(exchange, had), frame);
                     self.exchange(message, (refusal, warned), how, turn)?
                 }
                 Seen::Stale | Seen::Unreadable => return Ok(()),
@@ -443,11 +443,11 @@ fn too_large(octets: u64) -> Refusal {
 }
 
 /// A message without the units that have got it by an earlier record.
-fn without(mut exchange: Box<Exchange>, frame: Frame, had: Vec<UnitId>) -> (Box<Exchange>, Frame) {
+fn without(mut exchange: Box<Exchange>, had: Vec<UnitId>) -> Box<Exchange> {
     let gets = |recipient: &Recipient| recipient.known || !had.contains(&recipient.unit);
     exchange.recipients.retain(gets);
     exchange.had = had;
-    (exchange, frame)
+    exchange
 }
 
 /// The same id with other content: refusal and evidence, the first message stays as it was.

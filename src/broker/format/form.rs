@@ -97,7 +97,7 @@ pub(crate) fn put_short(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
 }
 
-/// Appends what `write` writes behind its length in 32 bits, and gives that of it.
+/// Appends what `write` writes behind its length in 32 bits.
 pub(crate) fn put_measured(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
     out.extend_from_slice(&[0; 4]);

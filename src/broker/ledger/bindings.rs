@@ -6,7 +6,7 @@ use crate::broker::record::{Binding, QueueId};
 use crate::broker::topic::{Index, Key};
 
 /// The bindings of a unit's queues. An index and a count follow from them: these are in no snapshot,
-/// and made anew when one is bindings.
+/// and made anew when one is read.
 #[derive(Debug, Clone, Default)]
 pub struct Bindings {
     by_binding: BTreeMap<Binding, BTreeSet<QueueId>>,
