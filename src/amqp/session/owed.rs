@@ -24,9 +24,11 @@ impl Owed {
         self.published
     }
 
-    /// The publish of this serial and all behind it did not go to the broker after all.
+    /// The publish of this serial and all behind it did not go to the broker after all. Their serials
+    /// are given again, and are no longer those of a channel that is gone.
     pub(super) fn withdraw(&mut self, serial: u64) {
         self.published = self.published.min(serial.saturating_sub(1));
+        self.forgotten = self.forgotten.min(self.published);
     }
 
     /// An outcome has come. Whether the channel of that publish is still there.
@@ -92,5 +94,16 @@ mod tests {
         assert!(owed.awaits_outcomes());
         assert!(owed.decide(1) && !owed.awaits_outcomes());
         assert_eq!(owed.publish(), second);
+    }
+
+    #[test]
+    fn a_serial_that_was_withdrawn_after_its_channel_went_is_decided_for_the_next_one() {
+        let mut owed = Owed::default();
+        let [_, waits] = [owed.publish(), owed.publish()];
+        assert!(owed.decide(1));
+        owed.forget(0);
+        owed.withdraw(waits);
+        assert_eq!(owed.publish(), waits);
+        assert!(owed.awaits_outcomes() && owed.decide(waits));
     }
 }

@@ -177,6 +177,8 @@ impl Intake {
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
         self.requests = 0;
+        // Their outcomes do not come any more: what the client says to the end is read.
+        self.unconfirmed = Unconfirmed::default();
     }
 }
 
@@ -186,5 +188,20 @@ impl Waiting {
             Self::Publish(publish) => publish.place.channel == channel,
             Self::Behind(of, _) => *of == Some(channel),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::limits::UNCONFIRMED_BYTES;
+
+    #[test]
+    fn a_connection_that_is_over_reads_the_goodbye_of_a_client_that_was_held_up() {
+        let mut intake = Intake::new(Arc::default());
+        intake.unconfirmed.add(UNCONFIRMED_BYTES);
+        assert!(intake.is_full());
+        intake.clear();
+        assert!(!intake.is_full());
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::broker::limits::{LINGER, UNREAD_GOODBYE};
+use crate::broker::limits::{LINGER, OUTPUT_BYTES, UNREAD_GOODBYE};
 use crate::server::clock::millis;
 
 /// A socket and how far it got. Times are milliseconds of the process's monotonic clock.
@@ -44,8 +44,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         output.len().saturating_sub(self.written)
     }
 
-    /// Writes of `output` what the peer takes, and empties it once all is written. True where
-    /// something was.
+    /// Writes of `output` what the peer takes, and takes out of it what is written: all of it at once,
+    /// or [`OUTPUT_BYTES`] and more where the peer lags and never takes all. True where something was
+    /// written.
     pub(super) fn write(
         &mut self,
         cx: &mut Context<'_>,
@@ -60,8 +61,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.written += count?;
             moved = true;
         }
-        if self.waiting(output) == 0 {
-            output.clear();
+        if self.waiting(output) == 0 || self.written >= OUTPUT_BYTES {
+            output.drain(..self.written);
             self.written = 0;
         }
         if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
@@ -150,5 +151,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
             Ok(()) | Err(_) => Poll::Ready(Ok(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_that_reads_and_never_catches_up_costs_no_more_memory_than_one_that_reads_nothing() {
+        let (ours, mut peer) = duplex(64 << 10);
+        let mut socket = Socket::new(ours);
+        let mut cx = Context::from_waker(Waker::noop());
+        let (mut output, mut sent, mut came) = (Vec::new(), 0_u8, Vec::new());
+        let mut buffer = vec![0; 48 << 10];
+        for _ in 0..300 {
+            while socket.waiting(&output) < OUTPUT_BYTES {
+                output.extend((0..4_096).map(|_| {
+                    sent = sent.wrapping_add(1);
+                    sent
+                }));
+            }
+            assert!(socket.write(&mut cx, &mut output, 0).unwrap());
+            assert!(output.len() <= 2 * OUTPUT_BYTES + 4_096, "{}", output.len());
+            let mut into = ReadBuf::new(&mut buffer);
+            assert!(Pin::new(&mut peer).poll_read(&mut cx, &mut into).is_ready());
+            came.extend_from_slice(into.filled());
+        }
+        assert!(came.len() > 10 * OUTPUT_BYTES);
+        let in_order = came
+            .windows(2)
+            .all(|pair| pair[0].wrapping_add(1) == pair[1]);
+        assert!(in_order);
     }
 }
