@@ -6,11 +6,12 @@
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 
+use super::mailbox::lock;
 use crate::broker::command::EntryId;
 use crate::broker::dedup::Looked;
 use crate::broker::limits::{FETCH_BYTES, FETCH_THREADS};
@@ -77,14 +78,11 @@ impl Tray {
 
     /// What was found; nothing while it is being read.
     pub fn take(&self) -> Option<Vec<Found>> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.take()
+        lock(&self.found).take()
     }
 
     fn fill(&self, all: Vec<Found>) {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        *found = Some(all);
-        drop(found);
+        *lock(&self.found) = Some(all);
         self.waker.wake();
     }
 }
@@ -144,21 +142,23 @@ impl Fetcher {
 }
 
 fn next(questions: &Mutex<Receiver<Question>>) -> Option<Question> {
-    let questions = questions.lock().unwrap_or_else(PoisonError::into_inner);
-    questions.recv().ok()
+    lock(questions).recv().ok()
 }
 
 impl Question {
     fn answer(mut self, read: &impl Fn(Wanted) -> Found) {
         let mut bytes = 0;
         while let Some(&wanted) = self.needed.first() {
+            // Who asked may be gone.
+            if Arc::strong_count(&self.tray) == 1 {
+                return;
+            }
             let found = read(wanted);
             bytes += found.bytes();
             self.found.push(found);
             self.needed.remove(0);
         }
         for wanted in std::mem::take(&mut self.ahead) {
-            // Who asked may be gone.
             if bytes >= FETCH_BYTES || Arc::strong_count(&self.tray) == 1 {
                 break;
             }

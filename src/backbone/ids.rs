@@ -12,10 +12,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
+use super::mailbox::lock;
 use crate::broker::dedup::run::{DamagedRun, Run, encode, find};
 use crate::broker::dedup::{Known, KnownIds, Looked};
 use crate::broker::format::{ExchangeRef, RecordError};
@@ -78,10 +79,6 @@ struct SegmentRun {
 struct Tail {
     up_to: Lsn,
     ids: BTreeMap<KeyedDigest, Lsn>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<V: Vfs> Ids<V> {

@@ -32,7 +32,8 @@ struct Waiting {
     wakers: Vec<(Waker, Arc<AtomicBool>)>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A mutex entered; what a thread that died left in it is as it was.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

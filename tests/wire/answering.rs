@@ -72,3 +72,34 @@ fn two_recipients_of_one_message_find_no_id_that_both_were_given() {
         assert_eq!(others, (&None, &None, &None));
     }
 }
+
+#[test]
+fn answers_that_are_read_back_from_the_disk_come_in_order_each_under_the_askers_id() {
+    const ASKED: usize = 40;
+    let broker = Broker::start();
+    let mut customs = broker.connect("customs-declarations").confirming();
+    let mut environment = broker.connect("environment-permits").confirming();
+    for number in 0..ASKED {
+        assert_eq!(
+            customs
+                .publish(&inquiry(&format!("asked-{number}")))
+                .returned,
+            None
+        );
+        let asked = environment.wait_for("inbox");
+        let answered = answer(&format!("answer-{number}"), &asked);
+        assert_eq!(environment.publish(&answered).returned, None);
+    }
+    drop((customs, environment));
+    broker.terminate();
+    let (ended, data) = broker.ended_with_data();
+    assert_eq!(ended.code(), Some(0));
+    let broker = Broker::start_in(data, |_| {});
+    let mut customs = broker.connect("customs-declarations");
+    let no_ack = 2;
+    customs.consume("inbox", "answers", no_ack);
+    for number in 0..ASKED {
+        let answered = customs.delivery().properties;
+        assert_eq!(answered.correlation_id, Some(format!("asked-{number}")));
+    }
+}

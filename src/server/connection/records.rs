@@ -49,7 +49,7 @@ impl Records {
             Found::Record(entry, read) => Some((entry, read)),
             Found::Use(..) => None,
         });
-        self.here = records.collect();
+        self.here.extend(records);
         self.asked = None;
         true
     }
@@ -68,12 +68,20 @@ impl Records {
         found.map(|(_, read)| read.clone())
     }
 
-    /// Asks for records, and for those that the effects behind need.
+    /// Asks for records that are not here, and, where nothing that was read ahead is, for those that
+    /// the effects behind need.
     pub(super) fn ask<'e>(&mut self, needed: NotHere, behind: impl Iterator<Item = &'e Effect>) {
-        let behind = behind.take(TURN_DELIVERIES).filter_map(source_of);
-        let ahead = behind.filter(|entry| self.backbone.recent(*entry).is_none());
-        let ahead = ahead.map(Wanted::Record).collect();
-        let needed = needed.0.into_iter().map(Wanted::Record).collect();
+        let is_here = |entry: &EntryId| self.here.iter().any(|(other, _)| other == entry);
+        let (here, needed): (Vec<EntryId>, Vec<EntryId>) = needed.0.into_iter().partition(is_here);
+        let ahead = if here.is_empty() {
+            self.here.clear();
+            let behind = behind.take(TURN_DELIVERIES).filter_map(source_of);
+            let ahead = behind.filter(|entry| self.backbone.recent(*entry).is_none());
+            ahead.map(Wanted::Record).collect()
+        } else {
+            Vec::new()
+        };
+        let needed = needed.into_iter().map(Wanted::Record).collect();
         let tray = Arc::default();
         self.backbone.fetch(needed, ahead, &tray);
         self.asked = Some(tray);
