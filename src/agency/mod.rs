@@ -27,4 +27,3 @@ pub mod refusal;
 pub mod registry;
 
 pub(crate) use self::parse::drafts;
-pub use crate::message::nearest;

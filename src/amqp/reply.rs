@@ -128,11 +128,6 @@ impl Reply {
         self.code
     }
 
-    /// The sentence, without the code's name.
-    pub fn sentence(&self) -> &str {
-        &self.sentence
-    }
-
     /// The method that failed; [`MethodId::NONE`] where no single method did.
     pub fn method(&self) -> MethodId {
         self.method

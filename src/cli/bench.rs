@@ -33,7 +33,6 @@ pub(super) struct Bench {
 /// The broker that is measured, and the folder of its data.
 struct Measured {
     served: Served,
-    broker: Broker,
     folder: tempfile::TempDir,
 }
 
@@ -46,11 +45,7 @@ impl Measured {
             ..config.clone()
         };
         let served = Served::start(config, ("CARNET_LOG", "carnet=warn"))?;
-        Ok(Self {
-            broker: served.broker(),
-            served,
-            folder,
-        })
+        Ok(Self { served, folder })
     }
 
     /// Processor time that the broker has used so far.
@@ -108,8 +103,9 @@ impl Bench {
     }
 
     async fn measure(&self, served: &Measured) -> Result<(), Failed> {
-        start_receiver(served.broker.clone())?;
-        let sender = Client::connect(&served.broker, &system("post/items")?).await?;
+        let broker = served.served.broker();
+        start_receiver(broker.clone())?;
+        let sender = Client::connect(&broker, &system("post/items")?).await?;
         output::line("1 KiB postal.item, one sender, one recipient that acknowledges")?;
         let mut serial = 0;
         for window in [100, 1000] {
@@ -120,7 +116,7 @@ impl Bench {
         let before = served.resident_kib();
         let mut idle = Vec::new();
         for _ in 0..self.connections {
-            idle.push(Client::connect(&served.broker, &system("customs/declarations")?).await?);
+            idle.push(Client::connect(&broker, &system("customs/declarations")?).await?);
         }
         let grown = served.resident_kib().saturating_sub(before);
         let each = grown / u64::try_from(self.connections.max(1)).unwrap_or(1);

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::agency::nearest;
 use crate::message::bundle::Fault;
+use crate::message::nearest;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]

@@ -5,17 +5,14 @@ use std::path::Path;
 use super::check::end_file_beside_the_log;
 use super::failed::Failed;
 use super::output;
-use super::start::{failed, known_ids, master_key, segment_bytes};
-use crate::backbone::embedded::Options;
-use crate::backbone::loss::OnLoss;
-use crate::backbone::start::Replay;
+use super::start::{failed, master_key, options};
 use crate::backbone::start::{begun, start};
 use crate::config::read_bundle;
 use crate::config::{Config, create_private_folder, folder_names};
 use crate::journal::vfs::DiskVfs;
 use crate::policy::possible;
 use crate::policy::rulebook::Rulebook;
-use crate::server::clock::{Clock, Entropy};
+use crate::server::clock::Clock;
 
 /// What a log makes in its folder before its first record is written.
 const OURS: [&str; 4] = ["journal", "snapshots", "pages", "ids"];
@@ -30,18 +27,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
     }
     create_private_folder(&config.data).map_err(Failed::cannot_run)?;
     let master = master_key(config)?;
-    let options = Options {
-        genesis: Some(bundle),
-        development: false,
-        key_check: master.key_check(),
-        segment_bytes: segment_bytes(config),
-        journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
-        background: true,
-        replay: Replay::FromSnapshot,
-        known_ids: known_ids(config),
-        end_file: Some(config.end_file.clone()),
-        on_loss: OnLoss::Refuse,
-    };
+    let options = options(config, Some(bundle), &master)?;
     let started = start(&DiskVfs, &config.data, options, Clock::default().now());
     let started = started.map_err(failed)?;
     let digest = started.rulebook.digest();

@@ -1,6 +1,6 @@
 //! `carnet log`: what the log of a data folder says, also while it is served.
 //!
-//! Only of a folder made by `--dev`: a real log is read by an officer's right, which the
+//! Records only of a folder made by `--dev`: a real log is read by an officer's right, which the
 //! command line cannot judge. Never a body: messages stay with their recipients.
 
 mod describe;

@@ -79,7 +79,7 @@ enum Command {
     /// Message types of the folders, and trying a message on them
     #[command(subcommand)]
     Message(list::MessageCommand),
-    /// What the log of a data folder made by --dev says
+    /// What the log of a data folder made by --dev says, and of any log what its scrub has found
     #[command(subcommand)]
     Log(log::Log),
     /// The sharing policies' schema

@@ -16,8 +16,7 @@ use tokio::sync::watch;
 use super::certs::pki::{Completed, development_bundle};
 use super::check::{end_file_beside_the_log, open_to_others, server_certificate, server_files};
 use super::failed::Failed;
-use super::start::{development_end_file, failed, known_ids, master_key};
-use super::start::{repeat_window, segment_bytes};
+use super::start::{development_end_file, failed, master_key, options, repeat_window};
 use super::{certs, output};
 use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options, StartError};
@@ -32,7 +31,7 @@ use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::Bundle;
 use crate::policy::rulebook::Rulebook;
 use crate::server::bind::Bound;
-use crate::server::clock::{Clock, Entropy};
+use crate::server::clock::Clock;
 use crate::server::listen::{Shell, serve};
 use crate::server::notices::warn_of_agreements;
 use crate::server::refusals::Refusals;
@@ -124,16 +123,10 @@ impl Serve {
         let clock = Clock::default();
         let key_check = master.key_check();
         let options = Options {
-            genesis: genesis.clone(),
             development: self.dev,
-            key_check,
-            segment_bytes: segment_bytes(&config),
-            journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
-            background: true,
             replay: self.replay(),
-            known_ids: known_ids(&config),
-            end_file: Some(config.end_file.clone()),
             on_loss: self.on_loss(),
+            ..options(&config, genesis.clone(), &master)?
         };
         let basis = Basis {
             master,

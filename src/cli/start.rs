@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::failed::Failed;
 use crate::agency::keys::MasterKey;
-use crate::backbone::start::StartError;
+use crate::backbone::loss::OnLoss;
+use crate::backbone::start::{Options, Replay, StartError};
 use crate::config::{Config, read_file, write_secret};
+use crate::message::bundle::Bundle;
 use crate::server::clock::Entropy;
 
 /// A development log keeps all that belongs to it in its folder.
@@ -38,8 +40,28 @@ pub(super) fn master_key(config: &Config) -> Result<MasterKey, Failed> {
     parsed.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))
 }
 
+/// How a log is opened, or begun with a genesis, where nothing else is asked for.
+pub(super) fn options(
+    config: &Config,
+    genesis: Option<Bundle>,
+    master: &MasterKey,
+) -> Result<Options, Failed> {
+    Ok(Options {
+        genesis,
+        development: false,
+        key_check: master.key_check(),
+        segment_bytes: segment_bytes(config),
+        journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
+        background: true,
+        replay: Replay::FromSnapshot,
+        known_ids: known_ids(config),
+        end_file: Some(config.end_file.clone()),
+        on_loss: OnLoss::Refuse,
+    })
+}
+
 /// Ids in memory.
-pub(super) fn known_ids(config: &Config) -> usize {
+fn known_ids(config: &Config) -> usize {
     usize::try_from(config.known_ids).unwrap_or(usize::MAX)
 }
 
@@ -50,6 +72,6 @@ pub(super) fn repeat_window(config: &Config) -> Duration {
 }
 
 /// Octets of a segment of the journal.
-pub(super) fn segment_bytes(config: &Config) -> usize {
+fn segment_bytes(config: &Config) -> usize {
     usize::try_from(config.segment_mib << 20).unwrap_or(usize::MAX)
 }

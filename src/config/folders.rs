@@ -152,8 +152,9 @@ pub fn are_on_one_disk(one: &Path, other: &Path) -> bool {
     disk(one).is_some_and(|one| disk(other) == Some(one))
 }
 
-/// Writes files into a folder, in place of those of their names: all of them or none, also where
-/// the process ends in the midst. [`finish_writing`] must be called before the folder is read.
+/// Writes files into a folder, in place of those of their names: all of them or none, once
+/// [`finish_writing`] was called, which must be before the folder is read: also where the process ends
+/// in the midst.
 /// Names that end in `.key` are readable by their owner alone.
 pub fn write_together<'f>(
     folder: &Path,

@@ -1,7 +1,7 @@
 //! The names and numbers of the domain, each with a type of its own.
 //!
-//! Every newtype parses with `FromStr`, prints with `Display`, and serialises as what it prints or
-//! holds. None of them can be built around its rule.
+//! Every newtype parses with `FromStr` and prints with `Display`; names serialise as what they print.
+//! None of them can be built around its rule.
 
 use std::fmt;
 use std::str::FromStr;
@@ -219,9 +219,9 @@ impl Digest {
 
 /// A data category: what kind of data an element is.
 ///
-/// The discriminant is the bit of a [`Mask`] and is written to disk: new ones are appended.
+/// Its bit in a [`Mask`], and its number in `broker::format`, are on disk: neither is ever given to
+/// another one. The order here means nothing there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 #[expect(
     missing_docs,
     reason = "each is defined in docs/policies.md under its own name"

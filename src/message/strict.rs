@@ -277,7 +277,8 @@ impl<'t> Value<'t> {
     /// What `of` makes of a table.
     pub(crate) fn table<T>(&self, of: impl FnOnce(&Table<'t>) -> Option<T>) -> Option<T> {
         let table = self.kind("a table", DeValue::as_table)?;
-        self.named(format!("[{}]", self.key), table).whole(of)
+        let Spot { file, span } = self.spot.clone();
+        file.table(span, format!("[{}]", self.key), table).whole(of)
     }
 
     /// What `of` makes of each table of a list, `[[key]]`.
@@ -296,11 +297,6 @@ impl<'t> Value<'t> {
                 .whole(&mut of)
         });
         tables.collect()
-    }
-
-    fn named(&self, name: String, table: &'t DeTable<'t>) -> Table<'t> {
-        let Spot { file, span } = self.spot.clone();
-        file.table(span, name, table)
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
 
-use crate::agency::nearest;
 use crate::agency::registry::{Agency, Registry};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::Catalogue;
+use crate::message::nearest;
 
 use super::agreement::{BOARD_PATH, Board};
 use super::head::Recipient;

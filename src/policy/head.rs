@@ -8,9 +8,9 @@ use std::borrow::Cow;
 
 use cedar_policy::pst;
 
-use crate::agency::nearest;
 use crate::agency::registry::Unit;
 use crate::message::id::{AgencyId, Category};
+use crate::message::nearest;
 
 use super::words::Actions;
 

@@ -42,7 +42,7 @@ impl Clock {
 
     /// Milliseconds since the process started; never steps back.
     pub fn monotonic_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.monotonic())
     }
 }
 

@@ -4,7 +4,7 @@ use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
 /// The salt of the extraction: separates this product's keys from any other use of the same bytes.
-pub(super) const SALT: &[u8] = b"carnet master key 1";
+const SALT: &[u8] = b"carnet master key 1";
 
 /// The length of a derived key, as aws-lc-rs asks for it.
 struct Length(usize);
@@ -13,6 +13,11 @@ impl hkdf::KeyType for Length {
     fn len(&self) -> usize {
         self.0
     }
+}
+
+/// HKDF-Extract of the master key's octets: the root of all keys.
+pub(super) fn root(master: &[u8]) -> hkdf::Prk {
+    hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(master)
 }
 
 /// HKDF-Expand with a purpose and its context, each part with its length before it.

@@ -6,7 +6,7 @@ use std::fmt;
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
-use super::derive::{SALT, derive};
+use super::derive::{derive, root};
 use super::digest::{DigestKey, Period};
 use super::master::MasterKey;
 use super::sealed::{Epoch, Sealed, SealingKey};
@@ -41,7 +41,7 @@ impl Keys {
         master: &MasterKey,
         units: impl Iterator<Item = &'u UnitId>,
     ) -> Self {
-        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(master.bytes());
+        let root = root(master.bytes());
         let keys = |unit: &UnitId| UnitKeys {
             token: sealing_key(&root, TOKEN, epoch, unit),
             delivery: sealing_key(&root, DELIVERY, epoch, unit),

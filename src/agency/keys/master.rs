@@ -9,11 +9,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::hkdf;
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use super::derive::{SALT, derive};
+use super::derive::{derive, root};
 
 const HEADER: &str = "carnet master key 1";
 
@@ -87,7 +86,7 @@ impl MasterKey {
 
     /// What tells this key from another, and nothing about it.
     pub fn key_check(&self) -> KeyCheck {
-        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, SALT).extract(self.bytes());
+        let root = root(self.bytes());
         KeyCheck(*derive(&root, &[b"check"]))
     }
 

@@ -1,4 +1,4 @@
-//! Sealed parts: content under a key of its own, as frames and records hold it.
+//! Sealed parts: content under a key of its own, as records hold it.
 //!
 //! ```text
 //! key id u64 | length u32 | content | tag 16

@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use super::super::names::system_named;
+use super::super::names::{system_name, system_named};
 use super::pki::{DevelopmentPki, development_bundle};
 use crate::agency::identity::{Admitted, identify};
 use crate::agency::refusal::{IdentityRefusal, RefusalKind};
@@ -170,7 +170,7 @@ fn as_json(judged: &Result<Admitted, IdentityRefusal>) -> Value {
             let (peer, grounds) = (&admitted.peer, &admitted.grounds);
             let value = json!({
                 "admitted": true,
-                "system": format!("{}/{}", peer.agency.id, peer.system.name),
+                "system": system_name(peer),
                 "unit": peer.unit.id.to_string(),
                 "until": grounds.until.to_string(),
                 "ends_with": grounds.ends_with,
