@@ -172,19 +172,8 @@ pub(crate) fn narrow(
     Command::Narrow {
         to: (connection, deliver.channel),
         delivery: deliver.delivery,
-        narrowed: Narrowed {
-            at,
-            exchange: address(deliver),
-            unit: peer.unit.id.clone(),
-            queues,
-            left,
-        },
+        narrowed: deliver.narrowed(peer.unit.id.clone(), at, left, queues),
     }
-}
-
-/// The record that holds what is delivered.
-pub(crate) fn address(deliver: &Deliver) -> Lsn {
-    deliver.overlay.source.unwrap_or(deliver.delivery.entry)
 }
 
 /// What the first message was told, read from its record for a repeat.

@@ -469,7 +469,7 @@ impl World {
     /// What a connection does: looks again at what the release rested on, then sends or narrows.
     fn deliver(&mut self, connection: ConnectionId, deliver: &Deliver) {
         let reader = self.committer.journal().reader();
-        let stored = load(&reader, adapter::address(deliver)).unwrap();
+        let stored = load(&reader, deliver.source().at()).unwrap();
         let view = self
             .border
             .view(self.committer.ledger().register().standing());

@@ -12,7 +12,7 @@ use carnet::broker::command::{
 };
 use carnet::broker::committer::Committer;
 use carnet::broker::delivery::{Prepared, Rendered, prepare};
-use carnet::broker::record::{Narrowed, Stored};
+use carnet::broker::record::Stored;
 use carnet::journal::vfs::SimVfs;
 use carnet::message::envelope::Publish;
 use carnet::message::time::Timestamp;
@@ -168,8 +168,7 @@ impl Desk {
     }
 
     pub(crate) fn stored(&self, deliver: &Deliver) -> Stored {
-        let address = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
-        load(&self.committer.journal().reader(), address).unwrap()
+        load(&self.committer.journal().reader(), deliver.source().at()).unwrap()
     }
 
     /// What a system is shown of a delivery; one that must be narrower first is.
@@ -179,13 +178,7 @@ impl Desk {
         match prepare(deliver, &stored, &unit, &view, self.now).unwrap() {
             Prepared::Send(rendered) => *rendered,
             Prepared::Narrow(left, queues) => {
-                let narrowed = Narrowed {
-                    at: self.now,
-                    exchange: deliver.overlay.source.unwrap_or(deliver.delivery.entry),
-                    unit,
-                    queues,
-                    left,
-                };
+                let narrowed = deliver.narrowed(unit, self.now, left, queues);
                 let narrow = Command::Narrow {
                     to: (connection(place), 1),
                     delivery: deliver.delivery,

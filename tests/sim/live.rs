@@ -14,7 +14,7 @@ use carnet::broker::command::{
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::delivery::{Prepared, prepare};
 use carnet::broker::payload::PrivateHead;
-use carnet::broker::record::{Argument, Narrowed, QueueId, QueueProperties};
+use carnet::broker::record::{Argument, QueueId, QueueProperties};
 use carnet::journal::Lsn;
 use carnet::message::envelope::Publish;
 use carnet::message::id::{Digest, Mask};
@@ -378,8 +378,7 @@ impl Live {
     /// What a connection does: looks again at what the release rested on, then sends or narrows.
     fn deliver(&mut self, place: usize, deliver: &Deliver) {
         let committer = self.committer.as_ref().unwrap();
-        let address = deliver.overlay.source.unwrap_or(deliver.delivery.entry);
-        let stored = load(&committer.journal().reader(), address).unwrap();
+        let stored = load(&committer.journal().reader(), deliver.source().at()).unwrap();
         let view = self.border.view(committer.ledger().register().standing());
         let unit = self.peers[place].unit.id.clone();
         let delivery = deliver.delivery;
@@ -387,13 +386,7 @@ impl Live {
             Prepared::Narrow(left, queues) => {
                 self.count("narrowed");
                 self.offered.insert((delivery.queue, delivery.entry));
-                let narrowed = Narrowed {
-                    at: self.told.now,
-                    exchange: address,
-                    unit,
-                    queues,
-                    left,
-                };
+                let narrowed = deliver.narrowed(unit, self.told.now, left, queues);
                 let to = (ConnectionId(self.connections[place]), deliver.channel);
                 self.waiting.push(Command::Narrow {
                     to,

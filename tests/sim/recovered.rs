@@ -253,7 +253,7 @@ fn keeps_order_and_flags(delivered: &[Deliver], committer: &Committer<SimVfs>, t
             continue;
         };
         assert!(deliver.redelivered, "{queue:?} {entry}: sent again unsaid");
-        let source = deliver.overlay.source.unwrap_or(entry);
+        let source = deliver.source().at();
         let unit = &committer.ledger().queue(queue).unwrap().unit;
         if let (Some(before), Some(now)) =
             (mask, released(&load(&found, source).unwrap().record, unit))
