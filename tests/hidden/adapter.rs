@@ -16,8 +16,7 @@ use carnet::broker::command::{
 use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
 use carnet::broker::ledger::may_read;
 use carnet::broker::payload::PrivateHead;
-use carnet::broker::record::{LeafSecret, Narrowed, QueueId, QueueProperties, Record, Terms};
-use carnet::journal::Lsn;
+use carnet::broker::record::{LeafSecret, QueueId, QueueProperties, Record, Terms};
 use carnet::message::envelope::expires_after;
 use carnet::message::id::{Digest, ExchangeId, SystemId};
 use carnet::message::time::Timestamp;
