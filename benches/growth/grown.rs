@@ -1,6 +1,7 @@
 //! What grows: each with how a world comes to have so much of it.
 
-use carnet::broker::command::{Ask, Command, ConnectionId, Settle};
+use carnet::broker::command::{Ask, Command, Settle};
+use carnet::broker::ids::ConnectionId;
 use carnet::broker::limits::QUEUE_BINDINGS;
 use carnet::broker::record::Argument;
 use carnet::message::bundle::Bundle;

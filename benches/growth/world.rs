@@ -9,11 +9,10 @@ use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::backbone::start::{genesis_of, recover};
 use carnet::broker::admit::{Draw, View, admit};
-use carnet::broker::command::{
-    Answer, Ask, Command, ConnectionId, DeliveryId, Effect, Origin, Private, Returnable, Settle,
-    Submission, Unroutable,
-};
+use carnet::broker::command::{Ask, Command, Private, Returnable, Settle, Submission, Unroutable};
 use carnet::broker::committer::{Committer, Step};
+use carnet::broker::effect::{Answer, Effect};
+use carnet::broker::ids::{ConnectionId, DeliveryId, Origin};
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::record::{Argument, LeafSecret, QueueProperties, Record};

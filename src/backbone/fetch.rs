@@ -12,8 +12,8 @@ use std::task::Waker;
 use futures_util::task::AtomicWaker;
 
 use super::mailbox::lock;
-use crate::broker::command::EntryId;
 use crate::broker::dedup::Looked;
+use crate::broker::ids::EntryId;
 use crate::broker::limits::{FETCH_BYTES, FETCH_THREADS};
 use crate::broker::record::Stored;
 use crate::message::id::KeyedDigest;

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 
-use crate::broker::command::{Command, Effect};
+use crate::broker::command::Command;
+use crate::broker::effect::Effect;
 use crate::broker::limits::{STEP_BYTES, STEP_COMMANDS, WAITING_BYTES};
 
 /// Commands on their way to the committer. Owned by the backbone; every connection pushes.

@@ -1,7 +1,8 @@
 //! Decisions: what record a command becomes. Reads the ledger, never writes it.
 
 use super::arguments;
-use super::command::{Answer, Ask, Refusal};
+use super::command::{Ask, Refusal};
+use super::effect::Answer;
 use super::ledger::{Died, Ledger, Queue, QueueKind, standing_name};
 use super::limits::{DELIVERY_LIMIT, QUEUE_BINDINGS, UNIT_BINDINGS, UNIT_QUEUES};
 use super::queue::Entry;

@@ -10,7 +10,8 @@
 use bytes::Bytes;
 
 use super::admit::View;
-use super::command::{Deliver, EntryId};
+use super::effect::Deliver;
+use super::ids::EntryId;
 use super::ledger::Died;
 use super::ledger::QueueKind;
 use super::limits::REASON_BYTES;

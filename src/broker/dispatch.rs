@@ -19,8 +19,8 @@ use feed::{Feed, Place};
 pub use pump::Pumped;
 use schedule::{Schedule, Unused};
 
-use super::command::{ConnectionId, ConsumerId, DeliveryId};
 use super::decide::InUse;
+use super::ids::{ConnectionId, ConsumerId, DeliveryId};
 use super::ledger::Change;
 use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES};
 use super::record::QueueId;

@@ -143,7 +143,8 @@ fn declared(properties: &QueueProperties) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::command::{ConnectionId, Origin, Private, Unroutable};
+    use crate::broker::command::{Private, Unroutable};
+    use crate::broker::ids::{ConnectionId, Origin};
     use crate::broker::record::{QueueId, Record, Topology};
     use crate::journal::Frame;
 

@@ -48,7 +48,7 @@ use crate::agency::identity::Grounds;
 use crate::agency::registry::Peer;
 use crate::amqp::{End, Offer, Reply, ReplyCode, Session};
 use crate::backbone::embedded::Embedded;
-use crate::broker::command::DeliveryId;
+use crate::broker::ids::DeliveryId;
 use crate::broker::limits::{
     ASSEMBLY_BYTES, BODY_BYTES, OUTPUT_BYTES, READ_OVER_BYTES, TURN_DELIVERIES, UNANSWERED_REQUESTS,
 };

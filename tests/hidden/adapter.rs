@@ -9,11 +9,10 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
-use carnet::broker::command::{
-    Answer, Ask, Command, ConnectionId, Deliver, Origin, Private, Refusal, Returnable, Submission,
-    Unroutable,
-};
+use carnet::broker::command::{Ask, Command, Private, Refusal, Returnable, Submission, Unroutable};
 use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
+use carnet::broker::effect::{Answer, Deliver};
+use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::ledger::may_read;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::record::{LeafSecret, QueueId, QueueProperties, Record, Terms};

@@ -11,11 +11,11 @@ use std::time::Duration;
 use carnet::agency::registry::{AgencyLimits, Peer};
 use carnet::backbone::embedded::load;
 use carnet::backbone::start::recover;
-use carnet::broker::command::{
-    Answer, Ask, Command, ConnectionId, Deliver, Effect, Origin, Refusal, Settle,
-};
+use carnet::broker::command::{Ask, Command, Refusal, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::delivery::{Prepared, Rendered, prepare};
+use carnet::broker::effect::{Answer, Deliver, Effect};
+use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::pace::{Pace, Paces};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::SimVfs;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use carnet::backbone::start::recover;
-use carnet::broker::command::{Ask, Command, ConnectionId, Origin};
+use carnet::broker::command::{Ask, Command};
 use carnet::broker::committer::Committer;
+use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::journal::vfs::SimVfs;
 use carnet::message::time::Timestamp;
 

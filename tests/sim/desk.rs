@@ -7,11 +7,11 @@ use carnet::agency::registry::Peer;
 use carnet::backbone::embedded::load;
 use carnet::backbone::start::recover;
 use carnet::broker::admit::View;
-use carnet::broker::command::{
-    Ask, Command, ConnectionId, Deliver, Effect, Origin, Refusal, Settle, Submission,
-};
+use carnet::broker::command::{Ask, Command, Refusal, Settle, Submission};
 use carnet::broker::committer::Committer;
 use carnet::broker::delivery::{Prepared, Rendered, prepare};
+use carnet::broker::effect::{Deliver, Effect};
+use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::record::Stored;
 use carnet::journal::vfs::SimVfs;
 use carnet::message::envelope::Publish;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use carnet::backbone::start::{Options, Recovered, open_ids, recover};
-use carnet::broker::command::{
-    Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Fence, Settle,
-};
+use carnet::broker::command::{Ask, Command, Fence, Settle};
 use carnet::broker::committer::Committer;
+use carnet::broker::effect::{Deliver, Effect};
+use carnet::broker::ids::{ConnectionId, DeliveryId};
 use carnet::broker::record::{Argument, Narrowed, QueueProperties, Record, Terms};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs};

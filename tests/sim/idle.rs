@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use carnet::backbone::start::recover;
-use carnet::broker::command::{Command, ConnectionId, Effect};
+use carnet::broker::command::Command;
 use carnet::broker::committer::{Committer, Step};
+use carnet::broker::effect::Effect;
+use carnet::broker::ids::ConnectionId;
 use carnet::broker::record::{Genesis, Record};
 use carnet::journal::vfs::{Fault, SimVfs, Vfs};
 use carnet::message::time::Timestamp;

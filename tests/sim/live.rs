@@ -7,12 +7,11 @@ use bytes::Bytes;
 use carnet::agency::registry::Peer;
 use carnet::backbone::embedded::load;
 use carnet::backbone::start::{Recovered, recover};
-use carnet::broker::command::{
-    Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Origin, Private, Returnable, Settle,
-    Unroutable,
-};
+use carnet::broker::command::{Ask, Command, Private, Returnable, Settle, Unroutable};
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::delivery::{Prepared, prepare};
+use carnet::broker::effect::{Deliver, Effect};
+use carnet::broker::ids::{ConnectionId, DeliveryId, Origin};
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::record::{Argument, QueueId, QueueProperties};
 use carnet::journal::Lsn;
@@ -358,7 +357,7 @@ impl Live {
                     }
                 }
                 Effect::Answer { answer, .. } => {
-                    let refused = matches!(answer, carnet::broker::command::Answer::Refused(_));
+                    let refused = matches!(answer, carnet::broker::effect::Answer::Refused(_));
                     assert!(!refused, "{answer:?}");
                 }
                 other => assert!(matches!(other, Effect::Cancelled { .. }), "{other:?}"),

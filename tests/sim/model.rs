@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use carnet::backbone::start::recover;
-use carnet::broker::command::{
-    Answer, Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Settle,
-};
+use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::Committer;
+use carnet::broker::effect::{Answer, Deliver, Effect};
+use carnet::broker::ids::{ConnectionId, DeliveryId};
 use carnet::broker::record::QueueProperties;
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs};

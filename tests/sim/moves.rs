@@ -1,7 +1,8 @@
 //! Moves from queue to queue that no client asks for: bounded, however the queues are laid out.
 
 use carnet::agency::registry::Party;
-use carnet::broker::command::{Ask, Command, Origin, Settle};
+use carnet::broker::command::{Ask, Command, Settle};
+use carnet::broker::ids::Origin;
 use carnet::broker::limits::{DEATHS, UNASKED_MOVES};
 use carnet::broker::record::{Argument, Cause, QueueProperties};
 
@@ -63,7 +64,7 @@ fn first() -> String {
 
 fn publish(desk: &mut Desk, place: Place, serial: u64) {
     let origin = Origin {
-        connection: carnet::broker::command::ConnectionId(u64::try_from(place + 1).unwrap()),
+        connection: carnet::broker::ids::ConnectionId(u64::try_from(place + 1).unwrap()),
         channel: 1,
         serial,
         confirm: Some(serial),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use carnet::backbone::start::{Options, Recovered, recover};
-use carnet::broker::command::{
-    Answer, Ask, Command, ConnectionId, Deliver, DeliveryId, Effect, Origin, Settle,
-};
+use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::{Committer, Step};
+use carnet::broker::effect::{Answer, Deliver, Effect};
+use carnet::broker::ids::{ConnectionId, DeliveryId, Origin};
 use carnet::broker::ledger::Queue;
 use carnet::broker::limits::{STEP_BURIED, UNLIMITED_PREFETCH};
 use carnet::broker::queue::Page;

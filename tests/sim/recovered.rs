@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use carnet::backbone::embedded::load;
 use carnet::backbone::start::{Options, Recovered, recover};
-use carnet::broker::command::{Ask, Command, ConnectionId, Deliver, Effect, Origin, Settle};
+use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::Committer;
+use carnet::broker::effect::{Deliver, Effect};
+use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::ledger::Ledger;
 use carnet::broker::record::{Outcome, QueueId, Record};
 use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};

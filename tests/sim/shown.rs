@@ -1,8 +1,9 @@
 //! Who is shown what of a record: by whose the record is, never by the queue in which it lies.
 
 use carnet::backbone::embedded::load;
-use carnet::broker::command::{Deliver, DeliveryId};
 use carnet::broker::delivery::{Prepared, Shown, prepare};
+use carnet::broker::effect::Deliver;
+use carnet::broker::ids::DeliveryId;
 use carnet::broker::ledger::Overlay;
 use carnet::broker::record::{QueueId, Record, Stored};
 use carnet::journal::Lsn;
@@ -93,7 +94,7 @@ fn every_record_shows_every_unit_its_own_part_alone_in_every_queue() {
         properties: carnet::broker::record::QueueProperties::default(),
     };
     desk.ask(post, declared);
-    let origin = unconfirmed(carnet::broker::command::ConnectionId(1), 90);
+    let origin = unconfirmed(carnet::broker::ids::ConnectionId(1), 90);
     desk.step(vec![private("work", origin, b"task")]);
 
     let records = records(&desk);

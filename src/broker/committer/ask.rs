@@ -1,9 +1,11 @@
 //! Questions about queues and consumers, answered in the order in which they were asked.
 
 use super::{Committer, Fatal, Turn};
-use crate::broker::command::{Answer, Ask, ConnectionId, ConsumerId, Fence};
+use crate::broker::command::{Ask, Fence};
 use crate::broker::decide::{Decided, no_queue};
 use crate::broker::dispatch::FeedTraits;
+use crate::broker::effect::Answer;
+use crate::broker::ids::{ConnectionId, ConsumerId};
 use crate::broker::limits::STEP_BURIED;
 use crate::broker::record::{Cause, QueueId, Record, Topology};
 use crate::journal::vfs::Vfs;

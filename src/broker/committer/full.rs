@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Committer, Fatal, RECORD_SLACK_BYTES, Turn};
-use crate::broker::command::{Command, Effect};
+use crate::broker::command::Command;
+use crate::broker::effect::Effect;
 use crate::broker::limits::{ROOM_RETRY, STEP_BYTES};
 use crate::broker::record::QueueId;
 use crate::journal::Lsn;

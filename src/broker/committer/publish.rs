@@ -2,10 +2,10 @@
 
 use super::{Committer, Fatal, Turn};
 use crate::agency::registry::{Party, Receipts};
-use crate::broker::command::{
-    Effect, EntryId, NotTaken, Origin, Private, Refusal, Returnable, Submission, Verdict, holds,
-};
+use crate::broker::command::{Private, Refusal, Returnable, Submission, Verdict, holds};
 use crate::broker::dedup::Use;
+use crate::broker::effect::{Effect, NotTaken};
+use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::BODY_BYTES;
 use crate::broker::record::{
     Again, CaseChange, CountedRefusals, Exchange, Outcome, Placed, Recipient, Record, Rejected,

@@ -1,8 +1,10 @@
 //! Settles and deliveries: what came back, what goes out, what is buried.
 
 use super::{Committer, Fatal, Turn};
-use crate::broker::command::{Command, ConnectionId, Deliver, DeliveryId, Effect, Settle};
+use crate::broker::command::{Command, Settle};
 use crate::broker::dispatch::{Left, Sent, Taker};
+use crate::broker::effect::{Deliver, Effect};
+use crate::broker::ids::{ConnectionId, DeliveryId};
 use crate::broker::ledger::QueueKind;
 use crate::broker::limits::{LEASE_BYTES, STEP_BURIED, TICK_ORDERS, TICK_QUEUES};
 use crate::broker::record::{Cause, Narrowed, QueueId, Record, Settling, Topology};

@@ -6,7 +6,7 @@ use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
 use super::{Dispatch, Taker};
-use crate::broker::command::{ConnectionId, ConsumerId};
+use crate::broker::ids::{ConnectionId, ConsumerId};
 use crate::broker::limits::UNLIMITED_PREFETCH;
 use crate::broker::record::{Argument, QueueId, QueueProperties};
 use crate::journal::Lsn;

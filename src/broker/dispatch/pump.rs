@@ -2,7 +2,7 @@
 //! place is found.
 
 use super::{Dispatch, Sent, Taker};
-use crate::broker::command::{ConnectionId, DeliveryId};
+use crate::broker::ids::{ConnectionId, DeliveryId};
 use crate::broker::ledger::Ledger;
 use crate::broker::limits::TICK_HEADS;
 use crate::broker::queue::Page;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Dispatch;
-use crate::broker::command::DeliveryId;
+use crate::broker::ids::DeliveryId;
 use crate::broker::limits::{LOOK_MOST, TICK_HEADS};
 use crate::broker::record::QueueId;
 use crate::journal::Lsn;

@@ -262,8 +262,9 @@ pub fn standing_name(unit: &UnitId, kind: QueueKind) -> String {
 mod tests {
     use super::*;
     use crate::agency::keys::KeyCheck;
-    use crate::broker::command::{Answer, Ask, Refusal};
+    use crate::broker::command::{Ask, Refusal};
     use crate::broker::decide::{Decided, InUse};
+    use crate::broker::effect::Answer;
     use crate::broker::ledger::Ledger;
     use crate::broker::limits::{QUEUE_BINDINGS, UNIT_BINDINGS};
     use crate::broker::record::{Genesis, Record, Topology, UnitEntry};

@@ -10,7 +10,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::broker::command::{Answer, Deliver, DeliveryId, Effect};
+use crate::broker::effect::{Answer, Deliver, Effect};
+use crate::broker::ids::DeliveryId;
 
 /// Channels on which something waits, each with all that came since. Owned by its connection.
 #[derive(Debug, Default)]

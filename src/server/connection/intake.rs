@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::unconfirmed::Unconfirmed;
 use crate::amqp::{self, ChannelId, Event};
-use crate::broker::command::DeliveryId;
+use crate::broker::ids::DeliveryId;
 use crate::broker::limits::UNANSWERED_REQUESTS;
 use crate::broker::pace::Pace;
 

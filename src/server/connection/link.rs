@@ -10,9 +10,9 @@ use super::held::Held;
 use super::searches::Searches;
 use crate::amqp::{ChannelId, Place, PublishTag};
 use crate::backbone::embedded::{Embedded, Port};
-use crate::broker::command::{
-    Ask, Command, Deliver, DeliveryId, Effect, Origin, Settle, Submission,
-};
+use crate::broker::command::{Ask, Command, Settle, Submission};
+use crate::broker::effect::{Deliver, Effect};
+use crate::broker::ids::{DeliveryId, Origin};
 use crate::broker::record::Narrowed;
 use crate::message::id::KeyedDigest;
 

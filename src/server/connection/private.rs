@@ -2,7 +2,8 @@
 
 use crate::agency::registry::Peer;
 use crate::amqp;
-use crate::broker::command::{Origin, Private, Unroutable};
+use crate::broker::command::{Private, Unroutable};
+use crate::broker::ids::Origin;
 use crate::broker::payload::PrivateHead;
 use crate::message::envelope::expires_after;
 use crate::policy::rulebook::Rulebook;

@@ -1,7 +1,7 @@
 //! The operator's notice that an agency keeps too much: its client hears a nack without a reason.
 
 use crate::agency::registry::Peer;
-use crate::broker::command::NotTaken;
+use crate::broker::effect::NotTaken;
 
 /// How often it is logged, in milliseconds.
 const EVERY_MS: u64 = 60_000;

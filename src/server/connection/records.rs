@@ -9,7 +9,8 @@ use std::task::Context;
 
 use crate::backbone::embedded::Embedded;
 use crate::backbone::fetch::{Found, Tray, Unread, Wanted};
-use crate::broker::command::{Effect, EntryId};
+use crate::broker::effect::Effect;
+use crate::broker::ids::EntryId;
 use crate::broker::limits::TURN_DELIVERIES;
 use crate::broker::record::Stored;
 

@@ -6,7 +6,8 @@
 use crate::agency::registry::Peer;
 use crate::amqp::{Reply, ReplyCode, Request, basic, queue};
 use crate::broker::arguments::consumer_priority;
-use crate::broker::command::{Ask, DeliveryId, Fence};
+use crate::broker::command::{Ask, Fence};
+use crate::broker::ids::DeliveryId;
 use crate::broker::ledger::may_read;
 use crate::server::translate;
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 use super::*;
 use crate::agency::keys::KeyCheck;
 use crate::agency::registry::{InboxMode, Party};
-use crate::broker::command::{
-    Answer, Ask, ConnectionId, DeliveryId, NotTaken, Origin, Private, Returnable, Settle,
-    Unroutable,
-};
+use crate::broker::command::{Ask, Private, Returnable, Settle, Unroutable};
+use crate::broker::effect::{Answer, NotTaken};
+use crate::broker::ids::{ConnectionId, DeliveryId, Origin};
 use crate::broker::ledger::Ledger;
 use crate::broker::record::{Argument, Genesis, QueueProperties, Record, UnitEntry};
 use crate::journal::vfs::SimVfs;

@@ -1,0 +1,86 @@
+//! Names of what a step of the core is about: a connection, a consumer, a delivery, an entry, the
+//! place from which a message came.
+
+use super::record::QueueId;
+use crate::journal::Lsn;
+
+/// A connection's number, never used again by this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// A consumer: its channel and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConsumerId {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The channel.
+    pub channel: u16,
+    /// Counts the connection's consumers.
+    pub number: u64,
+}
+
+impl ConsumerId {
+    /// The lowest id of a channel.
+    pub fn first(connection: ConnectionId, channel: u16) -> Self {
+        Self {
+            connection,
+            channel,
+            number: 0,
+        }
+    }
+    /// The highest id of a channel.
+    pub fn last(connection: ConnectionId, channel: u16) -> Self {
+        Self {
+            connection,
+            channel,
+            number: u64::MAX,
+        }
+    }
+}
+
+/// One attempt at delivering one entry. A late settle of an earlier attempt changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeliveryId {
+    /// The queue.
+    pub queue: QueueId,
+    /// The entry: the record that placed it there.
+    pub entry: Lsn,
+    /// Counts all attempts of this process.
+    pub attempt: u64,
+}
+
+/// The address of a stored record, as those above the core pass it on: what it counts is the
+/// journal's matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryId(Lsn);
+
+impl EntryId {
+    /// The record at this address.
+    pub const fn new(at: Lsn) -> Self {
+        Self(at)
+    }
+
+    /// Its address in the journal.
+    pub const fn at(self) -> Lsn {
+        self.0
+    }
+}
+
+impl std::fmt::Display for EntryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a submission came from and who waits for its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The channel: order is promised within it.
+    pub channel: u16,
+    /// Counts the channel's publishes, so that those behind a stale ruling keep their place.
+    pub serial: u64,
+    /// The publisher's confirm tag, in confirm mode.
+    pub confirm: Option<u64>,
+}
