@@ -44,7 +44,7 @@ pub enum Effect {
     Again(Origin, Box<Submission>),
     /// It stood behind such a one on its channel: submit it again.
     AgainPrivate(Box<Private>),
-    /// An answer to [`Ask`].
+    /// An answer to [`Ask`](super::command::Ask).
     Answer {
         /// The channel.
         channel: u16,
@@ -53,7 +53,7 @@ pub enum Effect {
     },
     /// A message for a consumer or a `get`.
     Deliver(Box<Deliver>),
-    /// The answer to [`Command::Narrow`]: the delivery again, as it may be now; nothing where it is
+    /// The answer to [`Command::Narrow`](super::command::Command::Narrow): the delivery again, as it may be now; nothing where it is
     /// not out to this connection any more.
     Narrowed {
         /// The channel.
@@ -85,7 +85,7 @@ pub enum NotTaken {
     Quota,
 }
 
-/// The answer to an [`Ask`], in the order of the asks.
+/// The answer to an [`Ask`](super::command::Ask), in the order of the asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Done, nothing to tell.

@@ -326,7 +326,7 @@ impl<V: Vfs> Reader<V> {
     }
 
     /// Whether what was made of all before this position is of this very journal: see
-    /// [`vouches`](super::vouches).
+    /// [`vouches`].
     pub fn vouches(&self, position: &Position) -> Result<bool, OpenError> {
         vouches(&self.shared.vfs, &self.shared.folder, position)
     }
