@@ -15,7 +15,7 @@ use std::sync::Arc;
 use carnet::agency::keys::{Delivered, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
-use carnet::broker::command::{Returnable, Verdict};
+use carnet::broker::exchange::{Returnable, Verdict};
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{LeafSecret, Outcome};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};

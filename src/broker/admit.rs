@@ -6,8 +6,9 @@ mod told;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::{NOT_PERMITTED, Refusal, Returnable, Submission, Verdict};
+use super::command::{NOT_PERMITTED, Refusal};
 use super::dedup::Looked;
+use super::exchange::{Returnable, Submission, Verdict};
 use super::format::octets;
 use super::limits::DERIVED_REPEAT_WINDOW;
 use super::payload::{Kept, PayloadHead};

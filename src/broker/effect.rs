@@ -2,7 +2,8 @@
 //!
 //! Effects leave after the sync of the batch that decided them, in the order of the commands.
 
-use super::command::{Fence, Private, Refusal, Returnable, Submission};
+use super::command::{Fence, Private, Refusal};
+use super::exchange::{Returnable, Submission};
 use super::ids::{DeliveryId, EntryId, Origin};
 use super::record::{Narrowed, QueueId, Terms};
 use crate::message::id::UnitId;

@@ -20,6 +20,7 @@ pub mod dedup;
 pub mod delivery;
 pub mod dispatch;
 pub mod effect;
+pub mod exchange;
 pub mod format;
 pub mod ids;
 pub mod ledger;

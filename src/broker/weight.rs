@@ -3,7 +3,8 @@
 //! Pure. It knows what the command holds and never what the ledger makes of it: the committer
 //! reserves more where more comes of it.
 
-use super::command::{Ask, Command, Returnable, Submission, Verdict};
+use super::command::{Ask, Command};
+use super::exchange::{Returnable, Submission, Verdict};
 use super::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use super::record::{
     Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient,

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use carnet::backbone::start::{Options, recover};
-use carnet::broker::command::{Command, Private, Returnable, Submission, Unroutable};
+use carnet::broker::command::{Command, Private, Unroutable};
 use carnet::broker::committer::Committer;
 use carnet::broker::dedup::Looked;
 use carnet::broker::effect::Effect;
+use carnet::broker::exchange::{Returnable, Submission};
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::payload::PrivateHead;
 use carnet::journal::Lsn;

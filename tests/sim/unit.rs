@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use carnet::agency::registry::InboxMode;
 use carnet::backbone::start::{Options, recover};
-use carnet::broker::command::{Command, Private, Returnable, Unroutable};
+use carnet::broker::command::{Command, Private, Unroutable};
 use carnet::broker::committer::Committer;
+use carnet::broker::exchange::Returnable;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::record::{Genesis, Record, UnitEntry};

@@ -3,7 +3,7 @@
 use super::{NotRuled, refused, rejection};
 use crate::agency::registry::{Agency, Peer, Registry};
 use crate::broker::admit::{Draw, View};
-use crate::broker::command::Verdict;
+use crate::broker::exchange::Verdict;
 use crate::broker::limits::CASE_INVITES;
 use crate::broker::record::{CaseChange, CaseStep, Rejected};
 use crate::message::envelope::{Publish, hold_untyped};

@@ -2,9 +2,10 @@
 
 use super::{Committer, Fatal, Turn};
 use crate::agency::registry::{Party, Receipts};
-use crate::broker::command::{Private, Refusal, Returnable, Submission, Verdict, holds};
+use crate::broker::command::{Private, Refusal, holds};
 use crate::broker::dedup::Use;
 use crate::broker::effect::{Effect, NotTaken};
+use crate::broker::exchange::{Returnable, Submission, Verdict};
 use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::BODY_BYTES;
 use crate::broker::record::{

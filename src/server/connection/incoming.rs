@@ -13,7 +13,8 @@ use crate::amqp::{
     self, Answer, ChannelId, Event, MethodId, Reply, ReplyCode, Request, Settlement, Ticket,
 };
 use crate::broker::admit::{Draw, View, admit};
-use crate::broker::command::{Ask, Command, Fence, Returnable, Settle, Verdict};
+use crate::broker::command::{Ask, Command, Fence, Settle};
+use crate::broker::exchange::{Returnable, Verdict};
 use crate::broker::ids::{DeliveryId, Origin};
 use crate::broker::record::LeafSecret;
 use crate::message::envelope::Publish;
