@@ -10,6 +10,8 @@ mod answering;
 mod blanked;
 #[path = "wire/broker.rs"]
 mod broker;
+#[path = "wire/budgets.rs"]
+mod budgets;
 #[path = "wire/cases.rs"]
 mod cases;
 #[path = "wire/certificates.rs"]

@@ -99,9 +99,10 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
-    /// Appends what was read.
+    /// Appends what was read. What is parsed is dropped once it is half of the buffer: so no octet is
+    /// moved that another one, parsed, has not paid for.
     pub(super) fn push(&mut self, octets: &[u8]) {
-        if self.parsed > 0 {
+        if self.parsed >= self.octets.len().div_ceil(2) {
             self.octets.drain(..self.parsed);
             self.parsed = 0;
         }
@@ -221,6 +222,18 @@ mod tests {
     fn a_wrong_type_and_a_wrong_end_octet_are_refused() {
         assert!(inbound(&[4, 0, 0, 0, 0, 0, 0]).frame(4_096).is_err());
         assert!(inbound(&[8, 0, 0, 0, 0, 0, 0, 0xCD]).frame(4_096).is_err());
+    }
+
+    #[test]
+    fn the_buffer_is_at_most_twice_what_waits_in_it() {
+        let heartbeat = [8, 0, 0, 0, 0, 0, 0, 0xCE];
+        let mut buffer = inbound(&heartbeat.repeat(1_000));
+        for _ in 0..10_000 {
+            buffer.advance(8);
+            buffer.push(&heartbeat);
+            assert_eq!(buffer.waiting().len(), 8_000);
+            assert!(buffer.octets.len() <= 2 * 8_000 + 8);
+        }
     }
 
     #[test]

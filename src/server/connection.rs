@@ -212,8 +212,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        if self.waiting_output() > OUTPUT_BYTES || self.session.is_holding() || !self.may_go_on(cx)
-        {
+        // What has come and is not looked at yet comes first: what waits for the core would else wait in
+        // memory, however much of it there is.
+        let wants = self.session.wants_octets();
+        if self.waiting_output() > OUTPUT_BYTES || !wants || !self.may_go_on(cx) {
             return Ok(false);
         }
         let (socket, session) = (&mut self.socket, &mut self.session);

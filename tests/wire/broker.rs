@@ -98,17 +98,28 @@ impl Broker {
 
     /// Memory in use, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let status = read(Path::new(&format!(
-            "/proc/{}/status",
-            self.served.child.id()
-        )));
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        self.memory("VmRSS:")
+    }
+
+    /// The most memory that was in use since [`Self::forget_peak`], in bytes.
+    pub(crate) fn peak_bytes(&self) -> usize {
+        self.memory("VmHWM:")
+    }
+
+    /// The most memory in use is counted anew from here.
+    #[expect(clippy::disallowed_methods, reason = "the kernel is asked by a file")]
+    pub(crate) fn forget_peak(&self) {
+        let path = format!("/proc/{}/clear_refs", self.served.child.id());
+        std::fs::write(path, "5").expect("the broker is there");
+    }
+
+    fn memory(&self, what: &str) -> usize {
+        let path = format!("/proc/{}/status", self.served.child.id());
+        let status = read(Path::new(&path));
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
         let kilobytes = line.and_then(|line| line.split_whitespace().next());
-        kilobytes
-            .expect("VmRSS")
-            .parse::<usize>()
-            .expect("a number")
-            << 10
+        let kilobytes = kilobytes.and_then(|number| number.parse::<usize>().ok());
+        kilobytes.expect("a number") << 10
     }
 
     /// Asks it to stop as a service manager does.

@@ -47,8 +47,8 @@ pub use offer::Offer;
 pub struct Session<D> {
     inbound: Inbound,
     connection: Connection<D>,
-    // Whether the last look at the input ended with a frame that waits for an answer.
-    holding: bool,
+    // Whether all that has come was looked at, and the next frame is not whole.
+    wants_octets: bool,
 }
 
 impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
@@ -57,7 +57,7 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
         Self {
             inbound: Inbound::default(),
             connection: Connection::new(offer, now_ms),
-            holding: false,
+            wants_octets: true,
         }
     }
 
@@ -69,24 +69,31 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
         }
     }
 
-    /// What happens next in what has been received. `None`: it needs more octets, or an answer
-    /// ([`Self::is_holding`]), or is finished.
+    /// What happens next in what has been received. `None`: it needs more octets
+    /// ([`Self::wants_octets`]), or an answer, or is finished.
     pub fn next_event(&mut self) -> Option<Event<D>> {
-        self.holding = false;
+        self.wants_octets = false;
         loop {
             if let Some(event) = self.connection.take_event() {
                 return Some(event);
             }
             let step = if self.connection.is_deaf() {
                 self.inbound.discard();
+                self.wants_octets = true;
                 return None;
             } else if self.connection.awaits_protocol_header() {
-                let header = self.inbound.protocol_header()?;
+                let Some(header) = self.inbound.protocol_header() else {
+                    self.wants_octets = true;
+                    return None;
+                };
                 self.inbound.advance(header.len());
                 self.connection.protocol_header(header)
             } else {
                 match self.inbound.frame(self.connection.frame_bytes_max()) {
-                    Ok(None) => return None,
+                    Ok(None) => {
+                        self.wants_octets = true;
+                        return None;
+                    }
                     Ok(Some(frame)) => {
                         let step = self.connection.frame(&frame);
                         let size = if matches!(step, Step::Hold) {
@@ -106,18 +113,15 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
             match step {
                 Step::Done => {}
                 Step::Event(event) => return Some(event),
-                Step::Hold => {
-                    self.holding = true;
-                    return None;
-                }
+                Step::Hold => return None,
             }
         }
     }
 
-    /// Whether what has been received waits for an answer of the broker: reading on would only
-    /// fill the buffer.
-    pub fn is_holding(&self) -> bool {
-        self.holding
+    /// Whether nothing can happen before more octets come. While whole frames wait to be looked at, or
+    /// for an answer of the broker, reading on would only fill the buffer.
+    pub fn wants_octets(&self) -> bool {
+        self.wants_octets
     }
 
     /// What is to be written. The shell takes it out.

@@ -65,10 +65,10 @@ fn nothing_is_parsed_until_the_login_is_decided() {
     peer.send(b"AMQP\0\0\x09\x01");
     let all = [start_ok(ALL), tune_ok(8, 8_192, 0), open("/")].concat();
     assert!(matches!(peer.send(all)[..], [Event::Login(_)]));
-    assert!(peer.session.is_holding());
+    assert!(!peer.session.wants_octets());
     peer.session.accept_login();
     assert_eq!(peer.events(), [Event::Opened]);
-    assert!(!peer.session.is_holding());
+    assert!(peer.session.wants_octets());
 }
 
 #[test]

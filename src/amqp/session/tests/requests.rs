@@ -220,7 +220,7 @@ fn an_empty_name_waits_for_the_name_that_the_broker_makes_up() {
             .len(),
         1
     );
-    assert!(peer.session.is_holding());
+    assert!(!peer.session.wants_octets());
     assert_eq!(peer.send(declare(1, "", false)), []);
     peer.declared("amq.gen-1", 0, 0);
     let events = peer.events();
@@ -236,7 +236,7 @@ fn an_empty_name_waits_for_the_name_that_the_broker_makes_up() {
         ("amq.gen-1", "k")
     );
     assert_eq!(events.len(), 3);
-    assert!(!peer.session.is_holding());
+    assert!(peer.session.wants_octets());
 }
 
 #[test]
