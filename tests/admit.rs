@@ -15,7 +15,7 @@ use std::sync::Arc;
 use carnet::agency::keys::{Delivered, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
-use carnet::broker::exchange::{Returnable, Verdict};
+use carnet::broker::exchange::{Arrived, Returnable, Verdict};
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{LeafSecret, Outcome};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
@@ -83,15 +83,16 @@ fn verdict(view: &View, peer: &Peer, publish: Publish) -> Verdict {
         exchange: ExchangeId([9; 16]),
         secret: LeafSecret::new([8; 32]),
     };
-    admit(peer, (publish, wire), view, draw, now()).verdict
+    let arrived = Arrived { publish, wire };
+    admit(peer, arrived, view, draw, now()).verdict().clone()
 }
 
 /// The units that a ruling releases to.
 fn released(verdict: &Verdict) -> Vec<String> {
-    let Verdict::Ruled { exchange, .. } = verdict else {
+    let Verdict::Ruled(ruled) = verdict else {
         panic!("not ruled: {verdict:?}");
     };
-    let recipients = exchange.recipients.iter();
+    let recipients = ruled.exchange().recipients.iter();
     let released = recipients.filter(|r| matches!(r.outcome, Outcome::Released(_)));
     released
         .map(|recipient| recipient.unit.to_string())
@@ -198,7 +199,7 @@ fn a_repeat_of_a_message_has_the_same_key_and_content_and_another_has_not() {
     let view = view();
     let post = peer(&view, "post", "items");
     let identity = |publish: Publish| match verdict(&view, &post, publish) {
-        Verdict::Ruled { exchange, .. } => (exchange.key, exchange.content),
+        Verdict::Ruled(ruled) => (ruled.exchange().key, ruled.exchange().content),
         other => panic!("not ruled: {other:?}"),
     };
     let first = identity(publish("postal.item", "valid/ornaments"));

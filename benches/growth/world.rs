@@ -12,7 +12,7 @@ use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Ask, Command, Private, Settle, Unroutable};
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::effect::{Answer, Effect};
-use carnet::broker::exchange::{Returnable, Submission};
+use carnet::broker::exchange::{Arrived, Returnable, Submission};
 use carnet::broker::ids::{ConnectionId, DeliveryId, Origin};
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::payload::PrivateHead;
@@ -392,7 +392,11 @@ impl World {
             secret: LeafSecret::new(drawn.0),
         };
         let peer = self.border.peer(agency)?;
-        Ok(admit(&peer, (publish.clone(), wire), &view, draw, self.now))
+        let arrived = Arrived {
+            publish: publish.clone(),
+            wire,
+        };
+        Ok(admit(&peer, arrived, &view, draw, self.now))
     }
 
     /// A command that brings a publish, admitted.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::dispatch::Left;
 use super::exchange::{Returnable, Submission};
 use super::ids::{ConnectionId, DeliveryId, Origin};
-use super::record::{Argument, Confidential, Genesis, Narrowed, QueueId, QueueProperties};
+use super::record::{Argument, Genesis, Narrowed, QueueId, QueueProperties};
 use crate::journal::Frame;
 use crate::message::id::{SystemId, UnitId};
 use crate::message::time::Timestamp;
@@ -274,18 +274,6 @@ pub enum Fence {
     /// A request that needs nothing of the core is to be refused; those before it are answered.
     Refuse,
 }
-
-/// What the exchange's sender is told again.
-impl Confidential {
-    /// The text of the return where all were refused.
-    pub fn refusal_text(&self) -> String {
-        let first = self.told.first();
-        first.map_or_else(|| NOT_PERMITTED.to_owned(), |told| told.reason.clone())
-    }
-}
-
-/// The one answer for unknown, unlisted, hidden and unpermitted addressees.
-pub const NOT_PERMITTED: &str = "not permitted";
 
 /// Arguments of a declaration as they are compared: sorted by name.
 pub fn sorted(mut arguments: Vec<(String, Argument)>) -> Vec<(String, Argument)> {

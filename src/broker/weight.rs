@@ -58,7 +58,7 @@ impl Command {
     pub fn held(&self) -> usize {
         let (record, frame) = self.weight();
         let wire = match self {
-            Self::Submit(_, submission) => &submission.wire,
+            Self::Submit(_, submission) => &submission.arrived.wire,
             Self::Private(private) => &private.wire,
             _ => return record + frame,
         };
@@ -80,9 +80,7 @@ impl Returnable {
 
 fn submitted(submission: &Submission) -> (usize, usize) {
     match &submission.verdict {
-        Verdict::Ruled {
-            exchange, frame, ..
-        } => (ruled(exchange), frame.len()),
+        Verdict::Ruled(it) => (ruled(it.exchange()), it.frame().len()),
         Verdict::Rejected { rejected, .. } => {
             let texts = rejected.place.len() + rejected.rule.len();
             (texts + rejected.sealed.sealed().len(), 0)

@@ -10,7 +10,7 @@ use crate::amqp::{
 };
 use crate::broker::command::{Refusal, sorted};
 use crate::broker::delivery::{Made, Rendered, Shown};
-use crate::broker::exchange::Returnable;
+use crate::broker::exchange::{Arrived, Returnable};
 use crate::broker::limits::{COPIES, MADE_PROPERTIES_BYTES, QUEUE_ARGUMENT_BYTES};
 use crate::broker::record::{Argument, QueueProperties};
 use crate::message::envelope::{HeaderValue, Publish, is_ours};
@@ -21,8 +21,8 @@ pub(super) const TABLES: TableLimits = TableLimits {
     bytes_max: 65_536,
 };
 
-/// A publish to the exchange `carnet`, and what a return of it must carry.
-pub(super) fn publish(from: amqp::Publish) -> (Publish, Returnable) {
+/// A publish to the exchange `carnet`.
+pub(super) fn publish(from: amqp::Publish) -> Arrived {
     let properties = &from.properties;
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let headers = properties.headers().iter().flat_map(FieldTable::inner);
@@ -41,7 +41,8 @@ pub(super) fn publish(from: amqp::Publish) -> (Publish, Returnable) {
             .map(|(name, value)| (name.to_string(), header(value)))
             .collect(),
     };
-    (publish, returnable(from))
+    let wire = returnable(from);
+    Arrived { publish, wire }
 }
 
 /// What a return of a publish must carry.

@@ -12,7 +12,7 @@ use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Ask, Command, Private, Refusal, Unroutable};
 use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
 use carnet::broker::effect::{Answer, Deliver};
-use carnet::broker::exchange::{Returnable, Submission};
+use carnet::broker::exchange::{Arrived, Returnable, Submission};
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::ledger::may_read;
 use carnet::broker::payload::PrivateHead;
@@ -45,10 +45,13 @@ pub(crate) fn submission(
 ) -> Box<Submission> {
     let drawn = Digest::of(drawn.as_bytes());
     let exchange = ExchangeId(*drawn.0.first_chunk().unwrap());
-    let publish = (letter.publish.clone(), wire(letter));
+    let arrived = Arrived {
+        publish: letter.publish.clone(),
+        wire: wire(letter),
+    };
     let secret = LeafSecret::new(drawn.0);
     let draw = Draw { exchange, secret };
-    Box::new(admit(peer, publish, view, draw, now))
+    Box::new(admit(peer, arrived, view, draw, now))
 }
 
 /// A publish to a queue of the unit's own.
@@ -183,7 +186,7 @@ pub(crate) fn first_refusal(record: &Record) -> Refusal {
     };
     Refusal {
         code: 403,
-        text: told.refusal_text(),
+        text: told.refusal_text().to_owned(),
     }
 }
 

@@ -411,7 +411,7 @@ impl World {
             Effect::Again(origin, submission) => {
                 let letter = Letter {
                     exchange: "carnet",
-                    publish: submission.publish,
+                    publish: submission.into_arrived().publish,
                 };
                 self.submit(origin, &letter);
             }

@@ -4,16 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
-use carnet::agency::registry::{Peer, Receipts};
+use carnet::agency::registry::Peer;
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
-use carnet::broker::command::Refusal;
-use carnet::broker::dedup::Looked;
-use carnet::broker::exchange::{Returnable, Submission, Verdict};
+use carnet::broker::exchange::{Arrived, Returnable, Submission, Verdict};
 use carnet::broker::limits::REPEAT_WINDOW;
-use carnet::broker::record::{CaseChange, Exchange, Genesis, LeafSecret, Record, Rejected};
+use carnet::broker::record::{CaseChange, Genesis, LeafSecret, Record};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
-use carnet::journal::Frame;
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
 use carnet::message::id::{Digest, ExchangeId, KeyedDigest};
@@ -145,23 +142,9 @@ impl Fact {
     }
 }
 
-/// A submission that can be made again: admission is dear, and its outcome is a value.
+/// A submission that can be handed over more than once: admission is dear, and its outcome is a value.
 #[derive(Clone)]
-pub(crate) struct Admitted {
-    publish: Publish,
-    wire: Returnable,
-    receipts: Receipts,
-    refusals_max: u32,
-    rulebook_epoch: u64,
-    outcome: Outcome,
-}
-
-#[derive(Clone)]
-enum Outcome {
-    Ruled(Box<Exchange>, Frame, Option<Refusal>, bool),
-    Rejected(Box<Rejected>, Refusal),
-    Case(Box<CaseChange>, Box<Rejected>),
-}
+pub(crate) struct Admitted(Submission);
 
 impl Admitted {
     pub(crate) fn new(peer: &Peer, publish: &Publish, view: &View, now: Timestamp) -> Self {
@@ -173,68 +156,31 @@ impl Admitted {
         };
         let drawn = Digest::of(publish.message_id.as_deref().unwrap_or_default().as_bytes());
         let exchange = ExchangeId(*drawn.0.first_chunk().unwrap());
-        let submission = admit(
-            peer,
-            (publish.clone(), wire.clone()),
-            view,
-            Draw {
-                exchange,
-                secret: LeafSecret::new(drawn.0),
-            },
-            now,
-        );
-        let outcome = match submission.verdict {
-            Verdict::Ruled {
-                exchange,
-                frame,
-                refusal,
-                warned,
-            } => Outcome::Ruled(exchange, frame, refusal, warned),
-            Verdict::Rejected { rejected, refusal } => Outcome::Rejected(rejected, refusal),
-            Verdict::Case { change, refused } => Outcome::Case(change, refused),
-        };
-        Self {
-            publish: submission.publish,
+        let arrived = Arrived {
+            publish: publish.clone(),
             wire,
-            receipts: submission.receipts,
-            refusals_max: submission.refusals_max,
-            rulebook_epoch: submission.rulebook_epoch,
-            outcome,
-        }
+        };
+        let draw = Draw {
+            exchange,
+            secret: LeafSecret::new(drawn.0),
+        };
+        Self(admit(peer, arrived, view, draw, now))
     }
 
     pub(crate) fn fact(&self) -> Fact {
-        match &self.outcome {
-            Outcome::Ruled(exchange, ..) => Fact::Exchange(exchange.key),
-            Outcome::Rejected(rejected, _) => Fact::Rejected(rejected.body),
-            Outcome::Case(change, _) => Fact::of_case(change),
+        match self.0.verdict() {
+            Verdict::Ruled(ruled) => Fact::Exchange(ruled.exchange().key),
+            Verdict::Rejected { rejected, .. } => Fact::Rejected(rejected.body),
+            Verdict::Case { change, .. } => Fact::of_case(change),
         }
     }
 
     /// Released to someone: a repeat of it is never ruled anew.
     pub(crate) fn is_released(&self) -> bool {
-        matches!(&self.outcome, Outcome::Ruled(_, _, None, _))
+        matches!(self.0.verdict(), Verdict::Ruled(ruled) if ruled.refusal().is_none())
     }
 
     pub(crate) fn submission(&self) -> Box<Submission> {
-        let verdict = match self.outcome.clone() {
-            Outcome::Ruled(exchange, frame, refusal, warned) => Verdict::Ruled {
-                exchange,
-                frame,
-                refusal,
-                warned,
-            },
-            Outcome::Rejected(rejected, refusal) => Verdict::Rejected { rejected, refusal },
-            Outcome::Case(change, refused) => Verdict::Case { change, refused },
-        };
-        Box::new(Submission {
-            publish: self.publish.clone(),
-            wire: self.wire.clone(),
-            verdict,
-            receipts: self.receipts,
-            looked: Looked::default(),
-            refusals_max: self.refusals_max,
-            rulebook_epoch: self.rulebook_epoch,
-        })
+        Box::new(self.0.clone())
     }
 }

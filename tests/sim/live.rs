@@ -342,7 +342,7 @@ impl Live {
                 }
                 Effect::Again(origin, submission) => {
                     self.count("again");
-                    let admitted = self.admitted(place, &submission.publish);
+                    let admitted = self.admitted(place, &submission.into_arrived().publish);
                     self.waiting
                         .push(Command::Submit(origin, admitted.submission()));
                     self.told

@@ -79,7 +79,7 @@ impl Rig {
 
     fn searched(&self, serial: u64) -> Command {
         let mut submission = self.admitted(serial);
-        submission.looked = Looked::Before(Lsn(u64::MAX), None);
+        submission.found(Looked::Before(Lsn(u64::MAX), None));
         Command::Submit(origin(serial), submission)
     }
 }

@@ -13,7 +13,6 @@ use carnet::broker::command::Command;
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::dedup::Looked;
 use carnet::broker::effect::Effect;
-use carnet::broker::exchange::Verdict;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::record::{Record, Repeats};
 use carnet::journal::Lsn;
@@ -171,8 +170,8 @@ impl Rig {
             let publish = self.border.publish(example, id, headers);
             let view = self.border.view(self.ledger().register().standing());
             let mut submission = Admitted::new(&self.post, &publish, &view, self.now).submission();
-            if let Verdict::Ruled { exchange, .. } = &submission.verdict {
-                submission.looked = look(self.ids(), exchange.key);
+            if let Some(key) = submission.id_key() {
+                submission.found(look(self.ids(), key));
             }
             let step = self.step(Command::Submit(origin, submission));
             let told = step

@@ -1,13 +1,12 @@
 //! Cases: standing facts that agencies change by messages of their own.
 
 use super::{NotRuled, refused, rejection};
-use crate::agency::registry::{Agency, Peer, Registry};
-use crate::broker::admit::{Draw, View};
-use crate::broker::exchange::Verdict;
+use crate::agency::registry::{Agency, Registry};
+use crate::broker::exchange::{Admission, Verdict};
 use crate::broker::limits::CASE_INVITES;
 use crate::broker::record::{CaseChange, CaseStep, Rejected};
 use crate::message::envelope::{Publish, hold_untyped};
-use crate::message::id::{AgencyId, BadName, KeyedDigest, SystemId};
+use crate::message::id::{AgencyId, BadName, KeyedDigest};
 use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
 use crate::message::valid::Invalid;
@@ -28,11 +27,11 @@ struct CaseBody {
 /// `case.open`, `case.join`, `case.close`. Whether it is this agency's to take is the register's to
 /// say, when it is committed; the record of a refusal goes with it.
 pub(super) fn step(
-    (peer, draw): (&Peer, Draw),
+    admission: &Admission<'_>,
     step: &str,
     publish: &Publish,
-    view: &View,
 ) -> Result<Verdict, NotRuled> {
+    let Admission { peer, view, .. } = admission;
     let sends = &peer.system.sends;
     if !sends.iter().any(|it| it.covers(&publish.message_type)) {
         let says = "this system does not send this type: see its 'sends'";
@@ -57,14 +56,11 @@ pub(super) fn step(
     };
     let change = CaseChange {
         at: Timestamp::default(),
-        sender: SystemId {
-            agency: peer.agency.id.clone(),
-            system: peer.system.name.clone(),
-        },
+        sender: admission.system(),
         unit: peer.unit.id.clone(),
         case: case.clone(),
         what,
-        key: key(peer, publish, view),
+        key: key(admission, publish),
     };
     let not_theirs = NotRuled {
         code: 403,
@@ -72,7 +68,7 @@ pub(super) fn step(
     };
     let refused = Rejected {
         case: Some(case),
-        ..rejection((peer, draw), publish, view, &not_theirs)
+        ..rejection(admission, publish, &not_theirs)
     };
     Ok(Verdict::Case {
         change: Box::new(change),
@@ -81,12 +77,12 @@ pub(super) fn step(
 }
 
 /// What makes a repeat of a step a repeat, where its publisher gave it an id.
-fn key(peer: &Peer, publish: &Publish, view: &View) -> Option<KeyedDigest> {
+fn key(admission: &Admission<'_>, publish: &Publish) -> Option<KeyedDigest> {
     let id = publish.message_id.as_deref().filter(|id| !id.is_empty())?;
-    let unit = peer.unit.id.to_string();
+    let unit = admission.peer.unit.id.to_string();
     let (step, body) = (publish.message_type.as_bytes(), &publish.body);
     let parts = [unit.as_bytes(), id.as_bytes(), step, body];
-    Some(view.keys.digest("case-step", &parts))
+    Some(admission.view.keys.digest("case-step", &parts))
 }
 
 fn invalid(place: &str, rule: &Rule, says: impl Into<String>) -> NotRuled {

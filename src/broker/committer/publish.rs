@@ -5,17 +5,17 @@ use crate::agency::registry::{Party, Receipts};
 use crate::broker::command::{Private, Refusal, holds};
 use crate::broker::dedup::Use;
 use crate::broker::effect::{Effect, NotTaken};
-use crate::broker::exchange::{Returnable, Submission, Verdict};
+use crate::broker::exchange::{Returnable, Ruled, Submission, Verdict};
 use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::BODY_BYTES;
 use crate::broker::record::{
-    Again, CaseChange, CountedRefusals, Exchange, Outcome, Placed, Recipient, Record, Rejected,
+    Again, CaseChange, CountedRefusals, Outcome, Placed, Recipient, Record, Rejected,
 };
 use crate::broker::register::{Barred, Step};
+use crate::journal::Lsn;
 use crate::journal::vfs::Vfs;
-use crate::journal::{Frame, Lsn};
 use crate::message::id::UnitId;
-use crate::message::rule::{self, Rule};
+use crate::message::rule;
 use crate::message::time::Timestamp;
 
 /// What is known of a submission before it is decided.
@@ -121,45 +121,40 @@ impl<V: Vfs> Committer<V> {
             turn.nack(&origin, why);
             return Ok(());
         }
-        let wire = submission.wire;
+        let wire = submission.arrived.wire;
         let how = How {
             receipts: submission.receipts,
             refusals_max: submission.refusals_max,
             now,
         };
         let refusal = match submission.verdict {
-            Verdict::Ruled {
-                exchange,
-                frame,
-                refusal,
-                warned,
-            } => match seen {
+            Verdict::Ruled(ruled) => match seen {
                 Seen::Same => {
-                    self.repeats.count(&exchange.sender.agency, now);
+                    self.repeats.count(&ruled.exchange().sender.agency, now);
                     let refused = None;
                     turn.tell(origin.connection, Effect::Repeated { origin, refused });
                     return Ok(());
                 }
                 Seen::Refused(first) => {
-                    self.repeats.count_refused(&exchange.sender.agency, now);
+                    self.repeats
+                        .count_refused(&ruled.exchange().sender.agency, now);
                     turn.refused_again(&origin, first, wire);
                     return Ok(());
                 }
                 Seen::RefusedAgain(again, had) => {
-                    self.repeats.count_refused(&exchange.sender.agency, now);
+                    self.repeats
+                        .count_refused(&ruled.exchange().sender.agency, now);
                     turn.refused_again(&origin, again.first, wire);
-                    let mut exchange = without(exchange, had);
-                    exchange.again = Some(again);
-                    return self.reach_others(exchange, &frame, how, turn);
+                    return self.reach_others(ruled.without(had), again, how, turn);
                 }
                 Seen::OtherContent => {
-                    let (rejected, refusal) = other_content(*exchange);
+                    let text = "message_id was used for another message: give each message its own";
+                    let (code, text) = (406, text.to_owned());
+                    let refusal = Refusal { code, text };
+                    let rejected = ruled.rejected(&refusal, "property message_id", &rule::UNIQUE);
                     Some(self.reject(rejected, refusal, how, turn)?)
                 }
-                Seen::New(had) => {
-                    let message = (without(exchange, had), frame);
-                    self.exchange(message, (refusal, warned), how, turn)?
-                }
+                Seen::New(had) => self.exchange(ruled.without(had), how, turn)?,
                 Seen::Stale | Seen::Unreadable => return Ok(()),
             },
             Verdict::Rejected { rejected, refusal } => {
@@ -174,7 +169,7 @@ impl<V: Vfs> Committer<V> {
     /// What memory, and what the sender's task found in files, say of a submission. A refusal for
     /// all counts only while what it rested on is so. A repeat of what was decided is never stale.
     fn seen(&self, submission: &Submission, now: Timestamp) -> Seen {
-        let Verdict::Ruled { exchange, .. } = &submission.verdict else {
+        let Verdict::Ruled(ruled) = &submission.verdict else {
             // What a system may do, and what is valid, are the rulebook's to say too.
             let same = submission.rulebook_epoch == self.ledger.rulebook_epoch();
             return if same {
@@ -183,6 +178,7 @@ impl<V: Vfs> Committer<V> {
                 Seen::Stale
             };
         };
+        let exchange = ruled.exchange();
         let used = self.ledger.known();
         let known = match used.find(exchange.key, &submission.looked, now) {
             Use::None => None,
@@ -218,18 +214,20 @@ impl<V: Vfs> Committer<V> {
     /// know: its sender gets the first answer, and no number.
     fn reach_others(
         &mut self,
-        mut exchange: Box<Exchange>,
-        frame: &Frame,
+        ruled: Ruled,
+        again: Again,
         how: How,
         turn: &mut Turn,
     ) -> Result<(), Fatal> {
+        let (mut exchange, frame) = ruled.into_record();
+        exchange.again = Some(again);
         let reaches = |recipient: &Recipient| matches!(recipient.outcome, Outcome::Released(_));
         let anybody = exchange.recipients.iter().any(reaches);
         if !anybody || self.only_counts(&self.ledger.party(&exchange.unit), how) {
             return Ok(());
         }
         self.ledger.complete(&mut exchange, false, how.now);
-        self.store(Record::Exchange(exchange), frame, turn)
+        self.store(Record::Exchange(exchange), &frame, turn)
     }
 
     /// Takes a step of a case, or refuses it; a refusal is evidence as that of a message is.
@@ -272,22 +270,25 @@ impl<V: Vfs> Committer<V> {
     /// told.
     fn exchange(
         &mut self,
-        (mut exchange, frame): (Box<Exchange>, Frame),
-        (refusal, warned): (Option<Refusal>, bool),
+        ruled: Ruled,
         how: How,
         turn: &mut Turn,
     ) -> Result<Option<Refusal>, Fatal> {
-        let party = self.ledger.party(&exchange.unit);
-        if let Err(barred) = self.ledger.register().may_order(&exchange, &party) {
-            let (rejected, refusal) = too_many_orders(*exchange, barred);
+        let party = self.ledger.party(&ruled.exchange().unit);
+        if let Err(barred) = self.ledger.register().may_order(ruled.exchange(), &party) {
+            // It changes no standing fact.
+            let (code, text) = (403, barred.says);
+            let refusal = Refusal { code, text };
+            let rejected = ruled.rejected(&refusal, "/ID", barred.rule);
             return self.reject(rejected, refusal, how, turn).map(Some);
         }
-        match refusal {
+        match ruled.refusal().cloned() {
             Some(refusal) if self.only_counts(&party, how) => {
                 Ok(Some(turn.count(party, refusal, how.refusals_max)))
             }
             refusal => {
-                let receipt = how.receipts.wants(refusal.is_some() || warned);
+                let receipt = how.receipts.wants(ruled.is_exception());
+                let (mut exchange, frame) = ruled.into_record();
                 self.ledger.complete(&mut exchange, receipt, how.now);
                 self.store(Record::Exchange(exchange), &frame, turn)?;
                 Ok(refusal)
@@ -441,48 +442,4 @@ fn outcome(origin: &Origin, refusal: Option<Refusal>, wire: Returnable, turn: &m
 fn too_large(octets: u64) -> Refusal {
     let text = format!("the body has {octets} octets, and none may have more than {BODY_BYTES}");
     Refusal { code: 406, text }
-}
-
-/// A message without the units that have got it by an earlier record.
-fn without(mut exchange: Box<Exchange>, had: Vec<UnitId>) -> Box<Exchange> {
-    let gets = |recipient: &Recipient| recipient.known || !had.contains(&recipient.unit);
-    exchange.recipients.retain(gets);
-    exchange.had = had;
-    exchange
-}
-
-/// The same id with other content: refusal and evidence, the first message stays as it was.
-fn other_content(exchange: Exchange) -> (Rejected, Refusal) {
-    let text = "message_id was used for another message: give each message its own".to_owned();
-    let refusal = Refusal { code: 406, text };
-    (
-        rejected(exchange, &refusal, ("property message_id", &rule::UNIQUE)),
-        refusal,
-    )
-}
-
-/// An order too many: refusal and evidence, it changes no standing fact.
-fn too_many_orders(exchange: Exchange, barred: Barred) -> (Rejected, Refusal) {
-    let (code, text) = (403, barred.says);
-    let refusal = Refusal { code, text };
-    (rejected(exchange, &refusal, ("/ID", barred.rule)), refusal)
-}
-
-fn rejected(exchange: Exchange, refusal: &Refusal, (place, rule): (&str, &Rule)) -> Rejected {
-    Rejected {
-        id: exchange.id,
-        at: exchange.at,
-        sender: exchange.sender,
-        unit: exchange.unit,
-        message_type: exchange.message_type.to_string(),
-        code: refusal.code,
-        place: place.to_owned(),
-        rule: rule.name.to_owned(),
-        body: exchange.content,
-        number: 0,
-        receipt: None,
-        sealed: exchange.sealed,
-        case: None,
-    }
-    .saying(&refusal.text)
 }

@@ -4,30 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::ruled::Ruled;
 use crate::agency::registry::Receipts;
 use crate::broker::command::Refusal;
 use crate::broker::dedup::Looked;
-use crate::broker::record::{CaseChange, Exchange, Rejected};
-use crate::journal::Frame;
+use crate::broker::record::{CaseChange, Rejected};
 use crate::message::envelope::Publish;
+use crate::message::id::KeyedDigest;
 
-/// A message that went through admission.
-#[derive(Debug)]
-pub struct Submission {
-    /// As it was published, to be ruled again where its ruling is stale.
+/// A message as it came from its sender.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    /// What it says, for admission.
     pub publish: Publish,
     /// As it stood on the wire, for a return.
     pub wire: Returnable,
-    /// What admission made of it.
-    pub verdict: Verdict,
-    /// Of which outcomes its sender wants a receipt.
-    pub receipts: Receipts,
-    /// What the sender's task found of its id, beside memory.
-    pub looked: Looked,
-    /// So many refusals a minute of its agency get a record each; beyond, they are counted.
-    pub refusals_max: u32,
-    /// The epoch of the rulebook that said what its sender may do, and what is valid.
-    pub rulebook_epoch: u64,
 }
 
 /// A message as it stood on the wire: a return must carry it unchanged.
@@ -43,20 +34,55 @@ pub struct Returnable {
     pub body: Bytes,
 }
 
+/// A message that went through admission, which alone makes one: outside the core it can be searched
+/// for and handed over, and not changed.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// As it came, to be admitted again where its ruling is stale.
+    pub(in crate::broker) arrived: Arrived,
+    /// What admission made of it.
+    pub(in crate::broker) verdict: Verdict,
+    /// Of which outcomes its sender wants a receipt.
+    pub(in crate::broker) receipts: Receipts,
+    /// What the sender's task found of its id, beside memory.
+    pub(in crate::broker) looked: Looked,
+    /// So many refusals a minute of its agency get a record each; beyond, they are counted.
+    pub(in crate::broker) refusals_max: u32,
+    /// The epoch of the rulebook that said what its sender may do, and what is valid.
+    pub(in crate::broker) rulebook_epoch: u64,
+}
+
+impl Submission {
+    /// What admission made of it.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// The keyed digest of its id, of which an earlier use is to be searched for; none where it was
+    /// not ruled, and uses no id up.
+    pub fn id_key(&self) -> Option<KeyedDigest> {
+        match &self.verdict {
+            Verdict::Ruled(ruled) => Some(ruled.exchange().key),
+            Verdict::Rejected { .. } | Verdict::Case { .. } => None,
+        }
+    }
+
+    /// Notes what the search for its id has found.
+    pub fn found(&mut self, looked: Looked) {
+        self.looked = looked;
+    }
+
+    /// The message as it came, to be admitted again.
+    pub fn into_arrived(self) -> Arrived {
+        self.arrived
+    }
+}
+
 /// What admission made of a publish.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Verdict {
-    /// Valid and ruled. The record lacks what only the ledger knows: time, numbers, queues.
-    Ruled {
-        /// The record to be.
-        exchange: Box<Exchange>,
-        /// The payload frame, sealed.
-        frame: Frame,
-        /// The return for its sender, where no recipient that it may know of gets it.
-        refusal: Option<Refusal>,
-        /// Whether its receipt has a warning or a refusal.
-        warned: bool,
-    },
+    /// Valid and ruled.
+    Ruled(Ruled),
     /// Refused before it could be ruled.
     Rejected {
         /// The record to be.

@@ -14,10 +14,9 @@ use crate::amqp::{
 };
 use crate::broker::admit::{Draw, View, admit};
 use crate::broker::command::{Ask, Command, Fence, Settle};
-use crate::broker::exchange::{Returnable, Verdict};
+use crate::broker::exchange::Arrived;
 use crate::broker::ids::{DeliveryId, Origin};
 use crate::broker::record::LeafSecret;
-use crate::message::envelope::Publish;
 use crate::message::id::{ExchangeId, SystemId};
 use crate::server::translate;
 
@@ -180,12 +179,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Admits a message, and hands over what that makes of it. Ends the connection where the system has
     /// no randomness.
-    pub(super) fn submit(
-        &mut self,
-        origin: Origin,
-        publish: (Publish, Returnable),
-        sender: &Sender,
-    ) {
+    pub(super) fn submit(&mut self, origin: Origin, arrived: Arrived, sender: &Sender) {
         let (Ok(exchange), Ok(secret)) = (self.worker.draw(), self.worker.draw()) else {
             // Without randomness nothing can be stored: no responsibility is taken.
             return self.no_entropy();
@@ -195,12 +189,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             secret: LeafSecret::new(secret),
         };
         let now = self.backbone.now();
-        let mut submission = admit(&sender.peer, publish, &sender.view, draw, now);
+        let mut submission = admit(&sender.peer, arrived, &sender.view, draw, now);
         let mut search = None;
-        if let Verdict::Ruled { exchange, .. } = &submission.verdict {
-            match self.backbone.glance(exchange.key) {
-                Some(looked) => submission.looked = looked,
-                None => search = Some(exchange.key),
+        if let Some(key) = submission.id_key() {
+            match self.backbone.glance(key) {
+                Some(looked) => submission.found(looked),
+                None => search = Some(key),
             }
         }
         self.link.submit(origin, Box::new(submission), search);

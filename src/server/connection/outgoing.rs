@@ -107,8 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Effect::Again(origin, submission) => {
                 if let Some(sender) = self.sender() {
-                    let submission = *submission;
-                    self.submit(origin, (submission.publish, submission.wire), &sender);
+                    self.submit(origin, submission.into_arrived(), &sender);
                 }
             }
             Effect::AgainPrivate(private) => self.link.tell(Command::Private(private)),
@@ -170,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let told = sealed.map(confidential).unwrap_or_default();
         Ok(Refusal {
             code: 403,
-            text: told.refusal_text(),
+            text: told.refusal_text().to_owned(),
         })
     }
 

@@ -78,7 +78,7 @@ impl Searches {
                 continue;
             };
             if let Some(Command::Submit(_, submission)) = commands.get_mut(open.place) {
-                submission.looked = looked;
+                submission.found(looked);
             }
         }
     }

@@ -1,20 +1,23 @@
 //! What a sender is told of faults: the sentences of a return, and each with its text in a receipt.
 
 use crate::broker::command::SENTENCE_BYTES;
-use crate::broker::record::FaultTold;
+use crate::broker::record::{Confidential, FaultTold};
 use crate::message::valid::{Faults, Invalid};
+
+/// The one answer for unknown, unlisted, hidden and unpermitted addressees.
+pub(super) const NOT_PERMITTED: &str = "not permitted";
 
 /// Faults that a return names, at most.
 const RETURNED_MAX: usize = 5;
 
 /// The sentence of a return. With the code's name before it, which the session writes, it fits a short
 /// string of AMQP.
-pub(super) fn sentence(says: &str) -> String {
+pub(in crate::broker) fn sentence(says: &str) -> String {
     cut(says.to_owned(), SENTENCE_BYTES)
 }
 
 /// The first faults, as many as fit, and how many more there are.
-pub(super) fn sentences(faults: &Faults) -> String {
+pub(in crate::broker) fn sentences(faults: &Faults) -> String {
     let count = faults.count();
     let first = faults.first.to_string();
     if count == 1 {
@@ -37,7 +40,7 @@ pub(super) fn sentences(faults: &Faults) -> String {
 }
 
 /// A fault as its receipt has it.
-pub(super) fn fault(invalid: &Invalid) -> FaultTold {
+pub(in crate::broker) fn fault(invalid: &Invalid) -> FaultTold {
     FaultTold {
         place: invalid.place.clone(),
         rule: invalid.rule.clone(),
@@ -48,4 +51,12 @@ pub(super) fn fault(invalid: &Invalid) -> FaultTold {
 fn cut(mut text: String, bytes_max: usize) -> String {
     text.truncate(text.floor_char_boundary(bytes_max));
     text
+}
+
+impl Confidential {
+    /// The reason that a return names where nobody gets the message whom its sender may know of.
+    pub fn refusal_text(&self) -> &str {
+        let first = self.told.first();
+        first.map_or(NOT_PERMITTED, |told| &told.reason)
+    }
 }

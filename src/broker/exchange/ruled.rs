@@ -1,0 +1,380 @@
+//! A ruled message: the record to be and its payload frame, sealed.
+//!
+//! Holding one is the proof that its message was valid, that its sender may send it, and that policy
+//! decided who receives what of it: its fields are private, and [`Ruled::by`] alone makes one.
+
+use super::admission::Admission;
+use super::told;
+use crate::agency::keys::{Delivered, Keys, RetentionClass};
+use crate::broker::command::Refusal;
+use crate::broker::format::octets;
+use crate::broker::limits::DERIVED_REPEAT_WINDOW;
+use crate::broker::payload::{Kept, PayloadHead};
+use crate::broker::record::{
+    Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
+};
+use crate::broker::register::ORDER_TYPE;
+use crate::journal::{Frame, Lsn};
+use crate::message::facts::FactValue;
+use crate::message::id::{Digest, KeyedDigest, UnitId};
+use crate::message::rule::{self, Rule};
+use crate::message::time::Timestamp;
+use crate::message::valid::{Key, Valid, Warning};
+use crate::policy::request::Question;
+use crate::policy::rule as policy;
+use crate::policy::rulebook::Rulebook;
+use crate::policy::ruling::{self, Ruling};
+
+/// A valid message on which policy has ruled. Its record lacks what only the ledger knows: time,
+/// numbers, queues.
+#[derive(Debug, Clone)]
+pub struct Ruled {
+    exchange: Box<Exchange>,
+    frame: Frame,
+    refusal: Option<Refusal>,
+    warned: bool,
+}
+
+impl Ruled {
+    /// Rules on a valid message, and makes the record to be and its payload frame.
+    pub(in crate::broker) fn by(admission: &Admission<'_>, valid: &Valid) -> Self {
+        let &Admission {
+            peer,
+            view,
+            draw,
+            now,
+        } = admission;
+        let content = valid.content();
+        let answered = valid.envelope().correlation_id();
+        let answered = answered.and_then(|id| view.keys.open_delivery(&peer.unit.id, id));
+        let repeats = content_key(valid, answered.as_ref(), &view.keys);
+        let (question, answered) = question(valid, answered, &view.keys);
+        let request = question.request(&peer.unit, valid.entry(), &content.facts);
+        let ruling = policy::rule(&request, &view.rulebook, &view.standing, now);
+        let confidential = confidential(valid, &ruling, &view.rulebook, answered);
+        let head = PayloadHead {
+            spans: content.spans.clone(),
+            facts: content.facts.clone(),
+            question,
+            answered,
+        };
+        let kept = peer
+            .agency
+            .retention_of(valid.entry().message_type.as_str());
+        let class = RetentionClass::of(kept);
+        let kept = Kept {
+            body: class,
+            facts: class,
+        };
+        let frame = head.seal(draw.exchange, kept, valid.body());
+        let refusal = (!ruling.is_released_visibly()).then(|| Refusal {
+            code: 403,
+            text: told::sentence(confidential.refusal_text()),
+        });
+        let warned = !confidential.warnings.is_empty() || !confidential.told.is_empty();
+        let record = Draft {
+            valid,
+            ruling: &ruling,
+            confidential: &confidential,
+            frame: Digest(*frame.digest()),
+            repeats,
+        };
+        Self {
+            exchange: Box::new(record.exchange(admission)),
+            frame,
+            refusal,
+            warned,
+        }
+    }
+
+    /// The record to be.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The payload frame.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// The return for its sender, where no recipient that it may know of gets it.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Whether its receipt has a warning or a refusal.
+    pub(in crate::broker) fn is_exception(&self) -> bool {
+        self.refusal.is_some() || self.warned
+    }
+
+    /// The message without the units that have got it by an earlier record.
+    pub(in crate::broker) fn without(mut self, had: Vec<UnitId>) -> Self {
+        let gets = |recipient: &Recipient| recipient.known || !had.contains(&recipient.unit);
+        self.exchange.recipients.retain(gets);
+        self.exchange.had = had;
+        self
+    }
+
+    /// The record to be, for the ledger to complete, and the frame.
+    pub(in crate::broker) fn into_record(self) -> (Box<Exchange>, Frame) {
+        (self.exchange, self.frame)
+    }
+
+    /// The record of a message that breaks a rule which only the ledger can hold it to.
+    pub(in crate::broker) fn rejected(
+        self,
+        refusal: &Refusal,
+        place: &str,
+        rule: &Rule,
+    ) -> Rejected {
+        let exchange = self.exchange;
+        let rejected = Rejected {
+            id: exchange.id,
+            at: exchange.at,
+            sender: exchange.sender,
+            unit: exchange.unit,
+            message_type: exchange.message_type.to_string(),
+            code: refusal.code,
+            place: place.to_owned(),
+            rule: rule.name.to_owned(),
+            body: exchange.content,
+            number: 0,
+            receipt: None,
+            sealed: exchange.sealed,
+            case: None,
+        };
+        rejected.saying(&refusal.text)
+    }
+}
+
+/// What the message asks, and where the one stands that it replies to.
+fn question(valid: &Valid, answered: Option<Delivered>, keys: &Keys) -> (Question, Option<Lsn>) {
+    let (envelope, content) = (valid.envelope(), valid.content());
+    let to: Vec<String> = envelope.to().iter().map(ToString::to_string).collect();
+    let at = answered.as_ref().map(|it| Lsn(it.address));
+    let own = content.keys.iter().filter(|key| key.own);
+    let question = Question {
+        to: (!to.is_empty()).then_some(to),
+        purpose: envelope.purpose().cloned(),
+        case: envelope.case().map(str::to_owned),
+        answers: answered.into_iter().map(|it| it.sender).collect(),
+        quotes: content.quotes.clone(),
+        own_keys: own
+            .map(|key| key_digest(keys, &key.name, &key.value))
+            .collect(),
+        handling: envelope.handling(),
+    };
+    (question, at)
+}
+
+/// What the record of a ruled message is made from.
+struct Draft<'a> {
+    valid: &'a Valid,
+    ruling: &'a Ruling,
+    confidential: &'a Confidential,
+    /// The frame's digest.
+    frame: Digest,
+    /// The digest of its content, by which a repeat is known.
+    repeats: KeyedDigest,
+}
+
+impl Draft<'_> {
+    fn exchange(&self, admission: &Admission<'_>) -> Exchange {
+        let Self {
+            valid,
+            ruling,
+            confidential,
+            ..
+        } = self;
+        let Admission {
+            peer, view, draw, ..
+        } = admission;
+        let (content, keys, envelope) = (valid.content(), &view.keys, valid.envelope());
+        let unit = peer.unit.id.to_string();
+        let derived = admission.derives_message_id() && envelope.message_id().is_none();
+        let case = envelope.case().filter(|_| ruling.case_counts);
+        let sealed = confidential.seal();
+        Exchange {
+            id: draw.exchange,
+            secret: draw.secret,
+            at: admission.now,
+            sender: admission.system(),
+            unit: peer.unit.id.clone(),
+            message_type: valid.entry().message_type.clone(),
+            holds: valid.entry().holds,
+            number: None,
+            rulebook: view.rulebook.digest(),
+            reads: ruling.reads.clone(),
+            case: case.and_then(|case| case.parse().ok()),
+            case_shown: !ruling.case_ignored,
+            facts: draw.secret.facts_digest(&octets(&content.facts)),
+            frame: self.frame,
+            confidential: Digest::of(sealed.sealed()),
+            body_bytes: u64::try_from(valid.body().len()).unwrap_or(u64::MAX),
+            key: keys.digest(
+                "message_id",
+                &[unit.as_bytes(), confidential.message_id.as_bytes()],
+            ),
+            content: self.repeats,
+            answer: (!ruling.is_released_visibly()).then(|| answer(confidential, keys)),
+            again: None,
+            had: Vec::new(),
+            window: if derived {
+                view.repeat_window.min(DERIVED_REPEAT_WINDOW)
+            } else {
+                view.repeat_window
+            },
+            keys: content
+                .keys
+                .iter()
+                .map(|key| (key.name.clone(), key_digest(keys, &key.name, &key.value)))
+                .collect(),
+            deadline: envelope.ttl().map(|ttl| admission.now.plus(ttl)),
+            order: order_change(valid, keys),
+            recipients: recipients(ruling),
+            receipt: None,
+            sealed,
+            errors: ruling.errors.clone(),
+        }
+    }
+}
+
+/// What makes a repeat a repeat. What it answers is the exchange that its `correlation_id` names: a
+/// delivery that came again may have come under another id.
+fn content_key(valid: &Valid, answered: Option<&Delivered>, keys: &Keys) -> KeyedDigest {
+    let said = valid.content_digest().0;
+    match (valid.envelope().correlation_id(), answered) {
+        (None, _) => keys.digest("content", &[&said]),
+        (Some(_), Some(to)) => keys.digest("content", &[&said, &to.exchange.0]),
+        (Some(unknown), None) => keys.digest("content", &[&said, unknown.as_bytes()]),
+    }
+}
+
+/// What the sender of a message that is refused for all whom it may know of sees of that, time and
+/// numbers apart.
+fn answer(confidential: &Confidential, keys: &Keys) -> KeyedDigest {
+    let (told, warnings) = (octets(&confidential.told), octets(&confidential.warnings));
+    keys.digest("answer", &[&told, &warnings])
+}
+
+/// Identifiers are found by their kind and value; what tells equal ones apart is the index's.
+fn key_digest(keys: &Keys, name: &str, value: &str) -> KeyedDigest {
+    keys.digest("key", &[name.as_bytes(), value.as_bytes()])
+}
+
+fn recipients(ruling: &Ruling) -> Vec<Recipient> {
+    let recorded = ruling
+        .verdicts
+        .iter()
+        .filter(|verdict| verdict.is_recorded());
+    recorded
+        .map(|verdict| Recipient {
+            unit: verdict.unit.clone(),
+            known: verdict.known,
+            outcome: match &verdict.outcome {
+                ruling::Outcome::Released(released) => Outcome::Released(Released {
+                    number: 0,
+                    mask: released.mask,
+                    policies: released.policies.clone(),
+                    retain_days: released.retain_days,
+                    onward: released.onward,
+                    queues: Vec::new(),
+                    withholding: released.withholding.clone(),
+                }),
+                ruling::Outcome::Refused(ruling::Refused::Forbidden { policies, .. }) => {
+                    Outcome::Refused {
+                        policies: policies.clone(),
+                    }
+                }
+                ruling::Outcome::Refused(_) => Outcome::Refused {
+                    policies: Vec::new(),
+                },
+            },
+        })
+        .collect()
+}
+
+/// What only the sender may read of the record: its own words, and what it is told.
+fn confidential(
+    valid: &Valid,
+    ruling: &Ruling,
+    rulebook: &Rulebook,
+    answered: Option<Lsn>,
+) -> Confidential {
+    let envelope = valid.envelope();
+    let case = ruling.case_ignored.then(|| Warning {
+        place: "header case".to_owned(),
+        rule: rule::CASE.name.to_owned(),
+    });
+    // The envelope's warnings are among the content's.
+    let unknown = envelope.correlation_id().is_some() && answered.is_none();
+    let unknown = unknown.then(|| Warning {
+        place: "property correlation_id".to_owned(),
+        rule: rule::UNKNOWN.name.to_owned(),
+    });
+    let warnings = valid.content().warnings.iter().chain(&case).chain(&unknown);
+    let told = ruling.answer();
+    let told = told.iter().filter_map(|(unit, told)| match told {
+        ruling::Told::Released(_) => None,
+        ruling::Told::NotPermitted => Some(Told {
+            unit: unit.clone(),
+            policy: None,
+            reason: told::NOT_PERMITTED.to_owned(),
+            basis: None,
+        }),
+        ruling::Told::Forbidden(policies) => {
+            let rule = policies.first().and_then(|id| rulebook.rule(id));
+            Some(Told {
+                unit: unit.clone(),
+                policy: policies.first().map(ToString::to_string),
+                reason: rule.map_or_else(
+                    || told::NOT_PERMITTED.to_owned(),
+                    |rule| rule.reason.clone(),
+                ),
+                basis: rule.map(|rule| rule.basis.clone()),
+            })
+        }
+    });
+    Confidential {
+        message_id: valid.message_id(),
+        justification: envelope.justification().map(str::to_owned),
+        to: envelope.to().iter().map(ToString::to_string).collect(),
+        warnings: warnings
+            .map(|w| (w.place.clone(), w.rule.clone()))
+            .collect(),
+        told: told.collect(),
+        purpose: envelope.purpose().map(ToString::to_string),
+        handling: envelope.handling(),
+        correlation_id: envelope.correlation_id().map(str::to_owned),
+        ..Confidential::default()
+    }
+}
+
+/// What the message says of orders. A secret one never counts, and neither does an open version of it
+/// from then on; a withdrawn result says nothing.
+fn order_change(valid: &Valid, keys: &Keys) -> Option<OrderChange> {
+    let content = valid.content();
+    let is_number = |key: &&Key| key.name == "control-order";
+    let order = content.keys.iter().find(is_number)?;
+    let number = key_digest(keys, &order.name, &order.value);
+    let is = |fact: &str| content.facts.get(fact) == Some(&FactValue::Bool(true));
+    match valid.entry().message_type.as_str() {
+        ORDER_TYPE if is("cancels") || is("secret") => Some(OrderChange::Withdraws { number }),
+        ORDER_TYPE => {
+            let subjects = content.keys.iter().filter(|key| !is_number(key));
+            let deadline = match content.facts.get("until") {
+                Some(FactValue::Time(time)) => *time,
+                _ => Timestamp::default(),
+            };
+            Some(OrderChange::Opens {
+                number,
+                subjects: subjects
+                    .map(|key| key_digest(keys, &key.name, &key.value))
+                    .collect(),
+                deadline,
+            })
+        }
+        "control.result" if !is("cancels") => Some(OrderChange::Reports { number }),
+        _ => None,
+    }
+}
