@@ -32,11 +32,12 @@ use bytes::Bytes;
 use carnet::broker::dedup::run::{self, Run};
 use carnet::broker::format::{ExchangeRef, PageName, RecordError};
 use carnet::broker::ledger::Ledger;
-use carnet::broker::payload::{PayloadHead, PrivateHead};
+use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Entry;
 use carnet::broker::record::{Confidential, Exchange, LeafSecret, Record, SCHEMA};
 use carnet::journal::{Kind, Lsn};
 
+use crate::frames::Payload;
 use crate::values::Sample;
 
 fn path(name: &str) -> PathBuf {
@@ -67,13 +68,9 @@ fn written() -> Vec<(String, Vec<u8>)> {
     let records = values::records().into_iter();
     let records =
         records.map(|Sample { name, record }| (format!("record-{name}"), encoded(&record)));
-    let (exchange, body) = frames::payload();
     let (private, own) = frames::private();
     let frames = [
-        (
-            "frame-exchange",
-            exchange.seal(frames::FRAMED, frames::KEPT, body),
-        ),
+        ("frame-exchange", frames::payload().seal()),
         ("frame-private", private.seal(own)),
     ];
     let frames = frames.map(|(name, frame)| (name.to_owned(), frame.octets().to_vec()));
@@ -145,9 +142,7 @@ fn records_of_another_schema_are_refused_by_their_number() {
 #[test]
 fn frames_that_were_written_open_as_they_did() {
     let octets = Bytes::from(fixture("frame-exchange"));
-    let (head, body) = PayloadHead::open(frames::FRAMED, &octets).unwrap();
-    let (expected, whole) = frames::payload();
-    assert_eq!((head, &body[..]), (expected, whole));
+    assert_eq!(Payload::open(&octets).unwrap(), frames::payload());
     let octets = Bytes::from(fixture("frame-private"));
     let (head, body) = PrivateHead::open(&octets).unwrap();
     let (expected, whole) = frames::private();

@@ -22,6 +22,7 @@ mod shipped;
 #[path = "ruling/tables.rs"]
 mod tables;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -117,8 +118,8 @@ fn the_sending_unit_is_no_candidate_and_another_of_its_agency_is() {
 fn unknown_unlisted_and_hidden_addressees_get_one_answer() {
     let rulebook = rulebook();
     let mut secret = secret_order();
-    let to = ["post/main", "nobody/main", "no address"];
-    secret.question.to = Some(to.iter().map(|text| (*text).to_owned()).collect());
+    let to = ["post/main", "nobody/main", "post/nobody"];
+    secret.question.asked.to_mut().to = to.iter().map(|text| id(text)).collect();
     let ruling = secret.rule(&rulebook);
     assert_eq!(ruling.answer().len(), 3);
     assert!(
@@ -181,7 +182,7 @@ fn to_restricts_and_never_adds() {
 fn purpose_narrows_the_candidates() {
     let rulebook = rulebook();
     let mut item = Message::new("post/main", "postal.item").hs(&["06"]);
-    item.question.purpose = Some(id("environment-protection"));
+    item.question.asked.to_mut().purpose = Some(id("environment-protection"));
     let units: Vec<String> = item
         .rule(&rulebook)
         .releases()
@@ -248,7 +249,7 @@ fn invented_case() {
 fn quoted_token() {
     let rulebook = rulebook();
     let mut item = Message::new("post/main", "postal.item");
-    item.question.quotes = set(&["environment"]);
+    item.question.quotes = Cow::Owned(set(&["environment"]));
     assert_eq!(
         item.gets(&rulebook, "customs/main"),
         "party identity goods commercial postal reference.token"
@@ -257,12 +258,12 @@ fn quoted_token() {
         panic!("released");
     };
     assert_eq!(released.withholding, [id("floor-quoted-token")]);
-    item.question.quotes = set(&["customs"]);
+    item.question.quotes = Cow::Owned(set(&["customs"]));
     assert!(
         item.gets(&rulebook, "customs/main")
             .starts_with("reference")
     );
-    item.question.quotes = set(&["customs", "environment"]);
+    item.question.quotes = Cow::Owned(set(&["customs", "environment"]));
     assert!(
         !item
             .gets(&rulebook, "customs/main")
@@ -536,7 +537,7 @@ fn the_strictest_obligations_of_all_permits_hold_and_handling_adds_to_them() {
         .case("CASE-1", &["customs", "police"])
         .quoting("CASE-1")
         .fact("risk", FactValue::Long(60));
-    message.question.handling = Onward::NoOnward;
+    message.question.asked.to_mut().handling = Onward::NoOnward;
     let Outcome::Released(released) = message.outcome(&rulebook, "police/main") else {
         panic!("released");
     };
@@ -556,7 +557,7 @@ fn a_redelivery_takes_what_both_rulings_give() {
         Outcome::Refused(refused) => panic!("{refused:?}"),
     };
     let clear = release(&item);
-    item.question.quotes = set(&["environment"]);
+    item.question.quotes = Cow::Owned(set(&["environment"]));
     let token = release(&item);
     for both in [
         clear.intersect(&token).unwrap(),

@@ -88,7 +88,7 @@ fn valid(admission: &Admission<'_>, publish: &Publish) -> Result<Valid, NotRuled
         })
     };
     let valid = Valid::parse(publish, catalogue, &terms, &quoted)?;
-    match valid.envelope().purpose() {
+    match &valid.envelope().asked().purpose {
         Some(purpose) if !PURPOSES.contains(&purpose.as_str()) => Err(no_purpose()),
         _ => Ok(valid),
     }

@@ -11,18 +11,21 @@ use bytes::Bytes;
 
 use super::admit::View;
 use super::effect::Deliver;
+use super::format::PayloadRef;
 use super::ids::EntryId;
 use super::ledger::Died;
 use super::ledger::QueueKind;
 use super::limits::REASON_BYTES;
-use super::payload::{PayloadHead, PrivateHead};
+use super::payload::PrivateHead;
 use super::receipt;
 use super::record::{Confidential, Exchange, Outcome, QueueId, Record, Released, Stored, Terms};
 use crate::agency::keys::{BadFrame, Delivered, SealedPart, Token};
 use crate::journal::Lsn;
+use crate::message::facts::Facts;
 use crate::message::id::{AgencyId, Mask, UnitId};
 use crate::message::project::{TokenElement, project};
 use crate::message::time::Timestamp;
+use crate::policy::request::{Question, RuleRequest};
 use crate::policy::rule::rule_for;
 use crate::policy::ruling::{self, Outcome as Ruled};
 use crate::policy::source::Rule;
@@ -159,15 +162,15 @@ pub fn prepare(
         }
         Record::Exchange(exchange) => {
             let release = Release::find(exchange, unit)?;
-            let (head, body) = PayloadHead::open(exchange.id, &stored.frame)?;
-            match release.allowed(deliver, &head, view, now) {
+            let payload = PayloadRef::open(exchange.id, &stored.frame)?;
+            match release.allowed(deliver, &payload, view, now)? {
                 Allowed::Less(left) => {
                     let queues = release.released.queues.clone();
                     return Ok(Prepared::Narrow(left, queues));
                 }
                 Allowed::This(terms) => {
                     let at = deliver.source().at();
-                    release.render(&terms, at, (&head, &body), view)
+                    release.render(&terms, at, &payload, view)?
                 }
             }
         }
@@ -233,18 +236,19 @@ impl<'a> Release<'a> {
     fn allowed(
         &self,
         deliver: &Deliver,
-        head: &PayloadHead,
+        payload: &PayloadRef<'_>,
         view: &View,
         now: Timestamp,
-    ) -> Allowed {
+    ) -> Result<Allowed, BadFrame> {
         let narrowed = deliver.overlay.narrowed.clone();
         let terms = narrowed.unwrap_or_else(|| self.terms());
         let reads = &self.exchange.reads;
         let is_so = reads.still_hold(&view.standing, view.rulebook.epoch(), now);
         if terms.mask.is_empty() || is_so {
-            return Allowed::This(terms);
+            return Ok(Allowed::This(terms));
         }
-        let newer = self.ruled_again(head, view, now);
+        let (facts, question) = payload.ruled_from()?;
+        let newer = self.ruled_again(&facts, &question, view, now);
         let both = newer.and_then(|newer| self.as_ruling(&terms).intersect(&newer));
         let rulebook = view.rulebook.digest();
         let left = match both {
@@ -264,11 +268,11 @@ impl<'a> Release<'a> {
         let same = left.mask == terms.mask
             && left.retain_days == terms.retain_days
             && left.onward == terms.onward;
-        if same {
+        Ok(if same {
             Allowed::This(left)
         } else {
             Allowed::Less(left)
-        }
+        })
     }
 
     /// What was released.
@@ -285,7 +289,8 @@ impl<'a> Release<'a> {
 
     fn ruled_again(
         &self,
-        head: &PayloadHead,
+        facts: &Facts,
+        question: &Question<'_>,
         view: &View,
         now: Timestamp,
     ) -> Option<ruling::Released> {
@@ -294,7 +299,12 @@ impl<'a> Release<'a> {
         let entry = rulebook
             .catalogue()
             .get(self.exchange.message_type.as_str())?;
-        let request = head.question.request(sender, entry, &head.facts);
+        let request = RuleRequest {
+            sender,
+            entry,
+            facts,
+            question,
+        };
         match rule_for(self.unit, &request, rulebook, &view.standing, now) {
             Ruled::Released(released) => Some(released),
             Ruled::Refused(_) => None,
@@ -316,32 +326,32 @@ impl<'a> Release<'a> {
         &self,
         terms: &Terms,
         at: Lsn,
-        (head, body): (&PayloadHead, &[u8]),
+        payload: &PayloadRef<'_>,
         view: &View,
-    ) -> Rendered {
+    ) -> Result<Rendered, BadFrame> {
         let sender = &self.exchange.sender.agency;
         let mut token = |element: &TokenElement<'_>| self.token(element, sender, view);
-        let Some(body) = project(body, &head.spans, terms.mask, &mut token) else {
-            return self.withdrawn();
+        let spans = payload.spans()?;
+        let Some(body) = project(payload.body(), &spans, terms.mask, &mut token) else {
+            return Ok(self.withdrawn());
         };
         let delivered = Delivered {
             exchange: self.exchange.id,
             address: at.0,
             sender: self.exchange.unit.clone(),
         };
-        let is_asker = head.question.answers.contains(self.unit);
         let made = Made {
             message_id: view.keys.seal_delivery(self.unit, &delivered),
             correlation_id: None,
-            answers: head.answered.filter(|_| is_asker).map(EntryId::new),
+            answers: payload.answered(self.unit)?.map(EntryId::new),
             timestamp: self.exchange.at,
             headers: self.headers(terms, view),
         };
-        self.rendered(
+        Ok(self.rendered(
             format!("{}.{sender}", self.exchange.message_type),
             made,
             body.into(),
-        )
+        ))
     }
 
     fn token(&self, element: &TokenElement<'_>, sender: &AgencyId, view: &View) -> String {

@@ -23,6 +23,7 @@ mod words;
 
 pub use exchange::ExchangeRef;
 pub use ledger::PageName;
+pub use payload::PayloadRef;
 pub use records::RecordError;
 pub use take::Malformed;
 

@@ -7,15 +7,16 @@ use crate::message::facts::Facts;
 use crate::message::spans::Spans;
 use crate::policy::request::Question;
 
-/// What is kept of an exchange beside its body: the ruling is repeated from these.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PayloadHead {
+/// What is kept of an exchange beside its body, as its frame is written: the ruling is repeated from
+/// these. [`PayloadRef`](super::format::PayloadRef) reads it back.
+#[derive(Debug, Clone, Copy)]
+pub struct PayloadHead<'a> {
     /// The body by data category.
-    pub spans: Spans,
+    pub spans: &'a Spans,
     /// What policies read.
-    pub facts: Facts,
+    pub facts: &'a Facts,
     /// What was asked beside them.
-    pub question: Question,
+    pub question: &'a Question<'a>,
     /// The record of the message that it replies to, so that its sender is told which it was.
     pub answered: Option<Lsn>,
 }

@@ -240,17 +240,12 @@ fn valid(
     rulebook: &Rulebook,
 ) -> Result<Valid, Faults> {
     let text = |name: &str, value: &str| (name.to_owned(), HeaderValue::Text(value.to_owned()));
-    let to = given.question.to.iter().cloned();
-    let headers = to
-        .map(|to| ("to".to_owned(), HeaderValue::List(to)))
-        .chain(
-            given
-                .question
-                .purpose
-                .iter()
-                .map(|p| text("purpose", p.as_str())),
-        )
-        .chain(given.question.case.iter().map(|case| text("case", case)));
+    let asked = &given.question.asked;
+    let to: Vec<String> = asked.to.iter().map(ToString::to_string).collect();
+    let to = (!to.is_empty()).then(|| ("to".to_owned(), HeaderValue::List(to)));
+    let purpose = asked.purpose.iter().map(|p| text("purpose", p.as_str()));
+    let case = asked.case.iter().map(|case| text("case", case));
+    let headers = to.into_iter().chain(purpose).chain(case);
     let publish = Publish {
         message_type: message_type.to_owned(),
         message_id: Some("try".to_owned()),

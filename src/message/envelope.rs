@@ -35,17 +35,29 @@ pub const ADDRESSEES_MAX: usize = 256;
 pub const JUSTIFICATION_MAX: usize = 1000;
 /// The longest case reference, in bytes.
 pub const CASE_MAX: usize = 64;
+
+/// What the headers of a message ask of its ruling: a ruling is made from these, and asked again with
+/// them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Header `to`: addressees, each once, in the order sent; empty where the message is not addressed.
+    /// Whether there are such units is not known here.
+    pub to: Vec<UnitId>,
+    /// Header `purpose`: the purpose to which the candidates are narrowed.
+    pub purpose: Option<Purpose>,
+    /// Header `case`, as it was written. Whether it is one is standing's to say.
+    pub case: Option<String>,
+    /// Header `handling`: what the sender allows recipients at most.
+    pub handling: Onward,
+}
+
 /// Properties and headers of a valid message. Its `Debug` shows neither ids nor justification.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
     message_id: Option<String>,
     correlation_id: Option<String>,
-    to: Vec<UnitId>,
-    purpose: Option<Purpose>,
-    case: Option<String>,
-    handling: Onward,
+    asked: Asked,
     justification: Option<String>,
-    traceparent: Option<String>,
     ttl: Option<Duration>,
     warnings: Vec<Warning>,
 }
@@ -60,12 +72,8 @@ impl Envelope {
         let mut envelope = Self {
             message_id: publish.message_id.clone().filter(|id| !id.is_empty()),
             correlation_id: publish.correlation_id.clone().filter(|id| !id.is_empty()),
-            to: Vec::new(),
-            purpose: None,
-            case: None,
-            handling: Onward::Free,
+            asked: Asked::default(),
             justification: None,
-            traceparent: None,
             ttl: None,
             warnings: Vec::new(),
         };
@@ -81,7 +89,7 @@ impl Envelope {
                 found.add(invalid);
             }
         }
-        let is_addressed = !envelope.to.is_empty() || found.has(TO);
+        let is_addressed = !envelope.asked.to.is_empty() || found.has(TO);
         let says = match entry.addressed {
             Addressed::Never if is_addressed => {
                 Some("is set, and this type is not addressed; leave it out")
@@ -114,7 +122,7 @@ impl Envelope {
             ("purpose", HeaderValue::Text(text)) => {
                 let purpose = text.parse();
                 let says = "is not a purpose, such as customs-control";
-                self.purpose = Some(
+                self.asked.purpose = Some(
                     purpose
                         .map_err(|_| Invalid::envelope("header purpose", &rule::PURPOSE, says))?,
                 );
@@ -124,12 +132,12 @@ impl Envelope {
                     let says = "is not a case: at most 64 printable characters without blanks";
                     return Err(Invalid::envelope("header case", &rule::CASE, says));
                 }
-                self.case = Some(text.clone());
+                self.asked.case = Some(text.clone());
             }
             ("handling", HeaderValue::Text(text)) => {
                 let says = "is none of none, same-purpose, ask-originator, no-onward";
                 let handling = text.parse();
-                self.handling = handling
+                self.asked.handling = handling
                     .map_err(|_| Invalid::envelope("header handling", &rule::HANDLING, says))?;
             }
             ("justification", HeaderValue::Text(text)) => {
@@ -155,9 +163,7 @@ impl Envelope {
                     "is not a text",
                 ));
             }
-            ("traceparent", HeaderValue::Text(text)) if is_traceparent(text) => {
-                self.traceparent = Some(text.clone());
-            }
+            ("traceparent", HeaderValue::Text(text)) if is_traceparent(text) => {}
             _ => self.dropped(name)?,
         }
         Ok(())
@@ -190,17 +196,18 @@ impl Envelope {
                 );
                 fault(&rule::ADDRESS, says)
             })?;
-            if !self.to.contains(&unit) {
-                self.to.push(unit);
+            let to = &mut self.asked.to;
+            if !to.contains(&unit) {
+                to.push(unit);
             }
-            if self.to.len() > ADDRESSEES_MAX {
+            if to.len() > ADDRESSEES_MAX {
                 return Err(fault(
                     &rule::MAX_ITEMS,
                     "names more than 256 units".to_owned(),
                 ));
             }
         }
-        if self.to.is_empty() {
+        if self.asked.to.is_empty() {
             let says = "names nobody; leave the header out to reach all whom the rules allow";
             return Err(fault(&rule::MIN_ITEMS, says.to_owned()));
         }
@@ -217,16 +224,22 @@ impl Envelope {
         part(entry.message_type.as_str().as_bytes());
         part(body);
         // The order of addressees means nothing, so it makes no other content.
-        let mut to: Vec<String> = self.to.iter().map(ToString::to_string).collect();
+        let Asked {
+            to,
+            purpose,
+            case,
+            handling,
+        } = &self.asked;
+        let mut to: Vec<String> = to.iter().map(ToString::to_string).collect();
         to.sort();
         part(to.join(",").as_bytes());
-        let purpose = self.purpose.as_ref().map(Purpose::as_str);
-        for value in [purpose, self.case.as_deref(), self.justification.as_deref()] {
+        let purpose = purpose.as_ref().map(Purpose::as_str);
+        for value in [purpose, case.as_deref(), self.justification.as_deref()] {
             part(value.unwrap_or_default().as_bytes());
         }
         // Left out where nothing is asked: such content has the digest that earlier releases gave it.
-        if self.handling != Onward::Free {
-            part(self.handling.name().as_bytes());
+        if *handling != Onward::Free {
+            part(handling.name().as_bytes());
         }
         Digest::of(&text)
     }
@@ -239,30 +252,13 @@ impl Envelope {
     pub fn correlation_id(&self) -> Option<&str> {
         self.correlation_id.as_deref()
     }
-    /// Addressees, each once, in the order sent; empty where the message is not addressed. Whether
-    /// there are such units is not known here.
-    pub fn to(&self) -> &[UnitId] {
-        &self.to
-    }
-    /// The purpose to which the candidates are narrowed.
-    pub fn purpose(&self) -> Option<&Purpose> {
-        self.purpose.as_ref()
-    }
-    /// The case quoted. Whether it is one is standing's to say.
-    pub fn case(&self) -> Option<&str> {
-        self.case.as_deref()
-    }
-    /// What the sender asks of recipients.
-    pub fn handling(&self) -> Onward {
-        self.handling
+    /// What is asked of the ruling.
+    pub fn asked(&self) -> &Asked {
+        &self.asked
     }
     /// Why it was sent, in the sender's words.
     pub fn justification(&self) -> Option<&str> {
         self.justification.as_deref()
-    }
-    /// W3C trace context of the sender; never passed on.
-    pub fn traceparent(&self) -> Option<&str> {
-        self.traceparent.as_deref()
     }
     /// How long it may wait in an inbox.
     pub fn ttl(&self) -> Option<Duration> {
@@ -290,8 +286,8 @@ pub fn hold_untyped(publish: &Publish, user_id: &str) -> Result<(), Faults> {
 impl fmt::Debug for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Envelope")
-            .field("purpose", &self.purpose)
-            .field("handling", &self.handling)
+            .field("purpose", &self.asked.purpose)
+            .field("handling", &self.asked.handling)
             .field("ttl", &self.ttl)
             .finish_non_exhaustive()
     }

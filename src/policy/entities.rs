@@ -204,23 +204,23 @@ impl World {
             attributes.insert(name.clone(), given.unwrap_or_else(|| empty.clone()));
         }
         let known = |unit: &&UnitId| self.units.contains_key(*unit);
-        let addressees: Vec<UnitId> = request
-            .to
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|text| text.parse().ok())
-            .collect();
         let units = |units: &mut dyn Iterator<Item = &UnitId>| {
             Value::new_set(units.map(|unit| Value::new_entity_uid(self.unit(unit))))
         };
-        let addressees = units(&mut addressees.iter().filter(known));
+        let addressees = units(&mut request.question.asked.to.iter().filter(known));
         attributes.insert(
             "sender".to_owned(),
             Value::new_entity_uid(self.unit(sender)),
         );
         attributes.insert("addressees".to_owned(), addressees);
-        attributes.insert("answers".to_owned(), units(&mut request.answers.iter()));
-        attributes.insert("quotes".to_owned(), self.agencies(request.quotes.iter()));
+        attributes.insert(
+            "answers".to_owned(),
+            units(&mut request.question.answers.iter()),
+        );
+        attributes.insert(
+            "quotes".to_owned(),
+            self.agencies(request.question.quotes.iter()),
+        );
         let parents = [uid(&self.words.agency, sender.agency.as_str())];
         Entity::new_with_tags(message, attributes, parents, []).map_err(|e| e.to_string())
     }

@@ -42,7 +42,9 @@ impl<'a> StandingFacts<'a> {
             .map(|level| level.value)
             .unwrap_or_default();
         let (mut case, mut bans, mut orders) = (None, Vec::new(), BTreeSet::new());
-        if let Some(id) = request.case.and_then(|text| text.parse::<CaseId>().ok()) {
+        if let Some(id) =
+            (request.question.asked.case.as_ref()).and_then(|text| text.parse::<CaseId>().ok())
+        {
             case = standing.cases.get(&id).map(|case| &case.value);
             keys.push(StandingKey::Case(id.clone()));
             // Bans bind whether the case is open or not: closing it frees nobody's data.
@@ -54,7 +56,7 @@ impl<'a> StandingFacts<'a> {
             }
         }
         let mut ends = Vec::new();
-        for own_key in request.own_keys {
+        for own_key in &request.question.own_keys {
             let open = standing.orders.get(own_key).into_iter();
             for (holder, end) in open.flat_map(|open| &open.value) {
                 if end.is_none_or(|end| now < end) {

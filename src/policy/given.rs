@@ -10,11 +10,13 @@
 //!   lists  = word { "+" word }
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use crate::agency::registry::{Party, Registry};
 use crate::message::catalogue::MessageEntry;
+use crate::message::envelope::Asked;
 use crate::message::facts::{FactKind, FactRule, FactValue, Facts};
 use crate::message::id::{AgencyId, KeyedDigest, UnitId};
 use crate::message::identifier::is_hs_prefix;
@@ -22,7 +24,7 @@ use crate::message::time::Timestamp;
 
 use super::request::Question;
 use super::standing::{Case, CaseId, Level, Standing, Versioned};
-use super::words::{AREAS, Onward, PURPOSES};
+use super::words::{AREAS, PURPOSES};
 
 /// When a row plays that does not say: noon of the demo's day.
 const NOW_MS: i64 = 1_773_748_800_000;
@@ -37,7 +39,7 @@ pub(crate) struct Given {
     /// Facts that override those of the example.
     pub facts: Facts,
     /// What the message asks, and refers to.
-    pub question: Question,
+    pub question: Question<'static>,
     /// Standing facts.
     pub standing: Standing,
     /// The clock.
@@ -56,13 +58,8 @@ impl Given {
         let mut given = Self {
             facts: Facts::new(),
             question: Question {
-                to: None,
-                purpose: None,
-                case: None,
-                answers: BTreeSet::new(),
-                quotes: BTreeSet::new(),
                 own_keys: vec![OWN_KEY],
-                handling: Onward::Free,
+                ..Question::default()
             },
             standing: Standing::default(),
             now: Timestamp::from_millis(NOW_MS),
@@ -78,7 +75,7 @@ impl Given {
             can_be(key, entry)?;
             match key {
                 "case" => given.set_case(value, registry)?,
-                "quotes" => given.question.quotes = agencies(value, registry)?,
+                "quotes" => given.question.quotes = Cow::Owned(agencies(value, registry)?),
                 "answers" => given.question.answers = units(value, registry)?,
                 "orders" => {
                     let holders = agencies(value, registry)?.into_iter();
@@ -95,7 +92,12 @@ impl Given {
                         .standing
                         .bans
                         .insert_mut(key, Versioned { epoch: 1, value });
-                    given.question.case.get_or_insert_with(|| CASE.to_owned());
+                    given
+                        .question
+                        .asked
+                        .to_mut()
+                        .case
+                        .get_or_insert_with(|| CASE.to_owned());
                 }
                 "level" => {
                     let value: Level = parse(value)?;
@@ -105,11 +107,10 @@ impl Given {
                         .insert_mut(sender.clone(), Versioned { epoch: 1, value });
                 }
                 "to" => {
-                    units(value, registry)?;
-                    given.question.to = Some(list(value).map(ToOwned::to_owned).collect());
+                    given.asked().to = units(value, registry)?.into_iter().collect();
                 }
-                "purpose" => given.question.purpose = Some(parse(&word(value, &PURPOSES)?)?),
-                "handling" => given.question.handling = parse(value)?,
+                "purpose" => given.asked().purpose = Some(parse(&word(value, &PURPOSES)?)?),
+                "handling" => given.asked().handling = parse(value)?,
                 "now" => given.now = time(value)?,
                 fact => {
                     let rule = entry.facts.iter().find(|rule| rule.name == fact);
@@ -121,6 +122,10 @@ impl Given {
             }
         }
         Ok(given)
+    }
+
+    fn asked(&mut self) -> &mut Asked {
+        self.question.asked.to_mut()
     }
 
     fn set_case(&mut self, value: &str, registry: &Registry) -> Result<(), String> {
@@ -143,7 +148,7 @@ impl Given {
                 value: case,
             },
         );
-        self.question.case = Some(CASE.to_owned());
+        self.asked().case = Some(CASE.to_owned());
         Ok(())
     }
 }

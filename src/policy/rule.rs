@@ -51,16 +51,15 @@ pub fn rule(
         .into_iter()
         .filter(|slice| slice.unit.id != request.sender.id)
         .filter(|slice| {
-            request
-                .purpose
-                .is_none_or(|purpose| slice.unit.purpose == *purpose)
+            let purpose = request.question.asked.purpose.as_ref();
+            purpose.is_none_or(|purpose| slice.unit.purpose == *purpose)
         })
         .filter(|slice| addressed.admits(&slice.unit, request))
         .collect();
     let in_case = |slice: &&Slice| facts.case_for(&slice.unit).is_some();
     let mut counting = candidates.iter().copied().filter(in_case);
-    let case_ignored =
-        request.case.is_some() && !counting.any(|slice| knows(request.sender, &slice.unit));
+    let case_ignored = request.question.asked.case.is_some()
+        && !counting.any(|slice| knows(request.sender, &slice.unit));
     let case_counts = candidates.iter().copied().any(|slice| in_case(&slice));
     let mut ruling = Ruling {
         verdicts: Vec::with_capacity(candidates.len()),
@@ -77,7 +76,7 @@ pub fn rule(
         ruling.verdicts.push(Verdict {
             unit: slice.unit.id.clone(),
             outcome,
-            addressed: request.to.is_some(),
+            addressed: !request.question.asked.to.is_empty(),
             known: knows(request.sender, &slice.unit),
         });
     }
@@ -105,9 +104,8 @@ pub fn rule_for(
         .receives
         .iter()
         .any(|p| p.covers(request.entry.message_type.as_str()));
-    let meant = request
-        .purpose
-        .is_none_or(|purpose| slice.unit.purpose == *purpose)
+    let purpose = request.question.asked.purpose.as_ref();
+    let meant = purpose.is_none_or(|purpose| slice.unit.purpose == *purpose)
         && Addressed::new(request).admits(&slice.unit, request)
         && *unit != request.sender.id;
     match outcome {
@@ -121,47 +119,35 @@ fn knows(sender: &Unit, unit: &Unit) -> bool {
     unit.listed || unit.id.agency == sender.id.agency
 }
 
-/// Header `to`, parsed.
-struct Addressed<'a> {
-    texts: Option<&'a [String]>,
-    units: BTreeSet<UnitId>,
-}
+/// Header `to` as a set: units that it names, all where there are none.
+struct Addressed<'a>(BTreeSet<&'a UnitId>);
 
 impl<'a> Addressed<'a> {
     fn new(request: &RuleRequest<'a>) -> Self {
-        let texts = request.to.unwrap_or_default();
-        let units = texts.iter().filter_map(|text| text.parse().ok()).collect();
-        Self {
-            texts: request.to,
-            units,
-        }
+        Self(request.question.asked.to.iter().collect())
     }
 
     /// Those of all, by address, that are named; all of them where none is. Each is looked up: how many
     /// could have been named costs nothing.
     fn among<'s>(&self, slices: &'s [Slice]) -> Vec<&'s Slice> {
-        if self.texts.is_none() {
+        if self.0.is_empty() {
             return slices.iter().collect();
         }
         let place = |unit: &UnitId| slices.binary_search_by(|slice| slice.unit.id.cmp(unit));
-        let named = self.units.iter().filter_map(|unit| place(unit).ok());
+        let named = self.0.iter().filter_map(|unit| place(unit).ok());
         named.filter_map(|place| slices.get(place)).collect()
     }
 
     /// Whether `to` leaves this unit in. An addressee that the sender may not know of counts as one
     /// that does not exist.
     fn admits(&self, unit: &Unit, request: &RuleRequest<'_>) -> bool {
-        self.texts.is_none() || (self.units.contains(&unit.id) && knows(request.sender, unit))
+        self.0.is_empty() || (self.0.contains(&unit.id) && knows(request.sender, unit))
     }
 
     /// The addressees that are none of these candidates.
     fn beyond(&self, candidates: &[&Slice]) -> BTreeSet<String> {
-        let found: BTreeSet<String> = candidates.iter().map(|c| c.unit.id.to_string()).collect();
-        let texts = self.texts.unwrap_or_default().iter();
-        texts
-            .filter(|text| !found.contains(*text))
-            .cloned()
-            .collect()
+        let found: BTreeSet<&UnitId> = candidates.iter().map(|c| &c.unit.id).collect();
+        self.0.difference(&found).map(ToString::to_string).collect()
     }
 }
 
@@ -209,7 +195,9 @@ fn outcome(findings: &Findings<'_>, request: &RuleRequest<'_>) -> Outcome {
         policies: ids(&permits),
         withholding: ids(&withholding),
         retain_days: retain.unwrap_or_default(),
-        onward: onward.unwrap_or(Onward::NoOnward).max(request.handling),
+        onward: onward
+            .unwrap_or(Onward::NoOnward)
+            .max(request.question.asked.handling),
     })
 }
 

@@ -15,6 +15,7 @@ use crate::message::id::{Category, Mask, UnitId};
 
 use super::given::Given;
 use super::reference::compare;
+use super::request::RuleRequest;
 use super::rule::{rule_for, unit_sends};
 use super::rulebook::Rulebook;
 use super::ruling::{Outcome, Refused};
@@ -215,11 +216,11 @@ fn run_row<'r, 'f>(
         return Err(format!("no system of {} sends {message_type}", sender.id));
     }
     let given = Given::parse(field("given"), agency, entry, registry)?;
-    match (entry.addressed, &given.question.to) {
-        (Addressed::Never, Some(_)) => {
+    match (entry.addressed, given.question.asked.to.is_empty()) {
+        (Addressed::Never, false) => {
             return Err(format!("{message_type} is never addressed: leave to= out"));
         }
-        (Addressed::Required, None) => {
+        (Addressed::Required, true) => {
             return Err(format!("{message_type} is always addressed: give to="));
         }
         _ => {}
@@ -227,7 +228,12 @@ fn run_row<'r, 'f>(
     let expected = Cells::parse(field, entry)?;
     let mut facts = admit(entry, example)?;
     facts.extend(given.facts.clone());
-    let request = given.question.request(sender, entry, &facts);
+    let request = RuleRequest {
+        sender,
+        entry,
+        facts: &facts,
+        question: &given.question,
+    };
     let both = compare(
         &recipient.id,
         &request,

@@ -1,9 +1,14 @@
 //! What the fixtures of frames hold.
 
-use carnet::agency::keys::RetentionClass;
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use carnet::agency::keys::{BadFrame, RetentionClass};
+use carnet::broker::format::PayloadRef;
 use carnet::broker::payload::{Kept, PayloadHead, PrivateHead};
-use carnet::journal::Lsn;
-use carnet::message::facts::FactValue;
+use carnet::journal::{Frame, Lsn};
+use carnet::message::envelope::Asked;
+use carnet::message::facts::{FactValue, Facts};
 use carnet::message::id::{Category, ExchangeId};
 use carnet::message::spans::{Part, Quoted, Spans};
 use carnet::policy::request::Question;
@@ -20,8 +25,46 @@ pub(crate) const KEPT: Kept = Kept {
     facts: RetentionClass::PRIVATE,
 };
 
-/// What a frame holds, with every sort of fact and part, and its body.
-pub(crate) fn payload() -> (PayloadHead, &'static [u8]) {
+/// What the frame of an exchange holds.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Payload {
+    pub(crate) spans: Spans,
+    pub(crate) facts: Facts,
+    pub(crate) question: Question<'static>,
+    pub(crate) answered: Option<Lsn>,
+    pub(crate) body: Bytes,
+}
+
+impl Payload {
+    pub(crate) fn seal(&self) -> Frame {
+        let head = PayloadHead {
+            spans: &self.spans,
+            facts: &self.facts,
+            question: &self.question,
+            answered: self.answered,
+        };
+        head.seal(FRAMED, KEPT, &self.body)
+    }
+
+    /// What of it a delivery can come to read.
+    pub(crate) fn open(octets: &Bytes) -> Result<Self, BadFrame> {
+        let read = PayloadRef::open(FRAMED, octets)?;
+        let (facts, question) = read.ruled_from()?;
+        let answers = question.answers.iter().map(|unit| read.answered(unit));
+        let answered = answers.collect::<Result<Vec<_>, _>>()?;
+        assert_eq!(read.answered(&unit("police/nobody"))?, None);
+        Ok(Self {
+            spans: read.spans()?,
+            facts,
+            question,
+            answered: answered.into_iter().next().flatten(),
+            body: read.body().clone(),
+        })
+    }
+}
+
+/// What a frame holds, with every sort of fact and part.
+pub(crate) fn payload() -> Payload {
     let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     let facts = [
         ("codes", FactValue::Strings(strings(&["04", "0406"]))),
@@ -56,7 +99,7 @@ pub(crate) fn payload() -> (PayloadHead, &'static [u8]) {
     };
     let parts = Category::ALL.into_iter().zip(0..);
     let parts = parts.map(|(category, nth)| run(category, nth));
-    let head = PayloadHead {
+    Payload {
         spans: Spans::of_parts(
             parts
                 .chain([token(None), token(Some(quoted)), within])
@@ -64,17 +107,19 @@ pub(crate) fn payload() -> (PayloadHead, &'static [u8]) {
         ),
         facts: facts.map(|(name, value)| (name.to_owned(), value)).into(),
         question: Question {
-            to: Some(vec!["customs/main".to_owned()]),
-            purpose: Some("customs-control".parse().unwrap()),
-            case: Some("CASE-1".to_owned()),
+            asked: Cow::Owned(Asked {
+                to: vec![unit("customs/main")],
+                purpose: Some("customs-control".parse().unwrap()),
+                case: Some("CASE-1".to_owned()),
+                handling: Onward::AskOriginator,
+            }),
             answers: [unit("customs/main")].into(),
-            quotes: ["police".parse().unwrap()].into(),
+            quotes: Cow::Owned(["police".parse().unwrap()].into()),
             own_keys: vec![keyed(4)],
-            handling: Onward::AskOriginator,
         },
         answered: Some(Lsn(4_096)),
-    };
-    (head, b"{\"ID\":\"RR1\"}")
+        body: Bytes::from_static(b"{\"ID\":\"RR1\"}"),
+    }
 }
 
 /// A private publish, and its body.

@@ -2,14 +2,15 @@
 //! So a value has one spelling, reading never panics, and what is read is what would be written.
 
 use carnet::broker::ledger::Ledger;
-use carnet::broker::payload::{PayloadHead, PrivateHead};
+use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Entry;
 use carnet::broker::record::{Confidential, Exchange, Recipient, Record, SCHEMA};
 use carnet::message::id::KeyedDigest;
 use proptest::prelude::*;
 
+use crate::frames::Payload;
 use crate::values::{self, Sample};
-use crate::{encoded, fixture, frames, kind};
+use crate::{encoded, fixture, kind};
 
 /// A change of octets.
 #[derive(Debug, Clone)]
@@ -130,8 +131,8 @@ proptest! {
     #[test]
     fn changed_frames_open_to_what_is_sealed_or_not_at_all(changes in changes()) {
         let octets = changed(fixture("frame-exchange"), &changes);
-        if let Ok((head, body)) = PayloadHead::open(frames::FRAMED, &octets.clone().into()) {
-            let again = head.seal(frames::FRAMED, frames::KEPT, &body);
+        if let Ok(read) = Payload::open(&octets.clone().into()) {
+            let again = read.seal();
             // The class stands for itself while nothing is sealed.
             prop_assert_eq!(again.octets().len(), octets.len());
         }

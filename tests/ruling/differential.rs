@@ -1,5 +1,6 @@
 //! Rulings against Cedar's own `Authorizer`, on random messages and standing.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use carnet::agency::registry::Party;
@@ -110,10 +111,10 @@ prop_compose! {
             .fact("risk", FactValue::Long(risk))
             .fact("until", FactValue::Time(until));
         message.now = now;
-        message.question.to = to.map(|to| to.into_iter().map(ToOwned::to_owned).collect());
-        message.question.quotes = set(&quotes);
+        message.question.asked.to_mut().to = to.unwrap_or_default().into_iter().map(id).collect();
+        message.question.quotes = Cow::Owned(set(&quotes));
         message.question.answers = set(&answers);
-        message.question.case = quoted.then(|| "CASE-1".to_owned());
+        message.question.asked.to_mut().case = quoted.then(|| "CASE-1".to_owned());
         message.question.own_keys = vec![KeyedDigest([1; 16])];
         let standing = &mut message.standing;
         let case = Case { areas: set(&areas), members: set(&members) };

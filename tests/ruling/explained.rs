@@ -22,7 +22,7 @@ fn why(message: &Message, unit: &str, reader: Mask) -> String {
 #[test]
 fn a_release_names_rules_with_basis_and_what_is_withheld() {
     let mut item = Message::new("post/main", "postal.item");
-    item.question.quotes.insert(id("environment"));
+    item.question.quotes.to_mut().insert(id("environment"));
     insta::assert_snapshot!(why(&item, "customs/main", Mask::ALL), @r"
     customs/main receives: party identity goods commercial postal reference.token.
       given by post-customs (post): Customs receive postal item data. Basis: UPU Convention art. 8, 20; Regulation 08-002. Reason: Advance data for control and mail security.

@@ -17,7 +17,6 @@ use carnet::policy::rulebook::Rulebook;
 use carnet::policy::ruling::{Outcome, Ruling};
 use carnet::policy::schema::schema_text;
 use carnet::policy::standing::{Case, Standing, Versioned};
-use carnet::policy::words::Onward;
 
 pub(crate) const POST: &str = include_str!("post.cedar");
 pub(crate) const CUSTOMS: &str = include_str!("customs.cedar");
@@ -269,7 +268,7 @@ pub(crate) struct Message {
     pub(crate) from: UnitId,
     pub(crate) kind: &'static str,
     pub(crate) facts: Facts,
-    pub(crate) question: Question,
+    pub(crate) question: Question<'static>,
     pub(crate) standing: Standing,
     pub(crate) now: Timestamp,
 }
@@ -280,15 +279,7 @@ impl Message {
             from: id(from),
             kind: message_type,
             facts: Facts::new(),
-            question: Question {
-                to: None,
-                purpose: None,
-                case: None,
-                answers: BTreeSet::new(),
-                quotes: BTreeSet::new(),
-                own_keys: Vec::new(),
-                handling: Onward::Free,
-            },
+            question: Question::default(),
             standing: Standing::default(),
             now: noon(),
         }
@@ -308,12 +299,12 @@ impl Message {
     }
 
     pub(crate) fn to(mut self, addressees: &[&str]) -> Self {
-        self.question.to = Some(addressees.iter().map(|a| (*a).to_owned()).collect());
+        self.question.asked.to_mut().to = addressees.iter().map(|a| id(a)).collect();
         self
     }
 
     pub(crate) fn quoting(mut self, case: &str) -> Self {
-        self.question.case = Some(case.to_owned());
+        self.question.asked.to_mut().case = Some(case.to_owned());
         self
     }
 
@@ -336,7 +327,12 @@ impl Message {
     pub(crate) fn ask<T>(&self, rulebook: &Rulebook, ask: impl FnOnce(&RuleRequest<'_>) -> T) -> T {
         let sender = rulebook.registry().unit(&self.from).unwrap();
         let entry = rulebook.catalogue().get(self.kind).unwrap();
-        ask(&self.question.request(sender, entry, &self.facts))
+        ask(&RuleRequest {
+            sender,
+            entry,
+            facts: &self.facts,
+            question: &self.question,
+        })
     }
 
     pub(crate) fn rule(&self, rulebook: &Rulebook) -> Ruling {

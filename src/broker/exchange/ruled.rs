@@ -3,6 +3,8 @@
 //! Holding one is the proof that its message was valid, that its sender may send it, and that policy
 //! decided who receives what of it: its fields are private, and [`Ruled::by`] alone makes one.
 
+use std::borrow::Cow;
+
 use super::admission::Admission;
 use super::told;
 use crate::agency::keys::{Delivered, Keys, RetentionClass};
@@ -20,7 +22,7 @@ use crate::message::id::{Digest, KeyedDigest, UnitId};
 use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
 use crate::message::valid::{Key, Valid, Warning};
-use crate::policy::request::Question;
+use crate::policy::request::{Question, RuleRequest};
 use crate::policy::rule as policy;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{self, Ruling};
@@ -48,15 +50,29 @@ impl Ruled {
         let answered = valid.envelope().correlation_id();
         let answered = answered.and_then(|id| view.keys.open_delivery(&peer.unit.id, id));
         let repeats = content_key(valid, answered.as_ref(), &view.keys);
-        let (question, answered) = question(valid, answered, &view.keys);
-        let request = question.request(&peer.unit, valid.entry(), &content.facts);
+        let keys = content.keys.iter();
+        let keys: Vec<KeyedDigest> = keys.map(|key| digest_of(key, &view.keys)).collect();
+        let own = content.keys.iter().zip(&keys).filter(|(key, _)| key.own);
+        let at = answered.as_ref().map(|it| Lsn(it.address));
+        let question = Question {
+            asked: Cow::Borrowed(valid.envelope().asked()),
+            answers: answered.into_iter().map(|it| it.sender).collect(),
+            quotes: Cow::Borrowed(&content.quotes),
+            own_keys: own.map(|(_, digest)| *digest).collect(),
+        };
+        let request = RuleRequest {
+            sender: &peer.unit,
+            entry: valid.entry(),
+            facts: &content.facts,
+            question: &question,
+        };
         let ruling = policy::rule(&request, &view.rulebook, &view.standing, now);
-        let confidential = confidential(valid, &ruling, &view.rulebook, answered);
+        let confidential = confidential(valid, &ruling, &view.rulebook, at);
         let head = PayloadHead {
-            spans: content.spans.clone(),
-            facts: content.facts.clone(),
-            question,
-            answered,
+            spans: &content.spans,
+            facts: &content.facts,
+            question: &question,
+            answered: at,
         };
         let kept = peer
             .agency
@@ -78,6 +94,7 @@ impl Ruled {
             confidential: &confidential,
             frame: Digest(*frame.digest()),
             repeats,
+            keys: &keys,
         };
         Self {
             exchange: Box::new(record.exchange(admission)),
@@ -147,26 +164,6 @@ impl Ruled {
     }
 }
 
-/// What the message asks, and where the one stands that it replies to.
-fn question(valid: &Valid, answered: Option<Delivered>, keys: &Keys) -> (Question, Option<Lsn>) {
-    let (envelope, content) = (valid.envelope(), valid.content());
-    let to: Vec<String> = envelope.to().iter().map(ToString::to_string).collect();
-    let at = answered.as_ref().map(|it| Lsn(it.address));
-    let own = content.keys.iter().filter(|key| key.own);
-    let question = Question {
-        to: (!to.is_empty()).then_some(to),
-        purpose: envelope.purpose().cloned(),
-        case: envelope.case().map(str::to_owned),
-        answers: answered.into_iter().map(|it| it.sender).collect(),
-        quotes: content.quotes.clone(),
-        own_keys: own
-            .map(|key| key_digest(keys, &key.name, &key.value))
-            .collect(),
-        handling: envelope.handling(),
-    };
-    (question, at)
-}
-
 /// What the record of a ruled message is made from.
 struct Draft<'a> {
     valid: &'a Valid,
@@ -176,6 +173,8 @@ struct Draft<'a> {
     frame: Digest,
     /// The digest of its content, by which a repeat is known.
     repeats: KeyedDigest,
+    /// The digests of the message's keys, in their order.
+    keys: &'a [KeyedDigest],
 }
 
 impl Draft<'_> {
@@ -192,7 +191,8 @@ impl Draft<'_> {
         let (content, keys, envelope) = (valid.content(), &view.keys, valid.envelope());
         let unit = peer.unit.id.to_string();
         let derived = admission.derives_message_id() && envelope.message_id().is_none();
-        let case = envelope.case().filter(|_| ruling.case_counts);
+        let case = envelope.asked().case.as_ref();
+        let case = case.filter(|_| ruling.case_counts);
         let sealed = confidential.seal();
         Exchange {
             id: draw.exchange,
@@ -224,17 +224,42 @@ impl Draft<'_> {
             } else {
                 view.repeat_window
             },
-            keys: content
-                .keys
-                .iter()
-                .map(|key| (key.name.clone(), key_digest(keys, &key.name, &key.value)))
+            keys: (content.keys.iter().zip(self.keys))
+                .map(|(key, digest)| (key.name.clone(), *digest))
                 .collect(),
             deadline: envelope.ttl().map(|ttl| admission.now.plus(ttl)),
-            order: order_change(valid, keys),
+            order: self.order_change(),
             recipients: recipients(ruling),
             receipt: None,
             sealed,
             errors: ruling.errors.clone(),
+        }
+    }
+
+    /// What the message says of orders. A secret one never counts, and neither does an open version of it
+    /// from then on; a withdrawn result says nothing.
+    fn order_change(&self) -> Option<OrderChange> {
+        let (valid, content) = (self.valid, self.valid.content());
+        let is_number = |key: &Key| key.name == "control-order";
+        let keys = content.keys.iter().zip(self.keys);
+        let (_, &number) = keys.clone().find(|(key, _)| is_number(key))?;
+        let is = |fact: &str| content.facts.get(fact) == Some(&FactValue::Bool(true));
+        match valid.entry().message_type.as_str() {
+            ORDER_TYPE if is("cancels") || is("secret") => Some(OrderChange::Withdraws { number }),
+            ORDER_TYPE => {
+                let subjects = keys.filter(|(key, _)| !is_number(key));
+                let deadline = match content.facts.get("until") {
+                    Some(FactValue::Time(time)) => *time,
+                    _ => Timestamp::default(),
+                };
+                Some(OrderChange::Opens {
+                    number,
+                    subjects: subjects.map(|(_, digest)| *digest).collect(),
+                    deadline,
+                })
+            }
+            "control.result" if !is("cancels") => Some(OrderChange::Reports { number }),
+            _ => None,
         }
     }
 }
@@ -258,8 +283,8 @@ fn answer(confidential: &Confidential, keys: &Keys) -> KeyedDigest {
 }
 
 /// Identifiers are found by their kind and value; what tells equal ones apart is the index's.
-fn key_digest(keys: &Keys, name: &str, value: &str) -> KeyedDigest {
-    keys.digest("key", &[name.as_bytes(), value.as_bytes()])
+fn digest_of(key: &Key, keys: &Keys) -> KeyedDigest {
+    keys.digest("key", &[key.name.as_bytes(), key.value.as_bytes()])
 }
 
 fn recipients(ruling: &Ruling) -> Vec<Recipient> {
@@ -301,7 +326,7 @@ fn confidential(
     rulebook: &Rulebook,
     answered: Option<Lsn>,
 ) -> Confidential {
-    let envelope = valid.envelope();
+    let (envelope, asked) = (valid.envelope(), valid.envelope().asked());
     let case = ruling.case_ignored.then(|| Warning {
         place: "header case".to_owned(),
         rule: rule::CASE.name.to_owned(),
@@ -338,43 +363,14 @@ fn confidential(
     Confidential {
         message_id: valid.message_id(),
         justification: envelope.justification().map(str::to_owned),
-        to: envelope.to().iter().map(ToString::to_string).collect(),
+        to: asked.to.iter().map(ToString::to_string).collect(),
         warnings: warnings
             .map(|w| (w.place.clone(), w.rule.clone()))
             .collect(),
         told: told.collect(),
-        purpose: envelope.purpose().map(ToString::to_string),
-        handling: envelope.handling(),
+        purpose: asked.purpose.as_ref().map(ToString::to_string),
+        handling: asked.handling,
         correlation_id: envelope.correlation_id().map(str::to_owned),
         ..Confidential::default()
-    }
-}
-
-/// What the message says of orders. A secret one never counts, and neither does an open version of it
-/// from then on; a withdrawn result says nothing.
-fn order_change(valid: &Valid, keys: &Keys) -> Option<OrderChange> {
-    let content = valid.content();
-    let is_number = |key: &&Key| key.name == "control-order";
-    let order = content.keys.iter().find(is_number)?;
-    let number = key_digest(keys, &order.name, &order.value);
-    let is = |fact: &str| content.facts.get(fact) == Some(&FactValue::Bool(true));
-    match valid.entry().message_type.as_str() {
-        ORDER_TYPE if is("cancels") || is("secret") => Some(OrderChange::Withdraws { number }),
-        ORDER_TYPE => {
-            let subjects = content.keys.iter().filter(|key| !is_number(key));
-            let deadline = match content.facts.get("until") {
-                Some(FactValue::Time(time)) => *time,
-                _ => Timestamp::default(),
-            };
-            Some(OrderChange::Opens {
-                number,
-                subjects: subjects
-                    .map(|key| key_digest(keys, &key.name, &key.value))
-                    .collect(),
-                deadline,
-            })
-        }
-        "control.result" if !is("cancels") => Some(OrderChange::Reports { number }),
-        _ => None,
     }
 }

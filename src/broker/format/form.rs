@@ -28,6 +28,11 @@ pub(crate) trait Form: Sized {
 
     /// Reads it back.
     fn take(from: &mut Take<'_>) -> Result<Self, Malformed>;
+
+    /// Goes past it. Where it would be copied to be read, a type does so without a copy.
+    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+        Self::take(from).map(drop)
+    }
 }
 
 /// Reads one value that fills `octets`.
@@ -69,6 +74,13 @@ macro_rules! form {
             ) -> Result<Self, $crate::broker::format::take::Malformed> {
                 $(let $field = <$type as $crate::broker::format::form::Form>::take(from)?;)+
                 Ok(Self { $($field,)+ $($($made: Default::default(),)+)? })
+            }
+
+            fn skip(
+                from: &mut $crate::broker::format::take::Take<'_>,
+            ) -> Result<(), $crate::broker::format::take::Malformed> {
+                $(<$type as $crate::broker::format::form::Form>::skip(from)?;)+
+                Ok(())
             }
         }
     };
@@ -203,6 +215,10 @@ macro_rules! texts {
             fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
                 Ok(from.text()?.into())
             }
+
+            fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+                from.text().map(drop)
+            }
         }
     )+};
 }
@@ -224,6 +240,13 @@ impl<T: Form> Form for Option<T> {
         } else {
             None
         })
+    }
+
+    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+        if bool::take(from)? {
+            T::skip(from)?;
+        }
+        Ok(())
     }
 }
 
@@ -249,6 +272,11 @@ impl<T: Form> Form for Vec<T> {
     fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
         let count = from.count(T::LEAST)?;
         (0..count).map(|_| T::take(from)).collect()
+    }
+
+    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+        let count = from.count(T::LEAST)?;
+        (0..count).try_for_each(|_| T::skip(from))
     }
 }
 
@@ -277,6 +305,10 @@ impl<T: Form + Ord> Form for BTreeSet<T> {
         let ascends = items.is_sorted_by(|one, next| one < next);
         ascends.then(|| Self::from_iter(items)).ok_or(before)
     }
+
+    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+        Vec::<T>::skip(from)
+    }
 }
 
 impl<K: Form + Ord, V: Form> Form for BTreeMap<K, V> {
@@ -296,6 +328,10 @@ impl<K: Form + Ord, V: Form> Form for BTreeMap<K, V> {
         let ascends = items.is_sorted_by(|(one, _), (next, _)| one < next);
         ascends.then(|| Self::from_iter(items)).ok_or(before)
     }
+
+    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+        Vec::<(K, V)>::skip(from)
+    }
 }
 
 impl<A: Form, B: Form> Form for (A, B) {
@@ -308,6 +344,11 @@ impl<A: Form, B: Form> Form for (A, B) {
 
     fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
         Ok((A::take(from)?, B::take(from)?))
+    }
+
+    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+        A::skip(from)?;
+        B::skip(from)
     }
 }
 

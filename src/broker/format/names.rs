@@ -29,6 +29,10 @@ macro_rules! names {
                 let before = from.malformed();
                 from.short()?.parse().map_err(|_| before)
             }
+
+            fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+                from.short().map(drop)
+            }
         }
     )+};
 }

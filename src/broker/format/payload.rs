@@ -6,20 +6,22 @@
 //! private  exchange, routing key, properties as they came: each behind its length u32 | body
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::form::{Form, form, front, put_long, whole};
+use super::form::{Form, form, front, put_count, put_list, put_long, put_measured};
 use super::take::{Malformed, Take};
 use crate::agency::keys::{BadFrame, FramePart, FrameWriter, OpenFrame, RetentionClass};
 use crate::broker::payload::{Kept, KeptProperties, PayloadHead, PrivateHead};
 use crate::journal::{Frame, Lsn};
+use crate::message::envelope::Asked;
 use crate::message::facts::Facts;
 use crate::message::id::{AgencyId, ExchangeId, KeyedDigest, Purpose, UnitId};
-use crate::message::spans::{Quoted, Spans};
+use crate::message::onward::Onward;
+use crate::message::spans::{Part, Quoted, Spans};
 use crate::policy::request::Question;
-use crate::policy::words::Onward;
 
 /// A private publish is no exchange.
 const PRIVATE: ExchangeId = ExchangeId([0; 16]);
@@ -27,7 +29,7 @@ const PRIVATE: ExchangeId = ExchangeId([0; 16]);
 /// More than a head takes, as a rule.
 const HEAD_BYTES: usize = 1 << 10;
 
-impl PayloadHead {
+impl PayloadHead<'_> {
     /// The frame of an exchange with this body.
     pub fn seal(&self, id: ExchangeId, kept: Kept, body: &[u8]) -> Frame {
         let writer = FrameWriter::new(id, body.len() + HEAD_BYTES)
@@ -39,17 +41,138 @@ impl PayloadHead {
         Frame::new(writer.finish())
     }
 
-    /// Head and body, by the frame of an exchange.
+    fn put(&self, out: &mut Vec<u8>) {
+        let Question {
+            asked,
+            answers,
+            quotes,
+            own_keys,
+        } = self.question;
+        self.spans.put(out);
+        self.facts.put(out);
+        put_addressees(&asked.to, out);
+        asked.purpose.put(out);
+        asked.case.put(out);
+        answers.put(out);
+        quotes.put(out);
+        own_keys.put(out);
+        asked.handling.put(out);
+        self.answered.put(out);
+    }
+}
+
+/// The frame of an exchange, taken apart and copied only where it is asked for.
+#[derive(Debug, Clone)]
+pub struct PayloadRef<'a> {
+    body: Bytes,
+    head: Take<'a>,
+}
+
+impl<'a> PayloadRef<'a> {
+    /// The frame of the exchange with this id.
     ///
     /// # Errors
-    /// [`BadFrame`] where it is damaged or not that exchange's.
-    pub fn open(id: ExchangeId, octets: &Bytes) -> Result<(Self, Bytes), BadFrame> {
+    /// [`BadFrame`] where it is damaged or not that exchange's. What stands in the part of the facts is
+    /// held to its form when it is read.
+    pub fn open(id: ExchangeId, octets: &'a Bytes) -> Result<Self, BadFrame> {
         let frame = OpenFrame::of(id, octets)?;
         let content = frame.content(FramePart::Body)?;
         let (KeptProperties, body) = front(content).map_err(|_| BadFrame)?;
-        let head = whole(frame.content(FramePart::Facts)?).map_err(|_| BadFrame)?;
-        Ok((head, octets.slice_ref(body)))
+        Ok(Self {
+            body: octets.slice_ref(body),
+            head: Take::new(frame.content(FramePart::Facts)?),
+        })
     }
+
+    /// The body as it was sent.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body by data category.
+    ///
+    /// # Errors
+    /// [`BadFrame`] where they are not what was written; so of all that is read from the head.
+    pub fn spans(&self) -> Result<Spans, BadFrame> {
+        Form::take(&mut self.head.clone()).map_err(|_| BadFrame)
+    }
+
+    /// The facts that the ruling was made from, and what was asked beside them.
+    pub fn ruled_from(&self) -> Result<(Facts, Question<'static>), BadFrame> {
+        self.read_from().map_err(|_| BadFrame)
+    }
+
+    /// The record of the message of `unit` that this one replies to; none where it replies to another's
+    /// or to none.
+    pub fn answered(&self, unit: &UnitId) -> Result<Option<Lsn>, BadFrame> {
+        self.read_answered(unit).map_err(|_| BadFrame)
+    }
+
+    fn read_from(&self) -> Result<(Facts, Question<'static>), Malformed> {
+        let mut from = self.head;
+        Spans::skip(&mut from)?;
+        let facts = Form::take(&mut from)?;
+        let mut asked = Asked {
+            to: addressees(&mut from)?,
+            purpose: Form::take(&mut from)?,
+            case: Form::take(&mut from)?,
+            handling: Onward::default(),
+        };
+        let mut question = Question {
+            answers: Form::take(&mut from)?,
+            quotes: Cow::Owned(Form::take(&mut from)?),
+            own_keys: Form::take(&mut from)?,
+            ..Question::default()
+        };
+        asked.handling = Form::take(&mut from)?;
+        question.asked = Cow::Owned(asked);
+        Ok((facts, question))
+    }
+
+    fn read_answered(&self, unit: &UnitId) -> Result<Option<Lsn>, Malformed> {
+        let mut from = self.head;
+        Spans::skip(&mut from)?;
+        Facts::skip(&mut from)?;
+        Option::<Vec<String>>::skip(&mut from)?;
+        Option::<Purpose>::skip(&mut from)?;
+        Option::<String>::skip(&mut from)?;
+        let mut answers = from;
+        BTreeSet::<UnitId>::skip(&mut from)?;
+        BTreeSet::<AgencyId>::skip(&mut from)?;
+        Vec::<KeyedDigest>::skip(&mut from)?;
+        Onward::skip(&mut from)?;
+        let answered: Option<Lsn> = Form::take(&mut from)?;
+        from.end()?;
+        // Few messages are replies: whose they answer is looked at in those alone.
+        let Some(at) = answered else { return Ok(None) };
+        let answers: BTreeSet<UnitId> = Form::take(&mut answers)?;
+        Ok(answers.contains(unit).then_some(at))
+    }
+}
+
+/// Addressees as texts; nothing where there are none.
+fn put_addressees(to: &[UnitId], out: &mut Vec<u8>) {
+    (!to.is_empty()).put(out);
+    if !to.is_empty() {
+        put_count(to.len(), out);
+        for unit in to {
+            put_measured(out, |out| {
+                out.extend_from_slice(unit.agency.as_str().as_bytes());
+                out.push(b'/');
+                out.extend_from_slice(unit.unit.as_str().as_bytes());
+            });
+        }
+    }
+}
+
+fn addressees(from: &mut Take<'_>) -> Result<Vec<UnitId>, Malformed> {
+    if !bool::take(from)? {
+        return Ok(Vec::new());
+    }
+    let before = from.malformed();
+    let count = from.count(String::LEAST)?;
+    let units = (0..count).map(|_| from.text()?.parse().map_err(|_| before));
+    units.collect()
 }
 
 impl PrivateHead {
@@ -74,13 +197,6 @@ impl PrivateHead {
         Ok((head, octets.slice_ref(body)))
     }
 }
-
-form!(PayloadHead {
-    spans: Spans,
-    facts: Facts,
-    question: Question,
-    answered: Option<Lsn>,
-});
 
 /// The octets of the properties that are kept of an exchange: none so far.
 impl Form for KeptProperties {
@@ -115,16 +231,6 @@ impl Form for PrivateHead {
     }
 }
 
-form!(Question {
-    to: Option<Vec<String>>,
-    purpose: Option<Purpose>,
-    case: Option<String>,
-    answers: BTreeSet<UnitId>,
-    quotes: BTreeSet<AgencyId>,
-    own_keys: Vec<KeyedDigest>,
-    handling: Onward,
-});
-
 form!(Quoted {
     originator: AgencyId,
     clear: String,
@@ -134,10 +240,14 @@ impl Form for Spans {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
-        super::form::put_list(self.parts().iter(), out);
+        put_list(self.parts().iter(), out);
     }
 
     fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
         Ok(Self::of_parts(Form::take(from)?))
+    }
+
+    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+        Vec::<Part>::skip(from)
     }
 }

@@ -50,6 +50,18 @@ macro_rules! words {
                     _ => Err(before),
                 }
             }
+
+            fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+                let before = from.malformed();
+                match from.u8()? {
+                    $($number => {
+                        $($(<$item as Form>::skip(from)?;)+)?
+                        $($(<$inside as Form>::skip(from)?;)+)?
+                        Ok(())
+                    })+
+                    _ => Err(before),
+                }
+            }
         }
     };
 }

@@ -13,6 +13,7 @@ use crate::message::id::UnitId;
 use crate::message::valid::Valid;
 use crate::policy::explain::{InForce, explain};
 use crate::policy::given::Given;
+use crate::policy::request::RuleRequest;
 use crate::policy::rule::rule;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{Outcome, Refused, Ruling, Verdict};
@@ -31,7 +32,12 @@ impl Ruled {
     pub(super) fn of(valid: Valid, peer: Peer, given: Given, rulebook: &Rulebook) -> Self {
         let mut facts = valid.content().facts.clone();
         facts.extend(given.facts.clone());
-        let request = given.question.request(&peer.unit, valid.entry(), &facts);
+        let request = RuleRequest {
+            sender: &peer.unit,
+            entry: valid.entry(),
+            facts: &facts,
+            question: &given.question,
+        };
         let ruling = rule(&request, rulebook, &given.standing, given.now);
         Self {
             valid,
@@ -66,7 +72,12 @@ impl Ruled {
             facts,
             ..
         } = self;
-        let request = given.question.request(&peer.unit, valid.entry(), facts);
+        let request = RuleRequest {
+            sender: &peer.unit,
+            entry: valid.entry(),
+            facts,
+            question: &given.question,
+        };
         let in_force = InForce {
             rulebook,
             standing: &given.standing,

@@ -71,13 +71,13 @@ fn headers_are_read_into_what_they_mean() {
     })
     .unwrap();
     let envelope = valid.envelope();
-    let to: Vec<String> = envelope.to().iter().map(ToString::to_string).collect();
+    let asked = envelope.asked();
+    let to: Vec<String> = asked.to.iter().map(ToString::to_string).collect();
     assert_eq!(to, ["police/main", "environment/main", "nobody/main"]);
-    assert_eq!(envelope.purpose().unwrap().as_str(), "customs-control");
-    assert_eq!(envelope.case(), Some("CASE-2026-0317"));
-    assert_eq!(envelope.handling(), Onward::NoOnward);
+    assert_eq!(asked.purpose.as_ref().unwrap().as_str(), "customs-control");
+    assert_eq!(asked.case.as_deref(), Some("CASE-2026-0317"));
+    assert_eq!(asked.handling, Onward::NoOnward);
     assert_eq!(envelope.justification(), Some("asked by telephone"));
-    assert!(envelope.traceparent().is_some());
     assert_eq!(envelope.ttl(), Some(Duration::ZERO));
     let dropped = Warning {
         place: "header x-request".to_owned(),

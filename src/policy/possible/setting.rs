@@ -3,6 +3,7 @@
 //! Cedar compares: so of all numbers, times, sets only those beside what the condition names come out
 //! otherwise, and one of each kind stands for all others. Calculating conditions are left alone.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
@@ -16,12 +17,12 @@ use crate::message::id::{AgencyId, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::condition::Condition;
 use crate::policy::entities::{Moment, World};
-use crate::policy::request::RuleRequest;
+use crate::policy::request::{Question, RuleRequest};
 use crate::policy::rule::unit_sends;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::source::Rule;
 use crate::policy::standing::{Case, Level};
-use crate::policy::words::{AREAS, Onward};
+use crate::policy::words::AREAS;
 
 /// So many words of one set are told apart; of more, nothing is said.
 const WORDS_MAX: usize = 5;
@@ -92,7 +93,7 @@ impl<'r> Domain<'r> {
 #[derive(Clone)]
 enum Choice {
     Fact(String, FactValue),
-    To(Vec<String>),
+    To(Vec<UnitId>),
     Answers(BTreeSet<UnitId>),
     Quotes(BTreeSet<AgencyId>),
     Now(Timestamp),
@@ -171,7 +172,7 @@ impl<'c, 'r> Settings<'c, 'r> {
 
     /// Puts each to `look`, until it has seen enough.
     pub(super) fn each(&self, world: &World, look: &mut dyn FnMut(&Request, &Entities) -> bool) {
-        let nobody = Question::default();
+        let nobody = Posed::default();
         for (sender, entry) in &self.domain.messages {
             let units = self.domain.units.iter().filter(|unit| unit.id != sender.id);
             for unit in units {
@@ -248,7 +249,6 @@ impl<'c, 'r> Settings<'c, 'r> {
             "answers",
             units.iter().cloned().map(Choice::Answers).collect(),
         );
-        let names = |units: &BTreeSet<UnitId>| units.iter().map(ToString::to_string).collect();
         let addressed = units.iter().filter(|units| match entry.addressed {
             Addressed::Never => units.is_empty(),
             Addressed::Optional => true,
@@ -256,7 +256,9 @@ impl<'c, 'r> Settings<'c, 'r> {
         });
         read(
             "addressees",
-            addressed.map(|units| Choice::To(names(units))).collect(),
+            addressed
+                .map(|units| Choice::To(units.iter().cloned().collect()))
+                .collect(),
         );
         all
     }
@@ -308,11 +310,9 @@ impl<'c, 'r> Settings<'c, 'r> {
 
 /// What is asked in one setting.
 #[derive(Clone, Default)]
-struct Question {
+struct Posed {
     facts: Facts,
-    to: Vec<String>,
-    answers: BTreeSet<UnitId>,
-    quotes: BTreeSet<AgencyId>,
+    question: Question<'static>,
     now: Option<Timestamp>,
     level: Level,
     case: Option<Case>,
@@ -320,13 +320,13 @@ struct Question {
     orders: BTreeSet<AgencyId>,
 }
 
-impl Question {
+impl Posed {
     fn take(&mut self, choice: &Choice) {
         match choice.clone() {
             Choice::Fact(name, value) => _ = self.facts.insert(name, value),
-            Choice::To(to) => self.to = to,
-            Choice::Answers(units) => self.answers = units,
-            Choice::Quotes(agencies) => self.quotes = agencies,
+            Choice::To(to) => self.question.asked.to_mut().to = to,
+            Choice::Answers(units) => self.question.answers = units,
+            Choice::Quotes(agencies) => self.question.quotes = Cow::Owned(agencies),
             Choice::Now(now) => self.now = Some(now),
             Choice::Level(level) => self.level = level,
             Choice::Case(case) => self.case = case,
@@ -347,13 +347,7 @@ impl Question {
             sender,
             entry,
             facts: &self.facts,
-            to: Some(self.to.as_slice()),
-            purpose: None,
-            case: None,
-            answers: &self.answers,
-            quotes: &self.quotes,
-            own_keys: &[],
-            handling: Onward::Free,
+            question: &self.question,
         };
         let now = self.now.unwrap_or(NOON);
         let context = world.context(&Moment {
