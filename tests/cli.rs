@@ -391,27 +391,23 @@ fn trying_a_message_says_who_receives_what_of_it_and_by_which_rule() {
         in_repository("message try messages/postal.item/examples/valid/orchids.json --json");
     assert_eq!(code(&tried), Some(0), "{}", err(&tried));
     let tried = json(&tried);
-    assert_eq!(tried["from"], "post/items");
-    let units = tried["units"].as_array().unwrap();
+    assert_eq!(tried["sender"], "post/items");
+    let units = tried["recipients"].as_array().unwrap();
     let environment = units.iter().find(|u| u["unit"] == "environment/main");
     let environment = environment.unwrap();
-    assert_eq!(
-        environment["policies"][0]["id"],
-        "post-environment-regulated"
-    );
-    assert!(
-        environment["policies"][0]["basis"]
-            .as_str()
-            .unwrap()
-            .contains("CITES")
-    );
+    let rule = "post-environment-regulated";
+    assert_eq!(environment["policies"][0], rule);
+    let mut policies = tried["policies"].as_array().unwrap().iter();
+    let basis = &policies.find(|it| it["id"] == rule).unwrap()["basis"];
+    assert!(basis.as_str().unwrap().contains("CITES"));
+    assert_eq!(environment["told_to_sender"], "released");
     let withheld = environment["withheld"].as_array().unwrap();
     assert!(withheld.contains(&"party".into()) && withheld.contains(&"commercial".into()));
     let to =
         "message try messages/postal.item/examples/valid/orchids.json --to customs/main --json";
     let output = in_repository(to);
     assert_eq!(
-        json(&output)["units"].as_array().map_or(0, Vec::len),
+        json(&output)["recipients"].as_array().map_or(0, Vec::len),
         1,
         "{}",
         out(&output)

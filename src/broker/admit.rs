@@ -121,8 +121,10 @@ fn rejected(admission: &Admission<'_>, publish: &Publish, not_ruled: &NotRuled) 
 /// sender is told of all.
 fn rejection(admission: &Admission<'_>, publish: &Publish, not_ruled: &NotRuled) -> Rejected {
     let NotRuled { code, faults } = not_ruled;
+    let message_id = publish.message_id.iter().flat_map(|id| id.chars());
+    let message_id: String = message_id.take(255).collect();
     let confidential = Confidential {
-        message_id: message_id(publish),
+        message_id: &message_id,
         faults: faults.iter().map(fault).collect(),
         faults_untold: u32::try_from(faults.untold).unwrap_or(u32::MAX),
         ..Confidential::default()
@@ -142,9 +144,4 @@ fn rejection(admission: &Admission<'_>, publish: &Publish, not_ruled: &NotRuled)
         sealed: confidential.seal(),
         case: None,
     }
-}
-
-fn message_id(publish: &Publish) -> String {
-    let id = publish.message_id.as_deref().unwrap_or_default();
-    id.chars().take(255).collect()
 }

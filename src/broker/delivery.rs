@@ -17,12 +17,12 @@ use super::ledger::Died;
 use super::ledger::QueueKind;
 use super::limits::REASON_BYTES;
 use super::payload::PrivateHead;
-use super::receipt;
+use super::receipt::Receipt;
 use super::record::{Confidential, Exchange, Outcome, QueueId, Record, Released, Stored, Terms};
 use crate::agency::keys::{BadFrame, Delivered, SealedPart, Token};
 use crate::journal::Lsn;
 use crate::message::facts::Facts;
-use crate::message::id::{AgencyId, Mask, UnitId};
+use crate::message::id::{AgencyId, Category, Mask, UnitId};
 use crate::message::project::{TokenElement, project};
 use crate::message::time::Timestamp;
 use crate::policy::request::{Question, RuleRequest};
@@ -110,7 +110,7 @@ impl Rendered {
         if let (Shown::Made(made), Record::Exchange(asked)) = (&mut self.properties, answered)
             && asked.unit == *unit
         {
-            made.correlation_id = Some(confidential(&asked.sealed).message_id);
+            made.correlation_id = Some(confidential(&asked.sealed).message_id.to_owned());
         }
     }
 }
@@ -147,18 +147,18 @@ pub fn prepare(
     let mut rendered = match &stored.record {
         Record::Exchange(exchange) if exchange.unit == *unit => {
             let told = confidential(&exchange.sealed);
-            let body = receipt::of_exchange(exchange, &told);
-            notice(body.to_string(), Some(told.message_id), exchange.at)
+            let receipt = Receipt::of_exchange(exchange, &told);
+            notice(&receipt, Some(told.message_id), exchange.at)
         }
         Record::Rejected(rejected) if rejected.unit == *unit => {
             let told = confidential(&rejected.sealed);
-            let body = receipt::of_rejected(rejected, &told);
-            notice(body.to_string(), Some(told.message_id), rejected.at)
+            let receipt = Receipt::of_rejected(rejected, &told);
+            notice(&receipt, Some(told.message_id), rejected.at)
         }
         Record::Lost(lost) => {
             let numbers = lost.units.iter().find(|it| it.unit == *unit);
             let numbers = numbers.ok_or(Unrenderable::Foreign)?;
-            notice(receipt::of_lost(lost, numbers).to_string(), None, lost.at)
+            notice(&Receipt::of_lost(lost, numbers), None, lost.at)
         }
         Record::Exchange(exchange) => {
             let release = Release::find(exchange, unit)?;
@@ -188,18 +188,18 @@ pub fn prepare(
 }
 
 /// What of a record only its sender may read.
-pub fn confidential(sealed: &SealedPart) -> Confidential {
+pub fn confidential(sealed: &SealedPart) -> Confidential<'_> {
     Confidential::open(sealed).unwrap_or_default()
 }
 
-fn notice(body: String, correlation_id: Option<String>, at: Timestamp) -> Rendered {
+fn notice(receipt: &Receipt<'_>, message_id: Option<&str>, at: Timestamp) -> Rendered {
     let made = Made {
-        correlation_id,
+        correlation_id: message_id.map(str::to_owned),
         timestamp: at,
         ..Made::default()
     };
     let route = ("carnet".to_owned(), "carnet.receipt".to_owned());
-    Rendered::new(route, Shown::Made(Box::new(made)), body.into())
+    Rendered::new(route, Shown::Made(Box::new(made)), receipt.octets().into())
 }
 
 enum Allowed {
@@ -375,12 +375,13 @@ impl<'a> Release<'a> {
         };
         let policy = terms.policies.first();
         let reason = policy.and_then(|id| view.rulebook.rule(id));
-        let withheld = receipt::withheld(self.exchange.holds, terms.mask).join(",");
+        let withheld = self.exchange.holds.without(terms.mask).categories();
+        let withheld: Vec<&str> = withheld.map(Category::name).collect();
         let mut headers = vec![
             ("x-carnet-sender", sender),
             ("x-carnet-sequence", self.released.number.to_string()),
             ("x-carnet-rulebook", terms.rulebook.to_string()),
-            ("x-carnet-withheld", withheld),
+            ("x-carnet-withheld", withheld.join(",")),
             ("x-carnet-retain-days", terms.retain_days.to_string()),
             ("x-carnet-onward", terms.onward.name().to_owned()),
         ];

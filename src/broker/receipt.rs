@@ -1,107 +1,132 @@
 //! Receipts: what a sender may know of its exchange, rendered from the record when delivered.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
-use super::record::{Confidential, Exchange, LastNumbers, Lost, Outcome, Rejected};
-use crate::message::id::Mask;
+use super::exchange::{Place, places};
+use super::record::{
+    Confidential, Exchange, FaultTold, LastNumbers, Lost, Outcome, Rejected, Told,
+};
+use crate::message::id::{Digest, Mask, UnitId};
+use crate::message::time::Timestamp;
 
-/// The receipt of a ruled exchange.
-pub fn of_exchange(exchange: &Exchange, confidential: &Confidential) -> Value {
-    let released = exchange
-        .recipients
-        .iter()
-        .filter(|recipient| recipient.known);
-    let released = released.filter_map(|recipient| match &recipient.outcome {
-        Outcome::Released(released) => Some((recipient.unit.to_string(), released)),
-        Outcome::Refused { .. } => None,
-    });
-    let mut recipients: Vec<Value> = released
-        .map(|(unit, released)| {
-            let withheld = withheld(exchange.holds, released.mask);
-            json!({ "unit": unit, "outcome": "released", "withheld": withheld })
-        })
-        .collect();
-    let outcome = if recipients.is_empty() {
-        "refused"
-    } else {
-        "released"
-    };
-    recipients.extend(confidential.told.iter().map(|told| {
-        let mut refusal = Map::new();
-        refusal.insert("unit".into(), told.unit.clone().into());
-        refusal.insert("outcome".into(), "refused".into());
-        let optional = [("policy", &told.policy), ("basis", &told.basis)];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                refusal.insert(name.into(), value.clone().into());
-            }
+/// The receipt of one exchange, as its sender gets it: a JSON object with these fields.
+#[derive(Debug, Serialize)]
+pub struct Receipt<'a> {
+    sequence: Sequence,
+    #[serde(rename = "x-carnet-sequence", skip_serializing_if = "Option::is_none")]
+    received: Option<Gap>,
+    time: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rulebook: Option<Digest>,
+    outcome: &'static str,
+    #[serde(flatten)]
+    not_ruled: Option<NotRuled<'a>>,
+    recipients: Vec<Recipient<'a>>,
+    warnings: Vec<Place<'a>>,
+}
+
+/// The sender's own number, or the numbers between which its receipts are lost.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Sequence {
+    Number(Option<u64>),
+    Lost(Gap),
+}
+
+/// Numbers that are given no more, the first and the last of them.
+#[derive(Debug, Serialize)]
+struct Gap {
+    from: u64,
+    to: u64,
+}
+
+/// Why a message was not ruled.
+#[derive(Debug, Serialize)]
+struct NotRuled<'a> {
+    code: u16,
+    place: &'a str,
+    rule: &'a str,
+    faults: &'a [FaultTold<'a>],
+    faults_untold: u32,
+}
+
+/// A recipient of which the sender may know, or an addressee that it named.
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+enum Recipient<'a> {
+    Released { unit: &'a UnitId, withheld: Mask },
+    Refused(&'a Told<'a>),
+}
+
+impl<'a> Receipt<'a> {
+    /// The receipt of a ruled exchange.
+    pub fn of_exchange(exchange: &'a Exchange, confidential: &'a Confidential<'a>) -> Self {
+        let known = exchange.recipients.iter().filter(|it| it.known);
+        let released = known.filter_map(|recipient| match &recipient.outcome {
+            Outcome::Released(released) => Some(Recipient::Released {
+                unit: &recipient.unit,
+                withheld: exchange.holds.without(released.mask),
+            }),
+            Outcome::Refused { .. } => None,
+        });
+        let refused = confidential.told.iter().map(Recipient::Refused);
+        let recipients: Vec<Recipient<'a>> = released.chain(refused).collect();
+        let is_released = matches!(recipients.first(), Some(Recipient::Released { .. }));
+        Self {
+            sequence: Sequence::Number(exchange.number),
+            received: None,
+            time: exchange.at,
+            rulebook: Some(exchange.rulebook),
+            outcome: if is_released { "released" } else { "refused" },
+            not_ruled: None,
+            recipients,
+            warnings: places(confidential),
         }
-        refusal.insert("reason".into(), told.reason.clone().into());
-        Value::Object(refusal)
-    }));
-    json!({
-        "sequence": exchange.number,
-        "time": exchange.at.to_string(),
-        "rulebook": exchange.rulebook.to_string(),
-        "outcome": outcome,
-        "recipients": recipients,
-        "warnings": warnings(confidential),
-    })
-}
+    }
 
-/// The receipt of a submission that was not ruled.
-pub fn of_rejected(rejected: &Rejected, confidential: &Confidential) -> Value {
-    json!({
-        "sequence": rejected.number,
-        "time": rejected.at.to_string(),
-        "outcome": if rejected.code == 406 { "invalid" } else { "refused" },
-        "code": rejected.code,
-        "place": rejected.place,
-        "rule": rejected.rule,
-        "faults": faults(confidential),
-        "faults_untold": confidential.faults_untold,
-        "recipients": [],
-        "warnings": warnings(confidential),
-    })
-}
+    /// The receipt of a submission that was not ruled.
+    pub fn of_rejected(rejected: &'a Rejected, confidential: &'a Confidential<'a>) -> Self {
+        let is_invalid = rejected.code == 406;
+        Self {
+            sequence: Sequence::Number(Some(rejected.number)),
+            received: None,
+            time: rejected.at,
+            rulebook: None,
+            outcome: if is_invalid { "invalid" } else { "refused" },
+            not_ruled: Some(NotRuled {
+                code: rejected.code,
+                place: &rejected.place,
+                rule: &rejected.rule,
+                faults: &confidential.faults,
+                faults_untold: confidential.faults_untold,
+            }),
+            recipients: Vec::new(),
+            warnings: places(confidential),
+        }
+    }
 
-/// What was wrong, each with its text.
-fn faults(confidential: &Confidential) -> Vec<Value> {
-    let faults = confidential.faults.iter();
-    faults
-        .map(|fault| json!({ "place": fault.place, "rule": fault.rule, "text": fault.text }))
-        .collect()
-}
+    /// The notice to a unit whose numbers jump, since the end of the log was lost: what it was told
+    /// under a number between is gone.
+    pub fn of_lost(lost: &Lost, numbers: &LastNumbers) -> Self {
+        let gap = |before: u64| Gap {
+            from: before.saturating_add(1),
+            to: before.saturating_add(lost.jump),
+        };
+        Self {
+            sequence: Sequence::Lost(gap(numbers.sent)),
+            received: Some(gap(numbers.received)),
+            time: lost.at,
+            rulebook: None,
+            outcome: "lost",
+            not_ruled: None,
+            recipients: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
 
-/// The notice to a unit whose numbers jump, since the end of the log was lost: what it was told under a
-/// number between is gone.
-pub fn of_lost(lost: &Lost, numbers: &LastNumbers) -> Value {
-    let gap = |before: u64| {
-        let (from, to) = (before.saturating_add(1), before.saturating_add(lost.jump));
-        json!({ "from": from, "to": to })
-    };
-    json!({
-        "time": lost.at.to_string(),
-        "outcome": "lost",
-        "sequence": gap(numbers.sent),
-        "x-carnet-sequence": gap(numbers.received),
-        "recipients": [],
-        "warnings": [],
-    })
-}
-
-fn warnings(confidential: &Confidential) -> Vec<Value> {
-    let warnings = confidential.warnings.iter();
-    warnings
-        .map(|(place, rule)| json!({ "place": place, "rule": rule }))
-        .collect()
-}
-
-/// Names of the categories that the type can hold and the unit does not get, present or not.
-pub fn withheld(holds: Mask, mask: Mask) -> Vec<String> {
-    holds
-        .without(mask)
-        .categories()
-        .map(|category| category.to_string())
-        .collect()
+    /// Its octets on the wire.
+    pub fn octets(&self) -> Vec<u8> {
+        // What is serialised are texts, numbers and lists of these, under names that are texts.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
 }

@@ -223,53 +223,56 @@ pub struct Again {
     pub until: Timestamp,
 }
 
-/// What of an exchange only the sender, and who is entitled, may read.
+/// What of an exchange only the sender, and who is entitled, may read. It borrows from the message when
+/// it is written, and from the record when it is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Confidential {
+pub struct Confidential<'a> {
     /// The publisher's `message_id`.
-    pub message_id: String,
+    pub message_id: &'a str,
     /// Why it was sent, where the sender said so.
-    pub justification: Option<String>,
+    pub justification: Option<&'a str>,
     /// Addressees as named.
-    pub to: Vec<String>,
+    pub to: Vec<&'a str>,
     /// Faults that did not stop it: place and rule.
-    pub warnings: Vec<(String, String)>,
+    pub warnings: Vec<(&'a str, &'a str)>,
     /// Texts of the refusals that are told: unit as the sender named it, policy, reason, basis.
-    pub told: Vec<Told>,
+    pub told: Vec<Told<'a>>,
     /// Header `purpose`.
-    pub purpose: Option<String>,
+    pub purpose: Option<&'a str>,
     /// Header `handling`.
     pub handling: Onward,
     /// The publisher's `correlation_id`.
-    pub correlation_id: Option<String>,
+    pub correlation_id: Option<&'a str>,
     /// What was wrong with one that was not ruled.
-    pub faults: Vec<FaultTold>,
+    pub faults: Vec<FaultTold<'a>>,
     /// How many faults more it had.
     pub faults_untold: u32,
 }
 
 /// A fault of a message as the sender's receipt shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaultTold {
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FaultTold<'a> {
     /// JSON pointer, property or header.
-    pub place: String,
+    pub place: &'a str,
     /// The rule.
-    pub rule: String,
+    pub rule: &'a str,
     /// What was wrong there. It may have a name or digit of the message.
-    pub text: String,
+    pub text: &'a str,
 }
 
 /// A refusal as the sender's receipt shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Told<'a> {
     /// The unit, as the sender named it or may know it.
-    pub unit: String,
+    pub unit: &'a str,
     /// The deciding policy; none for a default refusal.
-    pub policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<&'a str>,
     /// Why, in plain words.
-    pub reason: String,
+    pub reason: &'a str,
     /// On which legal basis.
-    pub basis: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basis: Option<&'a str>,
 }
 
 /// What was decided for one unit.
@@ -378,9 +381,9 @@ impl Rejected {
         // What cannot be read has nothing more to tell.
         let mut told = Confidential::open(&self.sealed).unwrap_or_default();
         told.faults = vec![FaultTold {
-            place: self.place.clone(),
-            rule: self.rule.clone(),
-            text: text.to_owned(),
+            place: &self.place,
+            rule: &self.rule,
+            text,
         }];
         self.sealed = told.seal();
         self

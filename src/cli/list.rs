@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::check::server_files;
 use super::failed::Failed;
-use super::names::{categories, no_type};
+use super::names::no_type;
 use super::trial::Trial;
 use super::{output, rules};
 use crate::agency::certificate::CertificateSummary;
@@ -110,7 +110,7 @@ fn entry_as_json(entry: &MessageEntry) -> Value {
         "title": entry.title,
         "standard": entry.standard,
         "senders": entry.senders,
-        "holds": categories(entry.holds),
+        "holds": entry.holds,
         "keys": keys.collect::<Vec<_>>(),
         "facts": facts.collect::<Vec<_>>(),
     })

@@ -6,7 +6,6 @@
 mod describe;
 mod earlier;
 mod entries;
-mod exchange;
 mod rulebook;
 mod scrub;
 

@@ -1,11 +1,11 @@
-//! The names by which people and programs call systems and categories of data.
+//! The names by which people and programs call systems and types.
 
 use std::sync::Arc;
 
 use super::failed::{Failed, no_such};
 use crate::agency::registry::{Agency, Peer, Registry, System};
 use crate::message::catalogue::Catalogue;
-use crate::message::id::{Mask, SystemId};
+use crate::message::id::SystemId;
 
 /// A system of the registry, with its agency.
 pub(super) fn system_named(
@@ -31,15 +31,6 @@ pub(super) fn system_named(
 /// A system as people write it: `AGENCY/SYSTEM`.
 pub(super) fn system_name(peer: &Peer) -> String {
     format!("{}/{}", peer.agency.id, peer.system.name)
-}
-
-/// The names of a mask's categories, and of the token that stands for a reference.
-pub(super) fn categories(mask: Mask) -> Vec<String> {
-    let token = mask
-        .has_reference_token()
-        .then(|| "reference.token".to_owned());
-    let names = mask.categories().map(|category| category.to_string());
-    names.chain(token).collect()
 }
 
 /// A type that there is not, with the one that was likely meant.

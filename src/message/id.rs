@@ -148,6 +148,12 @@ macro_rules! within_agency {
             }
         }
 
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(self, f)
@@ -174,6 +180,12 @@ macro_rules! bytes_id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
             }
         }
 
@@ -421,6 +433,14 @@ impl fmt::Display for Mask {
             write!(f, "{separator}reference.token")?;
         }
         Ok(())
+    }
+}
+
+/// The names of its categories, and of the token that stands for a reference.
+impl serde::Serialize for Mask {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let token = self.has_reference_token().then_some("reference.token");
+        to.collect_seq(self.categories().map(Category::name).chain(token))
     }
 }
 

@@ -1,12 +1,13 @@
 //! A message that keeps its type's rules: the proof that everything above works with.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::catalogue::Catalogue;
-pub(crate) use super::content::{Content, Key, Warning};
+pub(crate) use super::content::{Content, Key};
 use super::entry::MessageEntry;
 use super::envelope::{BODY, Envelope, Publish, SenderTerms};
 pub(crate) use super::faults::{Faults, Invalid, InvalidKind};
@@ -97,12 +98,13 @@ impl Valid {
     /// The idempotency key: the `message_id`, or the content's digest where the sender's entry
     /// lets it stand in. The same words in answer to two questions are two messages; the digest is
     /// of what the sender wrote alone, since the sender is told it.
-    pub(crate) fn message_id(&self) -> String {
+    pub(crate) fn message_id(&self) -> Cow<'_, str> {
         match (self.envelope.message_id(), self.envelope.correlation_id()) {
-            (Some(id), _) => id.to_owned(),
-            (None, None) => self.digest.to_string(),
+            (Some(id), _) => id.into(),
+            (None, None) => self.digest.to_string().into(),
             (None, Some(answered)) => {
-                Digest::of(&[&self.digest.0, answered.as_bytes()].concat()).to_string()
+                let both = [&self.digest.0, answered.as_bytes()].concat();
+                Digest::of(&both).to_string().into()
             }
         }
     }

@@ -79,7 +79,7 @@ prop_compose! {
         let keys = keys.into_iter().map(|name| (name, KeyedDigest(octets)));
         let one = values::full().recipients.remove(0);
         let recipients = known.into_iter().map(|known| Recipient { known, ..one.clone() });
-        let to = told;
+        let to = told.iter().map(String::as_str).collect();
         Exchange {
             number,
             body_bytes: bytes,

@@ -284,25 +284,25 @@ fn orders() -> Vec<Sample> {
     ]
 }
 
-pub(crate) fn confidential(handling: Onward) -> Confidential {
+pub(crate) fn confidential(handling: Onward) -> Confidential<'static> {
     Confidential {
-        message_id: "item-1".to_owned(),
-        justification: Some("Überprüfung".to_owned()),
-        to: vec!["customs/main".to_owned()],
-        warnings: vec![("header case".to_owned(), "case".to_owned())],
+        message_id: "item-1",
+        justification: Some("Überprüfung"),
+        to: vec!["customs/main"],
+        warnings: vec![("header case", "case")],
         told: vec![Told {
-            unit: "police/main".to_owned(),
-            policy: Some("post-forbids".to_owned()),
-            reason: "not permitted".to_owned(),
-            basis: Some("Art. 5".to_owned()),
+            unit: "police/main",
+            policy: Some("post-forbids"),
+            reason: "not permitted",
+            basis: Some("Art. 5"),
         }],
-        purpose: Some("customs-control".to_owned()),
+        purpose: Some("customs-control"),
         handling,
-        correlation_id: Some("other-1".to_owned()),
+        correlation_id: Some("other-1"),
         faults: vec![FaultTold {
-            place: "/ID".to_owned(),
-            rule: "schema".to_owned(),
-            text: "is missing".to_owned(),
+            place: "/ID",
+            rule: "schema",
+            text: "is missing",
         }],
         faults_untold: 3,
     }

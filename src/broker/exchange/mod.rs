@@ -10,9 +10,12 @@ mod admission;
 mod ruled;
 mod submission;
 mod told;
+mod view;
 
 pub(in crate::broker) use admission::Admission;
 pub use admission::{Draw, View};
+pub(crate) use ruled::Quoted;
 pub use ruled::Ruled;
 pub use submission::{Arrived, Returnable, Submission, Verdict};
 pub(in crate::broker) use told::{fault, sentences};
+pub use view::{Decided, Place, places};

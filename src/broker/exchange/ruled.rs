@@ -4,6 +4,7 @@
 //! decided who receives what of it: its fields are private, and [`Ruled::by`] alone makes one.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::admission::Admission;
 use super::told;
@@ -18,14 +19,15 @@ use crate::broker::record::{
 use crate::broker::register::ORDER_TYPE;
 use crate::journal::{Frame, Lsn};
 use crate::message::facts::FactValue;
-use crate::message::id::{Digest, KeyedDigest, UnitId};
+use crate::message::id::{Digest, KeyedDigest, Purpose, UnitId};
 use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
-use crate::message::valid::{Key, Valid, Warning};
+use crate::message::valid::{Key, Valid};
 use crate::policy::request::{Question, RuleRequest};
 use crate::policy::rule as policy;
 use crate::policy::rulebook::Rulebook;
-use crate::policy::ruling::{self, Ruling};
+use crate::policy::ruling::{self, Refused, Ruling, Verdict};
+use crate::policy::words::PolicyId;
 
 /// A valid message on which policy has ruled. Its record lacks what only the ledger knows: time,
 /// numbers, queues.
@@ -67,7 +69,8 @@ impl Ruled {
             question: &question,
         };
         let ruling = policy::rule(&request, &view.rulebook, &view.standing, now);
-        let confidential = confidential(valid, &ruling, &view.rulebook, at);
+        let quoted = Quoted::of(valid, &ruling);
+        let confidential = quoted.confidential(valid, &ruling, &view.rulebook, at);
         let head = PayloadHead {
             spans: &content.spans,
             facts: &content.facts,
@@ -168,7 +171,7 @@ impl Ruled {
 struct Draft<'a> {
     valid: &'a Valid,
     ruling: &'a Ruling,
-    confidential: &'a Confidential,
+    confidential: &'a Confidential<'a>,
     /// The frame's digest.
     frame: Digest,
     /// The digest of its content, by which a repeat is known.
@@ -229,7 +232,10 @@ impl Draft<'_> {
                 .collect(),
             deadline: envelope.ttl().map(|ttl| admission.now.plus(ttl)),
             order: self.order_change(),
-            recipients: recipients(ruling),
+            recipients: (ruling.verdicts.iter())
+                .filter(|verdict| verdict.is_recorded())
+                .map(Recipient::from)
+                .collect(),
             receipt: None,
             sealed,
             errors: ruling.errors.clone(),
@@ -277,7 +283,7 @@ fn content_key(valid: &Valid, answered: Option<&Delivered>, keys: &Keys) -> Keye
 
 /// What the sender of a message that is refused for all whom it may know of sees of that, time and
 /// numbers apart.
-fn answer(confidential: &Confidential, keys: &Keys) -> KeyedDigest {
+fn answer(confidential: &Confidential<'_>, keys: &Keys) -> KeyedDigest {
     let (told, warnings) = (octets(&confidential.told), octets(&confidential.warnings));
     keys.digest("answer", &[&told, &warnings])
 }
@@ -287,90 +293,101 @@ fn digest_of(key: &Key, keys: &Keys) -> KeyedDigest {
     keys.digest("key", &[key.name.as_bytes(), key.value.as_bytes()])
 }
 
-fn recipients(ruling: &Ruling) -> Vec<Recipient> {
-    let recorded = ruling
-        .verdicts
-        .iter()
-        .filter(|verdict| verdict.is_recorded());
-    recorded
-        .map(|verdict| Recipient {
+/// The decision for one unit as its record has it: number and queues are the ledger's to give.
+impl From<&Verdict> for Recipient {
+    fn from(verdict: &Verdict) -> Self {
+        let outcome = match &verdict.outcome {
+            ruling::Outcome::Released(released) => Outcome::Released(Released {
+                number: 0,
+                mask: released.mask,
+                policies: released.policies.clone(),
+                retain_days: released.retain_days,
+                onward: released.onward,
+                queues: Vec::new(),
+                withholding: released.withholding.clone(),
+            }),
+            ruling::Outcome::Refused(Refused::Forbidden { policies, .. }) => Outcome::Refused {
+                policies: policies.clone(),
+            },
+            ruling::Outcome::Refused(_) => Outcome::Refused {
+                policies: Vec::new(),
+            },
+        };
+        Self {
             unit: verdict.unit.clone(),
             known: verdict.known,
-            outcome: match &verdict.outcome {
-                ruling::Outcome::Released(released) => Outcome::Released(Released {
-                    number: 0,
-                    mask: released.mask,
-                    policies: released.policies.clone(),
-                    retain_days: released.retain_days,
-                    onward: released.onward,
-                    queues: Vec::new(),
-                    withholding: released.withholding.clone(),
-                }),
-                ruling::Outcome::Refused(ruling::Refused::Forbidden { policies, .. }) => {
-                    Outcome::Refused {
-                        policies: policies.clone(),
-                    }
-                }
-                ruling::Outcome::Refused(_) => Outcome::Refused {
-                    policies: Vec::new(),
-                },
-            },
-        })
-        .collect()
+            outcome,
+        }
+    }
 }
 
-/// What only the sender may read of the record: its own words, and what it is told.
-fn confidential(
-    valid: &Valid,
-    ruling: &Ruling,
-    rulebook: &Rulebook,
-    answered: Option<Lsn>,
-) -> Confidential {
-    let (envelope, asked) = (valid.envelope(), valid.envelope().asked());
-    let case = ruling.case_ignored.then(|| Warning {
-        place: "header case".to_owned(),
-        rule: rule::CASE.name.to_owned(),
-    });
-    // The envelope's warnings are among the content's.
-    let unknown = envelope.correlation_id().is_some() && answered.is_none();
-    let unknown = unknown.then(|| Warning {
-        place: "property correlation_id".to_owned(),
-        rule: rule::UNKNOWN.name.to_owned(),
-    });
-    let warnings = valid.content().warnings.iter().chain(&case).chain(&unknown);
-    let told = ruling.answer();
-    let told = told.iter().filter_map(|(unit, told)| match told {
-        ruling::Told::Released(_) => None,
-        ruling::Told::NotPermitted => Some(Told {
-            unit: unit.clone(),
-            policy: None,
-            reason: told::NOT_PERMITTED.to_owned(),
-            basis: None,
-        }),
-        ruling::Told::Forbidden(policies) => {
-            let rule = policies.first().and_then(|id| rulebook.rule(id));
-            Some(Told {
-                unit: unit.clone(),
-                policy: policies.first().map(ToString::to_string),
-                reason: rule.map_or_else(
-                    || told::NOT_PERMITTED.to_owned(),
-                    |rule| rule.reason.clone(),
-                ),
-                basis: rule.map(|rule| rule.basis.clone()),
-            })
+/// Texts of a ruled message that its record quotes and that are made for it alone.
+pub(crate) struct Quoted<'a> {
+    message_id: Cow<'a, str>,
+    to: Vec<String>,
+    answer: BTreeMap<String, ruling::Told<'a>>,
+}
+
+impl<'a> Quoted<'a> {
+    /// The texts of a message on which this was ruled.
+    pub(crate) fn of(valid: &'a Valid, ruling: &'a Ruling) -> Self {
+        Self {
+            message_id: valid.message_id(),
+            to: (valid.envelope().asked().to.iter())
+                .map(ToString::to_string)
+                .collect(),
+            answer: ruling.answer(),
         }
-    });
-    Confidential {
-        message_id: valid.message_id(),
-        justification: envelope.justification().map(str::to_owned),
-        to: asked.to.iter().map(ToString::to_string).collect(),
-        warnings: warnings
-            .map(|w| (w.place.clone(), w.rule.clone()))
-            .collect(),
-        told: told.collect(),
-        purpose: asked.purpose.as_ref().map(ToString::to_string),
-        handling: asked.handling,
-        correlation_id: envelope.correlation_id().map(str::to_owned),
-        ..Confidential::default()
+    }
+
+    /// What only the sender may read of the record: its own words, and what it is told. `answered` is the
+    /// record that it replies to.
+    pub(crate) fn confidential(
+        &'a self,
+        valid: &'a Valid,
+        ruling: &Ruling,
+        rulebook: &'a Rulebook,
+        answered: Option<Lsn>,
+    ) -> Confidential<'a> {
+        let (envelope, asked) = (valid.envelope(), valid.envelope().asked());
+        let case = ruling.case_ignored;
+        let unknown = envelope.correlation_id().is_some() && answered.is_none();
+        let unknown = unknown.then_some(("property correlation_id", rule::UNKNOWN.name));
+        // The envelope's warnings are among the content's.
+        let warnings = valid.content().warnings.iter();
+        let warnings = warnings.map(|it| (it.place.as_str(), it.rule.as_str()));
+        let told = self.answer.iter().filter_map(|(unit, told)| match told {
+            ruling::Told::Released(_) => None,
+            ruling::Told::NotPermitted => Some(Told {
+                unit,
+                policy: None,
+                reason: told::NOT_PERMITTED,
+                basis: None,
+            }),
+            ruling::Told::Forbidden(policies) => {
+                let policy = policies.first();
+                let rule = policy.and_then(|id| rulebook.rule(id));
+                Some(Told {
+                    unit,
+                    policy: policy.map(PolicyId::as_str),
+                    reason: rule.map_or(told::NOT_PERMITTED, |rule| &rule.reason),
+                    basis: rule.map(|rule| rule.basis.as_str()),
+                })
+            }
+        });
+        Confidential {
+            message_id: &self.message_id,
+            justification: envelope.justification(),
+            to: self.to.iter().map(String::as_str).collect(),
+            warnings: warnings
+                .chain(case.then_some(("header case", rule::CASE.name)))
+                .chain(unknown)
+                .collect(),
+            told: told.collect(),
+            purpose: asked.purpose.as_ref().map(Purpose::as_str),
+            handling: asked.handling,
+            correlation_id: envelope.correlation_id(),
+            ..Confidential::default()
+        }
     }
 }

@@ -40,11 +40,11 @@ pub(in crate::broker) fn sentences(faults: &Faults) -> String {
 }
 
 /// A fault as its receipt has it.
-pub(in crate::broker) fn fault(invalid: &Invalid) -> FaultTold {
+pub(in crate::broker) fn fault(invalid: &Invalid) -> FaultTold<'_> {
     FaultTold {
-        place: invalid.place.clone(),
-        rule: invalid.rule.clone(),
-        text: invalid.says.clone(),
+        place: &invalid.place,
+        rule: &invalid.rule,
+        text: &invalid.says,
     }
 }
 
@@ -53,10 +53,10 @@ fn cut(mut text: String, bytes_max: usize) -> String {
     text
 }
 
-impl Confidential {
+impl<'a> Confidential<'a> {
     /// The reason that a return names where nobody gets the message whom its sender may know of.
-    pub fn refusal_text(&self) -> &str {
+    pub fn refusal_text(&self) -> &'a str {
         let first = self.told.first();
-        first.map_or(NOT_PERMITTED, |told| &told.reason)
+        first.map_or(NOT_PERMITTED, |told| told.reason)
     }
 }

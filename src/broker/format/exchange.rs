@@ -45,14 +45,14 @@ form!(Released {
     queues,
 });
 
-impl Form for LeafSecret {
+impl<'a> Form<'a> for LeafSecret {
     const LEAST: usize = 32;
 
     fn put(&self, out: &mut Vec<u8>) {
         self.octets().put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(Self::new(from.array()?))
     }
 }
@@ -225,7 +225,7 @@ fn recipient(mut part: Take<'_>, beside: &mut Take<'_>) -> Result<Recipient, Mal
     Ok(recipient)
 }
 
-impl Form for Exchange {
+impl<'a> Form<'a> for Exchange {
     const LEAST: usize = 32;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -234,7 +234,7 @@ impl Form for Exchange {
         self.put_beside(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let read = ExchangeRef::take(from)?;
         read.read(from)
     }

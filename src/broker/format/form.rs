@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use super::take::{Malformed, Take};
 
-/// A value's form on disk.
-pub(crate) trait Form: Sized {
+/// A value's form on disk. What is read may borrow from the octets.
+pub(crate) trait Form<'a>: Sized {
     /// The least octets that it takes, at least 1.
     const LEAST: usize;
 
@@ -27,16 +27,16 @@ pub(crate) trait Form: Sized {
     fn put(&self, out: &mut Vec<u8>);
 
     /// Reads it back.
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed>;
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed>;
 
     /// Goes past it. Where it would be copied to be read, a type does so without a copy.
-    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
         Self::take(from).map(drop)
     }
 }
 
 /// Reads one value that fills `octets`.
-pub(crate) fn whole<T: Form>(octets: &[u8]) -> Result<T, Malformed> {
+pub(crate) fn whole<'a, T: Form<'a>>(octets: &'a [u8]) -> Result<T, Malformed> {
     let mut from = Take::new(octets);
     let value = T::take(&mut from)?;
     from.end()?;
@@ -44,13 +44,13 @@ pub(crate) fn whole<T: Form>(octets: &[u8]) -> Result<T, Malformed> {
 }
 
 /// Reads the value that stands in front, and gives what stands behind it.
-pub(crate) fn front<T: Form>(octets: &[u8]) -> Result<(T, &[u8]), Malformed> {
+pub(crate) fn front<'a, T: Form<'a>>(octets: &'a [u8]) -> Result<(T, &'a [u8]), Malformed> {
     let mut from = Take::new(octets);
     Ok((T::take(&mut from)?, from.rest()))
 }
 
 /// A value's octets.
-pub(crate) fn octets(value: &impl Form) -> Vec<u8> {
+pub(crate) fn octets<'a>(value: &impl Form<'a>) -> Vec<u8> {
     let mut out = Vec::new();
     value.put(&mut out);
     out
@@ -61,25 +61,25 @@ pub(crate) fn octets(value: &impl Form) -> Vec<u8> {
 /// field that is not named here, or no longer there, does not compile.
 macro_rules! form {
     ($name:ty { $($field:ident: $type:ty),+ $(,)? $(; $($made:ident),+ $(,)?)? }) => {
-        impl $crate::broker::format::form::Form for $name {
-            const LEAST: usize = 0 $(+ <$type as $crate::broker::format::form::Form>::LEAST)+;
+        impl<'a> $crate::broker::format::form::Form<'a> for $name {
+            const LEAST: usize = 0 $(+ <$type as $crate::broker::format::form::Form<'a>>::LEAST)+;
 
             fn put(&self, out: &mut Vec<u8>) {
                 let Self { $($field,)+ $($($made: _,)+)? } = self;
-                $(<$type as $crate::broker::format::form::Form>::put($field, out);)+
+                $(<$type as $crate::broker::format::form::Form<'a>>::put($field, out);)+
             }
 
             fn take(
-                from: &mut $crate::broker::format::take::Take<'_>,
+                from: &mut $crate::broker::format::take::Take<'a>,
             ) -> Result<Self, $crate::broker::format::take::Malformed> {
-                $(let $field = <$type as $crate::broker::format::form::Form>::take(from)?;)+
+                $(let $field = <$type as $crate::broker::format::form::Form<'a>>::take(from)?;)+
                 Ok(Self { $($field,)+ $($($made: Default::default(),)+)? })
             }
 
             fn skip(
-                from: &mut $crate::broker::format::take::Take<'_>,
+                from: &mut $crate::broker::format::take::Take<'a>,
             ) -> Result<(), $crate::broker::format::take::Malformed> {
-                $(<$type as $crate::broker::format::form::Form>::skip(from)?;)+
+                $(<$type as $crate::broker::format::form::Form<'a>>::skip(from)?;)+
                 Ok(())
             }
         }
@@ -122,7 +122,7 @@ pub(crate) fn put_measured(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) 
 }
 
 /// Appends a list.
-pub(crate) fn put_list<'v, T: Form + 'v>(
+pub(crate) fn put_list<'v, 'a, T: Form<'a> + 'v>(
     items: impl ExactSizeIterator<Item = &'v T>,
     out: &mut Vec<u8>,
 ) {
@@ -132,14 +132,14 @@ pub(crate) fn put_list<'v, T: Form + 'v>(
 
 macro_rules! numbers {
     ($($number:ty),+) => {$(
-        impl Form for $number {
+        impl<'a> Form<'a> for $number {
             const LEAST: usize = size_of::<$number>();
 
             fn put(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
 
-            fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+            fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
                 Ok(Self::from_le_bytes(from.array()?))
             }
         }
@@ -147,40 +147,40 @@ macro_rules! numbers {
 }
 numbers!(u8, u16, u32, u64, i64);
 
-impl<const N: usize> Form for [u8; N] {
+impl<'a, const N: usize> Form<'a> for [u8; N] {
     const LEAST: usize = N;
 
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         from.array()
     }
 }
 
 /// A place or a count in memory, in 32 bits.
-impl Form for usize {
+impl<'a> Form<'a> for usize {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
         put_count(*self, out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let before = from.malformed();
         Self::try_from(u32::take(from)?).map_err(|_| before)
     }
 }
 
-impl Form for bool {
+impl<'a> Form<'a> for bool {
     const LEAST: usize = 1;
 
     fn put(&self, out: &mut Vec<u8>) {
         out.push(u8::from(*self));
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let before = from.malformed();
         match from.u8()? {
             0 => Ok(false),
@@ -190,7 +190,7 @@ impl Form for bool {
     }
 }
 
-impl Form for Duration {
+impl<'a> Form<'a> for Duration {
     const LEAST: usize = 8;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -198,25 +198,25 @@ impl Form for Duration {
         ms.unwrap_or(u64::MAX).put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(Self::from_millis(u64::take(from)?))
     }
 }
 
 macro_rules! texts {
     ($($text:ty),+) => {$(
-        impl Form for $text {
+        impl<'a> Form<'a> for $text {
             const LEAST: usize = 4;
 
             fn put(&self, out: &mut Vec<u8>) {
                 put_long(self.as_bytes(), out);
             }
 
-            fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+            fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
                 Ok(from.text()?.into())
             }
 
-            fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+            fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
                 from.text().map(drop)
             }
         }
@@ -224,7 +224,20 @@ macro_rules! texts {
 }
 texts!(String, Arc<str>);
 
-impl<T: Form> Form for Option<T> {
+/// A text that stays where it was read.
+impl<'a> Form<'a> for &'a str {
+    const LEAST: usize = 4;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        put_long(self.as_bytes(), out);
+    }
+
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
+        from.text()
+    }
+}
+
+impl<'a, T: Form<'a>> Form<'a> for Option<T> {
     const LEAST: usize = 1;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -234,7 +247,7 @@ impl<T: Form> Form for Option<T> {
         }
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(if bool::take(from)? {
             Some(T::take(from)?)
         } else {
@@ -242,7 +255,7 @@ impl<T: Form> Form for Option<T> {
         })
     }
 
-    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
         if bool::take(from)? {
             T::skip(from)?;
         }
@@ -250,68 +263,68 @@ impl<T: Form> Form for Option<T> {
     }
 }
 
-impl<T: Form> Form for Box<T> {
+impl<'a, T: Form<'a>> Form<'a> for Box<T> {
     const LEAST: usize = T::LEAST;
 
     fn put(&self, out: &mut Vec<u8>) {
         T::put(self, out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(Self::new(T::take(from)?))
     }
 }
 
-impl<T: Form> Form for Vec<T> {
+impl<'a, T: Form<'a>> Form<'a> for Vec<T> {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
         put_list(self.iter(), out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let count = from.count(T::LEAST)?;
         (0..count).map(|_| T::take(from)).collect()
     }
 
-    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
         let count = from.count(T::LEAST)?;
         (0..count).try_for_each(|_| T::skip(from))
     }
 }
 
-impl<T: Form> Form for VecDeque<T> {
+impl<'a, T: Form<'a>> Form<'a> for VecDeque<T> {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
         put_list(self.iter(), out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Vec::take(from).map(Self::from)
     }
 }
 
-impl<T: Form + Ord> Form for BTreeSet<T> {
+impl<'a, T: Form<'a> + Ord> Form<'a> for BTreeSet<T> {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
         put_list(self.iter(), out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let before = from.malformed();
         let items = Vec::<T>::take(from)?;
         let ascends = items.is_sorted_by(|one, next| one < next);
         ascends.then(|| Self::from_iter(items)).ok_or(before)
     }
 
-    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
         Vec::<T>::skip(from)
     }
 }
 
-impl<K: Form + Ord, V: Form> Form for BTreeMap<K, V> {
+impl<'a, K: Form<'a> + Ord, V: Form<'a>> Form<'a> for BTreeMap<K, V> {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -322,19 +335,19 @@ impl<K: Form + Ord, V: Form> Form for BTreeMap<K, V> {
         }
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let before = from.malformed();
         let items = Vec::<(K, V)>::take(from)?;
         let ascends = items.is_sorted_by(|(one, _), (next, _)| one < next);
         ascends.then(|| Self::from_iter(items)).ok_or(before)
     }
 
-    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
         Vec::<(K, V)>::skip(from)
     }
 }
 
-impl<A: Form, B: Form> Form for (A, B) {
+impl<'a, A: Form<'a>, B: Form<'a>> Form<'a> for (A, B) {
     const LEAST: usize = A::LEAST + B::LEAST;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -342,17 +355,17 @@ impl<A: Form, B: Form> Form for (A, B) {
         self.1.put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok((A::take(from)?, B::take(from)?))
     }
 
-    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
         A::skip(from)?;
         B::skip(from)
     }
 }
 
-impl<A: Form, B: Form, C: Form> Form for (A, B, C) {
+impl<'a, A: Form<'a>, B: Form<'a>, C: Form<'a>> Form<'a> for (A, B, C) {
     const LEAST: usize = A::LEAST + B::LEAST + C::LEAST;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -361,7 +374,7 @@ impl<A: Form, B: Form, C: Form> Form for (A, B, C) {
         self.2.put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok((A::take(from)?, B::take(from)?, C::take(from)?))
     }
 }

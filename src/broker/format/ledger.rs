@@ -197,7 +197,7 @@ form!(RefusalCounts {
 });
 
 /// Which ids are past their window; those within it are in files.
-impl Form for KnownIds {
+impl<'a> Form<'a> for KnownIds {
     const LEAST: usize = 12;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -205,7 +205,7 @@ impl Form for KnownIds {
         self.spans.put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let mut known = Self::default();
         known.past = Form::take(from)?;
         known.spans = Form::take(from)?;

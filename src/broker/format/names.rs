@@ -18,19 +18,19 @@ use crate::policy::words::PolicyId;
 
 macro_rules! names {
     ($($name:ty),+ $(,)?) => {$(
-        impl Form for $name {
+        impl<'a> Form<'a> for $name {
             const LEAST: usize = 1;
 
             fn put(&self, out: &mut Vec<u8>) {
                 put_short(self.as_str(), out);
             }
 
-            fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+            fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
                 let before = from.malformed();
                 from.short()?.parse().map_err(|_| before)
             }
 
-            fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+            fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
                 from.short().map(drop)
             }
         }
@@ -62,14 +62,14 @@ form!(OrderKey {
 /// Values of one field.
 macro_rules! wrapped {
     ($($name:ident($inside:ty)),+ $(,)?) => {$(
-        impl Form for $name {
-            const LEAST: usize = <$inside as Form>::LEAST;
+        impl<'a> Form<'a> for $name {
+            const LEAST: usize = <$inside as Form<'a>>::LEAST;
 
             fn put(&self, out: &mut Vec<u8>) {
                 self.0.put(out);
             }
 
-            fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+            fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
                 Ok(Self(Form::take(from)?))
             }
         }
@@ -84,33 +84,33 @@ wrapped!(
     QueueId(u64),
 );
 
-impl Form for Timestamp {
+impl<'a> Form<'a> for Timestamp {
     const LEAST: usize = 8;
 
     fn put(&self, out: &mut Vec<u8>) {
         self.as_millis().put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(Self::from_millis(i64::take(from)?))
     }
 }
 
-impl Form for Mask {
+impl<'a> Form<'a> for Mask {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
         self.bits().put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let before = from.malformed();
         Self::from_bits(u32::take(from)?).ok_or(before)
     }
 }
 
 /// A key's id, the content behind its length, the tag.
-impl Form for SealedPart {
+impl<'a> Form<'a> for SealedPart {
     const LEAST: usize = 28;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -119,7 +119,7 @@ impl Form for SealedPart {
         self.tag().put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let before = from.malformed();
         let (key, content, tag) = (Form::take(from)?, from.long()?, from.array()?);
         Self::of(key, content.to_vec(), tag).map_err(|_| before)
@@ -127,7 +127,7 @@ impl Form for SealedPart {
 }
 
 /// Paths with the octets of their files.
-impl Form for Bundle {
+impl<'a> Form<'a> for Bundle {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -138,7 +138,7 @@ impl Form for Bundle {
         }
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let mut bundle = Self::default();
         let mut last: Option<&str> = None;
         for _ in 0..from.count(8)? {

@@ -199,21 +199,21 @@ impl PrivateHead {
 }
 
 /// The octets of the properties that are kept of an exchange: none so far.
-impl Form for KeptProperties {
+impl<'a> Form<'a> for KeptProperties {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
         put_long(&[], out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let before = from.malformed();
         let is_known = from.long()?.is_empty();
         is_known.then_some(Self).ok_or(before)
     }
 }
 
-impl Form for PrivateHead {
+impl<'a> Form<'a> for PrivateHead {
     const LEAST: usize = 12;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -222,7 +222,7 @@ impl Form for PrivateHead {
         put_long(&self.raw_properties, out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(Self {
             exchange: Form::take(from)?,
             routing_key: Form::take(from)?,
@@ -236,18 +236,18 @@ form!(Quoted {
     clear: String,
 });
 
-impl Form for Spans {
+impl<'a> Form<'a> for Spans {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
         put_list(self.parts().iter(), out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(Self::of_parts(Form::take(from)?))
     }
 
-    fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
         Vec::<Part>::skip(from)
     }
 }

@@ -28,14 +28,14 @@ form!(Moved {
 });
 
 /// By system, then by how and queue.
-impl Form for Settled {
+impl<'a> Form<'a> for Settled {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
         self.by_system().put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(Self::of(Form::take(from)?))
     }
 }

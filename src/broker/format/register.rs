@@ -19,14 +19,14 @@ form!(Register {
 });
 
 /// As the standing facts themselves.
-impl Form for Arc<Standing> {
+impl<'a> Form<'a> for Arc<Standing> {
     const LEAST: usize = Standing::LEAST;
 
     fn put(&self, out: &mut Vec<u8>) {
         self.as_ref().put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Standing::take(from).map(Self::new)
     }
 }
@@ -64,14 +64,14 @@ form!(OpenOrder {
 });
 
 /// The open ones; what finds them is made anew.
-impl Form for Orders {
+impl<'a> Form<'a> for Orders {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
         self.open.put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let open: BTreeMap<OrderKey, OpenOrder> = Form::take(from)?;
         let mut orders = Self::default();
         for (key, order) in open {
@@ -81,7 +81,7 @@ impl Form for Orders {
     }
 }
 
-impl<T: Form> Form for Versioned<T> {
+impl<'a, T: Form<'a>> Form<'a> for Versioned<T> {
     const LEAST: usize = 8 + T::LEAST;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -89,7 +89,7 @@ impl<T: Form> Form for Versioned<T> {
         self.value.put(out);
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(Self {
             epoch: Form::take(from)?,
             value: Form::take(from)?,
@@ -97,7 +97,7 @@ impl<T: Form> Form for Versioned<T> {
     }
 }
 
-impl<K: Form + Ord, V: Form> Form for ByKey<K, V> {
+impl<'a, K: Form<'a> + Ord, V: Form<'a>> Form<'a> for ByKey<K, V> {
     const LEAST: usize = 4;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -108,7 +108,7 @@ impl<K: Form + Ord, V: Form> Form for ByKey<K, V> {
         }
     }
 
-    fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let items: BTreeMap<K, Versioned<V>> = Form::take(from)?;
         Ok(items.into_iter().collect())
     }

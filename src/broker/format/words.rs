@@ -26,37 +26,37 @@ macro_rules! words {
             $({ $($field:ident: $inside:ty),+ $(,)? })?
         ),+ $(,)?
     }) => {
-        impl Form for $name {
+        impl<'a> Form<'a> for $name {
             const LEAST: usize = 1;
 
             fn put(&self, out: &mut Vec<u8>) {
                 match self {
                     $(Self::$word $(( $($nth),+ ))? $({ $($field),+ })? => {
                         out.push($number);
-                        $($(<$item as Form>::put($nth, out);)+)?
-                        $($(<$inside as Form>::put($field, out);)+)?
+                        $($(<$item as Form<'a>>::put($nth, out);)+)?
+                        $($(<$inside as Form<'a>>::put($field, out);)+)?
                     })+
                 }
             }
 
-            fn take(from: &mut Take<'_>) -> Result<Self, Malformed> {
+            fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
                 let before = from.malformed();
                 match from.u8()? {
                     $($number => {
-                        $($(let $nth = <$item as Form>::take(from)?;)+)?
-                        $($(let $field = <$inside as Form>::take(from)?;)+)?
+                        $($(let $nth = <$item as Form<'a>>::take(from)?;)+)?
+                        $($(let $field = <$inside as Form<'a>>::take(from)?;)+)?
                         Ok(Self::$word $(( $($nth),+ ))? $({ $($field),+ })?)
                     })+
                     _ => Err(before),
                 }
             }
 
-            fn skip(from: &mut Take<'_>) -> Result<(), Malformed> {
+            fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
                 let before = from.malformed();
                 match from.u8()? {
                     $($number => {
-                        $($(<$item as Form>::skip(from)?;)+)?
-                        $($(<$inside as Form>::skip(from)?;)+)?
+                        $($(<$item as Form<'a>>::skip(from)?;)+)?
+                        $($(<$inside as Form<'a>>::skip(from)?;)+)?
                         Ok(())
                     })+
                     _ => Err(before),

@@ -1,15 +1,14 @@
 //! A record in words and as JSON. It sees no body, and nothing that is sealed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::super::names::categories;
 use super::earlier::About;
-use super::exchange::{Told, texts};
 use crate::broker::delivery::confidential;
+use crate::broker::exchange::Decided;
 use crate::broker::record::{
     CaseChange, CaseStep, CountedRefusals, Exchange, Lost, Narrowed, Record, Rejected, Repeats,
     Settled, Settling, Topology,
@@ -17,14 +16,12 @@ use crate::broker::record::{
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
-use crate::policy::standing::CaseId;
-use crate::policy::words::PolicyId;
 
 /// The log's time and the clock's are shown apart from here on: less is the way to the disk.
 const CLOCK_APART: Duration = Duration::from_secs(2);
 
 /// A record, described.
-pub(super) struct Described<'r> {
+pub(super) struct Described {
     number: Option<u64>,
     lsn: Lsn,
     kind: &'static str,
@@ -37,15 +34,16 @@ pub(super) struct Described<'r> {
     below: Vec<String>,
     /// The same for programs.
     fields: Value,
-    policies: BTreeSet<&'r PolicyId>,
+    /// What the rules say that took part, each in lines of its own.
+    law: Vec<String>,
 }
 
-impl<'r> Described<'r> {
+impl Described {
     /// In full where the rulebook that decided is given.
     pub(super) fn of(
         number: Option<u64>,
         lsn: Lsn,
-        record: &'r Record,
+        record: &Record,
         rulebook: Option<&Rulebook>,
     ) -> Self {
         let mut this = Self {
@@ -57,7 +55,7 @@ impl<'r> Described<'r> {
             says: String::new(),
             below: Vec::new(),
             fields: Value::Null,
-            policies: BTreeSet::new(),
+            law: Vec::new(),
         };
         match record {
             Record::Genesis(genesis) | Record::Activated(genesis) => {
@@ -65,8 +63,8 @@ impl<'r> Described<'r> {
                 this.kind = if first { "genesis" } else { "activated" };
                 this.at = Some(genesis.at);
                 this.says = format!("rulebook {}", genesis.digest);
-                let digest = genesis.digest.to_string();
-                this.fields = json!({"rulebook": digest, "development": genesis.development});
+                this.fields =
+                    json!({"rulebook": genesis.digest, "development": genesis.development});
             }
             Record::Exchange(exchange) => this.exchange(exchange, rulebook),
             Record::Rejected(rejected) => this.rejected(rejected),
@@ -91,13 +89,12 @@ impl<'r> Described<'r> {
             format!("{mask} is left, kept {days} days at most, onward: {onward}")
         };
         self.says = format!("release of @{} to {unit}: {data}", narrowed.exchange);
-        self.fields = json!({"exchange": narrowed.exchange, "unit": unit.to_string(),
-            "categories": categories(left.mask), "retain_days": left.retain_days,
-            "onward": left.onward.to_string(), "policies": texts(&left.policies),
-            "rulebook": left.rulebook.to_string()});
+        self.fields = json!({"exchange": narrowed.exchange, "unit": unit,
+            "categories": left.mask, "retain_days": left.retain_days,
+            "onward": left.onward, "policies": left.policies, "rulebook": left.rulebook});
     }
 
-    fn exchange(&mut self, exchange: &'r Exchange, rulebook: Option<&Rulebook>) {
+    fn exchange(&mut self, exchange: &Exchange, rulebook: Option<&Rulebook>) {
         self.kind = "exchange";
         self.at = Some(exchange.at);
         let (message_type, sender) = (&exchange.message_type, &exchange.sender);
@@ -107,22 +104,32 @@ impl<'r> Described<'r> {
         };
         self.says = format!("{message_type} from {sender}, {number}");
         if let Some(case) = &exchange.case {
-            _ = write!(self.says, ", in case {}", case.as_str());
+            _ = write!(self.says, ", in case {case}");
         }
-        let told = match rulebook {
-            Some(rulebook) => Told::in_full(exchange, rulebook),
-            None => Told::briefly(exchange),
+        self.fields = json!({"id": exchange.id, "sender": sender, "type": message_type,
+            "sender_number": exchange.number, "case": exchange.case,
+            "rulebook": exchange.rulebook, "body_bytes": exchange.body_bytes});
+        let Exchange {
+            recipients,
+            holds,
+            errors,
+            sealed,
+            ..
+        } = exchange;
+        let secret = confidential(sealed);
+        let decided = match rulebook {
+            Some(rulebook) => {
+                self.below.push(format!("rulebook  {}", exchange.rulebook));
+                Decided::in_full(recipients, *holds, &secret, errors, rulebook)
+            }
+            None => Decided::briefly(recipients, *holds),
         };
-        self.fields = json!({"id": exchange.id.to_string(), "sender": sender.to_string(),
-            "type": message_type.to_string(), "sender_number": exchange.number,
-            "case": exchange.case.as_ref().map(CaseId::as_str),
-            "rulebook": exchange.rulebook.to_string(), "body_bytes": exchange.body_bytes,
-            "recipients": told.recipients});
-        for (name, value) in told.more {
-            self.add(name, value);
+        self.below.extend(decided.lines());
+        self.law = decided.law();
+        if let Value::Object(more) = json!(decided) {
+            more.into_iter()
+                .for_each(|(name, value)| self.add(&name, value));
         }
-        self.below = told.lines;
-        self.policies = told.policies;
     }
 
     fn rejected(&mut self, rejected: &Rejected) {
@@ -143,9 +150,9 @@ impl<'r> Described<'r> {
             _ = write!(self.says, ", of case {case}");
         }
         self.below.push(format!("x  {place}: {rule}"));
-        self.fields = json!({"sender": sender.to_string(), "type": rejected.message_type,
+        self.fields = json!({"sender": sender, "type": rejected.message_type,
             "sender_number": rejected.number, "code": code, "place": rejected.place,
-            "rule": rule, "case": rejected.case.as_ref().map(CaseId::as_str)});
+            "rule": rule, "case": rejected.case});
     }
 
     /// With what is confidential between sender and broker of a rejection: its id. Of an exchange
@@ -188,7 +195,7 @@ impl<'r> Described<'r> {
         self.below
             .push(format!("from {} to {}", counted.from, counted.to));
         self.fields = json!({"agency": agency.to_string(), "count": count,
-            "from": counted.from.to_string(), "to": counted.to.to_string()});
+            "from": counted.from, "to": counted.to});
     }
 
     fn lost(&mut self, lost: &Lost) {
@@ -202,9 +209,10 @@ impl<'r> Described<'r> {
         self.says = format!("the end of the log, from @{} on: {known}", lost.from);
         self.below
             .push(format!("the numbers of every unit jump by {jump}"));
-        let units = lost.units.iter().map(|last| {
-            json!({"unit": last.unit.to_string(), "sent": last.sent, "received": last.received})
-        });
+        let units = lost
+            .units
+            .iter()
+            .map(|last| json!({"unit": last.unit, "sent": last.sent, "received": last.received}));
         self.fields = json!({"from": lost.from, "known": lost.known, "evidence": left,
             "evidence_known": lost.evidence_known, "jump": jump,
             "units": units.collect::<Value>()});
@@ -213,8 +221,8 @@ impl<'r> Described<'r> {
     fn case(&mut self, change: &CaseChange) {
         self.kind = "case";
         self.at = Some(change.at);
-        let (case, sender) = (change.case.as_str(), &change.sender);
-        self.fields = json!({"case": case, "sender": sender.to_string()});
+        let (case, sender) = (&change.case, &change.sender);
+        self.fields = json!({"case": case, "sender": sender});
         let (done, more) = match &change.what {
             CaseStep::Open { areas, invites } => {
                 let invites: Vec<String> = invites.iter().map(ToString::to_string).collect();
@@ -242,7 +250,7 @@ impl<'r> Described<'r> {
             self.below.push(format!("=  {agency}  {count}"));
             counts.insert(agency.to_string(), json!(count));
         }
-        self.fields = json!({"since": repeats.since.to_string(), "counts": counts});
+        self.fields = json!({"since": repeats.since, "counts": counts});
     }
 
     fn bookkeeping(&mut self, record: &Record) {
@@ -328,9 +336,8 @@ impl<'r> Described<'r> {
         all.insert("number".to_owned(), json!(self.number));
         all.insert("lsn".to_owned(), json!(self.lsn));
         all.insert("kind".to_owned(), json!(self.kind));
-        all.insert("at".to_owned(), json!(self.at.map(|at| at.to_string())));
-        let clock = self.clock.map(|clock| clock.to_string());
-        all.insert("clock".to_owned(), json!(clock));
+        all.insert("at".to_owned(), json!(self.at));
+        all.insert("clock".to_owned(), json!(self.clock));
         if let Value::Object(fields) = &self.fields {
             all.extend(fields.clone());
         }
@@ -338,34 +345,12 @@ impl<'r> Described<'r> {
     }
 
     /// What each policy is that took part, in the words of the rulebook that decided.
-    pub(super) fn policies_as_text(&self, rulebook: Option<&Rulebook>) -> String {
+    pub(super) fn law_as_text(&self) -> String {
         let mut text = String::new();
-        for id in &self.policies {
-            if let Some(rule) = rulebook.and_then(|rulebook| rulebook.rule(id)) {
-                _ = write!(
-                    text,
-                    "       {id}: {}\n         basis: {}\n         reason: {}\n",
-                    rule.title, rule.basis, rule.reason
-                );
-            }
+        for line in self.law.iter().flat_map(|law| law.lines()) {
+            _ = writeln!(text, "       {line}");
         }
         text
-    }
-
-    pub(super) fn to_json_with_policies(&self, rulebook: Option<&Rulebook>) -> Value {
-        let ids = self.policies.iter();
-        let rules = ids.filter_map(|id| rulebook?.rule(id));
-        let rules: Vec<Value> = rules
-            .map(|rule| {
-                json!({"id": rule.id.to_string(), "owner": rule.owner, "title": rule.title,
-                    "basis": rule.basis, "reason": rule.reason})
-            })
-            .collect();
-        let mut all = self.to_json();
-        if let Some(fields) = all.as_object_mut() {
-            fields.insert("policies".to_owned(), json!(rules));
-        }
-        all
     }
 }
 

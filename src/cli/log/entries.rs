@@ -144,10 +144,10 @@ impl Entry {
             .with_earlier(self.about.as_ref())
             .at_clock(self.clock);
         if json {
-            output::line(&described.to_json_with_policies(rulebook).to_string())
+            output::line(&described.to_json().to_string())
         } else {
             output::text(&described.to_text())?;
-            output::text(&described.policies_as_text(rulebook))
+            output::text(&described.law_as_text())
         }
     }
 

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::failed::Failed;
-use super::super::names::{categories, system_name};
+use super::super::names::system_name;
 use super::super::output;
 use crate::agency::registry::Peer;
+use crate::broker::exchange::{Decided, Quoted};
+use crate::broker::record::Recipient;
 use crate::message::facts::Facts;
 use crate::message::id::UnitId;
 use crate::message::valid::Valid;
@@ -16,8 +18,7 @@ use crate::policy::given::Given;
 use crate::policy::request::RuleRequest;
 use crate::policy::rule::rule;
 use crate::policy::rulebook::Rulebook;
-use crate::policy::ruling::{Outcome, Refused, Ruling, Verdict};
-use crate::policy::words::PolicyId;
+use crate::policy::ruling::{Outcome, Ruling};
 
 /// What becomes of a valid message.
 pub(super) struct Ruled {
@@ -149,69 +150,32 @@ impl Ruled {
             .collect()
     }
 
+    /// The same fields as of an exchange in the log, as far as there are any before it is sent.
     pub(super) fn as_json(&self, rulebook: &Rulebook) -> Value {
-        let peer = &self.peer;
-        let verdicts = self.ruling.verdicts.iter();
-        let warnings = self.valid.content().warnings.iter();
-        json!({
+        let Self {
+            valid,
+            peer,
+            ruling,
+            ..
+        } = self;
+        let recipients: Vec<Recipient> = ruling.verdicts.iter().map(Recipient::from).collect();
+        let quoted = Quoted::of(valid, ruling);
+        let secret = quoted.confidential(valid, ruling, rulebook, None);
+        let holds = valid.entry().holds;
+        let decided = Decided::in_full(&recipients, holds, &secret, &ruling.errors, rulebook);
+        let mut value = json!({
             "valid": true,
-            "type": self.valid.entry().message_type.to_string(),
-            "from": system_name(peer),
-            "holds": categories(self.valid.content().spans.present()),
-            "warnings": warnings
-                .map(|warning| json!({"place": warning.place, "rule": warning.rule}))
-                .collect::<Vec<_>>(),
-            "released": self.ruling.is_released_visibly(),
-            "units": verdicts.map(|verdict| self.verdict_as_json(verdict, rulebook)).collect::<Vec<_>>(),
-            "unreachable": self.ruling.unreachable,
-            "never_reached": self.others(rulebook).into_iter()
-                .map(|(unit, why)| json!({"unit": unit.to_string(), "why": why}))
-                .collect::<Vec<_>>(),
-        })
-    }
-
-    fn verdict_as_json(&self, verdict: &Verdict, rulebook: &Rulebook) -> Value {
-        let unit = verdict.unit.to_string();
-        match &verdict.outcome {
-            Outcome::Released(released) => json!({
-                "unit": unit,
-                "outcome": "release",
-                "categories": categories(released.mask),
-                "withheld": categories(released.withheld),
-                "policies": rules(&released.policies, rulebook),
-                "withholding": rules(&released.withholding, rulebook),
-                "retain_days": released.retain_days,
-                "onward": released.onward.to_string(),
-            }),
-            Outcome::Refused(Refused::Forbidden {
-                policies, hidden, ..
-            }) => json!({
-                "unit": unit,
-                "outcome": if *hidden { "hidden" } else { "refuse" },
-                "policies": rules(policies, rulebook),
-            }),
-            Outcome::Refused(Refused::NotPermitted) => {
-                json!({"unit": unit, "outcome": "refuse", "policies": []})
-            }
-            Outcome::Refused(Refused::Failed) => {
-                json!({"unit": unit, "outcome": "failed", "policies": rules(&self.ruling.errors, rulebook)})
-            }
+            "type": valid.entry().message_type,
+            "sender": system_name(peer),
+            "holds": valid.content().spans.present(),
+            "released": ruling.is_released_visibly(),
+        });
+        let others = self.others(rulebook).into_iter();
+        let others = others.map(|(unit, why)| json!({"unit": unit, "why": why}));
+        if let (Value::Object(fields), Value::Object(more)) = (&mut value, json!(decided)) {
+            fields.extend(more);
+            fields.insert("never_reached".to_owned(), others.collect());
         }
+        value
     }
-}
-
-/// Each rule with what it rests on.
-fn rules(ids: &[PolicyId], rulebook: &Rulebook) -> Vec<Value> {
-    let once: BTreeSet<&PolicyId> = ids.iter().collect();
-    let rules = once.into_iter().filter_map(|id| rulebook.rule(id));
-    let rules = rules.map(|rule| {
-        json!({
-            "id": rule.id.to_string(),
-            "owner": rule.owner,
-            "title": rule.title,
-            "basis": rule.basis,
-            "reason": rule.reason,
-        })
-    });
-    rules.collect()
 }

@@ -284,7 +284,7 @@ fn an_identifier_quoted_from_elsewhere_is_a_warning_when_wrong() {
     let entry = catalogue.get("postal.item").unwrap();
     let wrong = ORNAMENTS.replace("CP618402774XA", "CP618402775XA");
     let content = crate::message::fields::read(entry, wrong.as_bytes(), &|_| None).unwrap();
-    let warning = crate::message::valid::Warning {
+    let warning = crate::message::content::Warning {
         place: "/ID".to_owned(),
         rule: "s10".to_owned(),
     };

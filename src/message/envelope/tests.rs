@@ -213,7 +213,7 @@ fn a_missing_id_names_the_setting_in_frameworks_unless_content_stands_in() {
             ..publish.clone()
         };
         let valid = Valid::parse(&publish, &catalogue(), &terms, &|_| None);
-        valid.unwrap().message_id()
+        valid.unwrap().message_id().into_owned()
     };
     assert_ne!(answer("one"), valid.message_id());
     assert_ne!(answer("one"), answer("another"));

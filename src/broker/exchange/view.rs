@@ -1,0 +1,401 @@
+//! One view of what was decided on a message, for people and for programs: its fields are the JSON,
+//! its lines the text.
+//!
+//! It is an auditor's view: it says what the sender was told, and what the sender must not know.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::broker::record::{Confidential, Outcome, Recipient, Released};
+use crate::message::id::{Mask, UnitId};
+use crate::message::onward::Onward;
+use crate::policy::rulebook::Rulebook;
+use crate::policy::source::Rule;
+use crate::policy::words::PolicyId;
+
+/// What was decided for the recipients of one message.
+#[derive(Debug, Serialize)]
+pub struct Decided<'a> {
+    recipients: Vec<Decision<'a>>,
+    #[serde(flatten)]
+    full: Option<InFull<'a>>,
+}
+
+/// What was decided for one unit.
+#[derive(Debug, Serialize)]
+struct Decision<'a> {
+    unit: &'a UnitId,
+    #[serde(flatten)]
+    given: Given<'a>,
+    #[serde(flatten)]
+    secrecy: Option<Secrecy<'a>>,
+}
+
+/// What a unit gets.
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+enum Given<'a> {
+    Released {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+        categories: Mask,
+        withheld: Mask,
+        policies: &'a [PolicyId],
+        retain_days: u32,
+        onward: Onward,
+    },
+    Refused {
+        policies: &'a [PolicyId],
+    },
+}
+
+/// Why a unit does not get the rest, what the sender was told of it, and whether the sender must not
+/// know.
+#[derive(Debug, Serialize)]
+struct Secrecy<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld_by: Option<Vec<Withheld<'a>>>,
+    covert: bool,
+    told_to_sender: Option<&'a str>,
+}
+
+/// Categories that were taken by a rule, or given by none.
+#[derive(Debug, Serialize)]
+struct Withheld<'a> {
+    categories: Mask,
+    policy: Option<&'a PolicyId>,
+}
+
+/// What stands in the view by the rulebook that decided, and by what is confidential between sender
+/// and broker.
+#[derive(Debug, Serialize)]
+struct InFull<'a> {
+    asked: Asked<'a>,
+    warnings: Vec<Place<'a>>,
+    unreachable: Vec<Unreachable<'a>>,
+    errors: &'a [PolicyId],
+    policies: Vec<Law<'a>>,
+}
+
+/// What the sender set on the message, as the sender wrote it.
+#[derive(Debug, Serialize)]
+struct Asked<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    to: &'a [&'a str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handling: Option<Onward>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    justification: Option<&'a str>,
+}
+
+/// An addressee that no message from this sender can reach.
+#[derive(Debug, Serialize)]
+struct Unreachable<'a> {
+    unit: &'a str,
+    told_to_sender: &'a str,
+}
+
+/// A place of a message and the rule that it broke there.
+#[derive(Debug, Serialize)]
+pub struct Place<'a> {
+    place: &'a str,
+    rule: &'a str,
+}
+
+/// A rule that took part, with what it rests on.
+#[derive(Debug, Serialize)]
+struct Law<'a> {
+    id: &'a PolicyId,
+    owner: &'a str,
+    title: &'a str,
+    basis: &'a str,
+    reason: &'a str,
+}
+
+/// The warnings of a message.
+pub fn places<'a>(confidential: &Confidential<'a>) -> Vec<Place<'a>> {
+    let warnings = confidential.warnings.iter();
+    let places = warnings.map(|&(place, rule)| Place { place, rule });
+    places.collect()
+}
+
+impl<'a> Decided<'a> {
+    /// What each recipient gets of a message that can hold `holds`, and by which rules.
+    pub fn briefly(recipients: &'a [Recipient], holds: Mask) -> Self {
+        let decisions = recipients.iter().map(|recipient| Decision {
+            unit: &recipient.unit,
+            given: Given::of(&recipient.outcome, holds),
+            secrecy: None,
+        });
+        Self {
+            recipients: decisions.collect(),
+            full: None,
+        }
+    }
+
+    /// The same with why a unit does not get the rest, by the rulebook that decided, and with what the
+    /// sender asked and was told. `errors` are the rules that could not be evaluated.
+    pub fn in_full(
+        recipients: &'a [Recipient],
+        holds: Mask,
+        confidential: &'a Confidential<'a>,
+        errors: &'a [PolicyId],
+        rulebook: &'a Rulebook,
+    ) -> Self {
+        let mut view = Self::briefly(recipients, holds);
+        let mut policies: BTreeSet<&PolicyId> = errors.iter().collect();
+        for (decision, recipient) in view.recipients.iter_mut().zip(recipients) {
+            let secrecy = Secrecy::of(recipient, holds, confidential, rulebook);
+            let taken = secrecy.withheld_by.iter().flatten();
+            policies.extend(taken.filter_map(|withheld| withheld.policy));
+            policies.extend(decision.given.policies());
+            decision.secrecy = Some(secrecy);
+        }
+        let is_one = |unit: &str| recipients.iter().any(|it| it.unit.to_string() == unit);
+        let nobodies = confidential.told.iter().filter(|told| !is_one(told.unit));
+        view.full = Some(InFull {
+            asked: Asked::of(confidential),
+            warnings: places(confidential),
+            unreachable: nobodies
+                .map(|told| Unreachable {
+                    unit: told.unit,
+                    told_to_sender: told.reason,
+                })
+                .collect(),
+            errors,
+            policies: policies
+                .into_iter()
+                .filter_map(|id| rulebook.rule(id).map(Law::of))
+                .collect(),
+        });
+        view
+    }
+
+    /// The text: what was asked, a line for each recipient and what belongs to it, alarms.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(full) = &self.full {
+            full.asked.tell(&mut lines);
+            let warnings = full.warnings.iter();
+            lines.extend(warnings.map(|Place { place, rule }| {
+                format!("warning  at {}: {rule}", place.escape_debug())
+            }));
+        }
+        for decision in &self.recipients {
+            decision.tell(&mut lines);
+        }
+        if let Some(full) = &self.full {
+            let nobodies = full.unreachable.iter();
+            lines.extend(nobodies.map(|it| {
+                let (unit, told) = (it.unit.escape_debug(), it.told_to_sender);
+                format!("x  {unit}  addressed, and nobody that it can reach: its sender was told {told:?}")
+            }));
+            if self.recipients.is_empty() && full.unreachable.is_empty() {
+                lines.push(
+                    "nobody receives it: no rule permits it to any unit, and none was addressed"
+                        .to_owned(),
+                );
+            }
+            if !full.errors.is_empty() {
+                lines.push(format!(
+                    "ALARM  could not be evaluated, so nothing was given by it: {}",
+                    joined(full.errors)
+                ));
+            }
+        }
+        lines
+    }
+
+    /// What each rule is that took part, in the words of the rulebook that decided.
+    pub fn law(&self) -> Vec<String> {
+        let laws = self.full.iter().flat_map(|full| &full.policies);
+        laws.map(|law| {
+            let Law {
+                id,
+                title,
+                basis,
+                reason,
+                ..
+            } = law;
+            format!("{id}: {title}\n  basis: {basis}\n  reason: {reason}")
+        })
+        .collect()
+    }
+}
+
+impl<'a> Given<'a> {
+    fn of(outcome: &'a Outcome, holds: Mask) -> Self {
+        match outcome {
+            Outcome::Released(released) => Self::Released {
+                number: (released.number > 0).then_some(released.number),
+                categories: released.mask,
+                withheld: holds.without(released.mask),
+                policies: &released.policies,
+                retain_days: released.retain_days,
+                onward: released.onward,
+            },
+            Outcome::Refused { policies } => Self::Refused { policies },
+        }
+    }
+
+    fn policies(&self) -> &'a [PolicyId] {
+        match self {
+            Self::Released { policies, .. } | Self::Refused { policies } => policies,
+        }
+    }
+}
+
+impl<'a> Secrecy<'a> {
+    fn of(
+        recipient: &'a Recipient,
+        holds: Mask,
+        confidential: &Confidential<'a>,
+        rulebook: &Rulebook,
+    ) -> Self {
+        let unit = recipient.unit.to_string();
+        let told = confidential.told.iter().find(|told| told.unit == unit);
+        let told = told.map(|told| told.reason);
+        match &recipient.outcome {
+            Outcome::Released(released) => Self {
+                withheld_by: Some(withheld(released, holds, rulebook)),
+                covert: !recipient.known,
+                told_to_sender: told.or_else(|| recipient.known.then_some("released")),
+            },
+            Outcome::Refused { policies } => {
+                let mut rules = policies.iter().filter_map(|id| rulebook.rule(id));
+                Self {
+                    withheld_by: None,
+                    covert: !recipient.known || rules.any(|rule| rule.hidden),
+                    told_to_sender: told,
+                }
+            }
+        }
+    }
+}
+
+/// Why a unit does not get the rest: forbidden by a rule, or given by none.
+fn withheld<'a>(released: &'a Released, holds: Mask, rulebook: &Rulebook) -> Vec<Withheld<'a>> {
+    let mut left = holds.without(released.mask).without(Mask::REFERENCE_TOKEN);
+    let mut all = Vec::new();
+    for id in &released.withholding {
+        let rule = rulebook.rule(id);
+        let categories = left.intersection(rule.map_or(Mask::NONE, |it| it.head.actions.disclose));
+        if !categories.is_empty() {
+            let policy = Some(id);
+            all.push(Withheld { categories, policy });
+        }
+        left = left.without(categories);
+    }
+    if !left.is_empty() {
+        let (categories, policy) = (left, None);
+        all.push(Withheld { categories, policy });
+    }
+    all
+}
+
+impl<'a> Asked<'a> {
+    fn of(confidential: &'a Confidential<'a>) -> Self {
+        let handling = confidential.handling;
+        Self {
+            message_id: confidential.message_id,
+            correlation_id: confidential.correlation_id,
+            to: &confidential.to,
+            purpose: confidential.purpose,
+            handling: (handling != Onward::Free).then_some(handling),
+            justification: confidential.justification,
+        }
+    }
+
+    fn tell(&self, lines: &mut Vec<String>) {
+        let to = self.to.join(" ");
+        let fields = [
+            ("message_id", Some(self.message_id)),
+            ("correlation_id", self.correlation_id),
+            ("to", Some(to.as_str())),
+            ("purpose", self.purpose),
+            ("handling", self.handling.map(Onward::name)),
+            ("justification", self.justification),
+        ];
+        for (name, text) in fields {
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                lines.push(format!("{name}  {}", text.escape_debug()));
+            }
+        }
+    }
+}
+
+impl Decision<'_> {
+    fn tell(&self, lines: &mut Vec<String>) {
+        let unit = self.unit;
+        match &self.given {
+            Given::Released {
+                categories,
+                withheld,
+                policies,
+                retain_days,
+                onward,
+                ..
+            } => {
+                let mut line = format!("-> {unit}  {categories}  by {}", joined(policies));
+                if self.secrecy.is_none() && !withheld.is_empty() {
+                    line = format!("{line}  withheld {withheld}");
+                }
+                lines.push(line);
+                if let Some(secrecy) = &self.secrecy {
+                    let withheld = secrecy.withheld_by.iter().flatten();
+                    lines.extend(
+                        withheld.map(|Withheld { categories, policy }| match policy {
+                            Some(id) => format!("   withheld {categories}: taken by {id}"),
+                            None => format!("   withheld {categories}: no rule gives it"),
+                        }),
+                    );
+                    lines.push(format!(
+                        "   to be kept {retain_days} days at most, onward: {onward}"
+                    ));
+                }
+            }
+            Given::Refused { policies: [] } => {
+                lines.push(format!("x  {unit}  refused, no policy permits it"));
+            }
+            Given::Refused { policies } => {
+                lines.push(format!("x  {unit}  refused, by {}", joined(policies)));
+            }
+        }
+        if let Some(secrecy) = &self.secrecy {
+            let is_refused = matches!(self.given, Given::Refused { .. });
+            let told = secrecy.told_to_sender;
+            let told = told.map_or("nothing of it".to_owned(), |told| format!("{told:?}"));
+            if secrecy.covert {
+                lines.push(format!(
+                    "   COVERT: its sender must not know, and was told {told}"
+                ));
+            } else if is_refused {
+                lines.push(format!("   its sender was told {told}"));
+            }
+        }
+    }
+}
+
+impl<'a> Law<'a> {
+    fn of(rule: &'a Rule) -> Self {
+        Self {
+            id: &rule.id,
+            owner: &rule.owner,
+            title: &rule.title,
+            basis: &rule.basis,
+            reason: &rule.reason,
+        }
+    }
+}
+
+fn joined(policies: &[PolicyId]) -> String {
+    let ids = policies.iter().map(PolicyId::as_str);
+    ids.collect::<Vec<_>>().join(", ")
+}
