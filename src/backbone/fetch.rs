@@ -62,26 +62,36 @@ impl Found {
 #[error("{0}")]
 pub struct Unread(pub String);
 
-/// Where one connection finds what was read for it. Shared by it and the threads that read.
-#[derive(Debug, Default)]
-pub struct Tray {
-    /// What was found, once all that one question gets is there.
-    found: Mutex<Option<Vec<Found>>>,
+/// Where one connection finds what another thread made for it. Shared by both.
+#[derive(Debug)]
+pub struct Tray<T = Vec<Found>> {
+    /// What was made, once all of it is there.
+    found: Mutex<Option<T>>,
     waker: AtomicWaker,
 }
 
-impl Tray {
+impl<T> Default for Tray<T> {
+    fn default() -> Self {
+        Self {
+            found: Mutex::default(),
+            waker: AtomicWaker::default(),
+        }
+    }
+}
+
+impl<T> Tray<T> {
     /// Registers the task that waits; call it *before* [`Tray::take`], or a wake is lost.
     pub fn register(&self, waker: &Waker) {
         self.waker.register(waker);
     }
 
-    /// What was found; nothing while it is being read.
-    pub fn take(&self) -> Option<Vec<Found>> {
+    /// What was made; nothing while it is under way.
+    pub fn take(&self) -> Option<T> {
         lock(&self.found).take()
     }
 
-    fn fill(&self, all: Vec<Found>) {
+    /// Lays down what was made, and wakes who waits for it.
+    pub fn fill(&self, all: T) {
         *lock(&self.found) = Some(all);
         self.waker.wake();
     }

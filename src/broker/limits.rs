@@ -124,8 +124,25 @@ pub const HANDSHAKES: usize = 1_000;
 /// How long a TLS handshake may take. Hit: the socket is closed.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Deliveries that one turn of a connection renders before others get theirs.
-pub const TURN_DELIVERIES: usize = 32;
+/// Work of one agency's connections on one worker thread between two looks at the sockets, in octets
+/// admitted or delivered: about 1 ms. What is one piece may go beyond it, as far as its size goes. Hit:
+/// the agency's connections on that thread go on after the next look.
+pub const TURN_OCTETS: usize = 32 << 10;
+
+/// What an event or effect of a connection counts as in a turn, beside the octets of its message: about
+/// 2 us.
+pub const TURN_EVENT_OCTETS: usize = 64;
+
+/// How much less an octet is that is read or written than one that is admitted or delivered, in a turn.
+pub const TURN_MOVED_PART: usize = 8;
+
+/// The largest message, properties included, that is admitted by its connection's own worker thread, in
+/// bytes. Hit: a thread for large ones admits it, agencies in turn, and what its client publishes behind
+/// it, or asks on the same channel, waits.
+pub const ADMITTED_HERE_BYTES: usize = 32 << 10;
+
+/// Deliveries whose messages are read back ahead for one connection, at most.
+pub const FETCH_AHEAD: usize = 32;
 
 /// Ids for de-duplication in memory, about 100 bytes each, some hundred more of a refused message; older ones of the window are searched in
 /// files. Another number may be configured: [`KNOWN_IDS_MIN`] at least.
@@ -261,6 +278,7 @@ pub const BODY_BYTES: u64 = 1 << 20;
 /// else meanwhile. Hit: `311 CONTENT_TOO_LARGE` on the channel.
 pub const READ_OVER_BYTES: u64 = 8 << 20;
 
+const _: () = assert!(ADMITTED_HERE_BYTES <= TURN_OCTETS);
 const _: () = assert!(SEGMENT_BYTES_MIN >= 8 * STEP_BYTES);
 const _: () = assert!(QUEUE_HEAD_ENTRIES >= QUEUE_PAGE_ENTRIES);
 const _: () = assert!(QUEUE_PAGE_ENTRIES * 24 <= 128 << 10);

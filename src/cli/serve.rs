@@ -32,6 +32,7 @@ use crate::message::bundle::Bundle;
 use crate::policy::rulebook::Rulebook;
 use crate::server::bind::Bound;
 use crate::server::clock::Clock;
+use crate::server::desk::Desk;
 use crate::server::listen::{Shell, serve};
 use crate::server::notices::warn_of_agreements;
 use crate::server::refusals::Refusals;
@@ -329,6 +330,7 @@ fn listen(
         backbone: Arc::clone(backbone),
         tls,
         refusals: Refusals::open(&config.data).map_err(Failed::cannot_run)?,
+        desk: Arc::new(Desk::start(runtimes.div_ceil(2)).map_err(Failed::cannot_run)?),
         paces: Paces::default(),
         clock,
         heartbeat_s: config.heartbeat_s,

@@ -29,20 +29,21 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::intake::Intake;
 use self::link::Link;
-use self::quota::QuotaNotice;
 use self::records::Records;
 use self::rights::Rights;
 use self::socket::Socket;
 use self::timer::Timer;
 use super::clock::Clock;
+use super::desk::Desk;
 use super::translate::TABLES;
+use super::turns::Turn;
 use super::worker::Worker;
 use crate::agency::identity::Grounds;
 use crate::agency::registry::Peer;
@@ -50,7 +51,8 @@ use crate::amqp::{End, Offer, Reply, ReplyCode, Session};
 use crate::backbone::embedded::Embedded;
 use crate::broker::ids::DeliveryId;
 use crate::broker::limits::{
-    ASSEMBLY_BYTES, BODY_BYTES, OUTPUT_BYTES, READ_OVER_BYTES, TURN_DELIVERIES, UNANSWERED_REQUESTS,
+    ASSEMBLY_BYTES, BODY_BYTES, OUTPUT_BYTES, READ_OVER_BYTES, TURN_EVENT_OCTETS, TURN_MOVED_PART,
+    UNANSWERED_REQUESTS,
 };
 use crate::broker::pace::Pace;
 use crate::message::time::Timestamp;
@@ -61,7 +63,9 @@ pub(super) struct Shared {
     pub(super) backbone: Arc<Embedded>,
     /// The pace of its agency.
     pub(super) pace: Arc<Pace>,
-    /// Buffer and randomness of its thread.
+    /// Where large messages are admitted.
+    pub(super) desk: Arc<Desk>,
+    /// Buffer, randomness and time of its thread.
     pub(super) worker: Rc<Worker>,
     /// Time.
     pub(super) clock: Clock,
@@ -88,11 +92,11 @@ pub(super) struct Connection<S> {
     records: Records,
     backbone: Arc<Embedded>,
     worker: Rc<Worker>,
+    turn: Turn,
     clock: Clock,
     timer: Timer,
     /// The sentence that it is closed with once it is open, where there is no place for it.
     refused: Option<String>,
-    quota: QuotaNotice,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -100,22 +104,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Shared {
             backbone,
             pace,
+            desk,
             worker,
             clock,
         } = shared;
+        let turn = worker.turns.of(client.peer.unit.party());
         Self {
             socket: Socket::new(stream),
             session: Session::new(offer(client.heartbeat_s), clock.monotonic_ms()),
             rights: Rights::new(client.peer, client.grounds),
-            intake: Intake::new(pace),
+            intake: Intake::new(pace, desk),
             link: Link::default(),
             records: Records::new(Arc::clone(&backbone)),
             backbone,
             worker,
+            turn,
             clock,
             timer: Timer::new(),
             refused: client.refused,
-            quota: QuotaNotice::default(),
         }
     }
 
@@ -148,9 +154,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         ended.map(|()| goodbye::in_words(self.session.end(), told))
     }
 
-    /// One poll: round until nothing moves. Ready when the connection has ended.
+    /// One poll: round until nothing moves, or the turn is over. Ready when the connection has ended.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        for _ in 0..TURN_DELIVERIES {
+        loop {
             let mut moved = self.take_effects(cx);
             moved |= self.write(cx)?;
             if self.is_over() {
@@ -163,16 +169,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.look_at_time(cx);
             // What was said meanwhile is for this turn: nothing else may ever wake the connection.
             moved |= self.session.is_finished() || self.waiting_output() > unwritten;
+            if self.turn.is_over() {
+                // Others on this core go on first, and the sockets are looked at.
+                self.turn.wait(cx);
+                return Poll::Pending;
+            }
             if !moved {
                 // It may be silent for long: what is empty takes no memory meanwhile.
                 self.session.shed();
                 self.link.shed();
                 return Poll::Pending;
             }
+            self.turn.spend(TURN_EVENT_OCTETS);
         }
-        // Others on this core get their turn.
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
     /// Whether nothing more is to be taken in, or rendered.
@@ -198,13 +207,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let closes_first = self.session.end() == Some(End::ClosedByPeer);
         let (socket, output) = (&mut self.socket, self.session.output());
-        self.worker
-            .with_buffer(|buffer| socket.part(cx, output, closes_first, buffer))
+        let part = |buffer: &mut [u8]| socket.part(cx, output, closes_first, buffer);
+        if !ready!(self.worker.with_buffer(part))? {
+            // A peer that goes on writing does not hold up the others on this core.
+            self.turn.wait(cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let now = self.clock.monotonic_ms();
-        self.socket.write(cx, self.session.output(), now)
+        let before = self.waiting_output();
+        let moved = self.socket.write(cx, self.session.output(), now)?;
+        let written = before.saturating_sub(self.waiting_output());
+        self.turn.spend(written.div_euclid(TURN_MOVED_PART));
+        Ok(moved)
     }
 
     fn waiting_output(&mut self) -> usize {
@@ -215,15 +233,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // What has come and is not looked at yet comes first: what waits for the core would else wait in
         // memory, however much of it there is.
         let wants = self.session.wants_octets();
-        if self.waiting_output() > OUTPUT_BYTES || !wants || !self.may_go_on(cx) {
+        let is_full = self.turn.is_over() || self.waiting_output() > OUTPUT_BYTES;
+        if is_full || !wants || !self.may_go_on(cx) {
             return Ok(false);
         }
-        let (socket, session) = (&mut self.socket, &mut self.session);
+        let (socket, session, turn) = (&mut self.socket, &mut self.session, &mut self.turn);
         self.worker.with_buffer(|buffer| {
             let Some(came) = socket.read(cx, buffer)? else {
                 return Ok(false);
             };
             if !came.is_empty() {
+                turn.spend(came.len().div_euclid(TURN_MOVED_PART));
                 session.receive(came, self.clock.monotonic_ms());
             }
             Ok(true)
@@ -240,7 +260,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // Who does not read what it is told is held up by itself, and its silence is its own.
         let unread = self.waiting_output() >= OUTPUT_BYTES;
         self.session.set_paused(full && !unread, now);
-        self.say_whether_blocked();
         !full
     }
 

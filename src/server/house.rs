@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::chatter::Chatter;
@@ -22,6 +23,8 @@ pub(super) struct House {
     pub(super) shell: Shell,
     pub(super) places: Places,
     pub(super) chatter: Chatter,
+    /// The most work of a worker thread between two looks at its sockets, in octets: see `turns`.
+    pub(super) octets_most: Arc<AtomicUsize>,
     advised: Advised,
     probes: Probes,
 }
@@ -47,6 +50,7 @@ impl House {
             shell,
             places: Places::default(),
             chatter: Chatter::default(),
+            octets_most: Arc::default(),
             advised: Advised::default(),
             probes: Probes::default(),
         }

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -80,6 +81,11 @@ pub async fn serve(shell: Shell, listeners: Vec<TcpListener>, stop: watch::Recei
     };
     let drained = timeout(house.shell.drain, all).await.is_ok();
     house.chatter.end();
+    let octets = house.octets_most.load(Ordering::Relaxed);
+    tracing::debug!(
+        octets,
+        "most work of a worker between two looks at its sockets"
+    );
     if drained {
         tracing::info!("drained: all connections have ended");
     } else {
@@ -139,7 +145,7 @@ fn work(
     let local = tokio::task::LocalSet::new();
     local.spawn_local({
         let (house, stop) = (Arc::clone(house), stop.clone());
-        let worker = Rc::new(Worker::default());
+        let worker = Rc::new(Worker::new(Arc::clone(&house.octets_most)));
         async move {
             while let Some(accepted) = sockets.recv().await {
                 let (house, worker, stop) = (Arc::clone(&house), Rc::clone(&worker), stop.clone());
@@ -198,6 +204,7 @@ async fn connect(
     let shared = Shared {
         backbone: Arc::clone(&shell.backbone),
         pace: shell.paces.of(peer.unit.party()),
+        desk: Arc::clone(&shell.desk),
         worker,
         clock: shell.clock,
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::desk::Desk;
 use super::refusals::Refusals;
 use super::tls::Tls;
 use crate::backbone::embedded::Embedded;
@@ -17,6 +18,8 @@ pub struct Shell {
     pub tls: Arc<Tls>,
     /// Clients that were turned away.
     pub refusals: Refusals,
+    /// Where large messages are admitted.
+    pub desk: Arc<Desk>,
     /// How fast each agency may publish.
     pub paces: Paces,
     /// Time.

@@ -12,12 +12,14 @@ use crate::agency::registry::Peer;
 use crate::amqp::{
     self, Answer, ChannelId, Event, MethodId, Reply, ReplyCode, Request, Settlement, Ticket,
 };
-use crate::broker::admit::{Draw, View, admit};
+use crate::broker::admit::{Draw, View};
 use crate::broker::command::{Ask, Command, Fence, Settle};
-use crate::broker::exchange::Arrived;
+use crate::broker::exchange::{Arrived, Submission};
 use crate::broker::ids::{DeliveryId, Origin};
+use crate::broker::limits::{ADMITTED_HERE_BYTES, TURN_EVENT_OCTETS, TURN_MOVED_PART};
 use crate::broker::record::LeafSecret;
 use crate::message::id::{ExchangeId, SystemId};
+use crate::server::desk::Task;
 use crate::server::translate;
 
 /// A system as the rulebook of a view has it.
@@ -29,8 +31,12 @@ pub(super) struct Sender {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Turns what was received into commands, as far as more may be taken in.
     pub(super) fn parse(&mut self, cx: &Context<'_>) -> bool {
-        let mut moved = self.take_waiting();
-        while self.may_go_on(cx) {
+        if self.turn.is_over() {
+            return false;
+        }
+        let mut moved = self.take_waiting(cx);
+        let wanted_octets = self.session.wants_octets();
+        while !self.turn.is_over() && self.may_go_on(cx) {
             let Some(event) = self.session.next_event() else {
                 break;
             };
@@ -39,17 +45,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.event(event);
             }
         }
-        moved
+        self.say_whether_blocked();
+        // Frames that mean nothing make no event: behind them the socket is to be read again.
+        moved || (!wanted_octets && self.session.wants_octets())
     }
 
-    /// Takes the next of those that wait for the agency's pace, once its time has come.
-    fn take_waiting(&mut self) -> bool {
-        if self.intake.due().is_none() {
+    /// Takes the next of those that wait: what was admitted elsewhere, what is to be ruled again, and
+    /// what has its time in the agency's pace.
+    fn take_waiting(&mut self, cx: &Context<'_>) -> bool {
+        match self.intake.admitted(cx) {
+            Some((origin, Some(submission))) => {
+                self.hand_in(origin, submission);
+                return true;
+            }
+            Some((_, None)) => {
+                self.fail("a message could not be admitted");
+                return true;
+            }
+            None => {}
+        }
+        let again = self.intake.next_again();
+        if again.is_none() && self.intake.due().is_none() {
             return false;
         }
         let Some(sender) = self.sender() else {
             return true;
         };
+        if let Some((origin, again)) = again {
+            self.submit(origin, again, &sender);
+            return true;
+        }
         match self.intake.next(self.allowance(&sender)) {
             None => return false,
             Some(Waiting::Publish(publish)) => self.hand_over(*publish, &sender),
@@ -69,6 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn event(&mut self, event: Event<DeliveryId>) {
+        self.turn.spend(TURN_EVENT_OCTETS);
         match event {
             Event::Login(login) if login.mechanism.as_str() == "EXTERNAL" => {
                 self.session.accept_login();
@@ -166,6 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if &*publish.exchange == "carnet" {
             return self.submit(origin, translate::publish(publish), sender);
         }
+        self.turn.spend(publish.body.len());
         match private(publish, origin, &sender.peer, &sender.view.rulebook) {
             Ok(private) => self.link.tell(Command::Private(Box::new(private))),
             Err(says) => {
@@ -177,19 +204,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Admits a message, and hands over what that makes of it. Ends the connection where the system has
-    /// no randomness.
-    pub(super) fn submit(&mut self, origin: Origin, arrived: Arrived, sender: &Sender) {
+    /// Has a message admitted, here or, where it is large, at the desk. Ends the connection where the
+    /// system has no randomness.
+    fn submit(&mut self, origin: Origin, arrived: Arrived, sender: &Sender) {
         let (Ok(exchange), Ok(secret)) = (self.worker.draw(), self.worker.draw()) else {
             // Without randomness nothing can be stored: no responsibility is taken.
-            return self.no_entropy();
+            return self.fail("the system gives no random bytes");
         };
-        let draw = Draw {
-            exchange: ExchangeId(exchange),
-            secret: LeafSecret::new(secret),
+        let bytes = arrived.wire.bytes();
+        let task = Task {
+            peer: Arc::clone(&sender.peer),
+            view: Arc::clone(&sender.view),
+            arrived,
+            draw: Draw {
+                exchange: ExchangeId(exchange),
+                secret: LeafSecret::new(secret),
+            },
+            now: self.backbone.now(),
         };
-        let now = self.backbone.now();
-        let mut submission = admit(&sender.peer, arrived, &sender.view, draw, now);
+        if bytes > ADMITTED_HERE_BYTES {
+            self.turn.spend(bytes.div_euclid(TURN_MOVED_PART));
+            return self.intake.admit(origin, task);
+        }
+        self.turn.spend(bytes);
+        self.hand_in(origin, task.run());
+    }
+
+    /// Hands a message over that was admitted.
+    fn hand_in(&mut self, origin: Origin, mut submission: Submission) {
         let mut search = None;
         if let Some(key) = submission.id_key() {
             match self.backbone.glance(key) {
@@ -200,9 +242,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.link.submit(origin, Box::new(submission), search);
     }
 
-    fn no_entropy(&mut self) {
-        let reply = Reply::new(ReplyCode::InternalError, "the system gives no random bytes");
-        self.close(&reply);
+    fn fail(&mut self, says: &str) {
+        self.close(&Reply::new(ReplyCode::InternalError, says));
     }
 
     fn request(&mut self, ticket: Ticket, request: Request<DeliveryId>) {
@@ -213,7 +254,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut drawn = None;
         if let Some(prefix) = requests::prefix_of_missing_name(&request) {
             let Ok(random) = self.worker.draw::<16>() else {
-                return self.no_entropy();
+                return self.fail("the system gives no random bytes");
             };
             let random = data_encoding::BASE64URL_NOPAD.encode(&random);
             drawn = Some(format!("{prefix}{random}"));

@@ -1,7 +1,8 @@
 //! What a client publishes, from the wire to the core: in the pace of its agency, and bounded.
 //!
 //! Publishes that come before there is a place for them wait here, and behind them what their client
-//! asks on the same channel. Acknowledgements, heartbeats and other channels go on.
+//! asks on the same channel. Acknowledgements, heartbeats and other channels go on. So they do behind a
+//! large message, which is admitted elsewhere.
 //!
 //! INVARIANT: nothing is handed to the core before its place, on however many connections an agency
 //! sends, and however often it connects anew. What waits is bounded as what is not confirmed is: the
@@ -9,19 +10,29 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
+use super::quota::QuotaNotice;
 use super::unconfirmed::Unconfirmed;
 use crate::amqp::{self, ChannelId, Event};
-use crate::broker::ids::DeliveryId;
+use crate::broker::exchange::{Arrived, Submission};
+use crate::broker::ids::{DeliveryId, Origin};
 use crate::broker::limits::UNANSWERED_REQUESTS;
 use crate::broker::pace::Pace;
+use crate::server::desk::{Answer, Desk, Task};
 
 /// Owned by its connection.
 pub(super) struct Intake {
     /// Shared by all connections of the agency.
     pace: Arc<Pace>,
-    /// What waits, in the order in which it came: the first is a publish.
+    /// Shared by all connections of the process.
+    desk: Arc<Desk>,
+    /// A large message that is being admitted.
+    at_desk: Option<(Origin, Arc<Answer>)>,
+    /// Messages to be ruled again that come behind it, or behind another large one of theirs.
+    again: VecDeque<(Origin, Arrived)>,
+    /// What waits, in the order in which it came: the first is a publish, or behind one at the desk.
     waiting: VecDeque<Waiting>,
     /// When the first has its place (monotonic).
     until: Duration,
@@ -31,6 +42,7 @@ pub(super) struct Intake {
     unconfirmed: Unconfirmed,
     /// Why nothing can be stored, where that is so.
     pub(super) blocked: Option<&'static str>,
+    pub(super) quota: QuotaNotice,
 }
 
 /// What waits for the pace, or has its turn.
@@ -49,15 +61,52 @@ pub(super) struct Allowance {
 }
 
 impl Intake {
-    pub(super) fn new(pace: Arc<Pace>) -> Self {
+    pub(super) fn new(pace: Arc<Pace>, desk: Arc<Desk>) -> Self {
         Self {
             pace,
+            desk,
+            at_desk: None,
+            again: VecDeque::new(),
             waiting: VecDeque::new(),
             until: Duration::ZERO,
             requests: 0,
             unconfirmed: Unconfirmed::default(),
             blocked: None,
+            quota: QuotaNotice::default(),
         }
+    }
+
+    /// Whether what is published now comes behind a message that was not handed over yet, though it had
+    /// its place.
+    fn is_held(&self) -> bool {
+        self.at_desk.is_some() || !self.again.is_empty()
+    }
+
+    /// Has a large message admitted; it comes back by [`Self::admitted`].
+    pub(super) fn admit(&mut self, origin: Origin, task: Task) {
+        let party = task.peer.unit.party();
+        self.at_desk = Some((origin, self.desk.admit(party, task)));
+    }
+
+    /// The large message that was admitted, or nothing in place of it where its thread has died.
+    pub(super) fn admitted(&mut self, cx: &Context<'_>) -> Option<(Origin, Option<Submission>)> {
+        let (origin, answer) = self.at_desk.as_ref()?;
+        // Registered before the look, or a wake between them would be lost.
+        answer.register(cx.waker());
+        let back = (*origin, answer.take()?);
+        self.at_desk = None;
+        Some(back)
+    }
+
+    /// A message is to be ruled again, in its turn.
+    pub(super) fn rule_again(&mut self, origin: Origin, arrived: Arrived) {
+        self.again.push_back((origin, arrived));
+    }
+
+    /// The next message that is to be ruled again, where nothing at the desk is before it.
+    pub(super) fn next_again(&mut self) -> Option<(Origin, Arrived)> {
+        let is_free = self.at_desk.is_none();
+        is_free.then(|| self.again.pop_front())?
     }
 
     /// Whether no more is to be read.
@@ -67,7 +116,7 @@ impl Intake {
 
     /// When the first that waits is to be tried (monotonic); none where nothing waits.
     pub(super) fn due(&self) -> Option<Duration> {
-        (!self.waiting.is_empty()).then_some(self.until)
+        (!self.waiting.is_empty() && !self.is_held()).then_some(self.until)
     }
 
     /// Counts a publish. Gives it back where it has its place, and keeps it until then where not.
@@ -78,7 +127,7 @@ impl Intake {
     ) -> Option<amqp::Publish> {
         let bytes = publish.raw_properties.len() + publish.body.len();
         self.unconfirmed.add(bytes);
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && !self.is_held() {
             return self.try_publish(publish, allowance);
         }
         self.waiting.push_back(Waiting::Publish(Box::new(publish)));
@@ -109,16 +158,13 @@ impl Intake {
     /// Gives back an event that need not wait, and keeps one that comes behind a publish of its channel,
     /// or at the connection's end, in its turn.
     pub(super) fn pass(&mut self, event: Event<DeliveryId>) -> Option<Event<DeliveryId>> {
-        if self.waiting.is_empty() {
-            return Some(event);
-        }
         let channel = match &event {
             Event::Request { ticket, .. } => Some(ticket.channel()),
             Event::ChannelEnding { left, .. } => Some(left.channel),
             Event::ConnectionEnding { .. } => None,
             _ => return Some(event),
         };
-        if channel.is_some_and(|channel| !self.waiting.iter().any(|it| it.is_of(channel))) {
+        if !self.is_behind(channel) {
             return Some(event);
         }
         self.requests += 1;
@@ -127,12 +173,24 @@ impl Intake {
         None
     }
 
+    /// Whether anything of this channel is not handed over yet; none means any.
+    fn is_behind(&self, channel: Option<ChannelId>) -> bool {
+        let Some(channel) = channel else {
+            return self.is_held() || !self.waiting.is_empty();
+        };
+        let at_desk = self.at_desk.iter().map(|(origin, _)| origin);
+        let mut held = at_desk.chain(self.again.iter().map(|(origin, _)| origin));
+        held.any(|origin| origin.channel == channel.get())
+            || self.waiting.iter().any(|it| it.is_of(channel))
+    }
+
     /// The first that waits, where it has its time: a publish that has its place, or what stands
     /// behind none any more.
     pub(super) fn next(&mut self, allowance: Allowance) -> Option<Waiting> {
+        let is_free = !self.is_held();
         let is_due = |first: &mut Waiting| match first {
-            Waiting::Publish(_) => self.until <= allowance.now,
-            Waiting::Behind(..) => true,
+            Waiting::Publish(_) => is_free && self.until <= allowance.now,
+            Waiting::Behind(..) => is_free,
         };
         match self.waiting.pop_front_if(is_due)? {
             Waiting::Publish(publish) => {
@@ -176,6 +234,8 @@ impl Intake {
     /// The connection is over: nothing of it is taken any more.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
+        self.at_desk = None;
+        self.again.clear();
         self.requests = 0;
         // Their outcomes do not come any more: what the client says to the end is read.
         self.unconfirmed = Unconfirmed::default();
@@ -198,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_over_reads_the_goodbye_of_a_client_that_was_held_up() {
-        let mut intake = Intake::new(Arc::default());
+        let mut intake = Intake::new(Arc::default(), Arc::new(Desk::start(0).unwrap()));
         intake.unconfirmed.add(UNCONFIRMED_BYTES);
         assert!(intake.is_full());
         intake.clear();

@@ -19,7 +19,7 @@ use crate::broker::delivery::{Prepared, Rendered, confidential, prepare};
 use crate::broker::effect::{Answer, Deliver, Effect};
 use crate::broker::exchange::Returnable;
 use crate::broker::ids::{EntryId, Origin};
-use crate::broker::limits::{OUTPUT_BYTES, TURN_DELIVERIES};
+use crate::broker::limits::{OUTPUT_BYTES, TURN_EVENT_OCTETS};
 use crate::broker::record::{Narrowed, Record, Stored};
 use crate::server::translate;
 
@@ -40,8 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn take_effects(&mut self, cx: &Context<'_>) -> bool {
         let mut moved = self.link.receive(cx);
         moved |= self.records.receive(cx);
-        let mut rendered = 0;
-        while rendered < TURN_DELIVERIES
+        while !self.turn.is_over()
             && self.waiting_output() < OUTPUT_BYTES
             && !self.records.is_waiting()
         {
@@ -49,15 +48,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 break;
             };
             moved = true;
+            self.turn.spend(TURN_EVENT_OCTETS);
             match next {
-                Next::Behind(deliver) => {
-                    rendered += 1;
-                    self.wait(deliver);
-                }
-                Next::Due(effect) => {
-                    rendered += usize::from(matches!(effect, Effect::Deliver(_)));
-                    self.effect(effect);
-                }
+                Next::Behind(deliver) => self.wait(deliver),
+                Next::Due(effect) => self.effect(effect),
             }
         }
         self.session.write_confirms();
@@ -98,7 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             },
             Effect::Nacked { origin, why } => {
                 let now = self.clock.monotonic_ms();
-                self.quota.note(why, self.rights.system(), now);
+                self.intake.quota.note(why, self.rights.system(), now);
                 self.outcome(&origin, Outcome::Declined);
             }
             Effect::PublishRefused { origin, refusal } => {
@@ -106,9 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.outcome(&origin, Outcome::Refused(reply));
             }
             Effect::Again(origin, submission) => {
-                if let Some(sender) = self.sender() {
-                    self.submit(origin, submission.into_arrived(), &sender);
-                }
+                self.intake.rule_again(origin, submission.into_arrived());
             }
             Effect::AgainPrivate(private) => self.link.tell(Command::Private(private)),
             Effect::Answer { channel, answer } => self.answer(channel, &answer),
@@ -238,9 +230,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Looks at what the release rested on once more. Fails where the record cannot be rendered.
-    fn look(&self, deliver: &Deliver, stored: &Stored, view: &View) -> Result<Looked, Unread> {
-        let unit = &self.rights.system().unit.id;
+    fn look(&mut self, deliver: &Deliver, stored: &Stored, view: &View) -> Result<Looked, Unread> {
         let at = self.backbone.now();
+        self.turn.spend(stored.frame.len());
+        let unit = &self.rights.system().unit.id;
         let prepared = prepare(deliver, stored, unit, view, at);
         match prepared.map_err(|error| Unread(error.to_string()))? {
             Prepared::Send(rendered) => Ok(Looked::Send(rendered)),

@@ -11,7 +11,7 @@ use crate::backbone::embedded::Embedded;
 use crate::backbone::fetch::{Found, Tray, Unread, Wanted};
 use crate::broker::effect::Effect;
 use crate::broker::ids::EntryId;
-use crate::broker::limits::TURN_DELIVERIES;
+use crate::broker::limits::FETCH_AHEAD;
 use crate::broker::record::Stored;
 
 /// Owned by its connection.
@@ -76,7 +76,7 @@ impl Records {
         let (here, needed): (Vec<EntryId>, Vec<EntryId>) = needed.0.into_iter().partition(is_here);
         let ahead = if here.is_empty() {
             self.here.clear();
-            let behind = behind.take(TURN_DELIVERIES).filter_map(source_of);
+            let behind = behind.take(FETCH_AHEAD).filter_map(source_of);
             let ahead = behind.filter(|entry| self.backbone.recent(*entry).is_none());
             ahead.map(Wanted::Record).collect()
         } else {

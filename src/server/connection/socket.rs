@@ -123,14 +123,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Shuts the writing side down once all of `output` is written, and reads over what still comes: a
     /// socket closed with unread input is reset, and the peer would lose what it was told last. One
     /// that `closes_first` ends the socket itself: some clients take an end of ours, when it comes
-    /// first, for a loss of the connection.
+    /// first, for a loss of the connection. True once that is done; false where more may come at once.
     pub(super) fn part(
         &mut self,
         cx: &mut Context<'_>,
         output: &[u8],
         closes_first: bool,
         buffer: &mut [u8],
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<io::Result<bool>> {
         if !self.is_shut && !closes_first {
             // The turn has written what the peer takes; from here it is woken to write the rest.
             if self.waiting(output) > 0 && !self.peer_has_closed {
@@ -140,17 +140,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.is_shut = true;
         }
         if self.peer_has_closed {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(true));
         }
         let mut into = ReadBuf::new(buffer);
-        match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into)) {
-            Ok(()) if !into.filled().is_empty() => {
-                // A peer that goes on writing does not hold up the others on this core.
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Ok(()) | Err(_) => Poll::Ready(Ok(())),
-        }
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into));
+        Poll::Ready(Ok(read.is_err() || into.filled().is_empty()))
     }
 }
 
