@@ -77,6 +77,11 @@ fn pure_modules_hold_no_io_clock_randomness_or_unordered_map() {
 }
 
 #[test]
+fn every_property_keeps_the_seeds_that_failed_where_git_sees_them() {
+    assert_nothing_found(bans::lost_seeds);
+}
+
+#[test]
 fn lapin_is_known_to_the_clients_and_the_rabbitmq_backbone_only() {
     assert_nothing_found(bans::strayed_lapin);
 }

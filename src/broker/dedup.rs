@@ -363,8 +363,6 @@ mod tests {
     const WINDOW: Duration = Duration::from_hours(1);
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
         #[test]
         fn memory_and_search_together_miss_no_id_and_invent_none(steps in steps(), room in 1..6_usize) {
             let mut ids = KnownIds::holding(room);

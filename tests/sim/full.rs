@@ -363,7 +363,7 @@ fn small() -> Options {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn a_full_disk_never_ends_the_process_whatever_clients_do(acts in acts()) {

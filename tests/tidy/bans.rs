@@ -1,4 +1,5 @@
 //! What a module may not know of: the outside world in the pure ones, lapin outside its few places.
+//! And that a seed of a failed property is kept, and comes into the repository.
 
 use crate::layers::{module_of, product_files};
 use crate::source::{Source, paths};
@@ -98,6 +99,24 @@ pub(crate) fn strayed_lapin(tree: &Tree) -> Vec<Finding> {
     found
 }
 
+/// Properties that keep no seed of a failure, and seeds that git does not see.
+pub(crate) fn lost_seeds(tree: &Tree) -> Vec<Finding> {
+    let unkept = tree
+        .rust()
+        .filter(|(path, _)| !path.starts_with("tests/tidy/"))
+        .map(|(path, text)| (path, text, "failure_persistence"));
+    let ignores = tree.files().filter(|(path, _)| path.ends_with(".gitignore"));
+    let ignored = ignores.map(|(path, text)| (path, text, "proptest-regressions"));
+    let mut found = Vec::new();
+    for (path, text, word) in unkept.chain(ignored) {
+        for (line, _) in (1..).zip(text.lines()).filter(|(_, it)| it.contains(word)) {
+            let says = "a seed that failed is kept beside its test, and committed";
+            found.push(Finding::new(path, line, says));
+        }
+    }
+    found
+}
+
 fn may_know_lapin(path: &str) -> bool {
     path == "src/backbone/rabbitmq.rs"
         || path.strip_prefix("src/cli/").is_some_and(|rest| {
@@ -174,5 +193,21 @@ mod tests {
             ("src/cli/check.rs", 1),
         ];
         assert_eq!(places(&strayed_lapin(&tree)), strayed);
+    }
+
+    #[test]
+    fn a_property_that_forgets_its_failures_is_found() {
+        let tree = Tree::of(&[
+            (
+                "src/a.rs",
+                "cases: 4,\nfailure_persistence: None,\n",
+            ),
+            (".gitignore", "/target\nproptest-regressions\n"),
+            ("tests/b.rs", "cases: 4,\n"),
+        ]);
+        assert_eq!(
+            places(&lost_seeds(&tree)),
+            [("src/a.rs", 2), (".gitignore", 2)]
+        );
     }
 }

@@ -95,8 +95,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
         #[test]
         fn a_token_opens_for_its_unit_in_every_epoch_and_for_no_other(
             kind in "[a-z0-9-]{1,12}",

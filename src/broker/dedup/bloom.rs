@@ -86,8 +86,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
         #[test]
         fn no_key_is_denied(keys in proptest::collection::vec(any::<[u8; 16]>(), 0..300), room in 0_usize..400) {
             let mut bloom = Bloom::with_room(room);
