@@ -2,6 +2,7 @@
 //! confirmed, consumers that write down what they get.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use serde_json::Value;
 
 use crate::told::Told;
 
-/// Within this a broker that is there answers, or it is not there any more.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether the broker that is to answer is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 const TRY_EVERY: Duration = Duration::from_millis(50);
 /// Publishes of one client on their way.
 const WINDOW: usize = 48;
@@ -52,21 +53,12 @@ impl Place {
             tls,
             lapin::runtime::default_runtime()?,
         );
-        let connected = tokio::time::timeout(ANSWERS_WITHIN, async {
+        let connected = tokio::time::timeout(LOOK_EVERY, async {
             let connection = connection.await?;
             let channel = connection.create_channel().await?;
             Ok((connection, channel))
         });
         connected.await.unwrap_or_else(|_| Err(lost()))
-    }
-
-    /// A client whose broker has died may wait for ever; one whose broker lives has found a fault.
-    fn silent(&self, channel: &Channel) -> lapin::Error {
-        if channel.status().connected() {
-            let fault = "connected, and no answer".to_owned();
-            self.told.change(|told| told.faults.push(fault));
-        }
-        lost()
     }
 
     fn is_finishing(&self) -> bool {
@@ -121,8 +113,8 @@ async fn session(
             let confirm = send(channel, &name, example).await?;
             waiting.push(async move { (number, confirm.await) });
         }
-        let answer = tokio::time::timeout(ANSWERS_WITHIN, waiting.next()).await;
-        let Some((number, confirm)) = answer.map_err(|_| place.silent(channel))? else {
+        let answer = while_connected(channel, waiting.next()).await?;
+        let Some((number, confirm)) = answer else {
             return Ok(());
         };
         let name = open.remove(&number).expect("it was open");
@@ -182,30 +174,31 @@ pub(crate) async fn consume(place: Place, system: &str, queue: &str) {
     }
 }
 
-/// lapin leaves a call for ever unanswered whose connection ends at the wrong moment.
-async fn answered<T>(
-    place: &Place,
-    channel: &Channel,
-    call: impl Future<Output = lapin::Result<T>>,
-) -> lapin::Result<T> {
-    let answer = tokio::time::timeout(ANSWERS_WITHIN, call).await;
-    answer.unwrap_or_else(|_| Err(place.silent(channel)))
+/// What comes of a call, or that the connection ends: lapin leaves a call for ever unanswered whose
+/// connection ends at the wrong moment.
+async fn while_connected<T>(channel: &Channel, call: impl Future<Output = T>) -> lapin::Result<T> {
+    let mut call = pin!(call);
+    loop {
+        match tokio::time::timeout(LOOK_EVERY, &mut call).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) if channel.status().connected() => {}
+            Err(_) => return Err(lost()),
+        }
+    }
 }
 
 async fn take(place: &Place, channel: &Channel, queue: &str) -> lapin::Result<()> {
     let options = BasicQosOptions::default();
-    answered(place, channel, channel.basic_qos(100, options)).await?;
+    while_connected(channel, channel.basic_qos(100, options)).await??;
     let options = BasicConsumeOptions::default();
     let consume = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
-    let mut consumer = answered(place, channel, consume).await?;
+    let mut consumer = while_connected(channel, consume).await??;
     let mut count = 0_u64;
     loop {
-        let next = tokio::time::timeout(ANSWERS_WITHIN, consumer.next()).await;
-        let delivery = match next {
-            Ok(Some(delivery)) => delivery?,
-            Err(_) if channel.status().connected() => continue,
-            Ok(None) | Err(_) => return Ok(()),
+        let Ok(Some(delivery)) = while_connected(channel, consumer.next()).await else {
+            return Ok(());
         };
+        let delivery = delivery?;
         count += 1;
         note(place, queue, &delivery);
         // Some are left open for a while, some go back: a crash then finds all kinds of entries.
@@ -214,10 +207,10 @@ async fn take(place: &Place, channel: &Channel, queue: &str) -> lapin::Result<()
                 requeue: true,
                 ..BasicNackOptions::default()
             };
-            answered(place, channel, delivery.nack(requeue)).await?;
+            while_connected(channel, delivery.nack(requeue)).await??;
         } else if count.is_multiple_of(10) || delivery.redelivered || place.is_finishing() {
             let multiple = BasicAckOptions { multiple: true };
-            answered(place, channel, delivery.ack(multiple)).await?;
+            while_connected(channel, delivery.ack(multiple)).await??;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Without any progress for so long, a wait is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -41,19 +41,21 @@ impl Told {
 
     /// Waits until it is so. Panics when clients stand still.
     pub(crate) fn wait_until(&self, what: &str, so: impl Fn(&State) -> bool) {
-        let state = self.lock();
-        let waited = self.moved.wait_timeout_while(state, PATIENCE, |s| !so(s));
-        let (state, timeout) = waited.unwrap();
-        let numbers = (
-            state.confirmed.len(),
-            state.delivered.len(),
-            state.receipts.len(),
-        );
-        assert!(
-            !timeout.timed_out(),
-            "{what}: never; confirmed, delivered, receipts: {numbers:?}; {:?}",
-            state.faults
-        );
+        let mut state = self.lock();
+        while !so(&state) {
+            let (after, waited) = self.moved.wait_timeout(state, PATIENCE).unwrap();
+            state = after;
+            let numbers = (
+                state.confirmed.len(),
+                state.delivered.len(),
+                state.receipts.len(),
+            );
+            assert!(
+                !waited.timed_out(),
+                "{what}: never; confirmed, delivered, receipts: {numbers:?}; {:?}",
+                state.faults
+            );
+        }
     }
 }
 

@@ -105,8 +105,10 @@ pub(crate) fn lost_seeds(tree: &Tree) -> Vec<Finding> {
         .rust()
         .filter(|(path, _)| !path.starts_with("tests/tidy/"))
         .map(|(path, text)| (path, text, "failure_persistence"));
-    let ignores = tree.files().filter(|(path, _)| path.ends_with(".gitignore"));
-    let ignored = ignores.map(|(path, text)| (path, text, "proptest-regressions"));
+    let lists = tree
+        .files()
+        .filter(|(path, _)| path.ends_with(".gitignore"));
+    let ignored = lists.map(|(path, text)| (path, text, "proptest-regressions"));
     let mut found = Vec::new();
     for (path, text, word) in unkept.chain(ignored) {
         for (line, _) in (1..).zip(text.lines()).filter(|(_, it)| it.contains(word)) {
@@ -198,10 +200,7 @@ mod tests {
     #[test]
     fn a_property_that_forgets_its_failures_is_found() {
         let tree = Tree::of(&[
-            (
-                "src/a.rs",
-                "cases: 4,\nfailure_persistence: None,\n",
-            ),
+            ("src/a.rs", "cases: 4,\nfailure_persistence: None,\n"),
             (".gitignore", "/target\nproptest-regressions\n"),
             ("tests/b.rs", "cases: 4,\n"),
         ]);

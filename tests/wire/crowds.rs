@@ -75,16 +75,11 @@ fn strangers_in_every_place_hold_a_client_up_for_their_deadline_alone() {
     let broker = Broker::start();
     let first = Clock::default();
     let strangers = in_every_place(&broker);
-    let last = Clock::default();
+    // They are there yet: it gets in because their time is over.
     broker.connect("post-items").quiet();
-    // A machine may take its time to let them all in: the first of them go first.
-    let (since_first, since_last) = (first.monotonic(), last.monotonic());
+    let since_first = first.monotonic();
     assert!(
-        since_last < TLS_HANDSHAKE + Duration::from_secs(4),
-        "{since_last:?}"
-    );
-    assert!(
-        since_first + Duration::from_secs(1) > TLS_HANDSHAKE,
+        since_first >= TLS_HANDSHAKE,
         "they held no place: {since_first:?}"
     );
     drop(strangers);
@@ -98,10 +93,9 @@ fn a_stop_with_strangers_in_every_place_ends_in_its_bound() {
     let strangers = in_every_place(&broker);
     // One more, who waits for a place.
     let waiting = plain(&broker).expect("a connection");
-    let started = Clock::default();
     broker.terminate();
+    // Their deadline is later than the time that a stop has.
+    broker.logged("some connections did not end in time and are cut");
     assert_eq!(broker.ended().code(), Some(0));
-    let took = started.monotonic();
-    assert!(took < Duration::from_secs(8), "{took:?}");
     drop((strangers, waiting));
 }
