@@ -1,6 +1,6 @@
 //! The disk fails: it is full, or broken. Whoever was told that a message is safe, was told the truth.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use carnet::journal::vfs::DiskVfs;
+use carnet::journal::{Follower, Known, Lsn};
 use tempfile::TempDir;
 
 use crate::broker::{Broker, example};
@@ -286,23 +288,23 @@ fn after_a_failed_sync_nobody_gets_an_ack_the_process_ends_and_what_was_confirme
     assert!(got[20..].iter().all(|body| body.starts_with("lost ")));
 }
 
-/// Turns the first octet of `text` over, wherever a file of the folder holds it.
-#[expect(clippy::disallowed_methods, reason = "whoever damages a disk")]
-fn damage(folder: &Path, text: &[u8]) {
-    let mut found = 0;
-    for file in fs::read_dir(folder).expect("a folder") {
-        let path = file.expect("an entry").path();
-        let octets = fs::read(&path).expect("a file");
-        let place = octets.windows(text.len()).position(|part| part == text);
-        if let Some(place) = place {
-            let file = OpenOptions::new().write(true).open(&path).expect("a file");
-            let turned = [octets[place] ^ 0xff];
-            file.write_all_at(&turned, u64::try_from(place).unwrap())
-                .expect("written");
-            found += 1;
-        }
-    }
-    assert_eq!(found, 1, "the message stands once in the log");
+/// Turns over an octet of the message that was written last: of its frame, wherever it stands.
+fn damage_the_last_message(journal: &Path) {
+    let follower = Follower::open(DiskVfs, journal, &Known::default()).expect("a journal");
+    let reader = follower.reader();
+    let records = reader.scan(Lsn::START).map(|record| record.expect("whole"));
+    let last = records.filter_map(|record| record.frame).last();
+    let (at, octets) = last.expect("a message").place();
+    let first = reader.segments().into_iter().rfind(|first| *first <= at);
+    let first = first.expect("a segment");
+    let segment = journal.join(format!("{:016x}.segment", first.0));
+    // Records and frames begin behind the header's block.
+    let middle = 4_096 + at.0 - first.0 + u64::try_from(octets / 2).unwrap();
+    let file = OpenOptions::new().read(true).write(true).open(segment);
+    let (file, mut octet) = (file.expect("a file"), [0]);
+    file.read_exact_at(&mut octet, middle).expect("read");
+    file.write_all_at(&[octet[0] ^ 0xff], middle)
+        .expect("written");
 }
 
 #[test]
@@ -350,13 +352,13 @@ fn a_message_that_cannot_be_read_back_is_neither_passed_over_nor_hidden() {
     let broker = Broker::start();
     let mut sender = broker.connect("post-items").confirming();
     sender.declare("q", 2, &Table::new());
-    sender.publish(&Message::to_queue("q", "here it stands"));
+    sender.publish(&Message::to_queue("q", "to be read back"));
     broker.terminate();
     let (status, data) = broker.ended_with_data();
     assert!(status.success());
     // Started again, it has the message nowhere but on the disk.
     let broker = Broker::start_in(data, |_| {});
-    damage(&broker.data().join("journal"), b"here it stands");
+    damage_the_last_message(&broker.data().join("journal"));
     for _ in 0..2 {
         let mut reader = broker.connect("post-items");
         reader.wire.send(&method(1, (60, 70), named("q")));
