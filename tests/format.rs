@@ -172,6 +172,17 @@ fn a_snapshot_that_was_written_is_read_as_the_ledger_that_it_was() {
 }
 
 #[test]
+fn a_snapshot_that_names_other_pages_than_its_queues_have_is_refused() {
+    let mut octets = fixture("snapshot");
+    // The first address of the first page that stands in front.
+    let place = 4 + 8;
+    octets[place + 7] ^= 1;
+    assert!(Ledger::of_snapshot(&octets).is_err());
+    octets[place + 7] ^= 1;
+    assert!(Ledger::of_snapshot(&octets).is_ok());
+}
+
+#[test]
 fn pages_and_files_of_ids_that_were_written_are_read_as_they_were() {
     assert_eq!(Entry::of_page(&fixture("page")).unwrap(), snapshot::page());
     let octets = fixture("ids");

@@ -70,25 +70,34 @@ impl std::fmt::Display for PageName {
 impl Ledger {
     /// Its octets as a snapshot, which has each page on disk alone.
     pub fn to_snapshot(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_list(self.pages().iter(), &mut out);
+        self.put(&mut out);
+        out
+    }
+
+    /// The names of its pages on disk.
+    fn pages(&self) -> Vec<PageName> {
         let named = self.queues.iter().flat_map(|(id, queue)| {
             let pages = queue.backlog.pages();
             pages.map(|page| PageName::of(*id, page))
         });
-        let mut out = Vec::new();
-        put_list(named.collect::<Vec<_>>().iter(), &mut out);
-        self.put(&mut out);
-        out
+        named.collect()
     }
 
     /// The ledger of a snapshot, with no used ids.
     ///
     /// # Errors
-    /// Where the octets are no snapshot's.
+    /// Where the octets are no snapshot's, or name other pages than its queues have: who sweeps reads
+    /// the names alone, and would take away what is needed.
     pub fn of_snapshot(octets: &[u8]) -> Result<Self, Malformed> {
         let mut from = Take::new(octets);
-        let _named = Vec::<PageName>::take(&mut from)?;
+        let named = Vec::<PageName>::take(&mut from)?;
         let mut ledger = Self::take(&mut from)?;
         from.end()?;
+        if named != ledger.pages() {
+            return Err(from.malformed());
+        }
         ledger.index().ok_or_else(|| from.malformed())?;
         Ok(ledger)
     }
