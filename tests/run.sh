@@ -4,9 +4,12 @@
 #   tests/run.sh              every part: fmt tidy deny clippy doc nextest interop
 #   tests/run.sh clippy doc   the named parts
 #   tests/run.sh story        one test binary (tests/story.rs); `unit` is the library's own tests
+#   tests/run.sh fuzz         looks for inputs that break a law of fuzz/laws, CARNET_FUZZ_SECONDS a target
+#                             (120), those named in CARNET_FUZZ_TARGETS (all)
 #   tests/run.sh long         what takes more than a minute and is no part of the above: whether what
 #                             a message costs grows with what others have (benches/growth.rs), a log of
-#                             20 GiB (tests/long.rs), a crash at every call of a script (tests/sim.rs)
+#                             20 GiB (tests/long.rs), a crash at every call of a script (tests/sim.rs),
+#                             and fuzz
 #
 # Needs Rust and, for what is missing, apt-get as root or through sudo. Built and installed things go
 # to ${XDG_CACHE_HOME:-~/.cache}/carnet (and CARGO_TARGET_DIR, if set), so a second run installs
@@ -115,7 +118,8 @@ need_clients() {
 needs_of() {
   need_rust
   case $1 in
-    fmt | deny | clippy | doc | long) return ;;
+    fuzz | long) need_command c++ g++ ;;&
+    fmt | deny | clippy | doc | fuzz | long) return ;;
   esac
   need_nextest
   case $1 in
@@ -175,12 +179,41 @@ part_binary() {
   cargo nextest run --locked --test "$1"
 }
 
+# libFuzzer, by the flags of its coverage alone: sanitizers need a nightly compiler, and there is no
+# unsafe code to sanitize. What it learns is kept in the cache; what breaks a law is named at the end,
+# and belongs into fuzz/corpus.
+part_fuzz() {
+  local host seconds learned log target targets
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  seconds=${CARNET_FUZZ_SECONDS:-120}
+  learned=$CACHE/fuzz
+  mapfile -t targets < <(sed -n 's/^path = "targets\/\(.*\)\.rs"/\1/p' fuzz/Cargo.toml)
+  [ -z "${CARNET_FUZZ_TARGETS:-}" ] || read -ra targets <<<"$CARNET_FUZZ_TARGETS"
+  RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
+    -Cllvm-args=-sanitizer-coverage-trace-compares" \
+    cargo build --locked -p carnet-fuzz --profile fuzz --target "$host"
+  for target in "${targets[@]}"; do
+    mkdir -p "$learned/$target"
+    log=$learned/$target.log
+    if ! "$CARGO_TARGET_DIR/$host/fuzz/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+      -print_final_stats=1 -artifact_prefix="$learned/$target-" \
+      "$learned/$target" "fuzz/corpus/$target" >"$log" 2>&1; then
+      tail -n 40 "$log" >&2
+      return 1
+    fi
+    echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") executions," \
+      "$(find "$learned/$target" -type f | wc -l) inputs"
+  done
+}
+
 # Run by hand before an issue is resolved. Builds optimised, which the other parts do not.
 part_long() {
   cargo bench --locked --bench growth -- --check
   cargo test --locked --release --test long -- --include-ignored --nocapture
   # Every crash point of the script, where the suite tries every second one.
   CARNET_TEST_LONG=1 cargo test --locked --test sim whatever_was -- --nocapture
+  part_fuzz
 }
 
 run_part() {
@@ -206,9 +239,9 @@ esac
 PARTS=("$@")
 [ $# -gt 0 ] || PARTS=("${ALL_PARTS[@]}")
 for part in "${PARTS[@]}"; do
-  [[ $part =~ ^(unit|long)$ ]] || [[ " ${ALL_PARTS[*]} " == *" $part "* ]] ||
+  [[ $part =~ ^(unit|fuzz|long)$ ]] || [[ " ${ALL_PARTS[*]} " == *" $part "* ]] ||
     [ -e "tests/$part.rs" ] || [ -e "tests/$part/main.rs" ] || {
-    echo "tests/run.sh: no part and no test binary is called '$part'; there are: ${ALL_PARTS[*]} unit long" >&2
+    echo "tests/run.sh: no part and no test binary is called '$part'; there are: ${ALL_PARTS[*]} unit fuzz long" >&2
     usage >&2
     exit 2
   }
