@@ -4,13 +4,14 @@
 //! of one batch at once and wakes each connection once.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 
+use super::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use super::sync::{Condvar, Mutex, MutexGuard};
 use crate::broker::command::Command;
 use crate::broker::effect::Effect;
 use crate::broker::limits::{STEP_BYTES, STEP_COMMANDS, WAITING_BYTES};
@@ -141,26 +142,5 @@ impl Outbox {
         }
         std::mem::swap(&mut *lock(&self.effects), into);
         !into.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_asks_for_room_again_and_again_waits_once_and_is_woken_once() {
-        let inbox = Inbox::default();
-        let waits = Arc::default();
-        inbox.bytes.store(WAITING_BYTES + 1, Ordering::Relaxed);
-        for _ in 0..3 {
-            assert!(!inbox.has_room(Waker::noop(), &waits));
-        }
-        assert_eq!(lock(&inbox.state).wakers.len(), 1);
-        inbox.bytes.store(0, Ordering::Relaxed);
-        inbox.take(Duration::ZERO);
-        assert!(lock(&inbox.state).wakers.is_empty());
-        assert!(!waits.load(Ordering::Relaxed), "it would wait anew");
-        assert!(inbox.has_room(Waker::noop(), &waits));
     }
 }

@@ -5,6 +5,9 @@
 pub mod embedded;
 pub mod end_file;
 pub mod fetch;
+#[cfg(test)]
+#[path = "fetch/tests.rs"]
+mod fetch_tests;
 pub mod ids;
 pub mod keeper;
 pub mod loss;
@@ -13,4 +16,7 @@ mod recent;
 mod room;
 pub mod scrub;
 pub mod start;
+mod sync;
+#[cfg(test)]
+mod threads;
 mod watch;
