@@ -171,18 +171,6 @@ impl Wire {
         Ok(taken)
     }
 
-    /// Whether anything comes within so long; what came is passed over.
-    pub(crate) fn hears_within(&mut self, patience: Duration) -> bool {
-        let socket = &self.stream.sock;
-        socket.set_read_timeout(Some(patience)).expect("a socket");
-        let heard = self.read(1).is_ok();
-        self.unread.clear();
-        let socket = &self.stream.sock;
-        let usual = Some(ANSWERS_WITHIN);
-        socket.set_read_timeout(usual).expect("a socket");
-        heard
-    }
-
     /// The next frame but a heartbeat; none at the end.
     pub(crate) fn frame(&mut self) -> Option<(u8, u16, Vec<u8>)> {
         let head = self.read(7).expect("an end without a reset");

@@ -1,7 +1,7 @@
 /* Faults that no ordinary machine has at hand: loaded into the broker by LD_PRELOAD, told what to do
-   by a file of six numbers that both map: whether syncs fail, by how many seconds the clock is off,
+   by a file of seven numbers that both map: whether syncs fail, by how many seconds the clock is off,
    whether new segments find no space, how many milliseconds longer a sync takes, whether reads of
-   files wait; and, told back, how many reads have begun to wait. */
+   files wait; told back, how many reads have begun to wait; and whether syncs wait. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ __attribute__((constructor)) static void map_control(void) {
     const char *path = getenv("CARNET_TEST_FAULTS");
     int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR, 0) : -1;
     if (fd < 0) abort();
-    control = mmap(NULL, 48, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    control = mmap(NULL, 56, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (control == MAP_FAILED) abort();
     close(fd);
 }
@@ -33,6 +33,10 @@ int fdatasync(int fd) {
     }
     if (control && control[3]) {
         struct timespec time = {control[3] / 1000, control[3] % 1000 * 1000000};
+        nanosleep(&time, NULL);
+    }
+    while (control && control[6]) {
+        struct timespec time = {0, 1000000};
         nanosleep(&time, NULL);
     }
     return (int)syscall(SYS_fdatasync, fd);

@@ -31,7 +31,7 @@ impl Faults {
             .create_new(true)
             .open(control);
         let control = control.expect("a file");
-        control.write_all_at(&[0; 48], 0).expect("written");
+        control.write_all_at(&[0; 56], 0).expect("written");
         Self { folder, control }
     }
 
@@ -58,6 +58,11 @@ impl Faults {
     /// Each sync takes so many milliseconds longer.
     pub(crate) fn slow_syncs(&self, ms: i64) {
         self.set(3, ms);
+    }
+
+    /// Syncs wait until they are let go on.
+    pub(crate) fn hold_syncs(&self, held: bool) {
+        self.set(6, i64::from(held));
     }
 
     /// Reads of files wait until they are let go on.
