@@ -14,15 +14,15 @@
 //!   |                                           |      |
 //!   | connection/incoming: rights, pace         |      v
 //!   | broker::admit  admit -> Submission --> mailbox  broker::committer  Committer::step
-//!   |   message: is it valid                           | committer/publish: does the ruling hold
-//!   |   policy::rule: who gets what of it              | Record -> journal
-//!   |                                                  | Ledger::apply -> Change -> Dispatch
-//!   | connection/outgoing:                             | one sync for all of the step
+//!   |   message: is it valid                           | Lanes: agencies take turns; reserve
+//!   |   policy::rule: who gets what of it              | Core::take: does the ruling hold -> Record
+//!   |                                                  |   -> Ledger::apply -> Change -> Dispatch
+//!   | connection/outgoing:                             | append; one sync for all of the step
 //!   |   Outcome  -> confirm, return     <-- mailbox <-- Run::release: Effect
 //!   |   Deliver  -> broker::delivery  prepare: rule again, withhold -> frames
 //! ```
 //! Read them in this order: [`broker::admit::admit`], [`broker::committer::Committer::step`],
-//! [`broker::ledger::Ledger::apply`], [`broker::delivery::prepare`]. A start is the same `apply` over
+//! [`broker::core::Core::take`], [`broker::ledger::Ledger::apply`], [`broker::delivery::prepare`]. A start is the same `apply` over
 //! the records of the journal: [`backbone::start::recover`].
 //!
 //! # Modules, each using those below it alone

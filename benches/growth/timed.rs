@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use carnet::broker::command::{Command, Settle};
+use carnet::broker::event::Event;
+use carnet::broker::ids::ChannelKey;
 use carnet::broker::record::{Narrowed, Terms};
 use carnet::message::id::Mask;
 use carnet::policy::words::Onward;
@@ -86,7 +88,7 @@ fn order(world: &mut World) -> Result<Duration, Failed> {
 /// Nothing is asked, and a twentieth of a second has passed.
 fn tick(world: &mut World) -> Result<Duration, Failed> {
     world.pass(50);
-    let (took, step) = world.timed(vec![Command::Tick])?;
+    let (took, step) = world.timed(vec![Event::Tick])?;
     world.acknowledge(&step)?;
     Ok(took)
 }
@@ -108,7 +110,7 @@ fn narrow(world: &mut World) -> Result<Duration, Failed> {
             rulebook: world.border.rulebook.digest(),
         },
     };
-    let to = (CUSTOMS, 1);
+    let to = ChannelKey::new(CUSTOMS, 1);
     let narrow = Command::Narrow {
         to,
         delivery,

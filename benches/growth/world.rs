@@ -14,6 +14,7 @@ use carnet::broker::committer::{Committer, Step};
 use carnet::broker::effect::{Answer, Effect};
 use carnet::broker::exchange::{Arrived, Returnable, Submission};
 use carnet::broker::ids::{ConnectionId, DeliveryId, Origin};
+use carnet::broker::input::Input;
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::record::{Argument, LeafSecret, QueueProperties, Record};
@@ -174,7 +175,10 @@ impl World {
     }
 
     /// A step, and how long it took.
-    pub(crate) fn timed(&mut self, commands: Vec<Command>) -> Result<(Duration, Step), Failed> {
+    pub(crate) fn timed<I: Into<Input>>(
+        &mut self,
+        commands: Vec<I>,
+    ) -> Result<(Duration, Step), Failed> {
         let before = self.clock.monotonic();
         let step = self.committer.step(commands, self.now);
         let took = self.clock.monotonic().saturating_sub(before);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,7 +15,8 @@ use super::end_file::{self, EndFile, EndNote};
 use super::fetch::{Fetcher, Found, Tray, Unread, Wanted};
 use super::ids::Ids;
 use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
-use super::mailbox::{Inbox, Outbox};
+use super::mailbox::Inbox;
+use super::port::{Outboxes, Port};
 use super::recent::Recent;
 use super::room::Room;
 use super::scrub::{self, ReadClock, Scrub, ScrubFile};
@@ -27,6 +27,7 @@ use crate::broker::admit::View;
 use crate::broker::command::Command;
 use crate::broker::committer::{Committer, Step};
 use crate::broker::dedup::Looked;
+use crate::broker::event::Event;
 use crate::broker::format::RecordError;
 use crate::broker::ids::{ConnectionId, EntryId};
 use crate::broker::limits::TICK;
@@ -73,9 +74,9 @@ pub(super) struct Tell {
 }
 
 impl Tell {
-    /// A command, behind what waits.
-    pub(super) fn command(&self, command: Command) {
-        self.inbox.push(&mut vec![command]);
+    /// An event, before what waits.
+    pub(super) fn event(&self, event: Event) {
+        self.inbox.push(&mut vec![event.into()]);
     }
 
     /// The process must end.
@@ -83,22 +84,6 @@ impl Tell {
         tracing::error!(says, "the process ends");
         self.fatal.send_replace(Some(says.to_owned()));
     }
-}
-
-type Outboxes = Arc<Mutex<BTreeMap<ConnectionId, Arc<Outbox>>>>;
-
-/// A connection's way to the core and back.
-pub struct Port {
-    /// The connection's number.
-    pub id: ConnectionId,
-    inbox: Arc<Inbox>,
-    /// What came back.
-    pub outbox: Arc<Outbox>,
-    outboxes: Outboxes,
-    /// Whether it waits for room for publishes.
-    waits: Arc<AtomicBool>,
-    /// Whether the broker ends the connection of its own accord.
-    pub ended_here: bool,
 }
 
 impl Embedded {
@@ -204,25 +189,8 @@ impl Embedded {
     /// A way to the core for a new connection of `unit`; whether its system may take releases.
     pub fn attach(&self, unit: UnitId, system: SystemId, releases: bool) -> Port {
         let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));
-        let outbox = Arc::new(Outbox::default());
-        let mut outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        outboxes.insert(id, Arc::clone(&outbox));
-        drop(outboxes);
-        let attach = Command::Attach {
-            connection: id,
-            unit,
-            system,
-            releases,
-        };
-        self.inbox.push(&mut vec![attach]);
-        Port {
-            id,
-            inbox: Arc::clone(&self.inbox),
-            outbox,
-            outboxes: Arc::clone(&self.outboxes),
-            waits: Arc::default(),
-            ended_here: false,
-        }
+        let ways = (&self.inbox, &self.outboxes);
+        Port::open(id, ways, unit, system, releases)
     }
 
     /// A record with its message, where it is fresh enough to be in memory.
@@ -249,14 +217,14 @@ impl Embedded {
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         *prepared = Some((rulebook, in_force));
         drop(prepared);
-        self.inbox
-            .push(&mut vec![Command::Activate(Box::new(genesis))]);
+        let activate = Command::Activate(Box::new(genesis));
+        self.inbox.push(&mut vec![activate.into()]);
         heard.recv_timeout(ACTIVATION).map_err(|_| NotActivated)
     }
 
     /// Writes what is left, syncs, and ends the committer thread.
     pub fn stop(&self) {
-        self.inbox.push(&mut vec![Command::Stop]);
+        self.inbox.push(&mut vec![Event::Stop.into()]);
         for (thread, name) in [
             (&self.thread, "committer"),
             (&self.end_thread, "end file's"),
@@ -294,34 +262,6 @@ pub fn load<V: Vfs>(reader: &Reader<V>, lsn: Lsn) -> Result<Stored, LoadError> {
         record,
         frame: frame.unwrap_or_default(),
     })
-}
-
-impl Port {
-    /// Hands over commands in order; they are taken out of `commands`.
-    pub fn send(&self, commands: &mut Vec<Command>) {
-        if !commands.is_empty() {
-            self.inbox.push(commands);
-        }
-    }
-
-    /// Whether publishes may be read; when not, `waker` is woken once they may.
-    pub fn has_room(&self, waker: &Waker) -> bool {
-        self.inbox.has_room(waker, &self.waits)
-    }
-}
-
-impl Drop for Port {
-    fn drop(&mut self) {
-        let mut outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        outboxes.remove(&self.id);
-        drop(outboxes);
-        let over = if self.ended_here {
-            Command::Ended(self.id)
-        } else {
-            Command::Gone(self.id)
-        };
-        self.inbox.push(&mut vec![over]);
-    }
 }
 
 /// Has the end file written by a thread of its own, where there is to be one.
@@ -452,18 +392,19 @@ impl Drop for EndsWithPanic {
 impl Run {
     fn run(mut self) {
         let _says = EndsWithPanic(self.tell.clone());
+        let mut inputs = Vec::new();
         loop {
-            let mut commands = self.inbox.take(TICK);
-            let last = commands
-                .iter()
-                .any(|command| matches!(command, Command::Stop));
-            if commands.is_empty() {
-                commands.push(Command::Tick);
-            }
+            let patience = if self.committer.has_more() {
+                Duration::ZERO
+            } else {
+                TICK
+            };
+            self.inbox.take(patience, &mut inputs);
             let clock = (self.clock)();
             self.watch.note(clock, self.committer.ledger().time());
-            match self.committer.step(commands, clock) {
+            match self.committer.step(inputs.drain(..), clock) {
                 Ok(step) => {
+                    let stopped = step.stopped;
                     let time = self.committer.ledger().time();
                     self.time.store(time.as_millis(), Ordering::Relaxed);
                     if step.view_changed {
@@ -472,14 +413,14 @@ impl Run {
                     self.release(step);
                     self.note.leave(&self.committer);
                     self.room.note(self.committer.is_full());
+                    if stopped {
+                        break;
+                    }
                 }
                 Err(fatal) => {
                     self.tell.fatal(&fatal.to_string());
                     break;
                 }
-            }
-            if last {
-                break;
             }
         }
         self.note.leave_last(&self.committer);
@@ -514,6 +455,7 @@ impl Run {
     fn release(&mut self, step: Step) {
         // Before any sender is told to search again: it must know how far.
         self.ids.note(self.committer.ledger().known());
+        self.inbox.give_back(&step.given_back);
         self.recent.insert(step.fresh);
         let position = self.committer.journal().position();
         let written = step.pages.into_iter();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::embedded::Tell;
 use super::ids::Ids;
 use super::start::{StartError, decoded};
-use crate::broker::command::Command;
+use crate::broker::event::Event;
 use crate::broker::format::PageName;
 use crate::broker::ledger::{Change, Ledger};
 use crate::broker::queue::{Entry, Page};
@@ -130,7 +130,7 @@ fn keep_pages<V: Vfs>(pages: &Pages<V>, work: &Receiver<PageWork>, tell: &Tell) 
                 let name = Pages::<V>::name(queue, &page);
                 pages.live().insert(name.clone());
                 match pages.write(queue, &page, &of) {
-                    Ok(()) => tell.command(Command::PageWritten(queue, page.number)),
+                    Ok(()) => tell.event(Event::PageWritten(queue, page.number)),
                     Err(error) => {
                         // It stays in memory; nothing is lost.
                         tracing::warn!(%error, "a page of a queue stays in memory");
@@ -140,7 +140,7 @@ fn keep_pages<V: Vfs>(pages: &Pages<V>, work: &Receiver<PageWork>, tell: &Tell) 
             }
             PageWork::Read(queue, page) => match pages.read(queue, &page) {
                 Ok(entries) => {
-                    tell.command(Command::PageLoaded(queue, page.number, entries));
+                    tell.event(Event::PageLoaded(queue, page.number, entries));
                 }
                 Err(error) => {
                     let says = format!("{error}; start with --ignore-snapshots to make it again");
@@ -300,6 +300,7 @@ mod tests {
     use super::*;
     use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
+    use crate::broker::ids::EntryAddress;
     use crate::broker::record::{Genesis, Placed, Record, SCHEMA, Settled, Settling, UnitEntry};
     use crate::journal::vfs::SimVfs;
     use crate::journal::{Config, Journal, Kind};
@@ -317,9 +318,9 @@ mod tests {
         journal.push(Kind { kind, schema }, &body, None)
     }
 
-    fn gone(queue: QueueId, lsn: Lsn) -> Record {
+    fn gone(queue: QueueId, entry: Lsn) -> Record {
         let mut settled = Settled::default();
-        settled.add(None, Settling::Acked, (queue, lsn));
+        settled.add(None, Settling::Acked, EntryAddress { queue, entry });
         Record::Settled(settled)
     }
 

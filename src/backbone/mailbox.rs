@@ -1,9 +1,10 @@
 //! What connects tasks and the committer thread: one inbox of commands, an outbox a connection.
 //!
 //! A connection hands over all commands of one read at once; the committer hands over all effects
-//! of one batch at once and wakes each connection once.
+//! of one batch at once and wakes each connection once. What waits is counted by agency: one that has
+//! too much waiting is read no further, and no other one is held up by it.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -12,26 +13,41 @@ use futures_util::task::AtomicWaker;
 
 use super::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::sync::{Condvar, Mutex, MutexGuard};
-use crate::broker::command::Command;
 use crate::broker::effect::Effect;
-use crate::broker::limits::{STEP_BYTES, STEP_COMMANDS, WAITING_BYTES};
+use crate::broker::input::{Input, Payer};
+use crate::broker::limits::AGENCY_WAITING_BYTES;
+use crate::message::id::AgencyId;
 
-/// Commands on their way to the committer. Owned by the backbone; every connection pushes.
+/// Inputs on their way to the committer. Owned by the backbone; every connection pushes.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     state: Mutex<Waiting>,
     filled: Condvar,
-    /// What the commands hold in memory.
-    bytes: AtomicUsize,
+    shares: Mutex<Shares>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    commands: VecDeque<Command>,
+    inputs: Vec<Input>,
     /// Set under the lock that found the inbox empty, so that a push wakes exactly once.
     asleep: bool,
-    /// Connections that wait for room, each once.
-    wakers: Vec<(Waker, Arc<AtomicBool>)>,
+}
+
+/// What each agency has waiting, those that have connected since the start.
+#[derive(Debug, Default)]
+struct Shares {
+    by_agency: BTreeMap<AgencyId, Arc<Share>>,
+    by_payer: BTreeMap<Payer, Arc<Share>>,
+}
+
+/// What one agency has waiting for the committer.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    pub(super) payer: Payer,
+    /// What its inputs hold in memory.
+    bytes: AtomicUsize,
+    /// Connections of it that wait for room, each once.
+    wakers: Mutex<Vec<(Waker, Arc<AtomicBool>)>>,
 }
 
 /// A mutex entered; what a thread that died left in it is as it was.
@@ -39,18 +55,74 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn bytes_of(command: &Command) -> usize {
-    let (record, frame) = command.weight();
-    record + frame
+impl Share {
+    fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > AGENCY_WAITING_BYTES
+    }
+
+    /// Whether publishes may be read. When not, `waker` is woken once there is room again; `waits` is
+    /// the asking connection's own, and set until then, however often it asks.
+    pub(super) fn has_room(&self, waker: &Waker, waits: &Arc<AtomicBool>) -> bool {
+        if !self.is_full() {
+            return true;
+        }
+        let mut wakers = lock(&self.wakers);
+        if !waits.swap(true, Ordering::Relaxed) {
+            wakers.push((waker.clone(), Arc::clone(waits)));
+        }
+        // Room may have come between the look and the lock.
+        !self.is_full()
+    }
+
+    /// So much waits no more.
+    fn give_back(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if self.is_full() {
+            return;
+        }
+        let mut wakers = lock(&self.wakers);
+        let woken = std::mem::take(&mut *wakers);
+        // Under the lock: who asks from here on waits anew.
+        for (_, waits) in &woken {
+            waits.store(false, Ordering::Relaxed);
+        }
+        drop(wakers);
+        for (waker, _) in woken {
+            waker.wake();
+        }
+    }
 }
 
 impl Inbox {
-    /// Adds commands in order.
-    pub(super) fn push(&self, commands: &mut Vec<Command>) {
-        let bytes: usize = commands.iter().map(Command::held).sum();
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// What `agency` has waiting, for one more of its connections.
+    pub(super) fn share(&self, agency: &AgencyId) -> Arc<Share> {
+        let mut shares = lock(&self.shares);
+        if let Some(share) = shares.by_agency.get(agency) {
+            return Arc::clone(share);
+        }
+        // The broker itself is the first.
+        let number = u32::try_from(shares.by_agency.len() + 1).unwrap_or(u32::MAX);
+        let payer = Payer(number);
+        let share = Arc::new(Share {
+            payer,
+            ..Share::default()
+        });
+        shares.by_agency.insert(agency.clone(), Arc::clone(&share));
+        shares.by_payer.insert(payer, Arc::clone(&share));
+        share
+    }
+
+    /// Adds inputs in order, for which `share` pays.
+    pub(super) fn push_for(&self, share: &Share, inputs: &mut Vec<Input>) {
+        let bytes = inputs.iter().map(|input| input.weight.held).sum();
+        share.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.push(inputs);
+    }
+
+    /// Adds inputs in order.
+    pub(super) fn push(&self, inputs: &mut Vec<Input>) {
         let mut state = lock(&self.state);
-        state.commands.extend(commands.drain(..));
+        state.inputs.append(inputs);
         let wake = std::mem::take(&mut state.asleep);
         drop(state);
         if wake {
@@ -58,55 +130,28 @@ impl Inbox {
         }
     }
 
-    /// Whether publishes may be read. When not, `waker` is woken once there is room again; `waits` is
-    /// the asking connection's own, and set until then, however often it asks.
-    pub(super) fn has_room(&self, waker: &Waker, waits: &Arc<AtomicBool>) -> bool {
-        if self.bytes.load(Ordering::Relaxed) <= WAITING_BYTES {
-            return true;
-        }
+    /// Takes all that came, into `taken`, which must be empty; waits at most `patience` for the first.
+    pub(super) fn take(&self, patience: Duration, taken: &mut Vec<Input>) {
         let mut state = lock(&self.state);
-        if !waits.swap(true, Ordering::Relaxed) {
-            state.wakers.push((waker.clone(), Arc::clone(waits)));
-        }
-        // Room may have come between the look and the lock.
-        self.bytes.load(Ordering::Relaxed) <= WAITING_BYTES
-    }
-
-    /// Takes what one step may take; waits at most `patience` for the first.
-    pub(super) fn take(&self, patience: Duration) -> Vec<Command> {
-        let mut state = lock(&self.state);
-        if state.commands.is_empty() {
+        if state.inputs.is_empty() && !patience.is_zero() {
             state.asleep = true;
             let waited = self
                 .filled
-                .wait_timeout_while(state, patience, |s| s.commands.is_empty());
+                .wait_timeout_while(state, patience, |s| s.inputs.is_empty());
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.asleep = false;
         }
-        let (mut taken, mut bytes, mut held) = (Vec::new(), 0, 0);
-        while taken.len() < STEP_COMMANDS && bytes < STEP_BYTES {
-            let Some(command) = state.commands.pop_front() else {
-                break;
-            };
-            bytes += bytes_of(&command);
-            held += command.held();
-            taken.push(command);
+        std::mem::swap(&mut state.inputs, taken);
+    }
+
+    /// What was taken, or waits no more, by who paid for it.
+    pub(super) fn give_back(&self, bytes: &BTreeMap<Payer, usize>) {
+        let shares = lock(&self.shares);
+        for (payer, bytes) in bytes {
+            if let Some(share) = shares.by_payer.get(payer) {
+                share.give_back(*bytes);
+            }
         }
-        let left = self.bytes.fetch_sub(held, Ordering::Relaxed) - held;
-        let wakers = if left <= WAITING_BYTES {
-            std::mem::take(&mut state.wakers)
-        } else {
-            Vec::new()
-        };
-        // Under the lock: who asks from here on waits anew.
-        for (_, waits) in &wakers {
-            waits.store(false, Ordering::Relaxed);
-        }
-        drop(state);
-        for (waker, _) in wakers {
-            waker.wake();
-        }
-        taken
     }
 }
 

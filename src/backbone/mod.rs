@@ -12,6 +12,7 @@ pub mod ids;
 pub mod keeper;
 pub mod loss;
 pub mod mailbox;
+pub mod port;
 mod recent;
 mod room;
 pub mod scrub;

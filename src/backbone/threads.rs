@@ -20,6 +20,7 @@ mod fetch;
 #[path = "mailbox.rs"]
 mod mailbox;
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,11 +32,14 @@ use shuttle::thread::{self, JoinHandle};
 use shuttle::{check_pct, check_random};
 
 use self::fetch::{Fetcher, Found, Tray, Unread, Wanted};
-use self::mailbox::{Inbox, Outbox};
+use self::mailbox::{Inbox, Outbox, Share};
 use crate::broker::command::{Ask, Command};
 use crate::broker::effect::Effect;
+use crate::broker::event::Event;
 use crate::broker::ids::{ConnectionId, EntryId};
-use crate::broker::limits::WAITING_BYTES;
+use crate::broker::input::{Input, What};
+use crate::broker::limits::AGENCY_WAITING_BYTES;
+use crate::broker::record::{Argument, QueueProperties};
 use crate::journal::Lsn;
 
 /// Schedules that are tried of each kind.
@@ -54,26 +58,45 @@ fn all(threads: Vec<JoinHandle<()>>) {
 }
 
 /// A command of almost no weight.
-fn light(number: u64) -> Command {
-    Command::Gone(ConnectionId(number))
+fn light(number: u64) -> Input {
+    Event::Gone(ConnectionId(number)).into()
 }
 
-/// Commands that are too many for who publishes, together.
-fn heavy() -> Vec<Command> {
-    let one = || Command::Ask {
-        connection: ConnectionId(1),
-        channel: 1,
-        ask: Ask::Purge("work".to_owned()),
+/// Commands of one agency that are too many for it, together.
+fn heavy(share: &Share) -> Vec<Input> {
+    let one = || {
+        let arguments = vec![("note".to_owned(), Argument::Text("x".repeat(1 << 20)))];
+        let ask = Ask::DeclareQueue {
+            name: "work".to_owned(),
+            passive: false,
+            properties: QueueProperties {
+                arguments,
+                ..QueueProperties::default()
+            },
+        };
+        let (connection, channel) = (ConnectionId(1), 1);
+        let command = Command::Ask {
+            connection,
+            channel,
+            ask,
+        };
+        Input::new(share.payer, command)
     };
-    let count = WAITING_BYTES / one().held() + 1;
+    let count = AGENCY_WAITING_BYTES / one().weight.held + 1;
     (0..count).map(|_| one()).collect()
 }
 
-/// Takes commands as the committer does, until so many have come.
-fn take(inbox: &Inbox, count: usize) -> Vec<Command> {
-    let mut taken = Vec::new();
+/// Takes inputs as the committer does, until so many have come, and gives back what they held.
+fn take(inbox: &Inbox, count: usize) -> Vec<Input> {
+    let (mut taken, mut some) = (Vec::new(), Vec::new());
     while taken.len() < count {
-        taken.extend(inbox.take(Duration::from_secs(1)));
+        inbox.take(Duration::from_secs(1), &mut some);
+        let mut given_back = BTreeMap::new();
+        for input in &some {
+            *given_back.entry(input.payer).or_default() += input.weight.held;
+        }
+        inbox.give_back(&given_back);
+        taken.append(&mut some);
     }
     taken
 }
@@ -91,8 +114,8 @@ fn every_command_wakes_the_committer_and_comes_in_the_order_of_its_connection() 
             })
         };
         let threads = vec![push(10), push(20)];
-        let taken = take(&inbox, 4).into_iter().map(|command| match command {
-            Command::Gone(ConnectionId(number)) => number,
+        let taken = take(&inbox, 4).into_iter().map(|input| match input.what {
+            What::Event(Event::Gone(ConnectionId(number))) => number,
             other => panic!("{other:?}"),
         });
         let taken: Vec<u64> = taken.collect();
@@ -108,16 +131,17 @@ fn every_command_wakes_the_committer_and_comes_in_the_order_of_its_connection() 
 fn who_waits_for_room_is_woken_once_there_is_some() {
     in_any_order(|| {
         let inbox = Arc::new(Inbox::default());
-        let commands = heavy();
-        let count = commands.len();
-        let full = Arc::clone(&inbox);
-        let mut threads = vec![thread::spawn(move || full.push(&mut { commands }))];
+        let share = inbox.share(&"post".parse().unwrap());
+        let mut inputs = heavy(&share);
+        let count = inputs.len();
+        let (full, pays) = (Arc::clone(&inbox), Arc::clone(&share));
+        let mut threads = vec![thread::spawn(move || full.push_for(&pays, &mut inputs))];
         for number in 0..2 {
-            let inbox = Arc::clone(&inbox);
+            let (inbox, share) = (Arc::clone(&inbox), Arc::clone(&share));
             let waits = Arc::default();
             threads.push(thread::spawn(move || {
                 let has_room = |cx: &mut Context<'_>| {
-                    if inbox.has_room(cx.waker(), &waits) {
+                    if share.has_room(cx.waker(), &waits) {
                         Poll::Ready(())
                     } else {
                         Poll::Pending
@@ -148,20 +172,39 @@ impl Wake for Wakes {
 fn who_asks_for_room_again_and_again_waits_once_and_is_woken_once() {
     check_random(
         || {
-            let (inbox, waits, wakes) =
-                (Inbox::default(), Arc::default(), Arc::new(Wakes::default()));
+            let (inbox, waits) = (Inbox::default(), Arc::default());
+            let share = inbox.share(&"post".parse().unwrap());
+            let wakes = Arc::new(Wakes::default());
             let counting = Arc::clone(&wakes).into();
             for woken in [1, 2] {
-                let mut commands = heavy();
-                let count = commands.len();
-                inbox.push(&mut commands);
+                let mut inputs = heavy(&share);
+                let count = inputs.len();
+                inbox.push_for(&share, &mut inputs);
                 for _ in 0..3 {
-                    assert!(!inbox.has_room(&counting, &waits));
+                    assert!(!share.has_room(&counting, &waits));
                 }
                 take(&inbox, count);
                 assert_eq!(wakes.0.load(Ordering::Relaxed), woken);
-                assert!(inbox.has_room(&counting, &waits));
+                assert!(share.has_room(&counting, &waits));
             }
+        },
+        1,
+    );
+}
+
+#[test]
+fn an_agency_that_has_too_much_waiting_takes_no_room_of_another() {
+    check_random(
+        || {
+            let inbox = Inbox::default();
+            let [post, customs] =
+                ["post", "customs"].map(|name| inbox.share(&name.parse().unwrap()));
+            assert_ne!(post.payer, customs.payer);
+            assert_eq!(inbox.share(&"post".parse().unwrap()).payer, post.payer);
+            inbox.push_for(&post, &mut heavy(&post));
+            let waker = Arc::new(Wakes::default()).into();
+            assert!(!post.has_room(&waker, &Arc::default()));
+            assert!(customs.has_room(&waker, &Arc::default()));
         },
         1,
     );

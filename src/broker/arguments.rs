@@ -1,7 +1,7 @@
 //! Arguments of queues and consumers: each works, means nothing here whatever it says, or is refused.
 //! The table for clients stands in `docs/joining.md`.
 
-use super::decide::is_standing_name;
+use super::ledger::is_standing_name;
 use super::record::{Argument, QueueProperties};
 
 /// Arguments that brokers know and this one has no effect for: whoever gives one counts on it.

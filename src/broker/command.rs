@@ -2,13 +2,11 @@
 //!
 //! A connection hands over what one read of its socket gave as one packet.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::dispatch::Left;
 use super::exchange::{Returnable, Submission};
-use super::ids::{ConnectionId, DeliveryId, Origin};
-use super::record::{Argument, Genesis, Narrowed, QueueId, QueueProperties};
+use super::ids::{ChannelKey, ConnectionId, DeliveryId, Origin};
+use super::record::{Argument, Genesis, Narrowed, QueueProperties};
 use crate::journal::Frame;
 use crate::message::id::{SystemId, UnitId};
 use crate::message::time::Timestamp;
@@ -77,31 +75,15 @@ pub enum Command {
     },
     /// A consumer's task found that its release must be narrower.
     Narrow {
-        /// The connection and channel that wait for it.
-        to: (ConnectionId, u16),
+        /// The channel that waits for it.
+        to: ChannelKey,
         /// The delivery that waits for it.
         delivery: DeliveryId,
         /// The record to be.
         narrowed: Narrowed,
     },
-    /// A connection has ended.
-    Gone(ConnectionId),
-    /// The broker has ended a connection of its own accord: what was out comes back, and no delivery is
-    /// counted.
-    Ended(ConnectionId),
-    /// What a connection or channel left and could not be written down for want of room. The
-    /// committer's own: it comes to it from nobody.
-    Left(Left),
-    /// A page of a queue was loaded.
-    PageLoaded(QueueId, u64, Arc<[super::queue::Entry]>),
-    /// A page of a queue is on disk.
-    PageWritten(QueueId, u64),
     /// A changed rulebook takes effect.
     Activate(Box<Genesis>),
-    /// Time has passed: look for what expired.
-    Tick,
-    /// Stop: nothing follows.
-    Stop,
 }
 
 impl Command {

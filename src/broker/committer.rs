@@ -1,43 +1,49 @@
-//! The committer: the one thread that decides, appends, applies and syncs.
+//! The committer: the one thread that appends what the core decides, and syncs.
 //!
-//! [`Committer::step`] is the whole of it. Effects of a step leave it only after the sync of the
-//! batch that decided them. A crash before the sync loses nothing that anyone was told; a crash
-//! after it loses nothing at all. It waits for no lock and reads no file.
+//! [`Committer::step`] is the whole of it: reserve, then take and append each command, write, sync,
+//! release. Effects of a step leave it only after the sync of the batch that decided them. A crash
+//! before the sync loses nothing that anyone was told; a crash after it loses nothing at all. It
+//! waits for no lock and reads no file.
+//!
+//! The disk is full when no whole spare segment stands by, in the midst of a run or from its start
+//! on. That is found when room for a step is reserved, before anything is decided. Publishers get a
+//! nack and are told; what else comes has the reserve, which is what the active segment has left:
+//! see [`Lanes`].
 
-mod ask;
 mod elapsed;
-mod full;
-mod publish;
-mod repeats;
-mod settle;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use self::elapsed::Elapsed;
-use self::full::{DISK_FULL, Full, Promised};
-use self::repeats::Counted;
-use super::command::Command;
-use super::dispatch::{Dispatch, FeedTraits, Left};
-use super::effect::{Answer, Effect};
-use super::ids::ConnectionId;
-use super::ledger::{Change, Ledger};
-use super::limits::{FULL_SETTLE_WAIT, IDLE_MARK, SETTLE_WAIT, TICK};
-use super::queue::Page;
-use super::record::{QueueId, Record, SCHEMA, Settled, Stored};
-use crate::agency::registry::Party;
+pub use super::core::Step;
+use super::core::{Core, Moment, Turn};
+use super::effect::Effect;
+use super::event::Event;
+use super::input::{Input, What};
+use super::lanes::{Lanes, Open};
+use super::ledger::Ledger;
+use super::limits::{
+    FULL_SETTLE_WAIT, IDLE_MARK, RESERVE_BYTES, ROOM_RETRY, SETTLE_WAIT, STEP_BURIED, STEP_BYTES,
+    STOP_BYTES, TICK, TICK_RECORDS,
+};
+use super::record::Record;
+use super::weight::ENTRY_BYTES;
 use crate::journal::vfs::Vfs;
-use crate::journal::{Frame, Journal, Kind, Lsn, Poisoned};
+use crate::journal::{Journal, Poisoned};
 use crate::message::time::Timestamp;
 
-/// Owns the journal, the ledger and dispatch. Lives on a thread of its own.
+/// More than an entry that is out takes in the record of a stop.
+const OUT_BYTES: usize = 20;
+
+/// What clients are told.
+const DISK_FULL: &str = "the disk is full";
+
+/// Owns the journal and the core. Lives on a thread of its own.
 pub struct Committer<V: Vfs> {
     journal: Journal<V>,
-    ledger: Ledger,
-    dispatch: Dispatch,
-    /// Channels with publishes on their way back.
-    held: BTreeMap<(ConnectionId, u16), publish::Held>,
+    core: Core,
+    /// What was handed over and is not taken yet.
+    lanes: Lanes,
     /// Since when records wait that did not ask for a sync.
     unsynced_since: Option<Duration>,
     /// When the last batch was written, until an empty one stands behind it.
@@ -48,26 +54,18 @@ pub struct Committer<V: Vfs> {
     elapsed: Elapsed,
     /// While nothing can be stored.
     full: Option<Full>,
-    /// Identical repeats that are not written down yet.
-    repeats: Counted,
-    scratch: Vec<u8>,
+    /// Whether it stops once nothing waits any more.
+    stops: bool,
 }
 
-/// What a step gives, after its sync.
-#[derive(Debug, Default)]
-pub struct Step {
-    /// For connections, in order.
-    pub effects: Vec<(ConnectionId, Effect)>,
-    /// Whether rulebook or standing changed: snapshots are to be published.
-    pub view_changed: bool,
-    /// Messages that this step stored, for deliveries that follow at once.
-    pub fresh: Vec<(Lsn, Arc<Stored>)>,
-    /// Pages of queues that want to be on disk.
-    pub pages: Vec<(QueueId, Page)>,
-    /// Pages of queues that nobody needs any more, written in this step perhaps.
-    pub done_pages: Vec<(QueueId, Page)>,
-    /// Pages of queues that a head will need.
-    pub wanted_pages: Vec<(QueueId, Page)>,
+/// A disk on which no publish can be stored.
+#[derive(Debug, Clone, Copy)]
+struct Full {
+    /// Bytes that did not fit. Until these fit the disk is full: else it would come and go, with the
+    /// size of what is asked for.
+    wanted: usize,
+    /// When room was last asked for.
+    tried: Duration,
 }
 
 /// Why the process must end.
@@ -78,60 +76,25 @@ pub enum Fatal {
     Poisoned(#[from] Poisoned),
 }
 
-/// A step in the making.
-#[derive(Default)]
-struct Turn {
-    out: Step,
-    settled: Settled,
-    /// Entries that were put into queues.
-    enqueued: usize,
-    /// Entries that were found dead in their queues.
-    buried: usize,
-    /// Refusals beyond their agency's limit: told, and to be counted.
-    refused: BTreeMap<Party, u64>,
-    promised: Promised,
-    sync: bool,
-    room: bool,
-    stop: bool,
-}
-
-impl Turn {
-    fn tell(&mut self, connection: ConnectionId, effect: Effect) {
-        self.out.effects.push((connection, effect));
-    }
-
-    fn answer(&mut self, (connection, channel): (ConnectionId, u16), answer: Answer) {
-        self.tell(connection, Effect::Answer { channel, answer });
-    }
-}
-
 impl<V: Vfs> Committer<V> {
     /// Takes over a recovered journal and the ledger that its records give.
     pub fn new(journal: Journal<V>, ledger: Ledger) -> Self {
-        let mut dispatch = Dispatch::default();
-        for (id, queue) in ledger.queues() {
-            dispatch.declared(id, None, FeedTraits::of(&queue.properties));
-            // What expires in it, or is wanted from disk, is not known before it was looked at.
-            dispatch.look_at(id);
-        }
         Self {
             journal,
-            ledger,
-            dispatch,
-            held: BTreeMap::new(),
+            core: Core::new(ledger),
+            lanes: Lanes::default(),
             unsynced_since: None,
             written_at: None,
             ticked: None,
             elapsed: Elapsed::default(),
             full: None,
-            repeats: Counted::default(),
-            scratch: Vec::new(),
+            stops: false,
         }
     }
 
     /// The durable state.
     pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+        self.core.ledger()
     }
 
     /// The journal.
@@ -139,29 +102,192 @@ impl<V: Vfs> Committer<V> {
         &self.journal
     }
 
-    /// One batch: decide, append, apply; match; sync; then, and only then, its effects.
-    pub fn step(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<Step, Fatal> {
-        self.read_clock(now);
-        // Journal time never steps back, whatever the clock does.
-        let now = now.max(self.ledger.time());
-        let mut turn = Turn::default();
-        let commands = self.make_room(commands, now, &mut turn)?;
-        if let Some(poisoned) = self.journal.poisoned() {
-            return Err(poisoned.clone().into());
+    /// Whether no publish is taken, for want of room.
+    pub fn is_full(&self) -> bool {
+        self.full.is_some()
+    }
+
+    /// Whether something waits that a step can take now.
+    pub fn has_more(&self) -> bool {
+        self.full.is_none() && !(self.lanes.is_empty() && self.core.is_done())
+    }
+
+    /// One batch: reserve; take and append each input; write and sync; then, and only then, its
+    /// effects. What one step does not take waits for the next.
+    pub fn step<I>(&mut self, inputs: I, clock: Timestamp) -> Result<Step, Fatal>
+    where
+        I: IntoIterator<Item: Into<Input>>,
+    {
+        self.read_clock(clock);
+        self.hand_over(inputs);
+        let mut turn = self.turn(clock);
+        self.tick(&mut turn);
+        let batch = self.reserve(&mut turn);
+        turn.buries = self.full.is_none();
+        for input in batch {
+            self.take(input, &mut turn);
         }
-        if let Some(commands) = commands {
-            self.work(commands, now, &mut turn)?;
-        }
-        self.write_stopped(&mut turn)?;
+        self.work(&mut turn);
         // Effects of this turn are still in our hands. If this fails nobody was told.
         self.commit(turn.sync)?;
+        turn.out.given_back = self.lanes.given_back();
         Ok(turn.out)
+    }
+
+    fn hand_over(&mut self, inputs: impl IntoIterator<Item: Into<Input>>) {
+        for input in inputs {
+            let input = input.into();
+            match input.what {
+                What::Event(Event::Stop) => self.stops = true,
+                What::Event(Event::Tick) => self.ticked = None,
+                _ => self.lanes.push(input),
+            }
+        }
     }
 
     /// Says what the clock says, before something is written by it.
     pub fn read_clock(&mut self, clock: Timestamp) {
         self.journal.read_clock(clock.as_millis());
         self.elapsed.read(clock);
+    }
+
+    fn turn(&self, clock: Timestamp) -> Turn {
+        let moment = Moment {
+            // Journal time never steps back, whatever the clock does.
+            now: clock.max(self.core.ledger().time()),
+            run: self.elapsed.run(),
+        };
+        Turn::new(self.journal.next_record(), moment)
+    }
+
+    /// Gives what this step takes, with room for it in the journal; tells publishers where there is none
+    /// any more, or again.
+    fn reserve(&mut self, turn: &mut Turn) -> Vec<Input> {
+        if let Some(full) = self.full
+            && self.elapsed.is_past(Some(full.tried), ROOM_RETRY)
+        {
+            // No more than a segment can hold: room again would else never be enough.
+            let wanted = (full.wanted + self.kept()).min(self.journal.most());
+            let again = self.has_room(wanted, turn);
+            let tried = self.elapsed.run();
+            self.full = (!again).then_some(Full { tried, ..full });
+            if again {
+                self.tell_all(None, turn);
+            }
+        }
+        let batch = self.lanes.take(self.open());
+        if self.full.is_some() {
+            return batch;
+        }
+        let wanted = batch.iter().map(|input| input.weight.bytes()).sum();
+        if self.has_room(self.kept() + wanted, turn) || !self.journal.can_hold(wanted) {
+            return batch;
+        }
+        let tried = self.elapsed.run();
+        self.full = Some(Full { wanted, tried });
+        self.tell_all(Some(DISK_FULL), turn);
+        self.lanes.give_back(batch);
+        self.lanes.take(self.open())
+    }
+
+    /// What a step may take as things stand.
+    fn open(&self) -> Open {
+        if self.full.is_none() {
+            return Open::All(STEP_BYTES.min(self.journal.most().saturating_sub(self.kept())));
+        }
+        let left = self.journal.left();
+        Open::Reserve {
+            frees: left.saturating_sub(STOP_BYTES),
+            needs: left.saturating_sub(self.kept()),
+        }
+    }
+
+    /// Bytes that stay free behind each step for what must go on once the disk is full.
+    fn kept(&self) -> usize {
+        RESERVE_BYTES.min(self.journal.most() / 2)
+    }
+
+    /// Whether the journal has room for so much more. It may go on in another segment.
+    fn has_room(&mut self, bytes: usize, turn: &mut Turn) -> bool {
+        let room = self.journal.reserve(bytes, 0).is_ok();
+        turn.next = self.journal.next_record();
+        room
+    }
+
+    /// How many records of the core's own, of so many that are wanted, have room in what each step leaves
+    /// free. Half of that stays: the next step reserves as much again.
+    fn most(&self, wanted: usize) -> usize {
+        let kept = if self.full.is_some() {
+            STOP_BYTES
+        } else {
+            self.kept() / 2
+        };
+        wanted.min(self.journal.left().saturating_sub(kept) / ENTRY_BYTES)
+    }
+
+    fn tell_all(&self, reason: Option<&'static str>, turn: &mut Turn) {
+        for connection in self.core.dispatch().connections() {
+            turn.out.effects.push((connection, Effect::Blocked(reason)));
+        }
+    }
+
+    /// Decides about one input, and appends what it becomes.
+    fn take(&mut self, input: Input, turn: &mut Turn) {
+        let weight = input.weight.bytes();
+        let is_full = self.full.is_some();
+        // What came before may have taken more than it weighs.
+        let wanted = weight.saturating_add(self.kept());
+        let room = !is_full && (self.journal.left() >= wanted || self.has_room(wanted, turn));
+        match input.what {
+            What::Command(publish) if publish.is_publish() && !room => {
+                self.core.not_stored(publish, turn);
+            }
+            what => {
+                let attached = what.attaches().filter(|_| is_full);
+                self.core.take(what, turn);
+                let blocked = attached.map(|it| (it, Effect::Blocked(Some(DISK_FULL))));
+                turn.out.effects.extend(blocked);
+            }
+        }
+        self.append(turn);
+    }
+
+    /// Looks at what time alone has changed, before anything is decided: an order that is over binds
+    /// nothing, however many commands there are.
+    fn tick(&mut self, turn: &mut Turn) {
+        if self.ticked.is_none() || self.elapsed.is_past(self.ticked, TICK) {
+            self.ticked = Some(self.elapsed.run());
+            let most = self.most(TICK_RECORDS);
+            self.core.tick(most, turn);
+            self.append(turn);
+        }
+    }
+
+    /// Does what follows from the inputs; stops, where it is to and nothing waits that could be done.
+    fn work(&mut self, turn: &mut Turn) {
+        let stops = self.stops && !self.has_more();
+        let most = self.most(STEP_BURIED + turn.enqueued());
+        self.core.work(most, turn);
+        if self.full.is_none() {
+            self.core.write_repeats(stops, turn);
+        }
+        self.append(turn);
+        turn.out.stopped = stops;
+        let out = self.core.out().len() * OUT_BYTES + ENTRY_BYTES;
+        // Without room for its last record a stop is none: the next start recovers.
+        if stops && (self.has_room(out, turn) || self.journal.left() >= out) {
+            self.core.stop(turn);
+            self.append(turn);
+        }
+    }
+
+    fn append(&mut self, turn: &mut Turn) {
+        let journal = &mut self.journal;
+        turn.append(|logged, octets| {
+            let at = journal.push(logged.kind, octets, logged.frame.as_ref());
+            // INVARIANT: a record is applied at the address that it has.
+            assert_eq!(at, logged.at);
+        });
     }
 
     /// Syncs where a record asked for it or one has waited long enough. Where nothing was written
@@ -172,9 +298,11 @@ impl<V: Vfs> Committer<V> {
         } else {
             SETTLE_WAIT
         };
-        let (now, is_past) = (self.elapsed.run(), |since, wait| {
-            self.elapsed.is_past(since, wait)
-        });
+        if let Some(poisoned) = self.journal.poisoned() {
+            return Err(poisoned.clone());
+        }
+        let now = self.elapsed.run();
+        let is_past = |since, wait| self.elapsed.is_past(since, wait);
         // What only rides waits on where the last of a full disk is used up.
         if asked || (is_past(self.unsynced_since, settle_wait) && self.journal.fits()) {
             self.journal.commit()?;
@@ -189,40 +317,11 @@ impl<V: Vfs> Committer<V> {
         Ok(())
     }
 
-    /// Takes the commands, and does what follows from them and from the time.
-    fn work(
-        &mut self,
-        commands: Vec<Command>,
-        now: Timestamp,
-        turn: &mut Turn,
-    ) -> Result<(), Fatal> {
-        if self.can_send() {
-            // Where there is no room for that it stays due.
-            self.write_counted(self.ledger.refusals().due(now), turn)?;
-        }
-        // However many commands there are: an order that is over binds none of them.
-        if self.ticked.is_none() || self.elapsed.is_past(self.ticked, TICK) {
-            self.tick(now, turn)?;
-        }
-        let mut commands = commands.into_iter();
-        while let Some(command) = commands.next() {
-            if !self.has_room_for(&command) {
-                self.park(std::iter::once(command).chain(commands), now, turn)?;
-                break;
-            }
-            self.take(command, now, turn)?;
-        }
-        self.write_settled(turn)?;
-        self.match_credit(now, turn)?;
-        self.write_noted(now, turn)?;
-        self.write_repeats(now, turn)
-    }
-
     /// Writes the record with which a log, or a run, begins. On a full disk the record of a run makes
     /// no write of its own: it is in force from here on, and goes with the next batch, or by itself
     /// once a settle would. Where the process dies before that, the next start says the same.
     pub fn begin(&mut self, record: &Record) -> Result<(), Fatal> {
-        let mut turn = Turn::default();
+        let mut turn = self.turn(Timestamp::default());
         let bytes = match record {
             Record::Genesis(genesis) => {
                 let files = genesis.bundle.files();
@@ -230,12 +329,13 @@ impl<V: Vfs> Committer<V> {
             }
             _ => 0,
         };
-        let room = self.journal.reserve(RECORD_SLACK_BYTES + bytes, 0);
-        if room.is_err() && bytes > 0 {
+        let room = self.has_room(self.kept() + bytes, &mut turn);
+        if !room && bytes > 0 {
             return Err(Poisoned("the disk is full".to_owned()).into());
         }
-        self.record(record, None, &mut turn)?;
-        let is_full = room.is_err() && self.journal.poisoned().is_none();
+        self.core.begin(record, &mut turn);
+        self.append(&mut turn);
+        let is_full = !room && self.journal.poisoned().is_none();
         if is_full && matches!(record, Record::Recovered) {
             return Ok(());
         }
@@ -248,130 +348,7 @@ impl<V: Vfs> Committer<V> {
     pub fn close(mut self) -> Result<(), Fatal> {
         self.begin(&Record::Stopped { out: Vec::new() })
     }
-
-    fn take(&mut self, command: Command, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
-        match command {
-            Command::Attach {
-                connection,
-                unit,
-                system,
-                releases,
-            } => {
-                self.dispatch.attach(connection, unit, system, releases);
-                if self.full.is_some() {
-                    turn.tell(connection, Effect::Blocked(Some(DISK_FULL)));
-                }
-            }
-            Command::Submit(origin, submission) => self.submit(origin, *submission, now, turn)?,
-            Command::Private(private) => self.place(*private, now, turn)?,
-            Command::Ask {
-                connection,
-                channel,
-                ask,
-            } => {
-                self.ask((connection, channel), ask, now, turn)?;
-            }
-            Command::Settle { deliveries, how } => self.settle(deliveries, how, now, turn)?,
-            Command::Narrow {
-                to,
-                delivery,
-                narrowed,
-            } => self.narrow(to, delivery, narrowed, turn)?,
-            Command::Gone(connection) => {
-                let left = self.gone(connection);
-                self.left(left, now, turn)?;
-            }
-            Command::Ended(connection) => {
-                let left = self.gone(connection);
-                let interrupted = true;
-                let left = Left {
-                    interrupted,
-                    ..left
-                };
-                self.left(left, now, turn)?;
-            }
-            Command::Left(left) => self.left(left, now, turn)?,
-            Command::PageLoaded(queue, page, entries) => {
-                let done = self.ledger.page_loaded(queue, page, entries);
-                let done = done.into_iter().map(|page| (queue, page));
-                turn.out.done_pages.extend(done);
-                self.dispatch.look_at(queue);
-            }
-            Command::PageWritten(queue, page) => self.ledger.page_written(queue, page),
-            Command::Activate(genesis) => {
-                self.record(&Record::Activated(*genesis), None, turn)?;
-            }
-            Command::Tick => self.tick(now, turn)?,
-            Command::Stop => turn.stop = true,
-        }
-        Ok(())
-    }
-
-    /// A connection is there no more. Gives what it left.
-    fn gone(&mut self, connection: ConnectionId) -> Left {
-        let channels = (connection, 0)..=(connection, u16::MAX);
-        self.held.extract_if(channels, |_, _| true).for_each(drop);
-        self.dispatch.gone(connection)
-    }
-
-    /// Appends a fact and applies it. The only way to either.
-    fn record(
-        &mut self,
-        record: &Record,
-        frame: Option<&Frame>,
-        turn: &mut Turn,
-    ) -> Result<Lsn, Fatal> {
-        self.scratch.clear();
-        record.encode(&mut self.scratch);
-        let bytes = self.scratch.len() + frame.map_or(0, Frame::len) + STORED_BYTES;
-        if self.journal.left() < bytes {
-            // More came of a command than its weight tells. What may be much more has asked for room
-            // before; where there is none the commit says so.
-            _ = self.journal.reserve(bytes, 0);
-            if let Some(poisoned) = self.journal.poisoned() {
-                return Err(poisoned.clone().into());
-            }
-        }
-        let (kind, schema) = (record.kind(), SCHEMA);
-        let kind = Kind { kind, schema };
-        let lsn = self.journal.push(kind, &self.scratch, frame);
-        let changes = self.ledger.apply(record, lsn);
-        for consumer in self.dispatch.changed(&changes) {
-            let effect = Effect::Cancelled {
-                channel: consumer.channel,
-                number: consumer.number,
-            };
-            turn.tell(consumer.connection, effect);
-        }
-        for change in changes {
-            match change {
-                Change::Standing | Change::Rulebook => turn.out.view_changed = true,
-                Change::Page(queue, page) => turn.out.pages.push((queue, page)),
-                Change::PageDone(queue, page) => turn.out.done_pages.push((queue, page)),
-                Change::Enqueued(_) => turn.enqueued += 1,
-                _ => {}
-            }
-        }
-        turn.sync |= !matches!(record, Record::Settled(_) | Record::Repeats(_));
-        Ok(lsn)
-    }
-
-    /// Appends and applies a fact that holds a message.
-    fn store(&mut self, record: Record, frame: &Frame, turn: &mut Turn) -> Result<(), Fatal> {
-        let lsn = self.record(&record, Some(frame), turn)?;
-        turn.out.fresh.push((
-            lsn,
-            Arc::new(Stored {
-                record,
-                frame: frame.octets().clone(),
-            }),
-        ));
-        Ok(())
-    }
 }
 
-/// More than the journal takes for a record beside its body and its frame.
-const STORED_BYTES: usize = 512;
-
-/// Room kept in each step for what it does by itself: leases, expiries, settles.
-const RECORD_SLACK_BYTES: usize = 512 << 10;
+#[cfg(test)]
+mod tests;

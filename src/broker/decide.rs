@@ -3,7 +3,8 @@
 use super::arguments;
 use super::command::{Ask, Refusal};
 use super::effect::Answer;
-use super::ledger::{Died, Ledger, Queue, QueueKind, standing_name};
+use super::ids::EntryAddress;
+use super::ledger::{Died, Ledger, Queue, QueueKind, is_standing_name, standing_name};
 use super::limits::{DELIVERY_LIMIT, QUEUE_BINDINGS, UNIT_BINDINGS, UNIT_QUEUES};
 use super::queue::Entry;
 use super::record::{
@@ -11,7 +12,6 @@ use super::record::{
     Rejected, Topology,
 };
 use crate::agency::registry::InboxMode;
-use crate::journal::Lsn;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
 
@@ -339,7 +339,11 @@ impl Ledger {
     /// How an entry leaves its queue for another reason than an acknowledgement: to its queue's
     /// dead-letter queue; to its unit's `dead` where others sent it and that queue does not take it;
     /// none where it goes away.
-    pub fn bury(&self, id: QueueId, lsn: Lsn, cause: Cause, now: Timestamp) -> Option<Placed> {
+    pub fn bury(&self, address: EntryAddress, cause: Cause, now: Timestamp) -> Option<Placed> {
+        let EntryAddress {
+            queue: id,
+            entry: lsn,
+        } = address;
         let queue = self.queue(id)?;
         let entry = queue.backlog.get(lsn)?;
         let target = self.dead_letter_queue(queue, entry, cause)?;
@@ -525,10 +529,4 @@ impl Queue {
         }
         None
     }
-}
-
-/// Whether a name is that of some unit's standing queue, or could be: the same for all of them.
-pub(super) fn is_standing_name(name: &str) -> bool {
-    let first = name.split('.').next().unwrap_or_default();
-    ["inbox", "receipts", "dead"].contains(&first)
 }

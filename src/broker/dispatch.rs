@@ -16,11 +16,11 @@ use std::ops::RangeInclusive;
 
 pub use feed::FeedTraits;
 use feed::{Feed, Place};
-pub use pump::Pumped;
+pub use pump::{Look, Pumped};
 use schedule::{Schedule, Unused};
 
 use super::decide::InUse;
-use super::ids::{ConnectionId, ConsumerId, DeliveryId};
+use super::ids::{ChannelKey, ConnectionId, ConsumerId, DeliveryId, EntryAddress};
 use super::ledger::Change;
 use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES};
 use super::record::QueueId;
@@ -33,15 +33,15 @@ pub enum Taker {
     /// A consumer.
     Consumer(ConsumerId),
     /// A `basic.get` on this channel.
-    Get(ConnectionId, u16),
+    Get(ChannelKey),
 }
 
 impl Taker {
-    /// The connection and channel.
-    pub fn channel(self) -> (ConnectionId, u16) {
+    /// Its channel.
+    pub fn key(self) -> ChannelKey {
         match self {
-            Self::Consumer(consumer) => (consumer.connection, consumer.channel),
-            Self::Get(connection, channel) => (connection, channel),
+            Self::Consumer(consumer) => consumer.key(),
+            Self::Get(key) => key,
         }
     }
 }
@@ -59,7 +59,7 @@ pub struct Sent {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// Entries that were out to it.
-    pub returned: Vec<(QueueId, Lsn)>,
+    pub returned: Vec<EntryAddress>,
     /// Whether the broker itself ended it, so that their deliveries do not count.
     pub interrupted: bool,
     /// Its system.
@@ -174,10 +174,11 @@ impl Dispatch {
     }
 
     /// Everything that is out, for a clean stop.
-    pub fn out(&self) -> Vec<(QueueId, Lsn)> {
+    pub fn out(&self) -> Vec<EntryAddress> {
         let feeds = self.feeds.iter();
+        let of = |queue, entry| EntryAddress { queue, entry };
         feeds
-            .flat_map(|(queue, feed)| feed.out.keys().map(|lsn| (*queue, *lsn)))
+            .flat_map(|(queue, feed)| feed.out.keys().map(|entry| of(*queue, *entry)))
             .collect()
     }
 
@@ -221,9 +222,9 @@ impl Dispatch {
     }
 
     /// Notes that a channel may have something of a queue; gives its limit for each consumer.
-    fn takes(&mut self, (connection, channel): (ConnectionId, u16), queue: QueueId) -> Option<u32> {
-        let connection = self.connections.get_mut(&connection)?;
-        let channel = connection.channels.entry(channel).or_default();
+    fn takes(&mut self, key: ChannelKey, queue: QueueId) -> Option<u32> {
+        let connection = self.connections.get_mut(&key.connection)?;
+        let channel = connection.channels.entry(key.channel).or_default();
         // Queues that are long gone are forgotten; a unit has so many at once.
         if channel.queues.len() > 2 * UNIT_QUEUES {
             channel
@@ -235,8 +236,8 @@ impl Dispatch {
     }
 
     /// Starts a consumer, exclusive or not, with a priority among those of its queue.
-    pub fn consume(&mut self, id: ConsumerId, queue: QueueId, (exclusive, priority): (bool, i32)) {
-        let limit = self.takes((id.connection, id.channel), queue);
+    pub fn consume(&mut self, id: ConsumerId, queue: QueueId, exclusive: bool, priority: i32) {
+        let limit = self.takes(id.key(), queue);
         let feed = self.feeds.entry(queue).or_default();
         let place = feed.add(id, priority);
         feed.exclusive = exclusive.then_some(id);
@@ -271,7 +272,11 @@ impl Dispatch {
     /// [`UNLIMITED_PREFETCH`](super::limits::UNLIMITED_PREFETCH). `global` shares it among the
     /// channel's consumers; otherwise it is each consumer's, of running ones too (amqp.md section 6
     /// says why).
-    pub fn prefetch(&mut self, connection: ConnectionId, channel: u16, count: u16, global: bool) {
+    pub fn prefetch(&mut self, key: ChannelKey, count: u16, global: bool) {
+        let ChannelKey {
+            connection,
+            channel,
+        } = key;
         let limit = (count > 0).then(|| u32::from(count));
         let Some(state) = self.connections.get_mut(&connection) else {
             return;
@@ -343,7 +348,11 @@ impl Dispatch {
     }
 
     /// A channel has ended: its consumers go, what was out to it comes back.
-    pub fn channel_gone(&mut self, connection: ConnectionId, channel: u16) -> Left {
+    pub fn channel_gone(&mut self, key: ChannelKey) -> Left {
+        let ChannelKey {
+            connection,
+            channel,
+        } = key;
         let mut left = Left {
             system: self.system(connection),
             ..Left::default()
@@ -356,7 +365,7 @@ impl Dispatch {
         let state = self.connections.get_mut(&connection);
         let ended = state.and_then(|state| state.channels.remove(&channel));
         let queues = ended.unwrap_or_default().queues;
-        left.returned = self.take_back(queues, |taker| taker.channel() == (connection, channel));
+        left.returned = self.take_back(queues, |taker| taker.key() == key);
         left
     }
 
@@ -365,14 +374,14 @@ impl Dispatch {
         &mut self,
         queues: BTreeSet<QueueId>,
         whose: impl Fn(Taker) -> bool,
-    ) -> Vec<(QueueId, Lsn)> {
+    ) -> Vec<EntryAddress> {
         let mut returned = Vec::new();
         for queue in queues {
             let Some(feed) = self.feeds.get_mut(&queue) else {
                 continue;
             };
             let mine = feed.out.extract_if(.., |_, (taker, _)| whose(*taker));
-            returned.extend(mine.map(|(lsn, _)| (queue, lsn)));
+            returned.extend(mine.map(|(entry, _)| EntryAddress { queue, entry }));
         }
         returned
     }
@@ -393,7 +402,7 @@ impl Dispatch {
         };
         let channels = state.channels.into_values();
         let queues = channels.flat_map(|channel| channel.queues).collect();
-        left.returned = self.take_back(queues, |taker| taker.channel().0 == connection);
+        left.returned = self.take_back(queues, |taker| taker.key().connection == connection);
         left.ended.extend(state.owned);
         left.ended.sort_unstable();
         left.ended.dedup();

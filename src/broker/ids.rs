@@ -1,12 +1,45 @@
 //! Names of what a step of the core is about: a connection, a consumer, a delivery, an entry, the
 //! place from which a message came.
 
-use super::record::QueueId;
+use crate::agency::registry::Party;
 use crate::journal::Lsn;
+use crate::message::id::KeyedDigest;
 
 /// A connection's number, never used again by this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
+
+/// A queue's number in the ledger, never used again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueId(pub u64);
+
+/// A channel of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChannelKey {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The channel's number there.
+    pub channel: u16,
+}
+
+impl ChannelKey {
+    /// Channel `channel` of `connection`.
+    pub const fn new(connection: ConnectionId, channel: u16) -> Self {
+        Self {
+            connection,
+            channel,
+        }
+    }
+}
+
+/// An entry of a queue: where it waits, and the record that placed it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryAddress {
+    /// The queue.
+    pub queue: QueueId,
+    /// The record.
+    pub entry: Lsn,
+}
 
 /// A consumer: its channel and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +53,11 @@ pub struct ConsumerId {
 }
 
 impl ConsumerId {
+    /// Its channel.
+    pub fn key(self) -> ChannelKey {
+        ChannelKey::new(self.connection, self.channel)
+    }
+
     /// The lowest id of a channel.
     pub fn first(connection: ConnectionId, channel: u16) -> Self {
         Self {
@@ -47,6 +85,16 @@ pub struct DeliveryId {
     pub entry: Lsn,
     /// Counts all attempts of this process.
     pub attempt: u64,
+}
+
+impl DeliveryId {
+    /// The entry that it is an attempt at.
+    pub fn address(self) -> EntryAddress {
+        EntryAddress {
+            queue: self.queue,
+            entry: self.entry,
+        }
+    }
 }
 
 /// The address of a stored record, as those above the core pass it on: what it counts is the
@@ -83,4 +131,20 @@ pub struct Origin {
     pub serial: u64,
     /// The publisher's confirm tag, in confirm mode.
     pub confirm: Option<u64>,
+}
+
+impl Origin {
+    /// The channel.
+    pub fn key(&self) -> ChannelKey {
+        ChannelKey::new(self.connection, self.channel)
+    }
+}
+
+/// An order's name: its number, and the agency whose number that is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OrderKey {
+    /// The order's number in its owner's own series, as a keyed digest.
+    pub number: KeyedDigest,
+    /// Who sent the order.
+    pub owner: Party,
 }

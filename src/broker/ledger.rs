@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use bindings::Bindings;
 pub use died::{Death, Died};
-pub use owned::{Overlay, Queue, QueueKind, UnitState, may_read, standing_name};
+pub use owned::{Overlay, Queue, QueueKind, UnitState, is_standing_name, may_read, standing_name};
 
 use super::dedup::{Known, KnownIds};
 use super::queue::{Entry, Page};

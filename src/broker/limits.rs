@@ -19,6 +19,18 @@ pub const STEP_COMMANDS: usize = 1_024;
 /// Bytes of records and frames that one step takes, for the same reason.
 pub const STEP_BYTES: usize = 1 << 20;
 
+/// Bytes of records and frames that one agency's turn takes of a step while others wait: each of them
+/// waits for so much of each other at most, and the largest message behind it.
+pub const TURN_BYTES: i64 = 64 << 10;
+
+/// Deliveries that are settled by one command; more come as several, so that each has its place in
+/// what a full disk keeps for them.
+pub const SETTLED_TOGETHER: usize = 256;
+
+/// Messages and queues that an ended channel or connection left and that are given back at once, so
+/// that a client that comes again finds them; the rest follows in the same step, or as soon as there is room.
+pub const LEFT_TOGETHER: usize = 64;
+
 /// How often it is looked at what time alone changes: deadlines of orders, messages that expire.
 pub const TICK: Duration = Duration::from_millis(50);
 
@@ -40,6 +52,16 @@ pub const TICK_HEADS: usize = 1_000;
 /// long, beside as many as it brings: a million of them do not hold up a confirm. The others are the
 /// next one's.
 pub const STEP_BURIED: usize = 1_000;
+
+/// Records that one tick writes of its own accord.
+pub const TICK_RECORDS: usize = TICK_ORDERS + TICK_QUEUES;
+
+/// Bytes of the active segment that each step leaves free behind it: what must go on once the disk is
+/// full has them.
+pub const RESERVE_BYTES: usize = 512 << 10;
+
+/// Bytes of that reserve for a clean stop alone.
+pub const STOP_BYTES: usize = 64 << 10;
 
 /// How long a settle may wait for a batch with something that asks for a sync.
 /// A lost settle is a redelivery.
@@ -76,9 +98,9 @@ pub const UNCONFIRMED_BYTES: usize = 16 << 20;
 /// the socket is not read. They wait in memory for the committer, on a full disk until there is room.
 pub const UNANSWERED_REQUESTS: usize = 256;
 
-/// Bytes of publishes that wait for the committer, over all connections, with the bodies that they
-/// hold in memory. Hit: sockets of those who publish are not read.
-pub const WAITING_BYTES: usize = 64 << 20;
+/// Bytes of what one agency's connections sent and the committer has not taken, bodies that they hold in
+/// memory included. Hit: the sockets of those of them that publish are not read; all others go on.
+pub const AGENCY_WAITING_BYTES: usize = 16 << 20;
 
 /// Bytes of a journal segment at least: a batch lies in one segment, and takes a step, the largest
 /// message behind it, and as much again of what the step does by itself.

@@ -1,11 +1,12 @@
 //! The core, pure: a command is decided into a record; the record is made durable; then its effects
 //! happen. Replay is the same `apply` over the same records.
 //!
-//! [`admit`](admit::admit) is the function to read first, [`committer::Committer::step`] the second.
+//! [`admit`](admit::admit) is the function to read first, [`committer::Committer::step`] the second,
+//! [`core::Core::take`] the third.
 //!
 //! ```text
-//! Publish -> admit -> Submission -> decide -> Record -> journal -> apply -> Change -> dispatch
-//!            (the connection's task)  (the committer thread) ...... sync ...... -> Effect
+//! Publish -> admit -> Submission -> Lanes -> Core::take: Record -> apply -> Change -> dispatch
+//!            (the connection's task)  (the committer thread: append) ... sync ... -> Effect
 //! ```
 //! Invariants: only [`ledger::Ledger::apply`] writes the ledger; an effect leaves after the sync of
 //! the batch that decided it; each number of a unit is given once, without gaps; a redelivery never
@@ -15,14 +16,18 @@ pub mod admit;
 pub mod arguments;
 pub mod command;
 pub mod committer;
+pub mod core;
 pub mod decide;
 pub mod dedup;
 pub mod delivery;
 pub mod dispatch;
 pub mod effect;
+pub mod event;
 pub mod exchange;
 pub mod format;
 pub mod ids;
+pub mod input;
+pub mod lanes;
 pub mod ledger;
 pub mod limits;
 pub mod pace;
@@ -33,4 +38,4 @@ pub mod record;
 pub mod refusals;
 pub mod register;
 pub mod topic;
-mod weight;
+pub mod weight;

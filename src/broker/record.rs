@@ -8,7 +8,7 @@ mod queues;
 
 use std::time::Duration;
 
-use super::register::OrderKey;
+use super::ids::OrderKey;
 use crate::agency::keys::{KeyCheck, SealedPart};
 use crate::agency::registry::{InboxMode, Party};
 use crate::journal::Lsn;
@@ -21,9 +21,10 @@ use crate::policy::standing::{CaseId, Reads};
 use crate::policy::words::{Onward, PolicyId};
 
 pub use self::queues::{
-    Argument, Binding, Cause, Moved, Placed, QueueId, QueueProperties, Settled, SettledLine,
-    Settling, Topology,
+    Argument, Binding, Cause, Moved, Placed, QueueProperties, Settled, SettledLine, Settling,
+    Topology,
 };
+pub use super::ids::QueueId;
 
 /// The schema number of records written now.
 pub const SCHEMA: u16 = 4;

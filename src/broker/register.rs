@@ -14,13 +14,14 @@ use super::record::{CaseChange, CaseStep, Exchange, OrderChange, Outcome, Recipi
 use crate::agency::registry::Party;
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, KeyedDigest, UnitId};
-use crate::message::rule::{self, Rule};
+use crate::message::rule;
 use crate::message::time::Timestamp;
 use crate::policy::standing::{Case, CaseId, Standing, Versioned};
 use crate::policy::words::Onward;
 
-pub use self::orders::OrderKey;
+pub use self::orders::Barred;
 pub(super) use self::orders::{OpenOrder, Orders};
+pub use super::ids::OrderKey;
 
 /// The message type that opens orders.
 pub const ORDER_TYPE: &str = "control.order";
@@ -68,15 +69,6 @@ pub enum Step {
     Changes,
     /// It was taken before, or changes nothing: its sender is told what it was told then.
     IsSo,
-}
-
-/// Why a change of standing facts is not its sender's to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Barred {
-    /// The rule, for the record.
-    pub rule: &'static Rule,
-    /// What its sender is told.
-    pub says: String,
 }
 
 impl Register {

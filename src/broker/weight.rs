@@ -1,17 +1,21 @@
-//! What a command may become, in bytes: room for it is reserved before anything is decided.
+//! What a command or an event may become, in bytes: room for it is reserved before it is decided.
 //!
-//! Pure. It knows what the command holds and never what the ledger makes of it: the committer
-//! reserves more where more comes of it.
+//! Pure. It knows what the command holds and never what the ledger makes of it: what a publish takes
+//! in many queues of one unit comes out of the reserve.
 
-use super::command::{Ask, Command};
+use super::command::{Ask, Command, Fence, Settle};
+use super::event::Event;
 use super::exchange::{Returnable, Submission, Verdict};
-use super::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
+use super::limits::{LEFT_TOGETHER, QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use super::record::{
     Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient,
 };
 
-/// More than any record takes beside its parts of any length.
-const RECORD_BYTES: usize = 4 << 10;
+/// More than the record of a message takes beside its parts of any length.
+const MESSAGE_BYTES: usize = 4 << 10;
+
+/// More than any other record takes beside these.
+const RECORD_BYTES: usize = 1 << 10;
 
 /// More than a recipient takes in a record beside the policies that decided.
 const RECIPIENT_BYTES: usize = 1 << 10;
@@ -26,49 +30,104 @@ const ACK_BYTES: usize = 32;
 /// More than a number or a length takes in a record.
 const NUMBER_BYTES: usize = 16;
 
-impl Command {
-    /// At most how many bytes of record and of frame this becomes.
-    pub fn weight(&self) -> (usize, usize) {
-        let (more, frame) = match self {
-            Self::Submit(_, submission) => submitted(submission),
-            Self::Private(private) => (0, private.frame.len()),
-            Self::Ask {
-                ask: Ask::DeclareQueue { properties, .. },
-                ..
-            } => (declared(properties), 0),
-            // Each is an address in a list. What is buried asks for more when it is.
-            Self::Settle { deliveries, .. } => (ACK_BYTES * deliveries.len(), 0),
-            Self::Ask {
-                ask: Ask::Purge(_), ..
-            } => (NUMBER_BYTES * (QUEUE_HEAD_ENTRIES + QUEUE_PAGE_ENTRIES), 0),
-            Self::Activate(genesis) => {
+/// Bytes of the largest record by which an entry leaves its queue, its header included.
+pub(super) const ENTRY_BYTES: usize = 512;
+
+/// What a command or an event may become, and what it keeps while it waits, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// At most so many of records.
+    pub records: usize,
+    /// So many of a payload frame.
+    pub frame: usize,
+    /// So many of memory: its frame, and a body that a return would carry.
+    pub held: usize,
+}
+
+impl Weight {
+    /// Bytes of journal.
+    pub fn bytes(&self) -> usize {
+        self.records.saturating_add(self.frame)
+    }
+
+    /// That of a command.
+    pub(super) fn of(command: &Command) -> Self {
+        let held = size_of::<Command>();
+        match command {
+            Command::Attach { .. } => Self::none(held),
+            Command::Submit(_, submission) => {
+                let (records, frame) = submitted(submission);
+                let held = held + records + frame + submission.arrived.wire.bytes();
+                Self::records(MESSAGE_BYTES + records, frame, held)
+            }
+            Command::Private(private) => {
+                let frame = private.frame.len();
+                let queues = NUMBER_BYTES * (1 + private.copies.len());
+                Self::records(queues, frame, held + frame + private.wire.bytes())
+            }
+            Command::Ask { ask, .. } => match ask {
+                Ask::DeclareQueue { properties, .. } => {
+                    let arguments = declared(properties);
+                    Self::records(arguments, 0, held + arguments)
+                }
+                Ask::Purge(_) => {
+                    let out = NUMBER_BYTES * (QUEUE_HEAD_ENTRIES + QUEUE_PAGE_ENTRIES);
+                    Self::records(out, 0, held)
+                }
+                Ask::Fence(Fence::CloseChannel) => {
+                    Self::records(ENTRY_BYTES * LEFT_TOGETHER, 0, held)
+                }
+                _ => Self::records(0, 0, held),
+            },
+            Command::Settle { deliveries, how } => {
+                let each = match how {
+                    Settle::Ack | Settle::Unsent => ACK_BYTES,
+                    // Each may have to leave its queue.
+                    Settle::Requeue | Settle::Reject => ENTRY_BYTES,
+                };
+                let kept = size_of_val(&**deliveries);
+                Self::records(each * deliveries.len(), 0, held + kept)
+            }
+            Command::Narrow { narrowed, .. } => {
+                let queues = NUMBER_BYTES * narrowed.queues.len();
+                Self::records(queues, 0, held + queues)
+            }
+            Command::Activate(genesis) => {
                 let files = genesis.bundle.files();
                 let files = files.map(|(path, text)| path.len() + text.len() + NUMBER_BYTES);
-                (files.sum(), 0)
+                let bytes = files.sum();
+                Self::records(bytes, 0, held + bytes)
             }
-            _ => (0, 0),
-        };
-        (RECORD_BYTES + more, frame)
+        }
     }
-}
 
-impl Command {
-    /// How many bytes it keeps in memory while it waits: its records and frame to be, and a body
-    /// that a return would carry.
-    pub fn held(&self) -> usize {
-        let (record, frame) = self.weight();
-        let wire = match self {
-            Self::Submit(_, submission) => &submission.arrived.wire,
-            Self::Private(private) => &private.wire,
-            _ => return record + frame,
-        };
-        record + frame + wire.bytes()
+    /// That of an event.
+    pub(super) fn of_event(event: &Event) -> Self {
+        let held = size_of::<Command>();
+        match event {
+            Event::Gone(_) | Event::Ended(_) => Self::records(ENTRY_BYTES * LEFT_TOGETHER, 0, held),
+            Event::PageLoaded(..) | Event::PageWritten(..) | Event::Tick | Event::Stop => {
+                Self::none(held)
+            }
+        }
     }
-}
 
-/// At most how many bytes a record takes that names so many entries of queues.
-pub(super) fn entries_bytes(count: usize) -> usize {
-    RECORD_BYTES + ACK_BYTES * count
+    const fn none(held: usize) -> Self {
+        Self {
+            records: 0,
+            frame: 0,
+            held,
+        }
+    }
+
+    /// One record, with so many bytes in its parts of any length.
+    const fn records(more: usize, frame: usize, held: usize) -> Self {
+        Self {
+            records: RECORD_BYTES + more,
+            frame,
+            held,
+        }
+    }
 }
 
 impl Returnable {
@@ -144,8 +203,11 @@ mod tests {
     use super::*;
     use crate::broker::command::{Private, Unroutable};
     use crate::broker::ids::{ConnectionId, Origin};
+    use crate::broker::record::{Cause, Moved, Placed};
     use crate::broker::record::{QueueId, Record, Topology};
     use crate::journal::Frame;
+    use crate::journal::{Lsn, stride};
+    use crate::message::time::Timestamp;
 
     #[test]
     fn a_declaration_weighs_at_least_what_it_becomes() {
@@ -182,7 +244,10 @@ mod tests {
                 channel,
                 ask,
             };
-            assert!(encoded.len() <= command.weight().0, "{count} {length}");
+            assert!(
+                encoded.len() <= Weight::of(&command).records,
+                "{count} {length}"
+            );
         }
     }
 
@@ -211,9 +276,39 @@ mod tests {
             quota: 1,
         };
         let command = Command::Private(Box::new(private));
-        let (record, frame) = command.weight();
-        assert_eq!(frame, 100);
-        assert_eq!(command.held(), record + frame + 2 + (1 << 20));
-        assert_eq!(Command::Tick.held(), Command::Tick.weight().0);
+        let weight = Weight::of(&command);
+        assert_eq!(weight.frame, 100);
+        assert!(weight.held > 100 + 2 + (1 << 20));
+    }
+
+    #[test]
+    fn no_record_by_which_an_entry_leaves_its_queue_is_larger_than_is_said() {
+        let longest = format!("{0}/{0}", "a".repeat(48));
+        let placed = Placed {
+            at: Timestamp::from_millis(i64::MAX),
+            unit: longest.parse().unwrap(),
+            queues: vec![QueueId(u64::MAX)],
+            source: Some(Lsn(u64::MAX)),
+            private: true,
+            marked: true,
+            from: Some(Moved {
+                queue: QueueId(u64::MAX),
+                entry: Lsn(u64::MAX),
+                cause: Cause::DeliveryLimit,
+                by: Some(
+                    format!("{}/{}", "a".repeat(32), "b".repeat(32))
+                        .parse()
+                        .unwrap(),
+                ),
+            }),
+            deadline: Some(Timestamp::from_millis(i64::MAX)),
+        };
+        let mut encoded = Vec::new();
+        Record::Placed(Box::new(placed)).encode(&mut encoded);
+        assert!(
+            stride(encoded.len(), false) <= ENTRY_BYTES,
+            "{}",
+            encoded.len()
+        );
     }
 }

@@ -76,6 +76,11 @@ impl Open {
         )
     }
 
+    /// The offset that the next record will have.
+    pub(super) fn next_record(&self) -> usize {
+        self.bytes.len().max(BATCH_HEADER)
+    }
+
     /// Adds a record of this kind and schema; returns its offset in the batch.
     pub(super) fn push(
         &mut self,
@@ -172,6 +177,12 @@ pub struct Kind {
     pub kind: u8,
     /// The schema's number.
     pub schema: u16,
+}
+
+/// Octets from a record with a body of so many to the next one in its batch, frames not counted.
+pub fn stride(body: usize, framed: bool) -> usize {
+    let digest = if framed { size_of::<FrameDigest>() } else { 0 };
+    padded(RECORD_HEADER.saturating_add(digest).saturating_add(body), 8)
 }
 
 fn short(length: usize) -> u32 {

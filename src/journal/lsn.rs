@@ -21,7 +21,8 @@ impl Lsn {
     pub const START: Self = Self(0);
 
     /// The address `bytes` further on.
-    pub(super) fn plus(self, bytes: usize) -> Self {
+    #[must_use]
+    pub fn plus(self, bytes: usize) -> Self {
         Self(self.0.saturating_add(wide(bytes)))
     }
 

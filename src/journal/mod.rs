@@ -34,7 +34,7 @@ mod verify;
 pub mod vfs;
 mod writer;
 
-pub use batch::Kind;
+pub use batch::{Kind, stride};
 pub use follower::Follower;
 pub use frame::{Frame, FrameDigest};
 pub use lsn::Lsn;

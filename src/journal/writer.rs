@@ -144,6 +144,11 @@ impl<V: Vfs> Journal<V> {
         })
     }
 
+    /// The address that the next record pushed will have, unless a reservation comes before it.
+    pub fn next_record(&self) -> Lsn {
+        self.end.lsn.plus(self.open.next_record())
+    }
+
     /// Whether nothing waits for a commit.
     pub fn is_batch_empty(&self) -> bool {
         self.open.is_empty()

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use carnet::agency::registry::{InboxMode, Party};
+use carnet::broker::ids::EntryAddress;
 use carnet::broker::ledger::Ledger;
 use carnet::broker::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use carnet::broker::queue::Entry;
@@ -199,16 +200,14 @@ fn with_a_page(mut log: Log) -> Ledger {
         deadline: None,
     })));
     log.ledger = Ledger::of_snapshot(&log.ledger.to_snapshot()).unwrap();
+    let at_work = |entry| EntryAddress { queue: WORK, entry };
     let mut settled = Settled::default();
     for entry in &entries[1..QUEUE_HEAD_ENTRIES] {
-        settled.add(None, Settling::Acked, (WORK, *entry));
+        settled.add(None, Settling::Acked, at_work(*entry));
     }
-    settled.add(
-        None,
-        Settling::Acked,
-        (WORK, entries[QUEUE_HEAD_ENTRIES + 1]),
-    );
-    settled.add(None, Settling::Requeued, (WORK, entries[0]));
+    let last = at_work(entries[QUEUE_HEAD_ENTRIES + 1]);
+    settled.add(None, Settling::Acked, last);
+    settled.add(None, Settling::Requeued, at_work(entries[0]));
     log.apply(&Record::Settled(settled));
     log.ledger
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use carnet::agency::keys::{KeyCheck, SealedPart};
 use carnet::agency::registry::{InboxMode, Party};
+use carnet::broker::ids::EntryAddress;
 use carnet::broker::record::{
     Again, Argument, Binding, CaseChange, CaseStep, Cause, Confidential, CountedRefusals, Exchange,
     FaultTold, Genesis, LastNumbers, LeafSecret, Lost, Moved, Narrowed, OrderChange, Outcome,
@@ -393,18 +394,19 @@ fn settled() -> Settled {
         Settling::MaxLength,
         Settling::Interrupted,
     ];
+    let address = |queue, entry| EntryAddress {
+        queue: QueueId(queue),
+        entry: Lsn(entry),
+    };
     for (how, entry) in by_clients.into_iter().zip(1..) {
         for system in ["post/items", "post/other"] {
-            settled.add(Some(system.parse().unwrap()), how, (QueueId(1), Lsn(entry)));
-            settled.add(
-                Some(system.parse().unwrap()),
-                how,
-                (QueueId(1), Lsn(entry + 8)),
-            );
+            for entry in [entry, entry + 8] {
+                settled.add(Some(system.parse().unwrap()), how, address(1, entry));
+            }
         }
     }
     for (how, entry) in by_the_broker.into_iter().zip(1..) {
-        settled.add(None, how, (QueueId(entry), Lsn(entry << 33)));
+        settled.add(None, how, address(entry, entry << 33));
     }
     settled
 }

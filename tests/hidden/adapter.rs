@@ -13,7 +13,7 @@ use carnet::broker::command::{Ask, Command, Private, Refusal, Unroutable};
 use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
 use carnet::broker::effect::{Answer, Deliver};
 use carnet::broker::exchange::{Arrived, Returnable, Submission};
-use carnet::broker::ids::{ConnectionId, Origin};
+use carnet::broker::ids::{ChannelKey, ConnectionId, Origin};
 use carnet::broker::ledger::may_read;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::record::{LeafSecret, QueueId, QueueProperties, Record, Terms};
@@ -172,7 +172,7 @@ pub(crate) fn narrow(
     at: Timestamp,
 ) -> Command {
     Command::Narrow {
-        to: (connection, deliver.channel),
+        to: ChannelKey::new(connection, deliver.channel),
         delivery: deliver.delivery,
         narrowed: deliver.narrowed(peer.unit.id.clone(), at, left, queues),
     }

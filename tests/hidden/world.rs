@@ -15,7 +15,9 @@ use carnet::broker::command::{Ask, Command, Refusal, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::delivery::{Prepared, Rendered, prepare};
 use carnet::broker::effect::{Answer, Deliver, Effect};
+use carnet::broker::event::Event;
 use carnet::broker::ids::{ConnectionId, Origin};
+use carnet::broker::input::Input;
 use carnet::broker::pace::{Pace, Paces};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::SimVfs;
@@ -51,7 +53,7 @@ pub(crate) struct World {
     committer: Committer<SimVfs>,
     paces: Paces,
     clients: BTreeMap<ConnectionId, Client>,
-    waiting: Vec<Command>,
+    waiting: Vec<Input>,
     now: Timestamp,
     /// The second of the present act.
     act: Timestamp,
@@ -109,7 +111,9 @@ impl World {
                 continue;
             };
             let connection = ConnectionId(number);
-            world.waiting.push(adapter::attach(connection, &peer));
+            world
+                .waiting
+                .push(adapter::attach(connection, &peer).into());
             let client = Client {
                 system,
                 pace: world.paces.of(peer.unit.party()),
@@ -218,7 +222,7 @@ impl World {
         } else {
             let peer = &self.clients[&connection].peer;
             let command = adapter::private(peer, origin, letter);
-            self.waiting.push(command);
+            self.waiting.push(command.into());
         }
     }
 
@@ -247,7 +251,8 @@ impl World {
         client.ruled += 1;
         let drawn = format!("{} {}", client.system, client.ruled);
         let submission = adapter::submission(&client.peer, letter, &view, (&drawn, now));
-        self.waiting.push(Command::Submit(origin, submission));
+        self.waiting
+            .push(Command::Submit(origin, submission).into());
     }
 
     /// Asks something about queues.
@@ -263,11 +268,14 @@ impl World {
         let asked = ask(&client.peer);
         let channel = 1;
         match asked {
-            Ok(ask) => self.waiting.push(Command::Ask {
-                connection,
-                channel,
-                ask,
-            }),
+            Ok(ask) => self.waiting.push(
+                Command::Ask {
+                    connection,
+                    channel,
+                    ask,
+                }
+                .into(),
+            ),
             Err(answer) => client.transcript.says(now, adapter::answered(&answer)),
         }
         self.end_act();
@@ -294,11 +302,14 @@ impl World {
             let (connection, client) = self.client(system);
             let before = client.got;
             let ask = adapter::get(&client.peer, queue);
-            self.waiting.push(Command::Ask {
-                connection,
-                channel,
-                ask,
-            });
+            self.waiting.push(
+                Command::Ask {
+                    connection,
+                    channel,
+                    ask,
+                }
+                .into(),
+            );
             self.run();
             if self.client(system).1.got == before {
                 break;
@@ -370,7 +381,7 @@ impl World {
         self.run();
         for _ in 0..3 {
             self.now = self.now.plus(Duration::from_millis(120));
-            self.waiting.push(Command::Tick);
+            self.waiting.push(Event::Tick.into());
             self.run();
         }
         while self.act <= self.now {
@@ -415,7 +426,7 @@ impl World {
                 };
                 self.submit(origin, &letter);
             }
-            Effect::AgainPrivate(private) => self.waiting.push(Command::Private(private)),
+            Effect::AgainPrivate(private) => self.waiting.push(Command::Private(private).into()),
             Effect::Answer { answer, .. } => {
                 // A delivery may want a lease, which goes by address: a get's syncs are nobody's.
                 let syncs = match answer {
@@ -479,7 +490,7 @@ impl World {
             Prepared::Narrow(left, queues) => {
                 let (peer, out) = (&client.peer, (connection, deliver));
                 let narrow = adapter::narrow(out, peer, (left, queues), self.now);
-                self.waiting.push(narrow);
+                self.waiting.push(narrow.into());
             }
             Prepared::Send(mut rendered) => {
                 if let Some(asked) = rendered.answers() {
@@ -506,6 +517,7 @@ impl World {
         }
         let deliveries = vec![deliver.delivery];
         let how = Settle::Ack;
-        self.waiting.push(Command::Settle { deliveries, how });
+        self.waiting
+            .push(Command::Settle { deliveries, how }.into());
     }
 }

@@ -12,7 +12,8 @@ use carnet::broker::committer::Committer;
 use carnet::broker::delivery::{Prepared, Rendered, prepare};
 use carnet::broker::effect::{Deliver, Effect};
 use carnet::broker::exchange::Submission;
-use carnet::broker::ids::{ConnectionId, Origin};
+use carnet::broker::ids::{ChannelKey, ConnectionId, Origin};
+use carnet::broker::input::Input;
 use carnet::broker::record::Stored;
 use carnet::journal::vfs::SimVfs;
 use carnet::message::envelope::Publish;
@@ -80,7 +81,7 @@ impl Desk {
         self.border.view(standing)
     }
 
-    pub(crate) fn step(&mut self, commands: Vec<Command>) -> Vec<(ConnectionId, Effect)> {
+    pub(crate) fn step<I: Into<Input>>(&mut self, commands: Vec<I>) -> Vec<(ConnectionId, Effect)> {
         self.now = self.now.plus(Duration::from_millis(10));
         self.committer.step(commands, self.now).unwrap().effects
     }
@@ -181,7 +182,7 @@ impl Desk {
             Prepared::Narrow(left, queues) => {
                 let narrowed = deliver.narrowed(unit, self.now, left, queues);
                 let narrow = Command::Narrow {
-                    to: (connection(place), 1),
+                    to: ChannelKey::new(connection(place), 1),
                     delivery: deliver.delivery,
                     narrowed,
                 };

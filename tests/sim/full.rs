@@ -1,5 +1,4 @@
-//! A disk that is full, whatever clients do meanwhile: the process goes on, and what was accepted is
-//! still there once there is room.
+//! A full disk: the process goes on, and what was accepted is there once there is room.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,7 +7,9 @@ use carnet::backbone::start::{Options, Recovered, open_ids, recover};
 use carnet::broker::command::{Ask, Command, Fence, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::effect::{Deliver, Effect};
-use carnet::broker::ids::{ConnectionId, DeliveryId};
+use carnet::broker::event::Event;
+use carnet::broker::ids::{ChannelKey, ConnectionId, DeliveryId, EntryAddress};
+use carnet::broker::input::Input;
 use carnet::broker::record::{Argument, Narrowed, QueueProperties, Record, Terms};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs};
@@ -86,15 +87,13 @@ struct Run {
     accepted: BTreeSet<u64>,
     acknowledged: BTreeSet<u64>,
     /// Entries that were sent out, and may not be called new any more.
-    sent: BTreeSet<DeliveryPlace>,
+    sent: BTreeSet<EntryAddress>,
     published: u64,
     consumers: u64,
     declared: usize,
     /// Whether the process has died: what may have been sent is then called so.
     killed: bool,
 }
-
-type DeliveryPlace = (carnet::broker::record::QueueId, Lsn);
 
 impl Run {
     fn new() -> Self {
@@ -167,14 +166,12 @@ impl Run {
             ..QueueProperties::default()
         };
         let (name, passive) = (name.to_owned(), false);
-        self.ask(
-            9,
-            Ask::DeclareQueue {
-                name,
-                passive,
-                properties,
-            },
-        );
+        let ask = Ask::DeclareQueue {
+            name,
+            passive,
+            properties,
+        };
+        self.ask(9, ask);
     }
 
     fn act(&mut self, act: Act) {
@@ -209,14 +206,13 @@ impl Run {
             Act::Close(connection) => self.ask(connection, Ask::Fence(Fence::CloseChannel)),
             Act::Gone(connection) => {
                 self.connected.remove(&connection);
-                self.step(vec![Command::Gone(ConnectionId(connection))]);
+                self.step(vec![Event::Gone(ConnectionId(connection))]);
             }
             Act::Declare(count) => {
                 for _ in 0..count.min(900 - self.declared) {
                     self.declared += 1;
-                    let note = Argument::Text("x".repeat(1_200));
-                    let arguments = vec![("note".to_owned(), note)];
-                    self.declare(&format!("q-{}", self.declared), arguments);
+                    let note = ("note".to_owned(), Argument::Text("x".repeat(1_200)));
+                    self.declare(&format!("q-{}", self.declared), vec![note]);
                 }
             }
             Act::Purge => self.ask(9, Ask::Purge("nothing".to_owned())),
@@ -224,7 +220,7 @@ impl Run {
             Act::MakeRoom => self.disk.make_room(),
             Act::Wait(ms) => {
                 self.now = self.now.plus(Duration::from_millis(ms));
-                self.step(vec![Command::Tick]);
+                self.step(vec![Event::Tick]);
             }
         }
     }
@@ -239,25 +235,32 @@ impl Run {
             Settle::Requeue | Settle::Unsent => false,
             Settle::Reject => Some(it.queue) == buried,
         };
-        let gone = deliveries.iter().filter(goes).map(|it| self.number(*it));
+        let gone = deliveries
+            .iter()
+            .filter(goes)
+            .map(|it| self.message(it.address()));
         let gone: Vec<u64> = gone.collect();
         self.acknowledged.extend(gone);
         self.step(vec![Command::Settle { deliveries, how }]);
     }
 
     /// Which message it is; one that is gone from its queue is none.
-    fn number(&self, delivery: DeliveryId) -> u64 {
-        self.message(delivery.queue, delivery.entry)
-    }
-
-    fn message(&self, queue: carnet::broker::record::QueueId, entry: Lsn) -> u64 {
+    fn message(&self, EntryAddress { queue, entry }: EntryAddress) -> u64 {
         let queue = self.committer.ledger().queue(queue).unwrap();
         let source = queue.overlay(entry).and_then(|overlay| overlay.source);
         let number = self.numbers.get(&source.unwrap_or(entry));
         number.copied().unwrap_or(0)
     }
 
-    fn step(&mut self, commands: Vec<Command>) {
+    /// One step, and as many behind it as it takes until nothing is left that can be done.
+    fn step<I: Into<Input>>(&mut self, commands: Vec<I>) {
+        self.one_step(commands);
+        while self.committer.has_more() {
+            self.one_step(Vec::<Input>::new());
+        }
+    }
+
+    fn one_step<I: Into<Input>>(&mut self, commands: Vec<I>) {
         self.now = self.now.plus(Duration::from_millis(1));
         let step = self.committer.step(commands, self.now);
         let step = step.unwrap_or_else(|fatal| panic!("the process ends: {fatal}"));
@@ -278,7 +281,7 @@ impl Run {
     }
 
     fn delivered(&mut self, deliver: &Deliver) {
-        let place = (deliver.delivery.queue, deliver.delivery.entry);
+        let place = deliver.delivery.address();
         let again = !self.sent.insert(place);
         let said = deliver.redelivered == again || (self.killed && deliver.redelivered);
         assert!(said, "{place:?}: {again}");
@@ -288,9 +291,10 @@ impl Run {
     /// Everything accepted is in a queue, unless it was acknowledged.
     fn all_is_there(&self) {
         let mut held = BTreeSet::new();
+        let at = |queue, entry| EntryAddress { queue, entry };
         for (id, queue) in self.committer.ledger().queues() {
             let entries = queue.backlog.in_memory();
-            held.extend(entries.map(|entry| self.message(id, entry.lsn)));
+            held.extend(entries.map(|entry| self.message(at(id, entry.lsn))));
         }
         let lost: Vec<&u64> = self
             .accepted
@@ -302,12 +306,12 @@ impl Run {
 
     fn replays(&mut self) {
         self.now = self.now.plus(Duration::from_secs(5));
-        self.step(vec![Command::Tick]);
+        self.step(vec![Event::Tick]);
         // What waited for room was written down by that, and rides until it has waited long enough; so
         // does what follows from it.
         for _ in 0..20 {
             self.now = self.now.plus(Duration::from_secs(1));
-            self.step(vec![Command::Tick]);
+            self.step(vec![Event::Tick]);
         }
         assert!(self.committer.journal().is_batch_empty());
         let disk = self.disk.crash(Pattern::Nothing, 1);
@@ -447,7 +451,7 @@ fn what_came_back_and_is_not_written_down_is_called_redelivered_after_a_stop() {
     for connection in 1..=3 {
         run.act(Act::Gone(connection));
     }
-    run.step(vec![Command::Stop]);
+    run.step(vec![Event::Stop]);
     let disk = run.disk.crash(Pattern::Nothing, 1);
     disk.make_room();
     run.committer = recover(&disk, data(), &small()).unwrap().committer;
@@ -544,7 +548,7 @@ fn a_narrowing_is_answered_whatever_became_of_its_delivery() {
         panic!("one delivery");
     };
     let narrow = |run: &Run| Command::Narrow {
-        to: (ConnectionId(1), 1),
+        to: ChannelKey::new(ConnectionId(1), 1),
         delivery,
         narrowed: Narrowed {
             at: run.now,

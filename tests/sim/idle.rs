@@ -6,6 +6,7 @@ use carnet::backbone::start::recover;
 use carnet::broker::command::Command;
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::effect::Effect;
+use carnet::broker::event::Event;
 use carnet::broker::ids::ConnectionId;
 use carnet::broker::record::{Genesis, Record};
 use carnet::journal::vfs::{Fault, SimVfs, Vfs};
@@ -22,7 +23,7 @@ fn begun(disk: &SimVfs, genesis: &Record) -> Option<Committer<SimVfs>> {
 }
 
 fn tick(committer: &mut Committer<SimVfs>, now: Timestamp) -> Step {
-    committer.step(vec![Command::Tick], now).unwrap()
+    committer.step(vec![Event::Tick], now).unwrap()
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn a_disk_that_fills_when_a_segment_is_due_leaves_room_for_a_clean_stop() {
         if !fill(&mut committer, &genesis) {
             continue;
         }
-        committer.step(vec![Command::Stop], noon()).unwrap();
+        committer.step(vec![Event::Stop], noon()).unwrap();
         drop(committer);
         assert!(recover(&disk, data(), &options()).unwrap().recovery.clean);
         blocked += 1;

@@ -11,8 +11,10 @@ use carnet::broker::command::{Ask, Command, Private, Settle, Unroutable};
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::delivery::{Prepared, prepare};
 use carnet::broker::effect::{Deliver, Effect};
+use carnet::broker::event::Event;
 use carnet::broker::exchange::Returnable;
-use carnet::broker::ids::{ConnectionId, DeliveryId, Origin};
+use carnet::broker::ids::{ChannelKey, ConnectionId, DeliveryId, Origin};
+use carnet::broker::input::Input;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::record::{Argument, QueueId, QueueProperties};
 use carnet::journal::Lsn;
@@ -48,7 +50,7 @@ pub(crate) struct Live {
     /// Sent to a connection, which found that it must be narrower first.
     offered: BTreeSet<(QueueId, Lsn)>,
     /// Commands for the next step.
-    waiting: Vec<Command>,
+    waiting: Vec<Input>,
     serials: BTreeMap<u64, u64>,
     /// What the script came across.
     pub(crate) seen: BTreeMap<&'static str, u32>,
@@ -117,7 +119,7 @@ impl Live {
     fn attach(&mut self, place: usize) {
         let connection = ConnectionId(self.connections[place]);
         let unit = self.peers[place].unit.id.clone();
-        self.waiting.push(Command::Attach {
+        self.hand(Command::Attach {
             connection,
             unit,
             system: "post/items".parse().unwrap(),
@@ -146,7 +148,7 @@ impl Live {
 
     pub(crate) fn ask(&mut self, place: usize, ask: Ask) {
         let connection = ConnectionId(self.connections[place]);
-        self.waiting.push(Command::Ask {
+        self.hand(Command::Ask {
             connection,
             channel: 1,
             ask,
@@ -226,8 +228,7 @@ impl Live {
         let (origin, fact) = (self.origin(place), self.facts.len());
         let admitted = self.admitted(place, publish);
         self.facts.push(admitted.fact());
-        self.waiting
-            .push(Command::Submit(origin, admitted.submission()));
+        self.hand(Command::Submit(origin, admitted.submission()));
         assert_eq!(origin.confirm, u64::try_from(fact).ok());
         self.told.submitted.push(admitted);
     }
@@ -277,7 +278,11 @@ impl Live {
             frame,
             ttl: ttl_ms.map(Duration::from_millis),
         };
-        self.waiting.push(Command::Private(Box::new(private)));
+        self.hand(Command::Private(Box::new(private)));
+    }
+
+    fn hand(&mut self, input: impl Into<Input>) {
+        self.waiting.push(input.into());
     }
 
     /// Settles the oldest deliveries in hand.
@@ -288,21 +293,21 @@ impl Live {
             let places = deliveries.iter().map(|d| (d.queue, d.entry));
             self.told.settled.extend(places);
         }
-        self.waiting.push(Command::Settle { deliveries, how });
+        self.hand(Command::Settle { deliveries, how });
     }
 
     /// A client's connection breaks, and it comes back.
     pub(crate) fn reconnect(&mut self, place: usize) {
         let old = self.connections[place];
         self.connections[place] = old + 10;
-        self.waiting.push(Command::Gone(ConnectionId(old)));
+        self.hand(Event::Gone(ConnectionId(old)));
         // What it had in hand, others had too; late settles of these change nothing.
         self.attach(place);
     }
 
     /// Ends cleanly, in the same step as what waits.
     pub(crate) fn stop(&mut self) {
-        self.waiting.push(Command::Stop);
+        self.hand(Event::Stop);
     }
 
     /// Starts again after a clean end.
@@ -343,14 +348,13 @@ impl Live {
                 Effect::Again(origin, submission) => {
                     self.count("again");
                     let admitted = self.admitted(place, &submission.into_arrived().publish);
-                    self.waiting
-                        .push(Command::Submit(origin, admitted.submission()));
+                    self.hand(Command::Submit(origin, admitted.submission()));
                     self.told
                         .submitted
                         .retain(|other| other.fact() != admitted.fact());
                     self.told.submitted.push(admitted);
                 }
-                Effect::AgainPrivate(private) => self.waiting.push(Command::Private(private)),
+                Effect::AgainPrivate(private) => self.hand(Command::Private(private)),
                 Effect::Deliver(deliver) => self.deliver(place, &deliver),
                 Effect::Narrowed { deliver, .. } => {
                     if let Some(deliver) = deliver {
@@ -387,8 +391,8 @@ impl Live {
                 self.count("narrowed");
                 self.offered.insert((delivery.queue, delivery.entry));
                 let narrowed = deliver.narrowed(unit, self.told.now, left, queues);
-                let to = (ConnectionId(self.connections[place]), deliver.channel);
-                self.waiting.push(Command::Narrow {
+                let to = ChannelKey::new(ConnectionId(self.connections[place]), deliver.channel);
+                self.hand(Command::Narrow {
                     to,
                     delivery,
                     narrowed,
@@ -433,7 +437,7 @@ impl Live {
     /// Journal time goes by.
     pub(crate) fn wait(&mut self, ms: u64) {
         self.told.now = self.told.now.plus(Duration::from_millis(ms));
-        self.waiting.push(Command::Tick);
+        self.hand(Event::Tick);
     }
 
     pub(crate) fn units(&self) -> usize {

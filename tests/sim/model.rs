@@ -6,7 +6,9 @@ use carnet::backbone::start::recover;
 use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::effect::{Answer, Deliver, Effect};
+use carnet::broker::event::Event;
 use carnet::broker::ids::{ConnectionId, DeliveryId};
+use carnet::broker::input::Input;
 use carnet::broker::record::QueueProperties;
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs};
@@ -286,7 +288,7 @@ impl Run {
         self.step(commands);
     }
 
-    fn gone(&mut self, mut commands: Vec<Command>, connection: u64) {
+    fn gone(&mut self, commands: Vec<Command>, connection: u64) {
         self.connected.remove(&connection);
         for model in self.model.values_mut() {
             model.consumers.remove(&connection);
@@ -299,8 +301,9 @@ impl Run {
                 model.back(message);
             }
         }
-        commands.push(Command::Gone(ConnectionId(connection)));
-        self.step(commands);
+        let mut inputs: Vec<Input> = commands.into_iter().map(Input::from).collect();
+        inputs.push(Event::Gone(ConnectionId(connection)).into());
+        self.step(inputs);
     }
 
     /// The channel that a connection has for a queue ends: nothing of its other channel does.
@@ -343,7 +346,7 @@ impl Run {
         self.step(commands);
     }
 
-    fn step(&mut self, commands: Vec<Command>) {
+    fn step<I: Into<Input>>(&mut self, commands: Vec<I>) {
         let now = self.committer.ledger().time();
         let step = self.committer.step(commands, now).unwrap();
         for (id, queue) in self.committer.ledger().queues() {
@@ -423,7 +426,7 @@ impl Run {
     /// What is on the disk gives the same ledger again.
     fn replays(mut self) {
         let later = Timestamp::from_millis(1_000);
-        self.committer.step(vec![Command::Tick], later).unwrap();
+        self.committer.step(vec![Event::Tick], later).unwrap();
         let disk = self.disk.crash(Pattern::Nothing, 1);
         let again = recover(&disk, data(), &options()).unwrap();
         assert!(again.committer.ledger() == self.committer.ledger());

@@ -1,7 +1,8 @@
 //! Moves from queue to queue that no client asks for: bounded, however the queues are laid out.
 
 use carnet::agency::registry::Party;
-use carnet::broker::command::{Ask, Command, Settle};
+use carnet::broker::command::{Ask, Settle};
+use carnet::broker::event::Event;
 use carnet::broker::ids::Origin;
 use carnet::broker::limits::{DEATHS, UNASKED_MOVES};
 use carnet::broker::record::{Argument, Cause, QueueProperties};
@@ -81,7 +82,7 @@ fn one_message_in_a_ring_or_a_chain_of_queues_comes_to_rest_and_writes_little() 
         let before = desk.committer.journal().next();
         publish(&mut desk, post, 1);
         for _ in 0..4 * QUEUES {
-            desk.step(vec![Command::Tick]);
+            desk.step(vec![Event::Tick]);
         }
         let agency = Party::Agency("post".parse().unwrap());
         assert_eq!(desk.committer.ledger().kept_by(&agency), 0, "{ring}");
@@ -111,7 +112,7 @@ fn what_others_sent_ends_in_dead_with_the_queue_that_it_came_from() {
     );
     desk.example(post, "postal.item/valid/ornaments", "p-1", &[]);
     for _ in 0..QUEUES {
-        desk.step(vec![Command::Tick]);
+        desk.step(vec![Event::Tick]);
     }
     let dead = desk.get(customs, "dead").expect("it is not lost");
     let died = &dead.overlay.died;
@@ -130,7 +131,7 @@ fn a_rejection_begins_anew_and_a_client_may_send_a_message_round_for_ever() {
     for round in 1..=3 * UNASKED_MOVES {
         let got = desk.get(post, &first()).expect("it comes back");
         desk.settle(&got, Settle::Reject);
-        desk.step(vec![Command::Tick]);
+        desk.step(vec![Event::Tick]);
         let count = u64::try_from(round).unwrap();
         let back = desk.look(post, &first()).expect("it comes back");
         let deaths = back.overlay.died.deaths.iter();

@@ -8,6 +8,7 @@ use carnet::broker::dedup::Looked;
 use carnet::broker::effect::Effect;
 use carnet::broker::exchange::{Returnable, Submission};
 use carnet::broker::ids::{ConnectionId, Origin};
+use carnet::broker::input::Input;
 use carnet::broker::payload::PrivateHead;
 use carnet::journal::Lsn;
 use carnet::journal::vfs::SimVfs;
@@ -52,7 +53,7 @@ impl Rig {
         rig
     }
 
-    fn step(&mut self, commands: Vec<Command>) -> Vec<String> {
+    fn step<I: Into<Input>>(&mut self, commands: Vec<I>) -> Vec<String> {
         let effects = self.committer.step(commands, noon()).unwrap().effects;
         let told = effects.into_iter().filter_map(|(_, effect)| match effect {
             Effect::Outcome { origin, .. } => Some(format!("{} decided", origin.serial)),

@@ -6,7 +6,9 @@ use carnet::backbone::start::{Options, Recovered, recover};
 use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::effect::{Answer, Deliver, Effect};
+use carnet::broker::event::Event;
 use carnet::broker::ids::{ConnectionId, DeliveryId, Origin};
+use carnet::broker::input::Input;
 use carnet::broker::ledger::Queue;
 use carnet::broker::limits::{STEP_BURIED, UNLIMITED_PREFETCH};
 use carnet::broker::queue::Page;
@@ -75,7 +77,7 @@ impl Rig {
     }
 
     fn stop(&mut self) {
-        self.step(vec![Command::Stop]);
+        self.step(vec![Event::Stop]);
         self.restart();
     }
 
@@ -93,13 +95,13 @@ impl Rig {
         self.attach();
     }
 
-    fn step(&mut self, commands: Vec<Command>) -> Step {
+    fn step<I: Into<Input>>(&mut self, commands: Vec<I>) -> Step {
         self.committer.step(commands, self.now).unwrap()
     }
 
     fn tick(&mut self, ms: u64) -> Vec<Deliver> {
         self.now = self.now.plus(Duration::from_millis(ms));
-        deliveries(self.step(vec![Command::Tick]))
+        deliveries(self.step(vec![Event::Tick]))
     }
 
     fn ask(&mut self, ask: Ask) -> Step {
@@ -277,7 +279,7 @@ fn a_queue_full_of_what_has_expired_holds_up_no_other() {
     }
     rig.now = rig.now.plus(Duration::from_millis(20));
     let sent = rig.publish("z");
-    let delivered = deliveries(rig.step(vec![Command::Tick, sent]));
+    let delivered = deliveries(rig.step(vec![Input::from(Event::Tick), sent.into()]));
     assert_eq!(delivered.len(), 1, "the other queue waits for this one");
     let most = u64::try_from(STEP_BURIED).unwrap();
     // As many as a step may bury, and one more for the one that it brought.
@@ -289,7 +291,7 @@ fn a_queue_full_of_what_has_expired_holds_up_no_other() {
     };
     rig.step(vec![get(), get(), get()]);
     assert_eq!(rig.held("late"), most - 1);
-    rig.step(Vec::new());
+    rig.step(Vec::<Input>::new());
     assert_eq!(rig.held("late"), 0);
 }
 
@@ -338,7 +340,7 @@ fn filled(rig: &mut Rig, queue: &str, count: usize) -> Vec<(QueueId, Page)> {
         let filled = rig.step(publishes).pages;
         let written = filled
             .iter()
-            .map(|(id, page)| Command::PageWritten(*id, page.number));
+            .map(|(id, page)| Event::PageWritten(*id, page.number));
         rig.step(written.collect());
         pages.extend(filled);
     }
@@ -351,9 +353,9 @@ fn get_all(rig: &mut Rig, queue: &str, pages: &mut Vec<(QueueId, Page)>) -> usiz
         let (queue, may_read) = (queue.to_owned(), true);
         asked(Ask::Get { queue, may_read })
     };
-    let (mut commands, mut count) = (Vec::new(), 0);
+    let (mut commands, mut count) = (Vec::<Input>::new(), 0);
     loop {
-        commands.extend((0..100).map(|_| get()));
+        commands.extend((0..100).map(|_| get().into()));
         let mut step = rig.step(std::mem::take(&mut commands));
         let wanted = std::mem::take(&mut step.wanted_pages);
         rig.done.append(&mut step.done_pages);
@@ -363,14 +365,14 @@ fn get_all(rig: &mut Rig, queue: &str, pages: &mut Vec<(QueueId, Page)>) -> usiz
             return count;
         }
         let (deliveries, how) = (got, Settle::Ack);
-        commands.push(Command::Settle { deliveries, how });
+        commands.push(Command::Settle { deliveries, how }.into());
         for (id, page) in wanted {
             let place = pages
                 .iter()
                 .position(|(_, other)| other.number == page.number);
             if let Some(place) = place {
                 let entries = pages.remove(place).1.entries().unwrap().clone();
-                commands.push(Command::PageLoaded(id, page.number, entries));
+                commands.push(Event::PageLoaded(id, page.number, entries).into());
             }
         }
     }
@@ -564,7 +566,7 @@ fn what_a_connection_had_out_that_the_broker_ended_comes_back_said_to_be_so_and_
             (got.len(), got[0].redelivered, got[0].returns),
             (1, round > 0, 0)
         );
-        rig.step(vec![Command::Ended(CLIENT)]);
+        rig.step(vec![Event::Ended(CLIENT)]);
         rig.attach();
     }
     assert_eq!(rig.held("q"), 1, "it has not been delivered too often");

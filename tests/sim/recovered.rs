@@ -9,7 +9,9 @@ use carnet::backbone::start::{Options, Recovered, recover};
 use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::effect::{Deliver, Effect};
+use carnet::broker::event::Event;
 use carnet::broker::ids::{ConnectionId, Origin};
+use carnet::broker::input::Input;
 use carnet::broker::ledger::Ledger;
 use carnet::broker::record::{Outcome, QueueId, Record};
 use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
@@ -235,13 +237,27 @@ fn consume_all(committer: &mut Committer<SimVfs>, now: Timestamp) -> Vec<Deliver
         });
     }
     // What expires at a head is buried by one step and, in `dead`, delivered by the next.
-    let mut effects = committer.step(commands, now).unwrap().effects;
-    effects.extend(committer.step(vec![Command::Tick], now).unwrap().effects);
+    let mut effects = stepped(committer, commands, now);
+    effects.extend(stepped(committer, vec![Event::Tick], now));
     let delivers = effects.into_iter().filter_map(|(_, effect)| match effect {
         Effect::Deliver(deliver) => Some(*deliver),
         _ => None,
     });
     delivers.collect()
+}
+
+/// The effects of as many steps as these inputs take.
+fn stepped<I: Into<Input>>(
+    committer: &mut Committer<SimVfs>,
+    inputs: impl IntoIterator<Item = I>,
+    now: Timestamp,
+) -> Vec<(ConnectionId, Effect)> {
+    let mut effects = committer.step(inputs, now).unwrap().effects;
+    while committer.has_more() {
+        let step = committer.step(Vec::<Input>::new(), now).unwrap();
+        effects.extend(step.effects);
+    }
+    effects
 }
 
 fn keeps_order_and_flags(delivered: &[Deliver], committer: &Committer<SimVfs>, told: &Told) {
@@ -323,9 +339,8 @@ fn repeats_make_no_second_record(committer: &mut Committer<SimVfs>, told: &Told,
         };
         Command::Submit(origin, admitted.submission())
     });
-    let step = committer.step(commands.collect(), now).unwrap();
     let mut expected = BTreeSet::new();
-    for (_, effect) in step.effects {
+    for (_, effect) in stepped(committer, commands, now) {
         if let Effect::Outcome { origin, .. } | Effect::Repeated { origin, .. } = effect {
             expected.insert(sent[usize::from(origin.channel) - 1].fact());
         }
@@ -347,9 +362,9 @@ fn second_life_replays(
         deliveries,
         how: Settle::Ack,
     };
-    committer.step(vec![settle], now).unwrap();
+    stepped(committer, vec![settle], now);
     let later = now.plus(Duration::from_millis(60));
-    committer.step(vec![Command::Tick], later).unwrap();
+    stepped(committer, vec![Event::Tick], later);
     assert!(committer.journal().is_batch_empty());
     let again = recover(&disk.crash(Pattern::Nothing, 3), data(), &options()).unwrap();
     assert!(again.committer.ledger() == committer.ledger());

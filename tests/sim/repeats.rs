@@ -13,7 +13,9 @@ use carnet::broker::command::Command;
 use carnet::broker::committer::{Committer, Step};
 use carnet::broker::dedup::Looked;
 use carnet::broker::effect::Effect;
+use carnet::broker::event::Event;
 use carnet::broker::ids::{ConnectionId, Origin};
+use carnet::broker::input::Input;
 use carnet::broker::record::{Record, Repeats};
 use carnet::journal::Lsn;
 use carnet::journal::vfs::{Pattern, SimVfs, Vfs};
@@ -125,7 +127,7 @@ impl Rig {
         self.ids.as_ref().unwrap()
     }
 
-    fn step(&mut self, command: Command) -> Step {
+    fn step(&mut self, command: impl Into<Input>) -> Step {
         let committer = self.committer.as_mut().unwrap();
         let step = committer.step(vec![command], self.now).unwrap();
         self.ids().note(self.ledger().known());
@@ -143,7 +145,7 @@ impl Rig {
 
     fn wait(&mut self, time: Duration) {
         self.now = self.now.plus(time);
-        self.step(Command::Tick);
+        self.step(Event::Tick);
     }
 
     /// What a connection does: admit, search, hand over; and again where it comes back.
@@ -455,7 +457,7 @@ fn identical_repeats_are_counted_in_an_hourly_record_that_rides() {
     assert_eq!(repeats(&rig), [Repeats { at, since, counts }]);
     // A clean stop writes down what the hour had so far; replay gives the same ledger.
     rig.publish(ARRIVED, "m-0", &[]);
-    rig.step(Command::Stop);
+    rig.step(Event::Stop);
     assert_eq!(repeats(&rig).len(), 2);
     let again = recover(
         &rig.disk.crash(Pattern::Nothing, 1),

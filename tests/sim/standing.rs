@@ -157,7 +157,7 @@ fn an_order_is_over_at_its_deadline_and_one_whose_deadline_has_passed_never_open
     border.order("o-2", &[]);
     assert_eq!(border.holders(ITEM), "environment post");
     border.desk.now = border.desk.now.plus(std::time::Duration::from_hours(48));
-    border.desk.step(Vec::new());
+    border.desk.step(Vec::<carnet::broker::input::Input>::new());
     assert_eq!(border.holders(ITEM), "");
 }
 

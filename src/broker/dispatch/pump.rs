@@ -2,7 +2,7 @@
 //! place is found.
 
 use super::{Dispatch, Sent, Taker};
-use crate::broker::ids::{ConnectionId, DeliveryId};
+use crate::broker::ids::{ChannelKey, DeliveryId, EntryAddress};
 use crate::broker::ledger::Ledger;
 use crate::broker::limits::TICK_HEADS;
 use crate::broker::queue::Page;
@@ -16,15 +16,28 @@ pub struct Pumped {
     /// To be sent.
     pub sent: Vec<Sent>,
     /// Found expired at the head, or more than their queue may hold.
-    pub dead: Vec<(QueueId, Lsn, Cause)>,
+    pub dead: Vec<(EntryAddress, Cause)>,
     /// Pages that a head will need.
     pub wanted_pages: Vec<(QueueId, Page)>,
+    /// Queues from which something is sent, each of which may need a lease.
+    leases: usize,
+}
+
+/// When heads are looked at, and how much is found at a time: the rest is found next time.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// When.
+    pub now: Timestamp,
+    /// Dead entries.
+    pub dead: usize,
+    /// Queues from which something is sent.
+    pub leases: usize,
 }
 
 impl Dispatch {
-    /// Matches heads with credit, for every queue in which something changed. Collects no more than
-    /// `most` dead entries; queues with more of them are looked at again next time.
-    pub fn pump(&mut self, ledger: &Ledger, now: Timestamp, most: usize) -> Pumped {
+    /// Matches heads with credit, for every queue in which something changed. Finds no more than
+    /// `look` says; queues with more are looked at again next time.
+    pub fn pump(&mut self, ledger: &Ledger, look: Look) -> Pumped {
         let mut pumped = Pumped::default();
         let mut dirty = std::mem::take(&mut self.dirty);
         for _ in 0..TICK_HEADS {
@@ -34,23 +47,23 @@ impl Dispatch {
             dirty.insert(queue);
         }
         for queue in dirty {
-            self.pump_queue(ledger, queue, (now, most), &mut pumped);
+            if pumped.leases < look.leases {
+                let sent = pumped.sent.len();
+                self.pump_queue(ledger, queue, look, &mut pumped);
+                pumped.leases += usize::from(pumped.sent.len() > sent);
+            } else {
+                self.late.insert(queue);
+            }
         }
         pumped
     }
 
-    fn pump_queue(
-        &mut self,
-        ledger: &Ledger,
-        id: QueueId,
-        (now, most): (Timestamp, usize),
-        pumped: &mut Pumped,
-    ) {
+    fn pump_queue(&mut self, ledger: &Ledger, id: QueueId, look: Look, pumped: &mut Pumped) {
         let Some(queue) = ledger.queue(id) else {
             return;
         };
+        let (now, most) = (look.now, look.dead);
         let mut expires = None;
-        let mut dead = 0;
         while let Some(lsn) = self.next_ready(ledger, id) {
             let Some(entry) = queue.backlog.get(lsn) else {
                 break;
@@ -73,26 +86,25 @@ impl Dispatch {
                 break;
             } else {
                 self.take(id, lsn);
-                pumped.dead.push((id, lsn, Cause::Expired));
-                dead += 1;
+                pumped.dead.push((
+                    EntryAddress {
+                        queue: id,
+                        entry: lsn,
+                    },
+                    Cause::Expired,
+                ));
             }
         }
         self.heads.set(id, expires);
-        self.cut(ledger, (id, dead, most), pumped);
+        self.cut(ledger, id, most, pumped);
         pumped
             .wanted_pages
             .extend(queue.backlog.wanted_page().map(|page| (id, page.clone())));
     }
 
     /// The oldest that wait in a queue go, where more of them do than it may hold: after those who
-    /// consume have had what their credit gives them, and never what is out. So many of its entries
-    /// were found `dead` before.
-    fn cut(
-        &mut self,
-        ledger: &Ledger,
-        (id, dead, most): (QueueId, u64, usize),
-        pumped: &mut Pumped,
-    ) {
+    /// consume have had what their credit gives them, and never what is out.
+    fn cut(&mut self, ledger: &Ledger, id: QueueId, most: usize, pumped: &mut Pumped) {
         let Some((queue, length_max)) = ledger
             .queue(id)
             .and_then(|queue| Some((queue, queue.length_max()?)))
@@ -100,6 +112,9 @@ impl Dispatch {
             return;
         };
         let held = queue.backlog.len();
+        let found = pumped.dead.iter().rev();
+        let dead = found.take_while(|(address, _)| address.queue == id).count();
+        let dead = u64::try_from(dead).unwrap_or(u64::MAX);
         let waiting = held.saturating_sub(self.in_use(id).out + dead);
         for _ in length_max..waiting {
             if pumped.dead.len() >= most {
@@ -110,7 +125,13 @@ impl Dispatch {
                 break;
             };
             self.take(id, lsn);
-            pumped.dead.push((id, lsn, Cause::MaxLength));
+            pumped.dead.push((
+                EntryAddress {
+                    queue: id,
+                    entry: lsn,
+                },
+                Cause::MaxLength,
+            ));
         }
     }
 
@@ -120,17 +141,17 @@ impl Dispatch {
     }
 
     /// The next entry for a `basic.get`, if there is one that it may have.
-    pub fn get(&mut self, ledger: &Ledger, id: QueueId, to: (ConnectionId, u16)) -> Option<Sent> {
+    pub fn get(&mut self, ledger: &Ledger, id: QueueId, to: ChannelKey) -> Option<Sent> {
         let lsn = self.next_ready(ledger, id)?;
         let queue = ledger.queue(id)?;
         let entry = queue.backlog.get(lsn)?;
-        if queue.is_release(entry) && !self.takes_releases(to.0) {
+        if queue.is_release(entry) && !self.takes_releases(to.connection) {
             return None;
         }
         self.takes(to, id);
         // Another one is the first that waits.
         self.dirty.insert(id);
-        Some(self.send(id, lsn, Taker::Get(to.0, to.1)))
+        Some(self.send(id, lsn, Taker::Get(to)))
     }
 
     fn next_ready(&mut self, ledger: &Ledger, id: QueueId) -> Option<Lsn> {

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Dispatch;
-use crate::broker::ids::DeliveryId;
+use crate::broker::ids::{DeliveryId, EntryAddress};
 use crate::broker::limits::{LOOK_MOST, TICK_HEADS};
 use crate::broker::record::QueueId;
-use crate::journal::Lsn;
 use crate::message::time::Timestamp;
 
 /// Queues by the time at which something is due in them, each at most once.
@@ -112,10 +111,11 @@ impl Dispatch {
     }
 
     /// An entry that was taken waits again in its place, and has expired: the next tick looks at it.
-    pub fn put_back(&mut self, (queue, lsn): (QueueId, Lsn), now: Timestamp) {
+    pub fn put_back(&mut self, address: EntryAddress, now: Timestamp) {
+        let EntryAddress { queue, entry } = address;
         if let Some(feed) = self.feeds.get_mut(&queue) {
-            feed.out.remove(&lsn);
-            feed.returned.insert(lsn);
+            feed.out.remove(&entry);
+            feed.returned.insert(entry);
             self.heads.set(queue, Some(now));
         }
     }

@@ -258,6 +258,12 @@ pub fn standing_name(unit: &UnitId, kind: QueueKind) -> String {
     }
 }
 
+/// Whether a name is that of some unit's standing queue, or could be: the same for all of them.
+pub fn is_standing_name(name: &str) -> bool {
+    let first = name.split('.').next().unwrap_or_default();
+    ["inbox", "receipts", "dead"].contains(&first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::broker::ids::{EntryAddress, QueueId};
 use crate::journal::Lsn;
 use crate::message::id::{SystemId, UnitId};
 use crate::message::time::Timestamp;
-
-/// A queue's number in the ledger, never used again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct QueueId(pub u64);
 
 /// A message put into queues of its unit's own.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,8 +154,8 @@ impl Settled {
     }
 
     /// Adds an entry that `system`, or the broker, settled.
-    pub fn add(&mut self, system: Option<SystemId>, how: Settling, place: (QueueId, Lsn)) {
-        let (queue, entry) = place;
+    pub fn add(&mut self, system: Option<SystemId>, how: Settling, address: EntryAddress) {
+        let EntryAddress { queue, entry } = address;
         let lines = self.by_system.entry(system).or_default();
         lines.entry((how, queue)).or_default().push(entry);
         self.count += 1;

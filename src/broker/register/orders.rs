@@ -11,20 +11,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Barred;
 use crate::agency::registry::Party;
+use crate::broker::ids::OrderKey;
 use crate::broker::limits::{AGENCY_ORDERS, SUBJECT_ORDERS};
 use crate::message::id::KeyedDigest;
-use crate::message::rule;
+use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
 
-/// An order's name: its number, and the agency whose number that is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OrderKey {
-    /// The order's number in its owner's own series, as a keyed digest.
-    pub number: KeyedDigest,
-    /// Who sent the order.
-    pub owner: Party,
+/// Why a change of standing facts is not its sender's to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Barred {
+    /// The rule, for the record.
+    pub rule: &'static Rule,
+    /// What its sender is told.
+    pub says: String,
 }
 
 /// What an open order says.

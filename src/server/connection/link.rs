@@ -9,11 +9,12 @@ use std::task::{Context, Waker};
 use super::held::Held;
 use super::searches::Searches;
 use crate::amqp::{ChannelId, Place, PublishTag};
-use crate::backbone::embedded::{Embedded, Port};
+use crate::backbone::embedded::Embedded;
+use crate::backbone::port::Port;
 use crate::broker::command::{Ask, Command, Settle};
 use crate::broker::effect::{Deliver, Effect};
 use crate::broker::exchange::Submission;
-use crate::broker::ids::{DeliveryId, Origin};
+use crate::broker::ids::{ChannelKey, DeliveryId, Origin};
 use crate::broker::record::Narrowed;
 use crate::message::id::KeyedDigest;
 
@@ -88,7 +89,7 @@ impl Link {
     pub(super) fn narrow(&mut self, deliver: &Deliver, narrowed: Narrowed) {
         if let Some(port) = &self.port {
             self.commands.push(Command::Narrow {
-                to: (port.id, deliver.channel),
+                to: ChannelKey::new(port.id, deliver.channel),
                 delivery: deliver.delivery,
                 narrowed,
             });
@@ -115,7 +116,7 @@ impl Link {
 
     /// Hands over what was added, as far as it need not be searched for. True where a search has ended.
     pub(super) fn send(&mut self, cx: &Context<'_>, backbone: &Embedded) -> bool {
-        let Some(port) = &self.port else {
+        let Some(port) = &mut self.port else {
             return false;
         };
         let searched = self.searches.turn(cx, &mut self.commands, backbone);

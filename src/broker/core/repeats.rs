@@ -6,9 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Committer, Fatal, Turn};
+use super::{Core, Turn};
 use crate::broker::record::{Record, Repeats};
-use crate::journal::vfs::Vfs;
 use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
@@ -60,19 +59,18 @@ impl Counted {
     }
 }
 
-impl<V: Vfs> Committer<V> {
-    /// Writes down what was counted, once its hour is over or the broker stops. It rides: it asks
-    /// for no sync, and waits while the disk is full. Where a repeat of a refusal was answered, it is
-    /// written and synced at once: see [`Counted::count_refused`].
-    pub(super) fn write_repeats(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
+impl Core {
+    /// Writes down what was counted, once its hour is over or the broker stops. It rides: it asks for no
+    /// sync. Where a repeat of a refusal was answered, it is written and synced at once: see
+    /// [`Counted::count_refused`].
+    pub fn write_repeats(&mut self, stops: bool, turn: &mut Turn) {
         turn.sync |= self.repeats.refused;
-        if turn.room
-            && (turn.stop || self.repeats.refused || self.repeats.is_due(now))
+        let now = turn.moment.now;
+        if (stops || self.repeats.refused || self.repeats.is_due(now))
             && let Some(repeats) = self.repeats.take(now)
         {
-            self.record(&Record::Repeats(repeats), None, turn)?;
+            self.record(&Record::Repeats(repeats), None, turn);
         }
-        Ok(())
     }
 }
 

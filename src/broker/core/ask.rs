@@ -1,27 +1,24 @@
 //! Questions about queues and consumers, answered in the order in which they were asked.
 
-use super::{Committer, Fatal, Turn};
+use super::{Core, Turn};
 use crate::broker::command::{Ask, Fence};
 use crate::broker::decide::{Decided, no_queue};
 use crate::broker::dispatch::FeedTraits;
 use crate::broker::effect::Answer;
-use crate::broker::ids::{ConnectionId, ConsumerId};
+use crate::broker::ids::{ChannelKey, ConnectionId, ConsumerId};
 use crate::broker::limits::STEP_BURIED;
 use crate::broker::record::{Cause, QueueId, Record, Topology};
-use crate::journal::vfs::Vfs;
 use crate::message::id::UnitId;
-use crate::message::time::Timestamp;
 
-impl<V: Vfs> Committer<V> {
-    pub(super) fn ask(
-        &mut self,
-        place: (ConnectionId, u16),
-        ask: Ask,
-        now: Timestamp,
-        turn: &mut Turn,
-    ) -> Result<(), Fatal> {
-        let Some(unit) = self.dispatch.unit(place.0).cloned() else {
-            return Ok(());
+impl Core {
+    pub(super) fn ask(&mut self, key: ChannelKey, ask: Ask, turn: &mut Turn) {
+        let Some(unit) = self.dispatch.unit(key.connection).cloned() else {
+            return;
+        };
+        let consumer = |number| ConsumerId {
+            connection: key.connection,
+            channel: key.channel,
+            number,
         };
         match ask {
             Ask::Consume {
@@ -31,58 +28,47 @@ impl<V: Vfs> Committer<V> {
                 priority,
                 may_read,
             } => {
-                let consumer = ConsumerId {
-                    connection: place.0,
-                    channel: place.1,
-                    number,
+                let queue = self.readable(key.connection, &unit, &queue, may_read);
+                let answer = match queue {
+                    Ok(queue) => self.consume(consumer(number), queue, exclusive, priority),
+                    Err(answer) => answer,
                 };
-                let answer =
-                    self.consume(consumer, (&unit, &queue), (exclusive, priority), may_read);
-                turn.answer(place, answer);
+                turn.answer(key, answer);
             }
             Ask::Cancel(number) => {
-                let id = ConsumerId {
-                    connection: place.0,
-                    channel: place.1,
-                    number,
-                };
-                if let Some(queue) = self.dispatch.cancel(id) {
-                    self.record(&Record::Topology(Topology::Deleted(queue)), None, turn)?;
+                if let Some(queue) = self.dispatch.cancel(consumer(number)) {
+                    self.record(&Record::Topology(Topology::Deleted(queue)), None, turn);
                 }
-                turn.answer(place, Answer::Done);
+                turn.answer(key, Answer::Done);
             }
             Ask::Get { queue, may_read } => {
                 // What this client gave back before it asks is there to be got.
-                self.write_settled(turn)?;
-                self.get(place, (&unit, &queue), (may_read, now), turn)?;
+                self.write_settled(turn);
+                match self.readable(key.connection, &unit, &queue, may_read) {
+                    Ok(queue) => self.get(key, queue, turn),
+                    Err(answer) => turn.answer(key, answer),
+                }
             }
             Ask::Prefetch { count, global } => {
-                self.dispatch.prefetch(place.0, place.1, count, global);
-                turn.answer(place, Answer::Done);
+                self.dispatch.prefetch(key, count, global);
+                turn.answer(key, Answer::Done);
             }
             Ask::Fence(fence) => {
                 if fence == Fence::CloseChannel {
-                    self.held.remove(&place);
-                    let left = self.dispatch.channel_gone(place.0, place.1);
-                    self.left(left, now, turn)?;
+                    self.held.channel_gone(key);
+                    let left = self.dispatch.channel_gone(key);
+                    self.leave(left, turn);
                 }
-                turn.answer(place, Answer::Fenced(fence));
+                turn.answer(key, Answer::Fenced(fence));
             }
-            ask => self.ask_topology(place, &unit, &ask, turn)?,
+            ask => self.ask_topology(key, &unit, &ask, turn),
         }
-        Ok(())
     }
 
-    fn ask_topology(
-        &mut self,
-        place: (ConnectionId, u16),
-        unit: &UnitId,
-        ask: &Ask,
-        turn: &mut Turn,
-    ) -> Result<(), Fatal> {
-        if let Some(answer) = self.barred(place.0, unit, ask) {
-            turn.answer(place, answer);
-            return Ok(());
+    fn ask_topology(&mut self, key: ChannelKey, unit: &UnitId, ask: &Ask, turn: &mut Turn) {
+        if let Some(answer) = self.barred(key.connection, unit, ask) {
+            turn.answer(key, answer);
+            return;
         }
         if let Ask::DeclareQueue { name, .. } = ask
             && let Some(queue) = self.ledger.queue_named(unit, name)
@@ -90,27 +76,26 @@ impl<V: Vfs> Committer<V> {
             self.dispatch.used(queue);
         }
         // Counts are those after what was settled before.
-        self.write_settled(turn)?;
+        self.write_settled(turn);
         let dispatch = &self.dispatch;
         match self.ledger.ask(unit, ask, |queue| dispatch.in_use(queue)) {
-            Decided::Reply(answer) => turn.answer(place, answer),
+            Decided::Reply(answer) => turn.answer(key, answer),
             Decided::Record(mut record, answer) => {
                 if let Record::Topology(Topology::Purged { queue, out }) = &mut record {
                     *out = self.dispatch.out_of(*queue);
                 }
-                self.record(&record, None, turn)?;
+                self.record(&record, None, turn);
                 if let Record::Topology(Topology::Declared {
                     queue, properties, ..
                 }) = &record
                 {
-                    let owner = properties.exclusive.then_some(place.0);
+                    let owner = properties.exclusive.then_some(key.connection);
                     let traits = FeedTraits::of(properties);
                     self.dispatch.declared(*queue, owner, traits);
                 }
-                turn.answer(place, answer);
+                turn.answer(key, answer);
             }
         }
-        Ok(())
     }
 
     /// Whatever is asked of it, another connection's exclusive queue is locked, and what takes
@@ -153,7 +138,8 @@ impl<V: Vfs> Committer<V> {
     fn readable(
         &self,
         connection: ConnectionId,
-        (unit, name): (&UnitId, &str),
+        unit: &UnitId,
+        name: &str,
         may_read: bool,
     ) -> Result<QueueId, Answer> {
         if let Some(locked) = self.locked_queue(connection, unit, name) {
@@ -175,59 +161,37 @@ impl<V: Vfs> Committer<V> {
     fn consume(
         &mut self,
         consumer: ConsumerId,
-        queue: (&UnitId, &str),
-        (exclusive, priority): (bool, i32),
-        may_read: bool,
+        id: QueueId,
+        exclusive: bool,
+        priority: i32,
     ) -> Answer {
-        match self.readable(consumer.connection, queue, may_read) {
-            Err(answer) => answer,
-            Ok(id) if !self.dispatch.may_consume(id, exclusive) => {
-                Answer::refused(403, format!("queue '{}' in exclusive use", queue.1))
-            }
-            Ok(id) => {
-                if let Some(text) = self.dispatch.is_crowded(consumer, id) {
-                    return Answer::refused(406, text);
-                }
-                self.dispatch.consume(consumer, id, (exclusive, priority));
-                Answer::Done
-            }
+        if !self.dispatch.may_consume(id, exclusive) {
+            let name = self.ledger.queue(id).map_or("", |queue| &*queue.name);
+            return Answer::refused(403, format!("queue '{name}' in exclusive use"));
         }
+        if let Some(text) = self.dispatch.is_crowded(consumer, id) {
+            return Answer::refused(406, text);
+        }
+        self.dispatch.consume(consumer, id, exclusive, priority);
+        Answer::Done
     }
 
     /// Answered at once, in its turn: clients pipeline gets. Behind more expired entries than a step
     /// buries nothing is found yet.
-    fn get(
-        &mut self,
-        place: (ConnectionId, u16),
-        queue: (&UnitId, &str),
-        (may_read, now): (bool, Timestamp),
-        turn: &mut Turn,
-    ) -> Result<(), Fatal> {
-        let id = match self.readable(place.0, queue, may_read) {
-            Ok(id) => id,
-            Err(answer) => {
-                turn.answer(place, answer);
-                return Ok(());
-            }
-        };
+    fn get(&mut self, key: ChannelKey, id: QueueId, turn: &mut Turn) {
         self.dispatch.used(id);
-        while turn.buried < STEP_BURIED
-            && let Some(sent) = self.dispatch.get(&self.ledger, id, place)
+        while turn.found.len() < STEP_BURIED
+            && let Some(sent) = self.dispatch.get(&self.ledger, id, key)
         {
-            let lsn = sent.delivery.entry;
-            let entry = self
-                .ledger
-                .queue(id)
-                .and_then(|queue| queue.backlog.get(lsn));
-            if !entry.is_some_and(|entry| entry.is_expired(now)) {
+            let address = sent.delivery.address();
+            let queue = self.ledger.queue(id);
+            let entry = queue.and_then(|queue| queue.backlog.get(address.entry));
+            if !entry.is_some_and(|entry| entry.is_expired(turn.moment.now)) {
                 return self.send(sent, turn);
             }
-            if !self.find_dead((id, lsn), Cause::Expired, now, turn)? {
-                break;
-            }
+            turn.found.push((address, Cause::Expired));
         }
         self.dispatch.look_at(id);
-        turn.answer(place, Answer::Empty);
-        Ok(())
+        turn.answer(key, Answer::Empty);
     }
 }

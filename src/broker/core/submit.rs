@@ -1,19 +1,16 @@
 //! Publishes: a ruling that still holds becomes a record; a repeat gets the first answer again.
 
-use super::{Committer, Fatal, Turn};
+use super::{Core, Turn};
 use crate::agency::registry::{Party, Receipts};
-use crate::broker::command::{Private, Refusal, holds};
+use crate::broker::command::{Command, Private, Refusal, holds};
 use crate::broker::dedup::Use;
 use crate::broker::effect::{Effect, NotTaken};
 use crate::broker::exchange::{Returnable, Ruled, Submission, Verdict};
 use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::BODY_BYTES;
-use crate::broker::record::{
-    Again, CaseChange, CountedRefusals, Outcome, Placed, Recipient, Record, Rejected,
-};
+use crate::broker::record::{Again, CaseChange, Outcome, Placed, Recipient, Record, Rejected};
 use crate::broker::register::{Barred, Step};
 use crate::journal::Lsn;
-use crate::journal::vfs::Vfs;
 use crate::message::id::UnitId;
 use crate::message::rule;
 use crate::message::time::Timestamp;
@@ -49,77 +46,25 @@ struct How {
     now: Timestamp,
 }
 
-/// Publishes of one channel that went back to their task: none is taken out of its turn.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Held {
-    /// The serial whose turn it is.
-    next: u64,
-    /// The highest that went back.
-    last: u64,
-}
-
-impl<V: Vfs> Committer<V> {
-    /// Whether a publish stands behind one of its channel that went back and is not taken yet. It
-    /// goes back too, to come after it.
-    fn must_wait(&mut self, origin: &Origin) -> bool {
-        let held = self.held.get_mut(&(origin.connection, origin.channel));
-        let Some(held) = held.filter(|held| held.next != origin.serial) else {
-            return false;
-        };
-        held.last = held.last.max(origin.serial);
-        true
-    }
-
-    /// A publish goes back: those behind it keep their place.
-    fn hold(&mut self, origin: &Origin) {
-        let serial = origin.serial;
-        let place = (origin.connection, origin.channel);
-        let held = self.held.entry(place).or_insert(Held {
-            next: serial,
-            last: serial,
-        });
-        held.next = serial;
-    }
-
-    /// A publish is taken: the next of its channel has its turn.
-    fn taken(&mut self, origin: &Origin) {
-        let place = (origin.connection, origin.channel);
-        if let Some(held) = self.held.get_mut(&place) {
-            held.next = origin.serial + 1;
-            if held.next > held.last {
-                self.held.remove(&place);
-            }
-        }
-    }
-
-    pub(super) fn submit(
-        &mut self,
-        origin: Origin,
-        submission: Submission,
-        now: Timestamp,
-        turn: &mut Turn,
-    ) -> Result<(), Fatal> {
-        if self.must_wait(&origin) {
+impl Core {
+    pub(super) fn submit(&mut self, origin: Origin, submission: Submission, turn: &mut Turn) {
+        if self.held.must_wait(&origin) {
             let again = Effect::Again(origin, Box::new(submission));
             turn.tell(origin.connection, again);
-            return Ok(());
+            return;
         }
+        let now = turn.moment.now;
         let seen = self.seen(&submission, now);
-        if turn.room && seen == Seen::Stale {
-            self.hold(&origin);
+        if seen == Seen::Stale {
+            self.held.hold(&origin);
             let again = Effect::Again(origin, Box::new(submission));
             turn.tell(origin.connection, again);
-            return Ok(());
+            return;
         }
-        self.taken(&origin);
-        if !turn.room || seen == Seen::Unreadable {
-            let why = if turn.room {
-                NotTaken::Unreadable
-            } else {
-                NotTaken::DiskFull
-            };
-            turn.nack(&origin, why);
-            return Ok(());
+        self.held.taken(&origin);
+        if seen == Seen::Unreadable {
+            turn.nack(&origin, NotTaken::Unreadable);
+            return;
         }
         let wire = submission.arrived.wire;
         let how = How {
@@ -133,13 +78,13 @@ impl<V: Vfs> Committer<V> {
                     self.repeats.count(&ruled.exchange().sender.agency, now);
                     let refused = None;
                     turn.tell(origin.connection, Effect::Repeated { origin, refused });
-                    return Ok(());
+                    return;
                 }
                 Seen::Refused(first) => {
                     self.repeats
                         .count_refused(&ruled.exchange().sender.agency, now);
                     turn.refused_again(&origin, first, wire);
-                    return Ok(());
+                    return;
                 }
                 Seen::RefusedAgain(again, had) => {
                     self.repeats
@@ -152,18 +97,17 @@ impl<V: Vfs> Committer<V> {
                     let (code, text) = (406, text.to_owned());
                     let refusal = Refusal { code, text };
                     let rejected = ruled.rejected(&refusal, "property message_id", &rule::UNIQUE);
-                    Some(self.reject(rejected, refusal, how, turn)?)
+                    Some(self.reject(rejected, refusal, how, turn))
                 }
-                Seen::New(had) => self.exchange(ruled.without(had), how, turn)?,
-                Seen::Stale | Seen::Unreadable => return Ok(()),
+                Seen::New(had) => self.exchange(ruled.without(had), how, turn),
+                Seen::Stale | Seen::Unreadable => return,
             },
             Verdict::Rejected { rejected, refusal } => {
-                Some(self.reject(*rejected, refusal, how, turn)?)
+                Some(self.reject(*rejected, refusal, how, turn))
             }
-            Verdict::Case { change, refused } => self.step_case(change, *refused, how, turn)?,
+            Verdict::Case { change, refused } => self.step_case(change, *refused, how, turn),
         };
         outcome(&origin, refusal, wire, turn);
-        Ok(())
     }
 
     /// What memory, and what the sender's task found in files, say of a submission. A refusal for
@@ -212,22 +156,16 @@ impl<V: Vfs> Committer<V> {
 
     /// Records a repeat of a refused message that reaches somebody new of whom its sender may not
     /// know: its sender gets the first answer, and no number.
-    fn reach_others(
-        &mut self,
-        ruled: Ruled,
-        again: Again,
-        how: How,
-        turn: &mut Turn,
-    ) -> Result<(), Fatal> {
+    fn reach_others(&mut self, ruled: Ruled, again: Again, how: How, turn: &mut Turn) {
         let (mut exchange, frame) = ruled.into_record();
         exchange.again = Some(again);
         let reaches = |recipient: &Recipient| matches!(recipient.outcome, Outcome::Released(_));
         let anybody = exchange.recipients.iter().any(reaches);
         if !anybody || self.only_counts(&self.ledger.party(&exchange.unit), how) {
-            return Ok(());
+            return;
         }
         self.ledger.complete(&mut exchange, false, how.now);
-        self.store(Record::Exchange(exchange), &frame, turn)
+        self.store(Record::Exchange(exchange), &frame, turn);
     }
 
     /// Takes a step of a case, or refuses it; a refusal is evidence as that of a message is.
@@ -237,23 +175,23 @@ impl<V: Vfs> Committer<V> {
         refused: Rejected,
         how: How,
         turn: &mut Turn,
-    ) -> Result<Option<Refusal>, Fatal> {
+    ) -> Option<Refusal> {
         let now = how.now;
         match self.ledger.register().step(&change) {
             Ok(Step::Changes) => {
                 change.at = now;
-                self.record(&Record::Case(*change), None, turn)?;
-                Ok(None)
+                self.record(&Record::Case(*change), None, turn);
+                None
             }
             Ok(Step::IsSo) => {
                 self.repeats.count(&change.sender.agency, now);
-                Ok(None)
+                None
             }
             Err(Barred { rule, says }) => {
                 let (code, text, rule) = (refused.code, says, rule.name.to_owned());
                 let refused = Rejected { rule, ..refused }.saying(&text);
-                let refusal = self.reject(refused, Refusal { code, text }, how, turn)?;
-                Ok(Some(refusal))
+                let refusal = self.reject(refused, Refusal { code, text }, how, turn);
+                Some(refusal)
             }
         }
     }
@@ -268,30 +206,25 @@ impl<V: Vfs> Committer<V> {
 
     /// Records a ruled message, or counts it where it was refused for all; gives what its sender is
     /// told.
-    fn exchange(
-        &mut self,
-        ruled: Ruled,
-        how: How,
-        turn: &mut Turn,
-    ) -> Result<Option<Refusal>, Fatal> {
+    fn exchange(&mut self, ruled: Ruled, how: How, turn: &mut Turn) -> Option<Refusal> {
         let party = self.ledger.party(&ruled.exchange().unit);
         if let Err(barred) = self.ledger.register().may_order(ruled.exchange(), &party) {
             // It changes no standing fact.
             let (code, text) = (403, barred.says);
             let refusal = Refusal { code, text };
             let rejected = ruled.rejected(&refusal, "/ID", barred.rule);
-            return self.reject(rejected, refusal, how, turn).map(Some);
+            return Some(self.reject(rejected, refusal, how, turn));
         }
         match ruled.refusal().cloned() {
             Some(refusal) if self.only_counts(&party, how) => {
-                Ok(Some(turn.count(party, refusal, how.refusals_max)))
+                Some(turn.count(party, refusal, how.refusals_max))
             }
             refusal => {
                 let receipt = how.receipts.wants(ruled.is_exception());
                 let (mut exchange, frame) = ruled.into_record();
                 self.ledger.complete(&mut exchange, receipt, how.now);
-                self.store(Record::Exchange(exchange), &frame, turn)?;
-                Ok(refusal)
+                self.store(Record::Exchange(exchange), &frame, turn);
+                refusal
             }
         }
     }
@@ -303,65 +236,44 @@ impl<V: Vfs> Committer<V> {
         refusal: Refusal,
         how: How,
         turn: &mut Turn,
-    ) -> Result<Refusal, Fatal> {
+    ) -> Refusal {
         let party = self.ledger.party(&rejected.unit);
         if self.only_counts(&party, how) {
-            return Ok(turn.count(party, refusal, how.refusals_max));
+            return turn.count(party, refusal, how.refusals_max);
         }
         let receipt = how.receipts.wants(true);
         self.ledger
             .complete_rejected(&mut rejected, receipt, how.now);
-        self.record(&Record::Rejected(Box::new(rejected)), None, turn)?;
-        Ok(refusal)
+        self.record(&Record::Rejected(Box::new(rejected)), None, turn);
+        refusal
     }
 
-    /// What this turn counted, durable with what it tells.
-    pub(super) fn write_noted(&mut self, now: Timestamp, turn: &mut Turn) -> Result<(), Fatal> {
-        for (party, count) in std::mem::take(&mut turn.refused) {
-            let (from, to) = (now, now);
-            let noted = CountedRefusals {
-                party,
-                from,
-                to,
-                count,
-            };
-            self.record(&Record::RefusalsNoted(noted), None, turn)?;
+    /// A publish for which there is no room is not taken, in its turn on its channel.
+    pub fn not_stored(&mut self, publish: Command, turn: &mut Turn) {
+        let (origin, again) = match publish {
+            Command::Submit(origin, submission) => (origin, Effect::Again(origin, submission)),
+            Command::Private(private) => (private.origin, Effect::AgainPrivate(private)),
+            _ => return,
+        };
+        if self.held.must_wait(&origin) {
+            turn.tell(origin.connection, again);
+        } else {
+            self.held.taken(&origin);
+            turn.nack(&origin, NotTaken::DiskFull);
         }
-        Ok(())
     }
 
-    /// Counts become evidence.
-    pub(super) fn write_counted(
-        &mut self,
-        counts: Vec<CountedRefusals>,
-        turn: &mut Turn,
-    ) -> Result<(), Fatal> {
-        for counted in counts {
-            self.record(&Record::RefusalsCounted(counted), None, turn)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn place(
-        &mut self,
-        private: Private,
-        now: Timestamp,
-        turn: &mut Turn,
-    ) -> Result<(), Fatal> {
+    pub(super) fn place(&mut self, private: Private, turn: &mut Turn) {
         let origin = private.origin;
         let Some(unit) = self.dispatch.unit(origin.connection).cloned() else {
-            return Ok(());
+            return;
         };
-        if self.must_wait(&origin) {
+        if self.held.must_wait(&origin) {
             let again = Effect::AgainPrivate(Box::new(private));
             turn.tell(origin.connection, again);
-            return Ok(());
+            return;
         }
-        self.taken(&origin);
-        if !turn.room {
-            turn.nack(&origin, NotTaken::DiskFull);
-            return Ok(());
-        }
+        self.held.taken(&origin);
         let routed = {
             let wire = &private.wire;
             let copies = private.copies.iter().map(String::as_str);
@@ -374,39 +286,38 @@ impl<V: Vfs> Committer<V> {
             Err(refusal) => {
                 let effect = Effect::PublishRefused { origin, refusal };
                 turn.tell(origin.connection, effect);
-                return Ok(());
+                return;
             }
         };
         if let Some(octets) = private.read_over {
             outcome(&origin, Some(too_large(octets)), private.wire, turn);
-            return Ok(());
+            return;
         }
         let unroutable = queues.is_empty();
         let kept = self.ledger.kept_by(&self.ledger.party(&unit));
         let more = u64::try_from(queues.len()).unwrap_or(u64::MAX);
         if !unroutable && kept.saturating_add(more) > u64::from(private.quota) {
             turn.nack(&origin, NotTaken::Quota);
-            return Ok(());
+            return;
         }
         if !unroutable {
             let placed = Placed {
-                at: now,
+                at: turn.moment.now,
                 unit,
                 queues,
                 source: None,
                 private: true,
                 marked: private.marked,
                 from: None,
-                deadline: private.ttl.map(|ttl| now.plus(ttl)),
+                deadline: private.ttl.map(|ttl| turn.moment.now.plus(ttl)),
             };
-            self.store(Record::Placed(Box::new(placed)), &private.frame, turn)?;
+            self.store(Record::Placed(Box::new(placed)), &private.frame, turn);
         }
         let key = &private.wire.routing_key;
         let refusal = unroutable
             .then(|| private.unroutable.refusal(key))
             .flatten();
         outcome(&origin, refusal, private.wire, turn);
-        Ok(())
     }
 }
 

@@ -1,0 +1,160 @@
+//! What comes to the core: a client's or an operator's command, or an event of the broker itself;
+//! with who pays for it, and what it may become.
+
+use super::command::{Ask, Command, Fence};
+use super::event::Event;
+use super::ids::{ConnectionId, DeliveryId};
+use super::limits::SETTLED_TOGETHER;
+use super::weight::Weight;
+
+/// Something for the core to decide about.
+#[derive(Debug)]
+pub enum What {
+    /// What a client or an operator asks for.
+    Command(Command),
+    /// What the broker itself tells.
+    Event(Event),
+}
+
+impl What {
+    /// The connection that it attaches.
+    pub(super) fn attaches(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Command(Command::Attach { connection, .. }) => Some(*connection),
+            _ => None,
+        }
+    }
+}
+
+/// Who pays for a command: the number of an agency among those that have connected, or the broker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Payer(pub u32);
+
+impl Payer {
+    /// The broker itself, whose events never wait behind commands of others.
+    pub const BROKER: Self = Self(0);
+}
+
+/// What becomes of a command on a full disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// It makes no record: it goes on.
+    Free,
+    /// A message: it is not taken, and its publisher is told so.
+    Publishes,
+    /// It makes room, or lets those go on who do: it has all of the reserve.
+    Frees,
+    /// It takes room: it has a part of the reserve, and waits once that is used up.
+    Needs,
+}
+
+/// A command or an event on its way to the core. What it weighs is computed here, once, where it is
+/// made.
+#[derive(Debug)]
+pub struct Input {
+    /// What it is.
+    pub what: What,
+    /// Who pays for it.
+    pub payer: Payer,
+    /// What it may become at most.
+    pub weight: Weight,
+}
+
+impl Input {
+    /// A command of `payer`.
+    pub fn new(payer: Payer, command: Command) -> Self {
+        Self {
+            weight: Weight::of(&command),
+            what: What::Command(command),
+            payer,
+        }
+    }
+
+    /// A command of `payer` as one or more inputs: what settles many deliveries comes in parts, so that
+    /// none of them takes more of a full disk's reserve than there is.
+    pub fn parts(payer: Payer, command: Command) -> impl Iterator<Item = Self> {
+        let (mut rest, mut whole) = match command {
+            Command::Settle { deliveries, how } if deliveries.len() > SETTLED_TOGETHER => {
+                (Some((deliveries.into_iter(), how)), None)
+            }
+            command => (None, Some(command)),
+        };
+        std::iter::from_fn(move || {
+            let part = match &mut rest {
+                None => whole.take(),
+                Some((deliveries, how)) => {
+                    let how = *how;
+                    let deliveries: Vec<DeliveryId> = deliveries.take(SETTLED_TOGETHER).collect();
+                    (!deliveries.is_empty()).then_some(Command::Settle { deliveries, how })
+                }
+            };
+            part.map(|command| Self::new(payer, command))
+        })
+    }
+
+    /// An event in the midst of the commands of `payer`.
+    pub fn event(payer: Payer, event: Event) -> Self {
+        Self {
+            weight: Weight::of_event(&event),
+            what: What::Event(event),
+            payer,
+        }
+    }
+
+    /// What becomes of it on a full disk.
+    pub fn lane(&self) -> Lane {
+        match &self.what {
+            What::Command(command) => match command {
+                Command::Attach { .. } => Lane::Free,
+                Command::Submit(..) | Command::Private(_) => Lane::Publishes,
+                Command::Narrow { .. } | Command::Settle { .. } => Lane::Frees,
+                Command::Activate(_) => Lane::Needs,
+                Command::Ask { ask, .. } => match ask {
+                    Ask::DeclareQueue { passive: false, .. } | Ask::Bind { .. } => Lane::Needs,
+                    Ask::DeclareQueue { passive: true, .. }
+                    | Ask::Prefetch { .. }
+                    | Ask::DeclareExchange { .. }
+                    | Ask::Consume { .. }
+                    | Ask::Fence(Fence::CloseConnection | Fence::Recover | Fence::Refuse) => {
+                        Lane::Free
+                    }
+                    Ask::Purge(_)
+                    | Ask::Delete { .. }
+                    | Ask::Cancel(_)
+                    | Ask::Get { .. }
+                    | Ask::Fence(Fence::CloseChannel) => Lane::Frees,
+                },
+            },
+            What::Event(Event::Gone(_) | Event::Ended(_)) => Lane::Frees,
+            What::Event(_) => Lane::Free,
+        }
+    }
+
+    /// The connection whose requests are answered in their order, where it is one of them.
+    pub(super) fn asks(&self) -> Option<ConnectionId> {
+        match &self.what {
+            What::Command(Command::Ask { connection, .. }) => Some(*connection),
+            _ => None,
+        }
+    }
+
+    /// The connection that has ended, where it says so.
+    pub(super) fn is_over(&self) -> Option<ConnectionId> {
+        match &self.what {
+            What::Event(Event::Gone(connection) | Event::Ended(connection)) => Some(*connection),
+            _ => None,
+        }
+    }
+}
+
+impl From<Command> for Input {
+    fn from(command: Command) -> Self {
+        Self::new(Payer::BROKER, command)
+    }
+}
+
+impl From<Event> for Input {
+    fn from(event: Event) -> Self {
+        Self::event(Payer::BROKER, event)
+    }
+}
