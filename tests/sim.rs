@@ -1,6 +1,6 @@
 //! The core on a disk that loses what was not synced, under the repository's own rulebook.
 //!
-//! One scripted life is led. Before each call that changes the disk, the disk is copied as each kind
+//! One scripted life is led, and some random ones. Before each call that changes the disk, the disk is copied as each kind
 //! of crash would leave it there; on each copy the broker starts again, and must have everything
 //! that anyone was told, once, in order, and nothing wider.
 #![cfg(test)]
@@ -31,6 +31,8 @@ mod options;
 mod order;
 #[path = "sim/queues.rs"]
 mod queues;
+#[path = "sim/random.rs"]
+mod random;
 #[path = "sim/recovered.rs"]
 mod recovered;
 #[path = "sim/repeats.rs"]
@@ -55,7 +57,7 @@ use carnet::broker::record::Argument;
 use carnet::journal::vfs::SimVfs;
 
 use live::Live;
-use recovered::{Told, check, check_deeply};
+use recovered::{Told, check, check_deeply, check_unread};
 
 const POST: usize = 0;
 const CUSTOMS: usize = 1;
@@ -63,23 +65,24 @@ const ENVIRONMENT: usize = 2;
 const POLICE: usize = 3;
 const STEPS: usize = 180;
 
-/// Counts crashes, and those during recoveries. Of the points of a moment every second is tried; all
+/// Counts crashes, those during recoveries, and recoveries of which a read failed. Of the points of a moment every second is tried; all
 /// where `CARNET_TEST_LONG` is set.
 #[derive(Default)]
 struct Tally {
     moments: AtomicUsize,
     points: AtomicUsize,
     again: AtomicUsize,
+    unread: AtomicUsize,
 }
 
 impl Tally {
+    fn is_long() -> bool {
+        std::env::var_os("CARNET_TEST_LONG").is_some()
+    }
+
     /// Starts on each copy; the machine has at least two processors.
     fn check_all(&self, crashes: &[SimVfs], told: &Told) {
-        let every = if std::env::var_os("CARNET_TEST_LONG").is_some() {
-            1
-        } else {
-            2
-        };
+        let every = if Self::is_long() { 1 } else { 2 };
         let of = self.moments.fetch_add(1, Ordering::Relaxed) % every;
         let crashes: Vec<&SimVfs> = crashes.iter().skip(of).step_by(every).collect();
         let half = crashes.len().div_ceil(2).max(1);
@@ -102,6 +105,10 @@ impl Tally {
         if point % 101 == 100 {
             let again = check_deeply(disk, told);
             self.again.fetch_add(again, Ordering::Relaxed);
+        } else if point % 11 == 10 {
+            check_unread(disk, u64::try_from(point).unwrap());
+            check(disk, told);
+            self.unread.fetch_add(1, Ordering::Relaxed);
         } else {
             check(disk, told);
         }

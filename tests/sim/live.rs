@@ -58,12 +58,17 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn start() -> Self {
+        Self::start_on(512)
+    }
+
+    /// On a disk with sectors of so many octets.
+    pub(crate) fn start_on(sectors: usize) -> Self {
         let border = Border::read();
         let peers = SYSTEMS.map(|(agency, system)| border.peer(agency, system));
         let mut live = Self {
             border,
             peers: peers.into(),
-            vfs: Watched::new(),
+            vfs: Watched::with_sectors(sectors),
             committer: None,
             told: Told::default(),
             connections: vec![1, 2, 3, 4],
@@ -305,6 +310,13 @@ impl Live {
         self.attach(place);
     }
 
+    /// The same rulebook comes into force once more: what was ruled by the one before is ruled again.
+    pub(crate) fn activate(&mut self) {
+        let epoch = self.committer().ledger().rulebook_epoch() + 1;
+        let genesis = self.border.activate_again(epoch);
+        self.hand(Command::Activate(Box::new(genesis)));
+    }
+
     /// Ends cleanly, in the same step as what waits.
     pub(crate) fn stop(&mut self) {
         self.hand(Event::Stop);
@@ -335,7 +347,14 @@ impl Live {
     pub(crate) fn tell(&mut self, step: Step) {
         for (connection, effect) in step.effects {
             let place = self.connections.iter().position(|c| *c == connection.0);
-            let Some(place) = place else { continue };
+            let Some(place) = place else {
+                // On its way to a client that was gone by then: it may have been sent.
+                if let Effect::Deliver(deliver) = effect {
+                    let delivery = deliver.delivery;
+                    self.offered.insert((delivery.queue, delivery.entry));
+                }
+                continue;
+            };
             match effect {
                 Effect::Outcome { origin, returned } => {
                     self.confirmed(origin.confirm);

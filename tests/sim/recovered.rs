@@ -146,6 +146,19 @@ pub(crate) fn check_deeply(disk: &SimVfs, told: &Told) -> usize {
     usize::try_from(calls).unwrap()
 }
 
+/// A start of which one read fails ends with an error, or has read the same again; the log is as it was.
+pub(crate) fn check_unread(disk: &SimVfs, number: u64) {
+    let as_found = || disk.crash(Pattern::Killed, 0);
+    let undisturbed = as_found();
+    let ledger = recover(&undisturbed, data(), &options()).unwrap();
+    let ledger = ledger.committer.ledger().clone();
+    let disturbed = as_found();
+    disturbed.fail_read(number % undisturbed.reads().max(1));
+    if let Ok(recovered) = recover(&disturbed, data(), &options()) {
+        assert!(*recovered.committer.ledger() == ledger, "read {number}");
+    }
+}
+
 /// The committer after a start, where the log had begun; its ledger is the one that lived.
 fn begun(disk: &SimVfs, told: &Told) -> Option<Committer<SimVfs>> {
     let Recovered {

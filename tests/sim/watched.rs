@@ -21,9 +21,9 @@ pub(crate) struct WatchedFile {
 }
 
 impl Watched {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn with_sectors(octets: usize) -> Self {
         Self {
-            disk: SimVfs::new(1),
+            disk: SimVfs::with_sectors(1, octets),
             crashes: Crashes::default(),
         }
     }
