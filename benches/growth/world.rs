@@ -296,9 +296,9 @@ impl World {
     /// Puts a message of the customs' own into one of their queues.
     pub(crate) fn put(&mut self, queue: &str) -> Result<(), Failed> {
         let head = PrivateHead {
-            exchange: String::new(),
-            routing_key: queue.to_owned(),
-            raw_properties: Vec::new(),
+            exchange: "",
+            routing_key: queue,
+            raw_properties: &[],
         };
         let private = Private {
             read_over: None,

@@ -176,8 +176,9 @@ pub fn prepare(
         }
         Record::Placed(placed) if placed.unit == *unit => {
             let (head, body) = PrivateHead::open(&stored.frame)?;
-            let properties = Shown::Raw(head.raw_properties.into());
-            Rendered::new((head.exchange, head.routing_key), properties, body)
+            let properties = Shown::Raw(stored.frame.slice_ref(head.raw_properties));
+            let route = (head.exchange.to_owned(), head.routing_key.to_owned());
+            Rendered::new(route, properties, body)
         }
         _ => return Err(Unrenderable::Foreign),
     };

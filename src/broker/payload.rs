@@ -21,15 +21,16 @@ pub struct PayloadHead<'a> {
     pub answered: Option<Lsn>,
 }
 
-/// A private publish as it stood on the wire, but its body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrivateHead {
+/// A private publish as it stood on the wire, but its body: borrowed from there when its frame is
+/// written, and from the frame when it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PrivateHead<'a> {
     /// The exchange.
-    pub exchange: String,
+    pub exchange: &'a str,
     /// The routing key.
-    pub routing_key: String,
+    pub routing_key: &'a str,
     /// Properties, flags included.
-    pub raw_properties: Vec<u8>,
+    pub raw_properties: &'a [u8],
 }
 
 /// The properties of an exchange that travel to recipients as they came: none so far.

@@ -1,5 +1,6 @@
 //! Between the wire's types and the domain's: properties, headers, arguments, reply codes.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -91,10 +92,10 @@ pub(super) fn copies(properties: &BasicProperties) -> Result<Vec<String>, BadCop
 }
 
 /// A message's properties as they travel: without header `BCC`, which names who must not be known.
-pub(super) fn travelling(publish: &amqp::Publish) -> Vec<u8> {
+pub(super) fn travelling(publish: &amqp::Publish) -> Cow<'_, [u8]> {
     let headers = publish.properties.headers().as_ref();
     let Some(headers) = headers.filter(|headers| headers.contains_key("BCC")) else {
-        return publish.raw_properties.to_vec();
+        return Cow::Borrowed(&publish.raw_properties);
     };
     let mut shown = FieldTable::default();
     for (name, value) in headers.inner() {
@@ -104,7 +105,7 @@ pub(super) fn travelling(publish: &amqp::Publish) -> Vec<u8> {
     }
     let mut out = Vec::new();
     amqp::codec::encode_properties(&publish.properties.clone().with_headers(shown), &mut out);
-    out
+    Cow::Owned(out)
 }
 
 fn header(value: &AMQPValue) -> HeaderValue {

@@ -123,11 +123,11 @@ pub(crate) fn payload() -> Payload {
 }
 
 /// A private publish, and its body.
-pub(crate) fn private() -> (PrivateHead, &'static [u8]) {
+pub(crate) fn private() -> (PrivateHead<'static>, &'static [u8]) {
     let head = PrivateHead {
-        exchange: String::new(),
-        routing_key: "work".to_owned(),
-        raw_properties: vec![0x80, 0, 4, b't', b'e', b'x', b't'],
+        exchange: "",
+        routing_key: "work",
+        raw_properties: &[0x80, 0, 4, b't', b'e', b'x', b't'],
     };
     (head, b"job 1")
 }

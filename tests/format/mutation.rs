@@ -137,7 +137,8 @@ proptest! {
             prop_assert_eq!(again.octets().len(), octets.len());
         }
         let octets = changed(fixture("frame-private"), &changes);
-        if let Ok((head, body)) = PrivateHead::open(&octets.clone().into()) {
+        let octets = octets.into();
+        if let Ok((head, body)) = PrivateHead::open(&octets) {
             prop_assert_eq!(head.seal(&body).octets().len(), octets.len());
         }
     }

@@ -57,9 +57,9 @@ pub(crate) fn submission(
 /// A publish to a queue of the unit's own.
 pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
     let head = PrivateHead {
-        exchange: letter.exchange.to_owned(),
-        routing_key: letter.publish.message_type.clone(),
-        raw_properties: Vec::new(),
+        exchange: letter.exchange,
+        routing_key: &letter.publish.message_type,
+        raw_properties: &[],
     };
     let expiration = letter.publish.expiration.as_deref();
     Command::Private(Box::new(Private {

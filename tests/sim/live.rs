@@ -260,9 +260,9 @@ impl Live {
     pub(crate) fn private(&mut self, queue: &str, text: &str, ttl_ms: Option<u64>) {
         let origin = self.origin(CUSTOMS);
         let head = PrivateHead {
-            exchange: String::new(),
-            routing_key: queue.to_owned(),
-            raw_properties: Vec::new(),
+            exchange: "",
+            routing_key: queue,
+            raw_properties: &[],
         };
         let frame = head.seal(text.as_bytes());
         self.facts.push(Fact::Private(Digest(*frame.digest())));

@@ -97,9 +97,9 @@ fn origin(serial: u64) -> Origin {
 /// To a queue that is not there: no record, and an outcome all the same.
 fn private(serial: u64) -> Command {
     let head = PrivateHead {
-        exchange: String::new(),
-        routing_key: "nowhere".to_owned(),
-        raw_properties: Vec::new(),
+        exchange: "",
+        routing_key: "nowhere",
+        raw_properties: &[],
     };
     let wire = Returnable {
         exchange: "".into(),

@@ -44,9 +44,9 @@ pub(crate) fn begun(
 /// A publish to a queue by name: mandatory where its publisher wants a confirm.
 pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
     let head = PrivateHead {
-        exchange: String::new(),
-        routing_key: queue.to_owned(),
-        raw_properties: Vec::new(),
+        exchange: "",
+        routing_key: queue,
+        raw_properties: &[],
     };
     let wire = Returnable {
         exchange: "".into(),

@@ -224,6 +224,19 @@ macro_rules! texts {
 }
 texts!(String, Arc<str>);
 
+/// Octets that stay where they were read.
+impl<'a> Form<'a> for &'a [u8] {
+    const LEAST: usize = 4;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        put_long(self, out);
+    }
+
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
+        from.long()
+    }
+}
+
 /// A text that stays where it was read.
 impl<'a> Form<'a> for &'a str {
     const LEAST: usize = 4;

@@ -175,7 +175,7 @@ fn addressees(from: &mut Take<'_>) -> Result<Vec<UnitId>, Malformed> {
     units.collect()
 }
 
-impl PrivateHead {
+impl<'a> PrivateHead<'a> {
     /// The frame of a private publish with this body.
     pub fn seal(&self, body: &[u8]) -> Frame {
         let head = self.exchange.len() + self.routing_key.len() + self.raw_properties.len();
@@ -191,7 +191,7 @@ impl PrivateHead {
     ///
     /// # Errors
     /// [`BadFrame`] where it is damaged, or an exchange's.
-    pub fn open(octets: &Bytes) -> Result<(Self, Bytes), BadFrame> {
+    pub fn open(octets: &'a Bytes) -> Result<(Self, Bytes), BadFrame> {
         let content = OpenFrame::of(PRIVATE, octets)?.content(FramePart::Private)?;
         let (head, body) = front(content).map_err(|_| BadFrame)?;
         Ok((head, octets.slice_ref(body)))
@@ -213,23 +213,11 @@ impl<'a> Form<'a> for KeptProperties {
     }
 }
 
-impl<'a> Form<'a> for PrivateHead {
-    const LEAST: usize = 12;
-
-    fn put(&self, out: &mut Vec<u8>) {
-        self.exchange.put(out);
-        self.routing_key.put(out);
-        put_long(&self.raw_properties, out);
-    }
-
-    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
-        Ok(Self {
-            exchange: Form::take(from)?,
-            routing_key: Form::take(from)?,
-            raw_properties: from.long()?.to_vec(),
-        })
-    }
-}
+form!(PrivateHead<'a> {
+    exchange: &'a str,
+    routing_key: &'a str,
+    raw_properties: &'a [u8],
+});
 
 form!(Quoted {
     originator: AgencyId,

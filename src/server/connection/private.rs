@@ -22,9 +22,9 @@ pub(super) fn private(
     speaks_for_itself(peer, &publish.properties)?;
     let copies = translate::copies(&publish.properties).map_err(|bad| bad.to_string())?;
     let head = PrivateHead {
-        exchange: publish.exchange.to_string(),
-        routing_key: publish.routing_key.to_string(),
-        raw_properties: translate::travelling(&publish),
+        exchange: &publish.exchange,
+        routing_key: &publish.routing_key,
+        raw_properties: &translate::travelling(&publish),
     };
     let expiration = publish.properties.expiration().as_ref();
     let ttl = expiration.map(|text| expires_after(text.as_str()));
