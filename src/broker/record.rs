@@ -225,28 +225,39 @@ pub struct Again {
 }
 
 /// What of an exchange only the sender, and who is entitled, may read. It borrows from the message when
-/// it is written, and from the record when it is read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// it is written, and from the record when it is read. Serialised it is what the
+/// sender asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Confidential<'a> {
     /// The publisher's `message_id`.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub message_id: &'a str,
     /// Why it was sent, where the sender said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub justification: Option<&'a str>,
     /// Addressees as named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub to: Vec<&'a str>,
     /// Faults that did not stop it: place and rule.
+    #[serde(skip)]
     pub warnings: Vec<(&'a str, &'a str)>,
     /// Texts of the refusals that are told: unit as the sender named it, policy, reason, basis.
+    #[serde(skip)]
     pub told: Vec<Told<'a>>,
     /// Header `purpose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub purpose: Option<&'a str>,
     /// Header `handling`.
+    #[serde(skip_serializing_if = "Onward::is_free")]
     pub handling: Onward,
     /// The publisher's `correlation_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<&'a str>,
     /// What was wrong with one that was not ruled.
+    #[serde(skip)]
     pub faults: Vec<FaultTold<'a>>,
     /// How many faults more it had.
+    #[serde(skip)]
     pub faults_untold: u32,
 }
 

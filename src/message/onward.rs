@@ -20,6 +20,11 @@ pub enum Onward {
 }
 
 impl Onward {
+    /// Whether nothing is asked: header `handling` is `none`, or not set.
+    pub fn is_free(&self) -> bool {
+        *self == Self::Free
+    }
+
     /// The word of annotation `@onward`, header `handling` and `x-carnet-onward`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -18,8 +18,8 @@ use super::words::{Onward, PolicyId};
 /// The file of the rules that no agency's rule can override.
 pub(super) const FLOOR_PATH: &str = "policies/floor.cedar";
 
-/// A policy as the rulebook holds it.
-#[derive(Debug)]
+/// A policy as the rulebook holds it. Serialised it is what people are told of it.
+#[derive(Debug, serde::Serialize)]
 pub struct Rule {
     /// Its `@id`.
     pub id: PolicyId,
@@ -32,18 +32,25 @@ pub struct Rule {
     /// Its `@owner`: an agency, or `board`.
     pub owner: String,
     /// Whether it permits; otherwise it forbids.
+    #[serde(skip)]
     pub permits: bool,
     /// A permit's `@retain`: how long a recipient may keep what it got, in days.
+    #[serde(skip)]
     pub retain_days: u32,
     /// A permit's `@onward`: to whom a recipient may pass it on.
+    #[serde(skip)]
     pub onward: Onward,
     /// Whether a forbid hides the exchange from the unit it excludes (`@existence("hidden")`).
+    #[serde(skip)]
     pub hidden: bool,
     /// Where it stands: `policies/post.cedar:12`.
+    #[serde(skip)]
     pub place: String,
     /// For whom, what, over whose data.
+    #[serde(skip)]
     pub head: Head,
     /// Its `when` and `unless`; `None` where it has neither.
+    #[serde(skip)]
     pub condition: Option<Condition>,
 }
 

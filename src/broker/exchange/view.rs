@@ -71,28 +71,11 @@ struct Withheld<'a> {
 /// and broker.
 #[derive(Debug, Serialize)]
 struct InFull<'a> {
-    asked: Asked<'a>,
+    asked: &'a Confidential<'a>,
     warnings: Vec<Place<'a>>,
     unreachable: Vec<Unreachable<'a>>,
     errors: &'a [PolicyId],
-    policies: Vec<Law<'a>>,
-}
-
-/// What the sender set on the message, as the sender wrote it.
-#[derive(Debug, Serialize)]
-struct Asked<'a> {
-    #[serde(skip_serializing_if = "str::is_empty")]
-    message_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    to: &'a [&'a str],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purpose: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handling: Option<Onward>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    justification: Option<&'a str>,
+    policies: Vec<&'a Rule>,
 }
 
 /// An addressee that no message from this sender can reach.
@@ -107,16 +90,6 @@ struct Unreachable<'a> {
 pub struct Place<'a> {
     place: &'a str,
     rule: &'a str,
-}
-
-/// A rule that took part, with what it rests on.
-#[derive(Debug, Serialize)]
-struct Law<'a> {
-    id: &'a PolicyId,
-    owner: &'a str,
-    title: &'a str,
-    basis: &'a str,
-    reason: &'a str,
 }
 
 /// The warnings of a message.
@@ -161,7 +134,7 @@ impl<'a> Decided<'a> {
         let is_one = |unit: &str| recipients.iter().any(|it| it.unit.to_string() == unit);
         let nobodies = confidential.told.iter().filter(|told| !is_one(told.unit));
         view.full = Some(InFull {
-            asked: Asked::of(confidential),
+            asked: confidential,
             warnings: places(confidential),
             unreachable: nobodies
                 .map(|told| Unreachable {
@@ -172,7 +145,7 @@ impl<'a> Decided<'a> {
             errors,
             policies: policies
                 .into_iter()
-                .filter_map(|id| rulebook.rule(id).map(Law::of))
+                .filter_map(|id| rulebook.rule(id))
                 .collect(),
         });
         view
@@ -182,7 +155,7 @@ impl<'a> Decided<'a> {
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(full) = &self.full {
-            full.asked.tell(&mut lines);
+            lines.extend(asked(full.asked));
             let warnings = full.warnings.iter();
             lines.extend(warnings.map(|Place { place, rule }| {
                 format!("warning  at {}: {rule}", place.escape_debug())
@@ -215,18 +188,19 @@ impl<'a> Decided<'a> {
 
     /// What each rule is that took part, in the words of the rulebook that decided.
     pub fn law(&self) -> Vec<String> {
-        let laws = self.full.iter().flat_map(|full| &full.policies);
-        laws.map(|law| {
-            let Law {
-                id,
-                title,
-                basis,
-                reason,
-                ..
-            } = law;
-            format!("{id}: {title}\n  basis: {basis}\n  reason: {reason}")
-        })
-        .collect()
+        let rules = self.full.iter().flat_map(|full| &full.policies);
+        rules
+            .map(|rule| {
+                let Rule {
+                    id,
+                    title,
+                    basis,
+                    reason,
+                    ..
+                } = rule;
+                format!("{id}: {title}\n  basis: {basis}\n  reason: {reason}")
+            })
+            .collect()
     }
 }
 
@@ -300,35 +274,28 @@ fn withheld<'a>(released: &'a Released, holds: Mask, rulebook: &Rulebook) -> Vec
     all
 }
 
-impl<'a> Asked<'a> {
-    fn of(confidential: &'a Confidential<'a>) -> Self {
-        let handling = confidential.handling;
-        Self {
-            message_id: confidential.message_id,
-            correlation_id: confidential.correlation_id,
-            to: &confidential.to,
-            purpose: confidential.purpose,
-            handling: (handling != Onward::Free).then_some(handling),
-            justification: confidential.justification,
-        }
-    }
-
-    fn tell(&self, lines: &mut Vec<String>) {
-        let to = self.to.join(" ");
-        let fields = [
-            ("message_id", Some(self.message_id)),
-            ("correlation_id", self.correlation_id),
-            ("to", Some(to.as_str())),
-            ("purpose", self.purpose),
-            ("handling", self.handling.map(Onward::name)),
-            ("justification", self.justification),
-        ];
-        for (name, text) in fields {
-            if let Some(text) = text.filter(|text| !text.is_empty()) {
-                lines.push(format!("{name}  {}", text.escape_debug()));
-            }
-        }
-    }
+/// What the sender set on the message, as the sender wrote it.
+fn asked(confidential: &Confidential<'_>) -> Vec<String> {
+    let handling = confidential.handling;
+    let handling = (handling != Onward::Free).then_some(handling.name());
+    let to = confidential.to.join(" ");
+    let fields = [
+        ("message_id", confidential.message_id),
+        (
+            "correlation_id",
+            confidential.correlation_id.unwrap_or_default(),
+        ),
+        ("to", &to),
+        ("purpose", confidential.purpose.unwrap_or_default()),
+        ("handling", handling.unwrap_or_default()),
+        (
+            "justification",
+            confidential.justification.unwrap_or_default(),
+        ),
+    ];
+    let set = fields.into_iter().filter(|(_, text)| !text.is_empty());
+    set.map(|(name, text)| format!("{name}  {}", text.escape_debug()))
+        .collect()
 }
 
 impl Decision<'_> {
@@ -379,18 +346,6 @@ impl Decision<'_> {
             } else if is_refused {
                 lines.push(format!("   its sender was told {told}"));
             }
-        }
-    }
-}
-
-impl<'a> Law<'a> {
-    fn of(rule: &'a Rule) -> Self {
-        Self {
-            id: &rule.id,
-            owner: &rule.owner,
-            title: &rule.title,
-            basis: &rule.basis,
-            reason: &rule.reason,
         }
     }
 }

@@ -148,14 +148,6 @@ impl<'a> ExchangeRef<'a> {
         Form::take(&mut self.beside.clone())
     }
 
-    /// All of it.
-    pub fn to_exchange(&self) -> Result<Exchange, Malformed> {
-        let mut beside = self.beside;
-        let exchange = self.read(&mut beside)?;
-        beside.end()?;
-        Ok(exchange)
-    }
-
     fn read(&self, beside: &mut Take<'a>) -> Result<Exchange, Malformed> {
         let Parts {
             mut common,
