@@ -15,7 +15,7 @@
 //!   | connection/incoming: rights, pace         |      v
 //!   | broker::admit  admit -> Submission --> mailbox  broker::committer  Committer::step
 //!   |   message: is it valid                           | Lanes: agencies take turns; reserve
-//!   |   policy::rule: who gets what of it              | Core::take: does the ruling hold -> Record
+//!   |   policy::rule: who gets what -> Ruled           | Core::take: does the ruling hold -> Record
 //!   |                                                  |   -> Ledger::apply -> Change -> Dispatch
 //!   | connection/outgoing:                             | append; one sync for all of the step
 //!   |   Outcome  -> confirm, return     <-- mailbox <-- Run::release: Effect
