@@ -211,7 +211,8 @@ part_fuzz() {
 part_long() {
   cargo bench --locked --bench growth -- --check
   cargo test --locked --release --test long -- --include-ignored --nocapture
-  # Every crash point of the script, where the suite tries every second one, and twenty random lives.
+  # Every crash point, where the suite tries a part of them, and twenty random lives.
+  CARNET_TEST_LONG=1 cargo test --locked --lib a_crash_at_any_call_of_the_keepers
   CARNET_TEST_LONG=1 cargo test --locked --test sim whatever_was -- --nocapture
   part_fuzz
 }

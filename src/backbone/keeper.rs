@@ -297,6 +297,8 @@ fn sweep<V: Vfs>(snapshots: &Files<V>, pages: &Pages<V>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    mod crash;
+
     use super::*;
     use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
