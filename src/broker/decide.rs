@@ -1,7 +1,7 @@
 //! Decisions: what record a command becomes. Reads the ledger, never writes it.
 
 use super::arguments;
-use super::command::{Ask, Refusal};
+use super::command::Ask;
 use super::effect::Answer;
 use super::ids::EntryAddress;
 use super::ledger::{Died, Ledger, Queue, QueueKind, is_standing_name, standing_name};
@@ -11,6 +11,7 @@ use super::record::{
     Argument, Binding, Cause, Exchange, Moved, Outcome, Placed, QueueId, QueueProperties, Record,
     Rejected, Topology,
 };
+use super::reply::Refusal;
 use crate::agency::registry::InboxMode;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;

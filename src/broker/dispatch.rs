@@ -7,8 +7,10 @@
 //! Only entries in a queue's head can be out, so what a connection has to take is bounded by the
 //! head, whatever credit its client gave. A consumer without a limit has a fixed one.
 
+mod credit;
 mod feed;
-mod pump;
+mod look;
+pub mod pump;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,35 +18,16 @@ use std::ops::RangeInclusive;
 
 pub use feed::FeedTraits;
 use feed::{Feed, Place};
-pub use pump::{Look, Pumped};
 use schedule::{Schedule, Unused};
 
 use super::decide::InUse;
+pub use super::ids::Taker;
 use super::ids::{ChannelKey, ConnectionId, ConsumerId, DeliveryId, EntryAddress};
 use super::ledger::Change;
 use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES};
 use super::record::QueueId;
 use crate::journal::Lsn;
 use crate::message::id::{SystemId, UnitId};
-
-/// Who gets a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taker {
-    /// A consumer.
-    Consumer(ConsumerId),
-    /// A `basic.get` on this channel.
-    Get(ChannelKey),
-}
-
-impl Taker {
-    /// Its channel.
-    pub fn key(self) -> ChannelKey {
-        match self {
-            Self::Consumer(consumer) => consumer.key(),
-            Self::Get(key) => key,
-        }
-    }
-}
 
 /// A message on its way to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 //!
 //! Effects leave after the sync of the batch that decided them, in the order of the commands.
 
-use super::command::{Fence, Private, Refusal};
+use super::command::{Fence, Private};
 use super::exchange::{Returnable, Submission};
 use super::ids::{DeliveryId, EntryId, Origin};
 use super::record::{Narrowed, QueueId, Terms};
+use super::reply::Refusal;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
 

@@ -76,6 +76,25 @@ impl ConsumerId {
     }
 }
 
+/// Who gets a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taker {
+    /// A consumer.
+    Consumer(ConsumerId),
+    /// A `basic.get` on this channel.
+    Get(ChannelKey),
+}
+
+impl Taker {
+    /// Its channel.
+    pub fn key(self) -> ChannelKey {
+        match self {
+            Self::Consumer(consumer) => consumer.key(),
+            Self::Get(key) => key,
+        }
+    }
+}
+
 /// One attempt at delivering one entry. A late settle of an earlier attempt changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeliveryId {

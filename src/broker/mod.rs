@@ -37,5 +37,6 @@ pub mod receipt;
 pub mod record;
 pub mod refusals;
 pub mod register;
+pub mod reply;
 pub mod topic;
 pub mod weight;

@@ -9,11 +9,12 @@ use crate::amqp::{
     self, AMQPValue, BasicProperties, FieldArray, FieldTable, LongString, Reply, ReplyCode,
     ShortString, TableLimits,
 };
-use crate::broker::command::{Refusal, sorted};
+use crate::broker::command::sorted;
 use crate::broker::delivery::{Made, Rendered, Shown};
 use crate::broker::exchange::{Arrived, Returnable};
 use crate::broker::limits::{COPIES, MADE_PROPERTIES_BYTES, QUEUE_ARGUMENT_BYTES};
 use crate::broker::record::{Argument, QueueProperties};
+use crate::broker::reply::Refusal;
 use crate::message::envelope::{HeaderValue, Publish, is_ours};
 
 /// What tables of clients may hold.

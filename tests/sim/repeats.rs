@@ -182,7 +182,7 @@ impl Rig {
                 .find_map(|(_, effect)| match effect {
                     Effect::Outcome { returned, .. } => {
                         let refused = |returned: Box<(_, _)>| {
-                            let (refusal, _): (carnet::broker::command::Refusal, _) = *returned;
+                            let (refusal, _): (carnet::broker::reply::Refusal, _) = *returned;
                             Told::Refused(refusal.code)
                         };
                         Some(returned.map_or(Told::Decided, refused))

@@ -1,6 +1,6 @@
 //! Cases: standing facts that agencies change by messages of their own.
 
-use super::{NotRuled, refused, rejection};
+use super::not_ruled::{NotRuled, refused, rejection};
 use crate::agency::registry::{Agency, Registry};
 use crate::broker::exchange::{Admission, Verdict};
 use crate::broker::limits::CASE_INVITES;

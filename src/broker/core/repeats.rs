@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Core, Turn};
-use crate::broker::record::{Record, Repeats};
+use crate::broker::record::Repeats;
 use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
@@ -20,7 +19,7 @@ pub(super) struct Counted {
     since: Timestamp,
     by_agency: BTreeMap<AgencyId, u64>,
     /// Whether a repeat of a refusal is among them.
-    refused: bool,
+    pub(super) refused: bool,
 }
 
 impl Counted {
@@ -43,12 +42,12 @@ impl Counted {
     }
 
     /// Whether their hour, by the clock, is over.
-    fn is_due(&self, now: Timestamp) -> bool {
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
         let hour = |time: Timestamp| time.as_millis().div_euclid(HOUR_MS);
         !self.by_agency.is_empty() && hour(now) != hour(self.since)
     }
 
-    fn take(&mut self, now: Timestamp) -> Option<Repeats> {
+    pub(super) fn take(&mut self, now: Timestamp) -> Option<Repeats> {
         let counts = std::mem::take(&mut self.by_agency);
         self.refused = false;
         (!counts.is_empty()).then(|| Repeats {
@@ -56,21 +55,6 @@ impl Counted {
             since: self.since,
             counts: counts.into_iter().collect(),
         })
-    }
-}
-
-impl Core {
-    /// Writes down what was counted, once its hour is over or the broker stops. It rides: it asks for no
-    /// sync. Where a repeat of a refusal was answered, it is written and synced at once: see
-    /// [`Counted::count_refused`].
-    pub fn write_repeats(&mut self, stops: bool, turn: &mut Turn) {
-        turn.sync |= self.repeats.refused;
-        let now = turn.moment.now;
-        if (stops || self.repeats.refused || self.repeats.is_due(now))
-            && let Some(repeats) = self.repeats.take(now)
-        {
-            self.record(&Record::Repeats(repeats), None, turn);
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Core, Turn};
 use crate::agency::registry::{Party, Receipts};
-use crate::broker::command::{Command, Private, Refusal, holds};
+use crate::broker::command::{Command, Private, holds};
 use crate::broker::dedup::Use;
 use crate::broker::effect::{Effect, NotTaken};
 use crate::broker::exchange::{Returnable, Ruled, Submission, Verdict};
@@ -10,6 +10,7 @@ use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::BODY_BYTES;
 use crate::broker::record::{Again, CaseChange, Outcome, Placed, Recipient, Record, Rejected};
 use crate::broker::register::{Barred, Step};
+use crate::broker::reply::Refusal;
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
 use crate::message::rule;

@@ -2,7 +2,8 @@
 //! matched with credit and sent.
 
 use super::{Core, Turn};
-use crate::broker::dispatch::{Look, Sent, Taker};
+use crate::broker::dispatch::pump::Look;
+use crate::broker::dispatch::{Sent, Taker};
 use crate::broker::effect::{Deliver, Effect};
 use crate::broker::ids::EntryAddress;
 use crate::broker::ledger::QueueKind;
@@ -47,6 +48,19 @@ impl Core {
                 count,
             };
             self.record(&Record::RefusalsNoted(noted), None, turn);
+        }
+    }
+
+    /// Writes down what was counted, once its hour is over or the broker stops. It rides: it asks for no
+    /// sync. Where a repeat of a refusal was answered, it is written and synced at once: see
+    /// [`count_refused`](super::repeats::Counted::count_refused).
+    pub fn write_repeats(&mut self, stops: bool, turn: &mut Turn) {
+        turn.sync |= self.repeats.refused;
+        let now = turn.moment.now;
+        if (stops || self.repeats.refused || self.repeats.is_due(now))
+            && let Some(repeats) = self.repeats.take(now)
+        {
+            self.record(&Record::Repeats(repeats), None, turn);
         }
     }
 

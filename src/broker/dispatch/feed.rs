@@ -5,10 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
-use super::{Dispatch, Taker};
-use crate::broker::ids::{ConnectionId, ConsumerId};
-use crate::broker::limits::UNLIMITED_PREFETCH;
-use crate::broker::record::{Argument, QueueId, QueueProperties};
+use crate::broker::ids::{ConnectionId, ConsumerId, Taker};
+use crate::broker::record::{Argument, QueueProperties};
 use crate::journal::Lsn;
 
 /// A consumer's place among those of its queue: the highest priority first, then as they came; as
@@ -16,7 +14,7 @@ use crate::journal::Lsn;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     priority: Reverse<i32>,
-    came: u64,
+    pub(super) came: u64,
 }
 
 #[derive(Debug, Default)]
@@ -28,7 +26,7 @@ pub(super) struct Feed {
     /// How many came, ever.
     came: u64,
     /// Whose turn was last.
-    turn: u64,
+    pub(super) turn: u64,
     pub(super) exclusive: Option<ConsumerId>,
     pub(super) owner: Option<ConnectionId>,
     pub(super) traits: FeedTraits,
@@ -55,7 +53,7 @@ impl Feed {
 
     /// Those that may have credit, in the order of their turns: of each priority, who comes behind
     /// the last to have had one first.
-    fn turns(&self) -> impl Iterator<Item = (Place, ConsumerId)> {
+    pub(super) fn turns(&self) -> impl Iterator<Item = (Place, ConsumerId)> {
         let places = |priority, came: RangeInclusive<u64>| {
             let place = |came| Place { priority, came };
             let of = self.able.range(place(*came.start())..=place(*came.end()));
@@ -74,51 +72,6 @@ impl Feed {
             let behind = places(priority, self.turn + 1..=u64::MAX);
             behind.chain(places(priority, 0..=self.turn))
         })
-    }
-}
-
-impl Dispatch {
-    /// The consumer whose turn it is among those with credit, and with the right to a release: of
-    /// the highest priority that has one. Where one alone is active, the first with that right is.
-    pub(super) fn next_with_credit(&mut self, id: QueueId, release: bool) -> Option<ConsumerId> {
-        let has_right = |id: ConsumerId| !release || self.takes_releases(id.connection);
-        let feed = self.feeds.get(&id)?;
-        if feed.traits.single_active {
-            let mut consumers = feed.consumers.values().copied();
-            let active = consumers.find(|consumer| has_right(*consumer));
-            return active.filter(|consumer| self.has_credit(*consumer));
-        }
-        let (mut spent, mut next) = (Vec::new(), None);
-        for (place, consumer) in feed.turns() {
-            if !self.has_credit(consumer) {
-                spent.push(place);
-            } else if has_right(consumer) {
-                next = Some((place, consumer));
-                break;
-            }
-        }
-        let feed = self.feeds.get_mut(&id)?;
-        for place in spent {
-            feed.able.remove(&place);
-        }
-        let (place, consumer) = next?;
-        feed.turn = place.came;
-        Some(consumer)
-    }
-
-    fn has_credit(&self, id: ConsumerId) -> bool {
-        let Some(consumer) = self.consumers.get(&id) else {
-            return false;
-        };
-        let connection = self.connections.get(&id.connection);
-        let channel = connection.and_then(|c| c.channels.get(&id.channel));
-        let shared = channel.and_then(|c| Some((c.limit?, c.unacked)));
-        let channel_has = shared.is_none_or(|(limit, unacked)| unacked < limit);
-        let own = match (consumer.limit, shared) {
-            (None, None) => Some(UNLIMITED_PREFETCH),
-            (own, _) => own,
-        };
-        channel_has && own.is_none_or(|limit| consumer.unacked < limit)
     }
 }
 

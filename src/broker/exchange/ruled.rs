@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use super::admission::Admission;
 use super::told;
 use crate::agency::keys::{Delivered, Keys, RetentionClass};
-use crate::broker::command::Refusal;
 use crate::broker::format::octets;
 use crate::broker::limits::DERIVED_REPEAT_WINDOW;
 use crate::broker::payload::{Kept, PayloadHead};
@@ -17,6 +16,7 @@ use crate::broker::record::{
     Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
 };
 use crate::broker::register::ORDER_TYPE;
+use crate::broker::reply::Refusal;
 use crate::journal::{Frame, Lsn};
 use crate::message::facts::FactValue;
 use crate::message::id::{Digest, KeyedDigest, Purpose, UnitId};

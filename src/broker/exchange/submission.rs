@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::ruled::Ruled;
 use crate::agency::registry::Receipts;
-use crate::broker::command::Refusal;
 use crate::broker::dedup::Looked;
 use crate::broker::record::{CaseChange, Rejected};
+use crate::broker::reply::Refusal;
 use crate::message::envelope::Publish;
 use crate::message::id::KeyedDigest;
 

@@ -1,7 +1,7 @@
 //! What a sender is told of faults: the sentences of a return, and each with its text in a receipt.
 
-use crate::broker::command::SENTENCE_BYTES;
 use crate::broker::record::{Confidential, FaultTold};
+use crate::broker::reply::SENTENCE_BYTES;
 use crate::message::valid::{Faults, Invalid};
 
 /// The one answer for unknown, unlisted, hidden and unpermitted addressees.

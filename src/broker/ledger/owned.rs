@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Died;
 use super::bindings::Bindings;
+use super::died::Died;
 use crate::agency::registry::{InboxMode, Peer};
 use crate::broker::limits::NOTICE_ENTRIES;
 use crate::broker::queue::{Backlog, Entry, Page};
@@ -268,12 +268,13 @@ pub fn is_standing_name(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::agency::keys::KeyCheck;
-    use crate::broker::command::{Ask, Refusal};
+    use crate::broker::command::Ask;
     use crate::broker::decide::{Decided, InUse};
     use crate::broker::effect::Answer;
     use crate::broker::ledger::Ledger;
     use crate::broker::limits::{QUEUE_BINDINGS, UNIT_BINDINGS};
     use crate::broker::record::{Genesis, Record, Topology, UnitEntry};
+    use crate::broker::reply::Refusal;
     use crate::message::bundle::Bundle;
     use crate::message::id::Digest;
     use crate::message::time::Timestamp;

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Key, words};
+use super::key::{Key, words};
 use crate::broker::record::QueueId;
 
 /// Words of a key that an index is for: types of messages have two or three, the sender's agency is

@@ -14,13 +14,14 @@ use crate::amqp::{
 };
 use crate::backbone::fetch::Unread;
 use crate::broker::admit::View;
-use crate::broker::command::{Command, Fence, Refusal, Settle};
+use crate::broker::command::{Command, Fence, Settle};
 use crate::broker::delivery::{Prepared, Rendered, confidential, prepare};
 use crate::broker::effect::{Answer, Deliver, Effect};
 use crate::broker::exchange::Returnable;
 use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::{OUTPUT_BYTES, TURN_EVENT_OCTETS};
 use crate::broker::record::{Narrowed, Record, Stored};
+use crate::broker::reply::Refusal;
 use crate::server::translate;
 
 /// What is to be done with a delivery.
