@@ -40,8 +40,8 @@ type Read = (Kind, Vec<u8>, Option<Vec<u8>>);
 struct Written {
     segments: Vec<(PathBuf, Vec<u8>)>,
     records: Vec<Read>,
-    /// Where the last batch begins.
-    last: Lsn,
+    /// Where the last batch begins in the file of the last segment.
+    last: usize,
 }
 
 static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
@@ -64,6 +64,9 @@ static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
         }
         journal.commit().expect("a disk that writes");
     }
+    let firsts = journal.reader().segments();
+    let first = firsts.last().expect("one is written");
+    let last = usize::try_from(last.0 - first.0).expect("it is small");
     drop(journal);
     let names = vfs.list(folder()).expect("it is there").into_iter();
     let segments = names.filter(|name| name.ends_with(".segment")).map(|name| {
@@ -76,7 +79,7 @@ static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
     Written {
         segments: segments.collect(),
         records,
-        last,
+        last: BLOCK + last,
     }
 });
 
@@ -119,25 +122,19 @@ fn records(reader: &Reader<SimVfs>) -> Option<Vec<Read>> {
 
 fn changed(changes: &[[u8; CHANGE]]) -> bool {
     let vfs = disk();
-    let mut first_lsn = 0;
     let mut before_the_last = true;
     for (number, (path, octets)) in (0_u8..).zip(&WRITTEN.segments) {
         let mut octets = octets.clone();
         for [_, high, low, value] in changes.iter().filter(|[segment, ..]| *segment == number) {
             let at = usize::from(u16::from_be_bytes([*high, *low])) % octets.len();
             let place = octets.get_mut(at).expect("it is within");
-            before_the_last &= place == value || first_lsn + at < last_place();
+            let is_earlier = usize::from(number) + 1 < WRITTEN.segments.len();
+            before_the_last &= is_earlier || at < WRITTEN.last || place == value;
             *place = *value;
         }
-        first_lsn += octets.len() - BLOCK;
         put(&vfs, path, &octets);
     }
     accepts_what_was_written_alone(&vfs, before_the_last)
-}
-
-/// Where the last batch begins, counted from the beginning of its segment's file.
-fn last_place() -> usize {
-    usize::try_from(WRITTEN.last.0).expect("it is small") + BLOCK
 }
 
 fn accepts_what_was_written_alone(vfs: &SimVfs, before_the_last: bool) -> bool {

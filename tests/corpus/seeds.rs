@@ -173,14 +173,15 @@ fn projections() -> Vec<Seed> {
 }
 
 fn segments() -> Vec<Seed> {
-    let changes: [(&str, &[u8]); 7] = [
+    let changes: [(&str, &[u8]); 8] = [
         ("as-written", &[0]),
         ("header", &[0, 0, 0, 1, 9]),
         ("first-batch", &[0, 0, 16, 8, 9]),
-        ("last-batch", &[0, 1, 48, 8, 9]),
+        ("before-the-last", &[0, 2, 16, 8, 9]),
+        ("last-batch", &[0, 2, 32, 8, 9]),
         ("padding", &[0, 0, 0x1f, 0xff, 1]),
-        ("behind-the-end", &[0, 1, 0x4f, 0xff, 1]),
-        ("two", &[0, 0, 16, 8, 9, 1, 48, 8, 9]),
+        ("behind-the-end", &[0, 2, 0x4f, 0xff, 1]),
+        ("two", &[0, 0, 16, 8, 9, 2, 32, 8, 9]),
     ];
     let whole = marked(segment::WHOLE_FILE, "segment");
     let files = [
