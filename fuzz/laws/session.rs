@@ -31,6 +31,7 @@ fn offer() -> Offer {
         read_over_bytes_max: 4_000,
         properties_bytes_max: 2_000,
         assembly_bytes_max: 6_000,
+        message_ms_max: 120_000,
         tables: TableLimits {
             depth_max: 4,
             bytes_max: 4_000,

@@ -114,6 +114,42 @@ pub const OUTPUT_BYTES: usize = 1 << 20;
 /// they decode to. Hit: the connection is closed with `530 NOT_ALLOWED`.
 pub const ASSEMBLY_BYTES: usize = 16 << 20;
 
+/// The same over all connections of an agency, with frames of which a part has come. Hit: a connection
+/// that has more than [`UNFINISHED_FAIR_BYTES`] of it is closed with `530 NOT_ALLOWED`.
+pub const AGENCY_UNFINISHED_BYTES: usize = 64 << 20;
+
+/// What a connection may always hold of messages and frames that are not whole: one read.
+pub const UNFINISHED_FAIR_BYTES: usize = 64 << 10;
+
+/// How long a message may take from its header to its last octet: 1 MiB at 9 KB/s. Time in which the
+/// broker does not read does not count. Hit: the connection is closed with `320 CONNECTION_FORCED`.
+pub const MESSAGE_TIME: Duration = Duration::from_mins(2);
+
+/// How long a socket is silent before TCP asks whether its peer is there, a sixth of that again between
+/// two questions, of which six remain without an answer: heartbeats may be off. Hit: the connection is
+/// over.
+pub const KEEPALIVE: Duration = Duration::from_mins(1);
+
+/// Bytes waiting to be written to all connections of an agency. Hit: nothing more is rendered for
+/// them, and one that reads nothing for [`UNREAD_GOODBYE`] is cut.
+pub const AGENCY_OUTPUT_BYTES: usize = 64 << 20;
+
+/// Consumers of an agency, about 1 KiB each. Hit: `406 PRECONDITION_FAILED` on the channel.
+pub const AGENCY_CONSUMERS: usize = 10_000;
+
+/// Octets of a publish that take one place in the pace of its agency; a larger one takes several.
+pub const PLACE_OCTETS: usize = 16 << 10;
+
+/// What a request that changes queues or bindings counts as in the pace of private octets; about what
+/// it becomes in the journal. A declaration with arguments counts as [`QUEUE_ARGUMENT_BYTES`] more.
+pub const REQUEST_OCTETS: usize = 1 << 10;
+
+/// The same of any other request.
+pub const QUESTION_OCTETS: usize = 128;
+
+/// The same of one delivery that is settled.
+pub const SETTLED_OCTETS: usize = 64;
+
 /// Threads that read from the disk for connections, where memory does not hold what is to be
 /// delivered or whether an id was used. Hit: those who ask wait in turn; all others go on.
 pub const FETCH_THREADS: usize = 2;

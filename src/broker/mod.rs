@@ -14,6 +14,7 @@
 
 pub mod admit;
 pub mod arguments;
+pub mod budget;
 pub mod command;
 pub mod committer;
 pub mod core;

@@ -1,31 +1,24 @@
-//! The pace of an agency: all its connections together publish so many messages a second.
+//! The pace of an agency: all its connections together publish so many messages a second, and write so
+//! many octets a second into the journal that no policy rules on.
 //!
 //! A message takes the next place in the agency's line of places, which are as far apart as the
-//! limit says; up to a second's worth of them may be taken ahead. Where that is taken, the message
-//! waits and asks again, so the line is never longer than that, whoever comes and goes. Nobody else
-//! waits: a connection that only consumes takes no place. One atomic number an agency and line, no
-//! lock beside the one that finds it at connect.
+//! limit says, a large one several; up to a second's worth of them may be taken ahead. Where that is
+//! taken, the message waits and asks again, so the line is never longer than that, whoever comes and
+//! goes. Nobody else waits: a connection that only consumes takes no place among messages. One atomic
+//! number an agency and line, no lock beside the one that finds it at connect.
 //!
-//! INVARIANT: which places a publish takes follows from its exchange and routing key alone. Were it
-//! its ruling, the pace would tell a sender of recipients that it may not know of.
+//! INVARIANT: which places a publish takes follows from its exchange, routing key and size alone. Were
+//! it its ruling, the pace would tell a sender of recipients that it may not know of.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::limits::{CASE_STEPS_PER_SECOND, STANDING_CHANGES_PER_SECOND};
+use super::limits::{CASE_STEPS_PER_SECOND, PLACE_OCTETS, STANDING_CHANGES_PER_SECOND};
 use super::register::ORDER_TYPE;
-use crate::agency::registry::Party;
+use crate::agency::registry::AgencyLimits;
 
 /// What may be taken ahead: a second's worth, so that a burst after a pause is no overload.
 const AHEAD: Duration = Duration::from_secs(1);
-
-/// The paces of all agencies that have connected.
-#[derive(Debug, Default)]
-pub struct Paces {
-    of: Mutex<BTreeMap<Party, Arc<Pace>>>,
-}
 
 /// The pace of one agency, shared by its connections.
 #[derive(Debug, Default)]
@@ -36,6 +29,8 @@ pub struct Pace {
     case_steps: Line,
     /// Of orders, released or not, which are messages too.
     orders: Line,
+    /// Of octets: requests, acknowledgements, and messages to queues of its own.
+    private_octets: Line,
 }
 
 /// A line of places.
@@ -45,52 +40,89 @@ struct Line {
     next_ns: AtomicU64,
 }
 
-impl Paces {
-    /// The one of `party`.
-    pub fn of(&self, party: Party) -> Arc<Pace> {
-        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(of.entry(party).or_default())
-    }
+/// What a publish takes its places by.
+#[derive(Debug, Clone, Copy)]
+pub struct Published<'p> {
+    /// The exchange that it was published to.
+    pub exchange: &'p str,
+    /// Its routing key.
+    pub routing_key: &'p str,
+    /// Octets of its properties and body.
+    pub octets: usize,
+}
+
+/// How far the agency's places reach at a moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance {
+    /// Now, on the monotonic clock.
+    pub now: Duration,
+    /// The agency's limits.
+    pub limits: AgencyLimits,
 }
 
 impl Pace {
-    /// Takes the places of one publish at `now` (monotonic), where its agency may send so many messages
-    /// a second; where there is none yet, tells when to ask again.
-    pub fn take(
-        &self,
-        exchange: &str,
-        routing_key: &str,
-        messages_per_second: u32,
-        now: Duration,
-    ) -> Result<(), Duration> {
-        self.messages.take(now, messages_per_second)?;
-        if exchange != "carnet" {
-            return Ok(());
-        }
-        if routing_key.starts_with("case.") {
-            self.case_steps.take(now, CASE_STEPS_PER_SECOND)?;
-        }
-        if routing_key == ORDER_TYPE {
-            self.orders.take(now, STANDING_CHANGES_PER_SECOND)?;
-        }
-        Ok(())
+    /// Takes the places of one publish; where there is none yet, tells when to ask again.
+    pub fn publish(&self, publish: Published<'_>, allowance: Allowance) -> Result<(), Duration> {
+        let Allowance { now, limits } = allowance;
+        let places = publish.octets.div_ceil(PLACE_OCTETS).max(1);
+        let taken = self
+            .messages
+            .take(places, limits.messages_per_second, now)?;
+        let own = if publish.exchange != "carnet" {
+            self.write(publish.octets, allowance)
+        } else if publish.routing_key.starts_with("case.") {
+            self.case_steps
+                .take(1, CASE_STEPS_PER_SECOND, now)
+                .map(drop)
+        } else if publish.routing_key == ORDER_TYPE {
+            self.orders
+                .take(1, STANDING_CHANGES_PER_SECOND, now)
+                .map(drop)
+        } else {
+            Ok(())
+        };
+        own.inspect_err(|_| self.messages.give_back(taken))
+    }
+
+    /// Takes the places of so many octets that are written to the journal without a ruling; where there
+    /// is none yet, tells when to ask again.
+    pub fn write(&self, octets: usize, allowance: Allowance) -> Result<(), Duration> {
+        let Allowance { now, limits } = allowance;
+        let taken = self
+            .private_octets
+            .take(octets, limits.private_octets_per_second, now);
+        taken.map(drop)
     }
 }
 
+/// Places that were taken, in nanoseconds of the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Taken(u64);
+
 impl Line {
-    /// Takes a place at `now` (monotonic) at a limit of `per_second`; where there is none, tells when
-    /// there is the next.
-    fn take(&self, now: Duration, per_second: u32) -> Result<(), Duration> {
+    /// Takes so many places at `now` (monotonic) at a limit of `per_second`; where there is none, tells
+    /// when there is the next. More than a second's worth is taken where nothing else is.
+    fn take(&self, places: usize, per_second: u32, now: Duration) -> Result<Taken, Duration> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let apart = 1_000_000_000_u64.div_euclid(u64::from(per_second.max(1)));
         let ahead = u64::try_from(AHEAD.as_nanos()).unwrap_or(u64::MAX);
-        let after = |next: u64| next.max(now).saturating_add(apart);
-        let place = |next| Some(after(next)).filter(|next| *next <= now.saturating_add(ahead));
+        let places = u64::try_from(places).unwrap_or(u64::MAX);
+        let long = places.saturating_mul(1_000_000_000);
+        let long = long.div_euclid(u64::from(per_second.max(1)));
+        let first_free = |next: u64| next.max(now).saturating_add(long.min(ahead));
+        let place = |next: u64| {
+            let is_free = first_free(next) <= now.saturating_add(ahead);
+            is_free.then(|| next.max(now).saturating_add(long))
+        };
         let taken = self
             .next_ns
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, place);
-        let until = |next| Duration::from_nanos(after(next).saturating_sub(ahead));
-        taken.map(drop).map_err(until)
+        let until = |next| Duration::from_nanos(first_free(next).saturating_sub(ahead));
+        taken.map(|_| Taken(long)).map_err(until)
+    }
+
+    /// Gives places back that were not used after all.
+    fn give_back(&self, taken: Taken) {
+        self.next_ns.fetch_sub(taken.0, Ordering::Relaxed);
     }
 }
 
@@ -98,15 +130,22 @@ impl Line {
 mod tests {
     use super::*;
 
+    const LIMITS: AgencyLimits = AgencyLimits {
+        messages_per_second: 1_000,
+        refusals_per_minute: 1,
+        private_messages: 1,
+        private_octets_per_second: 1 << 20,
+    };
+
     #[test]
     fn a_second_of_messages_goes_at_once_and_the_rest_in_their_time() {
         let pace = Line::default();
         let mut now = Duration::from_secs(100);
         for n in 0_u32..300 {
-            if let Err(until) = pace.take(now, 100) {
+            if let Err(until) = pace.take(1, 100, now) {
                 assert_eq!(until, now + Duration::from_millis(10), "{n}");
                 now = until;
-                assert_eq!(pace.take(now, 100), Ok(()));
+                assert!(pace.take(1, 100, now).is_ok());
             }
         }
         assert_eq!(now, Duration::from_secs(102));
@@ -116,19 +155,19 @@ mod tests {
     fn whoever_asks_in_vain_makes_nobody_wait_longer() {
         let pace = Line::default();
         let now = Duration::from_secs(1);
-        let taken = (0..1_000).filter(|_| pace.take(now, 10).is_ok());
+        let taken = (0..1_000).filter(|_| pace.take(1, 10, now).is_ok());
         assert_eq!(taken.count(), 10);
         let next = now + Duration::from_millis(100);
-        assert_eq!(pace.take(now, 10), Err(next));
-        assert_eq!(pace.take(next, 10), Ok(()));
+        assert_eq!(pace.take(1, 10, now), Err(next));
+        assert!(pace.take(1, 10, next).is_ok());
     }
 
     #[test]
     fn what_was_not_used_does_not_add_up_beyond_a_second() {
         let pace = Line::default();
-        assert_eq!(pace.take(Duration::from_secs(1), 10), Ok(()));
+        assert!(pace.take(1, 10, Duration::from_secs(1)).is_ok());
         let late = Duration::from_secs(1_000);
-        let taken = (0..20).filter(|_| pace.take(late, 10).is_ok());
+        let taken = (0..20).filter(|_| pace.take(1, 10, late).is_ok());
         assert_eq!(taken.count(), 10);
     }
 
@@ -137,7 +176,13 @@ mod tests {
         let now = Duration::from_secs(5);
         let taken = |exchange: &str, key: &str| {
             let pace = Pace::default();
-            let all = (0..100).filter(|_| pace.take(exchange, key, 1_000, now).is_ok());
+            let limits = LIMITS;
+            let publish = Published {
+                exchange,
+                routing_key: key,
+                octets: 0,
+            };
+            let all = (0..100).filter(|_| pace.publish(publish, Allowance { now, limits }).is_ok());
             all.count()
         };
         assert_eq!(taken("carnet", ORDER_TYPE), 20);
@@ -147,14 +192,45 @@ mod tests {
     }
 
     #[test]
-    fn two_connections_of_an_agency_share_its_line_and_two_agencies_do_not() {
-        let paces = Paces::default();
-        let [post, police] = ["post", "police"].map(|name| Party::Agency(name.parse().unwrap()));
+    fn a_large_message_takes_the_places_of_many_and_one_beyond_a_second_goes_where_nothing_else_does()
+     {
         let now = Duration::from_secs(5);
-        for _ in 0..10 {
-            assert_eq!(paces.of(post.clone()).messages.take(now, 10), Ok(()));
+        let pace = Pace::default();
+        let publish = |octets| Published {
+            exchange: "carnet",
+            routing_key: "declaration.import",
+            octets,
+        };
+        let limits = LIMITS;
+        let large = 100 * PLACE_OCTETS;
+        let taken = |octets, now| pace.publish(publish(octets), Allowance { now, limits });
+        let all = (0..100).filter(|_| taken(large, now).is_ok());
+        assert_eq!(all.count(), 10);
+        assert_eq!(taken(1, now), Err(now + Duration::from_millis(1)));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(taken(2_000 * PLACE_OCTETS, later), Ok(()));
+        assert_eq!(taken(1, later), Err(later + Duration::from_millis(1_001)));
+    }
+
+    #[test]
+    fn octets_that_no_policy_rules_on_have_a_line_of_their_own_and_take_no_place_in_vain() {
+        let (now, limits) = (Duration::from_secs(5), LIMITS);
+        let pace = Pace::default();
+        let allowance = Allowance { now, limits };
+        assert_eq!(pace.write(1 << 20, allowance), Ok(()));
+        let private = Published {
+            exchange: "",
+            routing_key: "work",
+            octets: 1 << 10,
+        };
+        for _ in 0..2_000 {
+            assert!(pace.publish(private, allowance).is_err());
         }
-        assert!(paces.of(post.clone()).messages.take(now, 10).is_err());
-        assert_eq!(paces.of(police.clone()).messages.take(now, 10), Ok(()));
+        let ruled = Published {
+            exchange: "carnet",
+            ..private
+        };
+        let all = (0..2_000).filter(|_| pace.publish(ruled, allowance).is_ok());
+        assert_eq!(all.count(), 1_000);
     }
 }

@@ -79,7 +79,7 @@ fn unpaced(config: &Config, data: &Path) -> Result<PathBuf, Failed> {
         let text = String::from_utf8_lossy(content);
         let lines = text.lines().map(|line| {
             if line.starts_with("messages_per_second") {
-                "messages_per_second = 4294967295"
+                "messages_per_second = 4294967295\nprivate_octets_per_second = 4294967295"
             } else {
                 line
             }

@@ -24,7 +24,7 @@ use crate::backbone::end_file::EndFile;
 use crate::backbone::loss::{OnLoss, Witnesses};
 use crate::backbone::start::Replay;
 use crate::backbone::start::{begun, genesis_of, has_segments, permit};
-use crate::broker::pace::Paces;
+use crate::broker::budget::Budgets;
 use crate::config::read_bundle;
 use crate::config::{Config, create_private_folder, is_readable_by_others, is_writable};
 use crate::journal::vfs::DiskVfs;
@@ -331,7 +331,7 @@ fn listen(
         tls,
         refusals: Refusals::open(&config.data).map_err(Failed::cannot_run)?,
         desk: Arc::new(Desk::start(runtimes.div_ceil(2)).map_err(Failed::cannot_run)?),
-        paces: Paces::default(),
+        budgets: Budgets::default(),
         clock,
         heartbeat_s: config.heartbeat_s,
         runtimes,

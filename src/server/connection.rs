@@ -40,7 +40,7 @@ use self::records::Records;
 use self::rights::Rights;
 use self::socket::Socket;
 use self::timer::Timer;
-use super::clock::Clock;
+use super::clock::{Clock, millis};
 use super::desk::Desk;
 use super::translate::TABLES;
 use super::turns::Turn;
@@ -49,20 +49,20 @@ use crate::agency::identity::Grounds;
 use crate::agency::registry::Peer;
 use crate::amqp::{End, Offer, Reply, ReplyCode, Session};
 use crate::backbone::embedded::Embedded;
+use crate::broker::budget::Budget;
 use crate::broker::ids::DeliveryId;
 use crate::broker::limits::{
-    ASSEMBLY_BYTES, BODY_BYTES, OUTPUT_BYTES, READ_OVER_BYTES, TURN_EVENT_OCTETS, TURN_MOVED_PART,
-    UNANSWERED_REQUESTS,
+    AGENCY_UNFINISHED_BYTES, ASSEMBLY_BYTES, BODY_BYTES, MESSAGE_TIME, OUTPUT_BYTES,
+    READ_OVER_BYTES, ROOM_RETRY, TURN_EVENT_OCTETS, TURN_MOVED_PART, UNANSWERED_REQUESTS,
 };
-use crate::broker::pace::Pace;
 use crate::message::time::Timestamp;
 
 /// What a connection shares with others.
 pub(super) struct Shared {
     /// The core.
     pub(super) backbone: Arc<Embedded>,
-    /// The pace of its agency.
-    pub(super) pace: Arc<Pace>,
+    /// The budget of its agency.
+    pub(super) budget: Arc<Budget>,
     /// Where large messages are admitted.
     pub(super) desk: Arc<Desk>,
     /// Buffer, randomness and time of its thread.
@@ -95,15 +95,13 @@ pub(super) struct Connection<S> {
     turn: Turn,
     clock: Clock,
     timer: Timer,
-    /// The sentence that it is closed with once it is open, where there is no place for it.
-    refused: Option<String>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, client: Client, shared: Shared) -> Self {
         let Shared {
             backbone,
-            pace,
+            budget,
             desk,
             worker,
             clock,
@@ -112,8 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self {
             socket: Socket::new(stream),
             session: Session::new(offer(client.heartbeat_s), clock.monotonic_ms()),
-            rights: Rights::new(client.peer, client.grounds),
-            intake: Intake::new(pace, desk),
+            rights: Rights::new(client.peer, client.grounds, client.refused),
+            intake: Intake::new(budget, desk),
             link: Link::default(),
             records: Records::new(Arc::clone(&backbone)),
             backbone,
@@ -121,7 +119,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             turn,
             clock,
             timer: Timer::new(),
-            refused: client.refused,
         }
     }
 
@@ -166,6 +163,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             moved |= self.read(cx)?;
             moved |= self.parse(cx);
             moved |= self.link.send(cx, &self.backbone);
+            if moved {
+                self.count();
+            }
             self.look_at_time(cx);
             // What was said meanwhile is for this turn: nothing else may ever wake the connection.
             moved |= self.session.is_finished() || self.waiting_output() > unwritten;
@@ -190,9 +190,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let given_up = self.socket.given_up_ms();
             given_up.is_some_and(|at| at <= self.clock.monotonic_ms())
         };
-        self.session.is_finished()
-            || self.socket.peer_has_closed()
-            || (self.session.is_peer_closing() && is_given_up())
+        // One that holds what all of its agency may have to read is given up like one that said goodbye.
+        let is_due = self.session.is_peer_closing() || self.intake.portion.is_unread();
+        self.session.is_finished() || self.socket.peer_has_closed() || (is_due && is_given_up())
     }
 
     /// Parts from the peer, which has some time to take what it was told last.
@@ -227,6 +227,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn waiting_output(&mut self) -> usize {
         self.socket.waiting(self.session.output())
+    }
+
+    /// Counts what the connection holds in the budget of its agency, and ends it where that is too much.
+    fn count(&mut self) {
+        let unread = self.waiting_output();
+        let portion = &mut self.intake.portion;
+        portion.hold_unread(unread);
+        portion.hold_consumers(self.session.consumers());
+        if !portion.hold_unfinished(self.session.unfinished()) {
+            let says = format!(
+                "messages under way of your agency take more than {AGENCY_UNFINISHED_BYTES} octets; \
+                 finish one before the next"
+            );
+            self.close(&Reply::new(ReplyCode::NotAllowed, says));
+        }
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
@@ -282,7 +297,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             u64::try_from(due).unwrap_or(u64::MAX)
         });
         let given_up = self.socket.given_up_ms().filter(|at| *at > now);
-        let next = [deadline, place, given_up].into_iter().flatten().min();
+        // Whoever of the agency reads makes room: there is no other sign of it.
+        let unread = self.intake.portion.is_unread();
+        let room = unread.then(|| now.saturating_add(millis(ROOM_RETRY)));
+        let next = [deadline, place, given_up, room]
+            .into_iter()
+            .flatten()
+            .min();
         let wait = next.map_or(Duration::from_mins(1), |at| {
             Duration::from_millis(at.saturating_sub(now).max(1))
         });
@@ -322,6 +343,7 @@ fn offer(heartbeat_s: u16) -> Offer {
         read_over_bytes_max: READ_OVER_BYTES,
         properties_bytes_max: 65_536,
         assembly_bytes_max: ASSEMBLY_BYTES,
+        message_ms_max: millis(MESSAGE_TIME),
         tables: TABLES,
         mechanisms: "EXTERNAL",
         product: "Carnet".to_owned(),

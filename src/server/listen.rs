@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::timeout;
@@ -21,7 +22,7 @@ use super::placement::{Placement, Seat};
 pub use super::shell::Shell;
 use super::verifier::Identifies;
 use super::worker::Worker;
-use crate::broker::limits::{CONNECTIONS, HANDSHAKES};
+use crate::broker::limits::{CONNECTIONS, HANDSHAKES, KEEPALIVE};
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
 /// has the drain time to end.
@@ -161,6 +162,15 @@ fn work(
     runtime.block_on(local);
 }
 
+/// Has TCP ask whether a silent peer is still there.
+fn keep_alive(socket: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE.div_f32(6.0))?;
+    sockopt::set_tcp_keepcnt(socket, 6)?;
+    Ok(())
+}
+
 /// Shakes hands, and serves who is known. The error is of a socket that is none.
 async fn connect(
     house: &House,
@@ -177,6 +187,7 @@ async fn connect(
     let shell = &house.shell;
     let socket = TcpStream::from_std(socket)?;
     socket.set_nodelay(true)?;
+    keep_alive(&socket)?;
     let rulebook = Arc::clone(&shell.backbone.view().rulebook);
     let verifier = Identifies::new(&shell.tls, rulebook, shell.clock, remote.ip());
     let verifier = Arc::new(verifier);
@@ -203,7 +214,7 @@ async fn connect(
     house.welcome(&peer, remote, refused.as_deref());
     let shared = Shared {
         backbone: Arc::clone(&shell.backbone),
-        pace: shell.paces.of(peer.unit.party()),
+        budget: shell.budgets.of(peer.unit.party()),
         desk: Arc::clone(&shell.desk),
         worker,
         clock: shell.clock,

@@ -8,7 +8,7 @@ use super::desk::Desk;
 use super::refusals::Refusals;
 use super::tls::Tls;
 use crate::backbone::embedded::Embedded;
-use crate::broker::pace::Paces;
+use crate::broker::budget::Budgets;
 
 /// What the shell is started with.
 pub struct Shell {
@@ -20,8 +20,8 @@ pub struct Shell {
     pub refusals: Refusals,
     /// Where large messages are admitted.
     pub desk: Arc<Desk>,
-    /// How fast each agency may publish.
-    pub paces: Paces,
+    /// What each agency may hold, and how fast it may go on.
+    pub budgets: Budgets,
     /// Time.
     pub clock: Clock,
     /// Heartbeat offered to clients.

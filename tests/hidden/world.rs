@@ -11,6 +11,7 @@ use std::time::Duration;
 use carnet::agency::registry::{AgencyLimits, Peer};
 use carnet::backbone::embedded::load;
 use carnet::backbone::start::recover;
+use carnet::broker::budget::{Budget, Budgets};
 use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::delivery::{Prepared, Rendered, prepare};
@@ -18,7 +19,7 @@ use carnet::broker::effect::{Answer, Deliver, Effect};
 use carnet::broker::event::Event;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::input::Input;
-use carnet::broker::pace::{Pace, Paces};
+use carnet::broker::pace::{Allowance, Published};
 use carnet::broker::reply::Refusal;
 use carnet::journal::Lsn;
 use carnet::journal::vfs::SimVfs;
@@ -52,7 +53,7 @@ const ACT: Duration = Duration::from_secs(1);
 pub(crate) struct World {
     border: Arc<Border>,
     committer: Committer<SimVfs>,
-    paces: Paces,
+    budgets: Budgets,
     clients: BTreeMap<ConnectionId, Client>,
     waiting: Vec<Input>,
     now: Timestamp,
@@ -71,7 +72,7 @@ pub(crate) struct World {
 struct Client {
     system: &'static str,
     peer: Peer,
-    pace: Arc<Pace>,
+    budget: Arc<Budget>,
     transcript: Transcript,
     serial: u64,
     /// Its consumers: their queues, by number.
@@ -97,7 +98,7 @@ impl World {
         let mut world = Self {
             border: Arc::clone(border),
             committer,
-            paces: Paces::default(),
+            budgets: Budgets::default(),
             clients: BTreeMap::new(),
             waiting: Vec::new(),
             now: morning(),
@@ -117,7 +118,7 @@ impl World {
                 .push(adapter::attach(connection, &peer).into());
             let client = Client {
                 system,
-                pace: world.paces.of(peer.unit.party()),
+                budget: world.budgets.of(peer.unit.party()),
                 peer,
                 transcript: Transcript::default(),
                 serial: 0,
@@ -230,10 +231,18 @@ impl World {
     /// Lets time pass until the agency of a system has a place for one more publish.
     fn wait_for_its_pace(&mut self, system: &'static str, exchange: &str, key: &str) {
         loop {
-            let since = self.now.since(morning());
+            let now = self.now.since(morning());
             let client = self.client(system).1;
-            let per_second = client.peer.agency.limits.messages_per_second;
-            let taken = client.pace.take(exchange, key, per_second, since);
+            let publish = Published {
+                exchange,
+                routing_key: key,
+                octets: 0,
+            };
+            let limits = client.peer.agency.limits;
+            let taken = client
+                .budget
+                .pace
+                .publish(publish, Allowance { now, limits });
             let Err(until) = taken else { return };
             let ms = until.as_nanos().div_ceil(1_000_000);
             let until = morning().plus(Duration::from_millis(u64::try_from(ms).unwrap()));

@@ -1,9 +1,13 @@
 //! Every budget, filled to its bound by one agency: what it is told, and what it costs nobody else.
 
+use std::time::Duration;
+
+use carnet::server::clock::Clock;
+
 use crate::broker::{Broker, example};
-use crate::client::{Message, declare};
-use crate::limits::confirmed;
-use crate::octets::{Reader, Table, method};
+use crate::client::{Message, Told, consume, declare};
+use crate::limits::{agencies, confirmed, start};
+use crate::octets::{Octets, Properties, Reader, Table, frame, header, method};
 
 /// What the limits page says.
 const TURN_OCTETS: usize = 32 << 10;
@@ -11,6 +15,7 @@ const TURN_MOVED_PART: usize = 8;
 
 const PASSIVE: u8 = 1;
 const NO_WAIT: u8 = 16;
+const CONSUME_NO_WAIT: u8 = 8;
 
 #[test]
 fn requests_that_want_no_answer_are_read_as_they_are_answered() {
@@ -102,4 +107,122 @@ fn what_is_published_behind_a_large_message_is_taken_behind_it() {
         let receipt = customs.get("receipts", true).expect("a receipt");
         assert_eq!(receipt.properties.correlation_id, Some(format!("d-{n}")));
     }
+}
+
+#[test]
+fn requests_are_taken_in_the_pace_of_what_they_write_to_the_journal() {
+    const ROUNDS: usize = 200;
+    let agencies = agencies(
+        "post",
+        "messages_per_second = 5000\nprivate_octets_per_second = 131072",
+    );
+    let broker = start(&agencies);
+    let mut post = broker.connect("post-items");
+    let mut customs = broker.connect("customs-declarations").confirming();
+    customs.declare("work", 2, &Table::new());
+    let started = Clock::default();
+    let declares = method(1, (50, 10), declare("work", 2, &Table::new()));
+    let deletes = method(1, (50, 40), Octets::new().short(0).name("work").octet(0));
+    post.wire.send(&[declares, deletes].concat().repeat(ROUNDS));
+    // Another agency is not held up, nor is a connection that asks for nothing of its own.
+    let message = Message::to_queue("work", "mine");
+    assert_eq!(customs.publish(&message).returned, None);
+    for _ in 0..ROUNDS {
+        post.wire.expect(1, (50, 11));
+        post.wire.expect(1, (50, 41));
+    }
+    // 1 KiB each: 128 at once, 272 in two seconds and an eighth.
+    let took = started.monotonic();
+    assert!(took > Duration::from_secs(2), "{took:?}");
+}
+
+/// A message on a channel of which the last octet is missing.
+fn begun(channel: u16, octets: usize) -> Vec<u8> {
+    let size = u64::try_from(octets).expect("a size");
+    let mut all = Message::to_queue("work", "").method(channel);
+    all.extend(header(channel, size, &Properties::default()));
+    for part in vec![b'x'; octets - 1].chunks(131_064) {
+        all.extend(frame(3, channel, part));
+    }
+    all
+}
+
+#[test]
+fn messages_that_are_not_whole_have_a_budget_of_their_agency_and_none_of_anothers() {
+    let broker = Broker::start();
+    let mut others = Vec::new();
+    for (system, octets) in [("customs-declarations", 1 << 20), ("post-items", 30_000)] {
+        let mut other = broker.connect(system).confirming();
+        other.declare("work", 2, &Table::new());
+        other.wire.send(&begun(1, octets));
+        others.push(other);
+    }
+    let mut full = Vec::new();
+    let closed = loop {
+        let mut post = broker.connect("post-items");
+        let mut sent = Vec::new();
+        for channel in 2..=15 {
+            post.open_channel(channel);
+            sent.extend(begun(channel, 1 << 20));
+        }
+        post.wire.send(&sent);
+        // The last channel answers, or the connection is closed.
+        post.wire.send(&method(
+            1,
+            (50, 10),
+            declare("work", PASSIVE, &Table::new()),
+        ));
+        match post.wire.told() {
+            Told::Method { id: (50, 11), .. } => full.push(post),
+            Told::Method {
+                id: (10, 50),
+                arguments,
+                ..
+            } => break arguments,
+            other => panic!("{other:?}"),
+        }
+        assert!(full.len() < 6, "64 MiB are 4 connections");
+    };
+    let mut closed = Reader(&closed);
+    assert_eq!(closed.short(), 530);
+    let says = closed.name();
+    assert!(says.contains("messages under way of your agency"), "{says}");
+    assert_eq!(full.len(), 4);
+    for other in &mut others {
+        other.wire.send(&frame(3, 1, b"x"));
+        confirmed(other, 1);
+    }
+}
+
+#[test]
+fn an_agency_has_so_many_consumers_and_another_has_its_own() {
+    const EACH: usize = 1_000;
+    let broker = Broker::start();
+    let mut post = broker.connect("post-items");
+    let mut all = Vec::new();
+    for nth in 0..10 {
+        let (channel, queue) = (nth + 2, format!("work-{nth}"));
+        post.declare(&queue, 2, &Table::new());
+        post.open_channel(channel);
+        for tag in 0..EACH {
+            let arguments = consume(&queue, &tag.to_string(), CONSUME_NO_WAIT);
+            all.extend(method(channel, (60, 20), arguments));
+        }
+    }
+    post.wire.send(&all);
+    post.quiet();
+    let mut again = broker.connect("post-items");
+    let (code, says) = again.refused((60, 20), consume("work-0", "one more", 0));
+    assert_eq!(code, 406);
+    assert!(says.contains("your agency has 10000 consumers"), "{says}");
+    let mut customs = broker.connect("customs-declarations");
+    customs.declare("work", 2, &Table::new());
+    customs.consume("work", "mine", 0);
+    // A channel that ends gives its own back.
+    post.call(
+        2,
+        (20, 40),
+        Octets::new().short(200).name("").short(0).short(0),
+    );
+    again.consume("work-0", "one more", 0);
 }

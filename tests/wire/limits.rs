@@ -16,7 +16,7 @@ use crate::octets::{Octets, Reader, method};
     clippy::disallowed_methods,
     reason = "an administrator writes an agency's file"
 )]
-fn agencies(agency: &str, limits: &str) -> TempDir {
+pub(crate) fn agencies(agency: &str, limits: &str) -> TempDir {
     let changed = TempDir::new().expect("a temporary folder");
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies");
     for name in ["customs", "customs-xa", "environment", "police", "post"] {
@@ -33,7 +33,7 @@ fn agencies(agency: &str, limits: &str) -> TempDir {
     changed
 }
 
-fn start(agencies: &TempDir) -> Broker {
+pub(crate) fn start(agencies: &TempDir) -> Broker {
     Broker::start_with(|command| {
         command.arg("--agencies").arg(agencies.path());
     })

@@ -85,7 +85,11 @@ impl<D: Copy> Channel<D> {
     ) -> Result<Step<D>, Misbehaved> {
         let published = match frame.kind {
             FrameKind::Body => self.incoming.body(self.id, frame.payload)?,
-            FrameKind::Header => self.incoming.header(self.id, frame.payload, around.offer)?,
+            FrameKind::Header => {
+                let now_ms = around.out.now_ms();
+                self.incoming
+                    .header(self.id, frame.payload, around.offer, now_ms)?
+            }
             FrameKind::Method => return self.method(frame, around),
             // Heartbeats off channel 0 never get here.
             FrameKind::Heartbeat => None,

@@ -287,6 +287,14 @@ impl<D: Copy> Connection<D> {
         }
     }
 
+    /// The channels, while the connection is open.
+    pub(super) fn open(&self) -> Option<&Running<D>> {
+        match &self.phase {
+            Phase::Running(running) => Some(running),
+            _ => None,
+        }
+    }
+
     /// The channels and the way out, while there is anything to answer.
     pub(super) fn running(&mut self) -> Option<(&mut Running<D>, &mut Outbox)> {
         match &mut self.phase {
@@ -307,6 +315,10 @@ impl<D: Copy> Connection<D> {
         if self.paused != paused {
             self.heard(now_ms);
             self.paused = paused;
+            let now_ms = self.out.now_ms();
+            if let Phase::Running(running) = &mut self.phase {
+                running.begin_messages_anew(now_ms);
+            }
         }
     }
 
@@ -326,7 +338,14 @@ impl<D: Copy> Connection<D> {
             }
             _ => {}
         }
-        if self
+        if let Some((channel, deadline)) = self.message_deadline()
+            && now_ms >= deadline
+        {
+            let seconds = self.offer.message_ms_max.div_euclid(1_000);
+            let sentence = format!("a message on channel {channel} is not whole after {seconds} s");
+            let reply = Reply::new(ReplyCode::ConnectionForced, sentence);
+            self.close_for(reply.caused_by(MethodId::BASIC_PUBLISH));
+        } else if self
             .silence_deadline_ms()
             .is_some_and(|deadline| now_ms >= deadline)
         {
@@ -347,6 +366,7 @@ impl<D: Copy> Connection<D> {
         };
         [
             own,
+            self.message_deadline().map(|(_, deadline)| deadline),
             self.silence_deadline_ms(),
             self.heartbeat_deadline_ms(),
         ]
@@ -363,6 +383,15 @@ impl<D: Copy> Connection<D> {
             Phase::Closing { .. } | Phase::Finished(_) => return None,
         };
         (tuned.heartbeat_s > 0).then(|| u64::from(tuned.heartbeat_s).saturating_mul(1_000))
+    }
+
+    /// When the oldest message under way has taken too long, and its channel.
+    fn message_deadline(&self) -> Option<(ChannelId, u64)> {
+        let Phase::Running(running) = &self.phase else {
+            return None;
+        };
+        let oldest = running.oldest_message().filter(|_| !self.paused);
+        oldest.map(|(channel, since)| (channel, since.saturating_add(self.offer.message_ms_max)))
     }
 
     /// When the peer has been silent for too long. A peer that has said goodbye may be.

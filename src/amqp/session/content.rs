@@ -45,6 +45,8 @@ struct Assembly {
     /// The properties as they came, then as much of the body as has come.
     octets: Vec<u8>,
     properties_bytes: usize,
+    /// When its header came, or the broker began to read again.
+    begun_ms: u64,
     missing: u64,
     /// The size of a body of which nothing is kept.
     read_over: Option<u64>,
@@ -133,6 +135,21 @@ impl Incoming {
         }
     }
 
+    /// When the message under way began.
+    pub(super) fn begun_ms(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Filling(assembly) => Some(assembly.begun_ms),
+            Stage::Idle | Stage::Announced { .. } => None,
+        }
+    }
+
+    /// The time of the message under way counts from here.
+    pub(super) fn begin_anew(&mut self, now_ms: u64) {
+        if let Stage::Filling(assembly) = &mut self.stage {
+            assembly.begun_ms = now_ms;
+        }
+    }
+
     /// The message under way will never be whole.
     pub(super) fn abandon(&mut self) {
         self.stage = Stage::Idle;
@@ -188,6 +205,7 @@ impl Incoming {
         channel: ChannelId,
         payload: &[u8],
         offer: &Offer,
+        now_ms: u64,
     ) -> Result<Option<Publish>, Misbehaved> {
         let Stage::Announced { mandatory } = self.stage else {
             return Err(unexpected("a content header without a publish before it"));
@@ -221,6 +239,7 @@ impl Incoming {
             properties,
             octets,
             properties_bytes: raw.len(),
+            begun_ms: now_ms,
             missing: announced,
             read_over,
         };
@@ -314,6 +333,7 @@ mod tests {
             read_over_bytes_max: u64::MAX,
             properties_bytes_max: 1_000,
             assembly_bytes_max: 1_500_000,
+            message_ms_max: u64::MAX,
             tables: TableLimits {
                 depth_max: 1,
                 bytes_max: 1_000,
@@ -337,7 +357,7 @@ mod tests {
         };
         incoming.method(&head).unwrap();
         let header = [0, 60, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        assert_eq!(incoming.header(channel, &header, &offer), Ok(None));
+        assert_eq!(incoming.header(channel, &header, &offer, 0), Ok(None));
         assert!(room(&incoming) <= 65_538);
         let mut come = 0;
         for _ in 0..50 {

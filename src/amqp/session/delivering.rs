@@ -12,6 +12,7 @@ use super::event::{
     Answer, ConsumerNumber, Gone, Leftover, Message, Outcome, Place, Sending, Sent, Ticket,
 };
 use super::outbox::Outbox;
+use super::running::Running;
 
 /// The opening and the end.
 impl<D: Copy> Session<D> {
@@ -109,6 +110,21 @@ impl<D: Copy> Session<D> {
         if let Some((running, _)) = self.connection.running() {
             running.retract(channel, requests);
         }
+    }
+
+    /// Octets of memory that hold what is not whole: messages under way, and the frame that has come in
+    /// part.
+    pub fn unfinished(&self) -> usize {
+        let running = self.connection.open();
+        running.map_or(0, |running| {
+            running.assembling().saturating_add(self.inbound.len())
+        })
+    }
+
+    /// Consumers of all channels, those that were asked for and not yet answered among them.
+    pub fn consumers(&self) -> usize {
+        let running = self.connection.open();
+        running.map_or(0, Running::consumers)
     }
 
     /// How many answers are to come, those to endings included.

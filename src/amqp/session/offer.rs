@@ -22,6 +22,8 @@ pub struct Offer {
     /// Octets of memory that messages under way may take, at most, over all channels: what has come
     /// of their bodies and what is reserved for them, and their properties.
     pub assembly_bytes_max: usize,
+    /// How long a message may be under way, at most, in milliseconds.
+    pub message_ms_max: u64,
     /// Bounds of every field table.
     pub tables: TableLimits,
     /// SASL mechanisms, separated by spaces.

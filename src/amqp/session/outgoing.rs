@@ -49,6 +49,11 @@ impl<D: Copy> Outgoing<D> {
         }
     }
 
+    /// How many consumers there are, asked for or running.
+    pub(super) fn consumers(&self) -> usize {
+        self.consumers.len()
+    }
+
     /// The peer asks for a consumer of this name. An empty one is the broker's to make up.
     ///
     /// # Errors

@@ -85,6 +85,43 @@ impl<D: Copy> Running<D> {
         self.unanswered
     }
 
+    /// Octets of memory that messages under way take.
+    pub(super) fn assembling(&self) -> usize {
+        self.assembling
+    }
+
+    /// Consumers of all open channels, those that were asked for and not yet answered among them.
+    pub(super) fn consumers(&self) -> usize {
+        let open = self.open_channels();
+        open.map(|channel| channel.outgoing.consumers()).sum()
+    }
+
+    /// The message that has been under way for longest: its channel, and since when.
+    pub(super) fn oldest_message(&self) -> Option<(ChannelId, u64)> {
+        if self.assembling == 0 {
+            return None;
+        }
+        let begun = |channel: &Channel<D>| Some((channel.id, channel.incoming.begun_ms()?));
+        let all = self.open_channels().filter_map(begun);
+        all.min_by_key(|(_, begun_ms)| *begun_ms)
+    }
+
+    /// The time of messages under way counts from here.
+    pub(super) fn begin_messages_anew(&mut self, now_ms: u64) {
+        for seat in self.seats.values_mut() {
+            if let Slot::Open(channel) = &mut seat.slot {
+                channel.incoming.begin_anew(now_ms);
+            }
+        }
+    }
+
+    fn open_channels(&self) -> impl Iterator<Item = &Channel<D>> {
+        self.seats.values().filter_map(|seat| match &seat.slot {
+            Slot::Open(channel) => Some(&**channel),
+            Slot::Free | Slot::Ending(_) | Slot::Closing | Slot::Crossed => None,
+        })
+    }
+
     /// Whether the peer ever published.
     pub(super) fn has_published(&self) -> bool {
         self.has_published

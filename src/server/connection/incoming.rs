@@ -5,7 +5,7 @@ use std::task::Context;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::intake::{Allowance, Waiting};
+use super::intake::Waiting;
 use super::private::private;
 use super::{Connection, requests};
 use crate::agency::registry::Peer;
@@ -16,7 +16,10 @@ use crate::broker::admit::{Draw, View};
 use crate::broker::command::{Ask, Command, Fence, Settle};
 use crate::broker::exchange::{Arrived, Submission};
 use crate::broker::ids::{DeliveryId, Origin};
-use crate::broker::limits::{ADMITTED_HERE_BYTES, TURN_EVENT_OCTETS, TURN_MOVED_PART};
+use crate::broker::limits::{
+    ADMITTED_HERE_BYTES, AGENCY_CONSUMERS, TURN_EVENT_OCTETS, TURN_MOVED_PART,
+};
+use crate::broker::pace::Allowance;
 use crate::broker::record::LeafSecret;
 use crate::message::id::{ExchangeId, SystemId};
 use crate::server::desk::Task;
@@ -42,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             moved = true;
             if let Some(event) = self.intake.pass(event) {
-                self.event(event);
+                self.paced(event);
             }
         }
         self.say_whether_blocked();
@@ -64,6 +67,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             None => {}
         }
+        if let Some(event) = self.intake.stalled(self.clock.monotonic()) {
+            self.paced(event);
+            return true;
+        }
+        if self.intake.is_stalled() {
+            return false;
+        }
         let again = self.intake.next_again();
         if again.is_none() && self.intake.due().is_none() {
             return false;
@@ -75,10 +85,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.submit(origin, again, &sender);
             return true;
         }
-        match self.intake.next(self.allowance(&sender)) {
+        match self.intake.next(self.allowance(&sender.peer)) {
             None => return false,
             Some(Waiting::Publish(publish)) => self.hand_over(*publish, &sender),
-            Some(Waiting::Behind(_, event)) => self.event(*event),
+            Some(Waiting::Behind(_, event)) => self.paced(*event),
         }
         true
     }
@@ -91,6 +101,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.close_forced("the rulebook has changed what this system is or may read");
         None
+    }
+
+    /// Takes an event in the pace of what its agency writes to the journal.
+    fn paced(&mut self, event: Event<DeliveryId>) {
+        let octets = requests::journal_octets(&event);
+        let event = if octets == 0 {
+            Some(event)
+        } else {
+            let allowance = self.allowance(self.rights.system());
+            self.intake.write(octets, event, allowance)
+        };
+        if let Some(event) = event {
+            self.event(event);
+        }
     }
 
     fn event(&mut self, event: Event<DeliveryId>) {
@@ -150,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// It is open: it has a way to the core, or is told why not.
     fn opened(&mut self) {
-        match self.refused.take() {
+        match self.rights.take_refused() {
             None => {
                 let system = self.rights.system();
                 let releases = system.system.reads.contains("inbox");
@@ -170,16 +194,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return;
         }
         let Some(sender) = self.sender() else { return };
-        let allowance = self.allowance(&sender);
+        let allowance = self.allowance(&sender.peer);
         if let Some(publish) = self.intake.publish(publish, allowance) {
             self.hand_over(publish, &sender);
         }
     }
 
-    fn allowance(&self, sender: &Sender) -> Allowance {
+    fn allowance(&self, peer: &Peer) -> Allowance {
         Allowance {
             now: self.clock.monotonic(),
-            messages_per_second: sender.peer.agency.limits.messages_per_second,
+            limits: peer.agency.limits,
         }
     }
 
@@ -262,7 +286,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let (Request::Consume(number, _), Some(tag)) = (&request, &drawn) {
             self.session.name_consumer(channel, *number, tag);
         }
-        let ask = match requests::ask(&request, &peer, drawn) {
+        let is_consume = matches!(request, Request::Consume(..));
+        let room = !is_consume || self.intake.portion.hold_consumers(self.session.consumers());
+        let asked = if room {
+            requests::ask(&request, &peer, drawn)
+        } else {
+            let says = format!("your agency has {AGENCY_CONSUMERS} consumers, which is the limit");
+            Err(Reply::new(ReplyCode::PreconditionFailed, says))
+        };
+        let ask = match asked {
             Ok(ask) => ask,
             Err(reply) => {
                 self.session.refuse(ticket, reply);

@@ -16,16 +16,20 @@ use std::time::Duration;
 use super::quota::QuotaNotice;
 use super::unconfirmed::Unconfirmed;
 use crate::amqp::{self, ChannelId, Event};
+use crate::broker::budget::{Budget, Portion};
 use crate::broker::exchange::{Arrived, Submission};
 use crate::broker::ids::{DeliveryId, Origin};
 use crate::broker::limits::UNANSWERED_REQUESTS;
-use crate::broker::pace::Pace;
+use crate::broker::pace::{Allowance, Published};
 use crate::server::desk::{Answer, Desk, Task};
 
 /// Owned by its connection.
 pub(super) struct Intake {
-    /// Shared by all connections of the agency.
-    pace: Arc<Pace>,
+    /// What the connection holds of its agency's budget.
+    pub(super) portion: Portion,
+    /// An event that writes to the journal before its agency has a place for it, and until when it waits
+    /// (monotonic). Nothing behind it is looked at.
+    stalled: Option<(Duration, Box<Event<DeliveryId>>)>,
     /// Shared by all connections of the process.
     desk: Arc<Desk>,
     /// A large message that is being admitted.
@@ -52,18 +56,11 @@ pub(super) enum Waiting {
     Behind(Option<ChannelId>, Box<Event<DeliveryId>>),
 }
 
-/// How far the agency's places reach at a moment.
-#[derive(Clone, Copy)]
-pub(super) struct Allowance {
-    /// Now, on the monotonic clock.
-    pub(super) now: Duration,
-    pub(super) messages_per_second: u32,
-}
-
 impl Intake {
-    pub(super) fn new(pace: Arc<Pace>, desk: Arc<Desk>) -> Self {
+    pub(super) fn new(budget: Arc<Budget>, desk: Arc<Desk>) -> Self {
         Self {
-            pace,
+            portion: Portion::new(budget),
+            stalled: None,
             desk,
             at_desk: None,
             again: VecDeque::new(),
@@ -111,11 +108,14 @@ impl Intake {
 
     /// Whether no more is to be read.
     pub(super) fn is_full(&self) -> bool {
-        self.requests >= UNANSWERED_REQUESTS || self.unconfirmed.is_full()
+        self.stalled.is_some() || self.requests >= UNANSWERED_REQUESTS || self.unconfirmed.is_full()
     }
 
     /// When the first that waits is to be tried (monotonic); none where nothing waits.
     pub(super) fn due(&self) -> Option<Duration> {
+        if let Some((until, _)) = self.stalled {
+            return Some(until);
+        }
         (!self.waiting.is_empty() && !self.is_held()).then_some(self.until)
     }
 
@@ -139,12 +139,12 @@ impl Intake {
         publish: amqp::Publish,
         allowance: Allowance,
     ) -> Option<amqp::Publish> {
-        let Allowance {
-            now,
-            messages_per_second,
-        } = allowance;
-        let (exchange, key) = (&*publish.exchange, &*publish.routing_key);
-        match self.pace.take(exchange, key, messages_per_second, now) {
+        let published = Published {
+            exchange: &publish.exchange,
+            routing_key: &publish.routing_key,
+            octets: publish.raw_properties.len() + publish.body.len(),
+        };
+        match self.portion.pace().publish(published, allowance) {
             Ok(()) => Some(publish),
             Err(until) => {
                 self.until = until;
@@ -153,6 +153,34 @@ impl Intake {
                 None
             }
         }
+    }
+
+    /// Takes places for so many octets that an event writes to the journal. Gives it back where it has
+    /// them, and keeps it until then where not.
+    pub(super) fn write(
+        &mut self,
+        octets: usize,
+        event: Event<DeliveryId>,
+        allowance: Allowance,
+    ) -> Option<Event<DeliveryId>> {
+        match self.portion.pace().write(octets, allowance) {
+            Ok(()) => Some(event),
+            Err(until) => {
+                self.stalled = Some((until, Box::new(event)));
+                None
+            }
+        }
+    }
+
+    /// The event that waited for its places, where it is to be tried again.
+    pub(super) fn stalled(&mut self, now: Duration) -> Option<Event<DeliveryId>> {
+        let due = self.stalled.take_if(|(until, _)| *until <= now);
+        due.map(|(_, event)| *event)
+    }
+
+    /// Whether an event waits for its places.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
     }
 
     /// Gives back an event that need not wait, and keeps one that comes behind a publish of its channel,
@@ -228,7 +256,10 @@ impl Intake {
             .retain(|it| !matches!(it, Waiting::Behind(Some(of), _) if *of == channel));
         let dropped = before.saturating_sub(self.waiting.len());
         self.requests = self.requests.saturating_sub(dropped);
-        dropped
+        let stalled = self.stalled.take_if(
+            |(_, event)| matches!(&**event, Event::Request { ticket, .. } if ticket.channel() == channel),
+        );
+        dropped + usize::from(stalled.is_some())
     }
 
     /// The connection is over: nothing of it is taken any more.
@@ -236,6 +267,7 @@ impl Intake {
         self.waiting.clear();
         self.at_desk = None;
         self.again.clear();
+        self.stalled = None;
         self.requests = 0;
         // Their outcomes do not come any more: what the client says to the end is read.
         self.unconfirmed = Unconfirmed::default();

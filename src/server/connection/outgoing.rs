@@ -44,6 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while !self.turn.is_over()
             && self.waiting_output() < OUTPUT_BYTES
             && !self.records.is_waiting()
+            && !self.intake.portion.is_unread()
         {
             let Some(next) = self.link.next() else {
                 break;

@@ -4,11 +4,14 @@
 //! system's `reads` do not let it have.
 
 use crate::agency::registry::Peer;
-use crate::amqp::{Reply, ReplyCode, Request, basic, queue};
+use crate::amqp::{Event, Reply, ReplyCode, Request, basic, queue};
 use crate::broker::arguments::consumer_priority;
 use crate::broker::command::{Ask, Fence};
 use crate::broker::ids::DeliveryId;
 use crate::broker::ledger::may_read;
+use crate::broker::limits::{
+    QUESTION_OCTETS, QUEUE_ARGUMENT_BYTES, REQUEST_OCTETS, SETTLED_OCTETS,
+};
 use crate::server::translate;
 
 /// How a name that the broker makes up begins, where the request leaves one to it.
@@ -19,6 +22,28 @@ pub(super) fn prefix_of_missing_name(request: &Request<DeliveryId>) -> Option<&'
             Some("amq.ctag-")
         }
         _ => None,
+    }
+}
+
+/// What an event writes to the journal without a ruling, in octets, about; nothing where it is no
+/// request and no acknowledgement.
+pub(super) fn journal_octets(event: &Event<DeliveryId>) -> usize {
+    match event {
+        Event::Request { request, .. } => match request {
+            Request::QueueDeclare(declare) if declare.passive => QUESTION_OCTETS,
+            Request::QueueDeclare(declare) if declare.arguments.inner().is_empty() => {
+                REQUEST_OCTETS
+            }
+            Request::QueueDeclare(_) => REQUEST_OCTETS + QUEUE_ARGUMENT_BYTES,
+            Request::QueueBind(_)
+            | Request::QueueUnbind(_)
+            | Request::QueueDelete(_)
+            | Request::QueuePurge(_) => REQUEST_OCTETS,
+            Request::Recover(deliveries) => QUESTION_OCTETS + SETTLED_OCTETS * deliveries.len(),
+            _ => QUESTION_OCTETS,
+        },
+        Event::Settle { deliveries, .. } => SETTLED_OCTETS * deliveries.len(),
+        _ => 0,
     }
 }
 

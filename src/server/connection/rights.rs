@@ -14,6 +14,8 @@ pub(super) struct Rights {
     peer: Arc<Peer>,
     epoch: Option<u64>,
     grounds: Grounds,
+    /// The sentence that it is closed with once it is open, where there is no place for it.
+    refused: Option<String>,
 }
 
 /// A rulebook does not let a system stay connected: it does not know it, puts it into another unit, or
@@ -22,12 +24,18 @@ pub(super) struct Rights {
 pub(super) struct Ended;
 
 impl Rights {
-    pub(super) fn new(peer: Arc<Peer>, grounds: Grounds) -> Self {
+    pub(super) fn new(peer: Arc<Peer>, grounds: Grounds, refused: Option<String>) -> Self {
         Self {
             peer,
             epoch: None,
             grounds,
+            refused,
         }
+    }
+
+    /// The sentence that it is closed with now that it is open, where there is no place for it.
+    pub(super) fn take_refused(&mut self) -> Option<String> {
+        self.refused.take()
     }
 
     /// The system as `rulebook` has it.
@@ -119,7 +127,7 @@ mod tests {
             until: noon(),
             ends_with: "the certificate".to_owned(),
         };
-        Rights::new(Arc::new(peer), grounds)
+        Rights::new(Arc::new(peer), grounds, None)
     }
 
     #[test]

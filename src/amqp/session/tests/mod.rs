@@ -28,6 +28,7 @@ fn offer() -> Offer {
         read_over_bytes_max: 2_000_000,
         properties_bytes_max: 2_000,
         assembly_bytes_max: 1_500_000,
+        message_ms_max: 120_000,
         tables: TableLimits {
             depth_max: 4,
             bytes_max: 4_000,

@@ -122,3 +122,35 @@ fn a_clock_that_steps_back_changes_nothing() {
     peer.session.tick(34_000);
     assert!(!peer.session.is_finished());
 }
+
+#[test]
+fn a_message_that_is_not_whole_in_its_time_ends_the_connection_and_others_meanwhile_do_not_count() {
+    let mut peer = Peer::open_with(ALL, tune_ok(8, 8_192, 0));
+    peer.send(channel_open(2));
+    peer.said();
+    peer.now_ms = 10_000;
+    peer.send(
+        [
+            publish_method(1),
+            header(1, 100, &BasicProperties::default()),
+        ]
+        .concat(),
+    );
+    peer.now_ms = 20_000;
+    peer.send(publish(2, b"whole"));
+    assert_eq!(peer.session.next_deadline_ms(), Some(130_000));
+    // While the broker does not read, no time passes for it.
+    peer.session.set_paused(true, 30_000);
+    peer.session.tick(500_000);
+    peer.session.set_paused(false, 600_000);
+    assert_eq!(peer.session.next_deadline_ms(), Some(720_000));
+    peer.session.tick(719_999);
+    assert!(peer.said().is_empty());
+    peer.session.tick(720_000);
+    let says = peer.said().concat();
+    assert!(
+        says.contains("320") && says.contains("channel 1 is not whole after 120 s"),
+        "{says}"
+    );
+    assert!(is_fault(&peer.events()[0], ReplyCode::ConnectionForced));
+}
