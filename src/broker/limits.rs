@@ -176,8 +176,15 @@ pub const CONNECTIONS: usize = 10_000;
 /// `530 NOT_ALLOWED` once it is open.
 pub const AGENCY_CONNECTIONS: usize = 1_000;
 
-/// Clients whose agency is not known yet, at a time. Hit: they wait in the operating system's queue.
+/// Clients whose agency is not known yet and who shake hands, at a time. Hit: they wait.
 pub const HANDSHAKES: usize = 1_000;
+
+/// The same of one network, 24 bits of IPv4 or 64 of IPv6. Hit: they wait, and those of other networks
+/// go before them.
+pub const NETWORK_HANDSHAKES: usize = 250;
+
+/// Clients that wait to shake hands. Hit: the last of the network of which the most wait is closed.
+pub const HANDSHAKES_WAITING: usize = 1_000;
 
 /// How long a TLS handshake may take. Hit: the socket is closed.
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);

@@ -22,6 +22,7 @@ use crate::policy::words::PolicyId;
 use crate::policy::{headings, possible};
 use crate::server::certificate::Looked;
 use crate::server::clock::Clock;
+use crate::server::descriptors;
 use crate::server::renewal::Files;
 
 /// Check agencies, messages, policies, decision tables and certificates.
@@ -300,6 +301,14 @@ pub(super) fn end_file_beside_the_log(config: &Config) -> Option<Fault> {
     are_on_one_disk(&config.end_file, &config.data).then(|| Fault::new(place, says, cure))
 }
 
+/// Threads with a runtime each.
+pub(super) fn runtimes(config: &Config) -> usize {
+    match config.runtimes {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        runtimes => usize::try_from(runtimes).unwrap_or(1),
+    }
+}
+
 /// Whether there is a log that is served for real.
 fn is_served(config: &Config) -> bool {
     let log = begun(&DiskVfs, &config.data);
@@ -316,6 +325,10 @@ fn certificates(config: &Config, now: Timestamp) -> Looked {
     looked.warnings.extend(open_to_others(&config.master_key));
     if is_served(config) {
         looked.warnings.extend(end_file_beside_the_log(config));
+        let files = descriptors::files();
+        looked
+            .warnings
+            .extend(descriptors::too_low(files, runtimes(config)));
     }
     let development = config.data.join("certs");
     for folder in [&config.certs, &development] {

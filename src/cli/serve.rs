@@ -14,7 +14,9 @@ use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::certs::pki::{Completed, development_bundle};
-use super::check::{end_file_beside_the_log, open_to_others, server_certificate, server_files};
+use super::check::{
+    end_file_beside_the_log, open_to_others, runtimes, server_certificate, server_files,
+};
 use super::failed::Failed;
 use super::start::{development_end_file, failed, master_key, options, repeat_window};
 use super::{certs, output};
@@ -32,6 +34,7 @@ use crate::message::bundle::Bundle;
 use crate::policy::rulebook::Rulebook;
 use crate::server::bind::Bound;
 use crate::server::clock::Clock;
+use crate::server::descriptors;
 use crate::server::desk::Desk;
 use crate::server::listen::{Shell, serve};
 use crate::server::notices::warn_of_agreements;
@@ -91,6 +94,7 @@ impl Serve {
 
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let mut config = config.clone();
+        descriptors::raise();
         let (runtime, hangup) = runtime()?;
         if self.with_parent {
             // A terminal that goes away ends its parent, and by SIGHUP no broker.
@@ -322,10 +326,9 @@ fn listen(
             clock.now(),
         )
     };
-    let runtimes = match config.runtimes {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        runtimes => usize::try_from(runtimes).unwrap_or(1),
-    };
+    let runtimes = runtimes(config);
+    let files = descriptors::files();
+    warn_of(descriptors::too_low(files, runtimes).as_slice());
     let shell = Shell {
         backbone: Arc::clone(backbone),
         tls,
@@ -334,6 +337,7 @@ fn listen(
         budgets: Budgets::default(),
         clock,
         heartbeat_s: config.heartbeat_s,
+        sockets: descriptors::sockets(files, runtimes),
         runtimes,
         drain: Duration::from_secs(config.drain_s),
     };

@@ -1,4 +1,4 @@
-//! Listening: a place for the handshake, then accept, TLS, identity; then the connection, in a place
+//! Listening: accept, a place at the door for the handshake, TLS, identity; then the connection, in a place
 //! of its agency's, on a core of its own.
 
 use std::future::poll_fn;
@@ -12,17 +12,18 @@ use std::time::Duration;
 
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
 use super::connection::{Client, Connection, Shared};
+use super::door::{Door, Handshake, Inside};
 use super::handshake::{Why, shake_hands};
 use super::house::House;
 use super::placement::{Placement, Seat};
 pub use super::shell::Shell;
 use super::verifier::Identifies;
 use super::worker::Worker;
-use crate::broker::limits::{CONNECTIONS, HANDSHAKES, KEEPALIVE};
+use crate::broker::limits::{CONNECTIONS, KEEPALIVE};
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
 /// has the drain time to end.
@@ -31,53 +32,62 @@ pub async fn serve(shell: Shell, listeners: Vec<TcpListener>, stop: watch::Recei
     let places = &house.places;
     let workers = start_workers(&house, &stop);
     let mut placement = Placement::new(workers.len());
+    let inside = Arc::<Inside>::default();
+    let mut door = Door::new(Arc::clone(&inside));
+    let sockets = Arc::new(Semaphore::new(house.shell.sockets));
     let mut stopping = stop.clone();
     loop {
         let accepting = async {
-            let permit = Arc::clone(&places.handshakes).acquire_owned().await;
-            (permit, accept(&listeners).await)
+            // The log has its own files, however many come.
+            let open = Arc::clone(&sockets).acquire_owned().await;
+            (open, accept(&listeners).await)
         };
-        let (permit, accepted) = tokio::select! {
-            (Ok(permit), accepted) = accepting => (permit, accepted),
+        let accepted = tokio::select! {
+            (Ok(open), accepted) = accepting => Some((open, accepted)),
+            () = inside.left() => None,
             _ = stopping.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((socket, remote)) => {
-                let (worker, seat) = placement.take();
-                if let (Some(worker), Ok(socket)) = (workers.get(worker), socket.into_std()) {
-                    let accepted = Accepted {
+            Some((open, Ok((socket, remote)))) => {
+                // One that must go is closed.
+                drop(door.arrive(
+                    remote.ip(),
+                    Guest {
                         socket,
                         remote,
-                        handshake: permit,
-                        seat,
-                    };
-                    // A worker that is gone takes none: the socket closes.
-                    if worker.send(accepted).is_err() {
-                        tracing::error!("a worker thread has ended");
-                    }
-                }
+                        open,
+                    },
+                ));
             }
-            Err(error) => {
+            Some((_, Err(error))) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 // Out of file descriptors: let some go before the next try.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
+            None => {}
+        }
+        while let Some((guest, handshake)) = door.next() {
+            let (worker, seat) = placement.take();
+            let accepted = guest.accepted(handshake, seat);
+            let worker = workers.get(worker);
+            // A worker that is gone takes none: the socket closes.
+            if let (Some(worker), Ok(accepted)) = (worker, accepted)
+                && worker.send(accepted).is_err()
+            {
+                tracing::error!("a worker thread has ended");
+            }
         }
     }
+    drop(door);
     // A client that comes now is refused at once and tries again, rather than waiting in the queue.
     drop(listeners);
     drop(workers);
     let all = async {
-        for (places, count) in [
-            (&places.handshakes, HANDSHAKES),
-            (&places.connections, CONNECTIONS),
-        ] {
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            // Kept, so that all are waited for: who becomes known takes a place before it gives one
-            // back.
-            if let Ok(all) = places.acquire_many(count).await {
-                all.forget();
-            }
+        inside.is_empty().await;
+        // Kept, so that all are waited for: who becomes known takes a place before it gives one back.
+        let count = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
+        if let Ok(all) = places.connections.acquire_many(count).await {
+            all.forget();
         }
     };
     let drained = timeout(house.shell.drain, all).await.is_ok();
@@ -103,12 +113,34 @@ async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)
     .await
 }
 
+/// A socket in front of the door.
+struct Guest {
+    socket: TcpStream,
+    remote: SocketAddr,
+    /// Among the sockets that may be open.
+    open: OwnedSemaphorePermit,
+}
+
+impl Guest {
+    fn accepted(self, handshake: Handshake, seat: Seat) -> io::Result<Accepted> {
+        Ok(Accepted {
+            socket: self.socket.into_std()?,
+            remote: self.remote,
+            open: self.open,
+            handshake,
+            seat,
+        })
+    }
+}
+
 /// A socket on its way to its worker, with the places that it takes.
 struct Accepted {
     socket: std::net::TcpStream,
     remote: SocketAddr,
+    /// Among the sockets that may be open.
+    open: OwnedSemaphorePermit,
     /// Until it is known whose it is.
-    handshake: OwnedSemaphorePermit,
+    handshake: Handshake,
     /// Among the connections of its worker.
     seat: Seat,
 }
@@ -181,6 +213,7 @@ async fn connect(
     let Accepted {
         socket,
         remote,
+        open,
         handshake,
         seat,
     } = accepted;
@@ -229,6 +262,6 @@ async fn connect(
     let ended = Connection::new(stream, client, shared).serve(stop).await;
     // Before its place is free: at a stop, nothing is said of connections after the last has ended.
     house.farewell(&peer, remote, since, &ended);
-    drop((place, handshake, seat));
+    drop((place, handshake, seat, open));
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! Who may connect: places for handshakes, for all connections, and for those of each agency.
+//! Who may connect: places for all connections, and for those of each agency.
 //!
-//! A client has a handshake's place until it is known who it is, and then one of its agency's and
+//! A client has a place at the `door` until it is known who it is, and then one of its agency's and
 //! one of all. Strangers take none from those who are known, and no agency takes all.
 
 use std::collections::BTreeMap;
@@ -8,13 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::broker::limits::{AGENCY_CONNECTIONS, CONNECTIONS, HANDSHAKES};
+use crate::broker::limits::{AGENCY_CONNECTIONS, CONNECTIONS};
 use crate::message::id::AgencyId;
 
 /// The places of one process.
 pub(super) struct Places {
-    /// Held until a client is known.
-    pub(super) handshakes: Arc<Semaphore>,
     /// Held by connections.
     pub(super) connections: Arc<Semaphore>,
     agencies: Mutex<BTreeMap<AgencyId, Arc<Semaphore>>>,
@@ -30,7 +28,6 @@ pub(super) struct Place {
 impl Default for Places {
     fn default() -> Self {
         Self {
-            handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
             agencies: Mutex::default(),
         }

@@ -26,6 +26,8 @@ pub struct Shell {
     pub clock: Clock,
     /// Heartbeat offered to clients.
     pub heartbeat_s: u16,
+    /// Sockets that may be open at a time, those of clients that shake hands among them.
+    pub sockets: usize,
     /// Runtimes, one a thread.
     pub runtimes: usize,
     /// How long a stop may take.

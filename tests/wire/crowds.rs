@@ -1,18 +1,19 @@
 //! As many as there may be, and one more: who is refused is told why, and who is there goes on.
 
-use std::net::TcpStream;
-use std::time::Duration;
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 
-use carnet::server::clock::Clock;
+use tokio::net::TcpSocket;
 
 use crate::broker::Broker;
-use crate::client::{Client, consume, plain};
+use crate::client::{Client, Message, consume, plain};
 use crate::octets::{Octets, Table, method};
 
 /// What the limits page says.
 const CONSUMERS: usize = 1_000;
-const HANDSHAKES: usize = 1_000;
-const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
+const NETWORK_HANDSHAKES: usize = 250;
+const HANDSHAKES_WAITING: usize = 1_000;
 
 /// So many consumers of a queue on a channel, all at once.
 fn start_consumers(client: &mut Client, channel: u16, queue: &str, count: usize) {
@@ -63,26 +64,64 @@ fn a_consumer_too_many_of_a_channel_or_a_queue_is_refused_and_the_connection_goe
     start_consumers(&mut client, 4, "one", 1);
 }
 
-/// Strangers who say nothing, in each place that there is for finding out who somebody is.
-fn in_every_place(broker: &Broker) -> Vec<TcpStream> {
-    (0..HANDSHAKES)
-        .map(|_| plain(broker).expect("a connection"))
-        .collect()
+/// So many strangers who say nothing, of this address of the machine's.
+fn strangers(broker: &Broker, address: [u8; 4], count: usize) -> Vec<TcpStream> {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().expect("a runtime");
+    let to = SocketAddr::from(([127, 0, 0, 1], broker.port()));
+    let one = || async {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((address, 0)))?;
+        socket.connect(to).await?.into_std()
+    };
+    let all = (0..count).map(|_| runtime.block_on(one()).expect("a connection"));
+    all.collect()
+}
+
+/// Whether the broker has closed it, once it has done something with it.
+fn is_closed(stranger: &TcpStream) -> bool {
+    stranger.set_nonblocking(false).expect("a socket");
+    let read = (&mut &*stranger).read(&mut [0]);
+    matches!(read, Ok(0)) || read.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
 }
 
 #[test]
-fn strangers_in_every_place_hold_a_client_up_for_their_deadline_alone() {
+fn strangers_of_a_network_in_all_its_places_are_closed_beyond_and_hold_up_no_other() {
     let broker = Broker::start();
-    let first = Clock::default();
-    let strangers = in_every_place(&broker);
-    // They are there yet: it gets in because their time is over.
+    let elsewhere = [127, 9, 9, 9];
+    let waiting = strangers(&broker, elsewhere, NETWORK_HANDSHAKES + HANDSHAKES_WAITING);
+    // One more of them is too many, and a client of another network is not.
+    let more = strangers(&broker, elsewhere, 1);
+    assert!(is_closed(&more[0]));
     broker.connect("post-items").quiet();
-    let since_first = first.monotonic();
+    drop(waiting);
+}
+
+#[test]
+fn however_many_come_the_log_has_its_files_and_a_low_limit_is_told_at_the_start() {
+    let broker = Broker::start_with(|command| {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", r#"ulimit -n 400 && exec "$0" "$@""#]);
+        limited.arg(command.get_program()).args(command.get_args());
+        let set = command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?)));
+        limited.envs(set).current_dir(env!("CARGO_MANIFEST_DIR"));
+        limited.env("CARNET__RUNTIMES", "1");
+        limited.stdout(Stdio::piped()).stderr(Stdio::piped());
+        *command = limited;
+    });
+    let line = broker.logged("the limit of open files");
     assert!(
-        since_first >= TLS_HANDSHAKE,
-        "they held no place: {since_first:?}"
+        line.contains("136 clients at a time are accepted"),
+        "{line}"
     );
-    drop(strangers);
+    let many = strangers(&broker, [127, 9, 9, 9], 400);
+    drop(many);
+    let mut post = broker.connect("post-items").confirming();
+    post.declare("work", 2, &Table::new());
+    let message = Message::to_queue("work", "x");
+    assert_eq!(post.publish(&message).returned, None);
 }
 
 #[test]
@@ -90,7 +129,7 @@ fn a_stop_with_strangers_in_every_place_ends_in_its_bound() {
     let broker = Broker::start_with(|command| {
         command.env("CARNET__DRAIN_S", "2");
     });
-    let strangers = in_every_place(&broker);
+    let strangers = strangers(&broker, [127, 0, 0, 1], NETWORK_HANDSHAKES);
     // One more, who waits for a place.
     let waiting = plain(&broker).expect("a connection");
     broker.terminate();

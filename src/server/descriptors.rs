@@ -1,0 +1,70 @@
+//! File descriptors: how many sockets may be open, so that the log always has its own.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::broker::limits::{CONNECTIONS, HANDSHAKES, HANDSHAKES_WAITING};
+use crate::message::bundle::Fault;
+
+/// Descriptors that the log, its snapshots and pages, certificates and the broker's own output take.
+const KEPT: usize = 256;
+/// What the runtime of a thread takes.
+const OF_A_RUNTIME: usize = 8;
+/// Sockets that all who may connect take, and who may come to shake hands.
+const SOCKETS: usize = CONNECTIONS + HANDSHAKES + HANDSHAKES_WAITING;
+
+/// Raises the limit of open files to what the system allows this process. Where that is refused, the
+/// limit stays.
+pub fn raise() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+}
+
+/// How many sockets may be open at a time beside so many runtimes; `files` is the limit of open files,
+/// nothing where there is none.
+pub fn sockets(files: Option<u64>, runtimes: usize) -> usize {
+    let files = files.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    });
+    let kept = KEPT + OF_A_RUNTIME * runtimes;
+    files.saturating_sub(kept).clamp(1, SOCKETS)
+}
+
+/// What is wrong with a limit of open files, where it is too low for all who may connect.
+pub fn too_low(files: Option<u64>, runtimes: usize) -> Option<Fault> {
+    let sockets = sockets(files, runtimes);
+    let needed = SOCKETS + KEPT + OF_A_RUNTIME * runtimes;
+    let place = "the limit of open files".to_owned();
+    let says = format!(
+        "is {}: {sockets} clients at a time are accepted, and {CONNECTIONS} may connect; the others wait",
+        files.unwrap_or(u64::MAX)
+    );
+    let cure = format!("raise it to {needed}: LimitNOFILE of the systemd unit, or `ulimit -n`");
+    (sockets < SOCKETS).then(|| Fault::new(place, says, cure))
+}
+
+/// The most open files that the system allows this process, nothing where there is no limit.
+pub fn files() -> Option<u64> {
+    getrlimit(Resource::Nofile).maximum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_too_low_leaves_the_log_its_files_and_is_told_with_its_cure() {
+        assert_eq!(sockets(Some(1_024), 2), 1_024 - 256 - 16);
+        assert_eq!(sockets(Some(100), 2), 1, "it still serves");
+        let fault = too_low(Some(1_024), 2).unwrap();
+        assert!(fault.says.contains("752 clients"), "{}", fault.says);
+        assert!(fault.cure.contains("12272"), "{}", fault.cure);
+        assert_eq!((sockets(None, 2), too_low(None, 2)), (SOCKETS, None));
+        assert!(too_low(Some(12_272), 2).is_none());
+    }
+}
