@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::end_file::{self, EndFile, EndNote};
+use super::error::StartError;
 use super::fetch::{Fetcher, Found, Tray, Unread, Wanted};
 use super::ids::Ids;
 use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
@@ -21,6 +22,7 @@ use super::recent::Recent;
 use super::room::Room;
 use super::scrub::{self, ReadClock, Scrub, ScrubFile};
 use super::start::{Replay, Started, open_ids, start};
+use super::tell::Tell;
 use super::watch::Watch;
 use crate::agency::keys::{Keys, MasterKey};
 use crate::broker::admit::View;
@@ -38,7 +40,7 @@ use crate::message::id::{KeyedDigest, SystemId, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
-pub use super::start::{Options, StartError};
+pub use super::start::Options;
 
 /// The backbone of one process. Cheap to share by `Arc`.
 pub struct Embedded {
@@ -65,26 +67,6 @@ type Prepared = Arc<Mutex<Option<(Rulebook, Sender<()>)>>>;
 
 /// How long a rulebook may take until it is in force: a record and its sync, behind what is under way.
 const ACTIVATION: Duration = Duration::from_secs(10);
-
-/// How other threads of the backbone reach the committer.
-#[derive(Clone)]
-pub(super) struct Tell {
-    inbox: Arc<Inbox>,
-    fatal: watch::Sender<Option<String>>,
-}
-
-impl Tell {
-    /// An event, before what waits.
-    pub(super) fn event(&self, event: Event) {
-        self.inbox.push(&mut vec![event.into()]);
-    }
-
-    /// The process must end.
-    pub(super) fn fatal(&self, says: &str) {
-        tracing::error!(says, "the process ends");
-        self.fatal.send_replace(Some(says.to_owned()));
-    }
-}
 
 impl Embedded {
     /// Opens the log in `data`, or begins one with the genesis that `options` give, and starts the

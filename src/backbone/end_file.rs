@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::start::StartError;
+use super::error::StartError;
 use crate::broker::committer::Committer;
 use crate::journal::vfs::{Vfs, is_full, put_in_place, read_whole};
 use crate::journal::{End, Position, Reader};

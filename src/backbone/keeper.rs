@@ -12,17 +12,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use super::embedded::Tell;
+use super::error::StartError;
 use super::ids::Ids;
-use super::start::{StartError, decoded};
+use super::tell::Tell;
 use crate::broker::event::Event;
 use crate::broker::format::PageName;
 use crate::broker::ledger::{Change, Ledger};
 use crate::broker::queue::{Entry, Page};
-use crate::broker::record::QueueId;
+use crate::broker::record::{QueueId, Record};
 use crate::journal::snapshot::{Files, name_at};
 use crate::journal::vfs::Vfs;
-use crate::journal::{Lsn, Position, Reader};
+use crate::journal::{Lsn, Position, Reader, StoredRecord};
 
 /// How often a new sealed segment is looked for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -293,6 +293,12 @@ fn sweep<V: Vfs>(snapshots: &Files<V>, pages: &Pages<V>) -> io::Result<()> {
         named.extend(pages.iter().map(ToString::to_string));
     }
     pages.sweep(&named)
+}
+
+/// A record as it lies in the journal, read.
+pub fn decoded(stored: &StoredRecord) -> Result<Record, StartError> {
+    let record = Record::decode(stored.kind, &stored.body);
+    record.map_err(|error| StartError::Record(stored.lsn, error))
 }
 
 #[cfg(test)]

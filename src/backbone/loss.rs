@@ -9,61 +9,13 @@
 //! first record, [`Lost`](crate::broker::record::Lost), says what is gone and lets every unit's
 //! numbers jump. Files beside the journal that name addresses in the gap are taken away before that.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::end_file::{EndFile, Synced, hex};
-use super::start::StartError;
-use crate::broker::limits::LOST_ADDRESSES;
+use super::error::{Loss, StartError};
 use crate::journal::snapshot::{Files, name_at};
 use crate::journal::vfs::Vfs;
 use crate::journal::{End, Extent, Lsn, Position};
-
-/// Where a log ends, and up to where it had come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loss {
-    /// Its end now.
-    pub end: Lsn,
-    /// How far it is known to have come.
-    pub known: Lsn,
-    /// Which file says so.
-    pub file: String,
-    /// How many pieces of evidence it held, where that is known.
-    pub evidence: Option<u64>,
-    /// Whether it came as far, in another way.
-    pub differs: bool,
-}
-
-impl Loss {
-    /// Where the log goes on if this is accepted.
-    pub fn further(&self) -> Lsn {
-        let reached = self.known.max(self.end);
-        Lsn(reached.0.saturating_add(LOST_ADDRESSES))
-    }
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            end, known, file, ..
-        } = self;
-        if self.differs {
-            write!(
-                f,
-                "the log, which ends at {end}, is not the one that {file} knows up to {known}"
-            )?;
-        } else {
-            write!(
-                f,
-                "the log ends at {end}, but {file} says that it had come to {known}"
-            )?;
-        }
-        if let Some(evidence) = self.evidence {
-            write!(f, ", with {evidence} pieces of evidence")?;
-        }
-        Ok(())
-    }
-}
 
 /// What to do about a log whose end is gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 pub mod embedded;
 pub mod end_file;
+pub mod error;
 pub mod fetch;
 #[cfg(test)]
 #[path = "fetch/tests.rs"]
@@ -18,6 +19,7 @@ mod room;
 pub mod scrub;
 pub mod start;
 mod sync;
+mod tell;
 #[cfg(test)]
 mod threads;
 mod watch;

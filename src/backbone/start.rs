@@ -1,27 +1,25 @@
 //! Starting: the log is replayed into a ledger, and says itself which rulebook is active.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::end_file::{EndFile, Synced};
+use super::error::StartError;
 use super::ids::Ids;
-use super::keeper::{Pages, Snapshots, replay};
-use super::loss::{Accepted, Loss, OnLoss, Witnesses};
+use super::keeper::{Pages, Snapshots, decoded, replay};
+use super::loss::{Accepted, OnLoss, Witnesses};
 use crate::agency::keys::KeyCheck;
 use crate::agency::registry::Unit;
-use crate::broker::committer::{Committer, Fatal};
-use crate::broker::format::RecordError;
+use crate::broker::committer::Committer;
 use crate::broker::ledger::Ledger;
 use crate::broker::limits::LOST_ADDRESSES;
 use crate::broker::record::{Genesis, Record, UnitEntry};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
 use crate::journal::{
-    self, Config, Journal, Known, Lsn, OpenError, Position, ReadError, Reader, Recovery,
-    StoredRecord, first_record, vouches,
+    self, Config, Journal, Known, Lsn, Position, ReadError, Reader, Recovery, first_record, vouches,
 };
-use crate::message::bundle::{Bundle, Fault};
+use crate::message::bundle::Bundle;
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
@@ -60,110 +58,6 @@ pub struct Options {
     pub end_file: Option<PathBuf>,
     /// What to do where the end of the log is gone.
     pub on_loss: OnLoss,
-}
-
-/// Why the log cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The journal does not open.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The journal cannot be read back.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A record cannot be read back.
-    #[error("the record at {0} is none that this version reads: {1}")]
-    Record(Lsn, RecordError),
-    /// Nothing could be written.
-    #[error(transparent)]
-    Fatal(#[from] Fatal),
-    /// There is no log yet.
-    #[error("there is no log in the data folder; begin one with `carnet init`")]
-    NoLog,
-    /// A development log is never served without `--dev`.
-    #[error("this log was begun with --dev and is never served without it; use another --data")]
-    Development,
-    /// A real log is never served with `--dev`.
-    #[error("this log was not begun with --dev; serve it without, or use another --data")]
-    NotDevelopment,
-    /// The log was begun with another master key.
-    #[error(
-        "this is not the master key that the log was begun with; give it that one, which `carnet init` wrote, or its copy (setting master_key)"
-    )]
-    MasterKey,
-    /// The rulebook has faults.
-    #[error("the rulebook has {} faults, the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
-    Rulebook(Vec<Fault>),
-    /// The rulebook's text is more than a segment of the journal holds: a record lies in one.
-    #[error(
-        "the rulebook has {0} bytes of text, more than a segment of the journal holds beside other things; raise segment_mib"
-    )]
-    TooLarge(usize),
-    /// A snapshot or page cannot be read back.
-    #[error("snapshots or pages of queues cannot be used: {0}; start with --ignore-snapshots")]
-    Pages(io::Error),
-    /// A file or folder beside the journal cannot be made, and would not be without snapshots either.
-    #[error("{0}; look at the space and the rights of the data folder")]
-    NotMade(io::Error),
-    /// The end of the log is gone.
-    #[error(
-        "{0}: it was cut, or an older copy was put back, and what was confirmed behind its end is not in it; restore the newest copy, or accept the loss on record by `carnet serve --accept-loss` (docs/operating.md)"
-    )]
-    Lost(Loss),
-    /// All of the log is gone.
-    #[error(
-        "there is no log in the data folder, but {} says that there was one; restore the data folder (setting data), or remove that file if the log is given up; another log has another one (setting end_file)", .0.display()
-    )]
-    Gone(PathBuf),
-    /// The end file is of another log.
-    #[error(
-        "{} is the end file of another log; give each log one of its own (setting end_file)", .0.display()
-    )]
-    OtherLog(PathBuf),
-    /// The end file is not what was written.
-    #[error(
-        "{} is damaged, so nobody knows whether the log is whole; restore it, or remove it to go by what the data folder says", .0.display()
-    )]
-    EndFileDamaged(PathBuf),
-    /// The end file cannot be read or written.
-    #[error("the end file {file} {says}: {error}; choose another (setting end_file)")]
-    EndFile {
-        /// Which file.
-        file: String,
-        /// What cannot be done with it.
-        says: &'static str,
-        /// Why.
-        error: io::Error,
-    },
-    /// A loss was to be accepted, and there is none.
-    #[error(
-        "nothing of the log is missing that is not accepted already; start without --accept-loss"
-    )]
-    NothingLost,
-    /// No thread.
-    #[error("the committer thread cannot be started: {0}")]
-    Thread(io::Error),
-}
-
-impl StartError {
-    /// Whether the log is not what it was: nothing helps but what was kept elsewhere.
-    pub fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Open(OpenError::Corrupt { .. } | OpenError::Read(ReadError::Damaged(_)))
-                | Self::Read(ReadError::Damaged(_))
-                | Self::Record(_, RecordError::Encoding(_))
-                | Self::Lost(_)
-                | Self::Gone(_)
-                | Self::EndFileDamaged(_)
-        )
-    }
-}
-
-/// A record as it lies in the journal, read.
-pub fn decoded(stored: &StoredRecord) -> Result<Record, StartError> {
-    let record = Record::decode(stored.kind, &stored.body);
-    record.map_err(|error| StartError::Record(stored.lsn, error))
 }
 
 /// What a start gives.

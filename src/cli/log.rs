@@ -23,7 +23,7 @@ use super::output::{self, Reader};
 use super::runtime::on_a_runtime;
 use super::start::failed;
 use crate::agency::keys::SealedPart;
-use crate::backbone::start::StartError;
+use crate::backbone::error::StartError;
 use crate::broker::delivery::confidential;
 use crate::broker::record::{Genesis, Record};
 use crate::config::Config;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::failed::Failed;
 use crate::agency::keys::MasterKey;
+use crate::backbone::error::StartError;
 use crate::backbone::loss::OnLoss;
-use crate::backbone::start::{Options, Replay, StartError};
+use crate::backbone::start::{Options, Replay};
 use crate::config::{Config, read_file, write_secret};
 use crate::message::bundle::Bundle;
 use crate::server::clock::Entropy;

@@ -32,6 +32,11 @@ const MARKER_MAGIC: u32 = 0xCA_12_E0_DD;
 /// The version of batches written now.
 const VERSION: u16 = 2;
 
+/// What every CRC of a journal begins with.
+pub(super) fn seed(journal: &[u8; 16]) -> u32 {
+    crc32c::crc32c(journal)
+}
+
 /// A batch in the making. Buffers are kept for the next.
 #[derive(Debug, Default)]
 pub(super) struct Open {

@@ -4,13 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::batch::seed;
+use super::error::OpenError;
 use super::listing::Listing;
 use super::lsn::Lsn;
 use super::reader::{Reader, Shared};
-use super::recovery::{Extent, Known, OpenError};
+use super::recovery::{Extent, Known};
 use super::survey::{NEAR, Survey};
 use super::vfs::{Access, Vfs};
-use super::writer::seed;
 
 /// A journal that another process may write, as far as it was looked at.
 pub struct Follower<V: Vfs> {

@@ -5,9 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::error::OpenError;
 use super::layout::BLOCK;
 use super::lsn::Lsn;
-use super::recovery::OpenError;
 use super::segment::{self, End, Position, SegmentHeader};
 use super::vfs::{Access, Through, Vfs, VfsFile};
 
@@ -127,5 +127,14 @@ impl SegmentHeader {
                 ..self.predecessor
             },
         }
+    }
+}
+
+/// Whether the journal in `folder` goes on at this position: what was made of all before it is of this
+/// very journal.
+pub fn vouches<V: Vfs>(vfs: &V, folder: &Path, position: &Position) -> Result<bool, OpenError> {
+    match Listing::list(vfs, folder, Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        listing => listing?.follows(position),
     }
 }

@@ -12,12 +12,14 @@
 //! segments; after a failed write or sync nothing is ever written again by this process; a
 //! reservation is given only while a whole spare segment stands by. After an unclean stop the last
 //! segment is not written again; on a full disk without a spare it is, once zeros over what an
-//! unfinished batch left are synced (`recovery::clear_behind` says why that is safe). So a start
+//! unfinished batch left are synced (`clear::clear_behind` says why that is safe). So a start
 //! needs no room.
 //!
 //! Formats stand as diagrams in `batch` and `segment`.
 
 mod batch;
+mod clear;
+mod error;
 mod fill;
 mod follower;
 mod frame;
@@ -35,10 +37,12 @@ pub mod vfs;
 mod writer;
 
 pub use batch::{Kind, stride};
+pub use error::{OpenError, ReadError};
 pub use follower::Follower;
 pub use frame::{Frame, FrameDigest};
+pub use listing::vouches;
 pub use lsn::Lsn;
-pub use reader::{FrameRef, ReadError, Reader, Scan, StoredRecord};
-pub use recovery::{Extent, Found, Known, OpenError, Recovery, first_record, vouches};
+pub use reader::{FrameRef, Reader, Scan, StoredRecord};
+pub use recovery::{Extent, Found, Known, Recovery, first_record};
 pub use segment::{End, Position};
 pub use writer::{Config, Journal, NoRoom, Poisoned};

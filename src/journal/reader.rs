@@ -1,7 +1,6 @@
 //! Reading back what is durable: a record by its address, a payload frame, or all in order.
 
 use std::collections::VecDeque;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -9,35 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 
 use super::batch::{BATCH_HEADER, Header, Kind, RecordHeader};
+use super::error::{OpenError, ReadError};
 use super::frame::FrameDigest;
 use super::layout::{BLOCK, wide};
+use super::listing::vouches;
 use super::listing::{Listing, Segment};
 use super::lsn::Lsn;
-use super::recovery::{OpenError, vouches};
 use super::segment::{Position, SegmentHeader};
 use super::vfs::{Access, Through, Vfs, VfsFile};
-
-/// Why a record could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The disk failed.
-    #[error("reading the journal failed: {0}")]
-    Io(#[from] io::Error),
-    /// No whole record starts there.
-    #[error("there is no whole record at {0}")]
-    Damaged(Lsn),
-}
-
-impl From<OpenError> for ReadError {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Io(error) => Self::Io(error),
-            OpenError::Read(error) => error,
-            OpenError::Corrupt { at, .. } => Self::Damaged(at),
-            other => Self::Io(io::Error::other(other.to_string())),
-        }
-    }
-}
 
 /// A record as it lies in the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +124,7 @@ impl<V: Vfs> Shared<V> {
         Self {
             vfs: vfs.clone(),
             folder: folder.to_owned(),
-            seed: super::writer::seed(&journal),
+            seed: super::batch::seed(&journal),
             journal,
             segments: RwLock::new(Segments {
                 sealed: sealed.collect(),

@@ -5,15 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::batch::seed;
+use super::error::OpenError;
 use super::fill::{Part, Zeros, shorten};
-use super::layout::{BLOCK, narrow, wide};
+use super::layout::{BLOCK, wide};
 use super::listing::{Listing, Segment};
 use super::lsn::Lsn;
-use super::reader::{Active, ReadError, Reader, Shared, StoredRecord};
-use super::segment::{self, End, Position, SegmentHeader};
+use super::reader::{Active, Reader, Shared, StoredRecord};
+use super::segment::{self, End, SegmentHeader};
 use super::survey::Survey;
-use super::vfs::{Access, Through, Vfs, VfsFile, make_folder};
-use super::writer::{Config, Journal, Parts, seed};
+use super::vfs::{Access, Vfs, VfsFile, make_folder};
+use super::writer::{Config, Journal, Parts};
 
 /// What was found at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,47 +28,6 @@ pub struct Recovery {
     pub cut: Option<Lsn>,
     /// The end of what was kept.
     pub end: Lsn,
-}
-
-/// Why a journal does not open.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error("the data folder is in use by another process; stop it, or choose another --data")]
-    InUse,
-    /// The disk failed.
-    #[error("the journal cannot be read: {0}")]
-    Io(#[from] io::Error),
-    /// A segment cannot be made.
-    #[error(
-        "a new segment of the journal cannot be made: {0}; look at the space of the data folder"
-    )]
-    NotMade(io::Error),
-    /// Its first record is no whole one.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// It was written by an early release.
-    #[error(
-        "{file} is in version {version} of the journal's format, which this release does not read; serve the log with the release that wrote it, or begin a new one"
-    )]
-    Version {
-        /// The segment file.
-        file: String,
-        /// Its version.
-        version: u32,
-    },
-    /// What was durable once is not what it was.
-    #[error(
-        "the journal is corrupt in {file} at {at}: {says}; restore the file from a backup, nothing was changed"
-    )]
-    Corrupt {
-        /// The segment file.
-        file: String,
-        /// Address of the damage.
-        at: Lsn,
-        /// What is wrong.
-        says: &'static str,
-    },
 }
 
 /// How far a journal reaches, as it was found.
@@ -122,15 +83,6 @@ impl Known {
     pub(super) fn survey(&self, seed: u32, stopped_kind: u8) -> Survey {
         let from = self.vouched.unwrap_or_default();
         Survey::new(seed, stopped_kind, self.expected, from)
-    }
-}
-
-/// Whether the journal in `folder` goes on at this position: what was made of all before it is of this
-/// very journal.
-pub fn vouches<V: Vfs>(vfs: &V, folder: &Path, position: &Position) -> Result<bool, OpenError> {
-    match Listing::list(vfs, folder, Access::Read) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        listing => listing?.follows(position),
     }
 }
 
@@ -315,37 +267,3 @@ fn open_zeros<V: Vfs>(
     let last = last.transpose()?;
     Zeros::new((vfs, folder), config.whole(), config.background, last)
 }
-
-/// Overwrites with zeros what an unfinished batch may have left behind the end at `place`, and
-/// syncs: the segment is then as a clean stop leaves one, but for the record of that.
-///
-/// Why it may be written on, on a full disk, where otherwise a new one is begun. What can lie behind
-/// the end is of the one unfinished batch k, on the disk or in the page cache: a later one would have
-/// stopped the start. Both are looked at, since after a failed sync the cache calls clean what no
-/// disk has. Once the sync of the zeros has returned, no sector of k is anywhere, so the next batch
-/// k, other than the first, meets zeros as every batch does; and only then is anything of this start
-/// shown or written. A crash before that leaves less of k, or all of it, which is what the start
-/// found too: k was told to nobody. What was confirmed lies before `place`, and is not touched.
-pub(super) fn clear_behind<F: VfsFile>(file: &F, mut place: u64) -> io::Result<()> {
-    let size = file.size()?;
-    let zeros = vec![0; PIECE];
-    let mut found = vec![0; PIECE];
-    while place < size {
-        let length = narrow(size - place).min(PIECE);
-        let (Some(zeros), Some(found)) = (zeros.get(..length), found.get_mut(..length)) else {
-            break;
-        };
-        for through in [Through::Disk, Through::Cache] {
-            file.pread(found, place, through)?;
-            if found != zeros {
-                file.pwrite(&[zeros], place)?;
-                break;
-            }
-        }
-        place += wide(length);
-    }
-    file.fdatasync()
-}
-
-/// What is read at once where a segment is cleared.
-const PIECE: usize = 1 << 20;

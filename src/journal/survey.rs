@@ -14,10 +14,10 @@
 use std::io;
 
 use super::batch::{BATCH_HEADER, Frames, Header, RecordHeader};
+use super::error::OpenError;
 use super::layout::{BLOCK, is_zero, narrow, wide};
 use super::listing::{Listing, Segment};
 use super::lsn::Lsn;
-use super::recovery::OpenError;
 use super::segment::{End, Position};
 use super::vfs::{Through, Vfs, VfsFile};
 

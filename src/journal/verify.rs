@@ -1,9 +1,10 @@
 //! Looking through sealed segments again, one at a time: what was whole when a snapshot was made may
 //! rot since.
 
+use super::error::OpenError;
 use super::lsn::Lsn;
 use super::reader::Reader;
-use super::recovery::{Known, OpenError};
+use super::recovery::Known;
 use super::vfs::Vfs;
 
 impl<V: Vfs> Reader<V> {

@@ -10,13 +10,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::batch::{Closing, Kind, Open};
+use super::batch::{Closing, Kind, Open, seed};
+use super::clear::clear_behind;
 use super::fill::{Part, Zeros};
 use super::frame::Frame;
 use super::layout::{BLOCK, narrow, padded, wide};
 use super::lsn::Lsn;
 use super::reader::{Active, Reader, Shared};
-use super::recovery::clear_behind;
 use super::segment::{self, End, Position, SegmentHeader};
 use super::vfs::{Vfs, VfsFile, is_full};
 
@@ -394,9 +394,4 @@ impl<V: Vfs> Journal<V> {
         self.zeros.reach_at_start(Part::Spare, until)?;
         self.switch(first)
     }
-}
-
-/// What every CRC of a journal begins with.
-pub(super) fn seed(journal: &[u8; 16]) -> u32 {
-    crc32c::crc32c(journal)
 }

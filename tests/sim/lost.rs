@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use carnet::agency::keys::SealedPart;
 use carnet::backbone::end_file::{EndFile, Synced};
+use carnet::backbone::error::StartError;
 use carnet::backbone::keeper::{Pages, Snapshots, snapshot};
 use carnet::backbone::loss::OnLoss;
-use carnet::backbone::start::{Options, Recovered, Replay, StartError, recover};
+use carnet::backbone::start::{Options, Recovered, Replay, recover};
 use carnet::broker::committer::Committer;
 use carnet::broker::limits::{LOST_ADDRESSES, LOST_NUMBERS};
 use carnet::broker::record::{Lost, Record, Rejected};

@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use carnet::backbone::error::StartError;
 use carnet::backbone::keeper::{Pages, Snapshots, snapshot};
 use carnet::backbone::scrub::{Scrub, ScrubFile, Stepped};
-use carnet::backbone::start::{Options, Replay, StartError, recover};
+use carnet::backbone::start::{Options, Replay, recover};
 use carnet::broker::committer::Committer;
 use carnet::broker::limits::SCRUB_REST;
 use carnet::broker::record::{QueueId, Record, SCHEMA};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, FallocateFlags, OFlags};
 
-use super::{Access, Through, Vfs, VfsFile};
+use super::calls::{Access, Through, Vfs, VfsFile};
 use crate::journal::layout::{narrow, padded, wide};
 
 /// What direct reads are aligned to: the largest sector in use.

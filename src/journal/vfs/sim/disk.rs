@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Fault, Pattern, Through};
+use super::faults::{Fault, Pattern};
 use crate::journal::layout::{narrow, wide};
+use crate::journal::vfs::calls::Through;
 
 /// What was done to a file in the cache alone.
 #[derive(Debug, Clone)]
