@@ -70,9 +70,10 @@ impl Port {
     pub fn send(&mut self, commands: &mut Vec<Command>) {
         if !commands.is_empty() {
             let payer = self.share.payer;
+            self.inputs.reserve(commands.len());
             let inputs = commands.drain(..);
             self.inputs
-                .extend(inputs.flat_map(|command| Input::parts(payer, command)));
+                .extend(inputs.flat_map(|command| Input::parts(payer, self.id, command)));
             self.inbox.push_for(&self.share, &mut self.inputs);
             self.inputs.shrink_to(KEPT);
         }

@@ -24,7 +24,7 @@ use super::lanes::{Lanes, Open};
 use super::ledger::Ledger;
 use super::limits::{
     FULL_SETTLE_WAIT, IDLE_MARK, RESERVE_BYTES, ROOM_RETRY, SETTLE_WAIT, STEP_BURIED, STEP_BYTES,
-    STOP_BYTES, TICK, TICK_RECORDS,
+    STEP_COMMANDS, STOP_BYTES, TICK, TICK_RECORDS,
 };
 use super::record::Record;
 use super::weight::ENTRY_BYTES;
@@ -124,10 +124,11 @@ impl<V: Vfs> Committer<V> {
         self.tick(&mut turn);
         let batch = self.reserve(&mut turn);
         turn.buries = self.full.is_none();
+        let all = batch.len() < STEP_COMMANDS;
         for input in batch {
             self.take(input, &mut turn);
         }
-        self.work(&mut turn);
+        self.work(all, &mut turn);
         // Effects of this turn are still in our hands. If this fails nobody was told.
         self.commit(turn.sync)?;
         turn.out.given_back = self.lanes.given_back();
@@ -233,7 +234,7 @@ impl<V: Vfs> Committer<V> {
 
     /// Decides about one input, and appends what it becomes.
     fn take(&mut self, input: Input, turn: &mut Turn) {
-        let weight = input.weight.bytes();
+        let weight = input.weight.bytes() + self.core.queues_bytes(&input.what);
         let is_full = self.full.is_some();
         // What came before may have taken more than it weighs.
         let wanted = weight.saturating_add(self.kept());
@@ -257,15 +258,18 @@ impl<V: Vfs> Committer<V> {
     fn tick(&mut self, turn: &mut Turn) {
         if self.ticked.is_none() || self.elapsed.is_past(self.ticked, TICK) {
             self.ticked = Some(self.elapsed.run());
-            let most = self.most(TICK_RECORDS);
+            // On a full disk all this can wait: it has nothing of the reserve.
+            let room = self.journal.left().saturating_sub(self.kept()) / ENTRY_BYTES;
+            let most = self.most(TICK_RECORDS).min(room);
             self.core.tick(most, turn);
             self.append(turn);
         }
     }
 
     /// Does what follows from the inputs; stops, where it is to and nothing waits that could be done.
-    fn work(&mut self, turn: &mut Turn) {
-        let stops = self.stops && !self.has_more();
+    /// `all`: whether all was taken that could be.
+    fn work(&mut self, all: bool, turn: &mut Turn) {
+        let stops = self.stops && all && !self.has_more();
         let most = self.most(STEP_BURIED + turn.enqueued());
         self.core.work(most, turn);
         if self.full.is_none() {
@@ -273,7 +277,8 @@ impl<V: Vfs> Committer<V> {
         }
         self.append(turn);
         turn.out.stopped = stops;
-        let out = self.core.out().len() * OUT_BYTES + ENTRY_BYTES;
+        let counts = self.core.ledger().refusals().open().len();
+        let out = self.core.out().len() * OUT_BYTES + (counts + 1) * ENTRY_BYTES;
         // Without room for its last record a stop is none: the next start recovers.
         if stops && (self.has_room(out, turn) || self.journal.left() >= out) {
             self.core.stop(turn);

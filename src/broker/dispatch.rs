@@ -51,6 +51,13 @@ pub struct Left {
     pub ended: Vec<QueueId>,
 }
 
+impl Left {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.returned.is_empty() && self.ended.is_empty()
+    }
+}
+
 #[derive(Debug)]
 struct Consumer {
     queue: QueueId,
@@ -93,6 +100,8 @@ pub struct Dispatch {
     late: BTreeSet<QueueId>,
     /// By when the first entry that waits expires, as of the last look.
     heads: Schedule,
+    /// Whether the last look put queues off that have something to send.
+    put_off: bool,
     unused: Unused,
     attempts: u64,
 }
@@ -457,6 +466,11 @@ impl Dispatch {
         self.heads.set(queue, None);
         self.unused.leave_out(queue);
         consumers
+    }
+
+    /// Whether queues that have something to send wait for the next look.
+    pub fn is_put_off(&self) -> bool {
+        self.put_off
     }
 
     /// Looks at a queue again: a page came back, or time has passed.

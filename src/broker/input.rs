@@ -1,7 +1,7 @@
 //! What comes to the core: a client's or an operator's command, or an event of the broker itself;
 //! with who pays for it, and what it may become.
 
-use super::command::{Ask, Command, Fence};
+use super::command::{Ask, Command, Fence, Settle};
 use super::event::Event;
 use super::ids::{ConnectionId, DeliveryId};
 use super::limits::SETTLED_TOGETHER;
@@ -58,21 +58,32 @@ pub struct Input {
     pub payer: Payer,
     /// What it may become at most.
     pub weight: Weight,
+    /// The connection whose later requests must not come before it.
+    pub(super) of: Option<ConnectionId>,
 }
 
 impl Input {
     /// A command of `payer`.
     pub fn new(payer: Payer, command: Command) -> Self {
         Self {
+            of: match &command {
+                Command::Ask { connection, .. } => Some(*connection),
+                _ => None,
+            },
             weight: Weight::of(&command),
             what: What::Command(command),
             payer,
         }
     }
 
-    /// A command of `payer` as one or more inputs: what settles many deliveries comes in parts, so that
-    /// none of them takes more of a full disk's reserve than there is.
-    pub fn parts(payer: Payer, command: Command) -> impl Iterator<Item = Self> {
+    /// A command of a connection of `payer` as one or more inputs: what settles many deliveries comes in
+    /// parts, so that none of them takes more of a full disk's reserve than there is, nor more than the
+    /// end of the connection.
+    pub fn parts(
+        payer: Payer,
+        connection: ConnectionId,
+        command: Command,
+    ) -> impl Iterator<Item = Self> {
         let (mut rest, mut whole) = match command {
             Command::Settle { deliveries, how } if deliveries.len() > SETTLED_TOGETHER => {
                 (Some((deliveries.into_iter(), how)), None)
@@ -88,7 +99,10 @@ impl Input {
                     (!deliveries.is_empty()).then_some(Command::Settle { deliveries, how })
                 }
             };
-            part.map(|command| Self::new(payer, command))
+            part.map(|command| Self {
+                of: Some(connection),
+                ..Self::new(payer, command)
+            })
         })
     }
 
@@ -98,6 +112,7 @@ impl Input {
             weight: Weight::of_event(&event),
             what: What::Event(event),
             payer,
+            of: None,
         }
     }
 
@@ -107,6 +122,12 @@ impl Input {
             What::Command(command) => match command {
                 Command::Attach { .. } => Lane::Free,
                 Command::Submit(..) | Command::Private(_) => Lane::Publishes,
+                // It frees nothing, and may go on for ever: what is out comes back at the latest when its
+                // connection ends.
+                Command::Settle {
+                    how: Settle::Requeue,
+                    ..
+                } => Lane::Needs,
                 Command::Narrow { .. } | Command::Settle { .. } => Lane::Frees,
                 Command::Activate(_) => Lane::Needs,
                 Command::Ask { ask, .. } => match ask {

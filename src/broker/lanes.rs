@@ -148,7 +148,7 @@ impl Lanes {
                 };
                 let behind = input.asks().is_some_and(|asks| waiting.contains(&asks));
                 if behind || !fits || taken.len() >= STEP_COMMANDS {
-                    waiting.extend(input.asks());
+                    waiting.extend(input.of);
                     line.inputs.push_back(input);
                     continue;
                 }

@@ -25,7 +25,7 @@ pub const TURN_BYTES: i64 = 64 << 10;
 
 /// Deliveries that are settled by one command; more come as several, so that each has its place in
 /// what a full disk keeps for them.
-pub const SETTLED_TOGETHER: usize = 256;
+pub const SETTLED_TOGETHER: usize = 64;
 
 /// Messages and queues that an ended channel or connection left and that are given back at once, so
 /// that a client that comes again finds them; the rest follows in the same step, or as soon as there is room.

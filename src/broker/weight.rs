@@ -90,12 +90,16 @@ impl Weight {
             }
             Command::Narrow { narrowed, .. } => {
                 let queues = NUMBER_BYTES * narrowed.queues.len();
-                Self::records(queues, 0, held + queues)
+                let policies = narrowed.left.policies.iter();
+                let policies = policies.map(|it| it.as_str().len() + NUMBER_BYTES);
+                let more = queues + policies.sum::<usize>();
+                Self::records(more, 0, held + more)
             }
             Command::Activate(genesis) => {
                 let files = genesis.bundle.files();
                 let files = files.map(|(path, text)| path.len() + text.len() + NUMBER_BYTES);
-                let bytes = files.sum();
+                let units = genesis.units.len() * ENTRY_BYTES;
+                let bytes = files.sum::<usize>() + units;
                 Self::records(bytes, 0, held + bytes)
             }
         }

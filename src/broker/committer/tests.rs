@@ -390,6 +390,85 @@ fn a_connection_that_ends_with_thousands_out_finds_room_for_a_record_of_each() {
     replays(&rig);
 }
 
+#[test]
+fn what_a_client_left_by_the_thousands_holds_up_no_other_client() {
+    let mut rig = Rig::new();
+    rig.ask(CONSUMER, Ask::Cancel(1));
+    let (count, global) = (0, false);
+    rig.ask(CONSUMER, Ask::Prefetch { count, global });
+    for (n, number) in (2..=8).enumerate() {
+        let name = format!("many-{n}");
+        let properties = QueueProperties::default();
+        let (queue, passive) = (name.clone(), false);
+        let declare = Ask::DeclareQueue {
+            name,
+            passive,
+            properties,
+        };
+        rig.ask(CONSUMER, declare);
+        let publishes = (0..900).map(|_| rig.publish_to(&queue)).collect();
+        rig.step(publishes);
+        while rig.committer.has_more() {
+            rig.step(Vec::<Input>::new());
+        }
+        let consume = Ask::Consume {
+            number,
+            queue,
+            priority: 0,
+            exclusive: false,
+            may_read: true,
+        };
+        rig.ask(CONSUMER, consume);
+    }
+    rig.step(vec![Event::Gone(CONSUMER)]);
+    assert!(
+        rig.committer.has_more(),
+        "all of it was written down in one step"
+    );
+    // Another one comes while the rest is written down: what it asks for is done at once.
+    let consume = Ask::Consume {
+        number: 1,
+        queue: "work".to_owned(),
+        priority: 0,
+        exclusive: false,
+        may_read: true,
+    };
+    rig.ask(PUBLISHER, consume);
+    let publish = rig.publish_to("work");
+    assert_eq!(deliveries(&rig.step(vec![publish])).len(), 1);
+    replays(&rig);
+}
+
+#[test]
+fn on_a_full_disk_what_lives_goes_out_past_what_has_expired() {
+    let mut rig = Rig::new();
+    rig.ask(CONSUMER, Ask::Cancel(1));
+    let expires = rig.publish(Some(50));
+    let lives = rig.publish(None);
+    rig.step(vec![expires, lives]);
+    rig.vfs.fill();
+    loop {
+        let publish = rig.publish_to("nowhere");
+        rig.step(vec![publish]);
+        let publish = rig.publish(Some(50));
+        let effects = rig.step(vec![publish]);
+        if effects.iter().any(|(_, effect)| is_nack(effect)) {
+            break;
+        }
+    }
+    rig.wait(1_000);
+    let consume = Ask::Consume {
+        number: 2,
+        queue: "work".to_owned(),
+        priority: 0,
+        exclusive: false,
+        may_read: true,
+    };
+    let told = rig.ask(CONSUMER, consume);
+    assert_eq!(deliveries(&told).len(), 1, "{told:?}");
+    replays(&rig);
+}
+
 fn argument(name: &str, value: &str) -> (String, Argument) {
     (name.to_owned(), Argument::Text(value.to_owned()))
 }

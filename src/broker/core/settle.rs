@@ -73,9 +73,11 @@ impl Core {
 
     /// Takes over what a connection or channel left. As much as a client that comes back may look for
     /// at once is written down here, the rest with the core's own work.
-    pub(super) fn leave(&mut self, left: Left, turn: &mut Turn) {
-        self.left.push_back(left);
-        self.write_left(LEFT_TOGETHER, turn);
+    pub(super) fn leave(&mut self, mut left: Left, turn: &mut Turn) {
+        self.write_part(&mut left, LEFT_TOGETHER, turn);
+        if !left.is_empty() {
+            self.left.push_back(left);
+        }
     }
 
     /// Writes down so many at most of what was left: queues go, messages come back. Gives how many of
@@ -84,32 +86,36 @@ impl Core {
         while most > 0
             && let Some(mut left) = self.left.pop_front()
         {
-            self.write_settled(turn);
-            let ended = left.ended.drain(..most.min(left.ended.len()));
-            for queue in ended {
-                most -= 1;
-                if self.ledger.queue(queue).is_some() {
-                    self.record(&Record::Topology(Topology::Deleted(queue)), None, turn);
-                }
-            }
-            let returned = left.returned.drain(..most.min(left.returned.len()));
-            for address in returned {
-                most -= 1;
-                let system = left.system.clone();
-                if self.ledger.queue(address.queue).is_none() {
-                    continue;
-                }
-                if left.interrupted {
-                    turn.settled.add(system, Settling::Interrupted, address);
-                } else {
-                    self.give_back(address, system, Settling::Left, turn);
-                }
-            }
-            self.write_settled(turn);
-            if !left.ended.is_empty() || !left.returned.is_empty() {
+            most = self.write_part(&mut left, most, turn);
+            if !left.is_empty() {
                 self.left.push_front(left);
             }
         }
+        most
+    }
+
+    /// The same of what one channel or connection left.
+    fn write_part(&mut self, left: &mut Left, mut most: usize, turn: &mut Turn) -> usize {
+        self.write_settled(turn);
+        for queue in left.ended.drain(..most.min(left.ended.len())) {
+            most -= 1;
+            if self.ledger.queue(queue).is_some() {
+                self.record(&Record::Topology(Topology::Deleted(queue)), None, turn);
+            }
+        }
+        for address in left.returned.drain(..most.min(left.returned.len())) {
+            most -= 1;
+            let system = left.system.clone();
+            if self.ledger.queue(address.queue).is_none() {
+                continue;
+            }
+            if left.interrupted {
+                turn.settled.add(system, Settling::Interrupted, address);
+            } else {
+                self.give_back(address, system, Settling::Left, turn);
+            }
+        }
+        self.write_settled(turn);
         most
     }
 

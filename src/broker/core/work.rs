@@ -2,15 +2,21 @@
 //! matched with credit and sent.
 
 use super::{Core, Turn};
+use crate::broker::command::Command;
 use crate::broker::dispatch::pump::Look;
 use crate::broker::dispatch::{Sent, Taker};
 use crate::broker::effect::{Deliver, Effect};
+use crate::broker::exchange::Verdict;
 use crate::broker::ids::EntryAddress;
+use crate::broker::input::What;
 use crate::broker::ledger::QueueKind;
 use crate::broker::limits::{LEASE_BYTES, STEP_BURIED, TICK_ORDERS, TICK_QUEUES};
 use crate::broker::record::{CountedRefusals, Record, Topology};
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
+
+/// More than a queue's number takes in a record.
+const QUEUE_BYTES: usize = 16;
 
 impl Core {
     /// Time has passed: counts become evidence, orders end, queues that are not used go, heads may have
@@ -32,7 +38,9 @@ impl Core {
     /// Ends a step: what was left and what has died goes, heads are matched with credit, in so many
     /// records at most. What is not done stays due.
     pub fn work(&mut self, most: usize, turn: &mut Turn) {
-        let most = self.write_left(most, turn);
+        // Half of it is for those who are there, however much was left by those who are not.
+        let half = most / 2;
+        let most = most - half + self.write_left(half, turn);
         self.write_settled(turn);
         if most > 0 {
             self.match_credit(most, turn);
@@ -64,9 +72,23 @@ impl Core {
         }
     }
 
-    /// Whether all that ended connections and channels left is written down.
+    /// Whether nothing of its own work is left that another step could do at once.
     pub fn is_done(&self) -> bool {
-        self.left.is_empty()
+        self.left.is_empty() && !self.dispatch.is_put_off()
+    }
+
+    /// More than the numbers of queues take in the record of this message: how many there are of each
+    /// unit that gets it is the ledger's alone to know.
+    pub fn queues_bytes(&self, what: &What) -> usize {
+        let What::Command(Command::Submit(_, submission)) = what else {
+            return 0;
+        };
+        let Verdict::Ruled(ruled) = submission.verdict() else {
+            return 0;
+        };
+        let recipients = ruled.exchange().recipients.iter();
+        let queues = recipients.map(|it| self.ledger.queue_count(&it.unit));
+        queues.sum::<usize>().saturating_mul(QUEUE_BYTES)
     }
 
     /// Entries that the last record of a clean stop would name: those that are out, and those that came
@@ -96,14 +118,15 @@ impl Core {
     /// is sent.
     fn match_credit(&mut self, most: usize, turn: &mut Turn) {
         let buried = turn.found.len();
-        let most_dead = if turn.buries {
-            (STEP_BURIED + turn.enqueued).min(most)
+        // Where none is buried those that have died are passed over, and found again.
+        let (most_dead, passed) = if turn.buries {
+            ((STEP_BURIED + turn.enqueued).min(most), 0)
         } else {
-            0
+            (0, STEP_BURIED)
         };
         let look = Look {
             now: turn.moment.now,
-            dead: most_dead.saturating_sub(buried),
+            dead: (most_dead + passed).saturating_sub(buried),
             leases: most,
         };
         let pumped = self.dispatch.pump(&self.ledger, look);

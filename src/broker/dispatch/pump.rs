@@ -19,7 +19,7 @@ pub struct Pumped {
     pub dead: Vec<(EntryAddress, Cause)>,
     /// Pages that a head will need.
     pub wanted_pages: Vec<(QueueId, Page)>,
-    /// Queues from which something is sent, each of which may need a lease.
+    /// Queues from which something is sent that needs a lease.
     leases: usize,
 }
 
@@ -30,7 +30,7 @@ pub struct Look {
     pub now: Timestamp,
     /// Dead entries.
     pub dead: usize,
-    /// Queues from which something is sent.
+    /// Queues from which something is sent that needs a lease.
     pub leases: usize,
 }
 
@@ -46,13 +46,13 @@ impl Dispatch {
             };
             dirty.insert(queue);
         }
+        self.put_off = false;
         for queue in dirty {
             if pumped.leases < look.leases {
-                let sent = pumped.sent.len();
                 self.pump_queue(ledger, queue, look, &mut pumped);
-                pumped.leases += usize::from(pumped.sent.len() > sent);
             } else {
                 self.late.insert(queue);
+                self.put_off = true;
             }
         }
         pumped
@@ -63,6 +63,7 @@ impl Dispatch {
             return;
         };
         let (now, most) = (look.now, look.dead);
+        let mut lease = queue.sent_up_to;
         let mut expires = None;
         while let Some(lsn) = self.next_ready(ledger, id) {
             let Some(entry) = queue.backlog.get(lsn) else {
@@ -76,6 +77,10 @@ impl Dispatch {
                 self.next_with_credit(id, release)
             };
             if let Some(consumer) = consumer {
+                if lsn > lease {
+                    pumped.leases += 1;
+                    lease = Lsn(u64::MAX);
+                }
                 let sent = self.send(id, lsn, Taker::Consumer(consumer));
                 pumped.sent.push(sent);
             } else if !entry.is_expired(now) {
