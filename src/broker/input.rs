@@ -122,14 +122,14 @@ impl Input {
             What::Command(command) => match command {
                 Command::Attach { .. } => Lane::Free,
                 Command::Submit(..) | Command::Private(_) => Lane::Publishes,
-                // It frees nothing, and may go on for ever: what is out comes back at the latest when its
-                // connection ends.
-                Command::Settle {
+                // Giving back frees nothing, and may go on for ever: what is out comes back at the latest
+                // when its connection ends.
+                Command::Activate(_)
+                | Command::Settle {
                     how: Settle::Requeue,
                     ..
                 } => Lane::Needs,
                 Command::Narrow { .. } | Command::Settle { .. } => Lane::Frees,
-                Command::Activate(_) => Lane::Needs,
                 Command::Ask { ask, .. } => match ask {
                     Ask::DeclareQueue { passive: false, .. } | Ask::Bind { .. } => Lane::Needs,
                     Ask::DeclareQueue { passive: true, .. }
