@@ -106,9 +106,7 @@ impl Given {
                         .levels
                         .insert_mut(sender.clone(), Versioned { epoch: 1, value });
                 }
-                "to" => {
-                    given.asked().to = units(value, registry)?.into_iter().collect();
-                }
+                "to" => given.asked().to = addressees(value, registry)?,
                 "purpose" => given.asked().purpose = Some(parse(&word(value, &PURPOSES)?)?),
                 "handling" => given.asked().handling = parse(value)?,
                 "now" => given.now = time(value)?,
@@ -197,6 +195,17 @@ fn units(text: &str, registry: &Registry) -> Result<BTreeSet<UnitId>, String> {
             .ok_or(format!("{name:?} is no unit"))
     };
     list(text).map(known).collect()
+}
+
+/// As header `to`, it names some unit where it is there: without any the message would be for all.
+fn addressees(text: &str, registry: &Registry) -> Result<Vec<UnitId>, String> {
+    let units = units(text, registry)?;
+    if units.is_empty() {
+        return Err(
+            "to= names no unit: name one, such as customs/main, or leave it out".to_owned(),
+        );
+    }
+    Ok(units.into_iter().collect())
 }
 
 /// Whether it can be so of a message of this type at all.

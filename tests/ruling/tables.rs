@@ -123,6 +123,7 @@ o,postal.item/orchids,post/main,hs=7701,customs/main,release,all,post-customs
 p,postal.item/orchids,post/main,to=customs/mian,customs/main,release,all,post-customs
 q,control.order/order,post/main,,police/main,release,all -officer,customs-orders
 r,postal.item/orchids,post/main,purpose=control,customs/main,release,all,post-customs
+s,postal.item/orchids,post/main,to=+,customs/main,release,all,post-customs
 ";
     insta::assert_snapshot!(faults(rows).join("\n"), @r#"
     policies/tables/post.csv:2: row "a": "postal.item" is not TYPE/EXAMPLE; see docs/policies.md, tables
@@ -143,6 +144,7 @@ r,postal.item/orchids,post/main,purpose=control,customs/main,release,all,post-cu
     policies/tables/post.csv:17: row "p": "customs/mian" is no unit; see docs/policies.md, tables
     policies/tables/post.csv:18: row "q": no system of post/main sends control.order; see docs/policies.md, tables
     policies/tables/post.csv:19: row "r": "control" is none of customs-control, law-enforcement, environment-protection, postal-security, statistics, mutual-assistance, integrity; see docs/policies.md, tables
+    policies/tables/post.csv:20: row "s": to= names no unit: name one, such as customs/main, or leave it out; see docs/policies.md, tables
     "#);
 }
 
