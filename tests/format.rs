@@ -29,8 +29,9 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use carnet::agency::keys::{BadFrame, FramePart, FrameWriter};
 use carnet::broker::dedup::run::{self, Run};
-use carnet::broker::format::{ExchangeRef, PageName, RecordError};
+use carnet::broker::format::{ExchangeRef, PageName, PayloadRef, RecordError};
 use carnet::broker::ledger::Ledger;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Entry;
@@ -147,6 +148,47 @@ fn frames_that_were_written_open_as_they_did() {
     let (head, body) = PrivateHead::open(&octets).unwrap();
     let (expected, whole) = frames::private();
     assert_eq!((head, &body[..]), (expected, whole));
+}
+
+/// A frame whose part of the facts holds these octets of addressees, nothing else, and `more`.
+fn addressed(addressees: &[u8], more: &[u8]) -> Bytes {
+    let class = frames::KEPT.facts;
+    let writer = FrameWriter::new(frames::FRAMED, 64)
+        .part(FramePart::Body, class, |out| {
+            out.extend_from_slice(&[0; 4]);
+        })
+        .part(FramePart::Facts, class, |out| {
+            // Spans and facts; then purpose, case, answers, quotes, own keys, handling, record.
+            out.extend_from_slice(&[0; 8]);
+            out.extend_from_slice(addressees);
+            out.extend_from_slice(&[0; 2 + 3 * 4]);
+            out.extend_from_slice(&[1, 0]);
+            out.extend_from_slice(more);
+        });
+    writer.finish().into()
+}
+
+#[test]
+fn addressees_of_a_frame_have_one_spelling_and_nothing_stands_behind_what_was_asked() {
+    let read = |addressees: &[u8], more: &[u8]| {
+        let octets = addressed(addressees, more);
+        let read = PayloadRef::open(frames::FRAMED, &octets).unwrap();
+        read.ruled_from()
+            .map(|(_, question)| question.asked.to.len())
+    };
+    let list = |count: u8| {
+        let unit = b"\x09\0\0\0post/main";
+        let units = (0..count).flat_map(|_| unit.iter().copied());
+        [1, count, 0, 0, 0]
+            .into_iter()
+            .chain(units)
+            .collect::<Vec<u8>>()
+    };
+    assert_eq!(read(&[0], &[]), Ok(0));
+    assert_eq!(read(&list(1), &[]), Ok(1));
+    assert_eq!(read(&list(0), &[]), Err(BadFrame), "a list of none");
+    assert_eq!(read(&list(2), &[]), Err(BadFrame), "one twice");
+    assert_eq!(read(&[0], &[0]), Err(BadFrame), "octets behind");
 }
 
 #[test]

@@ -125,6 +125,8 @@ impl<'a> PayloadRef<'a> {
             ..Question::default()
         };
         asked.handling = Form::take(&mut from)?;
+        Option::<Lsn>::skip(&mut from)?;
+        from.end()?;
         question.asked = Cow::Owned(asked);
         Ok((facts, question))
     }
@@ -165,6 +167,8 @@ fn put_addressees(to: &[UnitId], out: &mut Vec<u8>) {
     }
 }
 
+/// Reads what [`put_addressees`] writes and no other spelling of it: a list that is there holds
+/// somebody, and nobody twice.
 fn addressees(from: &mut Take<'_>) -> Result<Vec<UnitId>, Malformed> {
     if !bool::take(from)? {
         return Ok(Vec::new());
@@ -172,7 +176,10 @@ fn addressees(from: &mut Take<'_>) -> Result<Vec<UnitId>, Malformed> {
     let before = from.malformed();
     let count = from.count(String::LEAST)?;
     let units = (0..count).map(|_| from.text()?.parse().map_err(|_| before));
-    units.collect()
+    let units: Vec<UnitId> = units.collect::<Result<_, _>>()?;
+    let distinct = units.iter().collect::<BTreeSet<_>>().len();
+    let is_one = distinct > 0 && distinct == units.len();
+    is_one.then_some(units).ok_or(before)
 }
 
 impl<'a> PrivateHead<'a> {
