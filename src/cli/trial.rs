@@ -245,7 +245,9 @@ fn valid(
     let to = (!to.is_empty()).then(|| ("to".to_owned(), HeaderValue::List(to)));
     let purpose = asked.purpose.iter().map(|p| text("purpose", p.as_str()));
     let case = asked.case.iter().map(|case| text("case", case));
-    let headers = to.into_iter().chain(purpose).chain(case);
+    let handling = Some(asked.handling).filter(|handling| !handling.is_free());
+    let handling = handling.map(|handling| text("handling", handling.name()));
+    let headers = to.into_iter().chain(purpose).chain(case).chain(handling);
     let publish = Publish {
         message_type: message_type.to_owned(),
         message_id: Some("try".to_owned()),

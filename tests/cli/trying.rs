@@ -109,6 +109,17 @@ fn many_files_are_tried_at_once_and_summed_up_by_fault() {
 }
 
 #[test]
+fn what_is_tried_is_shown_as_asked_with_its_handling() {
+    let (_folder, files) = with_slips(&[&[]]);
+    let words = format!("message try {} --type postal.item --json", files[0]);
+    let given = out(&in_repository(&format!(
+        "{words} --given handling=no-onward"
+    )));
+    let tried: Value = serde_json::from_str(&given).unwrap();
+    assert_eq!(tried["asked"]["handling"], "no-onward", "{given}");
+}
+
+#[test]
 fn a_name_that_may_be_a_persons_is_told_by_its_place() {
     let slip = ("\"Consignee\": {", "\"Consignee\": {\"Ilse Marrow\": 1, ");
     let (_folder, files) = with_slips(&[&[slip]]);
