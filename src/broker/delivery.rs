@@ -19,7 +19,7 @@ use super::limits::REASON_BYTES;
 use super::payload::PrivateHead;
 use super::receipt::Receipt;
 use super::record::{Confidential, Exchange, Outcome, QueueId, Record, Released, Stored, Terms};
-use crate::agency::keys::{BadFrame, Delivered, SealedPart, Token};
+use crate::agency::keys::{BadFrame, Delivered, Token};
 use crate::journal::Lsn;
 use crate::message::facts::Facts;
 use crate::message::id::{AgencyId, Category, Mask, UnitId};
@@ -110,7 +110,8 @@ impl Rendered {
         if let (Shown::Made(made), Record::Exchange(asked)) = (&mut self.properties, answered)
             && asked.unit == *unit
         {
-            made.correlation_id = Some(confidential(&asked.sealed).message_id.to_owned());
+            let told = Confidential::open(&asked.sealed);
+            made.correlation_id = told.map(|told| told.message_id.to_owned());
         }
     }
 }
@@ -146,14 +147,24 @@ pub fn prepare(
 ) -> Result<Prepared, Unrenderable> {
     let mut rendered = match &stored.record {
         Record::Exchange(exchange) if exchange.unit == *unit => {
-            let told = confidential(&exchange.sealed);
-            let receipt = Receipt::of_exchange(exchange, &told);
-            notice(&receipt, Some(told.message_id), exchange.at)
+            let told = Confidential::open(&exchange.sealed);
+            let message_id = told.as_ref().map(|told| told.message_id);
+            let told = told.unwrap_or_default();
+            notice(
+                &Receipt::of_exchange(exchange, &told),
+                message_id,
+                exchange.at,
+            )
         }
         Record::Rejected(rejected) if rejected.unit == *unit => {
-            let told = confidential(&rejected.sealed);
-            let receipt = Receipt::of_rejected(rejected, &told);
-            notice(&receipt, Some(told.message_id), rejected.at)
+            let told = Confidential::open(&rejected.sealed);
+            let message_id = told.as_ref().map(|told| told.message_id);
+            let told = told.unwrap_or_default();
+            notice(
+                &Receipt::of_rejected(rejected, &told),
+                message_id,
+                rejected.at,
+            )
         }
         Record::Lost(lost) => {
             let numbers = lost.units.iter().find(|it| it.unit == *unit);
@@ -186,11 +197,6 @@ pub fn prepare(
     rendered.moved_to.clone_from(&deliver.moved_to);
     rendered.returns = deliver.returns;
     Ok(Prepared::Send(Box::new(rendered)))
-}
-
-/// What of a record only its sender may read.
-pub fn confidential(sealed: &SealedPart) -> Confidential<'_> {
-    Confidential::open(sealed).unwrap_or_default()
 }
 
 fn notice(receipt: &Receipt<'_>, message_id: Option<&str>, at: Timestamp) -> Rendered {

@@ -24,8 +24,7 @@ use super::runtime::on_a_runtime;
 use super::start::failed;
 use crate::agency::keys::SealedPart;
 use crate::backbone::error::StartError;
-use crate::broker::delivery::confidential;
-use crate::broker::record::{Genesis, Record};
+use crate::broker::record::{Confidential, Genesis, Record};
 use crate::config::Config;
 use crate::journal::Lsn;
 use crate::message::id::ExchangeId;
@@ -136,7 +135,8 @@ impl Wanted {
 
     fn is_sealed_in(&self, sealed: &SealedPart) -> bool {
         let wanted = self.message_id.as_ref();
-        wanted.is_some_and(|id| confidential(sealed).message_id == *id)
+        let is_its = |id| Confidential::open(sealed).is_some_and(|told| told.message_id == id);
+        wanted.is_some_and(is_its)
     }
 
     /// Why nothing was found in a log of so many records of evidence.

@@ -10,13 +10,13 @@ use bytes::Bytes;
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Ask, Command, Private, Unroutable};
-use carnet::broker::delivery::{Made, Rendered, Shown, confidential};
+use carnet::broker::delivery::{Made, Rendered, Shown};
 use carnet::broker::effect::{Answer, Deliver};
 use carnet::broker::exchange::{Arrived, Returnable, Submission};
 use carnet::broker::ids::{ChannelKey, ConnectionId, Origin};
 use carnet::broker::ledger::may_read;
 use carnet::broker::payload::PrivateHead;
-use carnet::broker::record::{LeafSecret, QueueId, QueueProperties, Record, Terms};
+use carnet::broker::record::{Confidential, LeafSecret, QueueId, QueueProperties, Record, Terms};
 use carnet::broker::reply::Refusal;
 use carnet::message::envelope::expires_after;
 use carnet::message::id::{Digest, ExchangeId, SystemId};
@@ -182,7 +182,7 @@ pub(crate) fn narrow(
 /// What the first message was told, read from its record for a repeat.
 pub(crate) fn first_refusal(record: &Record) -> Refusal {
     let told = match record {
-        Record::Exchange(exchange) => confidential(&exchange.sealed),
+        Record::Exchange(exchange) => Confidential::open(&exchange.sealed).unwrap(),
         other => panic!("a repeat of what is no exchange: {other:?}"),
     };
     Refusal {

@@ -1,10 +1,12 @@
 //! Explanations, as people read them.
 
+use carnet::broker::exchange::Decided;
+use carnet::broker::record::{Confidential, Recipient};
 use carnet::message::facts::FactValue;
 use carnet::message::id::Mask;
 use carnet::policy::explain::{InForce, explain};
 
-use super::fixture::{Message, id, rulebook};
+use super::fixture::{Message, id, rulebook, rulebook_with};
 
 fn why(message: &Message, unit: &str, reader: Mask) -> String {
     let rulebook = rulebook();
@@ -52,5 +54,44 @@ fn a_refusal_names_what_forbids_or_what_was_missing() {
     insta::assert_snapshot!(why(&order, "post/main", Mask::ALL), @r"
     post/main does not receive it: forbidden.
       forbidden by floor-secret (board): Controlled deliveries stay in their case. Basis: Vienna Convention 1988 art. 11; UNTOC art. 20. Reason: Known to the case alone.
+    ");
+}
+
+/// What an auditor reads of a message that no unit gets, by a rulebook with a rule that fails.
+fn shown(told: Option<&Confidential<'_>>) -> String {
+    let rulebook = rulebook_with(
+        r#"@id("failing") @title("x") @basis("x") @reason("x") @owner("customs")
+        forbid (principal in Border::Agency::"police", action == Border::Action::"receive",
+          resource in Border::Agency::"customs")
+        when { resource.risk * 9223372036854775807 >= 0 };"#,
+    );
+    let message = Message::new("customs/main", "declaration.export")
+        .case("CASE-1", &["customs", "police"])
+        .quoting("CASE-1")
+        .fact("risk", FactValue::Long(2));
+    let ruling = message.rule(&rulebook);
+    let verdict = ruling.verdicts.iter();
+    let police = verdict.filter(|verdict| verdict.unit == id("police/main"));
+    let recipients: Vec<Recipient> = police.map(Recipient::from).collect();
+    let decided = Decided::in_full(&recipients, Mask::ALL, told, &ruling.errors, &rulebook);
+    decided.lines().join("\n")
+}
+
+#[test]
+fn a_refusal_for_a_rule_that_failed_is_not_shown_as_one_that_no_rule_permits() {
+    insta::assert_snapshot!(shown(Some(&Confidential::default())), @r"
+    x  police/main  refused, no policy permits it or one could not be evaluated
+       its sender was told nothing of it
+    ALARM  could not be evaluated, so nothing was given by it: failing
+    ");
+}
+
+#[test]
+fn what_a_sender_was_told_is_not_made_up_where_it_cannot_be_read() {
+    insta::assert_snapshot!(shown(None), @r"
+    what its sender asked, and was told, cannot be read
+    x  police/main  refused, no policy permits it or one could not be evaluated
+       its sender was told (cannot be read)
+    ALARM  could not be evaluated, so nothing was given by it: failing
     ");
 }

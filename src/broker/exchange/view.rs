@@ -7,12 +7,15 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::broker::record::{Confidential, Outcome, Recipient, Released};
+use crate::broker::record::{Confidential, Outcome, Recipient, Released, Told};
 use crate::message::id::{Mask, UnitId};
 use crate::message::onward::Onward;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::source::Rule;
 use crate::policy::words::PolicyId;
+
+/// Of a message whose confidential part does not open.
+const UNREADABLE: &str = "what its sender asked, and was told, cannot be read";
 
 /// What was decided for the recipients of one message.
 #[derive(Debug, Serialize)]
@@ -71,7 +74,7 @@ struct Withheld<'a> {
 /// and broker.
 #[derive(Debug, Serialize)]
 struct InFull<'a> {
-    asked: &'a Confidential<'a>,
+    asked: Option<&'a Confidential<'a>>,
     warnings: Vec<Place<'a>>,
     unreachable: Vec<Unreachable<'a>>,
     errors: &'a [PolicyId],
@@ -114,28 +117,30 @@ impl<'a> Decided<'a> {
     }
 
     /// The same with why a unit does not get the rest, by the rulebook that decided, and with what the
-    /// sender asked and was told. `errors` are the rules that could not be evaluated.
+    /// sender asked and was told, none where that cannot be read. `errors` are the rules that could
+    /// not be evaluated.
     pub fn in_full(
         recipients: &'a [Recipient],
         holds: Mask,
-        confidential: &'a Confidential<'a>,
+        confidential: Option<&'a Confidential<'a>>,
         errors: &'a [PolicyId],
         rulebook: &'a Rulebook,
     ) -> Self {
         let mut view = Self::briefly(recipients, holds);
         let mut policies: BTreeSet<&PolicyId> = errors.iter().collect();
+        let told = confidential.map_or(&[][..], |it| &it.told);
         for (decision, recipient) in view.recipients.iter_mut().zip(recipients) {
-            let secrecy = Secrecy::of(recipient, holds, confidential, rulebook);
+            let secrecy = Secrecy::of(recipient, holds, told, rulebook);
             let taken = secrecy.withheld_by.iter().flatten();
             policies.extend(taken.filter_map(|withheld| withheld.policy));
             policies.extend(decision.given.policies());
             decision.secrecy = Some(secrecy);
         }
         let is_one = |unit: &str| recipients.iter().any(|it| it.unit.to_string() == unit);
-        let nobodies = confidential.told.iter().filter(|told| !is_one(told.unit));
+        let nobodies = told.iter().filter(|told| !is_one(told.unit));
         view.full = Some(InFull {
             asked: confidential,
-            warnings: places(confidential),
+            warnings: confidential.map(places).unwrap_or_default(),
             unreachable: nobodies
                 .map(|told| Unreachable {
                     unit: told.unit,
@@ -155,14 +160,17 @@ impl<'a> Decided<'a> {
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(full) = &self.full {
-            lines.extend(asked(full.asked));
+            lines.extend(
+                full.asked
+                    .map_or_else(|| vec![UNREADABLE.to_owned()], asked),
+            );
             let warnings = full.warnings.iter();
             lines.extend(warnings.map(|Place { place, rule }| {
                 format!("warning  at {}: {rule}", place.escape_debug())
             }));
         }
         for decision in &self.recipients {
-            decision.tell(&mut lines);
+            decision.tell(self.full.as_ref(), &mut lines);
         }
         if let Some(full) = &self.full {
             let nobodies = full.unreachable.iter();
@@ -171,10 +179,9 @@ impl<'a> Decided<'a> {
                 format!("x  {unit}  addressed, and nobody that it can reach: its sender was told {told:?}")
             }));
             if self.recipients.is_empty() && full.unreachable.is_empty() {
-                lines.push(
-                    "nobody receives it: no rule permits it to any unit, and none was addressed"
-                        .to_owned(),
-                );
+                let none = "nobody receives it: no rule permits it to any unit";
+                let addressed = full.asked.map_or("", |_| ", and none was addressed");
+                lines.push(format!("{none}{addressed}"));
             }
             if !full.errors.is_empty() {
                 lines.push(format!(
@@ -227,14 +234,9 @@ impl<'a> Given<'a> {
 }
 
 impl<'a> Secrecy<'a> {
-    fn of(
-        recipient: &'a Recipient,
-        holds: Mask,
-        confidential: &Confidential<'a>,
-        rulebook: &Rulebook,
-    ) -> Self {
+    fn of(recipient: &'a Recipient, holds: Mask, told: &[Told<'a>], rulebook: &Rulebook) -> Self {
         let unit = recipient.unit.to_string();
-        let told = confidential.told.iter().find(|told| told.unit == unit);
+        let told = told.iter().find(|told| told.unit == unit);
         let told = told.map(|told| told.reason);
         match &recipient.outcome {
             Outcome::Released(released) => Self {
@@ -299,7 +301,7 @@ fn asked(confidential: &Confidential<'_>) -> Vec<String> {
 }
 
 impl Decision<'_> {
-    fn tell(&self, lines: &mut Vec<String>) {
+    fn tell(&self, full: Option<&InFull<'_>>, lines: &mut Vec<String>) {
         let unit = self.unit;
         match &self.given {
             Given::Released {
@@ -328,6 +330,11 @@ impl Decision<'_> {
                     ));
                 }
             }
+            Given::Refused { policies: [] } if full.is_some_and(|it| !it.errors.is_empty()) => {
+                lines.push(format!(
+                    "x  {unit}  refused, no policy permits it or one could not be evaluated"
+                ));
+            }
             Given::Refused { policies: [] } => {
                 lines.push(format!("x  {unit}  refused, no policy permits it"));
             }
@@ -338,7 +345,11 @@ impl Decision<'_> {
         if let Some(secrecy) = &self.secrecy {
             let is_refused = matches!(self.given, Given::Refused { .. });
             let told = secrecy.told_to_sender;
-            let told = told.map_or("nothing of it".to_owned(), |told| format!("{told:?}"));
+            let told = match told {
+                Some(told) => format!("{told:?}"),
+                None if full.is_some_and(|it| it.asked.is_none()) => "(cannot be read)".to_owned(),
+                None => "nothing of it".to_owned(),
+            };
             if secrecy.covert {
                 lines.push(format!(
                     "   COVERT: its sender must not know, and was told {told}"

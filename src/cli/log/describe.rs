@@ -7,11 +7,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::earlier::About;
-use crate::broker::delivery::confidential;
 use crate::broker::exchange::Decided;
 use crate::broker::record::{
-    CaseChange, CaseStep, CountedRefusals, Exchange, Lost, Narrowed, Record, Rejected, Repeats,
-    Settled, Settling, Topology,
+    CaseChange, CaseStep, Confidential, CountedRefusals, Exchange, Lost, Narrowed, Record,
+    Rejected, Repeats, Settled, Settling, Topology,
 };
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
@@ -116,11 +115,11 @@ impl Described {
             sealed,
             ..
         } = exchange;
-        let secret = confidential(sealed);
+        let secret = Confidential::open(sealed);
         let decided = match rulebook {
             Some(rulebook) => {
                 self.below.push(format!("rulebook  {}", exchange.rulebook));
-                Decided::in_full(recipients, *holds, &secret, errors, rulebook)
+                Decided::in_full(recipients, *holds, secret.as_ref(), errors, rulebook)
             }
             None => Decided::briefly(recipients, *holds),
         };
@@ -138,19 +137,20 @@ impl Described {
         let Rejected {
             sender, code, rule, ..
         } = rejected;
-        // Both are as the sender wrote them.
+        // It is as the sender wrote it.
         let place = match rejected.place.as_str() {
             "" => "the message".to_owned(),
             place => place.escape_debug().to_string(),
         };
-        let message_type = rejected.message_type.escape_debug().to_string();
+        let message_type = Some(&rejected.message_type).filter(|name| !name.is_empty());
+        let shown = message_type.map_or("a message of no type", String::as_str);
         let number = rejected.number;
-        self.says = format!("{message_type} from {sender}, its number {number}: {code}");
+        self.says = format!("{shown} from {sender}, its number {number}: {code}");
         if let Some(case) = &rejected.case {
             _ = write!(self.says, ", of case {case}");
         }
         self.below.push(format!("x  {place}: {rule}"));
-        self.fields = json!({"sender": sender, "type": rejected.message_type,
+        self.fields = json!({"sender": sender, "type": message_type,
             "sender_number": rejected.number, "code": code, "place": rejected.place,
             "rule": rule, "case": rejected.case});
     }
@@ -161,9 +161,13 @@ impl Described {
         let Record::Rejected(rejected) = record else {
             return self;
         };
-        let message_id = confidential(&rejected.sealed).message_id;
-        if let Some(line) = self.below.last_mut().filter(|_| !message_id.is_empty()) {
-            _ = write!(line, "  message_id {}", message_id.escape_debug());
+        let message_id = Confidential::open(&rejected.sealed).map(|told| told.message_id);
+        if let Some(line) = self.below.last_mut() {
+            match message_id {
+                None => line.push_str("  message_id cannot be read"),
+                Some("") => {}
+                Some(id) => _ = write!(line, "  message_id {}", id.escape_debug()),
+            }
         }
         self.add("message_id", json!(message_id));
         self

@@ -162,7 +162,7 @@ impl Ruled {
         let quoted = Quoted::of(valid, ruling);
         let secret = quoted.confidential(valid, ruling, rulebook, None);
         let holds = valid.entry().holds;
-        let decided = Decided::in_full(&recipients, holds, &secret, &ruling.errors, rulebook);
+        let decided = Decided::in_full(&recipients, holds, Some(&secret), &ruling.errors, rulebook);
         let mut value = json!({
             "valid": true,
             "type": valid.entry().message_type,

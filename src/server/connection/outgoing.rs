@@ -15,12 +15,12 @@ use crate::amqp::{
 use crate::backbone::fetch::Unread;
 use crate::broker::admit::View;
 use crate::broker::command::{Command, Fence, Settle};
-use crate::broker::delivery::{Prepared, Rendered, confidential, prepare};
+use crate::broker::delivery::{Prepared, Rendered, prepare};
 use crate::broker::effect::{Answer, Deliver, Effect};
 use crate::broker::exchange::Returnable;
 use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::{OUTPUT_BYTES, TURN_EVENT_OCTETS};
-use crate::broker::record::{Narrowed, Record, Stored};
+use crate::broker::record::{Confidential, Narrowed, Record, Stored};
 use crate::broker::reply::Refusal;
 use crate::server::translate;
 
@@ -160,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Record::Exchange(exchange) => Some(&exchange.sealed),
             _ => None,
         });
-        let told = sealed.map(confidential).unwrap_or_default();
+        let told = sealed.and_then(Confidential::open).unwrap_or_default();
         Ok(Refusal {
             code: 403,
             text: told.refusal_text().to_owned(),
