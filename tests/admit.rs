@@ -195,6 +195,29 @@ fn the_texts_of_refusals_fit_a_return_whatever_was_sent() {
 }
 
 #[test]
+fn a_routing_key_that_is_no_types_name_is_not_kept_in_evidence() {
+    let view = view();
+    let post = peer(&view, "post", "items");
+    let kept = |message_type: &str| {
+        let attempt = Publish {
+            message_type: message_type.to_owned(),
+            body: "{}".into(),
+            ..Publish::default()
+        };
+        let Verdict::Rejected { rejected, .. } = verdict(&view, &post, attempt) else {
+            panic!("admitted");
+        };
+        (rejected.message_type, rejected.code)
+    };
+    for personal in ["Ilse Marrow", "postal.item.RR473124829GB"] {
+        assert_eq!(kept(personal), (String::new(), 312));
+    }
+    assert_eq!(kept("case.ilse-marrow"), (String::new(), 403));
+    assert_eq!(kept("postal.item"), ("postal.item".to_owned(), 406));
+    assert_eq!(kept("case.join"), ("case.join".to_owned(), 403));
+}
+
+#[test]
 fn a_repeat_of_a_message_has_the_same_key_and_content_and_another_has_not() {
     let view = view();
     let post = peer(&view, "post", "items");

@@ -366,7 +366,7 @@ pub struct Rejected {
     pub sender: SystemId,
     /// Its unit.
     pub unit: UnitId,
-    /// The routing key, cut to 96 octets; empty where it is no type's name.
+    /// The name of its type or step of a case; empty where the rulebook has none of this name.
     pub message_type: String,
     /// The reply code: 312, 403 or 406.
     pub code: u16,

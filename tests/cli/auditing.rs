@@ -38,8 +38,9 @@ impl Folders {
     }
 }
 
-/// A log with an item that was narrowed, a hidden order, a message for nobody, and an invalid one.
-fn four_exchanges() -> Folders {
+/// A log with an item that was narrowed, a hidden order, a message for nobody, an invalid one, and
+/// one of no type.
+fn five_messages() -> Folders {
     let folders = Folders::new();
     // A rule that gives too much, so that the floor takes it.
     let goods = "Border::Action::\"disclose:goods\",\n     Border::Action::\"disclose:postal\"";
@@ -69,13 +70,15 @@ fn four_exchanges() -> Folders {
         &address,
         &format!("postal.item {wrong} --as post/items --id wrong-1"),
     );
+    // A client that takes the routing key for a place to put a name.
+    folders.send(&address, &format!("marrow.ilse {wrong} --as post/items"));
     broker.stop();
     folders
 }
 
 #[test]
 fn a_record_shows_what_was_asked_what_was_decided_and_why_and_who_was_told() {
-    let folders = four_exchanges();
+    let folders = five_messages();
     insta::assert_snapshot!(folders.shown(1), @r#"
     exchange  postal.item from post/items, its number 1
            rulebook  DIGEST
@@ -117,11 +120,18 @@ fn a_record_shows_what_was_asked_what_was_decided_and_why_and_who_was_told() {
     rejected  postal.item from post/items, its number 2: 406
            x  /ID: s10  message_id wrong-1
     ");
+    let unknown = folders.shown(5);
+    let (what, place) = unknown.split_once("  message_id").unwrap();
+    insta::assert_snapshot!(what, @r"
+    rejected  a message of no type from post/items, its number 3: 312
+           x  routing key: type
+    ");
+    assert!(!place.contains("marrow"), "{place}");
 }
 
 #[test]
 fn a_record_is_shown_to_programs_with_its_secrets_and_the_tail_has_none() {
-    let folders = four_exchanges();
+    let folders = five_messages();
     let first = json(&folders.run("log show 1 --json --data dev"));
     assert_eq!(first["asked"]["to"][1], "harbour/main");
     assert_eq!(first["asked"]["handling"], "no-onward");
@@ -138,7 +148,7 @@ fn a_record_is_shown_to_programs_with_its_secrets_and_the_tail_has_none() {
         !tail.contains("harbour/main") && !tail.contains("asked"),
         "{tail}"
     );
-    for id in ["item-1", "order-1", "cargo-1", "wrong-1"] {
+    for id in ["item-1", "order-1", "cargo-1", "wrong-1", "marrow"] {
         assert!(!tail.contains(id), "{id} in {tail}");
     }
     let wrong = json(&folders.run("log show 4 --json --data dev"));
@@ -147,7 +157,7 @@ fn a_record_is_shown_to_programs_with_its_secrets_and_the_tail_has_none() {
 
 #[test]
 fn a_record_is_found_by_the_id_that_its_sender_gave_it() {
-    let folders = four_exchanges();
+    let folders = five_messages();
     let show = |words: &str| folders.run(&format!("log show {words} --json --data dev"));
     let order = json(&show("--message-id order-1"));
     assert_eq!(order, json(&show("2")));

@@ -66,12 +66,15 @@ pub(super) fn rejection(
         faults_untold: u32::try_from(faults.untold).unwrap_or(u32::MAX),
         ..Confidential::default()
     };
+    // Whatever else a client writes there may be a name, and evidence is never erased.
+    let message_type = Some(&publish.message_type);
+    let message_type = message_type.filter(|name| admission.view.rulebook.is_type(name));
     Rejected {
         id: admission.draw.exchange,
         at: Timestamp::default(),
         sender: admission.system(),
         unit: admission.peer.unit.id.clone(),
-        message_type: publish.message_type.chars().take(96).collect(),
+        message_type: message_type.cloned().unwrap_or_default(),
         code: *code,
         place: faults.first.place.clone(),
         rule: faults.first.rule.clone(),
