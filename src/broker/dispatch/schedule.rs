@@ -41,7 +41,7 @@ impl Schedule {
 /// For how long nobody has used which queue that goes when nobody uses it.
 #[derive(Debug, Default)]
 pub(super) struct Unused {
-    /// Time that counts: it goes on by no more than [`LOOK_MOST`] from one look to the next.
+    /// Time that counts: it goes on by no more than [`LOOK_MOST`](crate::broker::limits::LOOK_MOST) from one look to the next.
     pub(super) clock: Timestamp,
     pub(super) looked: Option<Timestamp>,
     /// Used since the last look: they count from the next one.
