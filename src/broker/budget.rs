@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::limits::{
     AGENCY_CONSUMERS, AGENCY_OUTPUT_BYTES, AGENCY_UNFINISHED_BYTES, UNFINISHED_FAIR_BYTES,
+    UNREAD_FAIR_BYTES,
 };
 use super::pace::Pace;
 use crate::agency::registry::Party;
@@ -75,9 +76,11 @@ impl Portion {
         hold(&self.budget.unread, &mut self.unread, octets);
     }
 
-    /// Whether the agency's clients have so much to read that no more is rendered for them.
+    /// Whether the agency's clients have so much to read that no more is rendered for this one, which has
+    /// more than a fair part of it.
     pub fn is_unread(&self) -> bool {
-        self.budget.unread.load(Ordering::Relaxed) >= AGENCY_OUTPUT_BYTES
+        self.unread > UNREAD_FAIR_BYTES
+            && self.budget.unread.load(Ordering::Relaxed) >= AGENCY_OUTPUT_BYTES
     }
 
     /// The connection has so many consumers. False where the agency has too many.
@@ -134,8 +137,11 @@ mod tests {
 
         let mut third = portion("post");
         third.hold_unread(AGENCY_OUTPUT_BYTES);
-        assert!(second.is_unread() && !portion("customs").is_unread());
-        third.hold_unread(AGENCY_OUTPUT_BYTES - 1);
+        assert!(third.is_unread() && !portion("customs").is_unread());
+        assert!(!second.is_unread(), "who reads waits for no other");
+        second.hold_unread(UNREAD_FAIR_BYTES + 1);
+        assert!(second.is_unread());
+        third.hold_unread(0);
         assert!(!second.is_unread());
     }
 }

@@ -121,6 +121,10 @@ pub const AGENCY_UNFINISHED_BYTES: usize = 64 << 20;
 /// What a connection may always hold of messages and frames that are not whole: one read.
 pub const UNFINISHED_FAIR_BYTES: usize = 64 << 10;
 
+/// What may always wait to be read by one client, whatever others of its agency leave unread: they hold
+/// up nothing for who reads.
+pub const UNREAD_FAIR_BYTES: usize = 64 << 10;
+
 /// How long a message may take from its header to its last octet: 1 MiB at 9 KB/s. Time in which the
 /// broker does not read does not count. Hit: the connection is closed with `320 CONNECTION_FORCED`.
 pub const MESSAGE_TIME: Duration = Duration::from_mins(2);

@@ -99,6 +99,9 @@ impl Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Taken(u64);
 
+/// How long others of an agency wait at most for what one took: a line is not raised by a limit that is.
+const DEBT: Duration = Duration::from_mins(1);
+
 impl Line {
     /// Takes so many places at `now` (monotonic) at a limit of `per_second`; where there is none, tells
     /// when there is the next. More than a second's worth is taken where nothing else is.
@@ -108,6 +111,7 @@ impl Line {
         let places = u64::try_from(places).unwrap_or(u64::MAX);
         let long = places.saturating_mul(1_000_000_000);
         let long = long.div_euclid(u64::from(per_second.max(1)));
+        let long = long.min(u64::try_from(DEBT.as_nanos()).unwrap_or(u64::MAX));
         let first_free = |next: u64| next.max(now).saturating_add(long.min(ahead));
         let place = |next: u64| {
             let is_free = first_free(next) <= now.saturating_add(ahead);
@@ -136,6 +140,14 @@ mod tests {
         private_messages: 1,
         private_octets_per_second: 1 << 20,
     };
+
+    #[test]
+    fn what_one_took_beyond_all_measure_is_worked_off_in_a_minute() {
+        let (pace, now) = (Line::default(), Duration::from_secs(100));
+        assert!(pace.take(1 << 20, 1, now).is_ok());
+        let until = pace.take(1, 1_000_000, now).unwrap_err();
+        assert!(until <= now + DEBT, "{until:?}");
+    }
 
     #[test]
     fn a_second_of_messages_goes_at_once_and_the_rest_in_their_time() {

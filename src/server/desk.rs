@@ -81,7 +81,14 @@ impl Desk {
             let thread = std::thread::Builder::new().name(format!("desk-{number}"));
             thread.spawn(move || {
                 while let Some(job) = queue.next() {
-                    job.run();
+                    // A fault with one message, which is answered as its job is dropped, leaves the desk to
+                    // all others.
+                    let run = std::panic::AssertUnwindSafe(|| job.run());
+                    if std::panic::catch_unwind(run).is_err() {
+                        tracing::error!(
+                            "the admission of a large message died of a fault of this program"
+                        );
+                    }
                 }
             })?;
         }
