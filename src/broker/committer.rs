@@ -276,11 +276,18 @@ impl<V: Vfs> Committer<V> {
             self.core.write_repeats(stops, turn);
         }
         self.append(turn);
-        turn.out.stopped = stops;
+        if stops {
+            self.stop(turn);
+        }
+    }
+
+    /// Writes the last records of a clean stop. Without room for these a stop is none: the next start
+    /// recovers.
+    fn stop(&mut self, turn: &mut Turn) {
+        turn.out.stopped = true;
         let counts = self.core.ledger().refusals().open().len();
         let out = self.core.out().len() * OUT_BYTES + (counts + 1) * ENTRY_BYTES;
-        // Without room for its last record a stop is none: the next start recovers.
-        if stops && (self.has_room(out, turn) || self.journal.left() >= out) {
+        if self.has_room(out, turn) || self.journal.left() >= out {
             self.core.stop(turn);
             self.append(turn);
         }
