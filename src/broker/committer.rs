@@ -56,6 +56,8 @@ pub struct Committer<V: Vfs> {
     full: Option<Full>,
     /// Whether it stops once nothing waits any more.
     stops: bool,
+    /// For the octets of a step's records.
+    buffer: Vec<u8>,
 }
 
 /// A disk on which no publish can be stored.
@@ -89,6 +91,7 @@ impl<V: Vfs> Committer<V> {
             elapsed: Elapsed::default(),
             full: None,
             stops: false,
+            buffer: Vec::new(),
         }
     }
 
@@ -132,7 +135,9 @@ impl<V: Vfs> Committer<V> {
         // Effects of this turn are still in our hands. If this fails nobody was told.
         self.commit(turn.sync)?;
         turn.out.given_back = self.lanes.given_back();
-        Ok(turn.out)
+        let (step, buffer) = turn.end();
+        self.buffer = buffer;
+        Ok(step)
     }
 
     fn hand_over(&mut self, inputs: impl IntoIterator<Item: Into<Input>>) {
@@ -152,13 +157,14 @@ impl<V: Vfs> Committer<V> {
         self.elapsed.read(clock);
     }
 
-    fn turn(&self, clock: Timestamp) -> Turn {
+    fn turn(&mut self, clock: Timestamp) -> Turn {
         let moment = Moment {
             // Journal time never steps back, whatever the clock does.
             now: clock.max(self.core.ledger().time()),
             run: self.elapsed.run(),
         };
-        Turn::new(self.journal.next_record(), moment)
+        let buffer = std::mem::take(&mut self.buffer);
+        Turn::new(self.journal.next_record(), moment, buffer)
     }
 
     /// Gives what this step takes, with room for it in the journal; tells publishers where there is none

@@ -44,7 +44,6 @@ enum Seen {
 struct How {
     receipts: Receipts,
     refusals_max: u32,
-    now: Timestamp,
 }
 
 impl Core {
@@ -71,7 +70,6 @@ impl Core {
         let how = How {
             receipts: submission.receipts,
             refusals_max: submission.refusals_max,
-            now,
         };
         let refusal = match submission.verdict {
             Verdict::Ruled(ruled) => match seen {
@@ -162,10 +160,10 @@ impl Core {
         exchange.again = Some(again);
         let reaches = |recipient: &Recipient| matches!(recipient.outcome, Outcome::Released(_));
         let anybody = exchange.recipients.iter().any(reaches);
-        if !anybody || self.only_counts(&self.ledger.party(&exchange.unit), how) {
+        if !anybody || self.only_counts(&self.ledger.party(&exchange.unit), how, turn) {
             return;
         }
-        self.ledger.complete(&mut exchange, false, how.now);
+        self.ledger.complete(&mut exchange, false, turn.moment.now);
         self.store(Record::Exchange(exchange), &frame, turn);
     }
 
@@ -177,7 +175,7 @@ impl Core {
         how: How,
         turn: &mut Turn,
     ) -> Option<Refusal> {
-        let now = how.now;
+        let now = turn.moment.now;
         match self.ledger.register().step(&change) {
             Ok(Step::Changes) => {
                 change.at = now;
@@ -200,9 +198,9 @@ impl Core {
     /// Whether a refusal is counted instead of recorded. A refused message goes to nobody then, also
     /// where units that its sender may not know of would have got it: what a sender is told, and the
     /// numbers that it sees, must not depend on them.
-    fn only_counts(&self, party: &Party, how: How) -> bool {
+    fn only_counts(&self, party: &Party, how: How, turn: &Turn) -> bool {
         let counts = self.ledger.refusals();
-        counts.is_used_up(party, how.refusals_max, how.now)
+        counts.is_used_up(party, how.refusals_max, turn.moment.now)
     }
 
     /// Records a ruled message, or counts it where it was refused for all; gives what its sender is
@@ -217,13 +215,14 @@ impl Core {
             return Some(self.reject(rejected, refusal, how, turn));
         }
         match ruled.refusal().cloned() {
-            Some(refusal) if self.only_counts(&party, how) => {
+            Some(refusal) if self.only_counts(&party, how, turn) => {
                 Some(turn.count(party, refusal, how.refusals_max))
             }
             refusal => {
                 let receipt = how.receipts.wants(ruled.is_exception());
                 let (mut exchange, frame) = ruled.into_record();
-                self.ledger.complete(&mut exchange, receipt, how.now);
+                self.ledger
+                    .complete(&mut exchange, receipt, turn.moment.now);
                 self.store(Record::Exchange(exchange), &frame, turn);
                 refusal
             }
@@ -239,12 +238,12 @@ impl Core {
         turn: &mut Turn,
     ) -> Refusal {
         let party = self.ledger.party(&rejected.unit);
-        if self.only_counts(&party, how) {
+        if self.only_counts(&party, how, turn) {
             return turn.count(party, refusal, how.refusals_max);
         }
         let receipt = how.receipts.wants(true);
         self.ledger
-            .complete_rejected(&mut rejected, receipt, how.now);
+            .complete_rejected(&mut rejected, receipt, turn.moment.now);
         self.record(&Record::Rejected(Box::new(rejected)), None, turn);
         refusal
     }

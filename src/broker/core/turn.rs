@@ -85,13 +85,20 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// One at this moment, whose first record lies at `next`.
-    pub fn new(next: Lsn, moment: Moment) -> Self {
+    /// One at this moment, whose first record lies at `next`. `buffer`, which is empty, is kept from one
+    /// step to the next.
+    pub fn new(next: Lsn, moment: Moment, buffer: Vec<u8>) -> Self {
         Self {
             moment,
             next,
+            octets: buffer,
             ..Self::default()
         }
+    }
+
+    /// What it gives, and its buffer.
+    pub fn end(self) -> (Step, Vec<u8>) {
+        (self.out, self.octets)
     }
 
     /// Gives the records decided since the last call, each with its octets, to be appended.
