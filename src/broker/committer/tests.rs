@@ -78,14 +78,7 @@ impl Rig {
             },
         };
         rig.ask(PUBLISHER, declare);
-        let consume = Ask::Consume {
-            number: 1,
-            queue: "work".to_owned(),
-            priority: 0,
-            exclusive: false,
-            may_read: true,
-        };
-        rig.ask(CONSUMER, consume);
+        rig.ask(CONSUMER, consume(1, "work"));
         rig
     }
 
@@ -171,6 +164,16 @@ fn deliveries(effects: &[(ConnectionId, Effect)]) -> Vec<DeliveryId> {
         _ => None,
     })
     .collect()
+}
+
+fn consume(number: u64, queue: &str) -> Ask {
+    Ask::Consume {
+        number,
+        queue: queue.to_owned(),
+        priority: 0,
+        exclusive: false,
+        may_read: true,
+    }
 }
 
 fn ack(deliveries: Vec<DeliveryId>) -> Command {
@@ -352,14 +355,7 @@ fn a_connection_that_ends_with_thousands_out_finds_room_for_a_record_of_each() {
     rig.ask(CONSUMER, Ask::Cancel(1));
     let (count, global) = (4_000, false);
     rig.ask(CONSUMER, Ask::Prefetch { count, global });
-    let consume = Ask::Consume {
-        number: 2,
-        queue: name.clone(),
-        priority: 0,
-        exclusive: false,
-        may_read: true,
-    };
-    rig.ask(CONSUMER, consume);
+    rig.ask(CONSUMER, consume(2, &name));
     // Each may go out once, and the connection ends while all are out.
     let mut out = Vec::new();
     for _ in 0..MESSAGES.div_euclid(100) {
@@ -411,14 +407,7 @@ fn what_a_client_left_by_the_thousands_holds_up_no_other_client() {
         while rig.committer.has_more() {
             rig.step(Vec::<Input>::new());
         }
-        let consume = Ask::Consume {
-            number,
-            queue,
-            priority: 0,
-            exclusive: false,
-            may_read: true,
-        };
-        rig.ask(CONSUMER, consume);
+        rig.ask(CONSUMER, consume(number, &queue));
     }
     rig.step(vec![Event::Gone(CONSUMER)]);
     assert!(
@@ -426,14 +415,7 @@ fn what_a_client_left_by_the_thousands_holds_up_no_other_client() {
         "all of it was written down in one step"
     );
     // Another one comes while the rest is written down: what it asks for is done at once.
-    let consume = Ask::Consume {
-        number: 1,
-        queue: "work".to_owned(),
-        priority: 0,
-        exclusive: false,
-        may_read: true,
-    };
-    rig.ask(PUBLISHER, consume);
+    rig.ask(PUBLISHER, consume(1, "work"));
     let publish = rig.publish_to("work");
     assert_eq!(deliveries(&rig.step(vec![publish])).len(), 1);
     replays(&rig);
@@ -457,14 +439,7 @@ fn on_a_full_disk_what_lives_goes_out_past_what_has_expired() {
         }
     }
     rig.wait(1_000);
-    let consume = Ask::Consume {
-        number: 2,
-        queue: "work".to_owned(),
-        priority: 0,
-        exclusive: false,
-        may_read: true,
-    };
-    let told = rig.ask(CONSUMER, consume);
+    let told = rig.ask(CONSUMER, consume(2, "work"));
     assert_eq!(deliveries(&told).len(), 1, "{told:?}");
     replays(&rig);
 }
