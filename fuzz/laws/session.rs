@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use carnet::amqp::codec::TableLimits;
 use carnet::amqp::{
-    Answer, End, Event, Message, Offer, Outcome, Properties, Publish, Reply, ReplyCode, Request,
-    Sending, Sent, Session, Ticket,
+    Answer, End, Event, Message, Offer, Outcome, Publish, Reply, ReplyCode, Request, Sending, Sent,
+    Session, Ticket,
 };
 
 use crate::said;
@@ -150,7 +150,7 @@ impl Client {
         let message = Message {
             exchange: &publish.exchange,
             routing_key: &publish.routing_key,
-            properties: Properties::Raw(&publish.raw_properties),
+            properties: &publish.raw_properties,
             body: &publish.body,
         };
         let outcome = match publish.body.len() % 5 {
@@ -255,7 +255,7 @@ fn message(body: &[u8]) -> Message<'_> {
     Message {
         exchange: "inbox",
         routing_key: "postal.item.post",
-        properties: Properties::Raw(&[0, 0]),
+        properties: &[0, 0],
         body,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! MasterKey ─HKDF─► Keys of an epoch: a pair for each unit (reference tokens, ids of deliveries)
-//!                                 └► DigestKey of a period
+//!                                 └► DigestKey
 //!           └─────► KeyCheck, which the log's first record has
 //! ```
 //! Derivation is HKDF-SHA-256: extracted once with a salt of this product, expanded with a purpose
@@ -22,7 +22,6 @@ mod sealed;
 mod token;
 
 pub use delivery::Delivered;
-pub use digest::{DigestKey, Period};
 pub use frame::{BadFrame, FramePart, FrameWriter, OpenFrame, RetentionClass};
 pub use keyring::Keys;
 pub use master::{BadMasterKey, KeyCheck, MasterKey};

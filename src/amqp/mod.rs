@@ -36,6 +36,6 @@ pub use codec::{Login, MethodId, Secret, TableLimits};
 pub use frame::ChannelId;
 pub use reply::{Reply, ReplyCode, Scope};
 pub use session::{
-    Answer, ConsumerNumber, End, Event, Gone, Leftover, Message, Offer, Outcome, Place, Properties,
-    Publish, PublishTag, Request, Sending, Sent, Session, Settlement, Ticket,
+    Answer, ConsumerNumber, End, Event, Gone, Leftover, Message, Offer, Outcome, Place, Publish,
+    PublishTag, Request, Sending, Sent, Session, Settlement, Ticket,
 };

@@ -265,7 +265,7 @@ fn fetcher(committer: &Committer<DiskVfs>, ids: &Arc<Ids<DiskVfs>>) -> Result<Fe
             let stored = load(&reader, entry.at()).map(Arc::new);
             Found::Record(entry, stored.map_err(|error| Unread(error.to_string())))
         }
-        Wanted::Use(key) => Found::Use(key, ids.look(key)),
+        Wanted::Use(key) => Found::Use(ids.look(key)),
     };
     Fetcher::start(read).map_err(StartError::Thread)
 }

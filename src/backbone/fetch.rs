@@ -34,7 +34,7 @@ pub enum Found {
     /// A record, or why it cannot be read.
     Record(EntryId, Result<Arc<Stored>, Unread>),
     /// How far an id was searched for, and its use.
-    Use(KeyedDigest, Looked),
+    Use(Looked),
 }
 
 impl Found {
@@ -45,7 +45,7 @@ impl Found {
                 let says = "the thread that reads it has died".to_owned();
                 Self::Record(entry, Err(Unread(says)))
             }
-            Wanted::Use(key) => Self::Use(key, Looked::Failed),
+            Wanted::Use(_) => Self::Use(Looked::Failed),
         }
     }
 
@@ -53,7 +53,7 @@ impl Found {
     fn bytes(&self) -> usize {
         match self {
             Self::Record(_, Ok(stored)) => stored.frame.len(),
-            Self::Record(_, Err(_)) | Self::Use(..) => 0,
+            Self::Record(_, Err(_)) | Self::Use(_) => 0,
         }
     }
 }

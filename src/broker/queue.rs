@@ -342,11 +342,6 @@ impl Page {
         }
     }
 
-    /// How many entries it has.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
     /// The entries, unless they are on disk alone.
     pub fn entries(&self) -> Option<&Arc<[Entry]>> {
         self.entries.as_ref()

@@ -118,14 +118,6 @@ impl Released {
 }
 
 impl Verdict {
-    /// What was released.
-    pub fn released(&self) -> Option<&Released> {
-        match &self.outcome {
-            Outcome::Released(released) => Some(released),
-            Outcome::Refused(_) => None,
-        }
-    }
-
     /// Whether the exchange's record names it: releases, addressees, and refusals by a forbid that
     /// overrode a permit. Others are refused by default and can be derived again.
     pub fn is_recorded(&self) -> bool {
@@ -174,13 +166,6 @@ impl Ruling {
         self.verdicts
             .iter()
             .any(|v| matches!(v.told(), Some(Told::Released(_))))
-    }
-
-    /// The units that receive the message, known to the sender or not.
-    pub fn releases(&self) -> impl Iterator<Item = (&UnitId, &Released)> {
-        self.verdicts
-            .iter()
-            .filter_map(|v| Some((&v.unit, v.released()?)))
     }
 }
 

@@ -14,7 +14,7 @@ use carnet::message::time::Timestamp;
 use carnet::policy::request::{Question, RuleRequest};
 use carnet::policy::rule::{rule, rule_for};
 use carnet::policy::rulebook::Rulebook;
-use carnet::policy::ruling::{Outcome, Ruling};
+use carnet::policy::ruling::{Outcome, Released, Ruling};
 use carnet::policy::schema::schema_text;
 use carnet::policy::standing::{Case, Standing, Versioned};
 
@@ -351,11 +351,19 @@ impl Message {
     /// What `unit` gets, in the words of a table: `-` where that is nothing.
     pub(crate) fn gets(&self, rulebook: &Rulebook, unit: &str) -> String {
         let ruling = self.rule(rulebook);
-        let mut found = ruling.releases().filter(|(id, _)| id.to_string() == unit);
+        let mut found = releases(&ruling).filter(|(id, _)| id.to_string() == unit);
         found
             .next()
             .map_or_else(|| "-".to_owned(), |(_, released)| released.mask.to_string())
     }
+}
+
+/// The units that receive the message, known to the sender or not.
+pub(crate) fn releases(ruling: &Ruling) -> impl Iterator<Item = (&UnitId, &Released)> {
+    ruling.verdicts.iter().filter_map(|it| match &it.outcome {
+        Outcome::Released(released) => Some((&it.unit, released)),
+        Outcome::Refused(_) => None,
+    })
 }
 
 /// A system of the agency's main unit that may send `sends`.

@@ -39,11 +39,6 @@ impl RetentionClass {
         let days = kept.as_secs().div_ceil(86_400).max(1);
         Self(u16::try_from(days).unwrap_or(u16::MAX))
     }
-
-    /// The days.
-    pub const fn days(self) -> u16 {
-        self.0
-    }
 }
 
 /// A part of a frame.
@@ -163,11 +158,6 @@ impl<'a> OpenFrame<'a> {
         self.find(part).map(|found| found.content).ok_or(BadFrame)
     }
 
-    /// The class of a part; none where the frame has no such part.
-    pub fn class(&self, part: FramePart) -> Option<RetentionClass> {
-        self.find(part).map(|found| found.class)
-    }
-
     fn find(&self, part: FramePart) -> Option<Read<'a>> {
         let mut rest = self.parts;
         while let Some((found, behind)) = split(rest) {
@@ -232,7 +222,6 @@ mod tests {
         assert_eq!(read.content(FramePart::Body), Ok(&b"body"[..]));
         assert_eq!(read.content(FramePart::Facts), Ok(&b"facts"[..]));
         assert_eq!(read.content(FramePart::Private), Err(BadFrame));
-        assert_eq!(read.class(FramePart::Facts), Some(RetentionClass(2)));
         assert_eq!(OpenFrame::of(ExchangeId([0; 16]), &whole), Err(BadFrame));
     }
 
@@ -271,7 +260,7 @@ mod tests {
             (24 * 1095, 1095),
             (24 * 70_000, 65_535),
         ] {
-            assert_eq!(RetentionClass::of(Duration::from_hours(hours)).days(), days);
+            assert_eq!(RetentionClass::of(Duration::from_hours(hours)).0, days);
         }
     }
 }

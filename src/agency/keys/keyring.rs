@@ -7,7 +7,7 @@ use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
 use super::derive::{derive, root};
-use super::digest::{DigestKey, Period};
+use super::digest::DigestKey;
 use super::master::MasterKey;
 use super::sealed::{Epoch, Sealed, SealingKey};
 use crate::message::id::{KeyedDigest, UnitId};
@@ -47,7 +47,7 @@ impl Keys {
             delivery: sealing_key(&root, DELIVERY, epoch, unit),
         };
         let units = units.map(|unit| (unit.clone(), keys(unit))).collect();
-        let always = digest_key(&root, Period::ALWAYS);
+        let always = digest_key(&root);
         Self {
             root,
             epoch,
@@ -59,11 +59,6 @@ impl Keys {
     /// A keyed digest of parts that is the same whenever it is made, each label another.
     pub fn digest(&self, label: &str, parts: &[&[u8]]) -> KeyedDigest {
         self.always.digest(label, parts)
-    }
-
-    /// The key under which values are digested in `period`.
-    pub fn digests(&self, period: Period) -> DigestKey {
-        digest_key(&self.root, period)
     }
 
     /// Opens what was sealed for `unit` in whatever epoch.
@@ -106,7 +101,7 @@ fn sealing_key(root: &hkdf::Prk, purpose: &[u8], epoch: Epoch, unit: &UnitId) ->
     ))
 }
 
-fn digest_key(root: &hkdf::Prk, period: Period) -> DigestKey {
-    let key: Zeroizing<[u8; 32]> = derive(root, &[b"digest", &period.number().to_be_bytes()]);
+fn digest_key(root: &hkdf::Prk) -> DigestKey {
+    let key: Zeroizing<[u8; 32]> = derive(root, &[b"digest", &0_u32.to_be_bytes()]);
     DigestKey::new(key.as_slice())
 }

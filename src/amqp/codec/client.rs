@@ -17,13 +17,6 @@ use crate::amqp::reply::{Misbehaved, ReplyCode};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
-impl Secret {
-    /// The octets, for the one place that compares them.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({} octets)", self.0.len())

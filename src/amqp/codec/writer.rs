@@ -21,11 +21,6 @@ impl<'a> Writer<'a> {
         Self { out }
     }
 
-    /// The buffer itself, for what is appended as a whole.
-    pub(in crate::amqp) fn buffer(&mut self) -> &mut Vec<u8> {
-        self.out
-    }
-
     pub(in crate::amqp) fn octets(&mut self, octets: &[u8]) {
         self.out.extend_from_slice(octets);
     }

@@ -269,15 +269,6 @@ pub struct Leftover<D> {
     pub unsettled: Vec<D>,
 }
 
-/// The properties of a message that goes out.
-#[derive(Clone, Copy, Debug)]
-pub enum Properties<'a> {
-    /// As they came or as `encode_properties` made them, flags included.
-    Raw(&'a [u8]),
-    /// To be encoded.
-    Parsed(&'a BasicProperties),
-}
-
 /// A message that goes out.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
@@ -285,8 +276,8 @@ pub struct Message<'a> {
     pub exchange: &'a str,
     /// The routing key to show.
     pub routing_key: &'a str,
-    /// Its properties.
-    pub properties: Properties<'a>,
+    /// Its properties as `encode_properties` makes them, flags included.
+    pub properties: &'a [u8],
     /// Its body.
     pub body: &'a [u8],
 }

@@ -37,8 +37,8 @@ use super::frame::Inbound;
 use connection::Connection;
 use event::Step;
 pub use event::{
-    Answer, ConsumerNumber, End, Event, Gone, Leftover, Message, Outcome, Place, Properties,
-    Publish, PublishTag, Request, Sending, Sent, Settlement, Ticket,
+    Answer, ConsumerNumber, End, Event, Gone, Leftover, Message, Outcome, Place, Publish,
+    PublishTag, Request, Sending, Sent, Settlement, Ticket,
 };
 pub use offer::Offer;
 

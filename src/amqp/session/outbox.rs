@@ -3,11 +3,11 @@
 //! Owns the buffer that the shell drains, and when something was last put into it, which is what
 //! heartbeats go by.
 
-use crate::amqp::codec::{MethodId, Writer, encode_properties};
+use crate::amqp::codec::{MethodId, Writer};
 use crate::amqp::frame::{ChannelId, FRAME_END, FRAME_OVERHEAD, FrameKind, PROTOCOL_HEADER};
 use crate::amqp::reply::Reply;
 
-use super::event::{Message, Properties};
+use super::event::Message;
 
 /// A kept buffer larger than this is given back when it is empty.
 const IDLE_BYTES_MAX: usize = 4_096;
@@ -102,10 +102,7 @@ impl Outbox {
             writer.short(60);
             writer.short(0);
             writer.long_long(u64::try_from(message.body.len()).unwrap_or(u64::MAX));
-            match message.properties {
-                Properties::Raw(raw) => writer.octets(raw),
-                Properties::Parsed(properties) => encode_properties(properties, writer.buffer()),
-            }
+            writer.octets(message.properties);
         });
         let payload_max = self.frame_max.saturating_sub(FRAME_OVERHEAD);
         let payload_max = usize::try_from(payload_max).unwrap_or(usize::MAX).max(1);

@@ -45,7 +45,7 @@ fn fetched(fetcher: &Fetcher, wanted: &[u64]) -> Vec<Found> {
 fn entries(found: &[Found]) -> Vec<u64> {
     let records = found.iter().map(|it| match it {
         Found::Record(entry, _) => entry.at().0,
-        Found::Use(..) => panic!("no id was asked for"),
+        Found::Use(_) => panic!("no id was asked for"),
     });
     records.collect()
 }

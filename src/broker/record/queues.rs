@@ -173,10 +173,8 @@ impl Settled {
 
     /// All entries, those that were settled alike in one queue together.
     pub fn lines(&self) -> impl Iterator<Item = SettledLine<'_>> {
-        let systems = self.by_system.iter();
-        systems.flat_map(|(system, lines)| {
+        self.by_system.values().flat_map(|lines| {
             lines.iter().map(|(alike, entries)| SettledLine {
-                system: system.as_ref(),
                 how: alike.0,
                 queue: alike.1,
                 entries,
@@ -188,8 +186,6 @@ impl Settled {
 /// Entries of one queue that were settled alike.
 #[derive(Debug, Clone, Copy)]
 pub struct SettledLine<'s> {
-    /// Who settled them; none for the broker.
-    pub system: Option<&'s SystemId>,
     /// How.
     pub how: Settling,
     /// Their queue.

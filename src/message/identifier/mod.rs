@@ -82,11 +82,6 @@ impl Format {
         self.beyond.and_then(|rule| rule(text).err())
     }
 
-    /// Whether `text` keeps shape and rule.
-    pub fn holds(&self, text: &str) -> bool {
-        self.fits(text) && self.broken(text).is_none()
-    }
-
     /// What is wrong with a text that has not the shape: the part, where that can be said.
     pub fn says(&self, text: &str) -> String {
         let wrong = match self.shape {
@@ -345,7 +340,7 @@ mod tests {
 
     fn judged(name: &str, text: &str) -> Verdict {
         let format = Format::named(name).unwrap();
-        match (format.fits(text), format.holds(text)) {
+        match (format.fits(text), format.fault_of(text).is_none()) {
             (true, true) => Right,
             (true, false) => Doubtful,
             (false, _) => Wrong,
@@ -412,7 +407,7 @@ mod tests {
                 "26XA\n",
                 "2\u{e9}2\u{e9}2\u{e9}2\u{e9}2\u{e9}2\u{e9}",
             ] {
-                assert!(!format.holds(text), "{} {text:?}", format.name);
+                assert!(format.fault_of(text).is_some(), "{} {text:?}", format.name);
             }
         }
     }

@@ -9,8 +9,8 @@ use super::incoming::Sender;
 use super::link::Next;
 use super::records::NotHere;
 use crate::amqp::{
-    self, ChannelId, ConsumerNumber, Gone, Message, MethodId, Outcome, Place, Properties,
-    PublishTag, Reply, ReplyCode, Sending, Sent,
+    self, ChannelId, ConsumerNumber, Gone, Message, MethodId, Outcome, Place, PublishTag, Reply,
+    ReplyCode, Sending, Sent,
 };
 use crate::backbone::fetch::Unread;
 use crate::broker::admit::View;
@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let message = Message {
             exchange: &wire.exchange,
             routing_key: &wire.routing_key,
-            properties: Properties::Raw(&wire.raw_properties),
+            properties: &wire.raw_properties,
             body: &wire.body,
         };
         let returned = Outcome::Returned(translate::reply(refusal), message);
@@ -278,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let message = Message {
             exchange,
             routing_key,
-            properties: Properties::Raw(&properties),
+            properties: &properties,
             body: &rendered.body,
         };
         let sending = Sending {

@@ -48,7 +48,7 @@ impl Records {
         };
         let records = found.into_iter().filter_map(|found| match found {
             Found::Record(entry, read) => Some((entry, read)),
-            Found::Use(..) => None,
+            Found::Use(_) => None,
         });
         self.here.extend(records);
         self.asked = None;

@@ -74,7 +74,7 @@ impl Searches {
     /// What was asked for first is answered first.
     fn settle(&mut self, found: Vec<Found>, commands: &mut [Command]) {
         for found in found {
-            let (Found::Use(_, looked), Some(open)) = (found, self.open.pop_front()) else {
+            let (Found::Use(looked), Some(open)) = (found, self.open.pop_front()) else {
                 continue;
             };
             if let Some(Command::Submit(_, submission)) = commands.get_mut(open.place) {

@@ -245,7 +245,7 @@ fn properties_beyond_the_peers_frame_size_are_sent_in_one_frame_and_the_broker_s
     let mut peer = consuming_peer();
     let large = vec![0; 9_000];
     let message_ = Message {
-        properties: Properties::Raw(&large),
+        properties: &large,
         ..message(b"m")
     };
     let sent = peer

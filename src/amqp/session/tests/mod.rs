@@ -205,7 +205,7 @@ fn message(octets: &[u8]) -> Message<'_> {
     Message {
         exchange: "inbox",
         routing_key: "postal.item.post",
-        properties: Properties::Raw(&[0, 0]),
+        properties: &[0, 0],
         body: octets,
     }
 }
