@@ -19,9 +19,9 @@ use arc_swap::ArcSwap;
 use super::mailbox::lock;
 use crate::broker::dedup::run::{DamagedRun, Run, encode, find};
 use crate::broker::dedup::{Known, KnownIds, Looked};
-use crate::broker::format::{ExchangeRef, RecordError};
+use crate::broker::format::RecordError;
 use crate::broker::limits::SEARCH_AHEAD_BYTES;
-use crate::broker::record::Record;
+use crate::broker::record::{Exchange, Record};
 use crate::journal::snapshot::{Files, name_at};
 use crate::journal::vfs::Vfs;
 use crate::journal::{Lsn, ReadError, Reader};
@@ -378,8 +378,10 @@ fn each_exchange<V: Vfs>(
             break;
         }
         if stored.kind.kind == Record::EXCHANGE {
-            let exchange = ExchangeRef::decode(stored.kind.schema, &stored.body)?;
-            tell(stored.lsn, exchange.key().map_err(RecordError::from)?);
+            tell(
+                stored.lsn,
+                Exchange::key_in(stored.kind.schema, &stored.body)?,
+            );
         }
     }
     Ok(())

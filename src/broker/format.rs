@@ -21,7 +21,6 @@ mod register;
 mod take;
 mod words;
 
-pub use exchange::ExchangeRef;
 pub use ledger::PageName;
 pub use payload::PayloadRef;
 pub use records::RecordError;

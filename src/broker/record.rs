@@ -544,35 +544,6 @@ impl Terms {
 }
 
 impl Record {
-    /// The kind, for the journal's record header.
-    pub fn kind(&self) -> u8 {
-        match self {
-            Self::Genesis(_) => 1,
-            Self::Activated(_) => 2,
-            Self::Exchange(_) => Self::EXCHANGE,
-            Self::Rejected(_) => 4,
-            Self::Placed(_) => 5,
-            Self::Settled(_) => 6,
-            Self::Topology(topology) => topology.kind(),
-            Self::Lease { .. } => 8,
-            Self::Case(_) => 9,
-            Self::Narrowed(_) => 10,
-            Self::Recovered => 11,
-            Self::OrderEnded { .. } => 13,
-            Self::Stopped { .. } => Self::STOPPED,
-            Self::Repeats(_) => 14,
-            Self::RefusalsNoted(_) => 15,
-            Self::RefusalsCounted(_) => 16,
-            Self::Lost(_) => 17,
-        }
-    }
-
-    /// The kind of [`Record::Exchange`]: who looks for these alone need not read the others.
-    pub const EXCHANGE: u8 = 3;
-
-    /// The kind of [`Record::Stopped`]: a journal that ends with it was closed cleanly.
-    pub const STOPPED: u8 = 12;
-
     /// Whether it is a leaf of the tree.
     pub fn is_evidence(&self) -> bool {
         match self {

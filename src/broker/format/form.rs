@@ -28,11 +28,6 @@ pub(crate) trait Form<'a>: Sized {
 
     /// Reads it back.
     fn take(from: &mut Take<'a>) -> Result<Self, Malformed>;
-
-    /// Goes past it. Where it would be copied to be read, a type does so without a copy.
-    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-        Self::take(from).map(drop)
-    }
 }
 
 /// Reads one value that fills `octets`.
@@ -74,13 +69,6 @@ macro_rules! form {
             ) -> Result<Self, $crate::broker::format::take::Malformed> {
                 $(let $field = <$type as $crate::broker::format::form::Form<'a>>::take(from)?;)+
                 Ok(Self { $($field,)+ $($($made: Default::default(),)+)? })
-            }
-
-            fn skip(
-                from: &mut $crate::broker::format::take::Take<'a>,
-            ) -> Result<(), $crate::broker::format::take::Malformed> {
-                $(<$type as $crate::broker::format::form::Form<'a>>::skip(from)?;)+
-                Ok(())
             }
         }
     };
@@ -215,10 +203,6 @@ macro_rules! texts {
             fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
                 Ok(from.text()?.into())
             }
-
-            fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-                from.text().map(drop)
-            }
         }
     )+};
 }
@@ -267,13 +251,6 @@ impl<'a, T: Form<'a>> Form<'a> for Option<T> {
             None
         })
     }
-
-    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-        if bool::take(from)? {
-            T::skip(from)?;
-        }
-        Ok(())
-    }
 }
 
 impl<'a, T: Form<'a>> Form<'a> for Box<T> {
@@ -298,11 +275,6 @@ impl<'a, T: Form<'a>> Form<'a> for Vec<T> {
     fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let count = from.count(T::LEAST)?;
         (0..count).map(|_| T::take(from)).collect()
-    }
-
-    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-        let count = from.count(T::LEAST)?;
-        (0..count).try_for_each(|_| T::skip(from))
     }
 }
 
@@ -331,10 +303,6 @@ impl<'a, T: Form<'a> + Ord> Form<'a> for BTreeSet<T> {
         let ascends = items.is_sorted_by(|one, next| one < next);
         ascends.then(|| Self::from_iter(items)).ok_or(before)
     }
-
-    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-        Vec::<T>::skip(from)
-    }
 }
 
 impl<'a, K: Form<'a> + Ord, V: Form<'a>> Form<'a> for BTreeMap<K, V> {
@@ -354,10 +322,6 @@ impl<'a, K: Form<'a> + Ord, V: Form<'a>> Form<'a> for BTreeMap<K, V> {
         let ascends = items.is_sorted_by(|(one, _), (next, _)| one < next);
         ascends.then(|| Self::from_iter(items)).ok_or(before)
     }
-
-    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-        Vec::<(K, V)>::skip(from)
-    }
 }
 
 impl<'a, A: Form<'a>, B: Form<'a>> Form<'a> for (A, B) {
@@ -370,11 +334,6 @@ impl<'a, A: Form<'a>, B: Form<'a>> Form<'a> for (A, B) {
 
     fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok((A::take(from)?, B::take(from)?))
-    }
-
-    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-        A::skip(from)?;
-        B::skip(from)
     }
 }
 

@@ -29,10 +29,6 @@ macro_rules! names {
                 let before = from.malformed();
                 from.short()?.parse().map_err(|_| before)
             }
-
-            fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-                from.short().map(drop)
-            }
         }
     )+};
 }

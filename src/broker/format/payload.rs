@@ -18,13 +18,16 @@ use crate::broker::payload::{Kept, KeptProperties, PayloadHead, PrivateHead};
 use crate::journal::{Frame, Lsn};
 use crate::message::envelope::Asked;
 use crate::message::facts::Facts;
-use crate::message::id::{AgencyId, ExchangeId, KeyedDigest, Purpose, UnitId};
+use crate::message::id::{AgencyId, ExchangeId, UnitId};
 use crate::message::onward::Onward;
-use crate::message::spans::{Part, Quoted, Spans};
+use crate::message::spans::{Quoted, Spans};
 use crate::policy::request::Question;
 
 /// A private publish is no exchange.
 const PRIVATE: ExchangeId = ExchangeId([0; 16]);
+
+/// The octets of an address.
+const LSN_BYTES: usize = 8;
 
 /// More than a head takes, as a rule.
 const HEAD_BYTES: usize = 1 << 10;
@@ -99,18 +102,27 @@ impl<'a> PayloadRef<'a> {
 
     /// The facts that the ruling was made from, and what was asked beside them.
     pub fn ruled_from(&self) -> Result<(Facts, Question<'static>), BadFrame> {
-        self.read_from().map_err(|_| BadFrame)
+        let head = self.read_head().map_err(|_| BadFrame)?;
+        Ok((head.facts, head.question))
     }
 
     /// The record of the message of `unit` that this one replies to; none where it replies to another's
     /// or to none.
     pub fn answered(&self, unit: &UnitId) -> Result<Option<Lsn>, BadFrame> {
-        self.read_answered(unit).map_err(|_| BadFrame)
+        // It is the last field. Few messages are replies, and where no 1 stands in front of an address
+        // the head is not read for it.
+        if self.head.rest().iter().nth_back(LSN_BYTES) != Some(&1) {
+            return Ok(None);
+        }
+        let Head {
+            question, answered, ..
+        } = self.read_head().map_err(|_| BadFrame)?;
+        Ok(answered.filter(|_| question.answers.contains(unit)))
     }
 
-    fn read_from(&self) -> Result<(Facts, Question<'static>), Malformed> {
+    fn read_head(&self) -> Result<Head, Malformed> {
         let mut from = self.head;
-        Spans::skip(&mut from)?;
+        Spans::take(&mut from)?;
         let facts = Form::take(&mut from)?;
         let mut asked = Asked {
             to: addressees(&mut from)?,
@@ -125,31 +137,22 @@ impl<'a> PayloadRef<'a> {
             ..Question::default()
         };
         asked.handling = Form::take(&mut from)?;
-        Option::<Lsn>::skip(&mut from)?;
-        from.end()?;
         question.asked = Cow::Owned(asked);
-        Ok((facts, question))
-    }
-
-    fn read_answered(&self, unit: &UnitId) -> Result<Option<Lsn>, Malformed> {
-        let mut from = self.head;
-        Spans::skip(&mut from)?;
-        Facts::skip(&mut from)?;
-        Option::<Vec<String>>::skip(&mut from)?;
-        Option::<Purpose>::skip(&mut from)?;
-        Option::<String>::skip(&mut from)?;
-        let mut answers = from;
-        BTreeSet::<UnitId>::skip(&mut from)?;
-        BTreeSet::<AgencyId>::skip(&mut from)?;
-        Vec::<KeyedDigest>::skip(&mut from)?;
-        Onward::skip(&mut from)?;
-        let answered: Option<Lsn> = Form::take(&mut from)?;
+        let answered = Form::take(&mut from)?;
         from.end()?;
-        // Few messages are replies: whose they answer is looked at in those alone.
-        let Some(at) = answered else { return Ok(None) };
-        let answers: BTreeSet<UnitId> = Form::take(&mut answers)?;
-        Ok(answers.contains(unit).then_some(at))
+        Ok(Head {
+            facts,
+            question,
+            answered,
+        })
     }
+}
+
+/// What stands behind the spans.
+struct Head {
+    facts: Facts,
+    question: Question<'static>,
+    answered: Option<Lsn>,
 }
 
 /// Addressees as texts; nothing where there are none.
@@ -240,9 +243,5 @@ impl<'a> Form<'a> for Spans {
 
     fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         Ok(Self::of_parts(Form::take(from)?))
-    }
-
-    fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-        Vec::<Part>::skip(from)
     }
 }

@@ -17,11 +17,18 @@
 
 use std::cmp::Ordering;
 
-use super::exchange::ExchangeRef;
+use super::exchange::Whole;
 use super::form::Form;
 use super::take::{Malformed, Take};
-use crate::broker::record::{Record, SCHEMA, Topology};
-use crate::journal::Kind;
+use super::words::{Numbered, numbered};
+use crate::broker::ids::OrderKey;
+use crate::broker::record::{
+    Binding, CaseChange, CountedRefusals, Exchange, Genesis, Lost, Narrowed, Placed, QueueId,
+    QueueProperties, Record, Rejected, Repeats, SCHEMA, Settled, Topology,
+};
+use crate::journal::{Kind, Lsn};
+use crate::message::id::{KeyedDigest, UnitId};
+use crate::message::time::Timestamp;
 
 /// Why a record could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -42,37 +49,54 @@ pub enum RecordError {
     Encoding(#[from] Malformed),
 }
 
+numbered!(Record {
+    1 = Genesis(genesis: Genesis),
+    2 = Activated(genesis: Genesis),
+    3 = Exchange(exchange: Box<Exchange>),
+    4 = Rejected(rejected: Box<Rejected>),
+    5 = Placed(placed: Box<Placed>),
+    6 = Settled(settled: Settled),
+    8 = Lease { queue: QueueId, up_to: Lsn },
+    9 = Case(change: CaseChange),
+    10 = Narrowed(narrowed: Narrowed),
+    11 = Recovered,
+    12 = Stopped { out: Vec<(QueueId, Lsn)> },
+    13 = OrderEnded { at: Timestamp, order: OrderKey },
+    14 = Repeats(repeats: Repeats),
+    15 = RefusalsNoted(counted: CountedRefusals),
+    16 = RefusalsCounted(counted: CountedRefusals),
+    17 = Lost(lost: Lost),
+    ; Topology(Topology)
+});
+
+numbered!(Topology {
+    7 = Declared {
+        queue: QueueId,
+        unit: UnitId,
+        name: String,
+        properties: QueueProperties,
+    },
+    18 = Deleted(queue: QueueId),
+    19 = Purged { queue: QueueId, out: Vec<Lsn> },
+    20 = Bound { queue: QueueId, binding: Binding },
+    21 = Unbound { queue: QueueId, binding: Binding },
+});
+
 impl Record {
-    /// All kinds of records that are written.
-    pub const KINDS: [u8; 21] = [
-        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-    ];
+    /// The kind of [`Record::Exchange`]: who looks for these alone need not read the others.
+    pub const EXCHANGE: u8 = 3;
+
+    /// The kind of [`Record::Stopped`]: a journal that ends with it was closed cleanly.
+    pub const STOPPED: u8 = 12;
+
+    /// The kind, for the journal's record header.
+    pub fn kind(&self) -> u8 {
+        self.number()
+    }
 
     /// Appends the octets behind the record header.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Genesis(genesis) | Self::Activated(genesis) => genesis.put(out),
-            Self::Exchange(exchange) => exchange.put(out),
-            Self::Rejected(rejected) => rejected.put(out),
-            Self::Placed(placed) => placed.put(out),
-            Self::Settled(settled) => settled.put(out),
-            Self::Topology(topology) => put_topology(topology, out),
-            Self::Lease { queue, up_to } => {
-                queue.put(out);
-                up_to.put(out);
-            }
-            Self::Case(change) => change.put(out),
-            Self::Narrowed(narrowed) => narrowed.put(out),
-            Self::OrderEnded { at, order } => {
-                at.put(out);
-                order.put(out);
-            }
-            Self::Recovered => {}
-            Self::Stopped { out: left } => left.put(out),
-            Self::Repeats(repeats) => repeats.put(out),
-            Self::RefusalsNoted(counted) | Self::RefusalsCounted(counted) => counted.put(out),
-            Self::Lost(lost) => lost.put(out),
-        }
+        self.put_inside(out);
     }
 
     /// Reads a record back from what the journal has of it.
@@ -83,21 +107,21 @@ impl Record {
         let Kind { kind, schema } = kind;
         known(schema)?;
         let mut from = Take::new(body);
-        let record = of_schema_4(kind, &mut from)?.ok_or(RecordError::Kind(kind))?;
+        let record = Self::take_inside(kind, &mut from)?.ok_or(RecordError::Kind(kind))?;
         from.end()?;
         Ok(record)
     }
 }
 
-impl<'a> ExchangeRef<'a> {
-    /// The record of an exchange, by what the journal has of it.
+impl Exchange {
+    /// The digest by which a repeat of it is recognised, and nothing else of its record.
     ///
     /// # Errors
-    /// Where its schema is not one of this version's, or its octets end too early. What stands in its
-    /// parts is held to its form when it is read.
-    pub fn decode(schema: u16, body: &'a [u8]) -> Result<Self, RecordError> {
+    /// Where its schema is not one of this version's, or its octets end too early.
+    pub fn key_in(schema: u16, body: &[u8]) -> Result<KeyedDigest, RecordError> {
         known(schema)?;
-        Ok(Self::of(body)?)
+        let mut beside = Whole::take(&mut Take::new(body))?.beside;
+        Ok(Form::take(&mut beside)?)
     }
 }
 
@@ -106,80 +130,5 @@ fn known(schema: u16) -> Result<(), RecordError> {
         Ordering::Equal => Ok(()),
         Ordering::Greater => Err(RecordError::Schema(schema)),
         Ordering::Less => Err(RecordError::Early(schema)),
-    }
-}
-
-/// None where there is no such kind.
-fn of_schema_4(kind: u8, from: &mut Take<'_>) -> Result<Option<Record>, Malformed> {
-    Ok(Some(match kind {
-        1 => Record::Genesis(Form::take(from)?),
-        2 => Record::Activated(Form::take(from)?),
-        3 => Record::Exchange(Form::take(from)?),
-        4 => Record::Rejected(Form::take(from)?),
-        5 => Record::Placed(Form::take(from)?),
-        6 => Record::Settled(Form::take(from)?),
-        7 => Record::Topology(Topology::Declared {
-            queue: Form::take(from)?,
-            unit: Form::take(from)?,
-            name: Form::take(from)?,
-            properties: Form::take(from)?,
-        }),
-        8 => Record::Lease {
-            queue: Form::take(from)?,
-            up_to: Form::take(from)?,
-        },
-        9 => Record::Case(Form::take(from)?),
-        10 => Record::Narrowed(Form::take(from)?),
-        11 => Record::Recovered,
-        12 => Record::Stopped {
-            out: Form::take(from)?,
-        },
-        13 => Record::OrderEnded {
-            at: Form::take(from)?,
-            order: Form::take(from)?,
-        },
-        14 => Record::Repeats(Form::take(from)?),
-        15 => Record::RefusalsNoted(Form::take(from)?),
-        16 => Record::RefusalsCounted(Form::take(from)?),
-        17 => Record::Lost(Form::take(from)?),
-        18 => Record::Topology(Topology::Deleted(Form::take(from)?)),
-        19 => Record::Topology(Topology::Purged {
-            queue: Form::take(from)?,
-            out: Form::take(from)?,
-        }),
-        20 => Record::Topology(Topology::Bound {
-            queue: Form::take(from)?,
-            binding: Form::take(from)?,
-        }),
-        21 => Record::Topology(Topology::Unbound {
-            queue: Form::take(from)?,
-            binding: Form::take(from)?,
-        }),
-        _ => return Ok(None),
-    }))
-}
-
-fn put_topology(topology: &Topology, out: &mut Vec<u8>) {
-    match topology {
-        Topology::Declared {
-            queue,
-            unit,
-            name,
-            properties,
-        } => {
-            queue.put(out);
-            unit.put(out);
-            name.put(out);
-            properties.put(out);
-        }
-        Topology::Deleted(queue) => queue.put(out),
-        Topology::Purged { queue, out: left } => {
-            queue.put(out);
-            left.put(out);
-        }
-        Topology::Bound { queue, binding } | Topology::Unbound { queue, binding } => {
-            queue.put(out);
-            binding.put(out);
-        }
     }
 }

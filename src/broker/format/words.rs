@@ -19,48 +19,80 @@ use crate::message::time::Timestamp;
 use crate::policy::standing::{CaseId, Level, StandingKey};
 use crate::policy::words::{Onward, PolicyId};
 
-macro_rules! words {
+/// A choice among words, each with its number, which can stand apart from what goes with the word.
+pub(super) trait Numbered<'a>: Sized {
+    /// The number of the word.
+    fn number(&self) -> u8;
+
+    /// Appends what goes with the word.
+    fn put_inside(&self, out: &mut Vec<u8>);
+
+    /// Reads the word of this number from what goes with it; none where there is no such number.
+    fn take_inside(number: u8, from: &mut Take<'a>) -> Result<Option<Self>, Malformed>;
+}
+
+/// The numbers of words. Behind a semicolon stands the word whose choice has numbers of its own.
+macro_rules! numbered {
     ($name:ty {
         $($number:literal = $word:ident
             $(( $($nth:ident: $item:ty),+ ))?
             $({ $($field:ident: $inside:ty),+ $(,)? })?
         ),+ $(,)?
+        $(; $outer:ident($inner:ty))?
     }) => {
+        impl<'a> $crate::broker::format::words::Numbered<'a> for $name {
+            fn number(&self) -> u8 {
+                match self {
+                    $(Self::$word { .. } => $number,)+
+                    $(Self::$outer(inner) => inner.number(),)?
+                }
+            }
+
+            fn put_inside(&self, out: &mut Vec<u8>) {
+                // Some words stand alone.
+                _ = &*out;
+                match self {
+                    $(Self::$word $(( $($nth),+ ))? $({ $($field),+ })? => {
+                        $($(<$item as Form<'a>>::put($nth, out);)+)?
+                        $($(<$inside as Form<'a>>::put($field, out);)+)?
+                    })+
+                    $(Self::$outer(inner) => inner.put_inside(out),)?
+                }
+            }
+
+            fn take_inside(number: u8, from: &mut Take<'a>) -> Result<Option<Self>, Malformed> {
+                _ = &*from;
+                Ok(match number {
+                    $($number => {
+                        $($(let $nth = <$item as Form<'a>>::take(from)?;)+)?
+                        $($(let $field = <$inside as Form<'a>>::take(from)?;)+)?
+                        Some(Self::$word $(( $($nth),+ ))? $({ $($field),+ })?)
+                    })+
+                    _ => None $(.or(<$inner>::take_inside(number, from)?.map(Self::$outer)))?
+                })
+            }
+        }
+    };
+}
+pub(super) use numbered;
+
+/// Words whose number stands in front of what goes with them.
+macro_rules! words {
+    ($name:ty { $($table:tt)+ }) => {
+        numbered!($name { $($table)+ });
+
         impl<'a> Form<'a> for $name {
             const LEAST: usize = 1;
 
             fn put(&self, out: &mut Vec<u8>) {
-                match self {
-                    $(Self::$word $(( $($nth),+ ))? $({ $($field),+ })? => {
-                        out.push($number);
-                        $($(<$item as Form<'a>>::put($nth, out);)+)?
-                        $($(<$inside as Form<'a>>::put($field, out);)+)?
-                    })+
-                }
+                out.push(self.number());
+                self.put_inside(out);
             }
 
             fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
                 let before = from.malformed();
-                match from.u8()? {
-                    $($number => {
-                        $($(let $nth = <$item as Form<'a>>::take(from)?;)+)?
-                        $($(let $field = <$inside as Form<'a>>::take(from)?;)+)?
-                        Ok(Self::$word $(( $($nth),+ ))? $({ $($field),+ })?)
-                    })+
-                    _ => Err(before),
-                }
-            }
-
-            fn skip(from: &mut Take<'a>) -> Result<(), Malformed> {
-                let before = from.malformed();
-                match from.u8()? {
-                    $($number => {
-                        $($(<$item as Form<'a>>::skip(from)?;)+)?
-                        $($(<$inside as Form<'a>>::skip(from)?;)+)?
-                        Ok(())
-                    })+
-                    _ => Err(before),
-                }
+                let number = from.u8()?;
+                Self::take_inside(number, from)?.ok_or(before)
             }
         }
     };

@@ -268,19 +268,6 @@ pub struct Binding {
     pub key: String,
 }
 
-impl Topology {
-    /// The kind of its record.
-    pub fn kind(&self) -> u8 {
-        match self {
-            Self::Declared { .. } => 7,
-            Self::Deleted(_) => 18,
-            Self::Purged { .. } => 19,
-            Self::Bound { .. } => 20,
-            Self::Unbound { .. } => 21,
-        }
-    }
-}
-
 impl QueueProperties {
     /// An argument by name.
     pub fn argument(&self, name: &str) -> Option<&Argument> {
