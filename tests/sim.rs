@@ -23,6 +23,8 @@ mod lost;
 mod model;
 #[path = "sim/moves.rs"]
 mod moves;
+#[path = "sim/naive.rs"]
+mod naive;
 #[path = "sim/old.rs"]
 mod old;
 #[path = "support/options.rs"]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
-use carnet::agency::registry::Peer;
+use carnet::agency::registry::{Peer, Registry};
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::exchange::{Arrived, Returnable, Submission, Verdict};
@@ -47,34 +47,50 @@ impl Border {
 
     /// The same rulebook, put into force once more.
     pub(crate) fn activate_again(&mut self, epoch: u64) -> Genesis {
-        let rulebook = Rulebook::parse(&self.bundle).unwrap().activated(epoch);
-        self.rulebook = Arc::new(rulebook);
-        let mut genesis = genesis_of(&self.rulebook, (false, KeyCheck([0; 16])), noon());
-        genesis.bundle = Bundle::default();
-        genesis
+        self.activate_changed(&[], epoch)
     }
 
-    /// The same rulebook with changes of its texts, put into force: file, what is there, and what takes
-    /// its place.
+    /// The same rulebook with changes of its texts, put into force.
     pub(crate) fn activate_changed(
         &mut self,
         changes: &[(&str, &str, &str)],
         epoch: u64,
     ) -> Genesis {
-        for (file, there, instead) in changes {
-            let before = self.bundle.text(file).expect("a file of the bundle");
-            let after = before.replace(there, instead);
-            assert_ne!(before, after, "{file} has no {there}");
-            self.bundle.insert(*file, after.into_bytes());
-        }
-        self.activate_again(epoch)
+        *self = self.changed(changes, epoch);
+        self.in_force()
     }
 
-    /// The first record, without the rulebook's text: thousands of replays would only skip it.
-    pub(crate) fn genesis(&self) -> Record {
+    /// The same with changes of the rulebook's texts: file, what is there, and what takes its place.
+    pub(crate) fn changed(&self, changes: &[(&str, &str, &str)], epoch: u64) -> Self {
+        let mut bundle = self.bundle.clone();
+        for (file, there, instead) in changes {
+            let before = bundle.text(file).expect("a file of the bundle");
+            let after = before.replace(there, instead);
+            assert_ne!(before, after, "{file} has no {there}");
+            bundle.insert(*file, after.into_bytes());
+        }
+        let rulebook = Rulebook::parse(&bundle).unwrap().activated(epoch);
+        Self {
+            bundle,
+            rulebook: Arc::new(rulebook),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+
+    /// By what the rulebook comes into force, without its text: thousands of replays would only skip it.
+    pub(crate) fn in_force(&self) -> Genesis {
         let mut genesis = genesis_of(&self.rulebook, (false, KeyCheck([0; 16])), noon());
         genesis.bundle = Bundle::default();
-        Record::Genesis(genesis)
+        genesis
+    }
+
+    /// The first record.
+    pub(crate) fn genesis(&self) -> Record {
+        Record::Genesis(self.in_force())
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        self.rulebook.registry()
     }
 
     pub(crate) fn view(&self, standing: &Arc<Standing>) -> View {
@@ -173,6 +189,11 @@ impl Admitted {
             Verdict::Rejected { rejected, .. } => Fact::Rejected(rejected.body),
             Verdict::Case { change, .. } => Fact::of_case(change),
         }
+    }
+
+    /// What admission made of it.
+    pub(crate) fn verdict(&self) -> &Verdict {
+        self.0.verdict()
     }
 
     /// Released to someone: a repeat of it is never ruled anew.
