@@ -8,7 +8,7 @@
 //! INVARIANT: each place that waits is filled by the core, whatever became of the delivery. What is
 //! here is what would else lie in the connection's queue of effects, and has the bounds of that.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::broker::effect::{Answer, Deliver, Effect};
 use crate::broker::ids::DeliveryId;
@@ -17,6 +17,8 @@ use crate::broker::ids::DeliveryId;
 #[derive(Debug, Default)]
 pub(super) struct Held {
     channels: BTreeMap<u16, VecDeque<Slot>>,
+    /// Those of them whose first has its turn.
+    ready: BTreeSet<u16>,
 }
 
 #[derive(Debug)]
@@ -41,15 +43,26 @@ impl Held {
     /// An effect whose turn has come. Where it is a delivery that must be narrower, it goes back by
     /// [`Held::wait_first`].
     pub(super) fn next(&mut self) -> Option<Effect> {
-        let ready = |slots: &VecDeque<Slot>| matches!(slots.front(), Some(Slot::Next(_)));
-        let (channel, slots) = self.channels.iter_mut().find(|(_, slots)| ready(slots))?;
-        let (channel, first) = (*channel, slots.pop_front());
-        if slots.is_empty() {
-            self.channels.remove(&channel);
-        }
+        let channel = *self.ready.first()?;
+        let first = self.channels.get_mut(&channel)?.pop_front();
+        self.look_at(channel);
         match first {
             Some(Slot::Next(effect)) => Some(effect),
             Some(Slot::Narrowing { .. }) | None => None,
+        }
+    }
+
+    /// The first of a channel is another one than before.
+    fn look_at(&mut self, channel: u16) {
+        let slots = self.channels.get(&channel);
+        let is_ready = slots.is_some_and(|slots| matches!(slots.front(), Some(Slot::Next(_))));
+        if is_ready {
+            self.ready.insert(channel);
+        } else {
+            self.ready.remove(&channel);
+        }
+        if slots.is_some_and(VecDeque::is_empty) {
+            self.channels.remove(&channel);
         }
     }
 
@@ -57,6 +70,7 @@ impl Held {
     pub(super) fn wait_first(&mut self, deliver: &Deliver) {
         let slots = self.channels.entry(deliver.channel).or_default();
         slots.push_front(Slot::narrowing(deliver));
+        self.look_at(deliver.channel);
     }
 
     /// A delivery waits behind all that is here of its channel.
@@ -103,16 +117,14 @@ impl Held {
             None if is_get => *slot = Slot::Next(Effect::Answer { channel, answer }),
             None => {
                 slots.remove(place);
-                if slots.is_empty() {
-                    self.channels.remove(&channel);
-                }
             }
         }
+        self.look_at(channel);
     }
 
     /// The connection is over: nobody waits any more.
     pub(super) fn clear(&mut self) {
-        self.channels.clear();
+        *self = Self::default();
     }
 }
 
