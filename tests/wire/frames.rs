@@ -223,7 +223,7 @@ fn a_frame_after_the_channels_end_is_told_504() {
 }
 
 #[test]
-fn one_channel_too_many_is_told_530_with_2047_open() {
+fn a_channel_above_the_agreed_most_is_told_504_with_2047_open() {
     let broker = Broker::start();
     let mut client = broker.connect("post-items");
     let open = |channel| method(channel, (20, 10), Octets::new().name(""));
@@ -234,7 +234,7 @@ fn one_channel_too_many_is_told_530_with_2047_open() {
     }
     client.wire.send(&open(65_535));
     let closed = client.wire.closed();
-    assert_eq!((closed.code, closed.failed), (530, (20, 10)), "{closed:?}");
+    assert_eq!((closed.code, closed.failed), (504, (20, 10)), "{closed:?}");
     assert!(closed.text.contains("2047"), "{closed:?}");
 }
 

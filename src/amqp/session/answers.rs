@@ -64,6 +64,8 @@ enum Pending {
 pub(super) struct Answers {
     // INVARIANT: the first one, if there is one, is `Awaited`.
     pending: VecDeque<Pending>,
+    /// How many of them the broker owes.
+    awaited: usize,
     /// How many have left the queue.
     left: u64,
 }
@@ -73,6 +75,7 @@ impl Answers {
     pub(super) fn expect(&mut self, awaited: Awaited) -> u64 {
         let before = u64::try_from(self.pending.len()).unwrap_or(u64::MAX);
         self.pending.push_back(Pending::Awaited(awaited));
+        self.awaited = self.awaited.saturating_add(1);
         self.left.saturating_add(before)
     }
 
@@ -87,8 +90,12 @@ impl Answers {
 
     /// How many answers the broker still owes.
     pub(super) fn awaited(&self) -> usize {
-        let all = self.pending.iter();
-        all.filter(|it| matches!(it, Pending::Awaited(_))).count()
+        self.awaited
+    }
+
+    /// How many answers of the session's own wait behind them.
+    pub(super) fn ready_ones(&self) -> usize {
+        self.pending.len().saturating_sub(self.awaited)
     }
 
     /// A request is answered by the session: now, or when its turn comes.
@@ -112,6 +119,9 @@ impl Answers {
     fn pop(&mut self) -> Option<Pending> {
         let first = self.pending.pop_front()?;
         self.left = self.left.saturating_add(1);
+        if matches!(first, Pending::Awaited(_)) {
+            self.awaited = self.awaited.saturating_sub(1);
+        }
         Some(first)
     }
 

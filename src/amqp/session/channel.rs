@@ -12,6 +12,7 @@ use crate::amqp::reply::{Misbehaved, ReplyCode};
 use super::answers::Answers;
 use super::content::Incoming;
 use super::event::{ConsumerNumber, Event, Leftover, Settlement, Step};
+use super::load::Load;
 use super::offer::Offer;
 use super::outbox::Outbox;
 use super::outgoing::Outgoing;
@@ -64,6 +65,16 @@ impl<D: Copy> Channel<D> {
             outgoing: Outgoing::new(),
             answers: Answers::default(),
             last_queue: LastQueue::None,
+        }
+    }
+
+    /// What it holds.
+    pub(super) fn load(&self) -> Load {
+        Load {
+            assembling: self.incoming.held(),
+            begun_ms: self.incoming.begun_ms(),
+            consumers: self.outgoing.consumers(),
+            ready: self.answers.ready_ones(),
         }
     }
 

@@ -317,7 +317,7 @@ impl<D: Copy> Connection<D> {
             self.paused = paused;
             let now_ms = self.out.now_ms();
             if let Phase::Running(running) = &mut self.phase {
-                running.begin_messages_anew(now_ms);
+                running.loads.begin_messages_anew(now_ms);
             }
         }
     }
@@ -390,7 +390,7 @@ impl<D: Copy> Connection<D> {
         let Phase::Running(running) = &self.phase else {
             return None;
         };
-        let oldest = running.oldest_message().filter(|_| !self.paused);
+        let oldest = running.loads.oldest_message().filter(|_| !self.paused);
         oldest.map(|(channel, since)| (channel, since.saturating_add(self.offer.message_ms_max)))
     }
 

@@ -45,7 +45,7 @@ struct Assembly {
     /// The properties as they came, then as much of the body as has come.
     octets: Vec<u8>,
     properties_bytes: usize,
-    /// When its header came, or the broker began to read again.
+    /// When its header came.
     begun_ms: u64,
     missing: u64,
     /// The size of a body of which nothing is kept.
@@ -140,13 +140,6 @@ impl Incoming {
         match &self.stage {
             Stage::Filling(assembly) => Some(assembly.begun_ms),
             Stage::Idle | Stage::Announced { .. } => None,
-        }
-    }
-
-    /// The time of the message under way counts from here.
-    pub(super) fn begin_anew(&mut self, now_ms: u64) {
-        if let Stage::Filling(assembly) = &mut self.stage {
-            assembly.begun_ms = now_ms;
         }
     }
 

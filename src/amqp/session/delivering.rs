@@ -12,7 +12,6 @@ use super::event::{
     Answer, ConsumerNumber, Gone, Leftover, Message, Outcome, Place, Sending, Sent, Ticket,
 };
 use super::outbox::Outbox;
-use super::running::Running;
 
 /// The opening and the end.
 impl<D: Copy> Session<D> {
@@ -79,12 +78,18 @@ impl<D: Copy> Session<D> {
     ) -> Result<Sent, Gone> {
         let (running, out) = self.connection.running().ok_or(Gone)?;
         let is_open = running.open(channel).is_some();
-        let state = running.next_answer(channel).ok_or(Gone)?;
-        if !is_open {
-            state.pass_over(out);
+        if !running.next_answer(channel) {
             return Err(Gone);
         }
-        state.got(sending, left, message, out)
+        let sent = running.change(channel, |channel| {
+            if is_open {
+                channel.got(sending, left, message, out)
+            } else {
+                channel.pass_over(out);
+                Err(Gone)
+            }
+        });
+        sent.unwrap_or(Err(Gone))
     }
 
     /// A request is refused once its turn comes, whatever it is answered with then. Where it is not
@@ -117,14 +122,14 @@ impl<D: Copy> Session<D> {
     pub fn unfinished(&self) -> usize {
         let running = self.connection.open();
         running.map_or(0, |running| {
-            running.assembling().saturating_add(self.inbound.len())
+            running.loads.assembling.saturating_add(self.inbound.len())
         })
     }
 
     /// Consumers of all channels, those that were asked for and not yet answered among them.
     pub fn consumers(&self) -> usize {
         let running = self.connection.open();
-        running.map_or(0, Running::consumers)
+        running.map_or(0, |running| running.loads.consumers)
     }
 
     /// How many answers are to come, those to endings included.
@@ -278,10 +283,8 @@ impl<D: Copy> Session<D> {
             return;
         };
         let is_told = running.client.consumer_cancel_notify;
-        let Some(state) = running.open(channel) else {
-            return;
-        };
-        if let Some(tag) = state.outgoing.cancel(consumer).filter(|_| is_told) {
+        let tag = running.change(channel, |channel| channel.outgoing.cancel(consumer));
+        if let Some(tag) = tag.flatten().filter(|_| is_told) {
             out.method(channel, MethodId::BASIC_CANCEL, |args| {
                 args.short_string(&tag);
                 args.bit(true);

@@ -23,6 +23,7 @@ mod delivering;
 mod ending;
 mod event;
 mod handshake;
+mod load;
 mod offer;
 mod outbox;
 mod outgoing;

@@ -37,9 +37,9 @@ impl Owed {
         serial > self.forgotten
     }
 
-    /// Whether outcomes are to come.
-    pub(super) fn awaits_outcomes(&self) -> bool {
-        self.decided < self.published
+    /// How many outcomes are to come.
+    pub(super) fn undecided(&self) -> u64 {
+        self.published.saturating_sub(self.decided)
     }
 
     /// Whether nothing has to be remembered of the number.
@@ -79,11 +79,11 @@ mod tests {
         owed.forget(2);
         assert_eq!(owed.publish(), 3);
         assert!(!owed.decide(2), "of the channel before");
-        assert!(owed.awaits_outcomes());
+        assert_eq!(owed.undecided(), 1);
         owed.retract(1);
         assert!(owed.take_late_answer());
         assert!(!owed.take_late_answer());
-        assert!(owed.decide(3) && !owed.awaits_outcomes());
+        assert!(owed.decide(3) && owed.undecided() == 0);
     }
 
     #[test]
@@ -91,8 +91,8 @@ mod tests {
         let mut owed = Owed::default();
         let [_, second, _] = [owed.publish(), owed.publish(), owed.publish()];
         owed.withdraw(second);
-        assert!(owed.awaits_outcomes());
-        assert!(owed.decide(1) && !owed.awaits_outcomes());
+        assert_eq!(owed.undecided(), 1);
+        assert!(owed.decide(1) && owed.undecided() == 0);
         assert_eq!(owed.publish(), second);
     }
 
@@ -104,6 +104,6 @@ mod tests {
         owed.forget(0);
         owed.withdraw(waits);
         assert_eq!(owed.publish(), waits);
-        assert!(owed.awaits_outcomes() && owed.decide(waits));
+        assert!(owed.undecided() == 1 && owed.decide(waits));
     }
 }

@@ -8,6 +8,7 @@ use crate::amqp::reply::{Misbehaved, Reply, ReplyCode};
 
 use super::channel::{Around, Channel};
 use super::event::{Answer, ConsumerNumber, Event, Leftover, Place, PublishTag, Step};
+use super::load::{Load, Loads};
 use super::offer::Offer;
 use super::outbox::Outbox;
 use super::owed::Owed;
@@ -52,15 +53,15 @@ pub(super) struct Running<D> {
     /// Whether the peer has been told that we do not take publishes.
     pub(super) blocked: bool,
     seats: BTreeMap<ChannelId, Seat<D>>,
-    // How many of the seats count as open: all but the free and the crossed ones.
-    occupied: usize,
-    // Octets of memory that messages under way take, over all open channels.
-    assembling: usize,
+    /// What all channels hold that are open or ending.
+    pub(super) loads: Loads,
     last_consumer: ConsumerNumber,
     /// Confirms to be written, the highest of each channel.
     confirms: BTreeMap<ChannelId, PublishTag>,
     // Answers that the broker owes, endings included.
     unanswered: usize,
+    // Outcomes that the broker owes.
+    undecided: u64,
     has_published: bool,
 }
 
@@ -71,55 +72,43 @@ impl<D: Copy> Running<D> {
             tuned,
             blocked: false,
             seats: BTreeMap::new(),
-            occupied: 0,
-            assembling: 0,
+            loads: Loads::default(),
             last_consumer: ConsumerNumber(0),
             confirms: BTreeMap::new(),
             unanswered: 0,
+            undecided: 0,
             has_published: false,
         }
     }
 
-    /// How many answers the broker owes.
+    /// How many answers are to come: those that the broker owes, and what waits behind them.
     pub(super) fn unanswered(&self) -> usize {
-        self.unanswered
+        self.unanswered.saturating_add(self.loads.ready)
     }
 
-    /// Octets of memory that messages under way take.
-    pub(super) fn assembling(&self) -> usize {
-        self.assembling
-    }
-
-    /// Consumers of all open channels, those that were asked for and not yet answered among them.
-    pub(super) fn consumers(&self) -> usize {
-        let open = self.open_channels();
-        open.map(|channel| channel.outgoing.consumers()).sum()
-    }
-
-    /// The message that has been under way for longest: its channel, and since when.
-    pub(super) fn oldest_message(&self) -> Option<(ChannelId, u64)> {
-        if self.assembling == 0 {
-            return None;
-        }
-        let begun = |channel: &Channel<D>| Some((channel.id, channel.incoming.begun_ms()?));
-        let all = self.open_channels().filter_map(begun);
-        all.min_by_key(|(_, begun_ms)| *begun_ms)
-    }
-
-    /// The time of messages under way counts from here.
-    pub(super) fn begin_messages_anew(&mut self, now_ms: u64) {
-        for seat in self.seats.values_mut() {
-            if let Slot::Open(channel) = &mut seat.slot {
-                channel.incoming.begin_anew(now_ms);
-            }
-        }
-    }
-
-    fn open_channels(&self) -> impl Iterator<Item = &Channel<D>> {
-        self.seats.values().filter_map(|seat| match &seat.slot {
-            Slot::Open(channel) => Some(&**channel),
-            Slot::Free | Slot::Ending(_) | Slot::Closing | Slot::Crossed => None,
-        })
+    /// What its running numbers are, and what they are counted anew.
+    #[cfg(test)]
+    pub(super) fn counted(&self) -> ([u64; 4], [u64; 4]) {
+        let number = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
+        let loads: Vec<Load> = (self.seats.values())
+            .filter_map(|seat| match &seat.slot {
+                Slot::Open(channel) | Slot::Ending(Ending { channel, .. }) => Some(channel.load()),
+                Slot::Free | Slot::Closing | Slot::Crossed => None,
+            })
+            .collect();
+        let sum = |of: fn(&Load) -> usize| number(loads.iter().map(of).sum());
+        let undecided = self.seats.values().map(|seat| seat.owed.undecided()).sum();
+        let of = &self.loads;
+        let kept = [of.assembling, of.consumers, of.ready].map(number);
+        (
+            [kept[0], kept[1], kept[2], self.undecided],
+            [
+                sum(|it| it.assembling),
+                sum(|it| it.consumers),
+                sum(|it| it.ready),
+                undecided,
+            ],
+        )
     }
 
     /// Whether the peer ever published.
@@ -129,7 +118,7 @@ impl<D: Copy> Running<D> {
 
     /// Whether publishes are without their outcome.
     pub(super) fn awaits_outcomes(&self) -> bool {
-        self.seats.values().any(|seat| seat.owed.awaits_outcomes())
+        self.undecided > 0
     }
 
     /// The channel, if it is open.
@@ -146,6 +135,20 @@ impl<D: Copy> Running<D> {
             Slot::Open(channel) | Slot::Ending(Ending { channel, .. }) => Some(channel),
             Slot::Free | Slot::Closing | Slot::Crossed => None,
         }
+    }
+
+    /// Has a channel that can still be answered do something, which may change what it holds.
+    pub(super) fn change<T>(
+        &mut self,
+        id: ChannelId,
+        act: impl FnOnce(&mut Channel<D>) -> T,
+    ) -> Option<T> {
+        let channel = self.answerable(id)?;
+        let before = channel.load();
+        let done = act(channel);
+        let now = channel.load();
+        self.loads.change(id, before, now);
+        Some(done)
     }
 
     /// A frame on a channel other than 0.
@@ -197,20 +200,20 @@ impl<D: Copy> Running<D> {
         else {
             return Ok(Step::Done);
         };
-        let before = channel.incoming.held();
+        let before = channel.load();
         let mut around = Around {
             offer,
             out,
             last_consumer: &mut self.last_consumer,
         };
         let step = channel.frame(frame, &mut around);
-        let others = self.assembling.saturating_sub(before);
-        self.assembling = others.saturating_add(channel.incoming.held());
-        within_budget(self.assembling, offer.assembly_bytes_max)?;
+        self.loads.change(frame.channel, before, channel.load());
+        within_budget(self.loads.assembling, offer.assembly_bytes_max)?;
         let mut step = step?;
         match &mut step {
             Step::Event(Event::Publish(publish)) => {
                 publish.place.serial = owed.publish();
+                self.undecided = self.undecided.saturating_add(1);
                 self.has_published = true;
             }
             Step::Event(Event::Request { .. }) => {
@@ -244,7 +247,6 @@ impl<D: Copy> Running<D> {
             (Some(slot @ Slot::Closing), MethodId::CHANNEL_CLOSE) => {
                 out.method(id, MethodId::CHANNEL_CLOSE_OK, |_| ());
                 *slot = Slot::Crossed;
-                self.occupied = self.occupied.saturating_sub(1);
             }
             (Some(Slot::Closing), MethodId::CHANNEL_CLOSE_OK) => self.free(id),
             (Some(_), _) => {}
@@ -253,17 +255,17 @@ impl<D: Copy> Running<D> {
     }
 
     fn open_channel(&mut self, id: ChannelId, out: &mut Outbox) -> Result<(), Misbehaved> {
-        let channels_max = usize::from(self.tuned.channels_max);
-        if self.occupied >= channels_max {
-            let sentence = format_args!("{channels_max} channels are open, which is the maximum");
-            return Err(Misbehaved::new(ReplyCode::NotAllowed, sentence).by(MethodId::CHANNEL_OPEN));
+        let channels_max = self.tuned.channels_max;
+        if id.get() > channels_max {
+            let sentence = format_args!("channel {id}, the agreed channel-max is {channels_max}");
+            let opening = MethodId::CHANNEL_OPEN;
+            return Err(Misbehaved::new(ReplyCode::ChannelError, sentence).by(opening));
         }
         let slot = Slot::Open(Box::new(Channel::new(id)));
         // What the number owes outlives its channels.
         let owed = self.seats.remove(&id).map(|seat| seat.owed);
         let owed = owed.unwrap_or_default();
         self.seats.insert(id, Seat { slot, owed });
-        self.occupied = self.occupied.saturating_add(1);
         out.method(id, MethodId::CHANNEL_OPEN_OK, |args| args.long_string(b""));
         Ok(())
     }
@@ -278,10 +280,10 @@ impl<D: Copy> Running<D> {
         let slot = &mut self.seats.get_mut(&id)?.slot;
         match std::mem::replace(slot, Slot::Closing) {
             Slot::Open(mut channel) => {
-                let held = channel.incoming.held();
-                self.assembling = self.assembling.saturating_sub(held);
-                self.unanswered = self.unanswered.saturating_add(1);
+                let before = channel.load();
                 let left = channel.leave();
+                self.loads.change(id, before, channel.load());
+                self.unanswered = self.unanswered.saturating_add(1);
                 *slot = Slot::Ending(Ending {
                     channel,
                     fault,
@@ -303,8 +305,7 @@ impl<D: Copy> Running<D> {
         let Slot::Open(channel) = slot else {
             return None;
         };
-        let held = channel.incoming.held();
-        self.assembling = self.assembling.saturating_sub(held);
+        self.loads.change(id, channel.load(), Load::default());
         self.unanswered = self.unanswered.saturating_add(1);
         owed.forget(channel.answers.awaited().saturating_add(1));
         let left = channel.leave();
@@ -320,14 +321,11 @@ impl<D: Copy> Running<D> {
         }
     }
 
-    /// Counts an answer of the broker that comes now. The channel that it is for, or nothing where
-    /// that is gone.
-    pub(super) fn next_answer(&mut self, id: ChannelId) -> Option<&mut Channel<D>> {
+    /// Counts an answer of the broker that comes now. Whether the channel that it is for is still there.
+    pub(super) fn next_answer(&mut self, id: ChannelId) -> bool {
         self.unanswered = self.unanswered.saturating_sub(1);
-        if self.seats.get_mut(&id)?.owed.take_late_answer() {
-            return None;
-        }
-        self.answerable(id)
+        let seat = self.seats.get_mut(&id);
+        seat.is_some_and(|seat| !seat.owed.take_late_answer())
     }
 
     /// An answer to the request whose turn it is, or, behind all requests, to the end of the channel.
@@ -338,9 +336,14 @@ impl<D: Copy> Running<D> {
         answer: Answer<'_>,
         out: &mut Outbox,
     ) -> Option<Reply> {
-        let channel = self.next_answer(id)?;
-        if channel.answers.awaited() > 0 {
-            return channel.answer(answer, out);
+        if !self.next_answer(id) {
+            return None;
+        }
+        let asked = |channel: &mut Channel<D>| {
+            (channel.answers.awaited() > 0).then(|| channel.answer(answer, out))
+        };
+        if let Some(refusal) = self.change(id, asked)? {
+            return refusal;
         }
         if let Some(Slot::Ending(ending)) = self.seats.get_mut(&id).map(|seat| &mut seat.slot) {
             ending.answered = true;
@@ -351,15 +354,22 @@ impl<D: Copy> Running<D> {
 
     /// An outcome has come. Whether the channel of its publish is still there to be told.
     pub(super) fn decide(&mut self, place: Place) -> bool {
-        let seat = self.seats.get_mut(&place.channel);
-        seat.is_some_and(|seat| seat.owed.decide(place.serial))
+        self.owed(place.channel, |owed| owed.decide(place.serial)) == Some(true)
     }
 
     /// A publish and all of its channel behind it did not go to the broker.
     pub(super) fn withdraw(&mut self, place: Place) {
-        if let Some(seat) = self.seats.get_mut(&place.channel) {
-            seat.owed.withdraw(place.serial);
-        }
+        self.owed(place.channel, |owed| owed.withdraw(place.serial));
+    }
+
+    /// Changes what is owed to a number.
+    fn owed<T>(&mut self, id: ChannelId, act: impl FnOnce(&mut Owed) -> T) -> Option<T> {
+        let owed = &mut self.seats.get_mut(&id)?.owed;
+        let before = owed.undecided();
+        let done = act(owed);
+        let others = self.undecided.saturating_sub(before);
+        self.undecided = others.saturating_add(owed.undecided());
+        Some(done)
     }
 
     /// A publish is to be confirmed with the next [`Self::write_confirms`].
@@ -383,7 +393,7 @@ impl<D: Copy> Running<D> {
     pub(super) fn end_if_due(&mut self, id: ChannelId, out: &mut Outbox) {
         let seat = self.seats.get(&id);
         let is_due = seat.is_some_and(|Seat { slot, owed }| {
-            matches!(slot, Slot::Ending(ending) if ending.answered) && !owed.awaits_outcomes()
+            matches!(slot, Slot::Ending(ending) if ending.answered) && owed.undecided() == 0
         });
         if !is_due {
             return;
@@ -393,10 +403,11 @@ impl<D: Copy> Running<D> {
             return;
         };
         let before = std::mem::replace(&mut seat.slot, Slot::Closing);
-        if let Slot::Ending(Ending {
-            fault: Some(fault), ..
-        }) = before
-        {
+        let Slot::Ending(Ending { channel, fault, .. }) = before else {
+            return;
+        };
+        self.loads.change(id, channel.load(), Load::default());
+        if let Some(fault) = fault {
             out.close(id, MethodId::CHANNEL_CLOSE, &fault);
         } else {
             out.method(id, MethodId::CHANNEL_CLOSE_OK, |_| ());
@@ -407,7 +418,6 @@ impl<D: Copy> Running<D> {
     fn free(&mut self, id: ChannelId) {
         if let Some(seat) = self.seats.get_mut(&id) {
             seat.slot = Slot::Free;
-            self.occupied = self.occupied.saturating_sub(1);
             if seat.owed.is_blank() {
                 self.seats.remove(&id);
             }
@@ -418,7 +428,9 @@ impl<D: Copy> Running<D> {
     pub(super) fn leave(&mut self, leftovers: &mut Vec<Leftover<D>>) {
         for seat in self.seats.values_mut() {
             if let Slot::Open(channel) = &mut seat.slot {
+                let before = channel.load();
                 let left = channel.leave();
+                self.loads.change(channel.id, before, channel.load());
                 if !left.unsettled.is_empty() {
                     leftovers.push(left);
                 }

@@ -124,22 +124,25 @@ fn a_peer_that_closes_what_is_failing_gets_its_own_answer_only() {
 }
 
 #[test]
-fn closed_channels_do_not_count_and_numbers_may_be_any() {
+fn every_number_up_to_the_channel_max_is_used_again_and_again_and_none_above_it() {
     let mut peer = Peer::open();
     for number in 2..=8 {
-        peer.send(channel_open(number * 8_000));
+        peer.send(channel_open(number));
     }
     peer.said();
     for round in 0..100 {
         assert!(
-            matches!(peer.ask(channel_close(16_000)), Event::ChannelEnding { .. }),
+            matches!(peer.ask(channel_close(8)), Event::ChannelEnding { .. }),
             "{round}"
         );
-        peer.done(16_000);
-        peer.send(channel_open(16_000));
-        assert_eq!(peer.said(), ["16000 CloseOk", "16000 OpenOk"]);
+        peer.done(8);
+        peer.send(channel_open(8));
+        assert_eq!(peer.said(), ["8 CloseOk", "8 OpenOk"]);
     }
-    assert!(is_fault(&peer.ask(channel_open(3)), ReplyCode::NotAllowed));
+    for frame in [channel_open(9), confirm_select(9), body(60_000, b"x")] {
+        let mut peer = Peer::open();
+        assert!(is_fault(&peer.ask(frame), ReplyCode::ChannelError));
+    }
 }
 
 #[test]

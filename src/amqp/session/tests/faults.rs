@@ -209,9 +209,9 @@ fn refusals() -> Vec<Fault> {
             (0, 530, 60, 20),
         ),
         fault(
-            "nine channels of eight",
-            (2..=9).flat_map(channel_open).collect(),
-            (0, 530, 20, 10),
+            "a channel above the agreed channel-max",
+            channel_open(9),
+            (0, 504, 20, 10),
         ),
     ]
 }

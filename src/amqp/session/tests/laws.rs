@@ -1,13 +1,24 @@
 //! What must hold for any traffic, split anywhere.
 
+use std::collections::VecDeque;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
 
+/// What is kept of all channels as running numbers is what they hold.
+fn assert_counted(session: &Session<u64>) {
+    if let Some(running) = session.connection.open() {
+        let (kept, counted) = running.counted();
+        assert_eq!(kept, counted);
+    }
+}
+
 /// Answers everything at once, and writes down what happened.
 fn play(session: &mut Session<u64>, log: &mut Vec<String>) {
     while let Some(event) = session.next_event() {
+        assert_counted(session);
         log.push(format!("{event:?}"));
         let next = u64::try_from(log.len()).unwrap();
         match event {
@@ -206,6 +217,49 @@ proptest! {
             prop_assert!(rest.len() - after.len() <= 8_192);
             rest = after;
         }
+    }
+
+    #[test]
+    fn what_all_channels_hold_is_known_however_late_they_are_answered(
+        traffic in any_traffic(),
+        lag in 0..12_usize,
+    ) {
+        let mut session = Session::new(offer(), 0);
+        session.receive(&[opening(), traffic].concat(), 0);
+        let mut owed: VecDeque<Event<u64>> = VecDeque::new();
+        loop {
+            let event = session.next_event();
+            let (is_over, mut answered) = (event.is_none(), false);
+            match event {
+                Some(Event::Login(_)) => session.accept_login(),
+                event => owed.extend(event),
+            }
+            while !owed.is_empty() && (is_over || owed.len() > lag) {
+                answered = true;
+                match owed.pop_front() {
+                    Some(Event::Publish(publish)) => session.outcome(publish.place, Outcome::Taken),
+                    Some(Event::Request { ticket, request }) => {
+                        if let Request::Consume(number, _) = &request {
+                            session.answer(ticket.channel(), Answer::Done);
+                            session.cancel_consumer(ticket.channel(), *number);
+                        } else if let Request::Get(_) = &request {
+                            session.answer(ticket.channel(), Answer::Empty);
+                        } else {
+                            answer(&mut session, ticket, &request, 0);
+                        }
+                    }
+                    Some(Event::ChannelEnding { left, .. } | Event::ChannelGone { left }) => {
+                        session.answer(left.channel, Answer::Done);
+                    }
+                    _ => {}
+                }
+                assert_counted(&session);
+            }
+            if is_over && !answered {
+                break;
+            }
+        }
+        prop_assert_eq!(session.unanswered(), 0);
     }
 
     #[test]

@@ -188,6 +188,18 @@ fn what_the_session_answers_itself_waits_for_its_turn() {
 }
 
 #[test]
+fn what_waits_behind_an_answer_of_the_broker_is_unanswered_as_well() {
+    let mut peer = Peer::open();
+    assert_eq!(peer.send(confirm_select(1)), []);
+    assert_eq!(peer.session.unanswered(), 0);
+    peer.ask(declare(1, "q", false));
+    assert_eq!(peer.send(confirm_select(1).repeat(9)), []);
+    assert_eq!(peer.session.unanswered(), 10);
+    peer.declared("q", 0, 0);
+    assert_eq!(peer.session.unanswered(), 0);
+}
+
+#[test]
 fn an_empty_name_is_the_queue_declared_last() {
     let mut peer = Peer::open();
     let events = peer.send(

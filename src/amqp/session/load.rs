@@ -1,0 +1,70 @@
+//! What the channels of a connection hold, as running numbers.
+//!
+//! INVARIANT: what is asked of all channels at every turn is kept here and not counted anew, so that a
+//! turn costs the same however many channels there are.
+
+use std::collections::VecDeque;
+
+use crate::amqp::frame::ChannelId;
+
+/// What one channel holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Octets of memory that its message under way takes.
+    pub(super) assembling: usize,
+    /// When that one's header came.
+    pub(super) begun_ms: Option<u64>,
+    /// Consumers, those that were asked for and not yet answered among them.
+    pub(super) consumers: usize,
+    /// Answers of the session's own that wait behind those of the broker.
+    pub(super) ready: usize,
+}
+
+/// What all channels hold together.
+#[derive(Debug, Default)]
+pub(super) struct Loads {
+    pub(super) assembling: usize,
+    pub(super) consumers: usize,
+    pub(super) ready: usize,
+    /// When the messages under way began, ascending, and their channels.
+    begun: VecDeque<(u64, ChannelId)>,
+    /// No message under way counts as older than this.
+    anew_ms: u64,
+}
+
+impl Loads {
+    /// A channel holds `now` instead of what it held `before`.
+    pub(super) fn change(&mut self, channel: ChannelId, before: Load, now: Load) {
+        let changed = |all: usize, before, now| all.saturating_sub(before).saturating_add(now);
+        self.assembling = changed(self.assembling, before.assembling, now.assembling);
+        self.consumers = changed(self.consumers, before.consumers, now.consumers);
+        self.ready = changed(self.ready, before.ready, now.ready);
+        if before.begun_ms != now.begun_ms {
+            if let Some(begun_ms) = before.begun_ms {
+                self.end(channel, begun_ms);
+            }
+            if let Some(begun_ms) = now.begun_ms {
+                self.begun.push_back((begun_ms, channel));
+            }
+        }
+    }
+
+    fn end(&mut self, channel: ChannelId, begun_ms: u64) {
+        let first = self.begun.partition_point(|(at, _)| *at < begun_ms);
+        let mut since = self.begun.iter().skip(first);
+        if let Some(place) = since.position(|(_, of)| *of == channel) {
+            self.begun.remove(first.saturating_add(place));
+        }
+    }
+
+    /// The message that has been under way for longest: its channel, and since when.
+    pub(super) fn oldest_message(&self) -> Option<(ChannelId, u64)> {
+        let (begun_ms, channel) = *self.begun.front()?;
+        Some((channel, begun_ms.max(self.anew_ms)))
+    }
+
+    /// The time of messages under way counts from here.
+    pub(super) fn begin_messages_anew(&mut self, now_ms: u64) {
+        self.anew_ms = now_ms;
+    }
+}
