@@ -5,7 +5,7 @@ use std::task::Context;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::intake::Waiting;
+use super::intake::{Again, Waiting};
 use super::private::private;
 use super::{Connection, requests};
 use crate::agency::registry::Peer;
@@ -81,9 +81,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(sender) = self.sender() else {
             return true;
         };
-        if let Some((origin, again)) = again {
-            self.submit(origin, again, &sender);
-            return true;
+        match again {
+            Some(Again::Ruled(origin, arrived)) => {
+                self.submit(origin, *arrived, &sender);
+                return true;
+            }
+            Some(Again::Private(private)) => {
+                self.link.tell(Command::Private(private));
+                return true;
+            }
+            None => {}
         }
         match self.intake.next(self.allowance(&sender.peer)) {
             None => return false,

@@ -17,6 +17,7 @@ use super::quota::QuotaNotice;
 use super::unconfirmed::Unconfirmed;
 use crate::amqp::{self, ChannelId, Event};
 use crate::broker::budget::{Budget, Portion};
+use crate::broker::command::Private;
 use crate::broker::exchange::{Arrived, Submission};
 use crate::broker::ids::{DeliveryId, Origin};
 use crate::broker::limits::UNANSWERED_REQUESTS;
@@ -34,8 +35,8 @@ pub(super) struct Intake {
     desk: Arc<Desk>,
     /// A large message that is being admitted.
     at_desk: Option<(Origin, Arc<Answer>)>,
-    /// Messages to be ruled again that come behind it, or behind another large one of theirs.
-    again: VecDeque<(Origin, Arrived)>,
+    /// What the core gave back, in its order: it comes behind the one at the desk.
+    again: VecDeque<Again>,
     /// What waits, in the order in which it came: the first is a publish, or behind one at the desk.
     waiting: VecDeque<Waiting>,
     /// When the first has its place (monotonic).
@@ -47,6 +48,23 @@ pub(super) struct Intake {
     /// Why nothing can be stored, where that is so.
     pub(super) blocked: Option<&'static str>,
     pub(super) quota: QuotaNotice,
+}
+
+/// A publish that the core gave back.
+pub(super) enum Again {
+    /// To be ruled again.
+    Ruled(Origin, Box<Arrived>),
+    /// To a queue of its agency's own, behind one that is to be ruled again.
+    Private(Box<Private>),
+}
+
+impl Again {
+    fn origin(&self) -> &Origin {
+        match self {
+            Self::Ruled(origin, _) => origin,
+            Self::Private(private) => &private.origin,
+        }
+    }
 }
 
 /// What waits for the pace, or has its turn.
@@ -95,13 +113,14 @@ impl Intake {
         Some(back)
     }
 
-    /// A message is to be ruled again, in its turn.
-    pub(super) fn rule_again(&mut self, origin: Origin, arrived: Arrived) {
-        self.again.push_back((origin, arrived));
+    /// A publish comes back, to be handed over in its turn.
+    pub(super) fn comes_again(&mut self, again: Again) {
+        self.again.push_back(again);
     }
 
-    /// The next message that is to be ruled again, where nothing at the desk is before it.
-    pub(super) fn next_again(&mut self) -> Option<(Origin, Arrived)> {
+    /// The next that came back, where nothing at the desk is before it. Handed over sooner, the core
+    /// would give it back again and again.
+    pub(super) fn next_again(&mut self) -> Option<Again> {
         let is_free = self.at_desk.is_none();
         is_free.then(|| self.again.pop_front())?
     }
@@ -207,7 +226,7 @@ impl Intake {
             return self.is_held() || !self.waiting.is_empty();
         };
         let at_desk = self.at_desk.iter().map(|(origin, _)| origin);
-        let mut held = at_desk.chain(self.again.iter().map(|(origin, _)| origin));
+        let mut held = at_desk.chain(self.again.iter().map(Again::origin));
         held.any(|origin| origin.channel == channel.get())
             || self.waiting.iter().any(|it| it.is_of(channel))
     }
@@ -285,12 +304,76 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
+    use bytes::Bytes;
+
     use super::*;
+    use crate::broker::command::Unroutable;
+    use crate::broker::exchange::Returnable;
+    use crate::broker::ids::ConnectionId;
     use crate::broker::limits::UNCONFIRMED_BYTES;
+    use crate::broker::payload::PrivateHead;
+
+    fn intake() -> Intake {
+        Intake::new(Arc::default(), Arc::new(Desk::start(0).unwrap()))
+    }
+
+    fn origin(channel: u16, serial: u64) -> Origin {
+        Origin {
+            connection: ConnectionId(1),
+            channel,
+            serial,
+            confirm: None,
+        }
+    }
+
+    fn private(channel: u16, serial: u64) -> Private {
+        let head = PrivateHead {
+            exchange: "",
+            routing_key: "work",
+            raw_properties: &[],
+        };
+        Private {
+            origin: origin(channel, serial),
+            wire: Returnable {
+                exchange: "".into(),
+                routing_key: "work".into(),
+                raw_properties: Bytes::new(),
+                body: Bytes::new(),
+            },
+            unroutable: Unroutable::Dropped,
+            copies: Vec::new(),
+            frame: head.seal(b"x"),
+            read_over: None,
+            marked: false,
+            ttl: None,
+            quota: 1,
+        }
+    }
+
+    #[test]
+    fn what_comes_back_behind_a_large_message_waits_until_that_leaves_the_desk() {
+        let mut intake = intake();
+        intake.at_desk = Some((origin(1, 1), Arc::default()));
+        for serial in [2, 3] {
+            intake.comes_again(Again::Private(Box::new(private(1, serial))));
+        }
+        assert!(intake.next_again().is_none() && intake.due().is_none());
+        let (channel, other) = (ChannelId::new(1), ChannelId::new(2));
+        assert!(intake.is_behind(Some(channel)) && !intake.is_behind(Some(other)));
+        let cx = Context::from_waker(Waker::noop());
+        assert!(intake.admitted(&cx).is_none());
+        intake.at_desk.as_ref().unwrap().1.fill(None);
+        assert!(intake.admitted(&cx).is_some());
+        let serials = std::iter::from_fn(|| intake.next_again()).map(|it| it.origin().serial);
+        assert_eq!(serials.collect::<Vec<u64>>(), [2, 3]);
+        assert!(!intake.is_behind(Some(channel)));
+    }
 
     #[test]
     fn a_connection_that_is_over_reads_the_goodbye_of_a_client_that_was_held_up() {
-        let mut intake = Intake::new(Arc::default(), Arc::new(Desk::start(0).unwrap()));
+        let mut intake = intake();
         intake.unconfirmed.add(UNCONFIRMED_BYTES);
         assert!(intake.is_full());
         intake.clear();

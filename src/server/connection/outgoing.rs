@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Connection;
 use super::incoming::Sender;
+use super::intake::Again;
 use super::link::Next;
 use super::records::NotHere;
 use crate::amqp::{
@@ -14,7 +15,7 @@ use crate::amqp::{
 };
 use crate::backbone::fetch::Unread;
 use crate::broker::admit::View;
-use crate::broker::command::{Command, Fence, Settle};
+use crate::broker::command::{Fence, Settle};
 use crate::broker::delivery::{Prepared, Rendered, prepare};
 use crate::broker::effect::{Answer, Deliver, Effect};
 use crate::broker::exchange::Returnable;
@@ -102,9 +103,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.outcome(&origin, Outcome::Refused(reply));
             }
             Effect::Again(origin, submission) => {
-                self.intake.rule_again(origin, submission.into_arrived());
+                let again = Again::Ruled(origin, Box::new(submission.into_arrived()));
+                self.intake.comes_again(again);
             }
-            Effect::AgainPrivate(private) => self.link.tell(Command::Private(private)),
+            Effect::AgainPrivate(private) => self.intake.comes_again(Again::Private(private)),
             Effect::Answer { channel, answer } => self.answer(channel, &answer),
             Effect::Deliver(deliver) => {
                 if let Err(needs) = self.deliver(&deliver) {
