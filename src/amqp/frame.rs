@@ -114,11 +114,6 @@ impl Inbound {
         self.parsed = self.parsed.saturating_add(octets).min(self.octets.len());
     }
 
-    /// Octets that are not parsed.
-    pub(super) fn len(&self) -> usize {
-        self.waiting().len()
-    }
-
     /// Forgets everything.
     pub(super) fn discard(&mut self) {
         self.parsed = self.octets.len();

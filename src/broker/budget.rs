@@ -1,5 +1,5 @@
-//! What the connections of one agency hold together: octets of messages that are not whole, octets
-//! that their clients have not read, consumers.
+//! What the connections of one agency hold together: octets of messages that are not whole, of those
+//! that have no outcome, octets that their clients have not read, consumers.
 //!
 //! Each connection keeps its portion up to date, and gives it back when it ends. One atomic number an
 //! agency and thing, no lock beside the one that finds it at connect.
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::limits::{
-    AGENCY_CONSUMERS, AGENCY_OUTPUT_BYTES, AGENCY_UNFINISHED_BYTES, UNFINISHED_FAIR_BYTES,
-    UNREAD_FAIR_BYTES,
+    AGENCY_CONSUMERS, AGENCY_OUTPUT_BYTES, AGENCY_UNDECIDED_BYTES, AGENCY_UNFINISHED_BYTES,
+    FAIR_BYTES, UNREAD_FAIR_BYTES,
 };
 use super::pace::Pace;
 use crate::agency::registry::Party;
@@ -27,6 +27,7 @@ pub struct Budget {
     /// How fast it may go on.
     pub pace: Pace,
     unfinished: AtomicUsize,
+    undecided: AtomicUsize,
     unread: AtomicUsize,
     consumers: AtomicUsize,
 }
@@ -36,8 +37,30 @@ pub struct Budget {
 pub struct Portion {
     budget: Arc<Budget>,
     unfinished: usize,
+    undecided: usize,
     unread: usize,
     consumers: usize,
+    room: Room,
+}
+
+/// What a connection holds of messages, in octets.
+#[derive(Debug, Clone, Copy)]
+pub struct Messages {
+    /// Of those under way, once they are whole.
+    pub unfinished: usize,
+    /// Of those that are whole and have no outcome.
+    pub undecided: usize,
+}
+
+/// Whether there is room for what a connection sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// There is.
+    Free,
+    /// There is none until others of its agency hold less.
+    Awaited,
+    /// There is none, and the connection holds a message under way that it could finish.
+    Exceeded,
 }
 
 impl Budgets {
@@ -54,8 +77,10 @@ impl Portion {
         Self {
             budget,
             unfinished: 0,
+            undecided: 0,
             unread: 0,
             consumers: 0,
+            room: Room::Free,
         }
     }
 
@@ -64,11 +89,41 @@ impl Portion {
         &self.budget.pace
     }
 
-    /// So many octets have come of what is not whole yet. False where the agency holds too much, and
-    /// this connection more than a fair part of it.
-    pub fn hold_unfinished(&mut self, octets: usize) -> bool {
+    /// The connection holds so much of messages; whether more may be read for it. Of those without an
+    /// outcome one may hold as much as all leave free: there is room for who holds little, however many
+    /// take what they can.
+    pub fn hold_messages(&mut self, messages: Messages) -> Room {
+        let Messages {
+            unfinished,
+            undecided,
+        } = messages;
+        let all = hold(&self.budget.undecided, &mut self.undecided, undecided);
+        let both = unfinished.saturating_add(undecided);
+        let fits = both <= FAIR_BYTES || both <= AGENCY_UNDECIDED_BYTES.saturating_sub(all);
+        self.room = if !self.hold_unfinished(unfinished) && self.unfinished > FAIR_BYTES {
+            Room::Exceeded
+        } else if self.unfinished < unfinished || !fits {
+            Room::Awaited
+        } else {
+            Room::Free
+        };
+        self.room
+    }
+
+    /// What [`Self::hold_messages`] said last.
+    pub fn room(&self) -> Room {
+        self.room
+    }
+
+    /// Holds so much, unless that is more than before and does not fit.
+    fn hold_unfinished(&mut self, octets: usize) -> bool {
+        let before = self.unfinished;
         let all = hold(&self.budget.unfinished, &mut self.unfinished, octets);
-        all <= AGENCY_UNFINISHED_BYTES || octets <= UNFINISHED_FAIR_BYTES
+        let holds = octets <= before.max(FAIR_BYTES) || all <= AGENCY_UNFINISHED_BYTES;
+        if !holds {
+            hold(&self.budget.unfinished, &mut self.unfinished, before);
+        }
+        holds
     }
 
     /// So many octets wait to be read by the client.
@@ -92,6 +147,7 @@ impl Portion {
 impl Drop for Portion {
     fn drop(&mut self) {
         hold(&self.budget.unfinished, &mut self.unfinished, 0);
+        hold(&self.budget.undecided, &mut self.undecided, 0);
         hold(&self.budget.unread, &mut self.unread, 0);
         hold(&self.budget.consumers, &mut self.consumers, 0);
     }
@@ -113,6 +169,64 @@ fn hold(all: &AtomicUsize, mine: &mut usize, now: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn unfinished(portion: &mut Portion, unfinished: usize) -> Room {
+        portion.hold_messages(Messages {
+            unfinished,
+            undecided: 0,
+        })
+    }
+
+    fn undecided(portion: &mut Portion, undecided: usize) -> Room {
+        portion.hold_messages(Messages {
+            unfinished: 0,
+            undecided,
+        })
+    }
+
+    #[test]
+    fn however_many_connections_fill_the_budget_one_that_holds_little_finds_room() {
+        let budgets = Budgets::default();
+        let portion = || Portion::new(budgets.of(Party::Agency("post".parse().unwrap())));
+        let mut all: Vec<Portion> = (0..1_000).map(|_| portion()).collect();
+        let mut held = vec![0; all.len()];
+        // Each takes another piece as long as it may.
+        let piece = 16 << 10;
+        let mut moved = true;
+        while moved {
+            moved = false;
+            for (portion, held) in all.iter_mut().zip(&mut held) {
+                if undecided(portion, *held) == Room::Free {
+                    *held += piece;
+                    moved |= undecided(portion, *held) == Room::Free;
+                }
+            }
+        }
+        let sum: usize = held.iter().sum();
+        assert!(
+            sum <= AGENCY_UNDECIDED_BYTES + 1_000 * (FAIR_BYTES + piece),
+            "{sum}"
+        );
+        assert_eq!(undecided(&mut portion(), FAIR_BYTES), Room::Free);
+        drop(all);
+
+        let mut greedy: Vec<Portion> = (0..4).map(|_| portion()).collect();
+        for portion in &mut greedy {
+            let mut held = 0;
+            while undecided(portion, held) == Room::Free {
+                held += 1 << 20;
+            }
+        }
+        assert_eq!(undecided(&mut portion(), 1 << 20), Room::Free);
+        // What it is sending counts with what waits.
+        let mut sends = portion();
+        let messages = |unfinished| Messages {
+            unfinished,
+            undecided: 1 << 20,
+        };
+        assert_eq!(sends.hold_messages(messages(1 << 10)), Room::Free);
+        assert_eq!(sends.hold_messages(messages(32 << 20)), Room::Awaited);
+    }
+
     #[test]
     fn connections_of_an_agency_fill_one_budget_and_give_back_what_they_held() {
         let budgets = Budgets::default();
@@ -121,14 +235,22 @@ mod tests {
             Portion::new(budgets.of(party))
         };
         let mut first = portion("post");
-        assert!(first.hold_unfinished(AGENCY_UNFINISHED_BYTES));
-        let mut second = portion("post");
-        assert!(second.hold_unfinished(UNFINISHED_FAIR_BYTES), "a fair part");
-        assert!(!second.hold_unfinished(UNFINISHED_FAIR_BYTES + 1));
-        assert!(portion("customs").hold_unfinished(UNFINISHED_FAIR_BYTES + 1));
+        assert_eq!(unfinished(&mut first, AGENCY_UNFINISHED_BYTES), Room::Free);
+        let (mut second, much) = (portion("post"), FAIR_BYTES + 1);
+        assert_eq!(
+            unfinished(&mut second, FAIR_BYTES),
+            Room::Free,
+            "a fair part"
+        );
+        assert_eq!(unfinished(&mut second, much), Room::Awaited);
+        assert_eq!(second.unfinished, FAIR_BYTES, "it is not held");
+        assert_eq!(unfinished(&mut portion("customs"), much), Room::Free);
         assert!(std::ptr::eq(first.pace(), second.pace()));
+        let more = AGENCY_UNFINISHED_BYTES + 1;
+        assert_eq!(unfinished(&mut first, more), Room::Exceeded);
+        assert_eq!(unfinished(&mut first, AGENCY_UNFINISHED_BYTES), Room::Free);
         drop(first);
-        assert!(second.hold_unfinished(UNFINISHED_FAIR_BYTES + 1));
+        assert_eq!(unfinished(&mut second, much), Room::Free);
 
         assert!(second.hold_consumers(AGENCY_CONSUMERS));
         assert!(!portion("post").hold_consumers(1));

@@ -114,12 +114,18 @@ pub const OUTPUT_BYTES: usize = 1 << 20;
 /// they decode to. Hit: the connection is closed with `530 NOT_ALLOWED`.
 pub const ASSEMBLY_BYTES: usize = 16 << 20;
 
-/// The same over all connections of an agency, with frames of which a part has come. Hit: a connection
-/// that has more than [`UNFINISHED_FAIR_BYTES`] of it is closed with `530 NOT_ALLOWED`.
+/// Bytes that messages under way on all connections of an agency take once they are whole. Hit: a
+/// connection that begins one of more than [`FAIR_BYTES`] is not read until others are whole, or too
+/// late; one that has another under way is closed with `530 NOT_ALLOWED`.
 pub const AGENCY_UNFINISHED_BYTES: usize = 64 << 20;
 
-/// What a connection may always hold of messages and frames that are not whole: one read.
-pub const UNFINISHED_FAIR_BYTES: usize = 64 << 10;
+/// Bytes of publishes of all connections of an agency that have no outcome: they wait for its pace, for
+/// a thread that admits large ones, for a search or for the log. Hit: a connection that holds more of it
+/// than is free, and more than [`FAIR_BYTES`], is not read; what it is sending counts as held.
+pub const AGENCY_UNDECIDED_BYTES: usize = 64 << 20;
+
+/// What a connection may always hold of messages, whatever others of its agency do: one read.
+pub const FAIR_BYTES: usize = 64 << 10;
 
 /// What may always wait to be read by one client, whatever others of its agency leave unread: they hold
 /// up nothing for who reads.

@@ -49,7 +49,7 @@ use crate::agency::identity::Grounds;
 use crate::agency::registry::Peer;
 use crate::amqp::{End, Offer, Reply, ReplyCode, Session};
 use crate::backbone::embedded::Embedded;
-use crate::broker::budget::Budget;
+use crate::broker::budget::{Budget, Room};
 use crate::broker::ids::DeliveryId;
 use crate::broker::limits::{
     AGENCY_UNFINISHED_BYTES, ASSEMBLY_BYTES, BODY_BYTES, MESSAGE_TIME, OUTPUT_BYTES,
@@ -163,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             moved |= self.read(cx)?;
             moved |= self.parse(cx);
             moved |= self.link.send(cx, &self.backbone);
-            if moved {
+            if moved || self.intake.portion.room() == Room::Exceeded {
                 self.count();
             }
             self.look_at_time(cx);
@@ -235,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let portion = &mut self.intake.portion;
         portion.hold_unread(unread);
         portion.hold_consumers(self.session.consumers());
-        if !portion.hold_unfinished(self.session.unfinished()) {
+        if portion.room() == Room::Exceeded {
             let says = format!(
                 "messages under way of your agency take more than {AGENCY_UNFINISHED_BYTES} octets; \
                  finish one before the next"
@@ -269,9 +269,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn may_go_on(&mut self, cx: &Context<'_>) -> bool {
         // Who never published holds nobody up, and is not held up.
         let room = !self.session.has_published() || self.link.has_room(cx.waker());
+        let fits = self.intake.holds(self.session.unfinished()) == Room::Free;
         let now = self.clock.monotonic_ms();
-        let full =
-            !room || self.intake.is_full() || self.session.unanswered() >= UNANSWERED_REQUESTS;
+        let full = !room
+            || !fits
+            || self.intake.is_full()
+            || self.session.unanswered() >= UNANSWERED_REQUESTS;
         // Who does not read what it is told is held up by itself, and its silence is its own.
         let unread = self.waiting_output() >= OUTPUT_BYTES;
         self.session.set_paused(full && !unread, now);
@@ -297,9 +300,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             u64::try_from(due).unwrap_or(u64::MAX)
         });
         let given_up = self.socket.given_up_ms().filter(|at| *at > now);
-        // Whoever of the agency reads makes room: there is no other sign of it.
-        let unread = self.intake.portion.is_unread();
-        let room = unread.then(|| now.saturating_add(millis(ROOM_RETRY)));
+        // Whoever of the agency reads, or is served, makes room: there is no other sign of it.
+        let portion = &self.intake.portion;
+        let waits = portion.is_unread() || portion.room() != Room::Free;
+        let room = waits.then(|| now.saturating_add(millis(ROOM_RETRY)));
         let next = [deadline, place, given_up, room]
             .into_iter()
             .flatten()

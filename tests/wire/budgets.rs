@@ -5,13 +5,14 @@ use std::time::Duration;
 use carnet::server::clock::Clock;
 
 use crate::broker::{Broker, example};
-use crate::client::{Message, Told, consume, declare};
+use crate::client::{Client, Message, Told, consume, declare};
 use crate::limits::{agencies, confirmed, start};
 use crate::octets::{Octets, Properties, Reader, Table, frame, header, method};
 
 /// What the limits page says.
 const TURN_OCTETS: usize = 32 << 10;
 const TURN_MOVED_PART: usize = 8;
+const UNDECIDED_BYTES: usize = 64 << 20;
 
 const PASSIVE: u8 = 1;
 const NO_WAIT: u8 = 16;
@@ -191,6 +192,58 @@ fn messages_that_are_not_whole_have_a_budget_of_their_agency_and_none_of_another
     for other in &mut others {
         other.wire.send(&frame(3, 1, b"x"));
         confirmed(other, 1);
+    }
+}
+
+/// A message of a megabyte that no queue takes.
+fn megabyte() -> Vec<u8> {
+    let body = "x".repeat((1 << 20) - 100);
+    let message = Message {
+        mandatory: false,
+        ..Message::to_queue("none", &body)
+    };
+    message.frames(1)
+}
+
+#[test]
+fn what_waits_for_the_pace_of_an_agency_takes_no_more_memory_than_its_budget() {
+    const CONNECTIONS: usize = 16;
+    let limits = "messages_per_second = 2000\nprivate_octets_per_second = 1000000000";
+    let agencies = agencies("post", limits);
+    let broker = start(&agencies);
+    let connect = |_| broker.connect("post-items").confirming();
+    let mut clients: Vec<Client> = (0..CONNECTIONS).map(connect).collect();
+    let all = megabyte().repeat(15);
+    let before = broker.peak_bytes();
+    std::thread::scope(|scope| {
+        for client in &mut clients {
+            scope.spawn(|| {
+                client.wire.send(&all);
+                confirmed(client, 15);
+            });
+        }
+    });
+    let grown = broker.peak_bytes().saturating_sub(before);
+    assert!(grown < UNDECIDED_BYTES + (24 << 20), "{grown} of 240 MiB");
+}
+
+#[test]
+fn no_connection_is_closed_for_what_others_of_its_agency_have_under_way() {
+    const CONNECTIONS: usize = 120;
+    let broker = Broker::start();
+    let all = megabyte();
+    let (first, rest) = all.split_at(all.len() / 8 * 5);
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut client = broker.connect("post-items").confirming();
+        client.wire.send(first);
+        clients.push(client);
+    }
+    for client in &mut clients {
+        client.wire.send(rest);
+    }
+    for client in &mut clients {
+        confirmed(client, 1);
     }
 }
 

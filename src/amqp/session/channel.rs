@@ -72,6 +72,7 @@ impl<D: Copy> Channel<D> {
     pub(super) fn load(&self) -> Load {
         Load {
             assembling: self.incoming.held(),
+            whole: self.incoming.whole(),
             begun_ms: self.incoming.begun_ms(),
             consumers: self.outgoing.consumers(),
             ready: self.answers.ready_ones(),

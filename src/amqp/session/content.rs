@@ -55,8 +55,19 @@ struct Assembly {
 impl Assembly {
     /// Octets of memory that it takes.
     fn held(&self) -> usize {
-        let decoded = self.properties_bytes.saturating_mul(DECODED_FACTOR);
-        self.octets.capacity().saturating_add(decoded)
+        self.octets.capacity().saturating_add(self.decoded())
+    }
+
+    /// Octets of memory that it takes once it is whole.
+    fn whole(&self) -> usize {
+        let missing = self.read_over.map_or(self.missing, |_| 0);
+        let missing = usize::try_from(missing).unwrap_or(usize::MAX);
+        let octets = self.octets.len().saturating_add(missing);
+        octets.saturating_add(self.decoded())
+    }
+
+    fn decoded(&self) -> usize {
+        self.properties_bytes.saturating_mul(DECODED_FACTOR)
     }
 
     /// Takes what has come of the body.
@@ -131,6 +142,14 @@ impl Incoming {
     pub(super) fn held(&self) -> usize {
         match &self.stage {
             Stage::Filling(assembly) => assembly.held(),
+            Stage::Idle | Stage::Announced { .. } => 0,
+        }
+    }
+
+    /// The same once it is whole.
+    pub(super) fn whole(&self) -> usize {
+        match &self.stage {
+            Stage::Filling(assembly) => assembly.whole(),
             Stage::Idle | Stage::Announced { .. } => 0,
         }
     }
@@ -239,7 +258,7 @@ impl Incoming {
         if announced == 0 {
             // No body frame comes, not even an empty one.
             self.stage = Stage::Idle;
-            return Ok(Some(self.whole(channel, assembly)));
+            return Ok(Some(self.publish(channel, assembly)));
         }
         self.stage = Stage::Filling(assembly);
         Ok(None)
@@ -267,12 +286,12 @@ impl Incoming {
             return Ok(None);
         }
         match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Filling(assembly) => Ok(Some(self.whole(channel, assembly))),
+            Stage::Filling(assembly) => Ok(Some(self.publish(channel, assembly))),
             Stage::Idle | Stage::Announced { .. } => Ok(None),
         }
     }
 
-    fn whole(&mut self, channel: ChannelId, assembly: Assembly) -> Publish {
+    fn publish(&mut self, channel: ChannelId, assembly: Assembly) -> Publish {
         let confirm = self.confirms.as_mut().map(|confirms| {
             let tag = PublishTag(confirms.next);
             confirms.next = confirms.next.saturating_add(1);

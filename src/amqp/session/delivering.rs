@@ -117,13 +117,11 @@ impl<D: Copy> Session<D> {
         }
     }
 
-    /// Octets of memory that hold what is not whole: messages under way, and the frame that has come in
-    /// part.
+    /// Octets of memory that messages under way take once they are whole, those of which the header was
+    /// looked at.
     pub fn unfinished(&self) -> usize {
         let running = self.connection.open();
-        running.map_or(0, |running| {
-            running.loads.assembling.saturating_add(self.inbound.len())
-        })
+        running.map_or(0, |running| running.loads.whole)
     }
 
     /// Consumers of all channels, those that were asked for and not yet answered among them.

@@ -12,6 +12,8 @@ use crate::amqp::frame::ChannelId;
 pub(super) struct Load {
     /// Octets of memory that its message under way takes.
     pub(super) assembling: usize,
+    /// The same once it is whole.
+    pub(super) whole: usize,
     /// When that one's header came.
     pub(super) begun_ms: Option<u64>,
     /// Consumers, those that were asked for and not yet answered among them.
@@ -24,6 +26,7 @@ pub(super) struct Load {
 #[derive(Debug, Default)]
 pub(super) struct Loads {
     pub(super) assembling: usize,
+    pub(super) whole: usize,
     pub(super) consumers: usize,
     pub(super) ready: usize,
     /// When the messages under way began, ascending, and their channels.
@@ -37,6 +40,7 @@ impl Loads {
     pub(super) fn change(&mut self, channel: ChannelId, before: Load, now: Load) {
         let changed = |all: usize, before, now| all.saturating_sub(before).saturating_add(now);
         self.assembling = changed(self.assembling, before.assembling, now.assembling);
+        self.whole = changed(self.whole, before.whole, now.whole);
         self.consumers = changed(self.consumers, before.consumers, now.consumers);
         self.ready = changed(self.ready, before.ready, now.ready);
         if before.begun_ms != now.begun_ms {

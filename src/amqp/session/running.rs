@@ -88,7 +88,7 @@ impl<D: Copy> Running<D> {
 
     /// What its running numbers are, and what they are counted anew.
     #[cfg(test)]
-    pub(super) fn counted(&self) -> ([u64; 4], [u64; 4]) {
+    pub(super) fn counted(&self) -> ([u64; 5], [u64; 5]) {
         let number = |it: usize| u64::try_from(it).unwrap_or(u64::MAX);
         let loads: Vec<Load> = (self.seats.values())
             .filter_map(|seat| match &seat.slot {
@@ -99,11 +99,12 @@ impl<D: Copy> Running<D> {
         let sum = |of: fn(&Load) -> usize| number(loads.iter().map(of).sum());
         let undecided = self.seats.values().map(|seat| seat.owed.undecided()).sum();
         let of = &self.loads;
-        let kept = [of.assembling, of.consumers, of.ready].map(number);
+        let kept = [of.assembling, of.whole, of.consumers, of.ready].map(number);
         (
-            [kept[0], kept[1], kept[2], self.undecided],
+            [kept[0], kept[1], kept[2], kept[3], self.undecided],
             [
                 sum(|it| it.assembling),
+                sum(|it| it.whole),
                 sum(|it| it.consumers),
                 sum(|it| it.ready),
                 undecided,

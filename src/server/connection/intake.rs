@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::quota::QuotaNotice;
 use super::unconfirmed::Unconfirmed;
 use crate::amqp::{self, ChannelId, Event};
-use crate::broker::budget::{Budget, Portion};
+use crate::broker::budget::{Budget, Messages, Portion, Room};
 use crate::broker::command::Private;
 use crate::broker::exchange::{Arrived, Submission};
 use crate::broker::ids::{DeliveryId, Origin};
@@ -123,6 +123,15 @@ impl Intake {
     pub(super) fn next_again(&mut self) -> Option<Again> {
         let is_free = self.at_desk.is_none();
         is_free.then(|| self.again.pop_front())?
+    }
+
+    /// Counts what the connection holds of messages, with so many octets of those under way, in the budget
+    /// of its agency.
+    pub(super) fn holds(&mut self, unfinished: usize) -> Room {
+        self.portion.hold_messages(Messages {
+            unfinished,
+            undecided: self.unconfirmed.bytes(),
+        })
     }
 
     /// Whether no more is to be read.

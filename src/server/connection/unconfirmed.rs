@@ -32,6 +32,11 @@ impl Unconfirmed {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
+    /// How many bytes they have.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether no more are to be read.
     pub(super) fn is_full(&self) -> bool {
         self.sizes.len() >= UNCONFIRMED_PUBLISHES || self.bytes >= UNCONFIRMED_BYTES
