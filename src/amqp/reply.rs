@@ -24,11 +24,11 @@ pub enum Scope {
 pub enum ReplyCode {
     /// 311: a body is announced above the message limit.
     ContentTooLarge,
-    /// 312: a message that nobody takes.
+    /// 312: a message that no queue takes.
     NoRoute,
     /// 320: the operator or the broker ends the connection; clients with recovery come back.
     ConnectionForced,
-    /// 403: policy, reserved names, somebody else's objects; on a connection, the login.
+    /// 403: policy, reserved names, queues and exchanges of another unit; on a connection, the login.
     AccessRefused,
     /// 404: no such queue or exchange.
     NotFound,
@@ -117,7 +117,7 @@ impl Reply {
         }
     }
 
-    /// The same reply, naming the method that failed.
+    /// This reply, naming the method that failed.
     #[must_use]
     pub fn caused_by(self, method: MethodId) -> Self {
         Self { method, ..self }

@@ -13,7 +13,7 @@ use super::reader::{Malformed, Reader};
 use super::table::{TableLimits, short_string};
 use crate::amqp::reply::{Misbehaved, ReplyCode};
 
-/// Octets that prove who somebody is. Not shown by `Debug`, so that no log ever holds them.
+/// Octets by which a client proves its identity. Not shown by `Debug`, so that no log ever holds them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
@@ -174,7 +174,7 @@ fn owned(reader: &mut Reader<'_>) -> Result<ShortString, Malformed> {
     short_string(reader.short_string()?)
 }
 
-/// The name after a ticket, which older versions of AMQP used and everybody still sends.
+/// The name after a ticket, which older versions of AMQP used and all clients still send.
 fn ticketed(reader: &mut Reader<'_>) -> Result<ShortString, Malformed> {
     reader.short()?;
     owned(reader)

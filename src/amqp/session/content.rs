@@ -17,8 +17,8 @@ use super::offer::Offer;
 
 /// The most that is reserved for a body before any of it has come.
 const RESERVED_BYTES_MAX: u64 = 65_536;
-/// What decoded properties take in memory, at most, for each octet of theirs: a field of a table is
-/// two octets and an entry of a map.
+/// Octets of memory that decoded properties take for each octet on the wire, at most: a field of a
+/// table is two octets there and an entry of a map here.
 const DECODED_FACTOR: usize = 64;
 /// The only class with content.
 const CLASS_BASIC: u16 = 60;
@@ -48,17 +48,17 @@ struct Assembly {
     /// When its header came.
     begun_ms: u64,
     missing: u64,
-    /// The size of a body of which nothing is kept.
+    /// Octets of a body that is read over: none of it is kept.
     read_over: Option<u64>,
 }
 
 impl Assembly {
-    /// Octets of memory that it takes.
+    /// Octets of memory that the message takes now.
     fn held(&self) -> usize {
         self.octets.capacity().saturating_add(self.decoded())
     }
 
-    /// Octets of memory that it takes once it is whole.
+    /// Octets of memory that the message takes once it is whole.
     fn whole(&self) -> usize {
         let missing = self.read_over.map_or(self.missing, |_| 0);
         let missing = usize::try_from(missing).unwrap_or(usize::MAX);
@@ -138,7 +138,7 @@ impl Incoming {
         !matches!(self.stage, Stage::Idle)
     }
 
-    /// Octets of memory that the message under way takes.
+    /// Octets of memory that the message under way takes now; 0 where none is.
     pub(super) fn held(&self) -> usize {
         match &self.stage {
             Stage::Filling(assembly) => assembly.held(),
@@ -146,7 +146,7 @@ impl Incoming {
         }
     }
 
-    /// The same once it is whole.
+    /// Octets of memory that the message under way takes once it is whole; 0 where none is.
     pub(super) fn whole(&self) -> usize {
         match &self.stage {
             Stage::Filling(assembly) => assembly.whole(),
@@ -162,7 +162,7 @@ impl Incoming {
         }
     }
 
-    /// The message under way will never be whole.
+    /// Forgets the message under way, which will never be whole.
     pub(super) fn abandon(&mut self) {
         self.stage = Stage::Idle;
     }
@@ -175,7 +175,7 @@ impl Incoming {
         });
     }
 
-    /// The tags from the first unconfirmed to `tag` are confirmed now: how many they are.
+    /// Confirms the tags from the first unconfirmed one to `tag`. Returns how many they are.
     pub(super) fn confirm_up_to(&mut self, tag: PublishTag) -> u64 {
         let Some(confirms) = &mut self.confirms else {
             return 0;
@@ -186,7 +186,7 @@ impl Incoming {
         count
     }
 
-    /// basic.publish.
+    /// Takes basic.publish, which begins a message.
     pub(super) fn method(&mut self, head: &PublishHead<'_>) -> Result<(), Misbehaved> {
         if head.immediate {
             return Err(Misbehaved::new(
@@ -207,7 +207,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// A header frame.
+    /// Takes a header frame.
     ///
     /// # Errors
     /// 505 where none is due, 311 where what it announces is above a limit, 501 and 502 where it
@@ -264,7 +264,7 @@ impl Incoming {
         Ok(None)
     }
 
-    /// A body frame.
+    /// Takes a body frame.
     ///
     /// # Errors
     /// 505 where none is due, 501 where more comes than was announced.
@@ -299,7 +299,7 @@ impl Incoming {
         });
         let place = Place {
             channel,
-            // Counted by who knows the channels before: see `running`.
+            // Counted by the session, which knows earlier channels of this number: see `running`.
             serial: 0,
             confirm,
         };

@@ -15,13 +15,14 @@ use super::outbox::Outbox;
 
 /// The opening and the end.
 impl<D: Copy> Session<D> {
-    /// The peer is who it says. Goes on with the handshake.
+    /// Goes on with the handshake: the peer has proved its identity.
     pub fn accept_login(&mut self) {
         self.connection.judge(None);
     }
 
-    /// The peer is not. It is told so if it understands a close at this point; else the session is
-    /// finished without a word, and the shell should wait a moment before it closes the socket.
+    /// Declines the connection: the peer has not proved its identity. It is told so if it understands
+    /// a close at this point; else the session is finished without a word, and the shell should wait
+    /// a moment before it closes the socket.
     pub fn refuse_login(&mut self, sentence: &str) {
         self.connection.judge(Some(sentence));
     }
@@ -40,8 +41,8 @@ impl<D: Copy> Session<D> {
         self.connection.close_now(reply);
     }
 
-    /// What was out on all channels, which forget it: to be called once the connection ends, or
-    /// its socket is lost. Channels that ended before have told what was theirs.
+    /// Deliveries that were not settled, by channel; the channels forget them. To be called once the
+    /// connection ends, or its socket is lost. A channel that ended before has told its own.
     pub fn take_leftovers(&mut self) -> Vec<Leftover<D>> {
         self.connection.keep_leftovers();
         std::mem::take(&mut self.connection.leftovers)
@@ -50,8 +51,8 @@ impl<D: Copy> Session<D> {
 
 /// Answers to requests and endings.
 impl<D: Copy> Session<D> {
-    /// Answers what a channel asked first of all that is not answered; on channel 0, the end of the
-    /// connection. What is confirmed by then is told first.
+    /// Answers a channel's oldest request without an answer; on channel 0, the end of the connection.
+    /// Publishes that are confirmed by then are told first.
     pub fn answer(&mut self, channel: ChannelId, answer: Answer<'_>) {
         if channel == ChannelId::CONNECTION {
             return self.connection.goodbye_answered();
@@ -92,8 +93,8 @@ impl<D: Copy> Session<D> {
         sent.unwrap_or(Err(Gone))
     }
 
-    /// A request is refused once its turn comes, whatever it is answered with then. Where it is not
-    /// known any more, its channel is gone.
+    /// Refuses a request once its turn comes, whatever answer it gets then. A ticket that is not known
+    /// any more is one of a channel that is gone.
     pub fn refuse(&mut self, ticket: Ticket, reply: Reply) {
         let running = self.connection.running();
         let channel = running.and_then(|(running, _)| running.answerable(ticket.channel));
@@ -110,15 +111,15 @@ impl<D: Copy> Session<D> {
         }
     }
 
-    /// As many requests of a channel that is gone never reached the broker: no answer comes to them.
+    /// Takes back so many requests of a channel that is gone: they never reached the broker, and no
+    /// answer comes to them.
     pub fn retract(&mut self, channel: ChannelId, requests: usize) {
         if let Some((running, _)) = self.connection.running() {
             running.retract(channel, requests);
         }
     }
 
-    /// Octets of memory that messages under way take once they are whole, those of which the header was
-    /// looked at.
+    /// Octets of memory that messages under way whose header has come take once they are whole.
     pub fn unfinished(&self) -> usize {
         let running = self.connection.open();
         running.map_or(0, |running| running.loads.whole)
@@ -141,8 +142,8 @@ impl<D: Copy> Session<D> {
 
 /// Outcomes of publishes: one each, ascending on a channel.
 impl<D: Copy> Session<D> {
-    /// Tells the outcome of a publish, unless its channel is gone. What is taken is confirmed by the
-    /// next [`Self::write_confirms`].
+    /// Tells the outcome of a publish, unless its channel is gone. One that was taken is confirmed by
+    /// the next [`Self::write_confirms`].
     pub fn outcome(&mut self, place: Place, outcome: Outcome<'_>) {
         if matches!(outcome, Outcome::Declined | Outcome::Refused(_)) {
             self.write_confirms();
@@ -159,8 +160,8 @@ impl<D: Copy> Session<D> {
         self.connection.end_if_due();
     }
 
-    /// A publish and all of its channel behind it do not reach the broker, for this reason, which
-    /// closes the channel.
+    /// Takes back a publish and all behind it on its channel: they do not reach the broker, for the
+    /// reason in `reply`, which closes the channel.
     pub fn withdraw(&mut self, place: Place, reply: &Reply) {
         if let Some((running, _)) = self.connection.running() {
             running.withdraw(place);
@@ -168,7 +169,7 @@ impl<D: Copy> Session<D> {
         self.connection.refuse(place.channel, reply);
     }
 
-    /// Writes what is to be confirmed: one ack a channel for all that was taken since the last.
+    /// Writes confirms: one ack a channel for all publishes that were taken since the last.
     pub fn write_confirms(&mut self) {
         if let Some((running, out)) = self.connection.running() {
             running.write_confirms(out);
@@ -183,8 +184,8 @@ impl<D: Copy> Session<D> {
         }
     }
 
-    /// Publishes are not taken from now on, for this reason of at most 255 octets. Peers that did
-    /// not ask for it are not told; saying it twice tells it once.
+    /// Tells the peer that publishes are not taken from now on, for this reason of at most 255 octets:
+    /// a peer that asked to be told, and once only.
     pub fn blocked(&mut self, reason: &str) {
         let Phase::Running(running) = &mut self.connection.phase else {
             return;
@@ -198,7 +199,7 @@ impl<D: Copy> Session<D> {
         }
     }
 
-    /// Publishes are taken again.
+    /// Tells the peer that publishes are taken again.
     pub fn unblocked(&mut self) {
         let Phase::Running(running) = &mut self.connection.phase else {
             return;
@@ -274,7 +275,7 @@ impl<D: Copy> Session<D> {
         Ok(tagged.sent)
     }
 
-    /// A consumer ends because its queue is gone. Peers that did not ask for it are not told.
+    /// Ends a consumer whose queue is gone. Peers that did not ask for it are not told.
     /// Unsettled deliveries stay ackable.
     pub fn cancel_consumer(&mut self, channel: ChannelId, consumer: ConsumerNumber) {
         let Some((running, out)) = self.connection.running() else {

@@ -81,7 +81,7 @@ pub struct Publish {
     pub exchange: Arc<str>,
     /// The routing key.
     pub routing_key: Arc<str>,
-    /// Whether the publisher asks for a return if nobody takes it.
+    /// Whether the publisher asks for a return if no queue takes the message.
     pub mandatory: bool,
     /// Its properties, parsed.
     pub properties: BasicProperties,
@@ -109,11 +109,11 @@ pub struct Place {
 pub enum Outcome<'a> {
     /// The broker has taken responsibility for it.
     Taken,
-    /// It has, and the message comes back to its publisher first.
+    /// The broker has taken responsibility for it, and it comes back to its publisher first.
     Returned(Reply, Message<'a>),
-    /// The broker takes no responsibility.
+    /// The broker takes no responsibility for it.
     Declined,
-    /// It is refused in a way that closes its channel.
+    /// The broker refuses it in a way that closes its channel.
     Refused(Reply),
 }
 
@@ -150,7 +150,7 @@ impl ConsumerNumber {
 /// The broker's answer to a request; the session knows which method says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer<'a> {
-    /// It is done, and there is nothing more to say.
+    /// The request is done, and there is nothing more to say.
     Done,
     /// A queue is declared.
     Queue {
@@ -161,12 +161,12 @@ pub enum Answer<'a> {
         /// Consumers of it.
         consumers: u32,
     },
-    /// As many messages were purged, or deleted with their queue.
+    /// How many messages were purged, or deleted with their queue.
     Count(u32),
     /// A get found nothing.
     Empty,
-    /// It cannot be granted: its channel is closed, or the connection where the code is a
-    /// connection's. On a channel that is ending anyway it is not told.
+    /// The request cannot be granted: its channel is closed, or the connection where the code is a
+    /// connection's. A channel that is ending anyway is not told.
     Refused(Reply),
 }
 
@@ -201,7 +201,7 @@ pub enum Request<D> {
     Cancel(ConsumerNumber),
     /// basic.get. Answer with `got` or [`Answer::Empty`].
     Get(basic::Get),
-    /// All that is out on the channel goes back to its queues.
+    /// basic.recover: all that is out on the channel goes back to its queues.
     Recover(Vec<D>),
 }
 
@@ -312,11 +312,11 @@ pub struct Gone;
     reason = "the large one is the hot one; a box would cost it an allocation"
 )]
 pub(super) enum Step<D> {
-    /// It is dealt with.
+    /// The frame is dealt with.
     Done,
-    /// It is dealt with, and this is what it means.
+    /// The frame is dealt with, and means this event.
     Event(Event<D>),
-    /// It waits for an answer of the broker, untouched.
+    /// The frame waits for an answer of the broker, untouched.
     Hold,
 }
 
@@ -331,7 +331,7 @@ pub enum End {
     LoginRefused,
     /// Nothing came for two heartbeat intervals.
     HeartbeatMissed,
-    /// What came was no frame; our close is written, the peer's answer cannot be told apart.
+    /// Octets came that are no frame; our close is written, the peer's answer cannot be told apart.
     Garbled,
     /// The peer closed and was answered.
     ClosedByPeer,

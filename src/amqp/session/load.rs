@@ -12,9 +12,9 @@ use crate::amqp::frame::ChannelId;
 pub(super) struct Load {
     /// Octets of memory that its message under way takes.
     pub(super) assembling: usize,
-    /// The same once it is whole.
+    /// Octets of memory that its message under way takes once it is whole.
     pub(super) whole: usize,
-    /// When that one's header came.
+    /// When the header of its message under way came, in milliseconds.
     pub(super) begun_ms: Option<u64>,
     /// Consumers, those that were asked for and not yet answered among them.
     pub(super) consumers: usize,

@@ -8,7 +8,7 @@ pub struct Offer {
     /// Channels open at a time, at most; 0 counts as 65,535.
     pub channels_max: u16,
     /// Octets of a frame, at most, its eight octets of head and end included. Below 4,096 it
-    /// counts as 4,096, which the specification asks of everybody.
+    /// counts as 4,096, which the specification asks of every peer.
     pub frame_bytes_max: u32,
     /// The heartbeat interval that is proposed; 0 proposes none.
     pub heartbeat_s: u16,

@@ -24,8 +24,8 @@ impl Owed {
         self.published
     }
 
-    /// The publish of this serial and all behind it did not go to the broker after all. Their serials
-    /// are given again, and are no longer those of a channel that is gone.
+    /// Takes back the publish of this serial and all behind it: they did not go to the broker after
+    /// all. Their serials are given again, and no longer belong to a channel that is gone.
     pub(super) fn withdraw(&mut self, serial: u64) {
         self.published = self.published.min(serial.saturating_sub(1));
         self.forgotten = self.forgotten.min(self.published);
@@ -53,7 +53,7 @@ impl Owed {
         self.late_answers = self.late_answers.saturating_add(answers);
     }
 
-    /// As many of the late answers will never come: the requests did not go to the broker.
+    /// Takes back so many late answers, which will never come: the requests did not go to the broker.
     pub(super) fn retract(&mut self, requests: usize) {
         self.late_answers = self.late_answers.saturating_sub(requests);
     }

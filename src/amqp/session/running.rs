@@ -314,7 +314,7 @@ impl<D: Copy> Running<D> {
         Some(left)
     }
 
-    /// As many requests of a channel that is gone never went to the broker.
+    /// Takes back so many requests of a channel that is gone: they never went to the broker.
     pub(super) fn retract(&mut self, id: ChannelId, requests: usize) {
         self.unanswered = self.unanswered.saturating_sub(requests);
         if let Some(seat) = self.seats.get_mut(&id) {
