@@ -6,7 +6,7 @@
 //! ```
 //! A log that does not have this end any more was cut, or put back from an older copy. The file is
 //! behind the log by a minute at most: a loss younger than that can pass unseen. A thread of its own
-//! writes it; the committer leaves word where it is, and waits for nobody.
+//! writes it; the committer notes the end for that thread, and never waits for it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use crate::journal::{End, Position, Reader};
 const LOOK: Duration = Duration::from_secs(1);
 /// Looks after which the end is written down, whether a segment was sealed or not: a minute.
 const LOOKS: u32 = 60;
-/// More than the file ever has.
+/// Octets that are read of the file, at most: more than it ever has.
 const BYTES_MAX: u64 = 4 << 10;
 
 /// The end of a log, synced, with what vouches for it.
@@ -105,8 +105,8 @@ impl<V: Vfs> EndFile<V> {
         put_in_place(&self.vfs, &self.path, synced.to_text()?.as_bytes())
     }
 
-    /// The same at a start, where a file that cannot be written is a wrong setting; but not on a full
-    /// disk: a start needs no room.
+    /// Writes the file at a start, where one that cannot be written is a wrong setting; but not on a
+    /// full disk: a start needs no room.
     pub fn begin(&self, synced: &Synced) -> Result<(), StartError> {
         match self.write(synced) {
             Err(error) if is_full(&error) => {
@@ -119,7 +119,7 @@ impl<V: Vfs> EndFile<V> {
         }
     }
 
-    /// Fails where it could not be written: before anything is changed that it is to tell of.
+    /// Fails where the file could not be written: to be asked before the log is changed.
     pub fn probe(&self) -> Result<(), StartError> {
         let mut beside = self.path.as_os_str().to_owned();
         beside.push(".probe");
@@ -137,12 +137,13 @@ impl<V: Vfs> EndFile<V> {
     }
 }
 
-/// Where the committer leaves word of the end.
+/// The end of the log as the committer noted it last, for the thread that writes the file.
 #[derive(Debug, Default)]
 pub(super) struct EndNote(Mutex<Option<Synced>>);
 
 impl EndNote {
-    /// Leaves word, where nobody reads it in this very moment: then the next step does.
+    /// Notes the committer's end, unless the writing thread reads the note in this very moment: then
+    /// the next step does.
     pub(super) fn leave<V: Vfs>(&self, committer: &Committer<V>) {
         if let Ok(mut noted) = self.0.try_lock() {
             let end = committer.journal().position().end;
@@ -155,7 +156,8 @@ impl EndNote {
         }
     }
 
-    /// Leaves word for good, when nobody waits for the committer any more.
+    /// Notes the committer's last end; waits for the note where it must, as no client waits for the
+    /// committer any more.
     pub(super) fn leave_last<V: Vfs>(&self, committer: &Committer<V>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Synced::of(committer));
     }

@@ -38,7 +38,7 @@ pub enum Found {
 }
 
 impl Found {
-    /// Nothing, because the thread that should read it is no more.
+    /// The answer where the thread that should have read has died: nothing was found.
     fn nothing(wanted: Wanted) -> Self {
         match wanted {
             Wanted::Record(entry) => {
@@ -91,19 +91,19 @@ impl<T> Tray<T> {
         lock(&self.found).take()
     }
 
-    /// Lays down what was made, and wakes who waits for it.
+    /// Lays down what was made, and wakes the task that waits for it.
     pub fn fill(&self, all: T) {
         *lock(&self.found) = Some(all);
         self.waker.wake();
     }
 }
 
-/// The threads that read, as those who ask reach them.
+/// The way to the threads that read.
 #[derive(Debug)]
 pub(super) struct Fetcher(Sender<Question>);
 
-/// What one connection asked for. Answered when it is dropped, so that a panic of the thread that
-/// reads leaves nobody waiting.
+/// What one connection asked for. Answered when it is dropped, so that no connection waits for a
+/// reading thread that panicked.
 #[derive(Debug)]
 struct Question {
     needed: Vec<Wanted>,
@@ -160,7 +160,7 @@ impl Question {
     fn answer(mut self, read: &impl Fn(Wanted) -> Found) {
         let mut bytes = 0;
         while let Some(&wanted) = self.needed.first() {
-            // Who asked may be gone.
+            // The connection that asked may be gone.
             if Arc::strong_count(&self.tray) == 1 {
                 return;
             }

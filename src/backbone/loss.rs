@@ -2,7 +2,7 @@
 //!
 //! The end file says where it ended. A snapshot or file of ids says that a segment followed, a page
 //! of a queue that an entry was there. A log that ends before any of them was cut, or is an older
-//! copy, and is not served: numbers would be given twice, and nobody would know of what is gone.
+//! copy, and is not served: numbers would be given twice, and the loss would pass unseen.
 //!
 //! Accepted, the loss becomes part of the log. It goes on in a new segment, at an address behind all
 //! that may ever have been given; the gap is in that segment's header, so no crash can undo it. Its
@@ -53,16 +53,16 @@ struct Beside<V> {
     needs: NeedsOf,
 }
 
-/// Reads that from a file's name.
+/// Reads from a file's name what the journal must have.
 type NeedsOf = fn(&str) -> Option<Needs>;
 
 /// What a file's name says of the journal.
 enum Needs {
-    /// A segment begins there, or behind.
+    /// A segment begins at this address, or behind it.
     From(Lsn),
-    /// A segment begins behind.
+    /// A segment begins behind this address.
     Behind(Lsn),
-    /// A record is there.
+    /// A record is at this address.
     Record(Lsn),
 }
 
@@ -81,7 +81,7 @@ impl Needs {
         }
     }
 
-    /// Whether what it names is in the gap. A snapshot of all that is left is none of it.
+    /// Whether the address that it names is in the gap. A snapshot of all that is left names none there.
     fn is_lost(&self, (from, to): (Lsn, Lsn)) -> bool {
         let at = self.address();
         let is_snapshot_of_the_rest = matches!(self, Self::From(_)) && at == from;

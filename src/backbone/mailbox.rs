@@ -74,7 +74,8 @@ impl Share {
         !self.is_full()
     }
 
-    /// So much waits no more.
+    /// Counts octets that the committer has taken as waiting no more, and wakes connections where
+    /// there is room again.
     fn give_back(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         if self.is_full() {

@@ -37,7 +37,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// That of a new connection of `system`, of `unit`; whether it may take releases.
+    /// The port of a new connection of `system`, of `unit`; `releases`: whether it may take them.
     pub(super) fn open(
         id: ConnectionId,
         (inbox, outboxes): (&Arc<Inbox>, &Outboxes),

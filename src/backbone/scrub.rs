@@ -80,7 +80,7 @@ pub struct ScrubFile<V> {
 }
 
 impl<V: Vfs> ScrubFile<V> {
-    /// That of a data folder.
+    /// The scrub file of a data folder.
     pub fn new(vfs: V, data: &Path) -> Self {
         let path = data.join("scrub");
         Self { vfs, path }

@@ -130,15 +130,15 @@ pub fn begun<V: Vfs>(vfs: &V, data: &Path) -> Result<Option<Genesis>, StartError
     }
 }
 
-/// Whether there is anything of a journal in `data`, begun or damaged: what there is none of is made
-/// by who begins a log, and by nobody else.
+/// Whether there is anything of a journal in `data`, begun or damaged. Where there is nothing, only a
+/// start that begins a log may make it.
 pub fn has_segments<V: Vfs>(vfs: &V, data: &Path) -> bool {
     let names = vfs.list(&data.join("journal")).unwrap_or_default();
     names.iter().any(|name| name.ends_with(".segment"))
 }
 
 /// Whether a log that was begun so may be served in this way. To be asked before anything is
-/// written: neither a journal nor a folder of certificates is changed by who must not.
+/// written: a process that must not serve it changes neither the journal nor a folder of certificates.
 pub fn permit(genesis: &Genesis, development: bool) -> Result<(), StartError> {
     match (genesis.development, development) {
         (true, false) => Err(StartError::Development),
@@ -242,7 +242,7 @@ pub fn recover<V: Vfs>(
         records,
         journal.from = %from,
         journal.end = %end,
-        // A log that is only now begun was left by nobody.
+        // A log that is only now begun was left by no earlier run.
         clean = recovery.clean || end == Lsn::START,
         "recovered: the state of queues is made from the snapshot and the records behind it"
     );
