@@ -14,7 +14,7 @@ use super::vfs::{Through, VfsFile};
 /// disk has. Once the sync of the zeros has returned, no sector of k is anywhere, so the next batch
 /// k, other than the first, meets zeros as every batch does; and only then is anything of this start
 /// shown or written. A crash before that leaves less of k, or all of it, which is what the start
-/// found too: k was told to nobody. What was confirmed lies before `place`, and is not touched.
+/// found too: no publisher was told of k. What was confirmed lies before `place`, and is not touched.
 pub(super) fn clear_behind<F: VfsFile>(file: &F, mut place: u64) -> io::Result<()> {
     let size = file.size()?;
     let zeros = vec![0; PIECE];

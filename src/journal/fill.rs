@@ -4,12 +4,12 @@
 //! of space. Zeros of a whole segment are too many to wait for, so the two are apart: the spare's
 //! space is taken at once, all of it, and is synced with its name; zeros follow at their pace. A
 //! file's length says how far they reach, its space lies behind that. Where a file system cannot
-//! take space but by writing, the whole spare is zeros before it counts as kept, and whoever wants
-//! it waits for that.
+//! take space but by writing, the whole spare is zeros before it counts as kept, and a writer that
+//! wants it waits for that.
 //!
-//! A spare that is kept is given to nobody else: one that a crash or a full disk left in part is
-//! gone on with. No batch was ever in it; its first sector, where a start died at the wrong moment,
-//! may hold a segment's header, and is written over when it becomes one.
+//! A spare that is kept keeps its space until it becomes a segment: one that a crash or a full disk
+//! left in part is gone on with. No batch was ever in it; its first sector, where a start died at the
+//! wrong moment, may hold a segment's header, and is written over when it becomes one.
 //!
 //! [`Zeros`] is the writer's side: it orders, and knows how far the disk has them. A [`Hand`] does
 //! the work, on a thread of its own or, where every call must have its place, inline.
@@ -27,7 +27,7 @@ use super::pace::{PIECE, Pace};
 use super::segment::SPARE;
 use super::vfs::{Access, Vfs, VfsFile, is_full};
 
-/// Ordered beyond what is needed at once, so that the next batches need not wait.
+/// Bytes of zeros ordered beyond what is needed at once, so that the next batches need not wait.
 const LEAD: u64 = 16 * PIECE;
 
 /// A file that zeros go to.
@@ -39,12 +39,12 @@ pub(super) enum Part {
     Spare,
 }
 
-/// Who else writes while zeros are written.
+/// What else writes the journal while zeros are written; decides how often they are synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Beside {
     /// The committer, whose syncs would wait for what is unsynced here: each piece is synced.
     TheWriter,
-    /// Nobody: an order is synced once.
+    /// Nothing else, as at a start: an order is synced once.
     Nobody,
 }
 
@@ -177,7 +177,7 @@ impl<V: Vfs> Zeros<V> {
         self.reach_beside(part, until, Beside::TheWriter)
     }
 
-    /// The same where nobody writes yet: a start waits for it.
+    /// Makes sure that zeros reach so far at a start, when nothing else writes yet; waits for it.
     pub(super) fn reach_at_start(&mut self, part: Part, until: u64) -> io::Result<()> {
         self.reach_beside(part, until, Beside::Nobody)
     }
@@ -200,8 +200,8 @@ impl<V: Vfs> Zeros<V> {
         }
     }
 
-    /// Orders what is due by now, where nothing is under way. A full disk is no fault here: whoever
-    /// needs the room will find out.
+    /// Orders what is due by now, where nothing is under way. A full disk is no fault here: the write
+    /// that needs the room meets it again.
     pub(super) fn keep_ahead(&mut self, used: u64) -> io::Result<()> {
         match self.look() {
             Err(error) if !is_full(&error) => return Err(error),
@@ -224,7 +224,7 @@ impl<V: Vfs> Zeros<V> {
         Ok(())
     }
 
-    /// So many zeros were written over.
+    /// Notes that batches have written over so many bytes of zeros.
     pub(super) fn consumed(&mut self, bytes: usize) {
         self.pace.consumed(wide(bytes));
     }
@@ -354,7 +354,7 @@ impl<V: Vfs> Worker<V> {
 }
 
 impl<V: Vfs> Drop for Worker<V> {
-    /// Nothing is written any more once the journal's lock is given back.
+    /// Waits for the order under way: no zeros are written once the journal's lock is given back.
     fn drop(&mut self) {
         if let Self::Thread { orders, thread, .. } = self {
             drop(orders.take());
@@ -365,7 +365,7 @@ impl<V: Vfs> Drop for Worker<V> {
     }
 }
 
-/// Who writes zeros, and shortens what is sealed.
+/// The worker that writes zeros and shortens sealed segments: on a thread of its own, or inline.
 struct Hand<V: Vfs> {
     vfs: V,
     folder: PathBuf,

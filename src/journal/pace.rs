@@ -1,23 +1,24 @@
 //! When zeros are written ahead of the writer, and how far. Arithmetic alone: `fill` writes them.
 
-/// Zeros are written and synced in pieces: one unsynced mebibyte beside the writer costs 23 ms.
+/// Bytes of zeros that are written and synced at once: one unsynced mebibyte beside the writer costs
+/// 23 ms.
 pub(super) const PIECE: u64 = 256 << 10;
-/// Zeros ahead of the writer at most: more would only be space that nobody else can use.
+/// Bytes of zeros ahead of the writer, at most: more would only be space that nothing else can use.
 pub(super) const AHEAD_MAX: u64 = 64 << 20;
 /// Pieces of one order at most: what a switch of segments may have to wait for.
 const ORDER_PIECES: u64 = 4;
 
-/// Each byte written over earns 1.2 bytes of new zeros, until enough lie ahead.
+/// Zeros that the writer has earned: 1.2 bytes for each byte written over, until enough lie ahead.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// In fifths of a byte, so that nothing is lost by rounding.
+    /// Earned and not yet ordered, in fifths of a byte, so that nothing is lost by rounding.
     earned: u64,
 }
 
 const PIECE_IN_FIFTHS: u64 = PIECE * 5;
 
 impl Pace {
-    /// So many zeros were written over.
+    /// Notes that batches have written over so many bytes of zeros.
     pub(super) fn consumed(&mut self, bytes: u64) {
         self.earned = self.earned.saturating_add(bytes.saturating_mul(6));
     }

@@ -251,7 +251,7 @@ impl<V: Vfs> Shared<V> {
     }
 }
 
-/// Reads what is durable; anyone, at any time.
+/// A reader of what is durable in a journal; on any thread, at any time.
 pub struct Reader<V: Vfs> {
     shared: Arc<Shared<V>>,
 }

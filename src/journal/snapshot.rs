@@ -8,10 +8,10 @@
 //!         | length u64 | bytes | crc u32
 //! ```
 //! `journal` and `end` name the journal, and the place in it up to which the file was made: of a
-//! snapshot where a segment begins, of ids where theirs ends, of a page a place behind its entries.
-//! Each is written aside, synced, renamed, and its folder synced. A damaged one counts as absent.
-//! None is needed: a start on a full disk goes on without those that find no room, and without a
-//! folder that somebody took away.
+//! snapshot where a segment begins, of ids where their segment ends, of a page a place behind its
+//! entries. Each is written aside, synced, renamed, and its folder synced. A damaged one counts as
+//! absent. None is needed: a start on a full disk goes on without those that find no room, and
+//! without a folder that an operator took away.
 
 use std::io;
 use std::ops::Range;
@@ -86,7 +86,7 @@ impl<V: Vfs> Files<V> {
         Ok(self)
     }
 
-    /// Takes away what a crash left half written. Nobody else writes here: the journal is locked.
+    /// Takes away what a crash left half written. No other process writes here: the journal is locked.
     fn sweep(&self) -> io::Result<()> {
         for name in self.vfs.list(&self.folder)? {
             if name.ends_with(UNFINISHED) {

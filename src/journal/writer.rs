@@ -127,7 +127,7 @@ impl<V: Vfs> Journal<V> {
         self.end.lsn
     }
 
-    /// The same with what vouches for it, and the journal's name.
+    /// Where the journal ends, with what vouches for that, and the journal's name.
     pub fn position(&self) -> Position {
         Position {
             journal: self.config.journal,

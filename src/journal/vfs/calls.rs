@@ -68,7 +68,7 @@ pub trait Vfs: Clone + Send + Sync + 'static {
     fn lock(&self, folder: &Path) -> io::Result<Self::Lock>;
     /// Makes the names in a folder durable.
     fn fsync_dir(&self, folder: &Path) -> io::Result<()>;
-    /// Makes a file read-only for everyone (0400).
+    /// Makes a file read-only, for its owner alone (0400).
     fn protect(&self, path: &Path) -> io::Result<()>;
 }
 
@@ -91,7 +91,8 @@ pub(in crate::journal) fn make_folder<V: Vfs>(vfs: &V, folder: &Path) -> io::Res
     Ok(())
 }
 
-/// Whose folders we may not read, we did not make; nor one that a file system cannot sync.
+/// Whether the error is of a folder that is not ours: one that we may not read, or that its file
+/// system cannot sync.
 fn is_not_ours(error: &io::Error) -> bool {
     let kinds = [io::ErrorKind::PermissionDenied, io::ErrorKind::InvalidInput];
     kinds.contains(&error.kind())

@@ -1,7 +1,7 @@
 //! The operating system's file system. Owns system calls; never a policy.
 //!
-//! Each error names the file or folder that it is about, here, where that is known: whoever reads it
-//! in the end has to look there.
+//! Each error names the file or folder that it is about, here, where that is known: the operator who
+//! reads it has to look there.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, IoSlice};

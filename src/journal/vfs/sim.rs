@@ -58,7 +58,7 @@ impl SimVfs {
         Self::with_sectors(seed, 512)
     }
 
-    /// The same with sectors of so many octets: 512 or 4,096.
+    /// An empty disk whose choices follow from `seed`, with sectors of so many octets: 512 or 4,096.
     pub fn with_sectors(seed: u64, octets: usize) -> Self {
         let disk = Disk::new(seed, octets);
         Self {

@@ -191,7 +191,7 @@ impl Disk {
         there.map(|(_, node)| wide(node.held())).sum()
     }
 
-    /// How many bytes there are yet for everyone.
+    /// Bytes of the disk that are free.
     fn free(&self) -> u64 {
         match self.capacity {
             _ if self.full => 0,
