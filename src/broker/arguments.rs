@@ -1,10 +1,11 @@
-//! Arguments of queues and consumers: each works, means nothing here whatever it says, or is refused.
+//! Arguments of queues and consumers: each works, has no meaning here with any value, or is refused.
 //! The table for clients stands in `docs/joining.md`.
 
 use super::ledger::is_standing_name;
 use super::record::{Argument, QueueProperties};
 
-/// Arguments that brokers know and this one has no effect for: whoever gives one counts on it.
+/// Arguments that other brokers give an effect and this one does not, with what to use instead. They
+/// are refused: a client that gives one counts on its effect.
 const NOT_OFFERED: [(&str, &str); 5] = [
     (
         "x-max-length-bytes",
@@ -24,14 +25,15 @@ const NOT_OFFERED: [(&str, &str); 5] = [
 
 const STREAMS: &str = "there are no streams; declare a queue";
 
-/// Why an argument has no place here, by its name; those that end in `-` stand for all that begin so.
+/// The refusal of an argument that is not offered, by its name. An entry that ends in `-` stands for
+/// all names that begin so.
 fn not_offered(name: &str) -> Option<String> {
     let is = |known: &str| name == known || known.ends_with('-') && name.starts_with(known);
     let (_, instead) = NOT_OFFERED.into_iter().find(|(known, _)| is(known))?;
     Some(format!("arg '{name}' is not supported: {instead}"))
 }
 
-/// The priority that a consumer's arguments give it, 0 where they give none; why they cannot be.
+/// The priority that a consumer's arguments give it, 0 where they give none; or why they are refused.
 pub fn consumer_priority(arguments: &[(String, Argument)]) -> Result<i32, String> {
     let mut priority = 0;
     for (name, value) in arguments {
@@ -48,7 +50,7 @@ pub fn consumer_priority(arguments: &[(String, Argument)]) -> Result<i32, String
     Ok(priority)
 }
 
-/// Why a new queue's arguments cannot be.
+/// Why a new queue's arguments are refused; none where they are not.
 pub fn refused(properties: &QueueProperties) -> Option<String> {
     for (name, value) in &properties.arguments {
         if let Some(text) = not_offered(name) {

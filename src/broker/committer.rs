@@ -2,7 +2,7 @@
 //!
 //! [`Committer::step`] is the whole of it: reserve, then take and append each command, write, sync,
 //! release. Effects of a step leave it only after the sync of the batch that decided them. A crash
-//! before the sync loses nothing that anyone was told; a crash after it loses nothing at all. It
+//! before the sync loses nothing that a client was told; a crash after it loses nothing at all. It
 //! waits for no lock and reads no file.
 //!
 //! The disk is full when no whole spare segment stands by, in the midst of a run or from its start

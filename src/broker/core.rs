@@ -38,12 +38,12 @@ pub struct Core {
     held: Held,
     /// Identical repeats that are not written down yet.
     repeats: Counted,
-    /// What ended connections and channels left, and is not written down yet.
+    /// Messages and queues that ended connections and channels left, not given back yet.
     left: VecDeque<Left>,
 }
 
 impl Core {
-    /// Takes over the ledger that the records of a journal give. Nobody is connected.
+    /// A core over the ledger that the records of a journal give. No client is connected.
     pub fn new(ledger: Ledger) -> Self {
         let mut dispatch = Dispatch::default();
         for (id, queue) in ledger.queues() {
@@ -65,7 +65,7 @@ impl Core {
         &self.ledger
     }
 
-    /// Who is connected, and what is out to them.
+    /// The clients that are connected, and the messages that are out to them.
     pub fn dispatch(&self) -> &Dispatch {
         &self.dispatch
     }
@@ -119,12 +119,12 @@ impl Core {
                 self.dispatch.look_at(queue);
             }
             Event::PageWritten(queue, page) => self.ledger.page_written(queue, page),
-            // When it is time is the committer's to say.
+            // The committer says when it is time.
             Event::Tick | Event::Stop => {}
         }
     }
 
-    /// A connection is there no more; `interrupted` where the broker has ended it.
+    /// Ends a connection; `interrupted` where the broker has ended it.
     fn over(&mut self, connection: ConnectionId, interrupted: bool, turn: &mut Turn) {
         self.held.gone(connection);
         let left = self.dispatch.gone(connection);

@@ -16,7 +16,7 @@ use crate::agency::registry::InboxMode;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
 
-/// What became of a question about queues.
+/// What is decided about a request that concerns queues.
 #[derive(Debug, PartialEq)]
 pub enum Decided {
     /// A fact, and the answer once it is durable.
@@ -28,7 +28,7 @@ pub enum Decided {
 /// What dispatch knows of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InUse {
-    /// Its consumers.
+    /// How many consumers it has.
     pub consumers: usize,
     /// Messages that are out: in the queue still, and not ready.
     pub out: u64,
@@ -123,7 +123,7 @@ impl Ledger {
         deny(404, format!("no exchange '{exchange}' in vhost '/'"))
     }
 
-    /// Decides about a unit's queues. What needs credit or consumers is the caller's.
+    /// Decides a request that concerns a unit's queues. Credit and consumers are the caller's part.
     pub fn ask(&self, unit: &UnitId, ask: &Ask, in_use: impl Fn(QueueId) -> InUse) -> Decided {
         match ask {
             Ask::DeclareExchange {
@@ -157,7 +157,7 @@ impl Ledger {
                 Ok(id) => {
                     let held = self.queue(id).map_or(0, |queue| queue.backlog.len());
                     let count = held.saturating_sub(in_use(id).out);
-                    // What is out stays; the committer knows which.
+                    // Entries that are out stay; the committer knows which they are.
                     let out = Vec::new();
                     let purged = Topology::Purged { queue: id, out };
                     Decided::Record(Record::Topology(purged), Answer::Count(count))
@@ -380,8 +380,8 @@ impl Ledger {
 
     /// The dead-letter queue that an own queue was declared with, where it takes the message. A
     /// standing queue takes none: what is in there is the broker's own. Neither does a queue where
-    /// the message was before and was not rejected since: else it would go round for ever, and
-    /// nobody would have to do anything.
+    /// the message was before and was not rejected since: else it would go round for ever without any
+    /// client's doing.
     fn own_dead_letter_queue(&self, queue: &Queue, entry: &Entry, cause: Cause) -> Option<QueueId> {
         let default = queue.properties.text("x-dead-letter-exchange");
         default.filter(|exchange| exchange.is_empty())?;
@@ -421,8 +421,9 @@ impl Ledger {
     }
 }
 
-/// That a unit has no queue of this name. Where it is a standing queue's of another unit, that of its
-/// own is named: by the name alone, whatever else there is.
+/// The text that a unit has no queue of this name. Where the name is that of another unit's standing
+/// queue, the text names the asking unit's own: that follows from the name alone, not from which units
+/// there are.
 pub(super) fn no_queue(unit: &UnitId, name: &str) -> String {
     let absent = format!("no queue '{name}' in vhost '/'");
     let standing = [QueueKind::Inbox, QueueKind::Receipts, QueueKind::Dead];

@@ -5,9 +5,9 @@
 //!
 //! The newest ids are in memory, [`KnownIds`]. Older ones lie in files, a [`run`] for each sealed
 //! segment of the journal, which the sender's task searches before it hands a message over; what it
-//! found goes with the message, as [`Looked`]. Whoever decides reads no file: it compares how far
-//! was searched with how far memory reaches, and sends the message back where something between was
-//! looked at by neither. Nothing here does IO.
+//! found goes with the message, as [`Looked`]. The core reads no file: it compares how far was
+//! searched with how far memory reaches, and sends the message back where a part between was looked at
+//! by neither. Nothing here does IO.
 
 mod bloom;
 pub mod run;
@@ -91,7 +91,7 @@ pub enum Looked {
     Failed,
 }
 
-/// Nowhere: right as long as memory holds all ids of the window.
+/// No search beside memory: right as long as memory holds all ids of the window.
 impl Default for Looked {
     fn default() -> Self {
         Self::Before(Lsn::START, None)
@@ -101,18 +101,19 @@ impl Default for Looked {
 /// What memory and files together say of an id.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Use<'k> {
-    /// It was not used within the window.
+    /// The id was not used within the window.
     None,
-    /// It was, by this exchange.
+    /// The id was used, by this exchange.
     Before(&'k Known),
     /// Between what was searched and what is in memory lie ids that neither covers.
     Unsearched,
-    /// The same, and searching is not possible.
+    /// Between what was searched and what is in memory lie ids that neither covers, and the files of
+    /// used ids cannot be read.
     Unreadable,
 }
 
-/// The ids of the window that are in memory. Stored of them is what says which are past their window:
-/// ids that a stored ledger does not hold are in files, or in the journal.
+/// The ids of the window that are in memory. A stored ledger keeps of them only what says which are
+/// past their window: the ids themselves are in files, or in the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownIds {
     by_key: BTreeMap<KeyedDigest, Known>,
@@ -143,7 +144,7 @@ pub(super) struct Span {
     pub(super) until: Timestamp,
 }
 
-/// How exactly it is known what lies past the window: a day has 144 of these.
+/// The length of a span, the exactness of what lies past the window: a day has 144 of them.
 const SPAN: Duration = Duration::from_mins(10);
 
 impl Default for KnownIds {
@@ -153,7 +154,7 @@ impl Default for KnownIds {
 }
 
 impl KnownIds {
-    /// None yet, and room for so many; at least one.
+    /// An empty set with room for so many ids; at least one.
     pub fn holding(capacity: usize) -> Self {
         Self {
             by_key: BTreeMap::new(),
@@ -165,7 +166,7 @@ impl KnownIds {
         }
     }
 
-    /// Memory holds none of the uses before `reach`, and has room for so many after it.
+    /// Notes that memory holds none of the uses before `reach`, and has room for so many after it.
     pub fn hold_from(&mut self, reach: Lsn, capacity: usize) {
         self.by_age.retain(|used| used.lsn >= reach);
         self.by_key.retain(|_, known| known.lsn >= reach);
@@ -205,12 +206,12 @@ impl KnownIds {
         self.past
     }
 
-    /// How many are remembered.
+    /// How many ids are in memory.
     pub fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Whether none is.
+    /// Whether no id is in memory.
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }

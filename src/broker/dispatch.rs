@@ -1,4 +1,4 @@
-//! Dispatch: who consumes what, with which credit, and what is out to whom.
+//! Dispatch: which consumers there are, with which credit, and which messages are out to them.
 //!
 //! Volatile: it starts empty, makes no record, and forgets nothing durable when it ends. Signals
 //! change it; [`Dispatch::pump`] matches what the ledger holds with the credit that is here. Were
@@ -32,9 +32,9 @@ use crate::message::id::{SystemId, UnitId};
 /// A message on its way to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
-    /// To whom.
+    /// The consumer, or the channel of a get, that it goes to.
     pub taker: Taker,
-    /// Which attempt at which entry.
+    /// The attempt, and the entry that it is of.
     pub delivery: DeliveryId,
 }
 
@@ -45,14 +45,14 @@ pub struct Left {
     pub returned: Vec<EntryAddress>,
     /// Whether the broker itself ended it, so that their deliveries do not count.
     pub interrupted: bool,
-    /// Its system.
+    /// The system that was connected.
     pub system: Option<SystemId>,
     /// Queues that end with it: exclusive ones, and auto-delete ones whose last consumer it was.
     pub ended: Vec<QueueId>,
 }
 
 impl Left {
-    /// Whether there is nothing.
+    /// Whether nothing was left.
     pub fn is_empty(&self) -> bool {
         self.returned.is_empty() && self.ended.is_empty()
     }
@@ -61,7 +61,7 @@ impl Left {
 #[derive(Debug)]
 struct Consumer {
     queue: QueueId,
-    /// Among those of its queue.
+    /// Its place among the consumers of its queue.
     place: Place,
     limit: Option<u32>,
     unacked: u32,
@@ -69,9 +69,9 @@ struct Consumer {
 
 #[derive(Debug, Default)]
 struct Channel {
-    /// Shared by the channel's consumers (`global=1`).
+    /// The prefetch limit that the channel's consumers share (`global=1`), in messages.
     limit: Option<u32>,
-    /// For consumers that start later (`global=0`), and for running ones.
+    /// The prefetch limit of each consumer (`global=0`), running ones too, in messages.
     each: Option<u32>,
     unacked: u32,
     /// Queues of which it may have something: its end looks at no other.
@@ -96,11 +96,11 @@ pub struct Dispatch {
     consumers: BTreeMap<ConsumerId, Consumer>,
     feeds: BTreeMap<QueueId, Feed>,
     dirty: BTreeSet<QueueId>,
-    /// With more dead entries than a step buries: so many of them are looked at in the next one.
+    /// Queues with more dead entries than a step buries: the next one looks at them again.
     late: BTreeSet<QueueId>,
-    /// By when the first entry that waits expires, as of the last look.
+    /// Queues by the time at which their first waiting entry expires, as of the last look.
     heads: Schedule,
-    /// Whether the last look put queues off that have something to send.
+    /// Whether the last look left queues that have something to send for the next.
     put_off: bool,
     unused: Unused,
     attempts: u64,
@@ -120,7 +120,7 @@ impl Dispatch {
         connection.map(|connection| connection.system.clone())
     }
 
-    /// A system of a unit has connected.
+    /// Notes that a system of a unit has connected.
     pub fn attach(
         &mut self,
         connection: ConnectionId,
@@ -288,7 +288,7 @@ impl Dispatch {
         self.may_have_credit(range);
     }
 
-    /// These consumers may have credit again: their queues are looked at, and they take their turns.
+    /// Notes that consumers may have credit again: their queues are looked at, and they take their turns.
     fn may_have_credit(&mut self, consumers: RangeInclusive<ConsumerId>) {
         for (id, consumer) in self.consumers.range(consumers) {
             if let Some(feed) = self.feeds.get_mut(&consumer.queue) {
@@ -298,8 +298,8 @@ impl Dispatch {
         }
     }
 
-    /// A client has settled a delivery. True where this very attempt was out: credit comes back at
-    /// once, and the entry is the caller's to settle or return. A late settle changes nothing.
+    /// Takes notice that a client has settled a delivery. True where this very attempt was out: credit
+    /// comes back at once, and the caller settles or returns the entry. A late settle changes nothing.
     pub fn settle(&mut self, delivery: DeliveryId) -> bool {
         let Some(feed) = self.feeds.get_mut(&delivery.queue) else {
             return false;
@@ -314,7 +314,7 @@ impl Dispatch {
         true
     }
 
-    /// Whether this very attempt is still out, and to whom.
+    /// The taker that this very attempt is still out to; none where it is not.
     pub fn taker(&self, delivery: DeliveryId) -> Option<Taker> {
         let (taker, attempt) = self.feeds.get(&delivery.queue)?.out.get(&delivery.entry)?;
         (*attempt == delivery.attempt).then_some(*taker)
@@ -339,7 +339,7 @@ impl Dispatch {
         });
     }
 
-    /// A channel has ended: its consumers go, what was out to it comes back.
+    /// Ends a channel: its consumers go, what was out to it comes back.
     pub fn channel_gone(&mut self, key: ChannelKey) -> Left {
         let ChannelKey {
             connection,
@@ -361,7 +361,7 @@ impl Dispatch {
         left
     }
 
-    /// What is out to some taker comes back.
+    /// Takes back all that is out to the takers of a kind.
     fn take_back(
         &mut self,
         queues: BTreeSet<QueueId>,
@@ -378,7 +378,7 @@ impl Dispatch {
         returned
     }
 
-    /// A connection has ended.
+    /// Ends a connection. Returns what it left behind.
     pub fn gone(&mut self, connection: ConnectionId) -> Left {
         let mut left = Left {
             system: self.system(connection),
@@ -434,7 +434,8 @@ impl Dispatch {
         cancelled
     }
 
-    /// Whoever took it: the head has become shorter, and may want its next page.
+    /// Takes notice that an entry has left its queue: its taker has credit again, and the head, which is
+    /// shorter now, may want its next page.
     fn entry_gone(&mut self, queue: QueueId, lsn: Lsn) {
         self.dirty.insert(queue);
         let Some(feed) = self.feeds.get_mut(&queue) else {
@@ -446,7 +447,8 @@ impl Dispatch {
         }
     }
 
-    /// Whatever was out of it comes back to nobody. Returns its consumers, which end with it.
+    /// Takes notice that a queue is gone: its takers have credit again. Returns its consumers, which end
+    /// with it.
     fn queue_gone(&mut self, queue: QueueId) -> Vec<ConsumerId> {
         let mut feed = self.feeds.remove(&queue).unwrap_or_default();
         for (taker, _) in std::mem::take(&mut feed.out).into_values() {

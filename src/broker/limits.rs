@@ -31,26 +31,27 @@ pub const SETTLED_TOGETHER: usize = 64;
 /// that a client that comes again finds them; the rest follows in the same step, or as soon as there is room.
 pub const LEFT_TOGETHER: usize = 64;
 
-/// How often it is looked at what time alone changes: deadlines of orders, messages that expire.
+/// The time between two ticks, which look at what time alone changes: deadlines of orders, messages
+/// that expire.
 pub const TICK: Duration = Duration::from_millis(50);
 
-/// Orders whose deadline has passed that one tick ends; the others are the next one's.
+/// Orders whose deadline has passed and that one tick ends; the next tick ends others.
 pub const TICK_ORDERS: usize = 500;
 
-/// Time that counts between two ticks for queues that nobody uses: more is a clock that was set, and
-/// must not take confirmed messages with it.
+/// Time that counts at most between two ticks for queues that are not used: more is a clock that was
+/// set, and must not take confirmed messages with it.
 pub const LOOK_MOST: Duration = Duration::from_secs(1);
 
-/// Queues that nobody uses any more and that one tick removes; the others are the next one's.
+/// Queues that were unused for too long and that one tick removes; the next tick removes others.
 pub const TICK_QUEUES: usize = 500;
 
-/// Queues whose first waiting entry has expired and that one tick looks at, and one step that has
-/// buried as much as it may; the others are the next one's.
+/// Queues whose first waiting entry has expired and that one tick looks at, or one step that has
+/// buried as much as it may; the next one looks at others.
 pub const TICK_HEADS: usize = 1_000;
 
 /// Entries that one step buries of its own accord, those that expired and those of queues that are too
-/// long, beside as many as it brings: a million of them do not hold up a confirm. The others are the
-/// next one's.
+/// long, beside as many as it brings: a million of them do not hold up a confirm. The next step buries
+/// others.
 pub const STEP_BURIED: usize = 1_000;
 
 /// Records that one tick writes of its own accord.
@@ -67,7 +68,8 @@ pub const STOP_BYTES: usize = 64 << 10;
 /// A lost settle is a redelivery.
 pub const SETTLE_WAIT: Duration = Duration::from_millis(50);
 
-/// The same on a full disk, where each batch takes some of the little that is left.
+/// How long a settle may wait for such a batch on a full disk, where each batch takes some of the
+/// little room that is left.
 pub const FULL_SETTLE_WAIT: Duration = Duration::from_secs(1);
 
 /// How often a full disk is tried again.
@@ -81,8 +83,8 @@ pub const IDLE_MARK: Duration = Duration::from_millis(100);
 /// about a thousand messages. After an unclean stop these are marked redelivered.
 pub const LEASE_BYTES: u64 = 1 << 20;
 
-/// Credit of a consumer without a prefetch limit of its own or of its channel, in messages: the whole
-/// backlog would else be its, and no other consumer's. Hit: nothing more goes to it until it
+/// Credit of a consumer without a prefetch limit of its own or of its channel, in messages: it would
+/// else take the whole backlog from all other consumers. Hit: nothing more goes to it until it
 /// acknowledges.
 pub const UNLIMITED_PREFETCH: u32 = 1_000;
 
@@ -124,11 +126,11 @@ pub const AGENCY_UNFINISHED_BYTES: usize = 64 << 20;
 /// than is free, and more than [`FAIR_BYTES`], is not read; what it is sending counts as held.
 pub const AGENCY_UNDECIDED_BYTES: usize = 64 << 20;
 
-/// What a connection may always hold of messages, whatever others of its agency do: one read.
+/// Bytes of messages that a connection may always hold, whatever others of its agency do: one read.
 pub const FAIR_BYTES: usize = 64 << 10;
 
-/// What may always wait to be read by one client, whatever others of its agency leave unread: they hold
-/// up nothing for who reads.
+/// Bytes that may always wait to be read by one client, whatever others of its agency leave unread: a
+/// client that reads is not held up by those that do not.
 pub const UNREAD_FAIR_BYTES: usize = 64 << 10;
 
 /// How long a message may take from its header to its last octet: 1 MiB at 9 KB/s. Time in which the
@@ -150,14 +152,14 @@ pub const AGENCY_CONSUMERS: usize = 10_000;
 /// Octets of a publish that take one place in the pace of its agency; a larger one takes several.
 pub const PLACE_OCTETS: usize = 16 << 10;
 
-/// What a request that changes queues or bindings counts as in the pace of private octets; about what
-/// it becomes in the journal. A declaration with arguments counts as [`QUEUE_ARGUMENT_BYTES`] more.
+/// Octets that a request which changes queues or bindings counts as in the pace of private octets: about
+/// what it takes in the journal. A declaration with arguments counts as [`QUEUE_ARGUMENT_BYTES`] more.
 pub const REQUEST_OCTETS: usize = 1 << 10;
 
-/// The same of any other request.
+/// Octets that any other request counts as in that pace.
 pub const QUESTION_OCTETS: usize = 128;
 
-/// The same of one delivery that is settled.
+/// Octets that one settled delivery counts as in that pace.
 pub const SETTLED_OCTETS: usize = 64;
 
 /// Threads that read from the disk for connections, where memory does not hold what is to be
@@ -168,11 +170,11 @@ pub const FETCH_THREADS: usize = 2;
 /// rest is read once these are rendered.
 pub const FETCH_BYTES: usize = 256 << 10;
 
-/// What one read of a socket takes, in bytes.
+/// Bytes that one read of a socket takes, at most.
 pub const READ_BYTES: usize = 64 << 10;
 
 /// How long a connection that is over may take to read what it was told last, and to close after we
-/// have. Hit: the socket is dropped. Its queues and messages are others' before this begins.
+/// have. Hit: the socket is dropped. Its queues and messages are given back before this begins.
 pub const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a client that said goodbye may read nothing of what is still due to it, the answer to
@@ -182,15 +184,15 @@ pub const UNREAD_GOODBYE: Duration = Duration::from_secs(30);
 /// Connections at a time whose agency is known. Hit: `530 NOT_ALLOWED` once it is open.
 pub const CONNECTIONS: usize = 10_000;
 
-/// Connections of one agency, all its systems together, so that none takes the place of all. Hit:
+/// Connections of one agency, all its systems together, so that no agency takes all places. Hit:
 /// `530 NOT_ALLOWED` once it is open.
 pub const AGENCY_CONNECTIONS: usize = 1_000;
 
 /// Clients whose agency is not known yet and who shake hands, at a time. Hit: they wait.
 pub const HANDSHAKES: usize = 1_000;
 
-/// The same of one network, 24 bits of IPv4 or 64 of IPv6. Hit: they wait, and those of other networks
-/// go before them.
+/// Clients of one network, 24 bits of IPv4 or 64 of IPv6, that shake hands at a time. Hit: others of it
+/// wait, and clients of other networks go before them.
 pub const NETWORK_HANDSHAKES: usize = 250;
 
 /// Clients that wait to shake hands. Hit: the last of the network of which the most wait is closed.
@@ -200,15 +202,15 @@ pub const HANDSHAKES_WAITING: usize = 1_000;
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Work of one agency's connections on one worker thread between two looks at the sockets, in octets
-/// admitted or delivered: about 1 ms. What is one piece may go beyond it, as far as its size goes. Hit:
-/// the agency's connections on that thread go on after the next look.
+/// admitted or delivered: about 1 ms. One piece of work may go beyond it by its own size. Hit: the
+/// agency's connections on that thread go on after the next look.
 pub const TURN_OCTETS: usize = 32 << 10;
 
-/// What an event or effect of a connection counts as in a turn, beside the octets of its message: about
-/// 2 us.
+/// Octets that an event or effect of a connection counts as in a turn, beside those of its message:
+/// about 2 us.
 pub const TURN_EVENT_OCTETS: usize = 64;
 
-/// How much less an octet is that is read or written than one that is admitted or delivered, in a turn.
+/// Octets read or written that count in a turn as one octet admitted or delivered.
 pub const TURN_MOVED_PART: usize = 8;
 
 /// The largest message, properties included, that is admitted by its connection's own worker thread, in
@@ -219,12 +221,13 @@ pub const ADMITTED_HERE_BYTES: usize = 32 << 10;
 /// Deliveries whose messages are read back ahead for one connection, at most.
 pub const FETCH_AHEAD: usize = 32;
 
-/// Ids for de-duplication in memory, about 100 bytes each, some hundred more of a refused message; older ones of the window are searched in
-/// files. Another number may be configured: [`KNOWN_IDS_MIN`] at least.
+/// Ids for de-duplication in memory, about 100 bytes each, some hundred more for a refused message;
+/// older ones of the window are searched in files. Another number may be configured:
+/// [`KNOWN_IDS_MIN`] at least.
 pub const KNOWN_IDS: usize = 1_000_000;
 
-/// Fewer would be forgotten while messages are on their way, and each sent back to be searched for
-/// again.
+/// The fewest ids in memory that may be configured: fewer would be forgotten while messages are on
+/// their way, and each sent back to be searched for again.
 pub const KNOWN_IDS_MIN: usize = 16;
 
 /// How far the search for an id goes into what memory still holds, in bytes of journal: memory
@@ -237,7 +240,8 @@ pub const REPEAT_WINDOW: Duration = Duration::from_hours(24);
 /// The longest window: each hour of it costs files of ids and their filters in memory.
 pub const REPEAT_WINDOW_MAX: Duration = Duration::from_hours(168);
 
-/// The same where the id is derived from the content: there the same bytes may be meant again.
+/// How long a repeat is recognised where the id is derived from the content: there the same bytes may
+/// be meant again.
 pub const DERIVED_REPEAT_WINDOW: Duration = Duration::from_mins(10);
 
 /// Entries of a unit's `receipts` and `dead`. Hit: the oldest go, and are counted.
@@ -249,7 +253,8 @@ pub const NOTICE_ENTRIES: u64 = 100_000;
 pub const DELIVERY_LIMIT: u32 = 20;
 
 /// Moves of a message from queue to queue that no client asked for (its time was over, it came back too
-/// often), since a client last rejected it. Each is a record. Hit: what others sent goes to `dead`, what its own agency published is dropped.
+/// often), since a client last rejected it. Each is a record. Hit: a message that another agency sent
+/// goes to `dead`, one that its own agency published is dropped.
 pub const UNASKED_MOVES: usize = 8;
 
 /// Octets of the properties of a release or receipt: with the frame around them they fit the smallest
@@ -258,11 +263,12 @@ pub const UNASKED_MOVES: usize = 8;
 pub const MADE_PROPERTIES_BYTES: usize = 4_096 - 8 - 12;
 
 /// Octets of `x-carnet-reason`, a rule's id with its reason. Hit: the reason is cut; `carnet check`
-/// says so of a longer one before.
+/// warns of a longer one before.
 pub const REASON_BYTES: usize = 768;
 
 /// Entries of `x-death`, the newest: they are in memory and in snapshots as long as the message is in a
-/// queue, up to 3 KiB of each that has moved so often. What a message died of first is kept beside them. Hit: the oldest are left out.
+/// queue, up to 3 KiB of each that has moved so often. The first cause of death is kept beside them.
+/// Hit: the oldest are left out.
 pub const DEATHS: usize = UNASKED_MOVES + 2;
 
 /// Routing keys that headers `CC` and `BCC` of one message add to its own. Hit: `406
@@ -277,8 +283,8 @@ pub const UNIT_QUEUES: usize = 1_000;
 /// Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const CHANNEL_CONSUMERS: usize = 1_000;
 
-/// Consumers of one queue: a delivery looks at those that may have credit, and where it is from others
-/// passes over those that may not have it.
+/// Consumers of one queue: a delivery looks at those that may have credit, and where its message is
+/// another agency's passes over those that may not have it.
 /// Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const QUEUE_CONSUMERS: usize = 1_000;
 
@@ -289,8 +295,8 @@ pub const QUEUE_BINDINGS: usize = 1_000;
 /// Hit: `406 PRECONDITION_FAILED` on the channel.
 pub const QUEUE_ARGUMENT_BYTES: usize = 4 << 10;
 
-/// Agencies that the opening of a case invites, as many as it may name. Hit: return 406. Its areas
-/// are at most as many as there are.
+/// Agencies that the opening of a case may invite. Hit: return 406. Its areas are bounded by how many
+/// areas there are.
 pub const CASE_INVITES: usize = 256;
 
 /// Bindings of all queues of one unit: they stay in memory, with an index of their patterns, and in
@@ -302,41 +308,41 @@ pub const UNIT_BINDINGS: usize = 4_000;
 pub const AGENCY_CASES: usize = 10_000;
 
 /// Closed cases of one agency that are remembered, the newest: as long as one is, its name stays
-/// taken, a repeat of its steps is recognised, and what was received in it stays bound for who quotes
-/// it. Hit: nothing is told, the oldest is forgotten. A closed case takes about 200 bytes.
+/// taken, a repeat of its steps is recognised, and what was received in it stays bound for a sender
+/// that quotes it. Hit: nothing is told, the oldest is forgotten. A closed case takes about 200 bytes.
 pub const AGENCY_CLOSED_CASES: usize = 10_000;
 
-/// Open orders of one agency, held by somebody or not: they stay in memory and in snapshots until
-/// they end. Hit: return 403.
+/// Open orders of one agency, with or without holders: they stay in memory and in snapshots until they
+/// end. Hit: return 403.
 pub const AGENCY_ORDERS: usize = 50_000;
 
-/// Open orders of one agency on one subject: each change of one looks at all that there are on it. Hit: return
-/// 403.
+/// Open orders of one agency on one subject: each change of one looks at all orders on that subject.
+/// Hit: return 403.
 pub const SUBJECT_ORDERS: usize = 16;
 
 /// Steps of cases that one agency publishes a second: each makes every ruling look at new standing
 /// facts, and a copy of them. Hit: the step waits for its time, and its client is read no further.
 pub const CASE_STEPS_PER_SECOND: u32 = 20;
 
-/// Orders that one agency publishes a second, released or not: each may change standing facts as
-/// well. For the same reason. Hit: the order waits for its time, and its client is read no further;
-/// orders are never refused for their number. Bans need no limit of their own: the first message that
-/// binds a holder in a case makes one, and the next ones do not.
+/// Orders that one agency publishes a second, released or not: each may change standing facts, as a
+/// step of a case does. Hit: the order waits for its time, and its client is read no further; orders
+/// are never refused for their rate. Bans need no limit of their own: the first message that binds a
+/// holder in a case makes one, and the next ones do not.
 pub const STANDING_CHANGES_PER_SECOND: u32 = 20;
 
-/// How far the numbers of every unit jump where the end of the log was lost, and that was accepted: more
-/// than one can have been given since the end was last written down, which is at each full segment.
-/// So no number is given twice.
+/// How far the numbers of every unit jump where the end of the log was lost, and the loss was accepted:
+/// further than any unit's can have come since the end was last written down, which is at each full
+/// segment. So no number is given twice.
 pub const LOST_NUMBERS: u64 = 10_000_000;
 
-/// The same of addresses in the journal, in bytes.
+/// How far addresses in the journal jump then, in bytes, for the same reason.
 pub const LOST_ADDRESSES: u64 = 1 << 40;
 
-/// How fast the scrub reads what is older than the newest snapshot, in octets a second: what it takes
-/// of a disk and a processor is little, and a log of 1 TB is read in 18 hours.
+/// How fast the scrub reads what is older than the newest snapshot, in octets a second: little for a
+/// disk and a processor, and a log of 1 TB is read in 18 hours.
 pub const SCRUB_OCTETS_A_SECOND: u64 = 16 << 20;
 
-/// From the end of one round of the scrub to the begin of the next.
+/// The time from the end of one round of the scrub to the begin of the next.
 pub const SCRUB_REST: Duration = Duration::from_hours(7 * 24);
 
 /// Findings of a scrub that are kept, at most: a disk that fails makes many.
@@ -346,7 +352,7 @@ pub const SCRUB_FINDINGS: usize = 100;
 pub const RECENT_PAYLOAD_BYTES: usize = 64 << 20;
 
 /// The largest body of any type, in bytes. Hit: it is read over, and its publish comes back with 406,
-/// its properties and an empty body, so that one message costs nobody the channel.
+/// its properties and an empty body, so that one message costs its publisher no channel.
 pub const BODY_BYTES: u64 = 1 << 20;
 
 /// The largest body that is read over, in bytes: none of it is kept, and its connection reads nothing

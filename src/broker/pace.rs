@@ -3,9 +3,9 @@
 //!
 //! A message takes the next place in the agency's line of places, which are as far apart as the
 //! limit says, a large one several; up to a second's worth of them may be taken ahead. Where that is
-//! taken, the message waits and asks again, so the line is never longer than that, whoever comes and
-//! goes. Nobody else waits: a connection that only consumes takes no place among messages. One atomic
-//! number an agency and line, no lock beside the one that finds it at connect.
+//! taken, the message waits and asks again, so the line is never longer than that, whichever connections
+//! come and go. Only publishers wait: a connection that only consumes takes no place among messages.
+//! One atomic number an agency and line, no lock beside the one that finds it at connect.
 //!
 //! INVARIANT: which places a publish takes follows from its exchange, routing key and size alone. Were
 //! it its ruling, the pace would tell a sender of recipients that it may not know of.
@@ -17,19 +17,19 @@ use super::limits::{CASE_STEPS_PER_SECOND, PLACE_OCTETS, STANDING_CHANGES_PER_SE
 use super::register::ORDER_TYPE;
 use crate::agency::registry::AgencyLimits;
 
-/// What may be taken ahead: a second's worth, so that a burst after a pause is no overload.
+/// Time whose places may be taken ahead: a second's worth, so that a burst after a pause is no overload.
 const AHEAD: Duration = Duration::from_secs(1);
 
 /// The pace of one agency, shared by its connections.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// Of all that it publishes.
+    /// Places of all messages that it publishes.
     messages: Line,
-    /// Of steps of cases, which are messages too.
+    /// Places of steps of cases, which are messages too.
     case_steps: Line,
-    /// Of orders, released or not, which are messages too.
+    /// Places of orders, released or not, which are messages too.
     orders: Line,
-    /// Of octets: requests, acknowledgements, and messages to queues of its own.
+    /// Places of octets: requests, acknowledgements, and messages to queues of its own.
     private_octets: Line,
 }
 
@@ -40,7 +40,7 @@ struct Line {
     next_ns: AtomicU64,
 }
 
-/// What a publish takes its places by.
+/// What of a publish decides which places it takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Published<'p> {
     /// The exchange that it was published to.
@@ -99,7 +99,8 @@ impl Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Taken(u64);
 
-/// How long others of an agency wait at most for what one took: a line is not raised by a limit that is.
+/// How long other connections of an agency wait at most for the places that one publish took: a limit
+/// that is raised later does not shorten the line.
 const DEBT: Duration = Duration::from_mins(1);
 
 impl Line {

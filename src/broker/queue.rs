@@ -49,21 +49,21 @@ impl Entry {
         }
     }
 
-    /// The same entry, of a message that its own agency published for itself.
+    /// This entry, as one of a message that its own agency published for itself.
     #[must_use]
     pub fn private(mut self) -> Self {
         self.flags |= Self::PRIVATE;
         self
     }
 
-    /// The same entry, of a message with headers that look like the broker's own.
+    /// This entry, as one of a message with headers that look like the broker's own.
     #[must_use]
     pub fn marked(mut self) -> Self {
         self.flags |= Self::MARKED;
         self
     }
 
-    /// The same entry, wanted no longer than until `deadline`.
+    /// This entry, wanted no longer than until `deadline`.
     #[must_use]
     pub fn until(mut self, deadline: Timestamp) -> Self {
         self.deadline_ms = self.deadline_ms.min(deadline.as_millis());
@@ -91,7 +91,7 @@ impl Entry {
         self.deadline_ms <= now.as_millis()
     }
 
-    /// Whether its last millisecond is over: nobody gets it.
+    /// Whether its last millisecond is over: no consumer gets it.
     pub fn is_past(&self, now: Timestamp) -> bool {
         self.deadline_ms < now.as_millis()
     }
@@ -112,8 +112,8 @@ pub struct Page {
     /// Its number within the queue, never used again.
     pub number: u64,
     pub(super) count: u64,
-    /// Its first entry. With its last one it names the page: what a queue holds between two
-    /// addresses is the same whoever replays it.
+    /// Its first entry. With its last one it names the page: every replay gives a queue the same
+    /// entries between two addresses.
     pub first: Lsn,
     /// Its last entry.
     pub last: Lsn,
@@ -208,7 +208,7 @@ impl Backlog {
     }
 
     /// Takes an entry away: `None` when it is not there (any more). Returns the pages that the head
-    /// took in for it, which nobody needs on disk now.
+    /// took in for it, which are not needed on disk any more.
     pub fn settle(&mut self, lsn: Lsn) -> Option<Vec<Page>> {
         if let Some(place) = self.place(lsn) {
             let entry = self.head.get_mut(place);
@@ -232,8 +232,8 @@ impl Backlog {
     }
 
     /// Lets go of settled entries: those in front at once, those behind one that is still out when
-    /// they are more than half of the head. One message that nobody settles would else fill the
-    /// head with settled ones, and nothing more would be taken in.
+    /// they are more than half of the head. One message that is never settled would else fill the head
+    /// with settled ones, and nothing more would be taken in.
     fn drop_settled(&mut self) {
         while self.head.front().is_some_and(Entry::is_settled) {
             self.head.pop_front();
@@ -300,7 +300,7 @@ impl Backlog {
         self.pages.iter()
     }
 
-    /// Returns the pages that it took in.
+    /// Fills the head from the pages behind it. Returns the pages that it took in.
     fn refill(&mut self) -> Vec<Page> {
         let mut taken = Vec::new();
         while self.live_in_head() <= QUEUE_HEAD_ENTRIES / 2 {
@@ -333,7 +333,7 @@ impl Backlog {
 }
 
 impl Page {
-    /// The same page with its entries on disk alone.
+    /// This page with its entries on disk alone.
     #[must_use]
     pub fn without_entries(&self) -> Self {
         Self {

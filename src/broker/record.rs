@@ -49,7 +49,7 @@ pub enum Record {
     Topology(Topology),
     /// Entries up to an address may be sent from now on.
     Lease {
-        /// Whose entries.
+        /// The queue that the entries are in.
         queue: QueueId,
         /// The highest address that may be sent.
         up_to: Lsn,
@@ -84,7 +84,7 @@ pub enum Record {
     Lost(Lost),
 }
 
-/// What the ledger has to know of a unit of a rulebook.
+/// The part of a rulebook's unit that the ledger knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitEntry {
     /// Its address.
@@ -116,7 +116,7 @@ pub struct Genesis {
     pub bundle: Bundle,
     /// Its digest.
     pub digest: Digest,
-    /// Whether it came about by `--dev`: such a log is never served without it.
+    /// Whether it came about by `--dev`: such a log is never served without that option.
     pub development: bool,
     /// Its units, for their standing queues.
     pub units: Vec<UnitEntry>,
@@ -139,7 +139,7 @@ pub struct Exchange {
     pub unit: UnitId,
     /// Its type.
     pub message_type: MessageType,
-    /// What messages of the type can hold, by that rulebook.
+    /// The categories that messages of the type can hold, by the deciding rulebook.
     pub holds: Mask,
     /// The sending unit's own number of this exchange, from 1; none for a repeat that its sender must
     /// not be able to tell from any other: see [`Again`].
@@ -150,7 +150,7 @@ pub struct Exchange {
     pub reads: Reads,
     /// The case that counted as a fact.
     pub case: Option<CaseId>,
-    /// Whether that case counted for somebody of whom the sender may know.
+    /// Whether that case counted for a unit that the sender may know of.
     pub case_shown: bool,
     /// The facts' digest under the secret: see [`LeafSecret::facts_digest`].
     pub facts: Digest,
@@ -164,10 +164,11 @@ pub struct Exchange {
     pub key: KeyedDigest,
     /// De-duplication: the content.
     pub content: KeyedDigest,
-    /// What its sender may see of the ruling, time and numbers apart, as a keyed digest, where it is
-    /// refused for all whom its sender may know of.
+    /// Keyed digest of what its sender may see of the ruling, time and numbers apart, where the message
+    /// is refused for all whom its sender may know of.
     pub answer: Option<KeyedDigest>,
-    /// Where it is a repeat that reached somebody new of whom its sender may not know: the first.
+    /// The first exchange, where this is a repeat that reached units that had not got it and that its
+    /// sender may not know of.
     pub again: Option<Again>,
     /// Units that its sender may not know of and that have got this very message by an earlier
     /// record, sorted: none of them gets it twice.
@@ -191,7 +192,7 @@ pub struct Exchange {
 }
 
 /// The secret of an exchange, 32 octets drawn at admission: the salts of its leaf's parts follow
-/// from it, so that whoever has a salt can open one part and none beside it.
+/// from it, so that a party that has a salt can open one part and none beside it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LeafSecret([u8; 32]);
 
@@ -224,9 +225,9 @@ pub struct Again {
     pub until: Timestamp,
 }
 
-/// What of an exchange only the sender, and who is entitled, may read. It borrows from the message when
-/// it is written, and from the record when it is read. Serialised it is what the
-/// sender asked.
+/// The part of an exchange that only the sender and entitled readers may see. It borrows from the
+/// message when it is written, and from the record when it is read. Serialised it is what the sender
+/// asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Confidential<'a> {
     /// The publisher's `message_id`.
@@ -301,9 +302,9 @@ pub struct Recipient {
 /// A decision for one unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It receives the message.
+    /// The unit receives the message.
     Released(Released),
-    /// It does not; the policies that forbid it, none where no policy permits it.
+    /// The unit does not receive it; the policies that forbid it, none where no policy permits it.
     Refused {
         /// Policy ids, sorted.
         policies: Vec<PolicyId>,
@@ -315,15 +316,15 @@ pub enum Outcome {
 pub struct Released {
     /// The unit's own number of this delivery, from 1 and without gaps.
     pub number: u64,
-    /// What it gets.
+    /// The categories that the unit gets.
     pub mask: Mask,
     /// The permits that gave it, sorted.
     pub policies: Vec<PolicyId>,
-    /// How long the unit may keep it.
+    /// How long the unit may keep it, in days.
     pub retain_days: u32,
     /// Whether it may pass it on.
     pub onward: Onward,
-    /// Where it was put.
+    /// The queues that it was put into.
     pub queues: Vec<QueueId>,
     /// The forbids that took categories away, sorted.
     pub withholding: Vec<PolicyId>,
@@ -387,7 +388,7 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    /// With what its sender is told of its place and rule.
+    /// This rejection, with the text that its sender is told of its place and rule.
     #[must_use]
     pub fn saying(mut self, text: &str) -> Self {
         // What cannot be read has nothing more to tell.
@@ -405,7 +406,7 @@ impl Rejected {
 /// Refusals and rejections beyond the limit of an agency: how many, and nothing else of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountedRefusals {
-    /// Whose.
+    /// The party whose messages were refused or rejected.
     pub party: Party,
     /// When the first was told.
     pub from: Timestamp,
@@ -418,7 +419,7 @@ pub struct CountedRefusals {
 /// What a release gives its unit: data, and what the unit must do with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// What it gets.
+    /// The categories that the unit gets.
     pub mask: Mask,
     /// How long the unit may keep it, in days.
     pub retain_days: u32,
@@ -426,7 +427,7 @@ pub struct Terms {
     pub onward: Onward,
     /// The permits that gave it, sorted.
     pub policies: Vec<PolicyId>,
-    /// The rulebook by which that is so.
+    /// The rulebook that gives these terms.
     pub rulebook: Digest,
 }
 
@@ -455,7 +456,7 @@ pub enum CaseStep {
     Open {
         /// Areas, such as `drugs`: sorted, each once.
         areas: Vec<String>,
-        /// Who may join: sorted, each once.
+        /// Agencies that may join: sorted, each once.
         invites: Vec<AgencyId>,
     },
     /// Joined by the sender's agency.
@@ -471,7 +472,7 @@ pub struct Narrowed {
     pub at: Timestamp,
     /// The exchange's record.
     pub exchange: Lsn,
-    /// Whose release.
+    /// The unit that it was released to.
     pub unit: UnitId,
     /// The queues that it was released into.
     pub queues: Vec<QueueId>,
@@ -486,26 +487,26 @@ pub struct Repeats {
     pub at: Timestamp,
     /// When the first of them came.
     pub since: Timestamp,
-    /// Agencies in order, each with how many.
+    /// Agencies in order, each with how many repeats.
     pub counts: Vec<(AgencyId, u64)>,
 }
 
-/// What of the log is gone, from an address on up to where it goes on.
+/// A part of the log that is gone, from an address on up to where the log goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost {
-    /// When that was accepted.
+    /// When the loss was accepted.
     pub at: Timestamp,
     /// Where what is left ends.
     pub from: Lsn,
-    /// How far the log is known to have come, and further than which nothing was known.
+    /// The last address that the log is known to have reached.
     pub known: Lsn,
     /// How many pieces of evidence are left.
     pub evidence: u64,
-    /// How many there were, as far as that is known.
+    /// How many pieces of evidence there were, where that is known.
     pub evidence_known: Option<u64>,
     /// How far the numbers of each unit jump: none of those between is given again.
     pub jump: u64,
-    /// Each unit's numbers before that.
+    /// Each unit's numbers before the jump.
     pub units: Vec<LastNumbers>,
 }
 
@@ -514,24 +515,24 @@ pub struct Lost {
 pub struct LastNumbers {
     /// The unit.
     pub unit: UnitId,
-    /// Of what it sent.
+    /// The number of the last message that it sent.
     pub sent: u64,
-    /// Of what it was sent.
+    /// The number of the last message that it was sent.
     pub received: u64,
     /// Its queue for receipts, which gets a notice.
     pub receipts: QueueId,
 }
 
 impl Exchange {
-    /// Whether the message was recorded before, and had reached somebody or is told the same again.
+    /// Whether the message was recorded before, and had reached units or is told the same again.
     pub fn is_repeat(&self) -> bool {
         self.again.is_some() || !self.had.is_empty()
     }
 }
 
 impl Terms {
-    /// What both give: no more data, kept no longer, passed on no further. The permits and the
-    /// rulebook are those of `newer`.
+    /// Terms that give only what both give: no more data, kept no longer, passed on no further. The
+    /// permits and the rulebook are those of `newer`.
     #[must_use]
     pub fn and(self, newer: &Self) -> Self {
         Self {
@@ -544,7 +545,7 @@ impl Terms {
 }
 
 impl Record {
-    /// Whether it is a leaf of the tree.
+    /// Whether the record is a leaf of the tree.
     pub fn is_evidence(&self) -> bool {
         match self {
             Self::Genesis(_)

@@ -1,8 +1,8 @@
-//! The register: what stands behind the standing facts.
+//! The register: cases and orders, from which the standing facts follow.
 //!
 //! Policies read [`Standing`]; the register knows in addition who opened a case, who is invited,
-//! and which order put an agency on a key. Changed by records only. Which message of whom changes
-//! what is a table in `docs/policies.md`.
+//! and which order put an agency on a key. Changed by records only. A table in `docs/policies.md` says
+//! which message of which sender changes which fact.
 
 mod orders;
 
@@ -26,22 +26,22 @@ pub use super::ids::OrderKey;
 /// The message type that opens orders.
 pub const ORDER_TYPE: &str = "control.order";
 
-/// Standing facts and what stands behind them.
+/// Standing facts, and the cases and orders from which they follow.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Register {
     pub(super) standing: Arc<Standing>,
     /// Open cases, and closed ones until they are forgotten.
     pub(super) cases: BTreeMap<CaseId, CaseFile>,
-    /// The same by opener: to count them takes no look at those of others.
+    /// The names of cases by opener: counting one opener's cases takes no look at those of others.
     pub(super) opened: BTreeMap<AgencyId, Opened>,
     pub(super) orders: Orders,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Opened {
-    /// How many of them are open.
+    /// How many cases are open.
     pub(super) open: usize,
-    /// Those that are closed, the longest closed first.
+    /// Closed cases, the longest closed first.
     pub(super) closed: VecDeque<CaseId>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct CaseFile {
     pub(super) opened: Timestamp,
     /// Steps that were taken under an id.
     pub(super) taken: BTreeSet<KeyedDigest>,
-    /// Those who are bound in it by what they have got.
+    /// Parties that are bound in the case by data that they have got.
     pub(super) bound: BTreeSet<Party>,
     pub(super) state: CaseState,
 }
@@ -67,12 +67,12 @@ pub(super) enum CaseState {
 pub enum Step {
     /// A fact: it is to be recorded.
     Changes,
-    /// It was taken before, or changes nothing: its sender is told what it was told then.
+    /// The step was taken before, or changes nothing: its sender is told what it was told then.
     IsSo,
 }
 
 impl Register {
-    /// What policies read. Cheap to clone: a snapshot.
+    /// The standing facts that policies read. Cheap to clone: a snapshot.
     pub fn standing(&self) -> &Arc<Standing> {
         &self.standing
     }
@@ -184,8 +184,8 @@ impl Register {
         }
     }
 
-    /// What is left of a closed case is its name, which steps it had, and what its members may not
-    /// pass on: so many cases of each agency, so that none makes those of others forgotten.
+    /// Closes a case. Its name stays, its steps, and what its members may not pass on: for so many
+    /// closed cases of each agency, so that one agency's cases do not make another's forgotten.
     fn close(&mut self, change: &CaseChange) {
         let standing = Arc::make_mut(&mut self.standing);
         standing.cases.remove_mut(&change.case);
@@ -219,8 +219,8 @@ impl Register {
         }
     }
 
-    /// Applies what an exchange changes: onward bans within its case, orders. True where it did.
-    /// `party` says who holds what a unit gets, and owns what it sends.
+    /// Applies what an exchange changes: onward bans within its case, orders. True where it changed
+    /// anything. `party` gives the party that holds what a unit gets, and owns what it sends.
     pub fn exchange(
         &mut self,
         exchange: &Exchange,
@@ -303,19 +303,19 @@ impl Register {
         true
     }
 
-    /// Orders whose deadline has passed, at most so many.
+    /// Orders whose deadline has passed, at most `most`.
     pub fn overdue(&self, now: Timestamp, most: usize) -> Vec<OrderKey> {
         self.orders.overdue(now, most)
     }
 
-    /// An order's deadline has passed.
+    /// Ends an order whose deadline has passed.
     pub fn end_order(&mut self, key: &OrderKey, at: Lsn) {
         let touched = self.orders.end(key);
         self.publish(touched, at);
     }
 
-    /// Lets policies read who holds open orders on these subjects; nothing where nobody does: no key
-    /// is kept for its epoch alone. True where that has changed.
+    /// Puts the holders of open orders on these subjects where policies read them; a subject without
+    /// holders is left out: no key is kept for its epoch alone. True where a subject's holders changed.
     fn publish(&mut self, subjects: BTreeSet<KeyedDigest>, at: Lsn) -> bool {
         let mut changed = false;
         for subject in subjects {
@@ -336,7 +336,7 @@ impl Register {
     }
 }
 
-/// Who has got an exchange, and what of it.
+/// The recipients that an exchange was released to, with their releases.
 fn releases(exchange: &Exchange) -> impl Iterator<Item = (&Recipient, &Released)> {
     let recipients = exchange.recipients.iter();
     recipients.filter_map(|recipient| match &recipient.outcome {
@@ -345,12 +345,13 @@ fn releases(exchange: &Exchange) -> impl Iterator<Item = (&Recipient, &Released)
     })
 }
 
-/// Whether its holder may pass it on with its originator's leave alone.
+/// Whether the holder of a release may pass it on only with its originator's leave.
 fn is_bound(released: &Released) -> bool {
     matches!(released.onward, Onward::NoOnward | Onward::AskOriginator)
 }
 
-/// A case of others is nothing that an agency may learn of: it is as one that there never was.
+/// The refusal for a case that is not open to an agency. A case of others gets the same one as a case
+/// that never was: the agency may not learn of it.
 fn not_open(case: &CaseId) -> Barred {
     let says = format!("case '{case}' is not open to this agency");
     Barred {

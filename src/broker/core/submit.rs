@@ -30,12 +30,13 @@ enum Seen {
     /// A repeat of a message that was refused for all whom its sender may know of, and still is in
     /// the same words: the first record.
     Refused(Lsn),
-    /// The same where what the refusal rested on has changed: it may reach units that its sender
-    /// may not know of, but for those that have got it.
+    /// A repeat of a message that was refused for all whom its sender may know of, and what the
+    /// refusal rested on has changed: it may reach units that its sender may not know of, but for
+    /// those that have got it.
     RefusedAgain(Again, Vec<UnitId>),
-    /// For another message.
+    /// Its id was used for another message.
     OtherContent,
-    /// It cannot be told: the files that say so cannot be read.
+    /// Whether its id was used is not known: the files of used ids cannot be read.
     Unreadable,
 }
 
@@ -109,11 +110,11 @@ impl Core {
         outcome(&origin, refusal, wire, turn);
     }
 
-    /// What memory, and what the sender's task found in files, say of a submission. A refusal for
-    /// all counts only while what it rested on is so. A repeat of what was decided is never stale.
+    /// What memory, and what the sender's task found in files, say of a submission. A refusal for all
+    /// counts only until a fact that it rested on changes. A repeat of what was decided is never stale.
     fn seen(&self, submission: &Submission, now: Timestamp) -> Seen {
         let Verdict::Ruled(ruled) = &submission.verdict else {
-            // What a system may do, and what is valid, are the rulebook's to say too.
+            // The rulebook also says what a system may do and what is valid.
             let same = submission.rulebook_epoch == self.ledger.rulebook_epoch();
             return if same {
                 Seen::New(Vec::new())
@@ -153,8 +154,8 @@ impl Core {
         }
     }
 
-    /// Records a repeat of a refused message that reaches somebody new of whom its sender may not
-    /// know: its sender gets the first answer, and no number.
+    /// Records a repeat of a refused message that reaches units that have not got it and that its sender
+    /// may not know of: its sender gets the first answer, and no number.
     fn reach_others(&mut self, ruled: Ruled, again: Again, how: How, turn: &mut Turn) {
         let (mut exchange, frame) = ruled.into_record();
         exchange.again = Some(again);
@@ -195,9 +196,9 @@ impl Core {
         }
     }
 
-    /// Whether a refusal is counted instead of recorded. A refused message goes to nobody then, also
-    /// where units that its sender may not know of would have got it: what a sender is told, and the
-    /// numbers that it sees, must not depend on them.
+    /// Whether a refusal is counted instead of recorded. A refused message then goes to no unit, not even
+    /// to those that its sender may not know of and that would have got it: what a sender is told, and
+    /// the numbers that it sees, must not depend on them.
     fn only_counts(&self, party: &Party, how: How, turn: &Turn) -> bool {
         let counts = self.ledger.refusals();
         counts.is_used_up(party, how.refusals_max, turn.moment.now)
@@ -208,7 +209,7 @@ impl Core {
     fn exchange(&mut self, ruled: Ruled, how: How, turn: &mut Turn) -> Option<Refusal> {
         let party = self.ledger.party(&ruled.exchange().unit);
         if let Err(barred) = self.ledger.register().may_order(ruled.exchange(), &party) {
-            // It changes no standing fact.
+            // A refused order changes no standing fact.
             let (code, text) = (403, barred.says);
             let refusal = Refusal { code, text };
             let rejected = ruled.rejected(&refusal, "/ID", barred.rule);
@@ -248,7 +249,7 @@ impl Core {
         refusal
     }
 
-    /// A publish for which there is no room is not taken, in its turn on its channel.
+    /// Takes no responsibility for a publish for which there is no room, in its turn on its channel.
     pub fn not_stored(&mut self, publish: Command, turn: &mut Turn) {
         let (origin, again) = match publish {
             Command::Submit(origin, submission) => (origin, Effect::Again(origin, submission)),
@@ -322,20 +323,20 @@ impl Core {
 }
 
 impl Turn {
-    /// No responsibility is taken.
+    /// Tells the publisher that no responsibility is taken for a publish.
     fn nack(&mut self, origin: &Origin, why: NotTaken) {
         let origin = *origin;
         self.tell(origin.connection, Effect::Nacked { origin, why });
     }
 
-    /// A repeat of what was refused for all is answered as the first was.
+    /// Answers a repeat of a message that was refused for all as the first was answered.
     fn refused_again(&mut self, origin: &Origin, first: Lsn, wire: Returnable) {
         let first = EntryId::new(first);
         let (origin, refused) = (*origin, Some((first, Box::new(wire))));
         self.tell(origin.connection, Effect::Repeated { origin, refused });
     }
 
-    /// Counts a refusal; what its sender is told says so.
+    /// Counts a refusal. Returns it with a text that tells the sender so.
     fn count(&mut self, party: Party, refusal: Refusal, refusals_max: u32) -> Refusal {
         let counted = self.refused.entry(party).or_default();
         *counted = counted.saturating_add(1);
@@ -349,7 +350,7 @@ fn outcome(origin: &Origin, refusal: Option<Refusal>, wire: Returnable, turn: &m
     turn.tell(origin.connection, Effect::Outcome { origin, returned });
 }
 
-/// A body that was read over.
+/// The refusal of a publish whose body was read over.
 fn too_large(octets: u64) -> Refusal {
     let text = format!("the body has {octets} octets, and none may have more than {BODY_BYTES}");
     Refusal { code: 406, text }

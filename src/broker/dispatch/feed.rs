@@ -1,4 +1,4 @@
-//! What feeds consumers from a queue: whose turn it is.
+//! The feed of one queue: its consumers in the order of their turns, and which entries are out.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +9,8 @@ use crate::broker::ids::{ConnectionId, ConsumerId, Taker};
 use crate::broker::record::{Argument, QueueProperties};
 use crate::journal::Lsn;
 
-/// A consumer's place among those of its queue: the highest priority first, then as they came; as
-/// they came alone where one of them is active. No other has it while the queue is there.
+/// A consumer's place among those of its queue: the highest priority first, then the longest-standing;
+/// the longest-standing alone where only one is active. Unique as long as the queue is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     priority: Reverse<i32>,
@@ -20,25 +20,25 @@ pub(super) struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     pub(super) consumers: BTreeMap<Place, ConsumerId>,
-    /// Those that may have credit. Who is found to have none is not looked at again before some of it
-    /// may have come back: a delivery does not pay for all that wait.
+    /// Consumers that may have credit. One that is found to have none is not looked at again before
+    /// some of it may have come back: a delivery does not pay for all that wait.
     pub(super) able: BTreeMap<Place, ConsumerId>,
-    /// How many came, ever.
+    /// How many consumers the queue has ever had.
     came: u64,
-    /// Whose turn was last.
+    /// The number, as `came` of a place, of the consumer that had the last turn.
     pub(super) turn: u64,
     pub(super) exclusive: Option<ConsumerId>,
     pub(super) owner: Option<ConnectionId>,
     pub(super) traits: FeedTraits,
-    /// Everything up to here was sent once in this run.
+    /// The address up to which every entry was sent once in this run.
     pub(super) cursor: Option<Lsn>,
-    /// Back below the cursor, to be sent again.
+    /// Entries up to the cursor that came back, to be sent again.
     pub(super) returned: BTreeSet<Lsn>,
     pub(super) out: BTreeMap<Lsn, (Taker, u64)>,
 }
 
 impl Feed {
-    /// A consumer comes, behind those of its priority.
+    /// Adds a consumer, behind those of its priority.
     pub(super) fn add(&mut self, id: ConsumerId, priority: i32) -> Place {
         self.came += 1;
         let single = self.traits.single_active;
@@ -51,8 +51,8 @@ impl Feed {
         place
     }
 
-    /// Those that may have credit, in the order of their turns: of each priority, who comes behind
-    /// the last to have had one first.
+    /// Consumers that may have credit, in the order of their turns: of each priority, the one behind
+    /// the last that had a turn comes first.
     pub(super) fn turns(&self) -> impl Iterator<Item = (Place, ConsumerId)> {
         let places = |priority, came: RangeInclusive<u64>| {
             let place = |came| Place { priority, came };
@@ -75,19 +75,19 @@ impl Feed {
     }
 }
 
-/// What of a queue's declaration matters to dispatch.
+/// The part of a queue's declaration that matters to dispatch.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FeedTraits {
     /// Only the longest-standing consumer gets deliveries.
     pub single_active: bool,
-    /// Goes with its last consumer.
+    /// Whether the queue is removed with its last consumer.
     pub auto_delete: bool,
-    /// Goes when nobody has used it for so long.
+    /// How long the queue may be unused, without a consumer or a request, before it is removed.
     pub expires: Option<Duration>,
 }
 
 impl FeedTraits {
-    /// Those of a queue that was declared with `properties`.
+    /// The traits of a queue that was declared with `properties`.
     pub fn of(properties: &QueueProperties) -> Self {
         let expires = properties.integer("x-expires");
         let expires = expires.and_then(|ms| u64::try_from(ms).ok());

@@ -1,4 +1,4 @@
-//! Which queues are looked at for what time alone changes in them, and what waits again.
+//! Queues in which time alone changes something, and entries that wait again.
 
 use super::Dispatch;
 use crate::broker::ids::{DeliveryId, EntryAddress};
@@ -7,7 +7,7 @@ use crate::broker::record::QueueId;
 use crate::message::time::Timestamp;
 
 impl Dispatch {
-    /// A queue was asked for, or something of it.
+    /// Notes a use of a queue: a request that names it.
     pub fn used(&mut self, queue: QueueId) {
         let feed = self.feeds.get(&queue);
         if feed.is_some_and(|feed| feed.traits.expires.is_some() && feed.consumers.is_empty()) {
@@ -16,9 +16,9 @@ impl Dispatch {
         }
     }
 
-    /// Queues that nobody has used for as long as they were declared to last, so many at most: each
-    /// is among them until it is removed or used. A use counts from the look behind it, and a clock
-    /// that is set forward counts as [`LOOK_MOST`]: none goes too early.
+    /// Queues that were not used for as long as they were declared to last, at most `most`: each is
+    /// among them until it is removed or used. A use counts from the look behind it, and a clock that
+    /// is set forward counts as [`LOOK_MOST`]: none goes too early.
     pub fn unused(&mut self, now: Timestamp, most: usize) -> Vec<QueueId> {
         let unused = &mut self.unused;
         let before = unused.looked.replace(now).unwrap_or(now);
@@ -41,9 +41,9 @@ impl Dispatch {
         }
     }
 
-    /// A delivery could not be sent: the entry waits in its place, for others. Its consumer is gone, as
-    /// far as its client goes, and gets no credit back, or it would be tried again and again until the
-    /// core hears so too.
+    /// Takes back a delivery that could not be sent: the entry waits in its place, for other consumers.
+    /// Its own consumer has ended for its client, and gets no credit back: else the delivery would be
+    /// tried again and again until the core is told of that end.
     pub fn unsent(&mut self, delivery: DeliveryId) {
         if self.taker(delivery).is_none() {
             return;
@@ -55,7 +55,7 @@ impl Dispatch {
         }
     }
 
-    /// An entry that was taken waits again in its place, and has expired: the next tick looks at it.
+    /// Puts an entry that was taken back into its place. It has expired: the next tick looks at it.
     pub fn put_back(&mut self, address: EntryAddress, now: Timestamp) {
         let EntryAddress { queue, entry } = address;
         if let Some(feed) = self.feeds.get_mut(&queue) {

@@ -38,20 +38,21 @@ impl Schedule {
     }
 }
 
-/// For how long nobody has used which queue that goes when nobody uses it.
+/// How long queues with `x-expires` have not been used.
 #[derive(Debug, Default)]
 pub(super) struct Unused {
-    /// Time that counts: it goes on by no more than [`LOOK_MOST`](crate::broker::limits::LOOK_MOST) from one look to the next.
+    /// Time that counts: it goes on by no more than [`LOOK_MOST`](crate::broker::limits::LOOK_MOST)
+    /// from one look to the next.
     pub(super) clock: Timestamp,
     pub(super) looked: Option<Timestamp>,
-    /// Used since the last look: they count from the next one.
+    /// Queues used since the last look: their time counts from the next one.
     pub(super) fresh: BTreeSet<QueueId>,
-    /// When each goes, by the clock above.
+    /// Queues by the time at which they are removed, on the clock above.
     pub(super) ends: Schedule,
 }
 
 impl Unused {
-    /// Somebody uses a queue on and on, or it is gone: it does not count.
+    /// Takes a queue out: it has a consumer, or is gone.
     pub(super) fn leave_out(&mut self, queue: QueueId) {
         self.fresh.remove(&queue);
         self.ends.set(queue, None);

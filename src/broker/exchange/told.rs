@@ -54,7 +54,7 @@ fn cut(mut text: String, bytes_max: usize) -> String {
 }
 
 impl<'a> Confidential<'a> {
-    /// The reason that a return names where nobody gets the message whom its sender may know of.
+    /// The reason that a return names where no unit that the sender may know of gets the message.
     pub fn refusal_text(&self) -> &'a str {
         let first = self.told.first();
         first.map_or(NOT_PERMITTED, |told| told.reason)

@@ -29,7 +29,7 @@ const PRIVATE: ExchangeId = ExchangeId([0; 16]);
 /// The octets of an address.
 const LSN_BYTES: usize = 8;
 
-/// More than a head takes, as a rule.
+/// Octets that are set aside for a head: more than one takes, as a rule.
 const HEAD_BYTES: usize = 1 << 10;
 
 impl PayloadHead<'_> {
@@ -148,14 +148,14 @@ impl<'a> PayloadRef<'a> {
     }
 }
 
-/// What stands behind the spans.
+/// The rest of the part of the facts, behind the spans.
 struct Head {
     facts: Facts,
     question: Question<'static>,
     answered: Option<Lsn>,
 }
 
-/// Addressees as texts; nothing where there are none.
+/// Writes addressees as texts; no list where there are none.
 fn put_addressees(to: &[UnitId], out: &mut Vec<u8>) {
     (!to.is_empty()).put(out);
     if !to.is_empty() {
@@ -170,8 +170,8 @@ fn put_addressees(to: &[UnitId], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads what [`put_addressees`] writes and no other spelling of it: a list that is there holds
-/// somebody, and nobody twice.
+/// Reads what [`put_addressees`] writes and no other spelling of it: a list that is there names at
+/// least one unit, and none twice.
 fn addressees(from: &mut Take<'_>) -> Result<Vec<UnitId>, Malformed> {
     if !bool::take(from)? {
         return Ok(Vec::new());

@@ -2,8 +2,8 @@
 //!
 //! An order belongs to the party that sent it and is known by that party and its number: an order of
 //! the same number of another party is another order. A newer version of an order takes the place of
-//! the older one, whomever it reaches. It is open until its owner withdraws it or reports its result,
-//! or its deadline passes, and counts for its owner so long, held by somebody or not: were it
+//! the older one, whichever units it reaches. It is open until its owner withdraws it or reports its
+//! result, or its deadline passes, and counts for its owner so long, with or without holders: were it
 //! counted by its holders, a refusal for the number of orders would tell of holders that the owner
 //! may not know of.
 //!
@@ -18,7 +18,7 @@ use crate::message::id::KeyedDigest;
 use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
 
-/// Why a change of standing facts is not its sender's to make.
+/// The reason why a sender may not make a change of standing facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Barred {
     /// The rule, for the record.
@@ -27,12 +27,12 @@ pub struct Barred {
     pub says: String,
 }
 
-/// What an open order says.
+/// An open order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker) struct OpenOrder {
     /// The keys of its subject, as keyed digests.
     pub(in crate::broker) subjects: Vec<KeyedDigest>,
-    /// Those to whom it was released and that have not reported its result.
+    /// Parties to which it was released and that have not reported its result.
     pub(in crate::broker) holders: BTreeSet<Party>,
     /// When it ends by itself.
     pub(in crate::broker) deadline: Timestamp,
@@ -46,7 +46,7 @@ pub(in crate::broker) struct Orders {
     pub(in crate::broker) open: BTreeMap<OrderKey, OpenOrder>,
     by_subject: BTreeMap<KeyedDigest, BTreeSet<OrderKey>>,
     by_deadline: BTreeSet<(Timestamp, OrderKey)>,
-    /// How many each party has.
+    /// How many open orders each party has.
     counts: BTreeMap<Party, usize>,
 }
 
@@ -97,8 +97,8 @@ impl Orders {
         touched
     }
 
-    /// A repeat of the message that opened an order has reached some more: they hold it too. It opens
-    /// nothing, and takes no newer version's place. Gives the subjects.
+    /// Adds the holders that a repeat of the message that opened an order has reached. It opens nothing,
+    /// and takes no newer version's place. Gives the subjects.
     pub(super) fn reach(
         &mut self,
         key: &OrderKey,
@@ -136,9 +136,9 @@ impl Orders {
         order.subjects.into_iter().collect()
     }
 
-    /// Takes the result that `by` reports for an order number, released to those in `to`. It ends the
-    /// order of that number that is `by`'s own, and `by`'s part in those of others that have got the
-    /// result. Gives the subjects of all of them.
+    /// Takes the result that `by` reports for an order number, released to the parties in `to`. It ends
+    /// `by`'s own order of that number, and `by`'s part in the orders of that number of parties in `to`.
+    /// Gives the subjects of all of them.
     pub(super) fn reported(
         &mut self,
         number: KeyedDigest,
@@ -160,14 +160,14 @@ impl Orders {
         touched
     }
 
-    /// Orders whose deadline is at or before `now`, the earliest first, and at most so many.
+    /// Orders whose deadline is at or before `now`, the earliest first, at most `most`.
     pub(super) fn overdue(&self, now: Timestamp, most: usize) -> Vec<OrderKey> {
         let by_deadline = self.by_deadline.iter();
         let overdue = by_deadline.take_while(|(deadline, _)| *deadline <= now);
         overdue.take(most).map(|(_, key)| key.clone()).collect()
     }
 
-    /// Who holds an open order on a subject, each until the last of their deadlines.
+    /// The parties that hold an open order on a subject, each until the last deadline of its orders.
     pub(super) fn holders(&self, subject: KeyedDigest) -> BTreeMap<Party, Option<Timestamp>> {
         let mut holders: BTreeMap<Party, Option<Timestamp>> = BTreeMap::new();
         let on_it = self.by_subject.get(&subject).into_iter().flatten();
