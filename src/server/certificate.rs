@@ -1,4 +1,4 @@
-//! The server's own certificate and key, looked at before anybody connects.
+//! The server's own certificate and key, looked at before clients connect.
 //!
 //! What clients would refuse is a fault, and nothing is served with it; what will become one is a
 //! warning. A client sees no more than a handshake that fails: this is where the reason is told.
@@ -13,7 +13,7 @@ use crate::agency::expiry::expiring;
 use crate::message::bundle::Fault;
 use crate::message::time::Timestamp;
 
-/// A PEM file: where it stands, for those who are told of it, and its content.
+/// A PEM file: its place, for faults and warnings to name, and its content.
 #[derive(Debug, Clone, Copy)]
 pub struct File<'f> {
     place: &'f str,
@@ -29,12 +29,12 @@ impl<'f> File<'f> {
 
 const PROFILE: &str = "issue it by the profile `server` of certs/README.md";
 
-/// What was found.
+/// Faults and warnings of the server's certificate and key.
 #[derive(Debug, Default)]
 pub struct Looked {
-    /// What clients refuse, or nobody can serve with.
+    /// What clients refuse, or a server cannot serve with.
     pub faults: Vec<Fault>,
-    /// What should be seen to.
+    /// What will become a fault, or should be put in order.
     pub warnings: Vec<Fault>,
 }
 

@@ -1,8 +1,9 @@
 //! How much is said of connections in the log: so many lines a second, the others are counted.
 //!
-//! Who connects again and again must not fill the operator's disk, nor push out of sight what is
-//! said of others: so each agency has a measure of its own, and strangers have one together. What
-//! was left out is told with the next line of any kind once its second is over, and at the stop.
+//! A client that connects again and again must not fill the operator's disk, nor push out of sight
+//! what is said of others: so each agency has a measure of its own, and strangers have one together.
+//! How many lines were left out is told with the next line of any kind once its second is over, and
+//! at the stop.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,12 +11,13 @@ use std::time::Duration;
 
 use crate::message::id::AgencyId;
 
-/// Lines a second for each: more than anybody reads, and less than a disk minds.
+/// Lines a second for each agency, and for all strangers: more than an operator reads, and less than a
+/// disk minds.
 const LINES: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// What has been said of connections, by whose they are; of strangers under no agency. Agencies are
-/// those of the registry, so there are few.
+/// Lines that were said of connections, by agency; of strangers under none. Agencies are those of the
+/// registry, so there are few.
 #[derive(Debug, Default)]
 pub(super) struct Chatter(Mutex<BTreeMap<Option<AgencyId>, Said>>);
 
@@ -32,14 +34,14 @@ type LeftOut = (Option<AgencyId>, u64);
 
 impl Chatter {
     /// Whether a line on `agency`'s connection, or on a stranger's, may be said at `now`
-    /// (monotonic). What was left out of windows that are over is told first, whosever it was.
+    /// (monotonic). What was left out of windows that are over is told first, of all agencies.
     pub(super) fn may(&self, agency: Option<&AgencyId>, now: Duration) -> bool {
         let (left_out, may) = self.count(agency, now);
         tell(left_out);
         may
     }
 
-    /// Tells what was left out and is not told yet: nothing more will be said.
+    /// Tells what was left out and is not told yet: at the stop, after which no line is said.
     pub(super) fn end(&self) {
         tell(self.untold());
     }
@@ -54,7 +56,7 @@ impl Chatter {
     fn count(&self, agency: Option<&AgencyId>, now: Duration) -> (Vec<LeftOut>, bool) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut left_out = Vec::new();
-        // Windows that are over are forgotten, so this is as long as those who come in a second.
+        // Windows that are over are forgotten, so this holds only agencies that came in a second.
         all.retain(|of, said| {
             let over = now.saturating_sub(said.since) >= WINDOW;
             if over && said.left_out > 0 {

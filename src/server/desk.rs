@@ -30,10 +30,11 @@ impl Task {
     }
 }
 
-/// Where what was made of a message comes; nothing comes in it where its thread has died.
+/// The tray for the submission that admission makes of a message; it holds none where the thread has
+/// died.
 pub(super) type Answer = Tray<Option<Submission>>;
 
-/// Threads that admit large messages, as those who have some reach them. Dropped, they end.
+/// The way to the threads that admit large messages. Dropped, they end.
 pub struct Desk(Arc<Queue>);
 
 #[derive(Default)]
@@ -42,15 +43,16 @@ struct Queue {
     filled: Condvar,
 }
 
-/// Messages that wait.
+/// Messages that wait to be admitted.
 #[derive(Default)]
 struct Lines {
-    /// Of each agency that has any, in the order of their turns.
+    /// The messages of each agency that has any, in the order of the agencies' turns.
     agencies: VecDeque<(Party, VecDeque<Job>)>,
     is_over: bool,
 }
 
-/// A message that waits. Answered when it is dropped, so that nobody waits for a thread that died.
+/// A message that waits to be admitted. Answered when it is dropped, so that no connection waits for
+/// a thread that died.
 struct Job {
     task: Option<Task>,
     answer: Arc<Answer>,
@@ -65,7 +67,7 @@ impl Drop for Job {
 
 impl Job {
     fn run(mut self) {
-        // Who waited for it may be gone.
+        // The connection that waited for it may be gone.
         if Arc::strong_count(&self.answer) > 1 {
             self.made = self.task.take().map(Task::run);
         }
@@ -138,7 +140,8 @@ impl Lines {
         }
     }
 
-    /// The first of the agency whose turn it is, which is the last one's from then on.
+    /// The first message of the agency whose turn it is; that agency has its next turn behind all
+    /// others.
     fn next(&mut self) -> Option<Job> {
         let (party, mut jobs) = self.agencies.pop_front()?;
         let job = jobs.pop_front();

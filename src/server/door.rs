@@ -1,4 +1,4 @@
-//! The door: who may shake hands, each network at most so many at a time.
+//! The door: which clients may shake hands, each network at most so many at a time.
 //!
 //! A client that is not known yet has a place here until it is; there is one place less for its network
 //! meanwhile. Sockets beyond wait in front of the door, and when one gets a place it is of the network
@@ -13,22 +13,22 @@ use tokio::sync::Notify;
 use crate::agency::network::Network;
 use crate::broker::limits::{HANDSHAKES, HANDSHAKES_WAITING, NETWORK_HANDSHAKES};
 
-/// Those who wait in front of the door. Owned by the task that accepts.
+/// Sockets that wait in front of the door, by network. Owned by the task that accepts.
 pub(super) struct Door<T> {
     inside: Arc<Inside>,
     waiting: BTreeMap<Network, VecDeque<T>>,
     waits: usize,
 }
 
-/// Those who shake hands.
+/// Clients that shake hands, counted by network.
 #[derive(Debug, Default)]
 pub(super) struct Inside {
-    /// How many of each network, none of them 0.
+    /// How many clients of each network shake hands, none of them 0.
     counts: Mutex<BTreeMap<Network, usize>>,
     left: Notify,
 }
 
-/// A place of one who shakes hands; free again once it is dropped.
+/// The place of one client that shakes hands; free again once it is dropped.
 #[derive(Debug)]
 pub(super) struct Handshake {
     inside: Arc<Inside>,
@@ -44,8 +44,8 @@ impl<T> Door<T> {
         }
     }
 
-    /// Somebody comes. Gives back who must go, where too many wait: the last of the network of which the
-    /// most do.
+    /// Takes a socket that was accepted into the line of its network. Gives back the one that must go,
+    /// where too many wait: the last of the network of which the most do.
     pub(super) fn arrive(&mut self, remote: IpAddr, guest: T) -> Option<T> {
         let line = self.waiting.entry(Network::around(remote)).or_default();
         line.push_back(guest);
@@ -58,7 +58,7 @@ impl<T> Door<T> {
         self.take(longest, VecDeque::pop_back)
     }
 
-    /// Takes somebody out of the line of a network.
+    /// Takes a socket out of the line of a network.
     fn take(&mut self, network: Network, pop: fn(&mut VecDeque<T>) -> Option<T>) -> Option<T> {
         let line = self.waiting.get_mut(&network)?;
         let guest = pop(line)?;
@@ -69,7 +69,8 @@ impl<T> Door<T> {
         Some(guest)
     }
 
-    /// The next who may shake hands: of the networks in which somebody waits, one of which the fewest do.
+    /// The next socket that may shake hands: of the networks of which some wait, one of which the fewest
+    /// shake hands.
     pub(super) fn next(&mut self) -> Option<(T, Handshake)> {
         let mut counts = self.inside.counts();
         if counts.values().sum::<usize>() >= HANDSHAKES {
@@ -96,12 +97,12 @@ impl Inside {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns when somebody has left, at once where that was since the last time.
+    /// Returns when a client has left its place, at once where one has since the last call.
     pub(super) async fn left(&self) {
         self.left.notified().await;
     }
 
-    /// Returns when nobody shakes hands.
+    /// Returns when no client shakes hands.
     pub(super) async fn is_empty(&self) {
         while !self.counts().is_empty() {
             self.left().await;

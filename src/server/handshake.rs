@@ -1,7 +1,7 @@
 //! The handshake of one client: TLS, and who it is.
 //!
-//! Who is turned away gets TLS's alert, and time to read it: a socket that is closed with unread input
-//! is reset, and takes the alert with it.
+//! A client that is declined gets TLS's alert, and time to read it: a socket that is closed with unread
+//! input is reset, and takes the alert with it.
 
 use std::io;
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use crate::agency::identity::Admitted;
 use crate::agency::refusal::IdentityRefusal;
 use crate::broker::limits::{LINGER, TLS_HANDSHAKE};
 
-/// A client that is not let in.
+/// A client whose connection is declined.
 pub(super) struct NotLetIn {
     pub(super) why: Why,
-    /// Where it reads what it is told.
+    /// The socket on which the client reads why.
     socket: Option<TcpStream>,
 }
 
-/// Why a client is not let in.
+/// Why a client's connection is declined.
 pub(super) enum Why {
-    /// It is nobody, by its certificate.
+    /// Its certificate identifies no system.
     Refused(Box<IdentityRefusal>),
-    /// It never said who it is.
+    /// The handshake ended before the client's identity was known.
     Failed(io::Error),
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn shake_hands(
     match (ended, verifier.take()) {
         (Ok(stream), Some(Ok(admitted))) => Ok((stream, admitted)),
         (Ok(stream), Some(Err(refusal))) => Err(refused(refusal, Some(stream.into_inner().0))),
-        // TLS went through and nobody was looked at: nobody is let in.
+        // TLS went through and no certificate was looked at: the connection is declined.
         (Ok(_), None) => Err(failed(
             io::Error::other("no certificate was looked at"),
             None,
@@ -92,7 +92,7 @@ fn lacks_certificate(error: &io::Error) -> bool {
     matches!(tls_error(error), Some(Error::NoCertificatesPresented))
 }
 
-/// What is no matter of who the client is, as far as the operator can do something about it.
+/// A handshake's failure that has nothing to do with the client's identity, in words for the operator.
 fn in_words(error: io::Error) -> io::Error {
     use AlertDescription::{BadCertificate, CertificateExpired, CertificateUnknown, UnknownCA};
     let refuses = [

@@ -124,7 +124,7 @@ impl House {
         }
     }
 
-    /// Says that a client was turned away by its certificate, and counts it.
+    /// Logs that a client was declined for its certificate, and counts it.
     pub(super) fn refused(&self, refusal: &IdentityRefusal, remote: SocketAddr) {
         if refusal.kind == RefusalKind::NoCertificate {
             self.probed(Probe::WithoutCertificate, remote);

@@ -1,6 +1,6 @@
-//! The last clients that were turned away, for the operator: TLS tells the clients one word.
+//! The last clients whose connections were declined, for the operator: TLS tells the clients one word.
 //!
-//! Kept in memory and written as a whole by a thread of its own, so that nobody who is turned away
+//! Kept in memory and written as a whole by a thread of its own, so that no client that is declined
 //! makes the broker wait for a disk. Losing the file loses nothing but this help.
 
 use std::collections::VecDeque;
@@ -19,20 +19,20 @@ use crate::journal::vfs::{Access, DiskVfs, Through, Vfs, VfsFile};
 use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
-/// Refusals kept; a repeat of one takes its place.
+/// Refusals that are kept, at most; a repeat of one takes its place.
 const KEPT: usize = 64;
 const FILE: &str = "refusals.json";
-/// More than the file ever has: a larger one is none of ours.
+/// Octets of the file, at most: a larger one is none of ours.
 const FILE_BYTES: u64 = 1 << 20;
 
-/// A client that was turned away, and how often.
+/// A client whose connections were declined, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnedAway {
     /// When last: RFC 3339.
     pub at: String,
     /// How often for this reason, with this certificate and from this address.
     pub times: u64,
-    /// Its address, without the port.
+    /// The client's address, without the port.
     pub remote: IpAddr,
     /// Stable code of the reason.
     pub code: String,
@@ -40,9 +40,9 @@ pub struct TurnedAway {
     pub detail: String,
     /// What to do.
     pub cure: String,
-    /// Whether somebody must be told at once.
+    /// Whether it is an alarm, for the operator at once.
     pub alarm: bool,
-    /// The agency whose name it bears.
+    /// The agency whose name its certificate bears.
     pub claimed: Option<AgencyId>,
     /// The agency whose issuer issued its certificate.
     pub issued_by: Option<AgencyId>,
@@ -84,8 +84,8 @@ impl TurnedAway {
     }
 
     fn is_repeat_of(&self, other: &Self) -> bool {
-        // Without a certificate it is whoever looks whether the broker is there: from one network,
-        // one entry, so that they push nobody out.
+        // A client without a certificate only looks whether the broker is there: from one network, one
+        // entry, so that such clients push no others out.
         let same_place = match self.fingerprint {
             Some(_) => self.remote == other.remote,
             None => Network::around(self.remote) == Network::around(other.remote),
@@ -93,22 +93,22 @@ impl TurnedAway {
         self.code == other.code && self.fingerprint == other.fingerprint && same_place
     }
 
-    /// All of it in one line of at most 200 characters.
+    /// The refusal in one line of at most 200 characters.
     pub fn in_a_line(&self) -> String {
         let certificate = self.subject.as_deref().zip(self.serial.as_deref());
         in_a_line(&self.code, &self.detail, certificate, &self.cure)
     }
 
-    /// The agencies that this is a matter of; none where the certificate is nobody's.
+    /// The agencies concerned: the one that the certificate names and the one whose issuer issued it.
     pub fn agencies(&self) -> impl Iterator<Item = &AgencyId> {
         self.claimed.iter().chain(&self.issued_by)
     }
 }
 
-/// What one process has turned away, and the process before it.
+/// The clients that this process and the one before it have declined.
 pub struct Refusals {
     kept: Arc<Mutex<VecDeque<TurnedAway>>>,
-    /// Says that there is something to write. Until dropped.
+    /// Wakes the writing thread, which ends once this is dropped.
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -134,7 +134,7 @@ impl Refusals {
         })
     }
 
-    /// Notes that a client was turned away.
+    /// Notes that a client was declined.
     pub fn note(&self, refusal: &IdentityRefusal, remote: IpAddr, now: Timestamp) {
         let mut new = TurnedAway::of(refusal, remote, now);
         let mut kept = lock(&self.kept);

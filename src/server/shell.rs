@@ -16,7 +16,7 @@ pub struct Shell {
     pub backbone: Arc<Embedded>,
     /// TLS, with the server's certificate of the day.
     pub tls: Arc<Tls>,
-    /// Clients that were turned away.
+    /// Clients whose connections were declined.
     pub refusals: Refusals,
     /// Where large messages are admitted.
     pub desk: Arc<Desk>,

@@ -1,9 +1,9 @@
 //! Mutual TLS: the server's side of the handshake.
 //!
-//! A client is always asked for its certificate and has to hold its key; whose it is, is found in the
-//! handshake by a verifier of its own. A session is never resumed, so nobody comes back without being
-//! looked at. The server's certificate can be replaced at any time: connections that stand keep
-//! theirs, the next handshake shows the new one.
+//! A client is always asked for its certificate and has to hold its key; which system's it is, a
+//! verifier of its own finds in the handshake. A session is never resumed, so no client comes back
+//! without its certificate being looked at. The server's certificate can be replaced at any time:
+//! connections that stand keep the old one, the next handshake shows the new one.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -64,7 +64,7 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// Those of a worker thread, which keeps the most octets of a round in `octets_most`.
+    /// The rounds of a worker thread, which keeps the most octets of a round in `octets_most`.
     pub(super) fn new(octets_most: Arc<AtomicUsize>) -> Self {
         let round = Round {
             octets_most,
@@ -76,7 +76,7 @@ impl Turns {
         }
     }
 
-    /// Those of a connection of this party.
+    /// The turns of a connection of this party.
     pub(super) fn of(&self, party: Party) -> Turn {
         Turn {
             round: Arc::clone(&self.round),

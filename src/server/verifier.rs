@@ -2,8 +2,9 @@
 //!
 //! One for each connection. Who it is, is `agency::identify`'s to say; the reason of a refusal is kept
 //! here for the operator, and the client gets the alert that TLS has for it. It is told, and believed,
-//! only once the client has signed with its key: whoever shows another's certificate raises no alarm
-//! in that one's name. Refusals of certificates with which nothing can be signed come first.
+//! only once the client has signed with its key: a client that shows another system's certificate
+//! raises no alarm in that system's name. Refusals of certificates with which nothing can be signed
+//! come first.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,7 +22,7 @@ use crate::agency::identity::{Admitted, identify};
 use crate::agency::refusal::{IdentityRefusal, RefusalKind};
 use crate::policy::rulebook::Rulebook;
 
-/// Who a client is, or why it is nobody.
+/// The system that a client is, or why its certificate identifies none.
 pub(super) type Found = Result<Admitted, IdentityRefusal>;
 
 /// Finds who one client is.
@@ -37,9 +38,9 @@ pub(super) struct Identifies {
 /// the connection lives.
 enum Known {
     Nothing(Arc<Rulebook>),
-    /// What its certificate says.
+    /// What its certificate says, before the client has shown that it holds the key.
     Shown(Box<Found>),
-    /// The same, and it holds the certificate's key; or it does not.
+    /// What its certificate says, and the client holds its key; or that it does not.
     Found(Box<Found>),
     Taken,
 }
@@ -91,7 +92,7 @@ impl Identifies {
                 };
                 Err(refusal)
             }
-            // It breaks TLS itself.
+            // The certificate breaks TLS itself.
             (Err(_), _) => return signed,
         };
         let refused = found.as_ref().err().map(|refusal| alert(refusal.kind));
@@ -100,7 +101,7 @@ impl Identifies {
     }
 }
 
-/// Shows nothing of whom it is about.
+/// Shows nothing of the client.
 impl fmt::Debug for Identifies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identifies").finish_non_exhaustive()

@@ -17,15 +17,15 @@ use crate::broker::ids::DeliveryId;
 #[derive(Debug, Default)]
 pub(super) struct Held {
     channels: BTreeMap<u16, VecDeque<Slot>>,
-    /// Those of them whose first has its turn.
+    /// Channels whose first effect has its turn.
     ready: BTreeSet<u16>,
 }
 
 #[derive(Debug)]
 enum Slot {
-    /// Its narrower form is on its way.
+    /// A delivery whose narrower form is on its way.
     Narrowing { delivery: DeliveryId, is_get: bool },
-    /// Comes in its turn.
+    /// An effect that comes in its turn.
     Next(Effect),
 }
 
@@ -52,7 +52,7 @@ impl Held {
         }
     }
 
-    /// The first of a channel is another one than before.
+    /// Takes note that another effect than before is a channel's first.
     fn look_at(&mut self, channel: u16) {
         let slots = self.channels.get(&channel);
         let is_ready = slots.is_some_and(|slots| matches!(slots.front(), Some(Slot::Next(_))));
@@ -66,14 +66,14 @@ impl Held {
         }
     }
 
-    /// A delivery waits in front of all that is here of its channel.
+    /// Puts a delivery in front of all that waits on its channel.
     pub(super) fn wait_first(&mut self, deliver: &Deliver) {
         let slots = self.channels.entry(deliver.channel).or_default();
         slots.push_front(Slot::narrowing(deliver));
         self.look_at(deliver.channel);
     }
 
-    /// A delivery waits behind all that is here of its channel.
+    /// Puts a delivery behind all that waits on its channel.
     pub(super) fn wait_last(&mut self, deliver: &Deliver) {
         let slots = self.channels.entry(deliver.channel).or_default();
         slots.push_back(Slot::narrowing(deliver));
@@ -95,8 +95,8 @@ impl Held {
         }
     }
 
-    /// What waited is narrower now, and has its turn where it stood; or it is in its queue no more:
-    /// a get then found nothing.
+    /// Takes the narrower form of a delivery that waited, which has its turn where it stood; `None`
+    /// where its message has left its queue: a get then found nothing.
     pub(super) fn came(
         &mut self,
         channel: u16,
@@ -122,7 +122,7 @@ impl Held {
         self.look_at(channel);
     }
 
-    /// The connection is over: nobody waits any more.
+    /// Forgets all that waits: the connection is over.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

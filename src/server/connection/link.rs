@@ -1,6 +1,6 @@
 //! The link of one connection with the core: commands to it, effects from it.
 //!
-//! Commands are handed over once a turn, in their order. Effects are given out in theirs, but for a
+//! Commands are handed over once a turn, in order. Effects are given out in order too, but for a
 //! channel on which a delivery waits to be narrowed: what follows on it waits behind.
 
 use std::collections::VecDeque;
@@ -22,16 +22,16 @@ use crate::message::id::KeyedDigest;
 /// in a turn.
 const KEPT: usize = 256;
 
-/// Owned by its connection.
+/// One connection's link with the core. Owned by its connection.
 #[derive(Default)]
 pub(super) struct Link {
     /// The way to the core, while the connection is open.
     port: Option<Port>,
     commands: Vec<Command>,
     searches: Searches,
-    /// What came, and is not looked at yet.
+    /// Effects that came, and are not looked at yet.
     effects: VecDeque<Effect>,
-    /// Empty between turns: its memory is the outbox's next.
+    /// Effects just taken from the outbox; empty between turns, when its memory is the outbox's next.
     taken: Vec<Effect>,
     /// An effect that had its turn and waits for its record: before all others.
     stalled: Option<Effect>,
@@ -55,7 +55,7 @@ impl Link {
         self.port.is_some()
     }
 
-    /// What the core knows a publish by; nothing where the connection is not open.
+    /// The address by which the core knows a publish; none where the connection is not open.
     pub(super) fn origin(&self, place: Place) -> Option<Origin> {
         self.port.as_ref().map(|port| Origin {
             connection: port.id,
@@ -141,14 +141,14 @@ impl Link {
         let Some(port) = &self.port else {
             return false;
         };
-        // Registered before the look, or a wake between them would be lost.
+        // Registered before the look, or a wake between the two would be lost.
         port.outbox.register(cx.waker());
         let came = port.outbox.take(&mut self.taken);
         self.effects.extend(self.taken.drain(..));
         came
     }
 
-    /// The next effect that has its turn, or learns that it has not.
+    /// The next effect that has its turn; or a delivery that comes to wait behind others of its channel.
     pub(super) fn next(&mut self) -> Option<Next> {
         // What waited on its channel came first.
         if let Some(effect) = self.stalled.take().or_else(|| self.held.next()) {
@@ -173,7 +173,7 @@ impl Link {
         self.stalled = Some(effect);
     }
 
-    /// What has its turn later.
+    /// Effects that have their turn later.
     pub(super) fn behind(&self) -> impl Iterator<Item = &Effect> {
         self.effects.iter()
     }
@@ -191,8 +191,9 @@ impl Link {
         }
     }
 
-    /// Hands over what is left and ends: what was out comes back, and nothing is told any more.
-    /// `by_us` where it is the broker's own accord: no delivery is counted then.
+    /// Hands over the commands that are left and ends: deliveries that were out go back to their queues,
+    /// and no more effects come. `by_us` where it is of the broker's own accord: no delivery is counted
+    /// then.
     pub(super) fn end(&mut self, by_us: bool) {
         // Dropping the port says so, behind everything that was handed over.
         if let Some(mut port) = self.port.take() {

@@ -37,7 +37,7 @@ impl Searches {
         self.open.front().map_or(commands, |first| first.place)
     }
 
-    /// So many commands are gone.
+    /// Notes that so many commands were handed over, the first ones.
     pub(super) fn shift(&mut self, gone: usize) {
         for open in &mut self.open {
             open.place = open.place.saturating_sub(gone);
