@@ -38,7 +38,7 @@ pub enum Record {
     Activated(Genesis),
     /// A valid message was ruled: released to some, refused to others. Evidence.
     Exchange(Box<Exchange>),
-    /// A submission was refused before it could be ruled. Evidence.
+    /// A submission was rejected: it could not be ruled. Evidence.
     Rejected(Box<Rejected>),
     /// A message was put into queues of its unit's own: a private publish (its frame is this
     /// record's), or one that moved (dead-lettered).

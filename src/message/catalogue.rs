@@ -5,7 +5,7 @@
 //!                 schema.json             elements, categories, tokens
 //!                 codes/NAME.txt          code lists: "format": "code:NAME"
 //!                 examples/valid/*        are admitted
-//!                 examples/invalid/*      are refused as examples/invalid/expected.csv says
+//!                 examples/invalid/*      are rejected as examples/invalid/expected.csv says
 //! ```
 //! [`Catalogue::parse`] reads one from folders: a type whose examples do not hold is none.
 //! [`Catalogue::load`] reads what a log holds: its examples held when it was written, and a later

@@ -10,7 +10,7 @@ use super::spans::Spans;
 /// How many warnings a receipt names; those beyond are left out.
 pub(crate) const WARNINGS_MAX: usize = 32;
 
-/// Something that does not refuse a message and is told in its receipt.
+/// A fault for which a message is not rejected, and which its receipt tells.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Warning {
     /// Where, as in [`super::faults::Invalid::place`].
@@ -54,6 +54,6 @@ pub struct Content {
     pub keys: Vec<Key>,
     /// Agencies whose references the sender quoted by token.
     pub quotes: BTreeSet<AgencyId>,
-    /// What does not refuse it.
+    /// Faults for which it is not rejected.
     pub warnings: Vec<Warning>,
 }

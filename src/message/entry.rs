@@ -24,7 +24,7 @@ pub struct KeyRule {
     pub name: String,
     /// Where it stands: JSON pointer, `*` is every item.
     pub at: String,
-    /// Whether it is the message's own (wrong: refused) or quoted from elsewhere (a warning).
+    /// Whether it is the message's own (wrong: rejected) or quoted from elsewhere (a warning).
     pub own: bool,
     /// An element that tells equal identifiers apart, such as the posting date.
     pub qualifier: Option<String>,

@@ -1,4 +1,4 @@
-//! The rules by which messages are refused or warned of, each under a name that stays.
+//! The rules by which messages are rejected or warned of, each under a name that stays.
 //!
 //! One list: what a sender is told by name in a return or receipt is looked up here, in
 //! `carnet message rules` or `docs/refusals.md`, which is printed from it. The formats of

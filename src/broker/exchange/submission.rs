@@ -83,7 +83,7 @@ impl Submission {
 pub enum Verdict {
     /// Valid and ruled.
     Ruled(Ruled),
-    /// Refused before it could be ruled.
+    /// Rejected: it could not be ruled.
     Rejected {
         /// The record to be.
         rejected: Box<Rejected>,

@@ -1,4 +1,4 @@
-//! Examples: each valid one is admitted, each invalid one refused at the place and by the rule that
+//! Examples: each valid one is admitted, each invalid one rejected at the place and by the rule that
 //! `expected.csv` says. They are part of a type: what they show cannot drift from what it does.
 
 use std::collections::BTreeMap;
