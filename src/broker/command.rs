@@ -237,7 +237,7 @@ pub fn sorted(mut arguments: Vec<(String, Argument)>) -> Vec<(String, Argument)>
     arguments
 }
 
-/// Whether a ruling still rests on what is so at `now`.
+/// Whether the facts that a ruling rested on still hold at `now`.
 pub fn holds(reads: &Reads, ledger: &super::ledger::Ledger, now: Timestamp) -> bool {
     reads.still_hold(ledger.register().standing(), ledger.rulebook_epoch(), now)
 }

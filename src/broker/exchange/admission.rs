@@ -1,5 +1,5 @@
-//! What the admission of a message looks at beside the message: its sender, snapshots of what is so,
-//! what was drawn for it, the time.
+//! The input of a message's admission beside the message: its sender, snapshots of rulebook and standing
+//! facts, the ids and random octets drawn for it, the time.
 
 use std::sync::Arc;
 use std::time::Duration;

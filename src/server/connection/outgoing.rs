@@ -228,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.link.narrow(&deliver, narrowed);
             self.link.held().wait_last(&deliver);
         } else {
-            // It is rendered in its turn, by what is so then.
+            // It is rendered in its turn, by the rulebook and standing facts of that moment.
             self.link.held().keep(Effect::Deliver(deliver));
         }
     }
