@@ -18,9 +18,9 @@ const NOTICE: Duration = Duration::from_hours(30 * 24);
 /// How a certificate stands to a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lifetime {
-    /// It has ended: a connection with it is refused.
+    /// It has ended: a connection with it is declined.
     Expired,
-    /// It has not begun: a connection with it is refused.
+    /// It has not begun: a connection with it is declined.
     NotYetValid,
     /// It ends within 30 days.
     EndsSoon,
@@ -62,7 +62,7 @@ impl Expiring {
         })
     }
 
-    /// Whether it is good today, and only to be renewed: no connection is refused for it yet.
+    /// Whether it is good today, and only to be renewed: no connection is declined for it yet.
     pub fn is_warning(&self) -> bool {
         self.lifetime == Lifetime::EndsSoon
     }

@@ -1,4 +1,4 @@
-//! Why a certificate was turned away, in words for the operator of either side.
+//! Why a certificate was refused, in words for the operator of either side.
 //!
 //! TLS tells the peer one word, so the server keeps these and `carnet agency refused` prints them.
 //! Names in them come from the peer's certificate and are written escaped and cut.
@@ -137,7 +137,7 @@ impl RefusalKind {
     }
 }
 
-/// A certificate turned away.
+/// The refusal of a certificate, for which its client's connection is declined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct IdentityRefusal {
     /// The reason.

@@ -92,7 +92,7 @@ impl Ledger {
         keys: impl IntoIterator<Item = &'k str>,
         marked: bool,
     ) -> Result<Vec<QueueId>, Refusal> {
-        let deny = |code, text: String| Err(Refusal { code, text });
+        let refuse = |code, text: String| Err(Refusal { code, text });
         if exchange.is_empty() {
             let mut queues = Vec::new();
             for key in keys {
@@ -101,12 +101,12 @@ impl Ledger {
                 };
                 let Some(queue) = self.queue(id).filter(|queue| queue.kind == QueueKind::Own)
                 else {
-                    return deny(403, format!("queue '{key}' is filled by the broker alone"));
+                    return refuse(403, format!("queue '{key}' is filled by the broker alone"));
                 };
                 if marked && queue.is_bound() {
                     let says =
                         "takes what its unit is sent: headers 'x-carnet-*' in it are the broker's";
-                    return deny(403, format!("queue '{key}' {says}"));
+                    return refuse(403, format!("queue '{key}' {says}"));
                 }
                 if !queues.contains(&id) {
                     queues.push(id);
@@ -115,12 +115,12 @@ impl Ledger {
             return Ok(queues);
         }
         if standing_exchange(unit, exchange) {
-            return deny(
+            return refuse(
                 403,
                 format!("exchange '{exchange}' is filled by the broker alone"),
             );
         }
-        deny(404, format!("no exchange '{exchange}' in vhost '/'"))
+        refuse(404, format!("no exchange '{exchange}' in vhost '/'"))
     }
 
     /// Decides a request that concerns a unit's queues. Credit and consumers are the caller's part.

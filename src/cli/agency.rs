@@ -1,4 +1,4 @@
-//! `carnet agency`: what the folders say of agencies, and who was turned away lately.
+//! `carnet agency`: what the folders say of agencies, and which clients were declined lately.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub(super) enum AgencyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// One agency: units, systems, limits, retention, and which of its clients were turned away
+    /// One agency: units, systems, limits, retention, and which of its clients were declined
     Show {
         /// Its name, such as customs
         agency: String,
@@ -29,7 +29,7 @@ pub(super) enum AgencyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// All clients that were turned away lately and why, of whatever agency and of none
+    /// All clients that were declined lately and why, of whatever agency and of none
     Refused {
         /// As JSON
         #[arg(long)]
@@ -71,7 +71,7 @@ impl AgencyCommand {
             }
             Self::Refused { json: true } => output::line(&json!(refused).to_string())?,
             Self::Refused { json: false } if refused.iter().flatten().next().is_none() => {
-                output::line("nobody was turned away lately")?;
+                output::line("no client was declined lately")?;
             }
             Self::Refused { json: false } => {
                 print_refused("refused lately:", refused.iter().flatten())?;
@@ -81,7 +81,7 @@ impl AgencyCommand {
     }
 }
 
-/// Who was turned away, as the data folder says.
+/// Clients that were declined, as the data folder says.
 fn refused(config: &Config) -> Result<Vec<TurnedAway>, Failed> {
     let place = config.data.display();
     if !config.data.join("journal").is_dir() {
@@ -95,10 +95,12 @@ fn refused(config: &Config) -> Result<Vec<TurnedAway>, Failed> {
 
 /// What an agency is does not depend on it, so that is told aside.
 fn unknown(failed: &Failed) {
-    output::note(&format!("who was turned away is not known: {failed}"));
+    output::note(&format!(
+        "which clients were declined is not known: {failed}"
+    ));
 }
 
-/// With who was turned away, where that is known.
+/// Prints an agency, with its clients that were declined where that is known.
 fn show(agency: &Agency, refused: Option<&[&TurnedAway]>, json: bool) -> Result<(), Failed> {
     if !json {
         print_in_full(agency)?;
@@ -114,7 +116,7 @@ fn show(agency: &Agency, refused: Option<&[&TurnedAway]>, json: bool) -> Result<
     output::line(&Value::Array(vec![value]).to_string())
 }
 
-/// Clients that were turned away, the last first. What comes from their certificates is escaped
+/// Prints clients that were declined, the last first. What comes from their certificates is escaped
 /// already.
 fn print_refused<'r>(
     title: &str,

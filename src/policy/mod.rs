@@ -5,7 +5,7 @@
 //! read first: pure, it says for each candidate what is released and what is refused, by which
 //! policies, and what it read to say so.
 //!
-//! Invariants: default is deny; a forbid beats every permit; a policy that cannot be evaluated
+//! Invariants: the default is to refuse; a forbid beats every permit; a policy that cannot be evaluated
 //! withholds the actions that it names; an unknown, unlisted or hidden addressee gets one answer.
 //!
 //! ```text

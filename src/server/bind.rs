@@ -10,7 +10,7 @@ const BACKLOG: u32 = 1024;
 /// Tries to find one free port on every address of a host.
 const TRIES: usize = 16;
 
-/// Sockets that have their address and do not listen: clients are refused, not left waiting, until a
+/// Sockets that have their address and do not listen: clients find no listener and do not wait, until a
 /// broker can serve them.
 #[derive(Debug)]
 pub struct Bound(Vec<TcpSocket>);

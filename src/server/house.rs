@@ -67,7 +67,7 @@ impl House {
                 tracing::info!(%remote, agency.id = %agency, system.name = %system, "connected");
             }
             Some(says) => {
-                tracing::warn!(%remote, agency.id = %agency, system.name = %system, says, "a connection is refused");
+                tracing::warn!(%remote, agency.id = %agency, system.name = %system, says, "a connection is declined");
             }
         }
     }
@@ -130,7 +130,7 @@ impl House {
             self.probed(Probe::WithoutCertificate, remote);
         } else if self.chatter.may(None, self.shell.clock.monotonic()) {
             let code = refusal.code();
-            tracing::warn!(%remote, %refusal, refusal.code = code, "a client was refused");
+            tracing::warn!(%remote, %refusal, refusal.code = code, "a client was declined");
         }
         self.shell
             .refusals

@@ -79,7 +79,7 @@ pub async fn serve(shell: Shell, listeners: Vec<TcpListener>, stop: watch::Recei
         }
     }
     drop(door);
-    // A client that comes now is refused at once and tries again, rather than waiting in the queue.
+    // A client that comes now finds no listener and tries again, rather than waiting in the queue.
     drop(listeners);
     drop(workers);
     let all = async {

@@ -45,7 +45,7 @@ fn look(machine: u8, to: SocketAddr, config: &Arc<ClientConfig>) {
 }
 
 #[test]
-fn a_load_balancers_checks_fill_no_log_and_push_no_refused_client_out_of_sight() {
+fn a_load_balancers_checks_fill_no_log_and_push_no_declined_client_out_of_sight() {
     let folders = Folders::new();
     assert_eq!(code(&folders.run("certs dev strangers")), Some(0));
     let broker = Running::start(folders.path(), DEV);
@@ -53,7 +53,7 @@ fn a_load_balancers_checks_fill_no_log_and_push_no_refused_client_out_of_sight()
     folders.copy("dev/certs/ca.pem", "strangers/ca.pem");
     let stranger = format!("consume --as post/items --count 0 --amqp {address} --certs strangers");
     assert_eq!(code(&folders.run(&stranger)), Some(3));
-    Running::line(&broker.stderr, "a client was refused");
+    Running::line(&broker.stderr, "a client was declined");
 
     let to: SocketAddr = address.parse().unwrap();
     let mut roots = RootCertStore::empty();

@@ -1,4 +1,4 @@
-//! What operators see of a broker that is served: its log, who was turned away, and which rulebook
+//! What operators see of a broker that is served: its log, which clients were declined, and which rulebook
 //! is in force.
 
 use std::io::{Read, Write};

@@ -1,7 +1,7 @@
 //! Who gets in: real certificates against the registry, each refusal by its code.
 //!
-//! The promise: a name counts only under an issuer that its own agency lists, and for whoever is
-//! turned away the operator can read why and what to do.
+//! The promise: a name counts only under an issuer that its own agency lists, and for each client that
+//! is declined the operator can read why and what to do.
 #![cfg(test)]
 
 mod chains;

@@ -12,7 +12,7 @@ const WORDS: usize = 8;
 const BLOCK_BITS: usize = WORDS * 64;
 const PROBES: usize = 7;
 
-/// Holds keys so that none is ever denied, and a few strangers are not.
+/// A Bloom filter: says of each key that was put in that it may be there, and of few others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bloom {
     blocks: Vec<[u64; WORDS]>,
