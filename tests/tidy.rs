@@ -21,6 +21,8 @@ mod pages;
 mod parameters;
 #[path = "tidy/ratchet.rs"]
 mod ratchet;
+#[path = "tidy/retired.rs"]
+mod retired;
 #[path = "tidy/riddles.rs"]
 mod riddles;
 #[path = "tidy/sizes.rs"]
@@ -109,6 +111,11 @@ fn no_parameter_is_a_tuple_taken_apart() {
 #[test]
 fn documentation_names_whom_it_means() {
     assert_nothing_found(riddles::riddles);
+}
+
+#[test]
+fn a_meaning_has_one_word() {
+    assert_nothing_found(retired::retired_words);
 }
 
 #[test]
