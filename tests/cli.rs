@@ -366,7 +366,7 @@ fn an_agency_shows_all_that_its_file_says() {
         reads dead inbox receipts
         message_id required
         receipts all
-      limits  2000 messages a second, 600 refusals a minute, 1000000 private messages, 16777216 private octets a second
+      limits  2000 messages a second, 600 refusals a minute, 1000000 private messages of 4096 MiB, 16777216 private octets a second
       retention  aeo.status 3650d, declaration.* 3650d, default 1095d
     ");
     let as_json = json(&in_repository("agency show customs --data nowhere --json"));

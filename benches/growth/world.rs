@@ -17,6 +17,7 @@ use carnet::broker::ids::{ConnectionId, DeliveryId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::payload::PrivateHead;
+use carnet::broker::queue::Volume;
 use carnet::broker::record::{Argument, LeafSecret, QueueProperties, Record};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::config::{Config, Overrides, read_bundle};
@@ -302,7 +303,7 @@ impl World {
         };
         let private = Private {
             read_over: None,
-            quota: u32::MAX,
+            quota: Volume::ANY,
             origin: self.origin(CUSTOMS),
             wire: Returnable {
                 exchange: "".into(),

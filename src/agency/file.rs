@@ -18,6 +18,7 @@ const DEFAULT_LIMITS: AgencyLimits = AgencyLimits {
     messages_per_second: 200,
     refusals_per_minute: 300,
     private_messages: 1_000_000,
+    private_mib: 4_096,
     private_octets_per_second: 16 << 20,
 };
 
@@ -197,6 +198,7 @@ fn read_limits(table: &Table<'_>) -> AgencyLimits {
         messages_per_second: limit("messages_per_second", DEFAULT_LIMITS.messages_per_second),
         refusals_per_minute: limit("refusals_per_minute", DEFAULT_LIMITS.refusals_per_minute),
         private_messages: limit("private_messages", DEFAULT_LIMITS.private_messages),
+        private_mib: limit("private_mib", DEFAULT_LIMITS.private_mib),
         private_octets_per_second: limit(
             "private_octets_per_second",
             DEFAULT_LIMITS.private_octets_per_second,

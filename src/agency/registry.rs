@@ -180,6 +180,8 @@ pub struct AgencyLimits {
     pub refusals_per_minute: u32,
     /// Messages that wait in queues of its own, all units together; beyond, none is taken there.
     pub private_messages: u32,
+    /// MiB of messages that wait there, all units together; beyond, none is taken there.
+    pub private_mib: u32,
     /// Octets a second that it writes to the journal without a ruling: requests, acknowledgements, and
     /// messages to queues of its own. Beyond, its sockets are read more slowly.
     pub private_octets_per_second: u32,

@@ -366,6 +366,7 @@ mod tests {
             from: None,
             deadline: None,
             marked: false,
+            octets: 0,
         };
         for number in 0..count {
             let lsn = push(&mut journal, &Record::Placed(Box::new(placed.clone())));

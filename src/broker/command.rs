@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::exchange::{Returnable, Submission};
 use super::ids::{ChannelKey, ConnectionId, DeliveryId, Origin};
+use super::queue::Volume;
 use super::record::{Argument, Genesis, Narrowed, QueueProperties};
 use super::reply::Refusal;
 use crate::journal::Frame;
@@ -134,8 +135,8 @@ pub struct Private {
     pub marked: bool,
     /// Time to live, from the property `expiration`.
     pub ttl: Option<Duration>,
-    /// So many messages may wait in queues of its agency's own.
-    pub quota: u32,
+    /// So much may wait in queues of its agency's own.
+    pub quota: Volume,
 }
 
 /// What a channel asks for.

@@ -363,6 +363,7 @@ impl Ledger {
                 by: None,
             }),
             deadline: None,
+            octets: entry.octets(),
         })
     }
 

@@ -18,7 +18,7 @@ pub use died::{Death, Died};
 pub use owned::{Overlay, Queue, QueueKind, UnitState, is_standing_name, may_read, standing_name};
 
 use super::dedup::{Known, KnownIds};
-use super::queue::{Entry, Page};
+use super::queue::{Entry, Page, Volume};
 use super::record::{
     Exchange, Genesis, Outcome, QueueId, QueueProperties, Record, Rejected, Topology, UnitEntry,
 };
@@ -69,8 +69,8 @@ pub struct Ledger {
     pub(super) known: KnownIds,
     pub(super) register: Register,
     pub(super) refusals: RefusalCounts,
-    /// Messages in queues of each party's own.
-    pub(super) kept: BTreeMap<Party, u64>,
+    /// What queues of each party's own hold. It follows from the queues.
+    pub(super) kept: BTreeMap<Party, Volume>,
 }
 
 impl Ledger {
@@ -129,10 +129,9 @@ impl Ledger {
         Party::of(unit, listed)
     }
 
-    /// How many messages wait in queues of a party's own, or are out from there: its own and what it
-    /// was sent.
-    pub fn kept_by(&self, party: &Party) -> u64 {
-        self.kept.get(party).copied().unwrap_or(0)
+    /// What queues of a party's own hold: its own messages and what it was sent.
+    pub fn kept_by(&self, party: &Party) -> Volume {
+        self.kept.get(party).copied().unwrap_or_default()
     }
 
     /// Refusals of this minute, by agency.
@@ -302,7 +301,9 @@ impl Ledger {
                 state.received = released.number;
             }
             for queue in &released.queues {
-                self.enqueue(*queue, Entry::new(at, exchange.deadline), changes);
+                let octets = u32::try_from(exchange.body_bytes).unwrap_or(u32::MAX);
+                let entry = Entry::new(at, exchange.deadline).of(octets);
+                self.enqueue(*queue, entry, changes);
             }
         }
         if let Some(receipts) = exchange.receipt {
@@ -363,15 +364,14 @@ impl Ledger {
                 self.forget(*queue, changes);
             }
             Topology::Purged { queue: id, out } => {
-                if let Some(queue) = self.queues.get_mut(id) {
-                    let before = queue.backlog.len();
-                    let done = queue.backlog.purge(out);
-                    changes.extend(done.into_iter().map(|page| Change::PageDone(*id, page)));
+                let done = self.change(*id, |queue, unit| {
                     let stays = |lsn: &Lsn| out.binary_search(lsn).is_ok();
-                    queue.drop_overlays(*id, self.units.get_mut(&queue.unit), stays);
-                    let count = before.saturating_sub(queue.backlog.len());
+                    queue.drop_overlays(*id, unit, stays);
+                    queue.backlog.purge(out)
+                });
+                if let Some(done) = done {
+                    changes.extend(done.into_iter().map(|page| Change::PageDone(*id, page)));
                     changes.push(Change::Emptied(*id));
-                    self.let_go(*id, count);
                 }
             }
             Topology::Bound { queue, binding } => {
@@ -401,17 +401,18 @@ impl Ledger {
 
     fn forget(&mut self, id: QueueId, changes: &mut Vec<Change>) {
         changes.push(Change::Removed(id));
-        let count = self.queues.get(&id).map_or(0, |queue| queue.backlog.len());
-        self.let_go(id, count);
-        let Some(mut queue) = self.queues.remove(&id) else {
+        let backlog = self.change(id, |queue, unit| {
+            queue.drop_overlays(id, unit, |_| false);
+            std::mem::take(&mut queue.backlog)
+        });
+        let (Some(backlog), Some(queue)) = (backlog, self.queues.remove(&id)) else {
             return;
         };
-        let done = queue.backlog.pages().map(Page::without_entries);
+        let done = backlog.pages().map(Page::without_entries);
         changes.extend(done.map(|page| Change::PageDone(id, page)));
         let Some(unit) = self.units.get_mut(&queue.unit) else {
             return;
         };
-        queue.drop_overlays(id, Some(&mut *unit), |_| false);
         unit.names.remove(&queue.name);
         for binding in &queue.bindings {
             unit.bindings.unbind(binding, id);
@@ -474,7 +475,7 @@ impl Ledger {
 
     /// Takes back a page that the reader thread has loaded. Returns pages that are done with.
     pub fn page_loaded(&mut self, queue: QueueId, number: u64, entries: Arc<[Entry]>) -> Vec<Page> {
-        let queue = self.queues.get_mut(&queue);
-        queue.map_or_else(Vec::new, |queue| queue.backlog.page_loaded(number, entries))
+        let done = self.change(queue, |queue, _| queue.backlog.page_loaded(number, entries));
+        done.unwrap_or_default()
     }
 }

@@ -139,6 +139,7 @@ mod tests {
         messages_per_second: 1_000,
         refusals_per_minute: 1,
         private_messages: 1,
+        private_mib: 1,
         private_octets_per_second: 1 << 20,
     };
 

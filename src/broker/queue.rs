@@ -14,6 +14,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
+use crate::agency::registry::AgencyLimits;
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
 
@@ -26,8 +27,56 @@ pub struct Entry {
     pub(super) deadline_ms: i64,
     /// Times it came back (requeued, or its connection ended).
     pub returns: u32,
-    /// Bits as a page has them.
+    /// Bits as a page has them: the four lowest by name, above them the octets of its message.
     pub(super) flags: u32,
+}
+
+/// How much queues hold, what is out from them included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Messages; one in two queues counts twice.
+    pub messages: u64,
+    /// Octets of these messages: bodies of releases, frames of what their agency published for itself.
+    pub octets: u64,
+}
+
+impl Volume {
+    /// More than there can be.
+    pub const ANY: Self = Self {
+        messages: u64::MAX,
+        octets: u64::MAX,
+    };
+
+    /// What queues of an agency's own may hold at most.
+    pub fn most(limits: &AgencyLimits) -> Self {
+        Self {
+            messages: limits.private_messages.into(),
+            octets: u64::from(limits.private_mib) << 20,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_add(more.messages),
+            octets: self.octets.saturating_add(more.octets),
+        }
+    }
+
+    /// What is left of it without these.
+    #[must_use]
+    pub fn without(self, less: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_sub(less.messages),
+            octets: self.octets.saturating_sub(less.octets),
+        }
+    }
+
+    /// Whether it is no more than `most`, in either.
+    pub fn is_within(self, most: Self) -> bool {
+        self.messages <= most.messages && self.octets <= most.octets
+    }
 }
 
 const _: () = assert!(size_of::<Entry>() == 24);
@@ -37,6 +86,8 @@ impl Entry {
     const REDELIVERED: u32 = 2;
     const PRIVATE: u32 = 4;
     const MARKED: u32 = 8;
+    /// Above all these: no message has 2^28 octets.
+    const OCTETS: u32 = 4;
 
     /// A fresh entry.
     pub fn new(lsn: Lsn, deadline: Option<Timestamp>) -> Self {
@@ -47,6 +98,18 @@ impl Entry {
             returns: 0,
             flags: 0,
         }
+    }
+
+    /// This entry, as one of a message of so many octets.
+    #[must_use]
+    pub fn of(mut self, octets: u32) -> Self {
+        self.flags |= octets.min(u32::MAX >> Self::OCTETS) << Self::OCTETS;
+        self
+    }
+
+    /// Octets of its message.
+    pub fn octets(&self) -> u32 {
+        self.flags >> Self::OCTETS
     }
 
     /// This entry, as one of a message that its own agency published for itself.
@@ -132,12 +195,22 @@ pub struct Backlog {
     pub(super) settled_ahead: BTreeSet<Lsn>,
     pub(super) next_page: u64,
     pub(super) live: u64,
+    /// Of those that are in it still, and of those in a page on disk that are settled already.
+    pub(super) octets: u64,
 }
 
 impl Backlog {
     /// How many entries wait or are out.
     pub fn len(&self) -> u64 {
         self.live
+    }
+
+    /// How much there is.
+    pub fn volume(&self) -> Volume {
+        Volume {
+            messages: self.live,
+            octets: self.octets,
+        }
     }
 
     /// Whether there are none.
@@ -153,6 +226,7 @@ impl Backlog {
     /// Adds the newest entry. Returns the page that it completed, to be written to disk.
     pub fn push(&mut self, entry: Entry) -> Option<Page> {
         self.live += 1;
+        self.octets += u64::from(entry.octets());
         let behind = self.pages.is_empty() && self.tail.is_empty();
         if behind && self.live_in_head() < QUEUE_HEAD_ENTRIES {
             self.head.push_back(entry);
@@ -214,13 +288,15 @@ impl Backlog {
             let entry = self.head.get_mut(place);
             let entry = entry.filter(|entry| !entry.is_settled())?;
             entry.flags |= Entry::SETTLED;
+            self.octets = self.octets.saturating_sub(entry.octets().into());
             self.live -= 1;
             self.settled_in_head += 1;
             self.drop_settled();
             return Some(self.refill());
         }
         if let Ok(place) = self.tail.binary_search_by_key(&lsn, |entry| entry.lsn) {
-            self.tail.remove(place);
+            let entry = self.tail.remove(place);
+            self.octets = self.octets.saturating_sub(entry.octets().into());
             self.live -= 1;
             return Some(Vec::new());
         }
@@ -269,6 +345,7 @@ impl Backlog {
         self.head
             .retain(|entry| !entry.is_settled() && is_out(entry));
         self.live = u64::try_from(self.head.len()).unwrap_or(u64::MAX);
+        self.octets = self.head.iter().map(|it| u64::from(it.octets())).sum();
         before.pages.iter().map(Page::without_entries).collect()
     }
 
@@ -313,9 +390,13 @@ impl Backlog {
             };
             taken.push(page.without_entries());
             self.pages.pop_front();
-            let settled = &mut self.settled_ahead;
-            self.head
-                .extend(entries.iter().filter(|entry| !settled.remove(&entry.lsn)));
+            for entry in entries.iter() {
+                if self.settled_ahead.remove(&entry.lsn) {
+                    self.octets = self.octets.saturating_sub(entry.octets().into());
+                } else {
+                    self.head.push_back(*entry);
+                }
+            }
         }
         taken
     }
@@ -357,7 +438,8 @@ mod tests {
     fn filled(count: u64) -> Backlog {
         let mut backlog = Backlog::default();
         for n in 1..=count {
-            backlog.push(Entry::new(Lsn(n), None));
+            let octets = u32::try_from(n).unwrap();
+            backlog.push(Entry::new(Lsn(n), None).of(octets));
         }
         backlog
     }
@@ -438,8 +520,15 @@ mod tests {
         for lsn in 1..=8_192 {
             assert!(backlog.settle(Lsn(lsn)).is_some());
         }
+        let left: u64 = (8_193..=20_000).sum();
+        assert_eq!(
+            backlog.volume().octets,
+            left,
+            "one of them is not looked at yet"
+        );
         assert_eq!(backlog.wanted_page().map(|page| page.number), Some(1));
         backlog.page_loaded(1, written[1].entries().unwrap().clone());
+        assert_eq!(backlog.volume().octets, left - 9_000);
         assert!(backlog.get(Lsn(9_000)).is_none());
         assert!(backlog.get(Lsn(9_001)).is_some());
     }
@@ -491,6 +580,9 @@ mod tests {
                 prop_assert_eq!(backlog.len(), u64::try_from(model.len()).unwrap());
             }
             let left: Vec<u64> = backlog.in_memory().map(|entry| entry.lsn.0).collect();
+            // Of those in pages that are settled it is known once their page is taken in.
+            let ahead = backlog.settled_ahead.iter().map(|lsn| lsn.0).sum::<u64>();
+            prop_assert_eq!(backlog.volume().octets, left.iter().sum::<u64>() + ahead);
             prop_assert_eq!(left, model.into_iter().collect::<Vec<_>>());
         }
     }

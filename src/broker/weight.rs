@@ -207,6 +207,7 @@ mod tests {
     use super::*;
     use crate::broker::command::{Private, Unroutable};
     use crate::broker::ids::{ConnectionId, Origin};
+    use crate::broker::queue::Volume;
     use crate::broker::record::{Cause, Moved, Placed};
     use crate::broker::record::{QueueId, Record, Topology};
     use crate::journal::Frame;
@@ -277,7 +278,7 @@ mod tests {
             copies: Vec::new(),
             frame: Frame::new(vec![0; 100]),
             ttl: None,
-            quota: 1,
+            quota: Volume::default(),
         };
         let command = Command::Private(Box::new(private));
         let weight = Weight::of(&command);
@@ -306,6 +307,7 @@ mod tests {
                 ),
             }),
             deadline: Some(Timestamp::from_millis(i64::MAX)),
+            octets: u32::MAX,
         };
         let mut encoded = Vec::new();
         Record::Placed(Box::new(placed)).encode(&mut encoded);

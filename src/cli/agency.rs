@@ -178,6 +178,7 @@ fn as_json(agency: &Agency) -> Value {
             "messages_per_second": agency.limits.messages_per_second,
             "refusals_per_minute": agency.limits.refusals_per_minute,
             "private_messages": agency.limits.private_messages,
+            "private_mib": agency.limits.private_mib,
             "private_octets_per_second": agency.limits.private_octets_per_second,
         },
         "retention": retention.collect::<serde_json::Map<_, _>>(),
@@ -248,10 +249,11 @@ fn print_in_full(agency: &Agency) -> Result<(), Failed> {
     }
     let limits = &agency.limits;
     output::line(&format!(
-        "  limits  {} messages a second, {} refusals a minute, {} private messages, {} private octets a second",
+        "  limits  {} messages a second, {} refusals a minute, {} private messages of {} MiB, {} private octets a second",
         limits.messages_per_second,
         limits.refusals_per_minute,
         limits.private_messages,
+        limits.private_mib,
         limits.private_octets_per_second
     ))?;
     let kept = retention(agency).map(|(pattern, days)| format!("{pattern} {days}d"));

@@ -49,6 +49,7 @@ impl Log {
             marked: false,
             from: None,
             deadline: None,
+            octets: 700,
         })))
     }
 
@@ -198,6 +199,7 @@ fn with_a_page(mut log: Log) -> Ledger {
             by: None,
         }),
         deadline: None,
+        octets: 700,
     })));
     log.ledger = Ledger::of_snapshot(&log.ledger.to_snapshot()).unwrap();
     let at_work = |entry| EntryAddress { queue: WORK, entry };
@@ -216,7 +218,7 @@ fn with_a_page(mut log: Log) -> Ledger {
 pub(crate) fn page() -> Vec<Entry> {
     vec![
         Entry::new(Lsn(64), None),
-        Entry::new(Lsn(128), Some(at(0))).private(),
+        Entry::new(Lsn(128), Some(at(0))).of(700).private(),
         Entry::new(Lsn(1 << 40), Some(at(1))).private().marked(),
     ]
 }

@@ -350,6 +350,7 @@ fn placed() -> Vec<Sample> {
         marked: true,
         from: None,
         deadline: Some(at(4)),
+        octets: 700,
     };
     let moved = |cause, by: Option<&str>| Placed {
         queues: vec![QueueId(3), QueueId(9)],

@@ -16,6 +16,7 @@ use carnet::broker::exchange::{Arrived, Returnable, Submission};
 use carnet::broker::ids::{ChannelKey, ConnectionId, Origin};
 use carnet::broker::ledger::may_read;
 use carnet::broker::payload::PrivateHead;
+use carnet::broker::queue::Volume;
 use carnet::broker::record::{Confidential, LeafSecret, QueueId, QueueProperties, Record, Terms};
 use carnet::broker::reply::Refusal;
 use carnet::message::envelope::expires_after;
@@ -72,7 +73,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
         frame: head.seal(&letter.publish.body),
         marked: false,
         ttl: expiration.map(|text| expires_after(text).unwrap()),
-        quota: peer.agency.limits.private_messages,
+        quota: Volume::most(&peer.agency.limits),
     }))
 }
 

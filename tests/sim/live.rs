@@ -16,6 +16,7 @@ use carnet::broker::exchange::Returnable;
 use carnet::broker::ids::{ChannelKey, ConnectionId, DeliveryId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::payload::PrivateHead;
+use carnet::broker::queue::Volume;
 use carnet::broker::record::{Argument, QueueId, QueueProperties};
 use carnet::journal::Lsn;
 use carnet::message::envelope::Publish;
@@ -274,7 +275,7 @@ impl Live {
         };
         let private = Private {
             read_over: None,
-            quota: u32::MAX,
+            quota: Volume::ANY,
             origin,
             wire,
             unroutable: Unroutable::of(true),

@@ -31,11 +31,12 @@ use carnet::broker::input::What;
 use carnet::broker::ledger::{Ledger, QueueKind, standing_name};
 use carnet::broker::limits::KNOWN_IDS;
 use carnet::broker::payload::PrivateHead;
+use carnet::broker::queue::Volume;
 use carnet::broker::record::{
     Argument, CaseStep, Exchange, Outcome, QueueId, QueueProperties, Recipient, Record, Settling,
     Stored, Topology,
 };
-use carnet::journal::Lsn;
+use carnet::journal::{Frame, Lsn};
 use carnet::message::envelope::Publish;
 use carnet::message::id::{SystemId, UnitId};
 use carnet::message::time::Timestamp;
@@ -263,13 +264,17 @@ impl Life {
         assert!(self.ends.is_empty() && self.cancels.is_empty());
         assert!(self.replayed == *ledger, "the records make another ledger");
         assert!(self.replayed.to_snapshot() == ledger.to_snapshot());
-        let mut kept: BTreeMap<Party, u64> = BTreeMap::new();
+        let mut kept: BTreeMap<Party, Volume> = BTreeMap::new();
         for (id, queue) in &self.naive.queues {
             let is = self.core.dispatch().in_use(*id);
             let out = queue.entries.len() - queue.ready();
             assert_eq!((is.consumers, is.out), (queue.consumers.len(), wide(out)));
             if queue.kind == QueueKind::Own {
-                *kept.entry(ledger.party(&queue.unit)).or_default() += wide(queue.entries.len());
+                let kept = kept.entry(ledger.party(&queue.unit)).or_default();
+                *kept = kept.and(Volume {
+                    messages: wide(queue.entries.len()),
+                    octets: queue.entries.values().map(|it| it.octets).sum(),
+                });
             }
         }
         for (party, kept) in kept {

@@ -5,6 +5,7 @@ use carnet::broker::command::{Ask, Settle};
 use carnet::broker::event::Event;
 use carnet::broker::ids::Origin;
 use carnet::broker::limits::{DEATHS, UNASKED_MOVES};
+use carnet::broker::queue::Volume;
 use carnet::broker::record::{Argument, Cause, QueueProperties};
 
 use crate::desk::{Desk, Place};
@@ -85,7 +86,11 @@ fn one_message_in_a_ring_or_a_chain_of_queues_comes_to_rest_and_writes_little() 
             desk.step(vec![Event::Tick]);
         }
         let agency = Party::Agency("post".parse().unwrap());
-        assert_eq!(desk.committer.ledger().kept_by(&agency), 0, "{ring}");
+        assert_eq!(
+            desk.committer.ledger().kept_by(&agency),
+            Volume::default(),
+            "{ring}"
+        );
         let written = desk.committer.journal().next().bytes_since(before);
         // Each move is a small record, in a batch of its own, which takes a block.
         let most = u64::try_from((UNASKED_MOVES + 2) * 4_096).unwrap();

@@ -31,6 +31,7 @@ pub(crate) struct Entry {
     /// What was released of it; none where it is a receipt or its agency's own.
     mask: Option<Mask>,
     private: bool,
+    pub(crate) octets: u64,
     deadline: Option<Timestamp>,
     returns: u32,
     sent: bool,
@@ -48,6 +49,7 @@ impl Entry {
             deadline,
             mask: None,
             private: false,
+            octets: 0,
             returns: 0,
             sent: false,
             maybe_sent: false,
@@ -56,9 +58,13 @@ impl Entry {
         }
     }
 
-    pub(crate) fn released(self, mask: Mask) -> Self {
+    pub(crate) fn released(self, mask: Mask, octets: u64) -> Self {
         let mask = Some(mask);
-        Self { mask, ..self }
+        Self {
+            mask,
+            octets,
+            ..self
+        }
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -203,10 +209,11 @@ impl Naive {
     }
 
     /// A message that its own agency published.
-    pub(crate) fn put_private(&mut self, placed: &Placed, at: Lsn) {
+    pub(crate) fn put_private(&mut self, placed: &Placed, at: Lsn, octets: u64) {
         for id in &placed.queues {
             let entry = Entry {
                 private: true,
+                octets,
                 ..Entry::new(at, placed.deadline)
             };
             self.put(*id, at, entry);
@@ -337,6 +344,7 @@ impl Naive {
         let entry = Entry {
             mask: was.mask,
             private: was.private,
+            octets: was.octets,
             ..Entry::new(was.source, None)
         };
         self.put(placed.queues[0], at, entry);

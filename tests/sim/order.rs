@@ -10,6 +10,7 @@ use carnet::broker::exchange::{Returnable, Submission};
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::payload::PrivateHead;
+use carnet::broker::queue::Volume;
 use carnet::journal::Lsn;
 use carnet::journal::vfs::SimVfs;
 
@@ -116,7 +117,7 @@ fn private(serial: u64) -> Command {
         marked: false,
         frame: head.seal(b""),
         ttl: None,
-        quota: u32::MAX,
+        quota: Volume::ANY,
     }))
 }
 

@@ -8,6 +8,7 @@ use carnet::broker::committer::Committer;
 use carnet::broker::exchange::Returnable;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::payload::PrivateHead;
+use carnet::broker::queue::Volume;
 use carnet::broker::record::{Genesis, Record, UnitEntry};
 use carnet::journal::vfs::SimVfs;
 use carnet::message::bundle::Bundle;
@@ -56,7 +57,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
     };
     Command::Private(Box::new(Private {
         read_over: None,
-        quota: u32::MAX,
+        quota: Volume::ANY,
         unroutable: Unroutable::of(origin.confirm.is_some()),
         copies: Vec::new(),
         marked: false,

@@ -432,6 +432,38 @@ fn what_an_agency_keeps_in_queues_of_its_own_has_a_bound() {
 }
 
 #[test]
+fn what_an_agency_keeps_in_queues_of_its_own_has_a_bound_in_octets_too() {
+    let agencies = agencies("post", "messages_per_second = 5000\nprivate_mib = 1");
+    let broker = start(&agencies);
+    let mut post = broker.connect("post-items").confirming();
+    post.declare("work", 2, &Vec::new());
+    let large = Message::to_queue("work", &"x".repeat(400 << 10));
+    for _ in 0..2 {
+        assert_eq!(post.publish(&large).returned, None);
+    }
+    post.wire.send(&large.frames(1));
+    let nack = post.wire.expect(1, (60, 120));
+    assert_eq!(Reader(&nack).longlong(), 3);
+    let line = broker.logged("private_mib");
+    assert!(line.contains("post"), "{line}");
+    // What is small still fits; what is taken out makes room, also where it was there at the start.
+    post.published = 3;
+    assert_eq!(
+        post.publish(&Message::to_queue("work", "small")).returned,
+        None
+    );
+    let broker = Broker::start_in(broker.killed(), |command| {
+        command.arg("--agencies").arg(agencies.path());
+    });
+    let mut post = broker.connect("post-items").confirming();
+    post.wire.send(&large.frames(1));
+    post.wire.expect(1, (60, 120));
+    assert_eq!(post.get("work", true).unwrap().body.len(), 400 << 10);
+    post.published = 1;
+    assert_eq!(post.publish(&large).returned, None);
+}
+
+#[test]
 fn more_orders_than_a_second_allows_wait_for_the_next_and_all_are_taken() {
     const ORDERS: u64 = 45;
     let broker = Broker::start();

@@ -141,6 +141,7 @@ fn every_setting_of_an_agency_is_read() {
         messages_per_second: 2000,
         refusals_per_minute: 600,
         private_messages: 1_000_000,
+        private_mib: 4_096,
         private_octets_per_second: 16 << 20,
     };
     assert_eq!(customs.limits, limits);

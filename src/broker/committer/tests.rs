@@ -13,6 +13,7 @@ use crate::broker::exchange::Returnable;
 use crate::broker::ids::{ConnectionId, DeliveryId, Origin};
 use crate::broker::input::Input;
 use crate::broker::ledger::Ledger;
+use crate::broker::queue::Volume;
 use crate::broker::record::{Argument, Genesis, QueueProperties, Record, UnitEntry};
 use crate::journal::vfs::SimVfs;
 use crate::journal::{Config, Frame, Journal, Lsn};
@@ -116,7 +117,7 @@ impl Rig {
             copies: Vec::new(),
             frame: Frame::new(vec![7; 10_000]),
             ttl: ttl_ms.map(Duration::from_millis),
-            quota: 1_000_000,
+            quota: Volume::ANY,
         }))
     }
 
@@ -191,7 +192,8 @@ fn acks_go_on_while_the_disk_is_full_and_it_is_not_said_twice() {
         .committer
         .ledger()
         .kept_by(&Party::Agency("post".parse().unwrap()));
-    assert_eq!(usize::try_from(kept).unwrap(), count);
+    assert_eq!(usize::try_from(kept.messages).unwrap(), count);
+    assert!(kept.octets > kept.messages);
     for delivery in delivered {
         rig.wait(100);
         let publish = rig.publish(None);
@@ -206,7 +208,7 @@ fn acks_go_on_while_the_disk_is_full_and_it_is_not_said_twice() {
         rig.committer
             .ledger()
             .kept_by(&Party::Agency("post".parse().unwrap())),
-        0
+        Volume::default()
     );
     rig.vfs.make_room();
     rig.wait(250);
@@ -274,7 +276,7 @@ fn what_needs_room_waits_in_its_connections_order_and_what_frees_it_goes_on() {
     );
     rig.step(vec![ack(delivered)]);
     let party = Party::Agency("post".parse().unwrap());
-    assert_eq!(rig.committer.ledger().kept_by(&party), 0);
+    assert_eq!(rig.committer.ledger().kept_by(&party), Volume::default());
     // Once there is room all come, in their order.
     rig.vfs.make_room();
     rig.wait(1_000);

@@ -8,6 +8,7 @@ use crate::broker::effect::{Effect, NotTaken};
 use crate::broker::exchange::{Returnable, Ruled, Submission, Verdict};
 use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::BODY_BYTES;
+use crate::broker::queue::Volume;
 use crate::broker::record::{Again, CaseChange, Outcome, Placed, Recipient, Record, Rejected};
 use crate::broker::register::{Barred, Step};
 use crate::broker::reply::Refusal;
@@ -296,8 +297,13 @@ impl Core {
         }
         let unroutable = queues.is_empty();
         let kept = self.ledger.kept_by(&self.ledger.party(&unit));
-        let more = u64::try_from(queues.len()).unwrap_or(u64::MAX);
-        if !unroutable && kept.saturating_add(more) > u64::from(private.quota) {
+        let octets = u32::try_from(private.frame.octets().len()).unwrap_or(u32::MAX);
+        let messages = u64::try_from(queues.len()).unwrap_or(u64::MAX);
+        let more = Volume {
+            messages,
+            octets: messages.saturating_mul(octets.into()),
+        };
+        if !unroutable && !kept.and(more).is_within(private.quota) {
             turn.nack(&origin, NotTaken::Quota);
             return;
         }
@@ -311,6 +317,7 @@ impl Core {
                 marked: private.marked,
                 from: None,
                 deadline: private.ttl.map(|ttl| turn.moment.now.plus(ttl)),
+                octets,
             };
             self.store(Record::Placed(Box::new(placed)), &private.frame, turn);
         }

@@ -6,7 +6,8 @@
 //! The names stand in front, so that who sweeps pages reads nothing else. Entries of pages are in
 //! files of their own. Used ids are in none of both: they are in files by segment, and the snapshot
 //! says which of them are past their window. What follows from the rest is made anew: names,
-//! bindings and moved entries of units from their queues, subjects and deadlines of orders.
+//! bindings and moved entries of units, and what each party keeps, from the queues; subjects and
+//! deadlines of orders.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::take::{Malformed, Take};
 use crate::agency::registry::{InboxMode, Party};
 use crate::broker::dedup::{KnownIds, Span};
 use crate::broker::ledger::{Death, Died, Ledger, Overlay, Queue, QueueKind, UnitState};
-use crate::broker::queue::{Backlog, Entry, Page};
+use crate::broker::queue::{Backlog, Entry, Page, Volume};
 use crate::broker::record::{Binding, Cause, CountedRefusals, QueueId, QueueProperties, Terms};
 use crate::broker::refusals::RefusalCounts;
 use crate::broker::register::Register;
@@ -106,6 +107,12 @@ impl Ledger {
     fn index(&mut self) -> Option<()> {
         for (id, queue) in &self.queues {
             let unit = self.units.get_mut(&queue.unit)?;
+            let held = queue.backlog.volume();
+            if queue.kind == QueueKind::Own && held != Volume::default() {
+                let party = Party::of(&queue.unit, unit.listed);
+                let kept = self.kept.entry(party).or_default();
+                *kept = kept.and(held);
+            }
             unit.names.insert(queue.name.clone(), *id);
             for binding in &queue.bindings {
                 unit.bindings.bind(binding, *id);
@@ -130,8 +137,8 @@ form!(Ledger {
     leaves: u64,
     known: KnownIds,
     register: Register,
-    refusals: RefusalCounts,
-    kept: BTreeMap<Party, u64>,
+    refusals: RefusalCounts;
+    kept,
 });
 
 form!(UnitState {
@@ -190,6 +197,7 @@ form!(Backlog {
     settled_ahead: BTreeSet<Lsn>,
     next_page: u64,
     live: u64,
+    octets: u64,
 });
 
 form!(Page {

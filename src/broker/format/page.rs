@@ -3,7 +3,8 @@
 //! ```text
 //! page   count u32 | entries
 //! entry  address of the record u64 | deadline i64, milliseconds since 1970, i64::MAX for none |
-//!        times that it came back u32 | flags u32: 1 settled, 2 sent before, 4 private, 8 marked
+//!        times that it came back u32 | flags u32: 1 settled, 2 sent before, 4 private, 8 marked, and
+//!        16 times the octets of its message
 //! ```
 
 use super::form::{Form, form, put_list, whole};

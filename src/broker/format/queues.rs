@@ -18,6 +18,7 @@ form!(Placed {
     marked: bool,
     from: Option<Moved>,
     deadline: Option<Timestamp>,
+    octets: u32,
 });
 
 form!(Moved {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Change, Ledger, Overlay, Queue, QueueKind};
+use super::{Change, Ledger, Overlay, Queue, QueueKind, UnitState};
 use crate::agency::registry::Party;
-use crate::broker::queue::Entry;
+use crate::broker::queue::{Entry, Volume};
 use crate::broker::record::{Moved, Narrowed, Placed, QueueId, Settled, Settling};
 use crate::journal::Lsn;
 use crate::message::id::UnitId;
@@ -16,7 +16,7 @@ impl Ledger {
         let moved = placed.from.as_ref();
         let moved = moved.map(|from| self.moves_on(placed, from, changes));
         for queue in &placed.queues {
-            let entry = Entry::new(at, placed.deadline);
+            let entry = Entry::new(at, placed.deadline).of(placed.octets);
             let entry = if placed.private {
                 entry.private()
             } else {
@@ -68,37 +68,51 @@ impl Ledger {
     /// which entries wait, and may go, dispatch knows.
     pub(super) fn enqueue(&mut self, id: QueueId, entry: Entry, changes: &mut Vec<Change>) {
         let (now, at) = (self.time, entry.lsn);
-        let Some(queue) = self.queues.get_mut(&id) else {
-            return;
-        };
-        let own = queue.properties.integer("x-message-ttl");
-        let own = own
-            .and_then(|ms| u64::try_from(ms).ok())
-            .map(Duration::from_millis);
-        let entry = own.map_or(entry, |ttl| entry.until(now.plus(ttl)));
-        if queue.is_release(&entry) {
-            queue.last_release = at;
-        }
-        if entry.is_marked() {
-            queue.last_marked = at;
-        }
-        if let Some(page) = queue.backlog.push(entry) {
-            changes.push(Change::Page(id, page));
-        }
-        changes.push(Change::Enqueued(id));
-        if queue.kind == QueueKind::Own {
-            let unit = queue.unit.clone();
-            *self.kept.entry(self.party(&unit)).or_default() += 1;
+        let page = self.change(id, |queue, _| {
+            let own = queue.properties.integer("x-message-ttl");
+            let own = own
+                .and_then(|ms| u64::try_from(ms).ok())
+                .map(Duration::from_millis);
+            let entry = own.map_or(entry, |ttl| entry.until(now.plus(ttl)));
+            if queue.is_release(&entry) {
+                queue.last_release = at;
+            }
+            if entry.is_marked() {
+                queue.last_marked = at;
+            }
+            queue.backlog.push(entry)
+        });
+        if let Some(page) = page {
+            changes.extend(page.map(|page| Change::Page(id, page)));
+            changes.push(Change::Enqueued(id));
         }
     }
 
-    /// So many entries left a queue: where it is of its agency's own, they are kept no more.
-    pub(super) fn let_go(&mut self, id: QueueId, count: u64) {
-        let own = |queue: &&Queue| queue.kind == QueueKind::Own;
-        let queue = self.queues.get(&id).filter(own);
-        let party = queue.map(|queue| self.party(&queue.unit));
-        if let Some(kept) = party.and_then(|party| self.kept.get_mut(&party)) {
-            *kept = kept.saturating_sub(count);
+    /// Changes what a queue holds; where it is of its agency's own, what that keeps follows.
+    pub(super) fn change<T>(
+        &mut self,
+        id: QueueId,
+        does: impl FnOnce(&mut Queue, Option<&mut UnitState>) -> T,
+    ) -> Option<T> {
+        let queue = self.queues.get_mut(&id)?;
+        let before = queue.backlog.volume();
+        let mut unit = self.units.get_mut(&queue.unit);
+        let done = does(queue, unit.as_deref_mut());
+        let after = queue.backlog.volume();
+        if queue.kind == QueueKind::Own && after != before {
+            let party = Party::of(&queue.unit, unit.is_none_or(|unit| unit.listed));
+            self.keep(party, before, after);
+        }
+        Some(done)
+    }
+
+    /// What a party held `before` is `after` now; who keeps nothing has no entry.
+    fn keep(&mut self, party: Party, before: Volume, after: Volume) {
+        let kept = self.kept_by(&party).and(after).without(before);
+        if kept == Volume::default() {
+            self.kept.remove(&party);
+        } else {
+            self.kept.insert(party, kept);
         }
     }
 
@@ -113,20 +127,15 @@ impl Ledger {
         }
         let queues = state.names.values().filter_map(|id| self.queues.get(id));
         let own = queues.filter(|queue| queue.kind == QueueKind::Own);
-        let kept: u64 = own.map(|queue| queue.backlog.len()).sum();
-        if let Some(count) = self.kept.get_mut(&before) {
-            *count = count.saturating_sub(kept);
-        }
-        *self.kept.entry(Party::of(unit, listed)).or_default() += kept;
+        let held = own.map(|queue| queue.backlog.volume());
+        let held = held.fold(Volume::default(), Volume::and);
+        self.keep(before, held, Volume::default());
+        self.keep(Party::of(unit, listed), Volume::default(), held);
     }
 
     pub(super) fn remove(&mut self, id: QueueId, lsn: Lsn, changes: &mut Vec<Change>) {
-        let Some(queue) = self.queues.get_mut(&id) else {
-            return;
-        };
-        let unit = self.units.get_mut(&queue.unit);
-        if let Some(done) = queue.remove((id, lsn), unit) {
-            self.let_go(id, 1);
+        let done = self.change(id, |queue, unit| queue.remove((id, lsn), unit));
+        if let Some(done) = done.flatten() {
             changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
             changes.push(Change::Gone(id, lsn));
         }

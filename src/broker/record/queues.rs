@@ -26,6 +26,8 @@ pub struct Placed {
     pub from: Option<Moved>,
     /// When it expires in these queues.
     pub deadline: Option<Timestamp>,
+    /// Octets of the message.
+    pub octets: u32,
 }
 
 /// An entry that leaves its queue for another one.

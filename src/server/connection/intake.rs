@@ -357,7 +357,7 @@ mod tests {
             read_over: None,
             marked: false,
             ttl: None,
-            quota: 1,
+            quota: crate::broker::queue::Volume::ANY,
         }
     }
 

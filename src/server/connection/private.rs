@@ -5,6 +5,7 @@ use crate::amqp;
 use crate::broker::command::{Private, Unroutable};
 use crate::broker::ids::Origin;
 use crate::broker::payload::PrivateHead;
+use crate::broker::queue::Volume;
 use crate::message::envelope::expires_after;
 use crate::policy::rulebook::Rulebook;
 use crate::server::translate;
@@ -40,7 +41,7 @@ pub(super) fn private(
         wire: translate::returnable(publish),
         frame,
         ttl,
-        quota: peer.agency.limits.private_messages,
+        quota: Volume::most(&peer.agency.limits),
     })
 }
 

@@ -25,8 +25,9 @@ impl QuotaNotice {
         tracing::warn!(
             agency.id = %peer.agency.id,
             system.name = %peer.system.name,
-            limit = peer.agency.limits.private_messages,
-            "queues of the agency's own hold as much as private_messages allows: publishes are refused with a nack"
+            limit.messages = peer.agency.limits.private_messages,
+            limit.mib = peer.agency.limits.private_mib,
+            "queues of the agency's own hold as much as private_messages or private_mib allows: publishes are refused with a nack"
         );
     }
 }

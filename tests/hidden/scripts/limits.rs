@@ -14,6 +14,7 @@ const fn limits(messages_per_second: u32, refusals_per_minute: u32) -> AgencyLim
         messages_per_second,
         refusals_per_minute,
         private_messages: 1_000,
+        private_mib: 4_096,
         private_octets_per_second: 16 << 20,
     }
 }

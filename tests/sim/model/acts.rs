@@ -18,8 +18,11 @@ pub(super) const OWN: [&str; 3] = ["work", "parked", "mine"];
 /// All slots of a place: the standing ones, then its own.
 pub(super) const SLOTS: usize = 3 + OWN.len();
 
-/// Messages that customs may keep in queues of its own.
-pub(super) const QUOTA: u32 = 12;
+/// What customs may keep in queues of its own.
+pub(super) const QUOTA: Volume = Volume {
+    messages: 12,
+    octets: 6_000,
+};
 
 /// What is published, by whom, and with which header.
 pub(super) const KINDS: [(usize, &str, (&str, &str)); 15] = [
@@ -94,7 +97,7 @@ pub(super) fn border(rulebook: usize, epoch: u64) -> Arc<Border> {
 }
 
 /// What random lives come across, all taken together.
-pub(super) const SEEN: [&str; 19] = [
+pub(super) const SEEN: [&str; 20] = [
     // Causes of death, where something takes what dies.
     "rejected",
     "expired",
@@ -115,6 +118,7 @@ pub(super) const SEEN: [&str; 19] = [
     "refused, and reached another",
     "a case changed",
     "more than may be kept",
+    "more octets than may be kept",
     // And of releases.
     "narrowed",
     "too late to be narrowed",

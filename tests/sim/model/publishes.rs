@@ -178,7 +178,8 @@ impl Life {
             numbers.1 += 1;
             assert_eq!((is.number, &is.queues), (numbers.1, &queues));
             for queue in queues {
-                let entry = Entry::new(at, deadline).released(is.mask);
+                let entry =
+                    Entry::new(at, deadline).released(is.mask, wide(sent.publish.body.len()));
                 self.naive.put(queue, at, entry);
             }
         }
@@ -249,7 +250,11 @@ impl Life {
         let named = keys.iter().filter_map(|name| self.naive.named(&unit, name));
         let queues: Vec<QueueId> = named.collect();
         let party = self.core.ledger().party(&unit);
-        let kept = self.core.ledger().kept_by(&party) + wide(queues.len());
+        let octets = private_frame(self.privates + 1, &keys).octets().len();
+        let kept = self.core.ledger().kept_by(&party).and(Volume {
+            messages: wide(queues.len()),
+            octets: wide(queues.len() * octets),
+        });
         self.privates += 1;
         let origin = Origin {
             connection: self.places[CUSTOMS].connection,
@@ -271,15 +276,18 @@ impl Life {
                 assert_eq!(returned.unwrap().0.code, 312);
             }
             (Effect::Outcome { returned: None, .. }, Some((at, Record::Placed(placed)))) => {
-                assert!(!queues.is_empty() && kept <= u64::from(QUOTA));
+                assert!(!queues.is_empty() && kept.is_within(QUOTA));
                 let deadline = ttl.map(|ttl| self.now.plus(ttl));
                 assert_eq!((&placed.queues, placed.deadline), (&queues, deadline));
-                self.naive.put_private(&placed, at);
+                self.naive.put_private(&placed, at, wide(octets));
             }
             (Effect::Nacked { why, .. }, None) => {
                 assert_eq!(why, NotTaken::Quota);
-                self.seen.insert("more than may be kept");
-                assert!(!queues.is_empty() && kept > u64::from(QUOTA));
+                assert!(!queues.is_empty() && !kept.is_within(QUOTA));
+                let many = kept.messages > QUOTA.messages;
+                let large = "more octets than may be kept";
+                self.seen
+                    .insert(if many { "more than may be kept" } else { large });
             }
             other => panic!("{other:?}"),
         }
@@ -300,14 +308,20 @@ fn reached(exchange: &Exchange) -> impl Iterator<Item = &UnitId> {
     released.map(|it| &it.unit)
 }
 
-/// A publish of customs for itself, by these keys.
-fn private(origin: Origin, keys: &[&str], ttl: Option<Duration>) -> Command {
+/// The frame of a message of customs for itself: every third one is large.
+fn private_frame(serial: u64, keys: &[&str]) -> Frame {
     let head = PrivateHead {
         exchange: "",
         routing_key: keys[0],
         raw_properties: &[],
     };
-    let frame = head.seal(&origin.serial.to_be_bytes());
+    let octets = if serial.is_multiple_of(3) { 900 } else { 8 };
+    head.seal(&vec![7; octets])
+}
+
+/// A publish of customs for itself, by these keys.
+fn private(origin: Origin, keys: &[&str], ttl: Option<Duration>) -> Command {
+    let frame = private_frame(origin.serial, keys);
     let wire = Returnable {
         exchange: "".into(),
         routing_key: keys[0].into(),
