@@ -25,6 +25,7 @@ use super::start::{Replay, Started, open_ids, start};
 use super::tell::Tell;
 use super::watch::Watch;
 use crate::agency::keys::{Keys, MasterKey};
+use crate::agency::registry::Unit;
 use crate::broker::admit::View;
 use crate::broker::command::Command;
 use crate::broker::committer::{Committer, Step};
@@ -36,7 +37,7 @@ use crate::broker::limits::TICK;
 use crate::broker::record::{Genesis, QueueId, Record, Stored};
 use crate::journal::vfs::{DiskVfs, Vfs};
 use crate::journal::{Lsn, ReadError, Reader};
-use crate::message::id::{KeyedDigest, SystemId, UnitId};
+use crate::message::id::{KeyedDigest, SystemId};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
@@ -169,7 +170,7 @@ impl Embedded {
     }
 
     /// A way to the core for a new connection of `unit`; whether its system may take releases.
-    pub fn attach(&self, unit: UnitId, system: SystemId, releases: bool) -> Port {
+    pub fn attach(&self, unit: &Unit, system: SystemId, releases: bool) -> Port {
         let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));
         let ways = (&self.inbox, &self.outboxes);
         Port::open(id, ways, unit, system, releases)

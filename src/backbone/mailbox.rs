@@ -1,8 +1,8 @@
 //! What connects tasks and the committer thread: one inbox of commands, an outbox a connection.
 //!
 //! A connection hands over all commands of one read at once; the committer hands over all effects
-//! of one batch at once and wakes each connection once. What waits is counted by agency: one that has
-//! too much waiting is read no further, and no other one is held up by it.
+//! of one batch at once and wakes each connection once. What waits is counted by party, an agency or one
+//! unlisted unit of it: one that has too much waiting is read no further, and no other is held up by it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -13,10 +13,10 @@ use futures_util::task::AtomicWaker;
 
 use super::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::sync::{Condvar, Mutex, MutexGuard};
+use crate::agency::registry::Party;
 use crate::broker::effect::Effect;
 use crate::broker::input::{Input, Payer};
 use crate::broker::limits::AGENCY_WAITING_BYTES;
-use crate::message::id::AgencyId;
 
 /// Inputs on their way to the committer. Owned by the backbone; every connection pushes.
 #[derive(Debug, Default)]
@@ -33,14 +33,14 @@ struct Waiting {
     asleep: bool,
 }
 
-/// What each agency has waiting, those that have connected since the start.
+/// What each party has waiting, those that have connected since the start.
 #[derive(Debug, Default)]
 struct Shares {
-    by_agency: BTreeMap<AgencyId, Arc<Share>>,
+    by_party: BTreeMap<Party, Arc<Share>>,
     by_payer: BTreeMap<Payer, Arc<Share>>,
 }
 
-/// What one agency has waiting for the committer.
+/// What one party has waiting for the committer.
 #[derive(Debug, Default)]
 pub(super) struct Share {
     pub(super) payer: Payer,
@@ -95,20 +95,20 @@ impl Share {
 }
 
 impl Inbox {
-    /// What `agency` has waiting, for one more of its connections.
-    pub(super) fn share(&self, agency: &AgencyId) -> Arc<Share> {
+    /// What `party` has waiting, for one more of its connections.
+    pub(super) fn share(&self, party: Party) -> Arc<Share> {
         let mut shares = lock(&self.shares);
-        if let Some(share) = shares.by_agency.get(agency) {
+        if let Some(share) = shares.by_party.get(&party) {
             return Arc::clone(share);
         }
         // The broker itself is the first.
-        let number = u32::try_from(shares.by_agency.len() + 1).unwrap_or(u32::MAX);
+        let number = u32::try_from(shares.by_party.len() + 1).unwrap_or(u32::MAX);
         let payer = Payer(number);
         let share = Arc::new(Share {
             payer,
             ..Share::default()
         });
-        shares.by_agency.insert(agency.clone(), Arc::clone(&share));
+        shares.by_party.insert(party, Arc::clone(&share));
         shares.by_payer.insert(payer, Arc::clone(&share));
         share
     }

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use super::mailbox::{Inbox, Outbox, Share, lock};
+use crate::agency::registry::Unit;
 use crate::broker::command::Command;
 use crate::broker::event::Event;
 use crate::broker::ids::ConnectionId;
 use crate::broker::input::Input;
-use crate::message::id::{SystemId, UnitId};
+use crate::message::id::SystemId;
 
 /// Inputs for which memory is kept while a connection is idle.
 const KEPT: usize = 16;
@@ -41,7 +42,7 @@ impl Port {
     pub(super) fn open(
         id: ConnectionId,
         (inbox, outboxes): (&Arc<Inbox>, &Outboxes),
-        unit: UnitId,
+        unit: &Unit,
         system: SystemId,
         releases: bool,
     ) -> Self {
@@ -50,7 +51,7 @@ impl Port {
         let mut port = Self {
             id,
             inbox: Arc::clone(inbox),
-            share: inbox.share(&unit.agency),
+            share: inbox.share(unit.party()),
             inputs: Vec::new(),
             outbox,
             outboxes: Arc::clone(outboxes),
@@ -59,7 +60,7 @@ impl Port {
         };
         port.send(&mut vec![Command::Attach {
             connection: id,
-            unit,
+            unit: unit.id.clone(),
             system,
             releases,
         }]);

@@ -33,6 +33,7 @@ use shuttle::{check_pct, check_random};
 
 use self::fetch::{Fetcher, Found, Tray, Unread, Wanted};
 use self::mailbox::{Inbox, Outbox, Share};
+use crate::agency::registry::Party;
 use crate::broker::command::{Ask, Command};
 use crate::broker::effect::Effect;
 use crate::broker::event::Event;
@@ -64,6 +65,10 @@ fn all(threads: Vec<JoinHandle<()>>) {
 /// A command of almost no weight.
 fn light(number: u64) -> Input {
     Event::Gone(ConnectionId(number)).into()
+}
+
+fn agency(name: &str) -> Party {
+    Party::Agency(name.parse().unwrap())
 }
 
 /// Commands of one agency that are too many for it, together.
@@ -136,7 +141,7 @@ fn who_waits_for_room_is_woken_once_there_is_some() {
     // What is too much for an agency takes its time.
     in_so_many_orders(SCHEDULES / 5, || {
         let inbox = Arc::new(Inbox::default());
-        let share = inbox.share(&"post".parse().unwrap());
+        let share = inbox.share(agency("post"));
         let mut inputs = heavy(&share);
         let count = inputs.len();
         let (full, pays) = (Arc::clone(&inbox), Arc::clone(&share));
@@ -178,7 +183,7 @@ fn who_asks_for_room_again_and_again_waits_once_and_is_woken_once() {
     check_random(
         || {
             let (inbox, waits) = (Inbox::default(), Arc::default());
-            let share = inbox.share(&"post".parse().unwrap());
+            let share = inbox.share(agency("post"));
             let wakes = Arc::new(Wakes::default());
             let counting = Arc::clone(&wakes).into();
             for woken in [1, 2] {
@@ -202,13 +207,18 @@ fn an_agency_that_has_too_much_waiting_takes_no_room_of_another() {
     check_random(
         || {
             let inbox = Inbox::default();
-            let [post, customs] =
-                ["post", "customs"].map(|name| inbox.share(&name.parse().unwrap()));
+            let [post, customs] = ["post", "customs"].map(|name| inbox.share(agency(name)));
             assert_ne!(post.payer, customs.payer);
-            assert_eq!(inbox.share(&"post".parse().unwrap()).payer, post.payer);
+            assert_eq!(inbox.share(agency("post")).payer, post.payer);
             inbox.push_for(&post, &mut heavy(&post));
             let waker = Arc::new(Wakes::default()).into();
             assert!(!post.has_room(&waker, &Arc::default()));
+            assert!(customs.has_room(&waker, &Arc::default()));
+            // Nor does what a unit does of which others must not know.
+            let unit = Party::Unit("customs/investigation".parse().unwrap());
+            let unlisted = inbox.share(unit);
+            inbox.push_for(&unlisted, &mut heavy(&unlisted));
+            assert!(!unlisted.has_room(&waker, &Arc::default()));
             assert!(customs.has_room(&waker, &Arc::default()));
         },
         1,

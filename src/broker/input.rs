@@ -26,7 +26,7 @@ impl What {
     }
 }
 
-/// Who pays for a command: the number of an agency among those that have connected, or the broker.
+/// Who pays for a command: the number of a party among those that have connected, or the broker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Payer(pub u32);
 

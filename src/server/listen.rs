@@ -239,7 +239,7 @@ async fn connect(
     house.advise(&admitted);
     let peer = Arc::new(admitted.peer);
     // Who has no place is told so, in the place of its handshake.
-    let (place, refused) = match house.places.take(&peer.agency.id) {
+    let (place, refused) = match house.places.take(peer.unit.party()) {
         Ok(place) => (Some(place), None),
         Err(says) => (None, Some(says)),
     };

@@ -189,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     agency: system.agency.id.clone(),
                     system: system.system.name.clone(),
                 };
-                let port = self.backbone.attach(system.unit.id.clone(), id, releases);
+                let port = self.backbone.attach(&system.unit, id, releases);
                 self.link.open(port);
             }
             Some(says) => self.close(&Reply::new(ReplyCode::NotAllowed, says)),

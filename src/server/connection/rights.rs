@@ -18,8 +18,8 @@ pub(super) struct Rights {
     refused: Option<String>,
 }
 
-/// A rulebook does not let a system stay connected: it does not know it, puts it into another unit, or
-/// lets it read other queues.
+/// A rulebook does not let a system stay connected: it does not know it, puts it into another unit, lets
+/// it read other queues, or lists its unit, or does no longer.
 #[derive(Debug)]
 pub(super) struct Ended;
 
@@ -42,8 +42,13 @@ impl Rights {
     pub(super) fn under(&mut self, rulebook: &Rulebook) -> Result<Arc<Peer>, Ended> {
         if self.epoch != Some(rulebook.epoch()) {
             let peer = self.grounds.as_of(&self.peer, rulebook.registry());
-            // What it reads was granted when it asked for it: it asks again.
-            let peer = peer.filter(|peer| peer.system.reads == self.peer.system.reads);
+            // What it reads was granted when it asked for it: it asks again. Who pays for what it does was
+            // said when it came: where that is another, it comes again.
+            let same = |peer: &Peer| {
+                peer.system.reads == self.peer.system.reads
+                    && peer.unit.party() == self.peer.unit.party()
+            };
+            let peer = peer.filter(same);
             let peer = peer.ok_or(Ended)?;
             if peer != *self.peer {
                 self.peer = Arc::new(peer);
@@ -159,6 +164,7 @@ mod tests {
                 "reads = [\"inbox\"]",
             ),
             ("system:items\"", "system:other\""),
+            ("\n[[system]]", "listed = false\n\n[[system]]"),
         ] {
             let mut rights = rights(&first);
             assert!(rights.under(&first).is_ok());
