@@ -256,7 +256,7 @@ impl<'a> Release<'a> {
         }
         let (facts, question) = payload.ruled_from()?;
         let newer = self.ruled_again(&facts, &question, view, now);
-        let both = newer.and_then(|newer| self.as_ruling(&terms).intersect(&newer));
+        let both = newer.and_then(|newer| as_ruling(&terms).intersect(&newer, self.exchange.holds));
         let rulebook = view.rulebook.digest();
         let left = match both {
             Some(both) => Terms {
@@ -315,17 +315,6 @@ impl<'a> Release<'a> {
         match rule_for(self.unit, &request, rulebook, &view.standing, now) {
             Ruled::Released(released) => Some(released),
             Ruled::Refused(_) => None,
-        }
-    }
-
-    fn as_ruling(&self, terms: &Terms) -> ruling::Released {
-        ruling::Released {
-            mask: terms.mask,
-            withheld: self.exchange.holds.without(terms.mask),
-            policies: terms.policies.clone(),
-            withholding: Vec::new(),
-            retain_days: terms.retain_days,
-            onward: terms.onward,
         }
     }
 
@@ -411,6 +400,16 @@ impl<'a> Release<'a> {
     fn rendered(&self, routing_key: String, made: Made, body: Bytes) -> Rendered {
         let exchange = super::ledger::standing_name(self.unit, QueueKind::Inbox);
         Rendered::new((exchange, routing_key), Shown::Made(Box::new(made)), body)
+    }
+}
+
+fn as_ruling(terms: &Terms) -> ruling::Released {
+    ruling::Released {
+        mask: terms.mask,
+        policies: terms.policies.clone(),
+        withholding: Vec::new(),
+        retain_days: terms.retain_days,
+        onward: terms.onward,
     }
 }
 

@@ -299,8 +299,9 @@ pub struct Recipient {
     pub outcome: Outcome,
 }
 
-/// A decision for one unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A decision for one unit. Serialised it is what an auditor is shown.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
 pub enum Outcome {
     /// The unit receives the message.
     Released(Released),
@@ -312,11 +313,13 @@ pub enum Outcome {
 }
 
 /// A release to one unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Released {
-    /// The unit's own number of this delivery, from 1 and without gaps.
+    /// The unit's own number of this delivery, from 1 and without gaps; 0 until the ledger gives it.
+    #[serde(skip_serializing_if = "is_to_be_given")]
     pub number: u64,
     /// The categories that the unit gets.
+    #[serde(rename = "categories")]
     pub mask: Mask,
     /// The permits that gave it, sorted.
     pub policies: Vec<PolicyId>,
@@ -325,9 +328,25 @@ pub struct Released {
     /// Whether it may pass it on.
     pub onward: Onward,
     /// The queues that it was put into.
+    #[serde(skip)]
     pub queues: Vec<QueueId>,
     /// The forbids that took categories away, sorted.
+    #[serde(skip)]
     pub withholding: Vec<PolicyId>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_to_be_given(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Outcome {
+    /// The policies that decided.
+    pub fn policies(&self) -> &[PolicyId] {
+        match self {
+            Self::Released(Released { policies, .. }) | Self::Refused { policies } => policies,
+        }
+    }
 }
 
 /// An order's effect on standing.

@@ -1,10 +1,10 @@
-//! Why: an outcome with the rules that made it, their legal basis, and what was missing.
+//! Why not: the rules that would give a message to a unit, and what each of them lacks.
 //!
 //! For whom it is written decides what it tells: an officer of the sender or an auditor sees all
 //! conditions, a recipient only those on data that it gets.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt;
 
 use cedar_policy::{EvalResult, eval_expression};
 
@@ -14,9 +14,7 @@ use crate::message::time::Timestamp;
 use super::condition::{Part, agreements_of};
 use super::facts::{Bench, StandingFacts};
 use super::request::RuleRequest;
-use super::rule::rule_for;
 use super::rulebook::Rulebook;
-use super::ruling::{Outcome, Refused, Released};
 use super::source::Rule;
 use super::standing::Standing;
 use super::wording::{in_words, is_about_the_unit};
@@ -34,7 +32,7 @@ pub struct InForce<'a> {
 }
 
 /// A permit that would have applied, and what it lacked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Unmet {
     /// The rule.
     pub policy: PolicyId,
@@ -44,65 +42,18 @@ pub struct Unmet {
     pub needs: Vec<String>,
 }
 
-/// Says why `unit` does or does not receive the message; `reader` is what the reader gets of it.
-pub fn explain(
-    unit: &UnitId,
-    request: &RuleRequest<'_>,
-    in_force: &InForce<'_>,
-    reader: Mask,
-) -> String {
-    let &InForce {
-        rulebook,
-        standing,
-        now,
-    } = in_force;
-    let mut text = String::new();
-    match rule_for(unit, request, rulebook, standing, now) {
-        Outcome::Released(released) => explain_release(&mut text, unit, &released, rulebook),
-        Outcome::Refused(Refused::Forbidden { policies, .. }) => {
-            line(
-                &mut text,
-                format_args!("{unit} does not receive it: forbidden."),
-            );
-            explain_rules(&mut text, "forbidden", &policies, rulebook);
-        }
-        Outcome::Refused(Refused::Failed) => {
-            line(
-                &mut text,
-                format_args!("{unit} does not receive it: a rule could not be evaluated."),
-            );
-        }
-        Outcome::Refused(Refused::NotPermitted) => {
-            line(
-                &mut text,
-                format_args!("{unit} does not receive it: not permitted."),
-            );
-            let unmet = unmet(unit, request, in_force, reader);
-            if unmet.is_empty() {
-                line(
-                    &mut text,
-                    format_args!("  No rule gives it messages of this type and sender."),
-                );
-            }
-            for Unmet {
-                policy,
-                title,
-                needs,
-            } in unmet
-            {
-                let needs = if needs.is_empty() {
-                    "is met, but the unit is not asked for or does not receive the type".into()
-                } else {
-                    format!("only with {}", needs.join("; with "))
-                };
-                line(&mut text, format_args!("  {policy}: {title}: {needs}."));
-            }
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: ", self.policy, self.title)?;
+        match self.needs.as_slice() {
+            [] => f.write_str("is met, but the unit is not asked for or does not receive the type"),
+            needs => write!(f, "only with {}", needs.join("; with ")),
         }
     }
-    text
 }
 
-/// The permits on `receive` that could apply to the unit, each with what it lacks.
+/// The permits on `receive` that could apply to the unit, each with what it lacks; `reader` is what the
+/// reader gets of the message.
 pub fn unmet(
     unit: &UnitId,
     request: &RuleRequest<'_>,
@@ -164,44 +115,4 @@ pub fn unmet(
         })
     });
     unmet.collect()
-}
-
-fn explain_release(text: &mut String, unit: &UnitId, released: &Released, rulebook: &Rulebook) {
-    line(text, format_args!("{unit} receives: {}.", released.mask));
-    explain_rules(text, "given", &released.policies, rulebook);
-    if !released.withheld.is_empty() {
-        line(text, format_args!("  Withheld: {}.", released.withheld));
-    }
-    explain_rules(text, "taken", &released.withholding, rulebook);
-    line(
-        text,
-        format_args!(
-            "  It may keep them {} days; onward: {}.",
-            released.retain_days, released.onward
-        ),
-    );
-}
-
-fn explain_rules(text: &mut String, what: &str, policies: &[PolicyId], rulebook: &Rulebook) {
-    for id in policies {
-        match rulebook.rule(id) {
-            Some(rule) => line(
-                text,
-                format_args!(
-                    "  {what} by {id} ({}): {}. Basis: {}. Reason: {}.",
-                    rule.owner, rule.title, rule.basis, rule.reason
-                ),
-            ),
-            // A ruling of another rulebook, read beside this one.
-            None => line(
-                text,
-                format_args!("  {what} by {id}, which this rulebook does not have."),
-            ),
-        }
-    }
-}
-
-fn line(text: &mut String, words: std::fmt::Arguments<'_>) {
-    // Writing to a String does not fail; the result is the trait's.
-    _ = writeln!(text, "{words}");
 }

@@ -191,7 +191,6 @@ fn outcome(findings: &Findings<'_>, request: &RuleRequest<'_>) -> Outcome {
     let onward = permits.iter().map(|rule| rule.onward).max();
     Outcome::Released(Released {
         mask,
-        withheld: request.entry.holds.without(mask),
         policies: ids(&permits),
         withholding: ids(&withholding),
         retain_days: retain.unwrap_or_default(),

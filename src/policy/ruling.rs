@@ -16,8 +16,6 @@ use super::words::{Onward, PolicyId};
 pub struct Released {
     /// The categories it gets, of those that the type can hold.
     pub mask: Mask,
-    /// The categories that the type can hold and it does not get in the clear.
-    pub withheld: Mask,
     /// The permits that gave them, sorted.
     pub policies: Vec<PolicyId>,
     /// The forbids that took something away, sorted.
@@ -98,17 +96,12 @@ pub enum Told<'a> {
 }
 
 impl Released {
-    /// What both rulings give: a redelivery never widens. Nothing where that is nothing.
-    pub fn intersect(&self, newer: &Self) -> Option<Self> {
-        let withheld = self.withheld.union(newer.withheld);
-        let holds = self
-            .mask
-            .union(self.withheld)
-            .without(Mask::REFERENCE_TOKEN);
+    /// What both rulings give of a message that can hold `holds`: a redelivery never widens. Nothing
+    /// where that is nothing.
+    pub fn intersect(&self, newer: &Self, holds: Mask) -> Option<Self> {
         let mask = within(self.mask.both(newer.mask), holds);
         (!mask.is_empty()).then(|| Self {
             mask,
-            withheld,
             policies: newer.policies.clone(),
             withholding: newer.withholding.clone(),
             retain_days: self.retain_days.min(newer.retain_days),

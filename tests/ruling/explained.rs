@@ -4,20 +4,36 @@ use carnet::broker::exchange::Decided;
 use carnet::broker::record::{Confidential, Recipient};
 use carnet::message::facts::FactValue;
 use carnet::message::id::Mask;
-use carnet::policy::explain::{InForce, explain};
+use carnet::policy::explain::{InForce, unmet};
 
 use super::fixture::{Message, id, rulebook, rulebook_with};
 
+/// What an auditor reads of one recipient of a message, and what is lacking for it, as `reader` may
+/// know it.
 fn why(message: &Message, unit: &str, reader: Mask) -> String {
     let rulebook = rulebook();
-    let unit = id(unit);
+    let recipient = Recipient {
+        unit: id(unit),
+        known: true,
+        outcome: (&message.outcome(&rulebook, unit)).into(),
+    };
+    let nothing = Confidential::default();
     message.ask(&rulebook, |request| {
         let in_force = InForce {
             rulebook: &rulebook,
             standing: &message.standing,
             now: message.now,
         };
-        explain(&unit, request, &in_force, reader)
+        let recipients = std::slice::from_ref(&recipient);
+        let decided = Decided::in_full(
+            recipients,
+            request.entry.holds,
+            Some(&nothing),
+            &[],
+            &rulebook,
+        );
+        let decided = decided.with_unmet(|unit| unmet(unit, request, &in_force, reader));
+        [decided.lines(), decided.law()].concat().join("\n")
     })
 }
 
@@ -26,11 +42,15 @@ fn a_release_names_rules_with_basis_and_what_is_withheld() {
     let mut item = Message::new("post/main", "postal.item");
     item.question.quotes.to_mut().insert(id("environment"));
     insta::assert_snapshot!(why(&item, "customs/main", Mask::ALL), @r"
-    customs/main receives: party identity goods commercial postal reference.token.
-      given by post-customs (post): Customs receive postal item data. Basis: UPU Convention art. 8, 20; Regulation 08-002. Reason: Advance data for control and mail security.
-      Withheld: reference.
-      taken by floor-quoted-token (board): A quoted token opens for its originator only. Basis: GDPR art. 4(5), 32. Reason: The sender knows this reference as a token.
-      It may keep them 1825 days; onward: same-purpose.
+    -> customs/main  party identity goods commercial postal reference.token  by post-customs
+       withheld reference: taken by floor-quoted-token
+       to be kept 1825 days at most, onward: same-purpose
+    floor-quoted-token: A quoted token opens for its originator only
+      basis: GDPR art. 4(5), 32
+      reason: The sender knows this reference as a token
+    post-customs: Customs receive postal item data
+      basis: UPU Convention art. 8, 20; Regulation 08-002
+      reason: Advance data for control and mail security
     ");
 }
 
@@ -39,21 +59,27 @@ fn a_refusal_names_what_forbids_or_what_was_missing() {
     let declaration =
         Message::new("customs/main", "declaration.export").fact("risk", FactValue::Long(20));
     insta::assert_snapshot!(why(&declaration, "police/main", Mask::ALL), @r"
-    police/main does not receive it: not permitted.
-      customs-police-case: Police receive declarations of a case: only with an open case that both sides have joined or a score of at least 60 together with area drugs.
+    x  police/main  refused, no policy permits it
+       customs-police-case: Police receive declarations of a case: only with an open case that both sides have joined or a score of at least 60 together with area drugs
+       its sender was told nothing of it
     ");
     insta::assert_snapshot!(why(&declaration, "police/main", Mask::NONE), @r"
-    police/main does not receive it: not permitted.
-      customs-police-case: Police receive declarations of a case: only with a condition on data that you do not get.
+    x  police/main  refused, no policy permits it
+       customs-police-case: Police receive declarations of a case: only with a condition on data that you do not get
+       its sender was told nothing of it
     ");
     insta::assert_snapshot!(why(&declaration, "environment/main", Mask::ALL), @r"
-    environment/main does not receive it: not permitted.
-      No rule gives it messages of this type and sender.
+    x  environment/main  refused, no policy permits it
+       no rule gives it messages of this type and sender
+       its sender was told nothing of it
     ");
     let order = Message::new("customs/main", "control.order").fact("secret", FactValue::Bool(true));
     insta::assert_snapshot!(why(&order, "post/main", Mask::ALL), @r"
-    post/main does not receive it: forbidden.
-      forbidden by floor-secret (board): Controlled deliveries stay in their case. Basis: Vienna Convention 1988 art. 11; UNTOC art. 20. Reason: Known to the case alone.
+    x  post/main  refused, by floor-secret
+       COVERT: its sender must not know, and was told nothing of it
+    floor-secret: Controlled deliveries stay in their case
+      basis: Vienna Convention 1988 art. 11; UNTOC art. 20
+      reason: Known to the case alone
     ");
 }
 

@@ -294,10 +294,10 @@ fn digest_of(key: &Key, keys: &Keys) -> KeyedDigest {
 }
 
 /// The decision for one unit as its record has it: number and queues are the ledger's to give.
-impl From<&Verdict> for Recipient {
-    fn from(verdict: &Verdict) -> Self {
-        let outcome = match &verdict.outcome {
-            ruling::Outcome::Released(released) => Outcome::Released(Released {
+impl From<&ruling::Outcome> for Outcome {
+    fn from(outcome: &ruling::Outcome) -> Self {
+        match outcome {
+            ruling::Outcome::Released(released) => Self::Released(Released {
                 number: 0,
                 mask: released.mask,
                 policies: released.policies.clone(),
@@ -306,17 +306,22 @@ impl From<&Verdict> for Recipient {
                 queues: Vec::new(),
                 withholding: released.withholding.clone(),
             }),
-            ruling::Outcome::Refused(Refused::Forbidden { policies, .. }) => Outcome::Refused {
+            ruling::Outcome::Refused(Refused::Forbidden { policies, .. }) => Self::Refused {
                 policies: policies.clone(),
             },
-            ruling::Outcome::Refused(_) => Outcome::Refused {
+            ruling::Outcome::Refused(_) => Self::Refused {
                 policies: Vec::new(),
             },
-        };
+        }
+    }
+}
+
+impl From<&Verdict> for Recipient {
+    fn from(verdict: &Verdict) -> Self {
         Self {
             unit: verdict.unit.clone(),
             known: verdict.known,
-            outcome,
+            outcome: (&verdict.outcome).into(),
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::broker::record::{Confidential, Outcome, Recipient, Released, Told};
 use crate::message::id::{Mask, UnitId};
 use crate::message::onward::Onward;
+use crate::policy::explain::Unmet;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::source::Rule;
 use crate::policy::words::PolicyId;
@@ -30,27 +31,14 @@ pub struct Decided<'a> {
 struct Decision<'a> {
     unit: &'a UnitId,
     #[serde(flatten)]
-    given: Given<'a>,
+    outcome: &'a Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<Mask>,
     #[serde(flatten)]
     secrecy: Option<Secrecy<'a>>,
-}
-
-/// What a unit gets.
-#[derive(Debug, Serialize)]
-#[serde(tag = "outcome", rename_all = "lowercase")]
-enum Given<'a> {
-    Released {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        number: Option<u64>,
-        categories: Mask,
-        withheld: Mask,
-        policies: &'a [PolicyId],
-        retain_days: u32,
-        onward: Onward,
-    },
-    Refused {
-        policies: &'a [PolicyId],
-    },
+    /// What the rules lack that would give it the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unmet: Option<Vec<Unmet>>,
 }
 
 /// Why a unit does not get the rest, what the sender was told of it, and whether the sender must not
@@ -107,8 +95,13 @@ impl<'a> Decided<'a> {
     pub fn briefly(recipients: &'a [Recipient], holds: Mask) -> Self {
         let decisions = recipients.iter().map(|recipient| Decision {
             unit: &recipient.unit,
-            given: Given::of(&recipient.outcome, holds),
+            outcome: &recipient.outcome,
+            withheld: match &recipient.outcome {
+                Outcome::Released(released) => Some(holds.without(released.mask)),
+                Outcome::Refused { .. } => None,
+            },
             secrecy: None,
+            unmet: None,
         });
         Self {
             recipients: decisions.collect(),
@@ -133,7 +126,7 @@ impl<'a> Decided<'a> {
             let secrecy = Secrecy::of(recipient, holds, told, rulebook);
             let taken = secrecy.withheld_by.iter().flatten();
             policies.extend(taken.filter_map(|withheld| withheld.policy));
-            policies.extend(decision.given.policies());
+            policies.extend(decision.outcome.policies());
             decision.secrecy = Some(secrecy);
         }
         let is_one = |unit: &str| recipients.iter().any(|it| it.unit.to_string() == unit);
@@ -154,6 +147,17 @@ impl<'a> Decided<'a> {
                 .collect(),
         });
         view
+    }
+
+    /// The same with what is lacking for each unit to which no rule gives the message.
+    #[must_use]
+    pub fn with_unmet(mut self, unmet: impl Fn(&UnitId) -> Vec<Unmet>) -> Self {
+        for decision in &mut self.recipients {
+            let gives_none =
+                matches!(decision.outcome, Outcome::Refused { policies } if policies.is_empty());
+            decision.unmet = gives_none.then(|| unmet(decision.unit));
+        }
+        self
     }
 
     /// The text: what was asked, a line for each recipient and what belongs to it, alarms.
@@ -208,28 +212,6 @@ impl<'a> Decided<'a> {
                 format!("{id}: {title}\n  basis: {basis}\n  reason: {reason}")
             })
             .collect()
-    }
-}
-
-impl<'a> Given<'a> {
-    fn of(outcome: &'a Outcome, holds: Mask) -> Self {
-        match outcome {
-            Outcome::Released(released) => Self::Released {
-                number: (released.number > 0).then_some(released.number),
-                categories: released.mask,
-                withheld: holds.without(released.mask),
-                policies: &released.policies,
-                retain_days: released.retain_days,
-                onward: released.onward,
-            },
-            Outcome::Refused { policies } => Self::Refused { policies },
-        }
-    }
-
-    fn policies(&self) -> &'a [PolicyId] {
-        match self {
-            Self::Released { policies, .. } | Self::Refused { policies } => policies,
-        }
     }
 }
 
@@ -301,49 +283,62 @@ fn asked(confidential: &Confidential<'_>) -> Vec<String> {
 }
 
 impl Decision<'_> {
+    fn tell_release(&self, released: &Released, lines: &mut Vec<String>) {
+        let Released {
+            mask,
+            policies,
+            retain_days,
+            onward,
+            ..
+        } = released;
+        let mut line = format!("-> {}  {mask}  by {}", self.unit, joined(policies));
+        match (&self.secrecy, self.withheld) {
+            (None, Some(withheld)) if !withheld.is_empty() => {
+                line = format!("{line}  withheld {withheld}");
+            }
+            _ => {}
+        }
+        lines.push(line);
+        if let Some(secrecy) = &self.secrecy {
+            let withheld = secrecy.withheld_by.iter().flatten();
+            lines.extend(
+                withheld.map(|Withheld { categories, policy }| match policy {
+                    Some(id) => format!("   withheld {categories}: taken by {id}"),
+                    None => format!("   withheld {categories}: no rule gives it"),
+                }),
+            );
+            lines.push(format!(
+                "   to be kept {retain_days} days at most, onward: {onward}"
+            ));
+        }
+    }
+
     fn tell(&self, full: Option<&InFull<'_>>, lines: &mut Vec<String>) {
         let unit = self.unit;
-        match &self.given {
-            Given::Released {
-                categories,
-                withheld,
-                policies,
-                retain_days,
-                onward,
-                ..
-            } => {
-                let mut line = format!("-> {unit}  {categories}  by {}", joined(policies));
-                if self.secrecy.is_none() && !withheld.is_empty() {
-                    line = format!("{line}  withheld {withheld}");
-                }
-                lines.push(line);
-                if let Some(secrecy) = &self.secrecy {
-                    let withheld = secrecy.withheld_by.iter().flatten();
-                    lines.extend(
-                        withheld.map(|Withheld { categories, policy }| match policy {
-                            Some(id) => format!("   withheld {categories}: taken by {id}"),
-                            None => format!("   withheld {categories}: no rule gives it"),
-                        }),
-                    );
-                    lines.push(format!(
-                        "   to be kept {retain_days} days at most, onward: {onward}"
-                    ));
-                }
-            }
-            Given::Refused { policies: [] } if full.is_some_and(|it| !it.errors.is_empty()) => {
-                lines.push(format!(
-                    "x  {unit}  refused, no policy permits it or one could not be evaluated"
-                ));
-            }
-            Given::Refused { policies: [] } => {
-                lines.push(format!("x  {unit}  refused, no policy permits it"));
-            }
-            Given::Refused { policies } => {
+        match &self.outcome {
+            Outcome::Released(released) => self.tell_release(released, lines),
+            Outcome::Refused { policies } if !policies.is_empty() => {
                 lines.push(format!("x  {unit}  refused, by {}", joined(policies)));
             }
+            Outcome::Refused { .. } => {
+                let failed = full.is_some_and(|it| !it.errors.is_empty());
+                let failed = if failed {
+                    " or one could not be evaluated"
+                } else {
+                    ""
+                };
+                lines.push(format!("x  {unit}  refused, no policy permits it{failed}"));
+            }
+        }
+        match self.unmet.as_deref() {
+            None => {}
+            Some([]) => {
+                lines.push("   no rule gives it messages of this type and sender".to_owned());
+            }
+            Some(unmet) => lines.extend(unmet.iter().map(|it| format!("   {it}"))),
         }
         if let Some(secrecy) = &self.secrecy {
-            let is_refused = matches!(self.given, Given::Refused { .. });
+            let is_refused = self.withheld.is_none();
             let told = secrecy.told_to_sender;
             let told = match told {
                 Some(told) => format!("{told:?}"),

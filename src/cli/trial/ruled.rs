@@ -9,11 +9,11 @@ use super::super::names::system_name;
 use super::super::output;
 use crate::agency::registry::Peer;
 use crate::broker::exchange::{Decided, Quoted};
-use crate::broker::record::Recipient;
+use crate::broker::record::{Confidential, Recipient};
 use crate::message::facts::Facts;
 use crate::message::id::UnitId;
 use crate::message::valid::Valid;
-use crate::policy::explain::{InForce, explain};
+use crate::policy::explain::{InForce, unmet};
 use crate::policy::given::Given;
 use crate::policy::request::RuleRequest;
 use crate::policy::rule::rule;
@@ -65,13 +65,15 @@ impl Ruled {
         }
     }
 
-    fn why(&self, unit: &UnitId, rulebook: &Rulebook) -> String {
+    /// The same view as of an exchange in the log, as far as there is one before it is sent, and what
+    /// is lacking where no rule gives the message; put to `show`.
+    fn viewed<T>(&self, rulebook: &Rulebook, show: impl FnOnce(Decided<'_>) -> T) -> T {
         let Self {
             valid,
             peer,
             given,
             facts,
-            ..
+            ruling,
         } = self;
         let request = RuleRequest {
             sender: &peer.unit,
@@ -84,43 +86,35 @@ impl Ruled {
             standing: &given.standing,
             now: given.now,
         };
-        explain(unit, &request, &in_force, valid.entry().holds)
+        let holds = valid.entry().holds;
+        let recipients: Vec<Recipient> = ruling.verdicts.iter().map(Recipient::from).collect();
+        let quoted = Quoted::of(valid, ruling);
+        let secret = Confidential {
+            message_id: "",
+            ..quoted.confidential(valid, ruling, rulebook, None)
+        };
+        let decided = Decided::in_full(&recipients, holds, Some(&secret), &ruling.errors, rulebook);
+        show(decided.with_unmet(|unit| unmet(unit, &request, &in_force, holds)))
     }
 
     pub(super) fn print(&self, rulebook: &Rulebook) -> Result<(), Failed> {
-        let peer = &self.peer;
         let message_type = &self.valid.entry().message_type;
         let present = self.valid.content().spans.present();
-        let sender = system_name(peer);
+        let sender = system_name(&self.peer);
         output::line(&format!(
             "{message_type} from {sender}: valid, holds {present}"
         ))?;
-        for warning in &self.valid.content().warnings {
-            output::line(&format!("warning at {}: {}", warning.place, warning.rule))?;
-        }
-        for verdict in &self.ruling.verdicts {
-            output::line("")?;
-            output::text(&self.why(&verdict.unit, rulebook))?;
-            if verdict.told().is_none() && verdict.is_recorded() {
-                output::line("  The sender is not told of it.")?;
+        let (lines, law) = self.viewed(rulebook, |decided| (decided.lines(), decided.law()));
+        lines.iter().try_for_each(|line| output::line(line))?;
+        let others = self.others(rulebook).into_iter();
+        let others = others.map(|(unit, why)| format!("{unit} is not asked for: {why}."));
+        let nobody = "Its sender would be told that nobody receives it.";
+        let nobody = (!self.is_released()).then(|| nobody.to_owned());
+        for more in [law, others.collect(), nobody.into_iter().collect()] {
+            if !more.is_empty() {
+                output::line("")?;
             }
-        }
-        for unreachable in &self.ruling.unreachable {
-            output::line("")?;
-            output::line(&format!(
-                "{unreachable} is nobody whom this message can reach: not permitted."
-            ))?;
-        }
-        let others = self.others(rulebook);
-        if !others.is_empty() {
-            output::line("")?;
-        }
-        for (unit, why) in others {
-            output::line(&format!("{unit} is not asked for: {why}."))?;
-        }
-        if !self.ruling.is_released_visibly() {
-            output::line("")?;
-            output::line("Its sender would be told that nobody receives it.")?;
+            more.iter().try_for_each(|line| output::line(line))?;
         }
         Ok(())
     }
@@ -152,27 +146,19 @@ impl Ruled {
 
     /// The same fields as of an exchange in the log, as far as there are any before it is sent.
     pub(super) fn as_json(&self, rulebook: &Rulebook) -> Value {
-        let Self {
-            valid,
-            peer,
-            ruling,
-            ..
-        } = self;
-        let recipients: Vec<Recipient> = ruling.verdicts.iter().map(Recipient::from).collect();
-        let quoted = Quoted::of(valid, ruling);
-        let secret = quoted.confidential(valid, ruling, rulebook, None);
-        let holds = valid.entry().holds;
-        let decided = Decided::in_full(&recipients, holds, Some(&secret), &ruling.errors, rulebook);
+        let valid = &self.valid;
         let mut value = json!({
             "valid": true,
             "type": valid.entry().message_type,
-            "sender": system_name(peer),
+            "sender": system_name(&self.peer),
             "holds": valid.content().spans.present(),
-            "released": ruling.is_released_visibly(),
+            "released": self.is_released(),
         });
         let others = self.others(rulebook).into_iter();
         let others = others.map(|(unit, why)| json!({"unit": unit, "why": why}));
-        if let (Value::Object(fields), Value::Object(more)) = (&mut value, json!(decided)) {
+        if let (Value::Object(fields), Value::Object(more)) =
+            (&mut value, self.viewed(rulebook, |decided| json!(decided)))
+        {
             fields.extend(more);
             fields.insert("never_reached".to_owned(), others.collect());
         }
