@@ -9,8 +9,9 @@ mod full;
 
 use std::path::{Path, PathBuf};
 
-use carnet::journal::vfs::{Access, Fault, Pattern, SimVfs, Vfs, VfsFile};
+use carnet::journal::vfs::{Access, Vfs, VfsFile};
 use carnet::journal::{Config, Follower, Frame, Journal, Kind, Known, OpenError, Reader};
+use carnet_disk::{Fault, Pattern, SimVfs};
 
 const STOPPED: u8 = 12;
 /// Octets of a segment's header, and on which batches begin and end.

@@ -56,7 +56,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use carnet::broker::command::{Ask, Settle};
 use carnet::broker::record::Argument;
-use carnet::journal::vfs::SimVfs;
+use carnet_disk::SimVfs;
 
 use live::Live;
 use recovered::{Told, check, check_deeply, check_unread};

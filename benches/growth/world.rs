@@ -21,7 +21,6 @@ use carnet::broker::queue::Volume;
 use carnet::broker::record::{Argument, LeafSecret, QueueProperties, Record};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::config::{Config, Overrides, read_bundle};
-use carnet::journal::vfs::SimVfs;
 use carnet::message::bundle::{Bundle, Fault};
 use carnet::message::envelope::{HeaderValue, Publish};
 use carnet::message::id::{Digest, ExchangeId, UnitId};
@@ -29,6 +28,7 @@ use carnet::message::time::Timestamp;
 use carnet::policy::rulebook::Rulebook;
 use carnet::policy::standing::Standing;
 use carnet::server::clock::Clock;
+use carnet_disk::SimVfs;
 
 use crate::Failed;
 use crate::options::options;

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use carnet::journal::vfs::{SimVfs, Vfs, VfsFile};
+use carnet::journal::vfs::{Vfs, VfsFile};
 use carnet::journal::{Config, Follower, Frame, Journal, Kind, Known, Lsn, Reader};
+use carnet_disk::SimVfs;
 
 /// The first octet where the rest is the first segment's file, not a list of changes to a journal.
 pub(crate) const WHOLE_FILE: u8 = 1;

@@ -6,7 +6,8 @@ use std::path::Path;
 use carnet::broker::format::PageName;
 use carnet::broker::ledger::Ledger;
 use carnet::journal::snapshot::Files;
-use carnet::journal::vfs::{SimVfs, Vfs, VfsFile};
+use carnet::journal::vfs::{Vfs, VfsFile};
+use carnet_disk::SimVfs;
 
 /// The first octet where the rest is a whole file beside the journal, not what stands in it.
 pub(crate) const WHOLE_FILE: u8 = 1;

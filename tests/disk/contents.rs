@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::faults::{Fault, Pattern};
-use crate::journal::layout::{narrow, wide};
-use crate::journal::vfs::calls::Through;
+use carnet::journal::vfs::Through;
 
 /// What was done to a file in the cache alone.
 #[derive(Debug, Clone)]
@@ -535,4 +534,14 @@ impl Random {
     fn below(&mut self, bound: usize) -> usize {
         narrow(self.next().checked_rem(wide(bound)).unwrap_or(0))
     }
+}
+
+/// A length in memory as one on the disk.
+fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// A length on the disk as one in memory; what that cannot hold becomes its maximum.
+fn narrow(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
 }

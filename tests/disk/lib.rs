@@ -17,16 +17,16 @@
 //!
 //! Not modelled: a drive that lies about a sync.
 
-mod disk;
+mod contents;
 mod faults;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use self::disk::{Disk, NameChange};
+use self::contents::{Disk, NameChange};
 pub use self::faults::{Fault, Pattern};
-use super::calls::{Access, Through, Vfs, VfsFile};
+use carnet::journal::vfs::{Access, Through, Vfs, VfsFile};
 
 /// A simulated file system; clones share one disk.
 #[derive(Debug, Clone)]

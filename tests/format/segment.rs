@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use carnet::journal::snapshot::Files;
-use carnet::journal::vfs::{SimVfs, Vfs, VfsFile};
+use carnet::journal::vfs::{Vfs, VfsFile};
 use carnet::journal::{Config, End, Follower, Frame, Journal, Kind, Known, Lsn, Position};
+use carnet_disk::SimVfs;
 
 const BLOCK: usize = 4096;
 const JOURNAL: [u8; 16] = [0xa7; 16];

@@ -22,8 +22,8 @@ use carnet::broker::input::Input;
 use carnet::broker::pace::{Allowance, Published};
 use carnet::broker::reply::Refusal;
 use carnet::journal::Lsn;
-use carnet::journal::vfs::SimVfs;
 use carnet::message::time::Timestamp;
+use carnet_disk::SimVfs;
 
 use crate::adapter;
 use crate::border::{Border, data, morning};

@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use carnet::journal::vfs::{Access, Fault, Pattern, SimVfs, Vfs, VfsFile};
+use carnet::journal::vfs::{Access, Vfs, VfsFile};
 use carnet::journal::{Journal, Recovery};
+use carnet_disk::{Fault, Pattern, SimVfs};
 
 use super::{
     Batch, Item, Ran, SEGMENT, append, batch, bytes, config, folder, open, read, reserve, script,

@@ -7,8 +7,8 @@ use carnet::backbone::start::recover;
 use carnet::broker::command::{Ask, Command};
 use carnet::broker::committer::Committer;
 use carnet::broker::ids::{ConnectionId, Origin};
-use carnet::journal::vfs::SimVfs;
 use carnet::message::time::Timestamp;
+use carnet_disk::SimVfs;
 
 use crate::border::{Admitted, Border, noon};
 use crate::recovered::{data, options};

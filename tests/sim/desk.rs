@@ -16,9 +16,9 @@ use carnet::broker::ids::{ChannelKey, ConnectionId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::record::Stored;
 use carnet::broker::reply::Refusal;
-use carnet::journal::vfs::SimVfs;
 use carnet::message::envelope::Publish;
 use carnet::message::time::Timestamp;
+use carnet_disk::SimVfs;
 
 use crate::border::{Admitted, Border, noon};
 use crate::recovered::{data, options};

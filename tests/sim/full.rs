@@ -12,10 +12,10 @@ use carnet::broker::ids::{ChannelKey, ConnectionId, DeliveryId, EntryAddress};
 use carnet::broker::input::Input;
 use carnet::broker::record::{Argument, Narrowed, QueueProperties, Record, Terms};
 use carnet::journal::Lsn;
-use carnet::journal::vfs::{Pattern, SimVfs};
 use carnet::message::id::{Digest, Mask, UnitId};
 use carnet::message::time::Timestamp;
 use carnet::policy::words::Onward;
+use carnet_disk::{Pattern, SimVfs};
 use proptest::prelude::*;
 
 use crate::recovered::{data, options};

@@ -9,8 +9,9 @@ use carnet::broker::effect::Effect;
 use carnet::broker::event::Event;
 use carnet::broker::ids::ConnectionId;
 use carnet::broker::record::{Genesis, Record};
-use carnet::journal::vfs::{Fault, SimVfs, Vfs};
+use carnet::journal::vfs::Vfs;
 use carnet::message::time::Timestamp;
+use carnet_disk::{Fault, SimVfs};
 
 use crate::border::{Border, noon};
 use crate::recovered::{data, options};

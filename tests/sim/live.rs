@@ -86,7 +86,7 @@ impl Live {
     }
 
     /// The disk as every crash since the last look would have left it.
-    pub(crate) fn crashes(&self) -> Vec<carnet::journal::vfs::SimVfs> {
+    pub(crate) fn crashes(&self) -> Vec<carnet_disk::SimVfs> {
         self.vfs.take()
     }
 

@@ -12,9 +12,10 @@ use carnet::backbone::start::{Options, Recovered, Replay, recover};
 use carnet::broker::committer::Committer;
 use carnet::broker::limits::{LOST_ADDRESSES, LOST_NUMBERS};
 use carnet::broker::record::{Lost, Record, Rejected};
-use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
+use carnet::journal::vfs::Vfs;
 use carnet::journal::{Lsn, Reader};
 use carnet::message::id::{ExchangeId, KeyedDigest};
+use carnet_disk::{Fault, Pattern, SimVfs};
 
 use crate::border::{Border, noon};
 use crate::recovered::data;

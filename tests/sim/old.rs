@@ -11,9 +11,10 @@ use carnet::backbone::start::{Options, Replay, recover};
 use carnet::broker::committer::Committer;
 use carnet::broker::limits::SCRUB_REST;
 use carnet::broker::record::{QueueId, Record, SCHEMA};
-use carnet::journal::vfs::{Pattern, SimVfs, Vfs, VfsFile};
+use carnet::journal::vfs::{Vfs, VfsFile};
 use carnet::journal::{Config, Frame, Journal, Kind, Lsn};
 use carnet::message::time::Timestamp;
+use carnet_disk::{Pattern, SimVfs};
 
 use crate::border::{Border, noon};
 use crate::options::options;

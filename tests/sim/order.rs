@@ -12,7 +12,7 @@ use carnet::broker::input::Input;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Volume;
 use carnet::journal::Lsn;
-use carnet::journal::vfs::SimVfs;
+use carnet_disk::SimVfs;
 
 use crate::border::{Admitted, Border, noon};
 use crate::recovered::data;

@@ -14,9 +14,9 @@ use carnet::broker::limits::{STEP_BURIED, UNLIMITED_PREFETCH};
 use carnet::broker::queue::Page;
 use carnet::broker::record::{Argument, QueueId, QueueProperties, Record};
 use carnet::journal::Lsn;
-use carnet::journal::vfs::{Pattern, SimVfs};
 use carnet::message::id::UnitId;
 use carnet::message::time::Timestamp;
+use carnet_disk::{Pattern, SimVfs};
 
 use crate::recovered::data;
 use crate::unit::{begun, private};

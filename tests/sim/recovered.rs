@@ -14,10 +14,11 @@ use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::ledger::Ledger;
 use carnet::broker::record::{Outcome, QueueId, Record};
-use carnet::journal::vfs::{Fault, Pattern, SimVfs, Vfs};
+use carnet::journal::vfs::Vfs;
 use carnet::journal::{Lsn, StoredRecord};
 use carnet::message::id::{Digest, Mask, UnitId};
 use carnet::message::time::Timestamp;
+use carnet_disk::{Fault, Pattern, SimVfs};
 
 use crate::border::{Admitted, Fact};
 

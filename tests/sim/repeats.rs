@@ -18,9 +18,10 @@ use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::record::{Record, Repeats};
 use carnet::journal::Lsn;
-use carnet::journal::vfs::{Pattern, SimVfs, Vfs};
+use carnet::journal::vfs::Vfs;
 use carnet::message::id::KeyedDigest;
 use carnet::message::time::Timestamp;
+use carnet_disk::{Pattern, SimVfs};
 
 use crate::border::{Admitted, Border, noon};
 use crate::recovered::data;

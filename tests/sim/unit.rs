@@ -10,10 +10,10 @@ use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Volume;
 use carnet::broker::record::{Genesis, Record, UnitEntry};
-use carnet::journal::vfs::SimVfs;
 use carnet::message::bundle::Bundle;
 use carnet::message::id::{Digest, UnitId};
 use carnet::message::time::Timestamp;
+use carnet_disk::SimVfs;
 
 use crate::recovered::data;
 

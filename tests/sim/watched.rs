@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use carnet::journal::vfs::{Access, Pattern, SimFile, SimLock, SimVfs, Through, Vfs, VfsFile};
+use carnet::journal::vfs::{Access, Through, Vfs, VfsFile};
+use carnet_disk::{Pattern, SimFile, SimLock, SimVfs};
 
 /// What crashes at the calls so far would have left.
 type Crashes = Arc<Mutex<Vec<SimVfs>>>;
