@@ -121,7 +121,7 @@ impl World {
         let recovered = recover(&SimVfs::new(1), Path::new("/data"), &options(SEGMENT_BYTES))?;
         let mut committer = recovered.committer;
         let now = noon()?;
-        let mut genesis = genesis_of(&border.rulebook, (false, KeyCheck([0; 16])), now);
+        let mut genesis = genesis_of(&border.rulebook, false, KeyCheck([0; 16]), now);
         genesis.bundle = Bundle::default();
         committer.begin(&Record::Genesis(genesis))?;
         let standing = Arc::clone(committer.ledger().register().standing());

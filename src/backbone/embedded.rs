@@ -105,7 +105,10 @@ impl Embedded {
         let time = Arc::new(AtomicI64::new(committer.ledger().time().as_millis()));
         let ids = Arc::new(open_ids(DiskVfs, data, &committer, afresh)?);
         let fetcher = fetcher(&committer, &ids)?;
-        let keepers = Keepers::start(data, (&committer, &ids), &tell, (verified, &clock))?;
+        let reader = committer.journal().reader();
+        let scrub = Scrub::new(reader, ScrubFile::new(DiskVfs, data), verified);
+        let scrub = scrub::start(scrub, Arc::clone(&clock)).map_err(StartError::Thread)?;
+        let keepers = Keepers::start(data, &committer, &ids, &tell, scrub)?;
         let run = Run {
             committer,
             inbox: Arc::clone(&inbox),
@@ -172,8 +175,14 @@ impl Embedded {
     /// A way to the core for a new connection of `unit`; whether its system may take releases.
     pub fn attach(&self, unit: &Unit, system: SystemId, releases: bool) -> Port {
         let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));
-        let ways = (&self.inbox, &self.outboxes);
-        Port::open(id, ways, unit, system, releases)
+        let mut port = Port::open(id, &self.inbox, &self.outboxes, unit.party());
+        port.send(&mut vec![Command::Attach {
+            connection: id,
+            unit: unit.id.clone(),
+            system,
+            releases,
+        }]);
+        port
     }
 
     /// A record with its message, where it is fresh enough to be in memory.
@@ -284,21 +293,21 @@ struct Keepers {
 impl Keepers {
     fn start(
         data: &Path,
-        (committer, ids): (&Committer<DiskVfs>, &Arc<Ids<DiskVfs>>),
+        committer: &Committer<DiskVfs>,
+        ids: &Arc<Ids<DiskVfs>>,
         tell: &Tell,
-        (verified, clock): (Option<Timestamp>, &ReadClock),
+        scrub: Sender<()>,
     ) -> Result<Self, StartError> {
         let reader = committer.journal().reader();
         let pages = Pages::open(DiskVfs, data, reader.journal()).map_err(StartError::NotMade)?;
         pages.adopt(committer.ledger());
         let snapshots = Snapshots::open(DiskVfs, data).map_err(StartError::NotMade)?;
-        let scrub = Scrub::new(reader.clone(), ScrubFile::new(DiskVfs, data), verified);
         let started = || {
             let ids = Arc::clone(ids);
             Ok(Self {
                 pages: start_pages(pages.clone(), tell.clone())?,
                 _snapshots: start_snapshots(reader, snapshots, pages, ids)?,
-                _scrub: scrub::start(scrub, Arc::clone(clock))?,
+                _scrub: scrub,
             })
         };
         started().map_err(StartError::Thread)

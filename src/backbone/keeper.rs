@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -186,14 +187,14 @@ impl<V: Vfs> Snapshots<V> {
 /// Applies records to a ledger, up to an address; pages that heads need are read back on the way.
 pub fn replay<V: Vfs>(
     reader: &Reader<V>,
-    (ledger, from): (&mut Ledger, Lsn),
-    until: Lsn,
+    ledger: &mut Ledger,
+    range: Range<Lsn>,
     pages: &Pages<V>,
 ) -> Result<u64, StartError> {
     let mut records: u64 = 0;
-    for stored in reader.scan(from) {
+    for stored in reader.scan(range.start) {
         let stored = stored?;
-        if stored.lsn >= until {
+        if stored.lsn >= range.end {
             break;
         }
         let record = decoded(&stored)?;
@@ -265,7 +266,7 @@ pub fn snapshot<V: Vfs>(
     if from.end.lsn >= until.end.lsn {
         return Ok(());
     }
-    replay(reader, (&mut ledger, from.end.lsn), until.end.lsn, pages)?;
+    replay(reader, &mut ledger, from.end.lsn..until.end.lsn, pages)?;
     for (queue, page) in ledger.held_pages() {
         pages
             .write(queue, &page, until)
@@ -436,10 +437,10 @@ mod tests {
         let (mut from_snapshot, at) = snapshots.latest(|_| Ok(true)).unwrap().unwrap();
         assert_eq!(at, sealed);
         let at = at.end.lsn;
-        replay(&reader, (&mut from_snapshot, at), reader.end(), &pages).unwrap();
+        replay(&reader, &mut from_snapshot, at..reader.end(), &pages).unwrap();
         let mut from_journal = Ledger::default();
-        let whole = (&mut from_journal, Lsn::START);
-        replay(&reader, whole, reader.end(), &pages).unwrap();
+        let whole = Lsn::START..reader.end();
+        replay(&reader, &mut from_journal, whole, &pages).unwrap();
         assert_eq!(from_snapshot.leaves(), from_journal.leaves());
         let (one, other) = (
             drain(&mut from_snapshot, &pages),

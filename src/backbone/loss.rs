@@ -82,7 +82,7 @@ impl Needs {
     }
 
     /// Whether the address that it names is in the gap. A snapshot of all that is left names none there.
-    fn is_lost(&self, (from, to): (Lsn, Lsn)) -> bool {
+    fn is_lost(&self, from: Lsn, to: Lsn) -> bool {
         let at = self.address();
         let is_snapshot_of_the_rest = matches!(self, Self::From(_)) && at == from;
         from <= at && at < to && !is_snapshot_of_the_rest
@@ -229,7 +229,7 @@ impl<V: Vfs> Witnesses<V> {
     /// Takes away what names addresses that are lost; durable when this returns.
     pub fn forget_lost(&self, gaps: &[(Lsn, Lsn)]) -> Result<(), StartError> {
         for beside in &self.beside {
-            let is_lost = |needs: Needs| gaps.iter().any(|gap| needs.is_lost(*gap));
+            let is_lost = |needs: Needs| gaps.iter().any(|&(from, to)| needs.is_lost(from, to));
             let names = beside.names.iter();
             let lost = names.filter(|name| (beside.needs)(name).is_some_and(is_lost));
             let forgotten = beside.files.forget(lost.map(String::as_str));

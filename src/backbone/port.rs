@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use super::mailbox::{Inbox, Outbox, Share, lock};
-use crate::agency::registry::Unit;
+use crate::agency::registry::Party;
 use crate::broker::command::Command;
 use crate::broker::event::Event;
 use crate::broker::ids::ConnectionId;
 use crate::broker::input::Input;
-use crate::message::id::SystemId;
 
 /// Inputs for which memory is kept while a connection is idle.
 const KEPT: usize = 16;
@@ -38,33 +37,25 @@ pub struct Port {
 }
 
 impl Port {
-    /// The port of a new connection of `system`, of `unit`; `releases`: whether it may take them.
+    /// The port of a new connection of a system whose agency, or unlisted unit, is `party`.
     pub(super) fn open(
         id: ConnectionId,
-        (inbox, outboxes): (&Arc<Inbox>, &Outboxes),
-        unit: &Unit,
-        system: SystemId,
-        releases: bool,
+        inbox: &Arc<Inbox>,
+        outboxes: &Outboxes,
+        party: Party,
     ) -> Self {
         let outbox = Arc::new(Outbox::default());
         lock(outboxes).insert(id, Arc::clone(&outbox));
-        let mut port = Self {
+        Self {
             id,
             inbox: Arc::clone(inbox),
-            share: inbox.share(unit.party()),
+            share: inbox.share(party),
             inputs: Vec::new(),
             outbox,
             outboxes: Arc::clone(outboxes),
             waits: Arc::default(),
             ended_here: false,
-        };
-        port.send(&mut vec![Command::Attach {
-            connection: id,
-            unit: unit.id.clone(),
-            system,
-            releases,
-        }]);
-        port
+        }
     }
 
     /// Hands over commands in order; they are taken out of `commands`.

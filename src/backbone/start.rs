@@ -101,7 +101,7 @@ impl<V: Vfs> Recovered<V> {
                 known,
                 evidence,
             } = accepted;
-            let lost = self.committer.ledger().lose((from, known), evidence, now);
+            let lost = self.committer.ledger().lose(from, known, evidence, now);
             tracing::warn!(
                 journal.from = %lost.from,
                 journal.known = %lost.known,
@@ -184,8 +184,7 @@ pub fn start<V: Vfs>(
     recovered.begin_run(now)?;
     let mut committer = recovered.committer;
     if fresh {
-        let begins = (options.development, options.key_check);
-        let genesis = genesis_of(&rulebook, begins, now);
+        let genesis = genesis_of(&rulebook, options.development, options.key_check, now);
         committer.begin(&Record::Genesis(genesis))?;
     }
     if let Some(file) = &end_file {
@@ -229,7 +228,7 @@ pub fn recover<V: Vfs>(
         journal,
         recovery,
         lost,
-    } = open_journal(vfs, data, options, (&witnesses, &known))?;
+    } = open_journal(vfs, data, options, &witnesses, &known)?;
     if let Some(at) = recovery.cut {
         tracing::warn!(journal.lsn = %at, "an unfinished batch was cut; nothing of it was confirmed");
     }
@@ -237,7 +236,7 @@ pub fn recover<V: Vfs>(
     let pages = Pages::open(vfs.clone(), data, journal.position().journal);
     let pages = pages.map_err(StartError::NotMade)?;
     let (reader, end) = (journal.reader(), journal.end());
-    let records = replay(&reader, (&mut ledger, from), end, &pages)?;
+    let records = replay(&reader, &mut ledger, from..end, &pages)?;
     tracing::info!(
         records,
         journal.from = %from,
@@ -264,7 +263,8 @@ fn open_journal<V: Vfs>(
     vfs: &V,
     data: &Path,
     options: &Options,
-    (witnesses, known): (&Witnesses<V>, &Known),
+    witnesses: &Witnesses<V>,
+    known: &Known,
 ) -> Result<Found<V>, StartError> {
     let config = Config {
         segment_bytes: options.segment_bytes,
@@ -370,7 +370,8 @@ fn active_bundle<V: Vfs>(reader: &Reader<V>, at: Lsn) -> Result<Bundle, StartErr
 /// The record by which a rulebook comes into force.
 pub fn genesis_of(
     rulebook: &Rulebook,
-    (development, key_check): (bool, KeyCheck),
+    development: bool,
+    key_check: KeyCheck,
     at: Timestamp,
 ) -> Genesis {
     let units = rulebook.registry().units();

@@ -139,6 +139,20 @@ pub struct Private {
     pub quota: Volume,
 }
 
+/// How an exchange is declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are AMQP's own bits")]
+pub struct ExchangeTraits {
+    /// Only looked for.
+    pub passive: bool,
+    /// Survives a restart.
+    pub durable: bool,
+    /// Gone with its last binding.
+    pub auto_delete: bool,
+    /// Takes no publishes.
+    pub internal: bool,
+}
+
 /// What a channel asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
@@ -148,10 +162,8 @@ pub enum Ask {
         name: String,
         /// Its type.
         kind: String,
-        /// Only look.
-        passive: bool,
-        /// Durable, auto-delete, internal.
-        traits: (bool, bool, bool),
+        /// How it is declared.
+        traits: ExchangeTraits,
         /// An argument that it was declared with: those that stand have none.
         argument: Option<String>,
     },

@@ -1,7 +1,7 @@
 //! Decisions: what record a command becomes. Reads the ledger, never writes it.
 
 use super::arguments;
-use super::command::Ask;
+use super::command::{Ask, ExchangeTraits};
 use super::effect::Answer;
 use super::ids::EntryAddress;
 use super::ledger::{Died, Ledger, Queue, QueueKind, is_standing_name, standing_name};
@@ -129,18 +129,17 @@ impl Ledger {
             Ask::DeclareExchange {
                 name,
                 kind,
-                passive,
                 traits,
                 argument,
-            } => {
-                let argument = argument.as_deref();
-                declare_exchange(unit, (name, *passive), kind, *traits, argument)
-            }
+            } => declare_exchange(unit, name, kind, *traits, argument.as_deref()),
             Ask::DeclareQueue {
                 name,
                 passive,
                 properties,
-            } => self.declare_queue(unit, (name, *passive), properties, in_use),
+            } => {
+                let declared = (!passive).then_some(properties);
+                self.declare_queue(unit, name, declared, in_use)
+            }
             Ask::Bind {
                 queue,
                 exchange,
@@ -168,7 +167,13 @@ impl Ledger {
                 queue,
                 if_unused,
                 if_empty,
-            } => self.delete(unit, queue, (*if_unused, *if_empty), in_use),
+            } => {
+                let only = OnlyIf {
+                    unused: *if_unused,
+                    empty: *if_empty,
+                };
+                self.delete(unit, queue, only, in_use)
+            }
             Ask::Consume { .. }
             | Ask::Cancel(_)
             | Ask::Get { .. }
@@ -177,20 +182,16 @@ impl Ledger {
         }
     }
 
+    /// Looks for a queue, and makes it where it is declared with properties.
     fn declare_queue(
         &self,
         unit: &UnitId,
-        (name, passive): (&str, bool),
-        properties: &QueueProperties,
+        name: &str,
+        declared: Option<&QueueProperties>,
         in_use: impl Fn(QueueId) -> InUse,
     ) -> Decided {
         if let Some((id, queue)) = self.find(unit, name) {
-            let differs = if passive {
-                None
-            } else {
-                queue.differs(name, properties)
-            };
-            return match differs {
+            return match declared.and_then(|it| queue.differs(name, it)) {
                 Some(text) => refused(406, text),
                 None => Decided::Reply(Answer::Queue {
                     name: name.to_owned(),
@@ -199,9 +200,9 @@ impl Ledger {
                 }),
             };
         }
-        if passive {
+        let Some(properties) = declared else {
             return refused(404, no_queue(unit, name));
-        }
+        };
         if name.starts_with("amq.") && !name.starts_with("amq.gen-") {
             return refused(
                 403,
@@ -297,7 +298,7 @@ impl Ledger {
         &self,
         unit: &UnitId,
         name: &str,
-        (if_unused, if_empty): (bool, bool),
+        only: OnlyIf,
         in_use: impl Fn(QueueId) -> InUse,
     ) -> Decided {
         if self.queue_named(unit, name).is_none() {
@@ -308,10 +309,10 @@ impl Ledger {
             Err(answer) => return Decided::Reply(answer),
         };
         let messages = self.queue(id).map_or(0, |queue| queue.backlog.len());
-        if if_unused && in_use(id).consumers > 0 {
+        if only.unused && in_use(id).consumers > 0 {
             return refused(406, format!("queue '{name}' in vhost '/' in use"));
         }
-        if if_empty && messages > 0 {
+        if only.empty && messages > 0 {
             return refused(406, format!("queue '{name}' in vhost '/' is not empty"));
         }
         Decided::Record(
@@ -436,13 +437,26 @@ pub(super) fn no_queue(unit: &UnitId, name: &str) -> String {
     }
 }
 
+/// Which queues alone a delete takes.
+#[derive(Clone, Copy)]
+struct OnlyIf {
+    unused: bool,
+    empty: bool,
+}
+
 fn declare_exchange(
     unit: &UnitId,
-    (name, passive): (&str, bool),
+    name: &str,
     kind: &str,
-    (durable, auto_delete, internal): (bool, bool, bool),
+    traits: ExchangeTraits,
     argument: Option<&str>,
 ) -> Decided {
+    let ExchangeTraits {
+        passive,
+        durable,
+        auto_delete,
+        internal,
+    } = traits;
     let predeclared = [
         ("amq.direct", "direct"),
         ("amq.fanout", "fanout"),

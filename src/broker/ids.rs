@@ -41,6 +41,13 @@ pub struct EntryAddress {
     pub entry: Lsn,
 }
 
+impl EntryAddress {
+    /// The entry of this record in this queue.
+    pub const fn new(queue: QueueId, entry: Lsn) -> Self {
+        Self { queue, entry }
+    }
+}
+
 /// A consumer: its channel and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConsumerId {
@@ -109,10 +116,7 @@ pub struct DeliveryId {
 impl DeliveryId {
     /// The entry that it is an attempt at.
     pub fn address(self) -> EntryAddress {
-        EntryAddress {
-            queue: self.queue,
-            entry: self.entry,
-        }
+        EntryAddress::new(self.queue, self.entry)
     }
 }
 

@@ -224,7 +224,7 @@ fn take_changed_folders(
     }
     let rulebook = Rulebook::parse(bundle)?;
     let digest = rulebook.digest();
-    let genesis = genesis_of(&rulebook, (true, key_check), clock.now());
+    let genesis = genesis_of(&rulebook, true, key_check, clock.now());
     let activated = backbone.activate(rulebook, genesis);
     activated.map_err(Failed::cannot_run)?;
     tracing::info!(rulebook = %digest, "the folders have changed: activated, since this is --dev");

@@ -90,13 +90,19 @@ enum Order {
     Seal(PathBuf, u64),
 }
 
-/// How far zeros reach after an order, and why it was not carried out.
-type Report = (u64, io::Result<()>);
+/// What became of an order.
+struct Report {
+    /// How far zeros reach after it.
+    reached: u64,
+    /// Why it was not carried out.
+    ended: io::Result<()>,
+}
 
 impl<V: Vfs> Zeros<V> {
     /// Goes on behind `active`, a segment's path and length, where there is one.
     pub(super) fn new(
-        (vfs, folder): (&V, &Path),
+        vfs: &V,
+        folder: &Path,
         whole: u64,
         background: bool,
         active: Option<(&Path, u64)>,
@@ -299,7 +305,8 @@ impl<V: Vfs> Zeros<V> {
         self.done(task, report)
     }
 
-    fn done(&mut self, task: Task, (reached, ended): Report) -> io::Result<()> {
+    fn done(&mut self, task: Task, report: Report) -> io::Result<()> {
+        let Report { reached, ended } = report;
         match task {
             Task::Zeros(Part::Active) => self.active = reached.max(self.active),
             Task::Zeros(Part::Spare) => self.spare = reached.max(self.spare),
@@ -378,13 +385,13 @@ impl<V: Vfs> Hand<V> {
         match order {
             Order::Fill(part, from, until, beside) => {
                 let mut reached = from;
-                let ended = self.fill(part, (&mut reached, until), beside);
-                return Some((reached, ended));
+                let ended = self.fill(part, &mut reached, until, beside);
+                return Some(Report { reached, ended });
             }
             Order::Keep(whole) => {
                 let mut reached = 0;
                 let ended = self.keep(&mut reached, whole);
-                return Some((reached, ended));
+                return Some(Report { reached, ended });
             }
             Order::Adopt => self.active = self.spare.take(),
             Order::Seal(path, end) => {
@@ -415,7 +422,7 @@ impl<V: Vfs> Hand<V> {
         if file.allocated()? < whole {
             match file.allocate(whole) {
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    self.fill(Part::Spare, (reached, whole), Beside::TheWriter)?;
+                    self.fill(Part::Spare, reached, whole, Beside::TheWriter)?;
                 }
                 taken => taken?,
             }
@@ -428,7 +435,8 @@ impl<V: Vfs> Hand<V> {
     fn fill(
         &mut self,
         part: Part,
-        (reached, until): (&mut u64, u64),
+        reached: &mut u64,
+        until: u64,
         beside: Beside,
     ) -> io::Result<()> {
         let file = match part {

@@ -110,12 +110,7 @@ struct Holder<V: Vfs> {
 }
 
 impl<V: Vfs> Shared<V> {
-    pub(super) fn new(
-        (vfs, folder): (&V, &Path),
-        sealed: &[Lsn],
-        active: Active<V>,
-        end: Lsn,
-    ) -> Self {
+    pub(super) fn new(vfs: &V, folder: &Path, sealed: &[Lsn], active: Active<V>, end: Lsn) -> Self {
         let journal = active.header.journal;
         let sealed = sealed.iter().map(|first| Sealed {
             first: *first,
@@ -140,12 +135,7 @@ impl<V: Vfs> Shared<V> {
         let firsts = listing.firsts();
         let before = firsts.partition_point(|first| *first < last.header.first);
         let sealed = firsts.get(..before).unwrap_or_default();
-        Self::new(
-            (&listing.vfs, &listing.folder),
-            sealed,
-            Active::of(last),
-            end,
-        )
+        Self::new(&listing.vfs, &listing.folder, sealed, Active::of(last), end)
     }
 
     /// Another segment, behind the durable end; in place of one that took no batch, which was never
@@ -188,17 +178,17 @@ impl<V: Vfs> Shared<V> {
                 end: self.end(),
             });
         }
-        let sealed = segments.sealed_at(lsn).ok_or(ReadError::Damaged(lsn))?;
+        let (sealed, next) = segments.sealed_at(lsn).ok_or(ReadError::Damaged(lsn))?;
         drop(segments);
-        let end = self.named_end(sealed)?;
-        let (Sealed { first, .. }, _) = sealed;
+        let end = self.named_end(sealed, next)?;
+        let first = sealed.first;
         let file = self.file(first)?;
         Ok(Holder { first, file, end })
     }
 
     /// The end of a sealed segment, as the next one names it. Nothing is locked while that is read: the
     /// thread that writes would wait for it.
-    fn named_end(&self, (sealed, next): (Sealed, Lsn)) -> Result<Lsn, ReadError> {
+    fn named_end(&self, sealed: Sealed, next: Lsn) -> Result<Lsn, ReadError> {
         if let Some(end) = sealed.end {
             return Ok(end);
         }
@@ -241,12 +231,11 @@ impl<V: Vfs> Shared<V> {
         if segments.active.header.first <= end {
             return Ok(end);
         }
-        let Some(sealed) = segments.sealed_at(end) else {
+        let Some((sealed, next)) = segments.sealed_at(end) else {
             return Ok(end);
         };
         drop(segments);
-        let (_, next) = sealed;
-        let is_over = self.named_end(sealed)? <= end;
+        let is_over = self.named_end(sealed, next)? <= end;
         Ok(if is_over { next } else { end })
     }
 }

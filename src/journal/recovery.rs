@@ -227,7 +227,7 @@ pub fn first_record<V: Vfs>(vfs: &V, folder: &Path) -> Result<Option<StoredRecor
     let seed = seed(&first.header.journal);
     let mut survey = Known::default().survey(seed, 0);
     survey.first_batch(&first)?;
-    let shared = Shared::new((vfs, folder), &[], Active::of(&first), survey.end.lsn);
+    let shared = Shared::new(vfs, folder, &[], Active::of(&first), survey.end.lsn);
     let reader = Reader::<V>::new(Arc::new(shared));
     Ok(reader.scan(Lsn::START).next().transpose()?)
 }
@@ -265,5 +265,5 @@ fn open_zeros<V: Vfs>(
 ) -> io::Result<Zeros<V>> {
     let last = last.map(|last| Ok::<_, io::Error>((last.path.as_path(), last.file.size()?)));
     let last = last.transpose()?;
-    Zeros::new((vfs, folder), config.whole(), config.background, last)
+    Zeros::new(vfs, folder, config.whole(), config.background, last)
 }

@@ -123,7 +123,7 @@ fn a_start_takes_what_the_log_says_whatever_is_advised_today() {
     };
     let rulebook = Rulebook::load(&bundle).unwrap();
     let now = carnet::server::clock::Clock::default().now();
-    let genesis = genesis_of(&rulebook, (false, key.key_check()), now);
+    let genesis = genesis_of(&rulebook, false, key.key_check(), now);
     let old = folders.0.path().join("old");
     let mut log = recover(&DiskVfs, &old, &options).unwrap().committer;
     log.begin(&Record::Genesis(genesis)).unwrap();

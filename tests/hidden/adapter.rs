@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
-use carnet::broker::command::{Ask, Command, Private, Unroutable};
+use carnet::broker::command::{Ask, Command, ExchangeTraits, Private, Unroutable};
 use carnet::broker::delivery::{Made, Rendered, Shown};
 use carnet::broker::effect::{Answer, Deliver};
 use carnet::broker::exchange::{Arrived, Returnable, Submission};
@@ -108,8 +108,12 @@ pub(crate) fn declare_exchange(name: &str, passive: bool) -> Ask {
     Ask::DeclareExchange {
         name: name.to_owned(),
         kind: "topic".to_owned(),
-        passive,
-        traits: (true, false, false),
+        traits: ExchangeTraits {
+            passive,
+            durable: true,
+            auto_delete: false,
+            internal: false,
+        },
         argument: None,
     }
 }

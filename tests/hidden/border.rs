@@ -80,7 +80,7 @@ impl Border {
 
     /// The first record, without the rulebook's text, which nobody reads here.
     pub(crate) fn genesis(&self) -> Record {
-        let genesis = genesis_of(&self.rulebook, (false, KeyCheck([0; 16])), morning());
+        let genesis = genesis_of(&self.rulebook, false, KeyCheck([0; 16]), morning());
         Record::Genesis(Genesis {
             bundle: Bundle::default(),
             ..genesis

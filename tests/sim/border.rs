@@ -79,7 +79,7 @@ impl Border {
 
     /// By what the rulebook comes into force, without its text: thousands of replays would only skip it.
     pub(crate) fn in_force(&self) -> Genesis {
-        let mut genesis = genesis_of(&self.rulebook, (false, KeyCheck([0; 16])), noon());
+        let mut genesis = genesis_of(&self.rulebook, false, KeyCheck([0; 16]), noon());
         genesis.bundle = Bundle::default();
         genesis
     }

@@ -1,19 +1,11 @@
 //! Parameters: none is a tuple that is taken apart, which is a type without a name.
 
 use crate::layers::product_files;
-use crate::ratchet::but_for;
 use crate::source::{Source, is_word, line_of};
 use crate::tree::{Finding, Tree};
 
-/// Modules that have such parameters yet. One that has none must leave this list, which ends empty.
-const NOT_YET_CLEAN: [&str; 3] = ["backbone", "broker", "journal"];
-
 /// Functions with a tuple pattern among their parameters.
 pub(crate) fn tuples(tree: &Tree) -> Vec<Finding> {
-    but_for(&NOT_YET_CLEAN, "tests/tidy/parameters.rs", found(tree))
-}
-
-fn found(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
     for (path, text) in product_files(tree) {
         let code = Source::of(text).product_code();
@@ -57,7 +49,7 @@ mod tests {
              fn g(h: (u8, u8), i: Map<K, (A, B)>, j: fn(u8) -> u8) { k.map(|(l, m)| l) }\n\
              #[cfg(test)]\nmod tests { fn n((o, p): T) {} }",
         )]);
-        let found = found(&tree);
+        let found = tuples(&tree);
         assert_eq!(
             places(&found),
             [("src/policy/a.rs", 1), ("src/policy/a.rs", 2)]

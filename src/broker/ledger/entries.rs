@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Change, Ledger, Overlay, Queue, QueueKind, UnitState};
 use crate::agency::registry::Party;
+use crate::broker::ids::EntryAddress;
 use crate::broker::queue::{Entry, Volume};
 use crate::broker::record::{Moved, Narrowed, Placed, QueueId, Settled, Settling};
 use crate::journal::Lsn;
@@ -25,7 +26,7 @@ impl Ledger {
             let entry = if placed.marked { entry.marked() } else { entry };
             self.enqueue(*queue, entry, changes);
             if let Some(overlay) = &moved {
-                self.overlay((*queue, at), overlay.clone());
+                self.overlay(EntryAddress::new(*queue, at), overlay.clone());
             }
         }
     }
@@ -54,7 +55,8 @@ impl Ledger {
     }
 
     /// Notes what an entry that has moved has beside its 24 bytes.
-    pub(super) fn overlay(&mut self, (id, entry): (QueueId, Lsn), overlay: Overlay) {
+    pub(super) fn overlay(&mut self, at: EntryAddress, overlay: Overlay) {
+        let EntryAddress { queue: id, entry } = at;
         let Some(queue) = self.queues.get_mut(&id) else {
             return;
         };
@@ -134,7 +136,9 @@ impl Ledger {
     }
 
     pub(super) fn remove(&mut self, id: QueueId, lsn: Lsn, changes: &mut Vec<Change>) {
-        let done = self.change(id, |queue, unit| queue.remove((id, lsn), unit));
+        let done = self.change(id, |queue, unit| {
+            queue.remove(EntryAddress::new(id, lsn), unit)
+        });
         if let Some(done) = done.flatten() {
             changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
             changes.push(Change::Gone(id, lsn));

@@ -13,12 +13,7 @@ const EVIDENCE_BYTES: u64 = 64;
 impl Ledger {
     /// The record by which a loss is accepted, of a log that had come to `known`, with so much
     /// evidence as far as that is known.
-    pub fn lose(
-        &self,
-        (from, known): (Lsn, Lsn),
-        evidence_known: Option<u64>,
-        now: Timestamp,
-    ) -> Lost {
+    pub fn lose(&self, from: Lsn, known: Lsn, evidence_known: Option<u64>, now: Timestamp) -> Lost {
         let by_length = known.bytes_since(from) / EVIDENCE_BYTES;
         let by_count = evidence_known.map(|known| known.saturating_sub(self.leaves));
         let gone = by_count.unwrap_or(by_length);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bindings::Bindings;
 use super::died::Died;
 use crate::agency::registry::{InboxMode, Peer};
+use crate::broker::ids::EntryAddress;
 use crate::broker::limits::NOTICE_ENTRIES;
 use crate::broker::queue::{Backlog, Entry, Page};
 use crate::broker::record::{Binding, QueueId, QueueProperties, Terms};
@@ -170,9 +171,13 @@ impl Queue {
 
     pub(super) fn remove(
         &mut self,
-        (id, lsn): (QueueId, Lsn),
+        at: EntryAddress,
         unit: Option<&mut UnitState>,
     ) -> Option<Vec<Page>> {
+        let EntryAddress {
+            queue: id,
+            entry: lsn,
+        } = at;
         if let Some(overlay) = self.overlays.remove(&lsn)
             && let Some(unit) = unit
         {

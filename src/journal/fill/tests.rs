@@ -7,7 +7,7 @@ use crate::journal::{Config, Journal, Kind, Lsn};
 const WHOLE: u64 = 4096 + (256 << 20);
 
 fn zeros(vfs: &SimVfs) -> Zeros<SimVfs> {
-    Zeros::new((vfs, Path::new("/journal")), WHOLE, false, None).unwrap()
+    Zeros::new(vfs, Path::new("/journal"), WHOLE, false, None).unwrap()
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn where_space_is_taken_by_writing_alone_a_spare_is_kept_once_it_is_all_zeros() 
     const SMALL: u64 = 4096 + (3 << 20);
     let vfs = disk();
     vfs.cannot_allocate();
-    let new = || Zeros::new((&vfs, Path::new("/journal")), SMALL, false, None).unwrap();
+    let new = || Zeros::new(&vfs, Path::new("/journal"), SMALL, false, None).unwrap();
     vfs.limit(2 << 20);
     assert!(is_full(&new().keep().unwrap_err()));
     vfs.limit(SMALL);
@@ -151,7 +151,7 @@ fn a_spare_of_larger_segments_is_cut_to_what_is_wanted_now() {
     large.keep().unwrap();
     large.reach(Part::Spare, SMALL + PIECE).unwrap();
     drop(large);
-    let small = Zeros::new((&vfs, Path::new("/journal")), SMALL, false, None);
+    let small = Zeros::new(&vfs, Path::new("/journal"), SMALL, false, None);
     let mut small = small.unwrap();
     small.keep().unwrap();
     assert_eq!((small.spare, vfs.used()), (SMALL, SMALL));

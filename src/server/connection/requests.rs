@@ -6,7 +6,7 @@
 use crate::agency::registry::Peer;
 use crate::amqp::{Event, Reply, ReplyCode, Request, basic, queue};
 use crate::broker::arguments::consumer_priority;
-use crate::broker::command::{Ask, Fence};
+use crate::broker::command::{Ask, ExchangeTraits, Fence};
 use crate::broker::ids::DeliveryId;
 use crate::broker::ledger::may_read;
 use crate::broker::limits::{
@@ -62,8 +62,12 @@ pub(super) fn ask(
             Ok(Ask::DeclareExchange {
                 name: declare.exchange.to_string(),
                 kind: declare.kind.to_string(),
-                passive: declare.passive,
-                traits: (declare.durable, declare.auto_delete, declare.internal),
+                traits: ExchangeTraits {
+                    passive: declare.passive,
+                    durable: declare.durable,
+                    auto_delete: declare.auto_delete,
+                    internal: declare.internal,
+                },
                 argument: first.map(|(name, _)| name.to_string()),
             })
         }

@@ -52,7 +52,7 @@ impl Life {
         let snapshots = Snapshots::open(vfs.clone(), data)?;
         let latest = snapshots.latest(|of| Ok(by_snapshot && reader.vouches(of)?))?;
         let (mut ledger, of) = latest.unwrap_or_default();
-        replay(&reader, (&mut ledger, of.end.lsn), reader.end(), &pages)?;
+        replay(&reader, &mut ledger, of.end.lsn..reader.end(), &pages)?;
         pages.adopt(&ledger);
         Ok(Self {
             vfs: vfs.clone(),
