@@ -50,8 +50,8 @@ pub(super) enum NoPath {
 /// What a path is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
-    /// Who issued it, whatever for and whatever today's date: an expired certificate of a foreign
-    /// issuer is first of all foreign.
+    /// The issuer, whatever the certificate is for and whatever today's date: an expired certificate of
+    /// a foreign issuer is first of all foreign.
     Issuer,
     /// To let a client in.
     Client,

@@ -73,7 +73,7 @@ pub(super) fn read_units(owner: &AgencyId, root: &Table<'_>) -> Units {
     }
 }
 
-/// Whose entries are read, and the certificates that they name, with their places.
+/// The agency whose entries are read, and the certificates that they name, with their places.
 pub(super) struct Entries {
     pub(super) owner: AgencyId,
     pub(super) certificates: Vec<(String, String)>,

@@ -103,7 +103,8 @@ impl Registry {
     }
 }
 
-/// The same for the certificates of a PEM file, such as `certs/server.pem`.
+/// The certificates of a PEM file, such as `certs/server.pem`, that have ended, have not begun, or end
+/// within 30 days.
 ///
 /// # Errors
 /// A fault where the file is no PEM or holds no readable certificate.

@@ -45,7 +45,7 @@ pub struct Grounds {
     pub issuer: Digest,
     /// The last instant of its chain.
     pub until: Timestamp,
-    /// Whose end that is: `the certificate`, or an authority by its subject.
+    /// The certificate that ends then: `the certificate`, or an authority by its subject.
     pub ends_with: String,
 }
 
@@ -71,7 +71,7 @@ impl Grounds {
         }
     }
 
-    /// The same system as another registry has it: none where that does not have it, or would not
+    /// The system of `peer` as another registry has it: none where that registry lacks it, or would not
     /// let it in on these grounds.
     pub fn as_of(&self, peer: &Peer, registry: &Registry) -> Option<Peer> {
         let peer = peer.as_of(registry)?;

@@ -89,12 +89,12 @@ fn of_issuer(issuer: &CertificateSummary) -> Vec<String> {
     found
 }
 
-/// What is to be said of the issuers that agencies list.
+/// Faults and warnings of the issuers that agencies list.
 #[derive(Debug, Default)]
 pub struct Listed {
-    /// No certificate under these authorities can be accepted.
+    /// Authorities under which no certificate can be accepted.
     pub faults: Vec<Fault>,
-    /// They depart from the profile.
+    /// Authorities that depart from the profile.
     pub departures: Vec<Fault>,
 }
 

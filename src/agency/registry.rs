@@ -74,12 +74,12 @@ impl fmt::Display for TypePattern {
 /// Which releases a unit's inbox takes (core.md section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InboxMode {
-    /// All of them.
+    /// All releases.
     #[default]
     All,
-    /// Those that none of the unit's own durable queues took.
+    /// Releases that none of the unit's own durable queues took.
     Unbound,
-    /// None.
+    /// No release.
     Off,
 }
 
@@ -89,9 +89,9 @@ pub enum Receipts {
     /// One for each exchange.
     #[default]
     All,
-    /// Those with a refusal or a warning.
+    /// One for each exchange with a refusal or a warning.
     Exceptions,
-    /// None.
+    /// No receipt.
     Off,
 }
 
@@ -341,7 +341,8 @@ impl fmt::Display for Party {
 }
 
 impl Unit {
-    /// Whose facts and budgets are its own.
+    /// The party that holds the unit's facts and pays its budgets: its agency, or itself where it is
+    /// unlisted.
     pub fn party(&self) -> Party {
         Party::of(&self.id, self.listed)
     }
@@ -359,8 +360,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The same system as another registry has it: none where it has not, or has it in another unit
-    /// or by another certificate.
+    /// This system as another registry has it: none where that registry lacks it, or has it in another
+    /// unit or by another certificate.
     pub fn as_of(&self, registry: &Registry) -> Option<Self> {
         let agency = registry.agency(self.agency.id.as_str())?;
         let system = agency.systems.get(&self.system.name)?;

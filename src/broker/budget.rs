@@ -126,7 +126,7 @@ impl Portion {
         holds
     }
 
-    /// So many octets wait to be read by the client.
+    /// Sets how many octets wait to be read by the client.
     pub fn hold_unread(&mut self, octets: usize) {
         hold(&self.budget.unread, &mut self.unread, octets);
     }

@@ -34,7 +34,7 @@ pub enum Command {
     Private(Box<Private>),
     /// Anything else a channel asks for.
     Ask {
-        /// Who.
+        /// The connection that asks.
         connection: ConnectionId,
         /// The channel.
         channel: u16,
@@ -135,7 +135,7 @@ pub struct Private {
     pub marked: bool,
     /// Time to live, from the property `expiration`.
     pub ttl: Option<Duration>,
-    /// So much may wait in queues of its agency's own.
+    /// How much may wait in queues of its agency's own, at most.
     pub quota: Volume,
 }
 

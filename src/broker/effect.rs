@@ -101,13 +101,13 @@ pub enum Answer {
         /// Consumers.
         consumers: usize,
     },
-    /// So many messages went.
+    /// How many messages were purged, or deleted with their queue.
     Count(u64),
     /// `basic.get` found nothing.
     Empty,
     /// A fence was reached.
     Fenced(Fence),
-    /// Refused: the channel is closed with this.
+    /// The request is refused: its channel is closed with this.
     Refused(Refusal),
 }
 

@@ -83,7 +83,7 @@ impl ConsumerId {
     }
 }
 
-/// Who gets a delivery.
+/// The receiving end of a delivery: a consumer or a get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taker {
     /// A consumer.
@@ -168,6 +168,6 @@ impl Origin {
 pub struct OrderKey {
     /// The order's number in its owner's own series, as a keyed digest.
     pub number: KeyedDigest,
-    /// Who sent the order.
+    /// The party that sent the order.
     pub owner: Party,
 }

@@ -26,7 +26,7 @@ impl What {
     }
 }
 
-/// Who pays for a command: the number of a party among those that have connected, or the broker.
+/// The payer of a command: the number of a party among those that have connected, or the broker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Payer(pub u32);
 
@@ -38,25 +38,24 @@ impl Payer {
 /// What becomes of a command on a full disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// It makes no record: it goes on.
+    /// A command without a record: it goes on.
     Free,
     /// A message: it is not taken, and its publisher is told so.
     Publishes,
-    /// It makes room, or lets those go on who do: it has all of the reserve.
+    /// A command that makes room, or lets consumers go on that do: it has all of the reserve.
     Frees,
-    /// It takes room: it has a part of the reserve, and waits once that is used up.
+    /// A command that takes room: it has a part of the reserve, and waits once that is used up.
     Needs,
 }
 
-/// A command or an event on its way to the core. What it weighs is computed here, once, where it is
-/// made.
+/// A command or an event on its way to the core. Its weight is computed here, once, where it is made.
 #[derive(Debug)]
 pub struct Input {
-    /// What it is.
+    /// The command or event.
     pub what: What,
-    /// Who pays for it.
+    /// The party that pays for it, or the broker.
     pub payer: Payer,
-    /// What it may become at most.
+    /// The most that it may take, in bytes.
     pub weight: Weight,
     /// The connection whose later requests must not come before it.
     pub(super) of: Option<ConnectionId>,

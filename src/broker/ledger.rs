@@ -123,7 +123,7 @@ impl Ledger {
         &self.register
     }
 
-    /// Who holds the facts of a unit, and pays for what it does.
+    /// The party that holds the facts of a unit, and pays for what it does.
     pub fn party(&self, unit: &UnitId) -> Party {
         let listed = self.units.get(unit).is_none_or(|state| state.listed);
         Party::of(unit, listed)

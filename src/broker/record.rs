@@ -382,7 +382,7 @@ pub struct Rejected {
     pub id: ExchangeId,
     /// When.
     pub at: Timestamp,
-    /// Who sent it.
+    /// The system that sent it.
     pub sender: SystemId,
     /// Its unit.
     pub unit: UnitId,

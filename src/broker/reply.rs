@@ -14,7 +14,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The same refusal of one that has no record of its own.
+    /// This refusal with the addition that it has no record of its own.
     #[must_use]
     pub fn beyond(self, refusals_max: u32) -> Self {
         let says = format!(

@@ -27,20 +27,20 @@ const READ_BYTES: usize = 192;
 /// More than an acknowledgement takes in a record.
 const ACK_BYTES: usize = 32;
 
-/// More than a number or a length takes in a record.
+/// Bytes that a number or a length takes in a record, at most.
 const NUMBER_BYTES: usize = 16;
 
 /// Bytes of the largest record by which an entry leaves its queue, its header included.
 pub(super) const ENTRY_BYTES: usize = 512;
 
-/// What a command or an event may become, and what it keeps while it waits, in bytes.
+/// The room of a command or an event in the journal and, while it waits, in memory, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Weight {
-    /// At most so many of records.
+    /// Bytes of records, at most.
     pub records: usize,
-    /// So many of a payload frame.
+    /// Bytes of a payload frame.
     pub frame: usize,
-    /// So many of memory: its frame, and a body that a return would carry.
+    /// Bytes of memory: its frame, and a body that a return would carry.
     pub held: usize,
 }
 
@@ -50,7 +50,7 @@ impl Weight {
         self.records.saturating_add(self.frame)
     }
 
-    /// That of a command.
+    /// The weight of a command.
     pub(super) fn of(command: &Command) -> Self {
         let held = size_of::<Command>();
         match command {
@@ -105,7 +105,7 @@ impl Weight {
         }
     }
 
-    /// That of an event.
+    /// The weight of an event.
     pub(super) fn of_event(event: &Event) -> Self {
         let held = size_of::<Command>();
         match event {

@@ -123,7 +123,7 @@ pub(super) enum ClientError {
         address: Address,
         /// What it said, if anything.
         says: String,
-        /// Whose certificate.
+        /// The agency that the certificate is of.
         agency: AgencyId,
     },
     /// The connection failed, or the broker closed it.
@@ -326,7 +326,7 @@ pub(super) struct Arrival {
     pub(super) message_id: String,
     pub(super) correlation_id: String,
     pub(super) redelivered: bool,
-    /// Those that are text.
+    /// Headers whose values are text.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
     delivery: Delivery,

@@ -18,7 +18,7 @@ const FILE_BYTES: u64 = 4 << 20;
 
 /// The folder in which files are written that shall come into the one around it together.
 const NEW: &str = ".unfinished";
-/// The same once all of them are written: they are moved out of it.
+/// The name of that folder once all files in it are written: they are moved out of it.
 const WHOLE: &str = ".whole";
 
 /// Reads agencies, messages and policies into a bundle. Hidden files and README files are not of

@@ -37,7 +37,8 @@ impl Catalogue {
         Self::read(bundle, examples::run)
     }
 
-    /// The same without its examples.
+    /// Reads `messages/` of a bundle without running the examples. All faults, each with its place and
+    /// cure.
     pub fn load(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
         Self::read(bundle, |_, _, _| Vec::new())
     }

@@ -15,7 +15,7 @@ const TEXT_BYTES: usize = 512;
 /// often enough.
 pub(crate) const FAULTS_MAX: usize = 32;
 
-/// Whose fault an [`Invalid`] is about; decides the reply code.
+/// The part of a message that an [`Invalid`] is about; decides the reply code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidKind {
     /// The routing key is no type of the catalogue.

@@ -14,7 +14,8 @@ use super::spans::{Part, Quoted, Spans};
 pub struct TokenElement<'a> {
     /// What kind of identifier it is: its format, such as `s10`, or `text`.
     pub kind: &'a str,
-    /// Whose data it is, where the sender itself knew it as a token; otherwise the sender's.
+    /// The agency whose data it is, where the sender itself knew it as a token; none where it is the
+    /// sender's own.
     pub originator: Option<&'a AgencyId>,
     /// The value in the clear.
     pub clear: &'a str,

@@ -57,7 +57,7 @@ pub enum Part {
 /// What a token that a sender quoted stands for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Quoted {
-    /// Whose data the value is.
+    /// The agency whose data the value is.
     pub originator: AgencyId,
     /// The value.
     pub clear: String,

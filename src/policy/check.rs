@@ -193,7 +193,8 @@ fn patterns(registry: &Registry, catalogue: &Catalogue, bundle: &Bundle) -> Vec<
     faults
 }
 
-/// Whose rule may say what.
+/// Faults of rules that have another owner than their file, are over another agency's data, or permit
+/// everything.
 fn owned(rules: &[Arc<Rule>], registry: &Registry) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut strange: BTreeMap<&str, usize> = BTreeMap::new();

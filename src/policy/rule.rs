@@ -127,8 +127,8 @@ impl<'a> Addressed<'a> {
         Self(request.question.asked.to.iter().collect())
     }
 
-    /// Those of all, by address, that are named; all of them where none is. Each is looked up: how many
-    /// could have been named costs nothing.
+    /// The slices of named units, in the order of addresses; all slices where no unit is named. Each name
+    /// is looked up, so that the cost does not grow with how many units there are.
     fn among<'s>(&self, slices: &'s [Slice]) -> Vec<&'s Slice> {
         if self.0.is_empty() {
             return slices.iter().collect();

@@ -115,7 +115,7 @@ impl Rulebook {
         }
     }
 
-    /// The same rulebook as the ledger counts it: its epoch rises with every activation.
+    /// This rulebook with the ledger's number of its activation, which rises with each.
     #[must_use]
     pub fn activated(self, epoch: u64) -> Self {
         Self { epoch, ..self }

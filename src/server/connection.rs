@@ -71,7 +71,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
 }
 
-/// Who is served, and how.
+/// The client of one connection, and how it is served.
 pub(super) struct Client {
     pub(super) peer: Arc<Peer>,
     /// What it was let in on.

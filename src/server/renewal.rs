@@ -68,18 +68,18 @@ pub struct Renewal {
 /// What came of a look at the files.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// They are what is shown.
+    /// The files hold what is shown already.
     Same,
-    /// They are shown from now on.
+    /// The files' certificate is shown from now on.
     Taken {
         /// The certificate's serial number.
         serial: String,
         /// What should be seen to.
         warnings: Vec<Fault>,
     },
-    /// They are not taken, and that is new.
+    /// The files are not taken, and were not found so before.
     Refused(Vec<Fault>),
-    /// They are not taken, as before.
+    /// The files are not taken, as before.
     StillRefused,
 }
 

@@ -89,7 +89,7 @@ fn invalid(place: &str, rule: &Rule, says: impl Into<String>) -> NotRuled {
     Invalid::content(place, rule, says).into()
 }
 
-/// So many values and no more; what is given beyond is not even looked at.
+/// Rejects more than `count_max` values at `place`, before any of them is looked at.
 fn bounded(place: &str, values: &[String], count_max: usize) -> Result<(), NotRuled> {
     let count = values.len();
     if count <= count_max {

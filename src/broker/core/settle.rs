@@ -94,7 +94,8 @@ impl Core {
         most
     }
 
-    /// The same of what one channel or connection left.
+    /// Gives back what one channel or connection left, at most `most` queues and entries. Returns how
+    /// many more may be.
     fn write_part(&mut self, left: &mut Left, mut most: usize, turn: &mut Turn) -> usize {
         self.write_settled(turn);
         for queue in left.ended.drain(..most.min(left.ended.len())) {

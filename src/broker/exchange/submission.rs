@@ -46,7 +46,7 @@ pub struct Submission {
     pub(in crate::broker) receipts: Receipts,
     /// What the sender's task found of its id, beside memory.
     pub(in crate::broker) looked: Looked,
-    /// So many refusals a minute of its agency get a record each; beyond, they are counted.
+    /// Refusals of its agency a minute that get a record each; beyond, they are counted.
     pub(in crate::broker) refusals_max: u32,
     /// The epoch of the rulebook that said what its sender may do, and what is valid.
     pub(in crate::broker) rulebook_epoch: u64,

@@ -109,9 +109,9 @@ impl<'a> Decided<'a> {
         }
     }
 
-    /// The same with why a unit does not get the rest, by the rulebook that decided, and with what the
-    /// sender asked and was told, none where that cannot be read. `errors` are the rules that could
-    /// not be evaluated.
+    /// What each recipient gets, by which rules, and why not the rest, by the rulebook that decided;
+    /// with what the sender asked and was told, none where that cannot be read. `errors` are the rules
+    /// that could not be evaluated.
     pub fn in_full(
         recipients: &'a [Recipient],
         holds: Mask,

@@ -22,17 +22,17 @@ pub struct Died {
 pub struct Death {
     /// Name of the queue it died in.
     pub queue: Arc<str>,
-    /// Of what.
+    /// The cause of death.
     pub cause: Cause,
-    /// When first.
+    /// When it first died so.
     pub at: Timestamp,
-    /// How often of this in this queue.
+    /// How often it died of this cause in this queue.
     pub count: u64,
 }
 
 impl Died {
-    /// The same after one more death: the newest first; a further one in the same queue of the same
-    /// cause counts up. The list has a bound, which leaves out the oldest.
+    /// The deaths after one more, the newest first: a further one in the same queue of the same cause
+    /// counts up. The list has a bound, which leaves out the oldest.
     pub(in crate::broker) fn again(mut self, queue: &str, cause: Cause, now: Timestamp) -> Self {
         let same = self.deaths.iter().position(|death| death.is(queue, cause));
         let death = match same {

@@ -12,9 +12,9 @@ use crate::message::time::Timestamp;
 pub struct Placed {
     /// When.
     pub at: Timestamp,
-    /// Whose queues.
+    /// The unit that owns the queues.
     pub unit: UnitId,
-    /// Which.
+    /// The queues that it was put into.
     pub queues: Vec<QueueId>,
     /// Where the message itself is: the record that holds it; none where it is this one.
     pub source: Option<Lsn>,

@@ -39,7 +39,8 @@ struct Node {
     one: Option<Box<Node>>,
     /// `#`
     any: Option<Box<Node>>,
-    /// Whose patterns end here, in order, each with how many of them: two may be one in this form.
+    /// Queues with patterns that end here, in order, each with how many: two patterns may be one in this
+    /// form.
     queues: Vec<(QueueId, u32)>,
 }
 

@@ -89,7 +89,7 @@ pub(super) fn refusals(receipt: &Value) -> Result<(), Failed> {
 pub(super) enum Cell {
     Sender,
     All,
-    /// So many categories of those that the type can hold.
+    /// How many categories it gets, of how many that the type can hold.
     Some(usize, usize),
     Hidden,
     Forbidden,

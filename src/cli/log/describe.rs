@@ -31,7 +31,7 @@ pub(super) struct Described {
     says: String,
     /// A line for each recipient, or the like.
     below: Vec<String>,
-    /// The same for programs.
+    /// The record's fields, for programs.
     fields: Value,
     /// What the rules say that took part, each in lines of its own.
     law: Vec<String>,
@@ -303,7 +303,7 @@ impl Described {
         }
     }
 
-    /// The same with what the clock said when it was written.
+    /// This description, with what the clock said when the record was written.
     pub(super) fn at_clock(mut self, clock: Option<Timestamp>) -> Self {
         self.clock = clock;
         self

@@ -32,7 +32,7 @@ impl Tried {
         }
     }
 
-    /// The same with the file's name, as one of several.
+    /// What a trial says as JSON, with the file's name, as one of several.
     pub(super) fn named_json(&self, file: &Path, rulebook: &Rulebook) -> Value {
         let mut value = self.as_json(file, rulebook);
         if let Some(members) = value.as_object_mut() {

@@ -144,7 +144,7 @@ impl Ruled {
             .collect()
     }
 
-    /// The same fields as of an exchange in the log, as far as there are any before it is sent.
+    /// The fields that an exchange has in the log, as far as there are any before it is sent.
     pub(super) fn as_json(&self, rulebook: &Rulebook) -> Value {
         let valid = &self.valid;
         let mut value = json!({

@@ -8,7 +8,7 @@ use crate::message::rule;
 
 /// Headers that say to whom a message goes, for what, and what they may do with it.
 const READ: [&str; 5] = ["to", "purpose", "case", "handling", "justification"];
-/// So many letters has a name of [`READ`] that one slip still leaves a likeness of.
+/// Letters of a name of [`READ`], at least, where a header that is one slip away is taken for it.
 const SLIP_LETTERS_MIN: usize = 5;
 
 /// Headers that frameworks set by themselves and that mean nothing here, in lower case: in what

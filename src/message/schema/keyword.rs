@@ -1,7 +1,7 @@
 //! The keywords that schemas of the catalogue may use. A word that is not here is a fault: JSON
 //! Schema ignores what it does not know, and a misspelt rule would hold for no message.
 
-/// They describe and assert nothing.
+/// Keywords that describe and assert nothing.
 const NOTES: [&str; 9] = [
     "$schema",
     "$id",
@@ -14,7 +14,7 @@ const NOTES: [&str; 9] = [
     "deprecated",
 ];
 
-/// They assert something of one element.
+/// Keywords that assert something of one element.
 const ASSERTIONS: [&str; 22] = [
     "type",
     "enum",
@@ -40,10 +40,10 @@ const ASSERTIONS: [&str; 22] = [
     "additionalProperties",
 ];
 
-/// They describe elements, and are followed.
+/// Keywords that describe elements, and are followed.
 const STRUCTURE: [&str; 3] = ["properties", "items", "$ref"];
 
-/// They assert by further schemas, which describe no element of their own.
+/// Keywords that assert by further schemas, which describe no element of their own.
 pub(super) const APPLIED_ONE: [&str; 5] = ["not", "if", "then", "else", "contains"];
 /// As [`APPLIED_ONE`], with a list of schemas.
 pub(super) const APPLIED_LIST: [&str; 3] = ["allOf", "anyOf", "oneOf"];
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
     use crate::message::rule::Rule;
 
-    /// These are told by the names of others, or of what stands in them.
+    /// Keywords that are told by the names of others, or of what stands in them.
     const BY_OTHERS: [&str; 6] = [
         "dependentRequired",
         "minContains",

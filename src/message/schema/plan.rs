@@ -131,7 +131,7 @@ impl Node {
         })
     }
 
-    /// The same, to be marked.
+    /// The element at `pointer`, to be marked.
     pub(in crate::message) fn at_mut(&mut self, pointer: &str) -> Option<&mut Self> {
         let mut node = self;
         let steps = pointer.strip_prefix('/')?;

@@ -30,7 +30,7 @@ use crate::message::catalogue::MessageEntry;
 use because::{because, line_of, shown};
 use setting::{Domain, Settings};
 
-/// So many settings are tried for one rule; beyond, nothing is said of it.
+/// Settings that are tried for one rule, at most; of a rule with more, nothing is said.
 const SETTINGS_MAX: usize = 20_000;
 
 /// What was found.

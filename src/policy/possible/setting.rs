@@ -24,7 +24,7 @@ use crate::policy::source::Rule;
 use crate::policy::standing::{Case, Level};
 use crate::policy::words::AREAS;
 
-/// So many words of one set are told apart; of more, nothing is said.
+/// Words of one set that are told apart, at most; of more, nothing is said.
 const WORDS_MAX: usize = 5;
 /// A time that no condition names: noon of the day that decision tables play on.
 const NOON: Timestamp = Timestamp::from_millis(1_773_748_800_000);
