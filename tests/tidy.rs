@@ -19,8 +19,6 @@ mod layers;
 mod pages;
 #[path = "tidy/parameters.rs"]
 mod parameters;
-#[path = "tidy/ratchet.rs"]
-mod ratchet;
 #[path = "tidy/retired.rs"]
 mod retired;
 #[path = "tidy/riddles.rs"]
