@@ -5,15 +5,15 @@
 pub mod embedded;
 pub mod end_file;
 pub mod error;
-pub mod fetch;
+pub(crate) mod fetch;
 #[cfg(test)]
 #[path = "fetch/tests.rs"]
 mod fetch_tests;
 pub mod ids;
 pub mod keeper;
 pub mod loss;
-pub mod mailbox;
-pub mod port;
+pub(crate) mod mailbox;
+pub(crate) mod port;
 mod recent;
 mod room;
 pub mod scrub;

@@ -34,7 +34,7 @@ fn not_offered(name: &str) -> Option<String> {
 }
 
 /// The priority that a consumer's arguments give it, 0 where they give none; or why they are refused.
-pub fn consumer_priority(arguments: &[(String, Argument)]) -> Result<i32, String> {
+pub(crate) fn consumer_priority(arguments: &[(String, Argument)]) -> Result<i32, String> {
     let mut priority = 0;
     for (name, value) in arguments {
         if let Some(text) = not_offered(name) {
@@ -51,7 +51,7 @@ pub fn consumer_priority(arguments: &[(String, Argument)]) -> Result<i32, String
 }
 
 /// Why a new queue's arguments are refused; none where they are not.
-pub fn refused(properties: &QueueProperties) -> Option<String> {
+pub(crate) fn refused(properties: &QueueProperties) -> Option<String> {
     for (name, value) in &properties.arguments {
         if let Some(text) = not_offered(name) {
             return Some(text);

@@ -13,7 +13,7 @@
 //! shows more than the first.
 
 pub mod admit;
-pub mod arguments;
+pub(crate) mod arguments;
 pub mod budget;
 pub mod command;
 pub mod committer;
@@ -34,10 +34,10 @@ pub mod limits;
 pub mod pace;
 pub mod payload;
 pub mod queue;
-pub mod receipt;
+pub(crate) mod receipt;
 pub mod record;
 pub mod refusals;
 pub mod register;
 pub mod reply;
-pub mod topic;
+pub(crate) mod topic;
 pub mod weight;

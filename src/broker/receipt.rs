@@ -11,7 +11,7 @@ use crate::message::time::Timestamp;
 
 /// The receipt of one exchange, as its sender gets it: a JSON object with these fields.
 #[derive(Debug, Serialize)]
-pub struct Receipt<'a> {
+pub(crate) struct Receipt<'a> {
     sequence: Sequence,
     #[serde(rename = "x-carnet-sequence", skip_serializing_if = "Option::is_none")]
     received: Option<Gap>,
@@ -60,7 +60,7 @@ enum Recipient<'a> {
 
 impl<'a> Receipt<'a> {
     /// The receipt of a ruled exchange.
-    pub fn of_exchange(exchange: &'a Exchange, confidential: &'a Confidential<'a>) -> Self {
+    pub(crate) fn of_exchange(exchange: &'a Exchange, confidential: &'a Confidential<'a>) -> Self {
         let known = exchange.recipients.iter().filter(|it| it.known);
         let released = known.filter_map(|recipient| match &recipient.outcome {
             Outcome::Released(released) => Some(Recipient::Released {
@@ -85,7 +85,7 @@ impl<'a> Receipt<'a> {
     }
 
     /// The receipt of a submission that was not ruled.
-    pub fn of_rejected(rejected: &'a Rejected, confidential: &'a Confidential<'a>) -> Self {
+    pub(crate) fn of_rejected(rejected: &'a Rejected, confidential: &'a Confidential<'a>) -> Self {
         let is_invalid = rejected.code == 406;
         Self {
             sequence: Sequence::Number(Some(rejected.number)),
@@ -107,7 +107,7 @@ impl<'a> Receipt<'a> {
 
     /// The notice to a unit whose numbers jump, since the end of the log was lost: what it was told
     /// under a number between is gone.
-    pub fn of_lost(lost: &Lost, numbers: &LastNumbers) -> Self {
+    pub(crate) fn of_lost(lost: &Lost, numbers: &LastNumbers) -> Self {
         let gap = |before: u64| Gap {
             from: before.saturating_add(1),
             to: before.saturating_add(lost.jump),
@@ -125,7 +125,7 @@ impl<'a> Receipt<'a> {
     }
 
     /// Its octets on the wire.
-    pub fn octets(&self) -> Vec<u8> {
+    pub(crate) fn octets(&self) -> Vec<u8> {
         // What is serialised are texts, numbers and lists of these, under names that are texts.
         serde_json::to_vec(self).unwrap_or_default()
     }

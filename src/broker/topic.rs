@@ -3,5 +3,5 @@
 mod index;
 mod key;
 
-pub use index::{INDEXED_WORDS, Index};
-pub use key::Key;
+pub(crate) use index::Index;
+pub(crate) use key::Key;

@@ -21,7 +21,7 @@ mod fixture;
 pub mod id;
 pub(crate) mod identifier;
 pub mod json;
-pub mod onward;
+pub(crate) mod onward;
 pub mod project;
 pub(crate) mod rule;
 pub mod schema;

@@ -27,7 +27,7 @@ pub(crate) mod given;
 pub(crate) mod head;
 pub mod headings;
 mod parts;
-pub mod possible;
+pub(crate) mod possible;
 pub mod reference;
 pub mod request;
 pub mod rule;

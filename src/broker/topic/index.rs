@@ -18,7 +18,7 @@ use crate::broker::record::QueueId;
 
 /// Words of a key that an index is for: types of messages have two or three, the sender's agency is
 /// one. A pattern of more words matches no such key and is not taken in.
-pub const INDEXED_WORDS: usize = 8;
+pub(crate) const INDEXED_WORDS: usize = 8;
 
 const _: () = assert!(INDEXED_WORDS < 16, "a set of places has 16 bits");
 
@@ -27,7 +27,7 @@ type Places = u16;
 
 /// Patterns and the queues that have them.
 #[derive(Debug, Clone, Default)]
-pub struct Index {
+pub(crate) struct Index {
     root: Node,
 }
 
@@ -54,14 +54,14 @@ enum Part<'p> {
 
 impl Index {
     /// Takes in a pattern of a queue, once more if it has it already.
-    pub fn insert(&mut self, pattern: &str, queue: QueueId) {
+    pub(crate) fn insert(&mut self, pattern: &str, queue: QueueId) {
         if let Some(parts) = parts(pattern) {
             self.root.insert(&parts, queue);
         }
     }
 
     /// Takes out a pattern that was taken in.
-    pub fn remove(&mut self, pattern: &str, queue: QueueId) {
+    pub(crate) fn remove(&mut self, pattern: &str, queue: QueueId) {
         if let Some(parts) = parts(pattern) {
             self.root.remove(&parts, queue);
         }
@@ -69,7 +69,7 @@ impl Index {
 
     /// Queues with a pattern that matches, in order; `None` where the key has more words than an
     /// index is for.
-    pub fn find(&self, key: &Key<'_>) -> Option<Vec<QueueId>> {
+    pub(crate) fn find(&self, key: &Key<'_>) -> Option<Vec<QueueId>> {
         if key.words.len() > INDEXED_WORDS {
             return None;
         }

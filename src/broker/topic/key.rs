@@ -2,19 +2,19 @@
 
 /// A routing key, split once for the many patterns that it is held against.
 #[derive(Debug)]
-pub struct Key<'k> {
+pub(crate) struct Key<'k> {
     pub(super) words: Vec<&'k str>,
 }
 
 impl<'k> Key<'k> {
     /// Splits it.
-    pub fn new(key: &'k str) -> Self {
+    pub(crate) fn new(key: &'k str) -> Self {
         let words = words(key).collect();
         Self { words }
     }
 
     /// Whether it matches the binding key `pattern` of a topic exchange.
-    pub fn matches(&self, pattern: &str) -> bool {
+    pub(crate) fn matches(&self, pattern: &str) -> bool {
         // Two cursors and one place to come back to: linear in the key for each `#`, never exponential.
         let (mut rest, mut at) = (words(pattern), 0);
         let mut retry = None;

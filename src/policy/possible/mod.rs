@@ -35,7 +35,7 @@ const SETTINGS_MAX: usize = 20_000;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Impossible {
+pub(crate) struct Impossible {
     /// Conditions that come out the same for every message, and rules over messages that no system
     /// sends.
     pub faults: Vec<Fault>,
@@ -45,7 +45,7 @@ pub struct Impossible {
 }
 
 /// Looks at all rules of the rulebook.
-pub fn look(rulebook: &Rulebook) -> Impossible {
+pub(crate) fn look(rulebook: &Rulebook) -> Impossible {
     // A suspended agreement comes back by itself: a rule that asks for it is as it should be.
     let agreements = rulebook.agreements().iter();
     let agreements = agreements.map(|it| Agreement {
