@@ -15,7 +15,7 @@ use std::sync::Arc;
 use carnet::agency::keys::{Delivered, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
-use carnet::broker::exchange::{Arrived, Returnable, Verdict};
+use carnet::broker::exchange::{Arrived, Verdict};
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{LeafSecret, Outcome};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
@@ -65,7 +65,7 @@ fn publish(message_type: &str, example: &str) -> Publish {
     let file = File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
     file.unwrap().read_to_end(&mut body).unwrap();
     Publish {
-        message_type: message_type.to_owned(),
+        message_type: message_type.into(),
         message_id: Some("m-1".to_owned()),
         body: body.into(),
         ..Publish::default()
@@ -73,17 +73,15 @@ fn publish(message_type: &str, example: &str) -> Publish {
 }
 
 fn verdict(view: &View, peer: &Peer, publish: Publish) -> Verdict {
-    let wire = Returnable {
-        exchange: "carnet".into(),
-        routing_key: publish.message_type.as_str().into(),
-        raw_properties: vec![0, 0].into(),
-        body: publish.body.clone(),
-    };
     let draw = Draw {
         exchange: ExchangeId([9; 16]),
         secret: LeafSecret::new([8; 32]),
     };
-    let arrived = Arrived { publish, wire };
+    let arrived = Arrived {
+        publish,
+        exchange: "carnet".into(),
+        raw_properties: vec![0, 0].into(),
+    };
     admit(peer, arrived, view, draw, now()).verdict().clone()
 }
 
@@ -176,7 +174,7 @@ fn the_texts_of_refusals_fit_a_return_whatever_was_sent() {
         ..publish("postal.item", "valid/ornaments")
     };
     let unknown = Publish {
-        message_type: long.clone(),
+        message_type: long.as_str().into(),
         ..publish("postal.item", "valid/ornaments")
     };
     let attempts = [
@@ -200,7 +198,7 @@ fn a_routing_key_that_is_no_types_name_is_not_kept_in_evidence() {
     let post = peer(&view, "post", "items");
     let kept = |message_type: &str| {
         let attempt = Publish {
-            message_type: message_type.to_owned(),
+            message_type: message_type.into(),
             body: "{}".into(),
             ..Publish::default()
         };

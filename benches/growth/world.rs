@@ -337,7 +337,7 @@ impl World {
         self.serial += 1;
         let to = to.iter().map(|unit| (*unit).to_owned()).collect();
         Publish {
-            message_type: kind.to_owned(),
+            message_type: kind.into(),
             message_id: Some(format!("m-{}", self.serial)),
             content_type: Some("application/json".to_owned()),
             body,
@@ -384,12 +384,6 @@ impl World {
             keys: Arc::clone(&self.border.keys),
             repeat_window: REPEAT_WINDOW,
         };
-        let wire = Returnable {
-            exchange: "carnet".into(),
-            routing_key: publish.message_type.as_str().into(),
-            raw_properties: Bytes::new(),
-            body: publish.body.clone(),
-        };
         let drawn = Digest::of(publish.message_id.as_deref().unwrap_or_default().as_bytes());
         let id = drawn.0.first_chunk().ok_or("a digest is longer")?;
         let draw = Draw {
@@ -399,7 +393,8 @@ impl World {
         let peer = self.border.peer(agency)?;
         let arrived = Arrived {
             publish: publish.clone(),
-            wire,
+            exchange: "carnet".into(),
+            raw_properties: Bytes::new(),
         };
         Ok(admit(&peer, arrived, &view, draw, self.now))
     }

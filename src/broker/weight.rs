@@ -57,7 +57,7 @@ impl Weight {
             Command::Attach { .. } => Self::none(held),
             Command::Submit(_, submission) => {
                 let (records, frame) = submitted(submission);
-                let held = held + records + frame + submission.arrived.wire.bytes();
+                let held = held + records + frame + submission.arrived.bytes();
                 Self::records(MESSAGE_BYTES + records, frame, held)
             }
             Command::Private(private) => {

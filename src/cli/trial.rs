@@ -249,7 +249,7 @@ fn valid(
     let handling = handling.map(|handling| text("handling", handling.name()));
     let headers = to.into_iter().chain(purpose).chain(case).chain(handling);
     let publish = Publish {
-        message_type: message_type.to_owned(),
+        message_type: message_type.into(),
         message_id: Some("try".to_owned()),
         body: body.into(),
         headers: headers.collect(),

@@ -29,7 +29,7 @@ pub(super) fn publish(from: amqp::Publish) -> Arrived {
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
     let headers = properties.headers().iter().flat_map(FieldTable::inner);
     let publish = Publish {
-        message_type: from.routing_key.to_string(),
+        message_type: from.routing_key,
         message_id: text(properties.message_id()),
         correlation_id: text(properties.correlation_id()),
         content_type: text(properties.content_type()),
@@ -37,14 +37,17 @@ pub(super) fn publish(from: amqp::Publish) -> Arrived {
         expiration: text(properties.expiration()),
         user_id: text(properties.user_id()),
         priority: *properties.priority(),
-        body: from.body.clone(),
+        body: from.body,
         read_over: from.read_over,
         headers: headers
             .map(|(name, value)| (name.to_string(), header(value)))
             .collect(),
     };
-    let wire = returnable(from);
-    Arrived { publish, wire }
+    Arrived {
+        publish,
+        exchange: from.exchange,
+        raw_properties: from.raw_properties,
+    }
 }
 
 /// What a return of a publish must carry.

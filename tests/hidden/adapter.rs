@@ -49,7 +49,8 @@ pub(crate) fn submission(
     let exchange = ExchangeId(*drawn.0.first_chunk().unwrap());
     let arrived = Arrived {
         publish: letter.publish.clone(),
-        wire: wire(letter),
+        exchange: letter.exchange.into(),
+        raw_properties: Bytes::new(),
     };
     let secret = LeafSecret::new(drawn.0);
     let draw = Draw { exchange, secret };
@@ -80,7 +81,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
 fn wire(letter: &Letter) -> Returnable {
     Returnable {
         exchange: letter.exchange.into(),
-        routing_key: letter.publish.message_type.as_str().into(),
+        routing_key: letter.publish.message_type.clone(),
         raw_properties: Bytes::new(),
         body: letter.publish.body.clone(),
     }

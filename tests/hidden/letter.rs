@@ -23,7 +23,7 @@ impl Letter {
 
     pub(crate) fn new(kind: &str, body: &str) -> Self {
         let publish = Publish {
-            message_type: kind.to_owned(),
+            message_type: kind.into(),
             content_type: Some("application/json".to_owned()),
             body: Bytes::copy_from_slice(body.as_bytes()),
             ..Publish::default()

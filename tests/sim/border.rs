@@ -7,7 +7,7 @@ use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::{Peer, Registry};
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
-use carnet::broker::exchange::{Arrived, Returnable, Submission, Verdict};
+use carnet::broker::exchange::{Arrived, Submission, Verdict};
 use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{CaseChange, Genesis, LeafSecret, Record};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
@@ -134,7 +134,7 @@ pub(crate) fn publish(kind: &str, id: &str, body: &[u8], headers: &[(&str, &str)
         name => (name.to_owned(), HeaderValue::Text(pair.1.to_owned())),
     };
     Publish {
-        message_type: kind.to_owned(),
+        message_type: kind.into(),
         message_id: Some(id.to_owned()),
         content_type: Some("application/json".to_owned()),
         body: Bytes::copy_from_slice(body),
@@ -164,17 +164,12 @@ pub(crate) struct Admitted(Submission);
 
 impl Admitted {
     pub(crate) fn new(peer: &Peer, publish: &Publish, view: &View, now: Timestamp) -> Self {
-        let wire = Returnable {
-            exchange: "carnet".into(),
-            routing_key: publish.message_type.as_str().into(),
-            raw_properties: Bytes::new(),
-            body: publish.body.clone(),
-        };
         let drawn = Digest::of(publish.message_id.as_deref().unwrap_or_default().as_bytes());
         let exchange = ExchangeId(*drawn.0.first_chunk().unwrap());
         let arrived = Arrived {
             publish: publish.clone(),
-            wire,
+            exchange: "carnet".into(),
+            raw_properties: Bytes::new(),
         };
         let draw = Draw {
             exchange,

@@ -74,7 +74,7 @@ pub(super) fn rejection(
         at: Timestamp::default(),
         sender: admission.system(),
         unit: admission.peer.unit.id.clone(),
-        message_type: message_type.cloned().unwrap_or_default(),
+        message_type: message_type.map_or_else(String::new, ToString::to_string),
         code: *code,
         place: faults.first.place.clone(),
         rule: faults.first.rule.clone(),

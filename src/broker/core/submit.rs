@@ -68,7 +68,7 @@ impl Core {
             turn.nack(&origin, NotTaken::Unreadable);
             return;
         }
-        let wire = submission.arrived.wire;
+        let wire = submission.arrived.into_wire();
         let how = How {
             receipts: submission.receipts,
             refusals_max: submission.refusals_max,

@@ -17,8 +17,27 @@ use crate::message::id::KeyedDigest;
 pub struct Arrived {
     /// What it says, for admission.
     pub publish: Publish,
+    /// The exchange that it was published to.
+    pub exchange: Arc<str>,
+    /// Properties as they came, flags included.
+    pub raw_properties: Bytes,
+}
+
+impl Arrived {
     /// As it stood on the wire, for a return.
-    pub wire: Returnable,
+    pub(in crate::broker) fn into_wire(self) -> Returnable {
+        Returnable {
+            exchange: self.exchange,
+            routing_key: self.publish.message_type,
+            raw_properties: self.raw_properties,
+            body: self.publish.body,
+        }
+    }
+
+    /// Its bytes in memory, as of a [`Returnable`].
+    pub fn bytes(&self) -> usize {
+        self.raw_properties.len() + self.publish.body.len()
+    }
 }
 
 /// A message as it stood on the wire: a return must carry it unchanged.

@@ -1,6 +1,7 @@
 //! What the connection hands over: the properties, headers and body of one publish, unread.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Publish {
     /// The routing key.
-    pub message_type: String,
+    pub message_type: Arc<str>,
     /// Property `message_id`.
     pub message_id: Option<String>,
     /// Property `correlation_id`: the id of the delivery that this answers.

@@ -14,7 +14,7 @@ const TERMS: SenderTerms<'_> = SenderTerms {
 
 fn publish() -> Publish {
     Publish {
-        message_type: "postal.item".to_owned(),
+        message_type: "postal.item".into(),
         message_id: Some("id-1".to_owned()),
         content_type: Some("application/json".to_owned()),
         body: Bytes::from_static(ORNAMENTS.as_bytes()),

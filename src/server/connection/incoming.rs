@@ -242,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // Without randomness nothing can be stored: no responsibility is taken.
             return self.fail("the system gives no random bytes");
         };
-        let bytes = arrived.wire.bytes();
+        let bytes = arrived.bytes();
         let task = Task {
             peer: Arc::clone(&sender.peer),
             view: Arc::clone(&sender.view),
