@@ -162,7 +162,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let unwritten = self.waiting_output();
             moved |= self.read(cx)?;
             moved |= self.parse(cx);
-            moved |= self.link.send(cx, &self.backbone);
+            if !(self.turn.is_over() && self.link.keeps()) {
+                moved |= self.link.send(cx, &self.backbone);
+            }
             if moved || self.intake.portion.room() == Room::Exceeded {
                 self.count();
             }

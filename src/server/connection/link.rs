@@ -1,7 +1,8 @@
 //! The link of one connection with the core: commands to it, effects from it.
 //!
-//! Commands are handed over once a turn, in order. Effects are given out in order too, but for a
-//! channel on which a delivery waits to be narrowed: what follows on it waits behind.
+//! Commands are handed over in order, once a turn, or once in a few turns where more is coming. Effects
+//! are given out in order too, but for a channel on which a delivery waits to be narrowed: what follows
+//! on it waits behind.
 
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
@@ -22,12 +23,20 @@ use crate::message::id::KeyedDigest;
 /// in a turn.
 const KEPT: usize = 256;
 
+/// Commands below which a turn that ended early hands over nothing yet: each handing over is a batch of
+/// its own, with its sync and its wake-ups.
+const FEW: usize = 64;
+/// Turns in a row that may hand over nothing.
+const TURNS_KEPT: u8 = 2;
+
 /// One connection's link with the core. Owned by its connection.
 #[derive(Default)]
 pub(super) struct Link {
     /// The way to the core, while the connection is open.
     port: Option<Port>,
     commands: Vec<Command>,
+    /// Turns in a row that handed nothing over.
+    turns_kept: u8,
     searches: Searches,
     /// Effects that came, and are not looked at yet.
     effects: VecDeque<Effect>,
@@ -112,6 +121,13 @@ impl Link {
             self.searches.add(self.commands.len(), key);
         }
         self.commands.push(Command::Submit(origin, submission));
+    }
+
+    /// Whether what was added waits for what the next turn, which is sure to come, adds to it.
+    pub(super) fn keeps(&mut self) -> bool {
+        let keeps = self.commands.len() < FEW && self.turns_kept < TURNS_KEPT;
+        self.turns_kept = if keeps { self.turns_kept + 1 } else { 0 };
+        keeps
     }
 
     /// Hands over what was added, as far as it need not be searched for. True where a search has ended.
