@@ -156,6 +156,9 @@ impl Ledger {
                 Ok(id) => {
                     let held = self.queue(id).map_or(0, |queue| queue.backlog.len());
                     let count = held.saturating_sub(in_use(id).out);
+                    if count == 0 {
+                        return Decided::Reply(Answer::Count(0));
+                    }
                     // Entries that are out stay; the committer knows which they are.
                     let out = Vec::new();
                     let purged = Topology::Purged { queue: id, out };
