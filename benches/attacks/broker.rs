@@ -1,0 +1,146 @@
+//! The broker that is attacked, and what its clients need of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use carnet::server::clock::Clock;
+use tempfile::TempDir;
+
+use crate::client::{Client, Identity};
+use crate::lines::lines_of;
+use crate::served::{Served, serve};
+
+/// The agency that attacks.
+pub(crate) const ATTACKER: &str = "customs-xa";
+
+/// Where it listens and the folder of its certificates.
+#[derive(Debug, Clone)]
+pub(crate) struct Broker {
+    port: u16,
+    certs: PathBuf,
+}
+
+/// A running broker on a folder of its own. Dropped, it is killed.
+pub(crate) struct Running {
+    pub(crate) broker: Broker,
+    served: Served,
+    agencies: Option<TempDir>,
+    data: TempDir,
+}
+
+impl Broker {
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn certs(&self) -> PathBuf {
+        self.certs.clone()
+    }
+
+    /// A system of this certificate, connected, with channel 1 open.
+    pub(crate) fn connect(&self, system: &str) -> Client {
+        let pem = |suffix: &str| read(&self.certs.join(format!("{system}.{suffix}")));
+        let identity = Identity {
+            chain: pem("pem"),
+            key: pem("key"),
+        };
+        Client::open(self, Some(&identity))
+    }
+}
+
+impl Running {
+    /// Starts one below `at`; with other limits for the attacker, where there are some.
+    pub(crate) fn start(at: &Path, limits: Option<&str>) -> Self {
+        let data = TempDir::new_in(at).expect("a folder");
+        let agencies = limits.map(agencies);
+        let served = served(data.path(), agencies.as_ref());
+        let broker = Broker {
+            port: served.port,
+            certs: data.path().join("certs"),
+        };
+        Self {
+            broker,
+            served,
+            agencies,
+            data,
+        }
+    }
+
+    /// Kills it, and starts another one on its folder; until that one listens.
+    pub(crate) fn start_again(mut self) -> Duration {
+        drop(self.served.child.kill());
+        drop(self.served.child.wait());
+        let clock = Clock::default();
+        drop(served(self.data.path(), self.agencies.as_ref()));
+        clock.monotonic()
+    }
+
+    /// Memory in use, in MiB.
+    pub(crate) fn memory_mib(&self) -> f64 {
+        let path = format!("/proc/{}/status", self.served.child.id());
+        let status = read(Path::new(&path));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        kib.expect("a number") / 1024.0
+    }
+
+    /// The files of the log, in MiB, what is filled with zeros ahead included.
+    pub(crate) fn log_mib(&self) -> f64 {
+        let files = std::fs::read_dir(self.data.path().join("journal")).expect("a journal");
+        let sizes = files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len()));
+        let mib = sizes.map(|size| u32::try_from(size >> 20).unwrap_or(u32::MAX));
+        mib.map(f64::from).sum()
+    }
+}
+
+fn served(data: &Path, agencies: Option<&TempDir>) -> Served {
+    let mut command = serve(data, 0);
+    command
+        .env("CARNET__SEGMENT_MIB", "16")
+        .stderr(Stdio::piped());
+    if let Some(agencies) = agencies {
+        command.arg("--agencies").arg(agencies.path());
+    }
+    let mut served = Served::start(&mut command);
+    // What it says is read, so that it never waits for that.
+    drop(lines_of(
+        served.child.stderr.take().expect("a pipe was asked for"),
+    ));
+    served
+}
+
+/// The repository's agencies, the attacker with these limits.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "as an administrator writes a file"
+)]
+fn agencies(limits: &str) -> TempDir {
+    let changed = TempDir::new().expect("a folder");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies");
+    for name in ["customs", ATTACKER, "environment", "police", "post"] {
+        let mut text = read(&folder.join(name).join("agency.toml"));
+        if name == ATTACKER {
+            let (before, rest) = text.split_once("[limits]").expect("a section");
+            let (_, after) = rest.split_once("\n[").expect("a section behind it");
+            text = format!("{before}[limits]\n{limits}\n\n[{after}");
+        }
+        let to = changed.path().join(name);
+        std::fs::create_dir(&to).expect("a folder");
+        std::fs::write(to.join("agency.toml"), text).expect("a file");
+    }
+    changed
+}
+
+/// A file as text.
+#[expect(clippy::disallowed_methods, reason = "a client reads its certificates")]
+pub(crate) fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// An example of a message type, such as `postal.item/valid/orchids`.
+pub(crate) fn example(name: &str) -> String {
+    let (kind, rest) = name.split_once('/').expect("type/valid/name");
+    let path = format!("messages/{kind}/examples/{rest}.json");
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+}
