@@ -7,6 +7,7 @@ use carnet::broker::record::Argument;
 use carnet::message::bundle::Bundle;
 
 use crate::Failed;
+use crate::timed::ASIDE;
 use crate::world::{Border, CUSTOMS, MOVED_FROM, World, shipped};
 
 /// Adds so much.
@@ -51,6 +52,7 @@ pub(crate) const GROWN: &[Grown] = &[
     grown("connections", (9, 900), connections),
     grown("consumers of the inbox", (9, 900), consumers),
     grown("consumers without credit", (9, 900), without_credit),
+    grown("consumers of a channel", (9, 900), of_a_channel),
     Grown {
         name: "agencies",
         numbers: (5, 500),
@@ -219,6 +221,14 @@ fn without_credit(world: &mut World, number: usize) -> Result<(), Failed> {
         world.consume(connection, "inbox", 1)?;
     }
     waiting(world, number + 10)
+}
+
+fn of_a_channel(world: &mut World, number: usize) -> Result<(), Failed> {
+    world.declare(CUSTOMS, ASIDE, &[])?;
+    for place in 0..number {
+        world.consume(CUSTOMS, ASIDE, 1_000 + u64::try_from(place)?)?;
+    }
+    Ok(())
 }
 
 /// So many agencies, with those that the repository has.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use carnet::broker::command::{Command, Settle};
+use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::event::Event;
 use carnet::broker::ids::ChannelKey;
 use carnet::broker::record::{Narrowed, Terms};
@@ -11,7 +11,10 @@ use carnet::message::id::Mask;
 use carnet::policy::words::Onward;
 
 use crate::Failed;
-use crate::world::{CUSTOMS, MOVED_FROM, World};
+use crate::world::{CUSTOMS, MOVED_FROM, World, consuming};
+
+/// A queue of the customs that nothing is put into.
+pub(crate) const ASIDE: &str = "aside";
 
 /// A step that is timed.
 pub(crate) struct Timed {
@@ -37,6 +40,11 @@ pub(crate) const TIMED: &[Timed] = &[
         name: "the step of an order",
         times: 40,
         run: order,
+    },
+    Timed {
+        name: "a consumer that comes and goes",
+        times: 40,
+        run: consumer,
     },
     Timed {
         name: "a tick",
@@ -81,6 +89,22 @@ fn order(world: &mut World) -> Result<Duration, Failed> {
     let submission = world.submitted("customs", &publish)?;
     world.pass(1);
     let (took, step) = world.timed(vec![submission])?;
+    world.acknowledge(&step)?;
+    Ok(took)
+}
+
+/// Of a queue in which nothing is.
+fn consumer(world: &mut World) -> Result<Duration, Failed> {
+    world.declare(CUSTOMS, ASIDE, &[])?;
+    world.pass(1);
+    let number = 999;
+    let come = consuming(ASIDE, number);
+    let asks = [come, Ask::Cancel(number)].map(|ask| Command::Ask {
+        connection: CUSTOMS,
+        channel: 1,
+        ask,
+    });
+    let (took, step) = world.timed(asks.into())?;
     world.acknowledge(&step)?;
     Ok(took)
 }

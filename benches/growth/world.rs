@@ -232,14 +232,7 @@ impl World {
         queue: &str,
         number: u64,
     ) -> Result<Step, Failed> {
-        let ask = Ask::Consume {
-            number,
-            queue: queue.to_owned(),
-            priority: 0,
-            exclusive: false,
-            may_read: true,
-        };
-        self.ask(connection, ask)
+        self.ask(connection, consuming(queue, number))
     }
 
     pub(crate) fn declare(
@@ -404,6 +397,17 @@ impl World {
         let connection = if agency == "post" { POST } else { CUSTOMS };
         let submission = Box::new(self.admitted(agency, publish)?);
         Ok(Command::Submit(self.origin(connection), submission))
+    }
+}
+
+/// A consumer of a queue with this number.
+pub(crate) fn consuming(queue: &str, number: u64) -> Ask {
+    Ask::Consume {
+        number,
+        queue: queue.to_owned(),
+        priority: 0,
+        exclusive: false,
+        may_read: true,
     }
 }
 

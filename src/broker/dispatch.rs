@@ -63,7 +63,6 @@ struct Consumer {
     queue: QueueId,
     /// Its place among the consumers of its queue.
     place: Place,
-    limit: Option<u32>,
     unacked: u32,
 }
 
@@ -74,6 +73,7 @@ struct Channel {
     /// The prefetch limit of each consumer (`global=0`), running ones too, in messages.
     each: Option<u32>,
     unacked: u32,
+    consumers: usize,
     /// Queues of which it may have something: its end looks at no other.
     queues: BTreeSet<QueueId>,
 }
@@ -96,6 +96,9 @@ pub struct Dispatch {
     consumers: BTreeMap<ConsumerId, Consumer>,
     feeds: BTreeMap<QueueId, Feed>,
     dirty: BTreeSet<QueueId>,
+    /// Channels whose consumers may all have credit again: looked through once, however many requests or
+    /// settles of a step give it.
+    relieved: BTreeSet<ChannelKey>,
     /// Queues with more dead entries than a step buries: the next one looks at them again.
     late: BTreeSet<QueueId>,
     /// Queues by the time at which their first waiting entry expires, as of the last look.
@@ -201,9 +204,8 @@ impl Dispatch {
 
     /// Why a channel may have no more consumers, or a queue.
     pub fn is_crowded(&self, id: ConsumerId, queue: QueueId) -> Option<String> {
-        let range = ConsumerId::first(id.connection, id.channel)
-            ..=ConsumerId::last(id.connection, id.channel);
-        if self.consumers.range(range).count() >= CHANNEL_CONSUMERS {
+        let channel = self.channel(id.key());
+        if channel.is_some_and(|channel| channel.consumers >= CHANNEL_CONSUMERS) {
             return Some(format!(
                 "a channel has at most {CHANNEL_CONSUMERS} consumers"
             ));
@@ -213,8 +215,18 @@ impl Dispatch {
             .then(|| format!("a queue has at most {QUEUE_CONSUMERS} consumers"))
     }
 
-    /// Notes that a channel may have something of a queue; gives its limit for each consumer.
-    fn takes(&mut self, key: ChannelKey, queue: QueueId) -> Option<u32> {
+    fn channel(&self, key: ChannelKey) -> Option<&Channel> {
+        let connection = self.connections.get(&key.connection)?;
+        connection.channels.get(&key.channel)
+    }
+
+    fn channel_mut(&mut self, key: ChannelKey) -> Option<&mut Channel> {
+        let connection = self.connections.get_mut(&key.connection)?;
+        connection.channels.get_mut(&key.channel)
+    }
+
+    /// Notes that a channel may have something of a queue; gives the channel.
+    fn takes(&mut self, key: ChannelKey, queue: QueueId) -> Option<&mut Channel> {
         let connection = self.connections.get_mut(&key.connection)?;
         let channel = connection.channels.entry(key.channel).or_default();
         // Queues that are long gone are forgotten; a unit has so many at once.
@@ -224,19 +236,20 @@ impl Dispatch {
                 .retain(|queue| self.feeds.contains_key(queue));
         }
         channel.queues.insert(queue);
-        channel.each
+        Some(channel)
     }
 
     /// Starts a consumer, exclusive or not, with a priority among those of its queue.
     pub fn consume(&mut self, id: ConsumerId, queue: QueueId, exclusive: bool, priority: i32) {
-        let limit = self.takes(id.key(), queue);
+        if let Some(channel) = self.takes(id.key(), queue) {
+            channel.consumers += 1;
+        }
         let feed = self.feeds.entry(queue).or_default();
         let place = feed.add(id, priority);
         feed.exclusive = exclusive.then_some(id);
         let consumer = Consumer {
             queue,
             place,
-            limit,
             unacked: 0,
         };
         self.consumers.insert(id, consumer);
@@ -247,7 +260,7 @@ impl Dispatch {
     /// Ends a consumer. What it has not acknowledged stays with its channel. Returns the queue
     /// when it goes with its last consumer.
     pub fn cancel(&mut self, id: ConsumerId) -> Option<QueueId> {
-        let Consumer { queue, place, .. } = self.consumers.remove(&id)?;
+        let Consumer { queue, place, .. } = self.remove(id)?;
         let feed = self.feeds.get_mut(&queue)?;
         feed.consumers.remove(&place);
         feed.able.remove(&place);
@@ -260,32 +273,43 @@ impl Dispatch {
         ends.then_some(queue)
     }
 
+    fn remove(&mut self, id: ConsumerId) -> Option<Consumer> {
+        let consumer = self.consumers.remove(&id)?;
+        if let Some(channel) = self.channel_mut(id.key()) {
+            channel.consumers = channel.consumers.saturating_sub(1);
+        }
+        Some(consumer)
+    }
+
     /// Sets prefetch; 0 is none, which leaves
     /// [`UNLIMITED_PREFETCH`](super::limits::UNLIMITED_PREFETCH). `global` shares it among the
     /// channel's consumers; otherwise it is each consumer's, of running ones too (amqp.md section 6
     /// says why).
     pub fn prefetch(&mut self, key: ChannelKey, count: u16, global: bool) {
-        let ChannelKey {
-            connection,
-            channel,
-        } = key;
         let limit = (count > 0).then(|| u32::from(count));
-        let Some(state) = self.connections.get_mut(&connection) else {
+        let Some(connection) = self.connections.get_mut(&key.connection) else {
             return;
         };
-        let state = state.channels.entry(channel).or_default();
+        let channel = connection.channels.entry(key.channel).or_default();
         if global {
-            state.limit = limit;
+            channel.limit = limit;
         } else {
-            state.each = limit;
+            channel.each = limit;
         }
-        let range = ConsumerId::first(connection, channel)..=ConsumerId::last(connection, channel);
-        for (_, consumer) in self.consumers.range_mut(range.clone()) {
-            if !global {
-                consumer.limit = limit;
-            }
+        self.relieved.insert(key);
+    }
+
+    /// Looks at the consumers of channels that may have credit again.
+    fn relieve(&mut self) {
+        for key in std::mem::take(&mut self.relieved) {
+            let ChannelKey {
+                connection,
+                channel,
+            } = key;
+            let all =
+                ConsumerId::first(connection, channel)..=ConsumerId::last(connection, channel);
+            self.may_have_credit(all);
         }
-        self.may_have_credit(range);
     }
 
     /// Notes that consumers may have credit again: their queues are looked at, and they take their turns.
@@ -325,18 +349,16 @@ impl Dispatch {
         if let Some(consumer) = self.consumers.get_mut(&id) {
             consumer.unacked = consumer.unacked.saturating_sub(1);
         }
-        let connection = self.connections.get_mut(&id.connection);
         let mut all_wait = false;
-        if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&id.channel)) {
+        if let Some(channel) = self.channel_mut(id.key()) {
             all_wait = channel.limit.is_some_and(|limit| channel.unacked >= limit);
             channel.unacked = channel.unacked.saturating_sub(1);
         }
-        self.may_have_credit(if all_wait {
-            ConsumerId::first(id.connection, id.channel)
-                ..=ConsumerId::last(id.connection, id.channel)
+        if all_wait {
+            self.relieved.insert(id.key());
         } else {
-            id..=id
-        });
+            self.may_have_credit(id..=id);
+        }
     }
 
     /// Ends a channel: its consumers go, what was out to it comes back.
@@ -461,7 +483,7 @@ impl Dispatch {
         }
         let consumers: Vec<ConsumerId> = feed.consumers.into_values().collect();
         for id in &consumers {
-            self.consumers.remove(id);
+            self.remove(*id);
         }
         self.dirty.remove(&queue);
         self.late.remove(&queue);

@@ -38,11 +38,10 @@ impl Dispatch {
         let Some(consumer) = self.consumers.get(&id) else {
             return false;
         };
-        let connection = self.connections.get(&id.connection);
-        let channel = connection.and_then(|c| c.channels.get(&id.channel));
+        let channel = self.channel(id.key());
         let shared = channel.and_then(|c| Some((c.limit?, c.unacked)));
         let channel_has = shared.is_none_or(|(limit, unacked)| unacked < limit);
-        let own = match (consumer.limit, shared) {
+        let own = match (channel.and_then(|c| c.each), shared) {
             (None, None) => Some(UNLIMITED_PREFETCH),
             (own, _) => own,
         };

@@ -39,6 +39,7 @@ impl Dispatch {
     /// `look` says; queues with more are looked at again next time.
     pub fn pump(&mut self, ledger: &Ledger, look: Look) -> Pumped {
         let mut pumped = Pumped::default();
+        self.relieve();
         let mut dirty = std::mem::take(&mut self.dirty);
         for _ in 0..TICK_HEADS {
             let Some(queue) = self.late.pop_first() else {
@@ -201,8 +202,7 @@ impl Dispatch {
             if let Some(state) = self.consumers.get_mut(&consumer) {
                 state.unacked += 1;
             }
-            let connection = self.connections.get_mut(&consumer.connection);
-            if let Some(channel) = connection.and_then(|c| c.channels.get_mut(&consumer.channel)) {
+            if let Some(channel) = self.channel_mut(consumer.key()) {
                 channel.unacked += 1;
             }
         }
