@@ -7,9 +7,10 @@
 #   tests/run.sh fuzz         looks for inputs that break a law of fuzz/laws, CARNET_FUZZ_SECONDS a target
 #                             (120), those named in CARNET_FUZZ_TARGETS (all)
 #   tests/run.sh long         what takes more than a minute and is no part of the above: whether what
-#                             a message costs grows with what others have (benches/growth.rs), a log of
-#                             20 GiB (tests/long.rs), a crash at every call of a script (tests/sim.rs),
-#                             and fuzz
+#                             a message costs grows with what others have (benches/growth.rs), every attack
+#                             of one agency at once (benches/attacks.rs), a log of 20 GiB
+#                             (tests/long.rs), a crash at every call of a script (tests/sim.rs), and
+#                             fuzz
 #
 # Needs Rust and, for what is missing, apt-get as root or through sudo. Built and installed things go
 # to ${XDG_CACHE_HOME:-~/.cache}/carnet (and CARGO_TARGET_DIR, if set), so a second run installs
@@ -210,6 +211,7 @@ part_fuzz() {
 # Run by hand before an issue is resolved. Builds optimised, which the other parts do not.
 part_long() {
   cargo bench --locked --bench growth -- --check
+  cargo bench --locked --bench attacks -- --together --seconds 120
   cargo test --locked --release --test long -- --include-ignored --nocapture
   # Every crash point, where the suite tries a part of them, and twenty random lives.
   CARNET_TEST_LONG=1 cargo test --locked --lib a_crash_at_any_call_of_the_keepers
