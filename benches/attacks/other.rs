@@ -21,7 +21,7 @@ pub(crate) struct Other {
     sender: Client,
     body: String,
     published: usize,
-    /// When each came, by the recipient's clock, with its place in the order.
+    /// When each came, by the recipient's clock.
     delivered: Receiver<Duration>,
     /// How much later than `clock` the recipient's began.
     later: Duration,
@@ -92,22 +92,27 @@ impl Other {
         }
     }
 
-    /// Publishes at its rate for so long.
+    /// Publishes at its rate for so long; fewer where it waits for confirms longer than that.
     pub(crate) fn exchange(&mut self, length: Duration) -> Waited {
-        let count = length.as_millis().div_ceil(EVERY.as_millis());
-        self.exchange_count(usize::try_from(count).expect("a count"))
+        let end = self.clock.monotonic() + length;
+        self.exchange_while(|clock, _| clock.monotonic() < end)
     }
 
-    /// Publishes so many at its rate, and waits until all are delivered.
+    /// Publishes so many at its rate.
     pub(crate) fn exchange_count(&mut self, count: usize) -> Waited {
+        self.exchange_while(|_, published| published < count)
+    }
+
+    /// Publishes at its rate, and waits until all are delivered.
+    fn exchange_while(&mut self, goes_on: impl Fn(Clock, usize) -> bool) -> Waited {
         let mut waited = Waited {
             confirmed: histogram(),
             delivered: histogram(),
         };
         let mut due = self.clock.monotonic();
-        let mut all_due = Vec::with_capacity(count);
-        let mut came = Vec::with_capacity(count);
-        for _ in 0..count {
+        let mut all_due = Vec::new();
+        let mut came = Vec::new();
+        while goes_on(self.clock, all_due.len()) {
             due += EVERY;
             self.receive_until(due, &mut came);
             self.published += 1;
@@ -115,23 +120,18 @@ impl Other {
             let message = Message::of_type("postal.item", &id, &self.body);
             let outcome = self.sender.publish(&message.header("to", "customs/main"));
             assert_eq!(outcome.returned, None, "accepted");
-            waited
-                .confirmed
-                .saturating_record(micros(self.clock.monotonic().saturating_sub(due)));
+            let took = self.clock.monotonic().saturating_sub(due);
+            waited.confirmed.saturating_record(micros(took));
             all_due.push(due);
         }
-        while came.len() < count {
-            came.push(
-                self.delivered
-                    .recv_timeout(DELIVERED_WITHIN)
-                    .expect("a delivery"),
-            );
+        while came.len() < all_due.len() {
+            let delivery = self.delivered.recv_timeout(DELIVERED_WITHIN);
+            came.push(delivery.expect("a delivery"));
         }
         for (due, came) in all_due.into_iter().zip(came) {
             let came = came + self.later;
-            waited
-                .delivered
-                .saturating_record(micros(came.saturating_sub(due)));
+            let took = came.saturating_sub(due);
+            waited.delivered.saturating_record(micros(took));
         }
         waited
     }
