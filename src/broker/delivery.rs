@@ -19,6 +19,7 @@ use super::limits::REASON_BYTES;
 use super::payload::PrivateHead;
 use super::receipt::Receipt;
 use super::record::{Confidential, Exchange, Outcome, QueueId, Record, Released, Stored, Terms};
+use super::reply::Refusal;
 use crate::agency::keys::{BadFrame, Delivered, Token};
 use crate::journal::Lsn;
 use crate::message::facts::Facts;
@@ -410,6 +411,20 @@ fn as_ruling(terms: &Terms) -> ruling::Released {
         withholding: Vec::new(),
         retain_days: terms.retain_days,
         onward: terms.onward,
+    }
+}
+
+/// The refusal that a repeat of a message gets: what the first was told, by its record, as far as that
+/// can be read.
+pub fn told_again(first: Option<&Record>) -> Refusal {
+    let sealed = match first {
+        Some(Record::Exchange(exchange)) => Some(&exchange.sealed),
+        _ => None,
+    };
+    let told = sealed.and_then(Confidential::open).unwrap_or_default();
+    Refusal {
+        code: 403,
+        text: told.refusal_text().to_owned(),
     }
 }
 

@@ -17,7 +17,7 @@ use carnet::broker::ids::{ChannelKey, ConnectionId, Origin};
 use carnet::broker::ledger::may_read;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Volume;
-use carnet::broker::record::{Confidential, LeafSecret, QueueId, QueueProperties, Record, Terms};
+use carnet::broker::record::{LeafSecret, QueueId, QueueProperties, Terms};
 use carnet::broker::reply::Refusal;
 use carnet::message::envelope::expires_after;
 use carnet::message::id::{Digest, ExchangeId, SystemId};
@@ -182,18 +182,6 @@ pub(crate) fn narrow(
         to: ChannelKey::new(connection, deliver.channel),
         delivery: deliver.delivery,
         narrowed: deliver.narrowed(peer.unit.id.clone(), at, left, queues),
-    }
-}
-
-/// What the first message was told, read from its record for a repeat.
-pub(crate) fn first_refusal(record: &Record) -> Refusal {
-    let told = match record {
-        Record::Exchange(exchange) => Confidential::open(&exchange.sealed).unwrap(),
-        other => panic!("a repeat of what is no exchange: {other:?}"),
-    };
-    Refusal {
-        code: 403,
-        text: told.refusal_text().to_owned(),
     }
 }
 

@@ -14,7 +14,7 @@ use carnet::backbone::start::recover;
 use carnet::broker::budget::{Budget, Budgets};
 use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::Committer;
-use carnet::broker::delivery::{Prepared, Rendered, prepare};
+use carnet::broker::delivery::{Prepared, Rendered, prepare, told_again};
 use carnet::broker::effect::{Answer, Deliver, Effect};
 use carnet::broker::event::Event;
 use carnet::broker::ids::{ConnectionId, Origin};
@@ -469,7 +469,7 @@ impl World {
 
     fn first_refusal(&self, first: Lsn) -> Refusal {
         let stored = load(&self.committer.journal().reader(), first).unwrap();
-        adapter::first_refusal(&stored.record)
+        told_again(Some(&stored.record))
     }
 
     fn outcome(&mut self, origin: &Origin, refusal: Option<&Refusal>) {

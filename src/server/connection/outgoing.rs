@@ -16,12 +16,12 @@ use crate::amqp::{
 use crate::backbone::fetch::Unread;
 use crate::broker::admit::View;
 use crate::broker::command::{Fence, Settle};
-use crate::broker::delivery::{Prepared, Rendered, prepare};
+use crate::broker::delivery::{Prepared, Rendered, prepare, told_again};
 use crate::broker::effect::{Answer, Deliver, Effect};
 use crate::broker::exchange::Returnable;
 use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::{OUTPUT_BYTES, TURN_EVENT_OCTETS};
-use crate::broker::record::{Confidential, Narrowed, Record, Stored};
+use crate::broker::record::{Narrowed, Stored};
 use crate::broker::reply::Refusal;
 use crate::server::translate;
 
@@ -157,16 +157,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stored = self.records.get(first);
         let stored = stored.ok_or_else(|| NotHere(vec![first]))?;
         self.records.done(first);
-        let stored = stored.ok();
-        let sealed = stored.as_ref().and_then(|stored| match &stored.record {
-            Record::Exchange(exchange) => Some(&exchange.sealed),
-            _ => None,
-        });
-        let told = sealed.and_then(Confidential::open).unwrap_or_default();
-        Ok(Refusal {
-            code: 403,
-            text: told.refusal_text().to_owned(),
-        })
+        // What cannot be read has nothing more to tell.
+        Ok(stored.map_or_else(|_| told_again(None), |it| told_again(Some(&it.record))))
     }
 
     fn answer(&mut self, channel: u16, answer: &Answer) {
