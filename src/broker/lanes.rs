@@ -4,10 +4,12 @@
 //! Pure; owned by the committer. Laws: what one connection asks for is taken in its order; an agency
 //! waits for one turn of each other agency, however much they have waiting.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod waits;
 
-use super::ids::ConnectionId;
-use super::input::{Input, Lane, Payer};
+use std::collections::{BTreeMap, VecDeque};
+
+use self::waits::{Room, Taken, Waits};
+use super::input::{Input, Payer};
 use super::limits::{STEP_COMMANDS, TURN_BYTES};
 
 /// What one step may take.
@@ -29,8 +31,16 @@ pub enum Open {
 #[derive(Debug, Default)]
 struct Line {
     inputs: VecDeque<Input>,
+    /// Before all of these: what waits for room on a full disk.
+    waits: Waits,
     /// Bytes of its turn that are left; below zero where it took more than its turn.
     credit: i64,
+}
+
+impl Line {
+    fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.waits.is_empty()
+    }
 }
 
 /// All that waits.
@@ -54,9 +64,9 @@ impl Lanes {
     pub fn push(&mut self, input: Input) {
         let payer = input.payer;
         let line = self.lines.entry(payer).or_default();
-        if line.inputs.is_empty() && payer == Payer::BROKER {
+        if line.is_empty() && payer == Payer::BROKER {
             self.turns.push_front(payer);
-        } else if line.inputs.is_empty() {
+        } else if line.is_empty() {
             self.turns.push_back(payer);
         }
         line.inputs.push_back(input);
@@ -74,7 +84,7 @@ impl Lanes {
         for input in inputs.into_iter().rev() {
             let payer = input.payer;
             let line = self.lines.entry(payer).or_default();
-            if line.inputs.is_empty() {
+            if line.is_empty() {
                 self.turns.push_front(payer);
             }
             line.credit = line.credit.saturating_add(bytes(&input));
@@ -88,15 +98,18 @@ impl Lanes {
 
     /// Takes what one step may take.
     pub fn take(&mut self, open: Open) -> Vec<Input> {
-        let taken = match open {
-            Open::All(most) => self.take_all(most),
-            Open::Reserve { frees, needs } => self.take_some(frees, needs),
+        let Taken { inputs, dropped } = match open {
+            Open::All(most) => Taken {
+                inputs: self.take_all(most),
+                dropped: Vec::new(),
+            },
+            Open::Reserve { frees, needs } => self.take_some(Room { frees, needs }),
         };
-        self.count -= taken.len();
-        for input in &taken {
+        self.count -= inputs.len() + dropped.len();
+        for input in inputs.iter().chain(&dropped) {
             *self.given_back.entry(input.payer).or_default() += input.weight.held;
         }
-        taken
+        inputs
     }
 
     fn take_all(&mut self, most: usize) -> Vec<Input> {
@@ -107,6 +120,12 @@ impl Lanes {
             };
             // The broker's own is little, and others wait for it.
             let own = payer == Payer::BROKER;
+            // There is room again.
+            if !line.waits.is_empty() {
+                for input in line.waits.all().into_iter().rev() {
+                    line.inputs.push_front(input);
+                }
+            }
             line.credit = line.credit.saturating_add(TURN_BYTES);
             while let Some(next) = line.inputs.front()
                 && (own || line.credit > 0)
@@ -131,44 +150,26 @@ impl Lanes {
         taken
     }
 
-    fn take_some(&mut self, mut frees: usize, mut needs: usize) -> Vec<Input> {
-        let mut taken = Vec::new();
+    /// Looks at so many inputs as a step has commands, those that are new first, and at some that wait.
+    fn take_some(&mut self, mut room: Room) -> Taken {
+        let mut taken = Taken::default();
+        let mut looks = STEP_COMMANDS;
         for payer in &self.turns {
             let Some(line) = self.lines.get_mut(payer) else {
                 continue;
             };
-            // Requests of these connections wait, so those behind them do.
-            let mut waiting: BTreeSet<ConnectionId> = BTreeSet::new();
-            for input in std::mem::take(&mut line.inputs) {
-                let weight = input.weight.bytes();
-                let fits = match input.lane() {
-                    Lane::Free | Lane::Publishes => true,
-                    Lane::Frees => weight <= frees,
-                    Lane::Needs => weight <= needs,
-                };
-                let behind = input.asks().is_some_and(|asks| waiting.contains(&asks));
-                if behind || !fits || taken.len() >= STEP_COMMANDS {
-                    waiting.extend(input.of);
-                    line.inputs.push_back(input);
-                    continue;
-                }
-                if matches!(input.lane(), Lane::Frees | Lane::Needs) {
-                    frees = frees.saturating_sub(weight);
-                    needs = needs.saturating_sub(weight);
-                }
-                if let Some(over) = input.is_over() {
-                    // What it still asked for is asked no more.
-                    let gone = |waits: &&Input| waits.asks() == Some(over);
-                    let held = line.inputs.iter().filter(gone).map(|it| it.weight.held);
-                    *self.given_back.entry(*payer).or_default() += held.sum::<usize>();
-                    let before = line.inputs.len();
-                    line.inputs.retain(|waits| !gone(&waits));
-                    self.count -= before - line.inputs.len();
-                }
-                taken.push(input);
+            line.waits.take(&mut room, &mut taken);
+            while looks > 0
+                && taken.inputs.len() < STEP_COMMANDS
+                && let Some(input) = line.inputs.pop_front()
+            {
+                looks -= 1;
+                line.waits.take_or_keep(input, &mut room, &mut taken);
+            }
+            if line.is_empty() {
+                self.lines.remove(payer);
             }
         }
-        self.lines.retain(|_, line| !line.inputs.is_empty());
         let lines = &self.lines;
         self.turns.retain(|payer| lines.contains_key(payer));
         if self.turns.len() > 1 {
@@ -184,13 +185,15 @@ fn bytes(input: &Input) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::broker::command::{Ask, Command, Settle};
     use crate::broker::event::Event;
-    use crate::broker::ids::DeliveryId;
-    use crate::broker::input::What;
+    use crate::broker::ids::{ConnectionId, DeliveryId};
+    use crate::broker::input::{Lane, What};
     use crate::broker::limits::STEP_BYTES;
     use crate::broker::record::{QueueId, QueueProperties};
     use crate::journal::Lsn;
@@ -337,6 +340,42 @@ mod tests {
         let all = lanes.take(Open::All(usize::MAX));
         let numbers: Vec<usize> = all.iter().filter_map(asked).map(|(_, n)| n).collect();
         assert_eq!(numbers, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_waits_on_a_full_disk_holds_up_nothing_that_is_new_and_comes_in_turn() {
+        let mut lanes = Lanes::default();
+        let closed = |needs| Open::Reserve {
+            frees: 1 << 20,
+            needs,
+        };
+        for connection in 1..=100 {
+            for number in 0..300 {
+                lanes.push(ask(1, connection, number, false));
+            }
+        }
+        // Each is looked at once, and by no step more than it could take.
+        for step in 1..=30_000_usize.div_ceil(STEP_COMMANDS) {
+            assert!(lanes.take(closed(0)).is_empty());
+            let new = lanes.lines[&Payer(1)].inputs.len();
+            assert_eq!(new, 30_000_usize.saturating_sub(step * STEP_COMMANDS));
+        }
+        lanes.push(settle(1, 0, 1));
+        lanes.push(settle(2, 0, 1));
+        assert_eq!(lanes.take(closed(0)).len(), 2);
+        // Room for a few goes to some connections, then to others.
+        let weight = ask(1, 1, 0, false).weight.bytes();
+        let first: BTreeSet<_> = (0..200)
+            .flat_map(|_| lanes.take(closed(weight)))
+            .filter_map(|input| asked(&input))
+            .map(|(connection, _)| connection)
+            .collect();
+        assert_eq!(first.len(), 100, "none waits for ever");
+        let left: usize = (0..100)
+            .map(|_| lanes.take(Open::All(usize::MAX)).len())
+            .sum();
+        assert_eq!(left, 30_000 - 200);
+        assert!(lanes.is_empty());
     }
 
     #[test]
