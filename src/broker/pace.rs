@@ -1,16 +1,19 @@
 //! The pace of an agency: all its connections together publish so many messages a second, and write so
 //! many octets a second into the journal that no policy rules on.
 //!
-//! A message takes the next place in the agency's line of places, which are as far apart as the
-//! limit says, a large one several; up to a second's worth of them may be taken ahead. Where that is
-//! taken, the message waits and asks again, so the line is never longer than that, whichever connections
-//! come and go. Only publishers wait: a connection that only consumes takes no place among messages.
-//! One atomic number an agency and line, no lock beside the one that finds it at connect.
+//! A message takes the next place in the agency's line of places, which are as far apart as the limit
+//! says; up to a second's worth of them may be taken ahead. A large one takes several: it goes where the
+//! first of them is free, and the line is in its debt for the others. Where none is free the message
+//! queues, and places go to queued messages in their order, so that neither large ones wait for ever
+//! behind small ones nor one connection behind many. A connection that ends leaves the queue, and a place
+//! that the first in the queue does not take within [`GRACE`] goes to the next message that asks. Only
+//! publishers wait: a connection that only consumes takes no place among messages.
 //!
 //! INVARIANT: which places a publish takes follows from its exchange, routing key and size alone. Were
 //! it its ruling, the pace would tell a sender of recipients that it may not know of.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::limits::{CASE_STEPS_PER_SECOND, PLACE_OCTETS, STANDING_CHANGES_PER_SECOND};
@@ -20,24 +23,68 @@ use crate::agency::registry::AgencyLimits;
 /// Time whose places may be taken ahead: a second's worth, so that a burst after a pause is no overload.
 const AHEAD: Duration = Duration::from_secs(1);
 
+/// How long a place is kept for the first in the queue, which may be held up by something else.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// Time between two looks of a message that is not the first in the queue, at least and at most.
+const LOOKS: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(250)];
+
 /// The pace of one agency, shared by its connections.
 #[derive(Debug, Default)]
 pub struct Pace {
     /// Places of all messages that it publishes.
-    messages: Line,
+    messages: Arc<Line>,
     /// Places of steps of cases, which are messages too.
-    case_steps: Line,
+    case_steps: Arc<Line>,
     /// Places of orders, released or not, which are messages too.
-    orders: Line,
+    orders: Arc<Line>,
     /// Places of octets: requests, acknowledgements, and messages to queues of its own.
-    private_octets: Line,
+    private_octets: Arc<Line>,
 }
 
 /// A line of places.
 #[derive(Debug, Default)]
-struct Line {
+struct Line(Mutex<Places>);
+
+#[derive(Debug, Default)]
+struct Places {
     /// When the next free place is, in nanoseconds of the process's monotonic clock.
-    next_ns: AtomicU64,
+    next_ns: u64,
+    /// Numbers of the messages and requests that queue, ascending.
+    queue: VecDeque<u64>,
+    /// The last number that was given.
+    last: u64,
+}
+
+/// How many places are wanted, of so many a second.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    places: usize,
+    per_second: u32,
+}
+
+/// The standing of a message or request that has no place yet; dropped, it queues no more.
+#[derive(Debug, Default)]
+pub struct Wait {
+    /// Whether a message has the places of its kind and waits for those of all messages.
+    has_own: bool,
+    ticket: Option<Ticket>,
+}
+
+/// A number in the queue of a line.
+#[derive(Debug)]
+struct Ticket {
+    line: Arc<Line>,
+    number: u64,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let queue = &mut self.line.places().queue;
+        if let Ok(place) = queue.binary_search(&self.number) {
+            queue.remove(place);
+        }
+    }
 }
 
 /// What of a publish decides which places it takes.
@@ -61,78 +108,134 @@ pub struct Allowance {
 }
 
 impl Pace {
-    /// Takes the places of one publish; where there is none yet, tells when to ask again.
-    pub fn publish(&self, publish: Published<'_>, allowance: Allowance) -> Result<(), Duration> {
+    /// Takes the places of one publish; where there is none yet, tells when to ask again. `wait` is the
+    /// same each time.
+    pub fn publish(
+        &self,
+        publish: Published<'_>,
+        allowance: Allowance,
+        wait: &mut Wait,
+    ) -> Result<(), Duration> {
         let Allowance { now, limits } = allowance;
-        let places = publish.octets.div_ceil(PLACE_OCTETS).max(1);
-        let taken = self
-            .messages
-            .take(places, limits.messages_per_second, now)?;
-        let own = if publish.exchange != "carnet" {
-            self.write(publish.octets, allowance)
-        } else if publish.routing_key.starts_with("case.") {
-            self.case_steps
-                .take(1, CASE_STEPS_PER_SECOND, now)
-                .map(drop)
-        } else if publish.routing_key == ORDER_TYPE {
-            self.orders
-                .take(1, STANDING_CHANGES_PER_SECOND, now)
-                .map(drop)
-        } else {
-            Ok(())
+        if let Some((line, wanted)) = self.own(publish, limits).filter(|_| !wait.has_own) {
+            line.take(wanted, now, &mut wait.ticket)?;
+            wait.has_own = true;
+        }
+        let wanted = Wanted {
+            places: publish.octets.div_ceil(PLACE_OCTETS).max(1),
+            per_second: limits.messages_per_second,
         };
-        own.inspect_err(|_| self.messages.give_back(taken))
+        self.messages.take(wanted, now, &mut wait.ticket)?;
+        wait.has_own = false;
+        Ok(())
+    }
+
+    /// The line of a publish's kind, and what it takes of that.
+    fn own(&self, publish: Published<'_>, limits: AgencyLimits) -> Option<(&Arc<Line>, Wanted)> {
+        let one = |per_second| Wanted {
+            places: 1,
+            per_second,
+        };
+        if publish.exchange != "carnet" {
+            let octets = octets_of(publish.octets, limits);
+            Some((&self.private_octets, octets))
+        } else if publish.routing_key.starts_with("case.") {
+            Some((&self.case_steps, one(CASE_STEPS_PER_SECOND)))
+        } else if publish.routing_key == ORDER_TYPE {
+            Some((&self.orders, one(STANDING_CHANGES_PER_SECOND)))
+        } else {
+            None
+        }
     }
 
     /// Takes the places of so many octets that are written to the journal without a ruling; where there
-    /// is none yet, tells when to ask again.
-    pub fn write(&self, octets: usize, allowance: Allowance) -> Result<(), Duration> {
-        let Allowance { now, limits } = allowance;
-        let taken = self
-            .private_octets
-            .take(octets, limits.private_octets_per_second, now);
-        taken.map(drop)
+    /// is none yet, tells when to ask again. `wait` is the same each time.
+    pub fn write(
+        &self,
+        octets: usize,
+        allowance: Allowance,
+        wait: &mut Wait,
+    ) -> Result<(), Duration> {
+        let wanted = octets_of(octets, allowance.limits);
+        let line = &self.private_octets;
+        line.take(wanted, allowance.now, &mut wait.ticket)
     }
 }
 
-/// Places that were taken, in nanoseconds of the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Taken(u64);
+fn octets_of(octets: usize, limits: AgencyLimits) -> Wanted {
+    Wanted {
+        places: octets,
+        per_second: limits.private_octets_per_second,
+    }
+}
 
 /// How long other connections of an agency wait at most for the places that one publish took: a limit
 /// that is raised later does not shorten the line.
 const DEBT: Duration = Duration::from_mins(1);
 
 impl Line {
-    /// Takes so many places at `now` (monotonic) at a limit of `per_second`; where there is none, tells
-    /// when there is the next. More than a second's worth is taken where nothing else is.
-    fn take(&self, places: usize, per_second: u32, now: Duration) -> Result<Taken, Duration> {
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let ahead = u64::try_from(AHEAD.as_nanos()).unwrap_or(u64::MAX);
-        let places = u64::try_from(places).unwrap_or(u64::MAX);
-        let long = places.saturating_mul(1_000_000_000);
-        let long = long.div_euclid(u64::from(per_second.max(1)));
-        let long = long.min(u64::try_from(DEBT.as_nanos()).unwrap_or(u64::MAX));
-        let first_free = |next: u64| next.max(now).saturating_add(long.min(ahead));
-        let place = |next: u64| {
-            let is_free = first_free(next) <= now.saturating_add(ahead);
-            is_free.then(|| next.max(now).saturating_add(long))
-        };
-        let taken = self
-            .next_ns
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, place);
-        let until = |next| Duration::from_nanos(first_free(next).saturating_sub(ahead));
-        taken.map(|_| Taken(long)).map_err(until)
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives places back that were not used after all.
-    fn give_back(&self, taken: Taken) {
-        self.next_ns.fetch_sub(taken.0, Ordering::Relaxed);
+    /// Takes so many places at `now` (monotonic) where the first of them is free and no other queues before;
+    /// tells when to ask again where not.
+    fn take(
+        self: &Arc<Self>,
+        wanted: Wanted,
+        now: Duration,
+        ticket: &mut Option<Ticket>,
+    ) -> Result<(), Duration> {
+        let now = nanos(now);
+        let per_second = u64::from(wanted.per_second.max(1));
+        let one = 1_000_000_000_u64.div_euclid(per_second);
+        let count = u64::try_from(wanted.places).unwrap_or(u64::MAX);
+        let long = count.saturating_mul(1_000_000_000).div_euclid(per_second);
+        let mut places = self.places();
+        let free_from = places.next_ns.saturating_add(one.min(long));
+        let free_from = free_from.saturating_sub(nanos(AHEAD));
+        let number = ticket.as_ref().map_or(places.last + 1, |it| it.number);
+        let before = places.queue.partition_point(|other| *other < number);
+        let is_anyones = free_from.saturating_add(nanos(GRACE)) <= now;
+        if free_from <= now && (before == 0 || is_anyones) {
+            places.next_ns = places
+                .next_ns
+                .max(now)
+                .saturating_add(long.min(nanos(DEBT)));
+            drop(places);
+            *ticket = None;
+            return Ok(());
+        }
+        if ticket.is_none() {
+            places.last = number;
+            places.queue.push_back(number);
+            let line = Arc::clone(self);
+            *ticket = Some(Ticket { line, number });
+        }
+        let from = free_from.max(now);
+        let until = match u64::try_from(before).unwrap_or(u64::MAX) {
+            0 => from,
+            before => {
+                let [least, most] = LOOKS.map(nanos);
+                let wait = before.saturating_mul(one).clamp(least, most);
+                from.max(now.saturating_add(wait))
+            }
+        };
+        Err(Duration::from_nanos(until))
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     const LIMITS: AgencyLimits = AgencyLimits {
@@ -143,23 +246,38 @@ mod tests {
         private_octets_per_second: 1 << 20,
     };
 
+    /// Asks once, and queues no more.
+    fn take(
+        line: &Arc<Line>,
+        places: usize,
+        per_second: u32,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        let wanted = Wanted { places, per_second };
+        line.take(wanted, now, &mut None)
+    }
+
+    fn publish(pace: &Pace, publish: Published<'_>, allowance: Allowance) -> Result<(), Duration> {
+        pace.publish(publish, allowance, &mut Wait::default())
+    }
+
     #[test]
     fn what_one_took_beyond_all_measure_is_worked_off_in_a_minute() {
-        let (pace, now) = (Line::default(), Duration::from_secs(100));
-        assert!(pace.take(1 << 20, 1, now).is_ok());
-        let until = pace.take(1, 1_000_000, now).unwrap_err();
+        let (line, now) = (Arc::default(), Duration::from_secs(100));
+        assert!(take(&line, 1 << 20, 1, now).is_ok());
+        let until = take(&line, 1, 1_000_000, now).unwrap_err();
         assert!(until <= now + DEBT, "{until:?}");
     }
 
     #[test]
     fn a_second_of_messages_goes_at_once_and_the_rest_in_their_time() {
-        let pace = Line::default();
+        let pace = Arc::default();
         let mut now = Duration::from_secs(100);
         for n in 0_u32..300 {
-            if let Err(until) = pace.take(1, 100, now) {
+            if let Err(until) = take(&pace, 1, 100, now) {
                 assert_eq!(until, now + Duration::from_millis(10), "{n}");
                 now = until;
-                assert!(pace.take(1, 100, now).is_ok());
+                assert!(take(&pace, 1, 100, now).is_ok());
             }
         }
         assert_eq!(now, Duration::from_secs(102));
@@ -167,21 +285,21 @@ mod tests {
 
     #[test]
     fn whoever_asks_in_vain_makes_nobody_wait_longer() {
-        let pace = Line::default();
+        let pace = Arc::default();
         let now = Duration::from_secs(1);
-        let taken = (0..1_000).filter(|_| pace.take(1, 10, now).is_ok());
+        let taken = (0..1_000).filter(|_| take(&pace, 1, 10, now).is_ok());
         assert_eq!(taken.count(), 10);
         let next = now + Duration::from_millis(100);
-        assert_eq!(pace.take(1, 10, now), Err(next));
-        assert!(pace.take(1, 10, next).is_ok());
+        assert_eq!(take(&pace, 1, 10, now), Err(next));
+        assert!(take(&pace, 1, 10, next).is_ok());
     }
 
     #[test]
     fn what_was_not_used_does_not_add_up_beyond_a_second() {
-        let pace = Line::default();
-        assert!(pace.take(1, 10, Duration::from_secs(1)).is_ok());
+        let pace = Arc::default();
+        assert!(take(&pace, 1, 10, Duration::from_secs(1)).is_ok());
         let late = Duration::from_secs(1_000);
-        let taken = (0..20).filter(|_| pace.take(1, 10, late).is_ok());
+        let taken = (0..20).filter(|_| take(&pace, 1, 10, late).is_ok());
         assert_eq!(taken.count(), 10);
     }
 
@@ -191,12 +309,13 @@ mod tests {
         let taken = |exchange: &str, key: &str| {
             let pace = Pace::default();
             let limits = LIMITS;
-            let publish = Published {
+            let one = Published {
                 exchange,
                 routing_key: key,
                 octets: 0,
             };
-            let all = (0..100).filter(|_| pace.publish(publish, Allowance { now, limits }).is_ok());
+            let allowance = Allowance { now, limits };
+            let all = (0..100).filter(|_| publish(&pace, one, allowance).is_ok());
             all.count()
         };
         assert_eq!(taken("carnet", ORDER_TYPE), 20);
@@ -210,14 +329,16 @@ mod tests {
      {
         let now = Duration::from_secs(5);
         let pace = Pace::default();
-        let publish = |octets| Published {
-            exchange: "carnet",
-            routing_key: "declaration.import",
-            octets,
-        };
         let limits = LIMITS;
         let large = 100 * PLACE_OCTETS;
-        let taken = |octets, now| pace.publish(publish(octets), Allowance { now, limits });
+        let taken = |octets, now| {
+            let one = Published {
+                exchange: "carnet",
+                routing_key: "declaration.import",
+                octets,
+            };
+            publish(&pace, one, Allowance { now, limits })
+        };
         let all = (0..100).filter(|_| taken(large, now).is_ok());
         assert_eq!(all.count(), 10);
         assert_eq!(taken(1, now), Err(now + Duration::from_millis(1)));
@@ -231,20 +352,99 @@ mod tests {
         let (now, limits) = (Duration::from_secs(5), LIMITS);
         let pace = Pace::default();
         let allowance = Allowance { now, limits };
-        assert_eq!(pace.write(1 << 20, allowance), Ok(()));
+        assert_eq!(pace.write(1 << 20, allowance, &mut Wait::default()), Ok(()));
         let private = Published {
             exchange: "",
             routing_key: "work",
             octets: 1 << 10,
         };
         for _ in 0..2_000 {
-            assert!(pace.publish(private, allowance).is_err());
+            assert!(publish(&pace, private, allowance).is_err());
         }
         let ruled = Published {
             exchange: "carnet",
             ..private
         };
-        let all = (0..2_000).filter(|_| pace.publish(ruled, allowance).is_ok());
+        let all = (0..2_000).filter(|_| publish(&pace, ruled, allowance).is_ok());
         assert_eq!(all.count(), 1_000);
+    }
+
+    /// A connection that publishes one message after another of so many places each, and asks a little
+    /// later than it is told to.
+    #[derive(Debug, Clone, Copy)]
+    struct Publisher {
+        places: usize,
+        late: Duration,
+    }
+
+    fn any_publisher() -> impl Strategy<Value = Publisher> {
+        let places = prop_oneof![4 => Just(1_usize), 1 => 2..=64_usize];
+        (places, 0..3_000_u64).prop_map(|(places, late)| Publisher {
+            places,
+            late: Duration::from_micros(late),
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_agency_keeps_its_pace_and_none_of_its_connections_starves(
+            publishers in vec(any_publisher(), 1..60),
+            per_second in 20..500_u32,
+        ) {
+            const SECONDS: usize = 30;
+            let line = Arc::<Line>::default();
+            let (begin, end) = (Duration::from_secs(100), Duration::from_secs(130));
+            let mut tickets: Vec<Option<Ticket>> = publishers.iter().map(|_| None).collect();
+            let all = 0..publishers.len();
+            let mut asks: BTreeSet<(Duration, usize)> = all.map(|nth| (begin, nth)).collect();
+            let mut waits_since = vec![begin; publishers.len()];
+            let mut taken: Vec<(Duration, usize)> = Vec::new();
+            let largest = publishers.iter().map(|it| it.places).max().unwrap();
+            let round: usize = publishers.iter().map(|it| it.places).sum();
+            let second = |places: usize| {
+                let places = u32::try_from(places).unwrap();
+                Duration::from_secs(1) * places / per_second
+            };
+            while let Some((now, nth)) = asks.pop_first() {
+                if now > end {
+                    break;
+                }
+                let Publisher { places, late } = publishers[nth];
+                let wanted = Wanted { places, per_second };
+                let next = line.take(wanted, now, &mut tickets[nth]).err();
+                if next.is_none() {
+                    taken.push((now, places));
+                    let waited = now.saturating_sub(waits_since[nth]);
+                    // What the last one owes, each other once, and what the looks take.
+                    let most = second(largest + round) + 2 * LOOKS[1] + GRACE;
+                    prop_assert!(waited <= most, "{waited:?} of {most:?}");
+                    waits_since[nth] = now;
+                }
+                let next = next.unwrap_or(now);
+                asks.insert((next + late, nth));
+            }
+            // Over any time no more than the pace, a second ahead, and what the last one owes.
+            let burst = usize::try_from(per_second).unwrap() + largest + 1;
+            let tenth = Duration::from_millis(100);
+            let mut tenths = [0; SECONDS * 10 + 1];
+            for (now, places) in &taken {
+                let nth = now.saturating_sub(begin).as_millis().div_euclid(100);
+                tenths[usize::try_from(nth).unwrap()] += places;
+            }
+            for first in 0..tenths.len() {
+                let mut sum = 0;
+                for (places, time) in tenths[first..].iter().zip(1..) {
+                    sum += places;
+                    prop_assert!(second(sum) <= tenth * time + second(burst), "{sum} in {time}");
+                }
+            }
+            // And as much as that, where there is always one who waits.
+            let sum: usize = taken.iter().map(|(_, places)| places).sum();
+            let due = usize::try_from(per_second).unwrap() * SECONDS;
+            let idle = publishers.iter().all(|it| second(it.places) < it.late + LOOKS[0]);
+            prop_assert!(idle || sum * 10 >= due * 9, "{sum} of {due}");
+        }
     }
 }

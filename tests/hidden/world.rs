@@ -19,7 +19,7 @@ use carnet::broker::effect::{Answer, Deliver, Effect};
 use carnet::broker::event::Event;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::input::Input;
-use carnet::broker::pace::{Allowance, Published};
+use carnet::broker::pace::{Allowance, Published, Wait};
 use carnet::broker::reply::Refusal;
 use carnet::journal::Lsn;
 use carnet::message::time::Timestamp;
@@ -230,6 +230,7 @@ impl World {
 
     /// Lets time pass until the agency of a system has a place for one more publish.
     fn wait_for_its_pace(&mut self, system: &'static str, exchange: &str, key: &str) {
+        let mut wait = Wait::default();
         loop {
             let now = self.now.since(morning());
             let client = self.client(system).1;
@@ -242,7 +243,7 @@ impl World {
             let taken = client
                 .budget
                 .pace
-                .publish(publish, Allowance { now, limits });
+                .publish(publish, Allowance { now, limits }, &mut wait);
             let Err(until) = taken else { return };
             let ms = until.as_nanos().div_ceil(1_000_000);
             let until = morning().plus(Duration::from_millis(u64::try_from(ms).unwrap()));

@@ -21,7 +21,7 @@ use crate::broker::command::Private;
 use crate::broker::exchange::{Arrived, Submission};
 use crate::broker::ids::{DeliveryId, Origin};
 use crate::broker::limits::UNANSWERED_REQUESTS;
-use crate::broker::pace::{Allowance, Published};
+use crate::broker::pace::{Allowance, Published, Wait};
 use crate::server::desk::{Answer, Desk, Task};
 
 /// Owned by its connection.
@@ -31,6 +31,8 @@ pub(super) struct Intake {
     /// An event that writes to the journal before its agency has a place for it, and until when it waits
     /// (monotonic). Nothing behind it is looked at.
     stalled: Option<(Duration, Box<Event<DeliveryId>>)>,
+    /// Where that queues.
+    stalled_wait: Wait,
     /// Shared by all connections of the process.
     desk: Arc<Desk>,
     /// A large message that is being admitted.
@@ -39,8 +41,9 @@ pub(super) struct Intake {
     again: VecDeque<Again>,
     /// What waits, in the order in which it came: the first is a publish, or behind one at the desk.
     waiting: VecDeque<Waiting>,
-    /// When the first has its place (monotonic).
+    /// When the first asks for its place (monotonic), and where it queues.
     until: Duration,
+    wait: Wait,
     /// How many of those that wait are no publishes.
     requests: usize,
     /// Publishes that have no outcome, those that wait among them.
@@ -79,11 +82,13 @@ impl Intake {
         Self {
             portion: Portion::new(budget),
             stalled: None,
+            stalled_wait: Wait::default(),
             desk,
             at_desk: None,
             again: VecDeque::new(),
             waiting: VecDeque::new(),
             until: Duration::ZERO,
+            wait: Wait::default(),
             requests: 0,
             unconfirmed: Unconfirmed::default(),
             blocked: None,
@@ -172,7 +177,8 @@ impl Intake {
             routing_key: &publish.routing_key,
             octets: publish.raw_properties.len() + publish.body.len(),
         };
-        match self.portion.pace().publish(published, allowance) {
+        let pace = self.portion.pace();
+        match pace.publish(published, allowance, &mut self.wait) {
             Ok(()) => Some(publish),
             Err(until) => {
                 self.until = until;
@@ -191,7 +197,8 @@ impl Intake {
         event: Event<DeliveryId>,
         allowance: Allowance,
     ) -> Option<Event<DeliveryId>> {
-        match self.portion.pace().write(octets, allowance) {
+        let pace = self.portion.pace();
+        match pace.write(octets, allowance, &mut self.stalled_wait) {
             Ok(()) => Some(event),
             Err(until) => {
                 self.stalled = Some((until, Box::new(event)));
@@ -271,6 +278,7 @@ impl Intake {
         let before = self.waiting.len();
         self.waiting
             .retain(|it| !matches!(it, Waiting::Publish(of) if of.place.channel == channel));
+        self.wait = Wait::default();
         for _ in 0..=before.saturating_sub(self.waiting.len()) {
             self.unconfirmed.take_back();
         }
@@ -287,6 +295,9 @@ impl Intake {
         let stalled = self.stalled.take_if(
             |(_, event)| matches!(&**event, Event::Request { ticket, .. } if ticket.channel() == channel),
         );
+        if stalled.is_some() {
+            self.stalled_wait = Wait::default();
+        }
         dropped + usize::from(stalled.is_some())
     }
 
@@ -296,6 +307,8 @@ impl Intake {
         self.at_desk = None;
         self.again.clear();
         self.stalled = None;
+        self.stalled_wait = Wait::default();
+        self.wait = Wait::default();
         self.requests = 0;
         // Their outcomes do not come any more: what the client says to the end is read.
         self.unconfirmed = Unconfirmed::default();
