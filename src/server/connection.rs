@@ -1,6 +1,6 @@
 //! One connection: bytes in, events, commands; effects, frames, bytes out.
 //!
-//! It lives on one core as one hand-written poll, [`Connection::turn`], which goes round until
+//! It lives on one core as one hand-written poll, [`Connection::go_round`], which goes round until
 //! nothing moves. The way of a message, in the order of the files:
 //!
 //! ```text
@@ -151,8 +151,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         ended.map(|()| goodbye::in_words(self.session.end(), told))
     }
 
-    /// One poll: round until nothing moves, or the turn is over. Ready when the connection has ended.
+    /// One poll. Ready when the connection has ended.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = self.go_round(cx);
+        self.turn.rest();
+        polled
+    }
+
+    /// Goes round until nothing moves, or the turn is over. Ready when the connection has ended.
+    fn go_round(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut moved = self.take_effects(cx);
             moved |= self.write(cx)?;

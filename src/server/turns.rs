@@ -3,16 +3,17 @@
 //! Work is counted in octets that are admitted or delivered, not in time: the count is the same on
 //! every machine. Time between two looks is a round. Each agency has a share of a round; a connection
 //! whose agency has used its share up waits for the next one. A task that wakes itself is run again
-//! many times before the runtime looks at its sockets; what waits here is woken once it has looked.
+//! many times before the runtime looks at its sockets; what waits here is woken once it has looked, one
+//! connection of each agency, and another one where that rests and the share is not used up.
 //!
 //! INVARIANT: who had nothing of the last round comes before those who had something. So connections
 //! of one agency take turns, however many there are, and agencies wait for each other one share long.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
@@ -34,21 +35,41 @@ struct Round {
     octets: AtomicUsize,
     /// The most of any round.
     octets_most: Arc<AtomicUsize>,
+    /// How many wait.
+    sleepers: AtomicUsize,
     waiting: Mutex<Waiting>,
 }
 
-/// Connections that wait for the next round.
+/// Connections that wait.
 #[derive(Default)]
 struct Waiting {
-    /// Whether the runtime was asked to begin it.
+    /// Whether the runtime was asked to begin the next round.
     is_asked: bool,
-    unserved: Vec<Waker>,
-    served: Vec<Waker>,
+    /// Those of each agency that has any, by its number.
+    lines: BTreeMap<usize, Line>,
+}
+
+/// Those of one agency.
+#[derive(Default)]
+struct Line {
+    /// In the order of their turns.
+    first: VecDeque<Sleeper>,
+    /// Those that had something of this round: they come behind, from the next one on.
+    served: VecDeque<Sleeper>,
+}
+
+/// A connection that waits.
+struct Sleeper {
+    waker: Waker,
+    /// Its own: whether it waits.
+    waits: Arc<AtomicBool>,
 }
 
 /// What an agency has used of the round of this number, in octets.
 #[derive(Default)]
 struct Share {
+    /// The agency's number on this thread.
+    agency: usize,
     round: Cell<u64>,
     octets: Cell<usize>,
 }
@@ -59,8 +80,7 @@ pub(super) struct Turn {
     share: Rc<Share>,
     /// The last round that it had something of.
     served: Option<u64>,
-    /// The last round that it waited for the end of.
-    waited: Option<u64>,
+    waits: Arc<AtomicBool>,
 }
 
 impl Turns {
@@ -78,11 +98,16 @@ impl Turns {
 
     /// The turns of a connection of this party.
     pub(super) fn of(&self, party: Party) -> Turn {
+        let mut shares = self.shares.borrow_mut();
+        let share = Share {
+            agency: shares.len(),
+            ..Share::default()
+        };
         Turn {
             round: Arc::clone(&self.round),
-            share: Rc::clone(self.shares.borrow_mut().entry(party).or_default()),
+            share: Rc::clone(shares.entry(party).or_insert_with(|| Rc::new(share))),
             served: None,
-            waited: None,
+            waits: Arc::default(),
         }
     }
 }
@@ -102,29 +127,58 @@ impl Turn {
         self.share.octets_in(self.round.number()) >= TURN_OCTETS
     }
 
-    /// Has the task woken in the next round, which begins once the runtime has looked at its sockets.
+    /// Has the task woken in its turn of a later round, which begins once the runtime has looked at its
+    /// sockets. It rests until then.
     pub(super) fn wait(&mut self, cx: &Context<'_>) {
-        let round = self.round.number();
-        if self.waited.replace(round) == Some(round) {
+        if !self.waits.swap(true, Ordering::Relaxed) {
+            let sleeper = Sleeper {
+                waker: cx.waker().clone(),
+                waits: Arc::clone(&self.waits),
+            };
+            let had_none = self.is_over() && self.served != Some(self.round.number());
+            let mut waiting = self.round.waiting();
+            let line = waiting.lines.entry(self.share.agency).or_default();
+            if had_none {
+                line.first.push_back(sleeper);
+            } else {
+                line.served.push_back(sleeper);
+            }
+            self.round.sleepers.fetch_add(1, Ordering::Relaxed);
+        }
+        self.round.ask();
+    }
+
+    /// The task has nothing to do now: what is left of its agency's share is the next one's. To be called
+    /// whenever it gives its thread back, or those behind it wait for ever.
+    pub(super) fn rest(&mut self) {
+        if self.round.sleepers.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let is_asked = {
-            let mut waiting = self.round.waiting();
-            let list = if self.served == Some(round) {
-                &mut waiting.served
-            } else {
-                &mut waiting.unserved
-            };
-            list.push(cx.waker().clone());
-            std::mem::replace(&mut waiting.is_asked, true)
-        };
-        if !is_asked {
-            let waker = Waker::from(Arc::clone(&self.round));
-            // What yields to tokio is woken when the runtime has looked at its sockets, and not before.
-            let yields = pin!(tokio::task::yield_now());
-            let polled = yields.poll(&mut Context::from_waker(&waker));
-            debug_assert!(polled.is_pending(), "it yields once");
+        if self.is_over() {
+            return self.round.ask();
         }
+        let mut waiting = self.round.waiting();
+        let line = waiting.lines.get_mut(&self.share.agency);
+        let next = line.and_then(|line| line.first.pop_front());
+        drop(waiting);
+        if let Some(next) = next {
+            self.round.rouse(next);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.waits.load(Ordering::Relaxed) {
+            let mut waiting = self.round.waiting();
+            if let Some(line) = waiting.lines.get_mut(&self.share.agency) {
+                let is_other = |it: &Sleeper| !Arc::ptr_eq(&it.waits, &self.waits);
+                line.first.retain(is_other);
+                line.served.retain(is_other);
+                self.round.sleepers.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.rest();
     }
 }
 
@@ -147,15 +201,43 @@ impl Round {
     }
 }
 
+impl Round {
+    /// Asks the runtime to begin the next round, once it has looked at its sockets.
+    fn ask(self: &Arc<Self>) {
+        if std::mem::replace(&mut self.waiting().is_asked, true) {
+            return;
+        }
+        let waker = Waker::from(Arc::clone(self));
+        // What yields to tokio is woken when the runtime has looked at its sockets, and not before.
+        let yields = pin!(tokio::task::yield_now());
+        let polled = yields.poll(&mut Context::from_waker(&waker));
+        debug_assert!(polled.is_pending(), "it yields once");
+    }
+
+    fn rouse(&self, sleeper: Sleeper) {
+        sleeper.waits.store(false, Ordering::Relaxed);
+        self.sleepers.fetch_sub(1, Ordering::Relaxed);
+        sleeper.waker.wake();
+    }
+}
+
 impl Wake for Round {
     fn wake(self: Arc<Self>) {
         let octets = self.octets.swap(0, Ordering::Relaxed);
         self.octets_most.fetch_max(octets, Ordering::Relaxed);
-        let Waiting {
-            unserved, served, ..
-        } = std::mem::take(&mut *self.waiting());
+        let mut waiting = self.waiting();
+        waiting.is_asked = false;
         self.number.fetch_add(1, Ordering::Relaxed);
-        unserved.into_iter().chain(served).for_each(Waker::wake);
+        let mut next = Vec::new();
+        waiting.lines.retain(|_, line| {
+            line.first.append(&mut line.served);
+            next.extend(line.first.pop_front());
+            !line.first.is_empty()
+        });
+        drop(waiting);
+        for sleeper in next {
+            self.rouse(sleeper);
+        }
     }
 }
 
@@ -170,35 +252,39 @@ mod tests {
         Party::Agency(name.parse().unwrap())
     }
 
-    /// A connection that has so many pieces of work of a quarter of a share each, and what is done.
-    async fn works(
-        mut turn: Turn,
-        name: &'static str,
-        pieces: usize,
-        done: Rc<RefCell<Vec<&'static str>>>,
-    ) {
+    /// What connections did, in its order, and how often they were woken for it.
+    #[derive(Default)]
+    struct Done {
+        pieces: RefCell<Vec<&'static str>>,
+        polls: Cell<usize>,
+    }
+
+    /// A connection that has so many pieces of work of a quarter of a share each.
+    async fn works(mut turn: Turn, name: &'static str, pieces: usize, done: Rc<Done>) {
         let mut left = pieces;
         poll_fn(|cx| {
+            done.polls.set(done.polls.get() + 1);
             while left > 0 && !turn.is_over() {
                 turn.spend(TURN_OCTETS.div_ceil(4));
-                done.borrow_mut().push(name);
+                done.pieces.borrow_mut().push(name);
                 left -= 1;
             }
             if left == 0 {
                 return Poll::Ready(());
             }
             turn.wait(cx);
+            turn.rest();
             Poll::Pending
         })
         .await;
     }
 
-    /// What is done, in its order, by connections of agencies with pieces of work; and the most octets
-    /// between two looks at the sockets.
-    fn run(all: &[(&'static str, &str, usize)]) -> (Vec<&'static str>, usize) {
+    /// What connections of agencies do that have so many pieces of work; and the most octets between two
+    /// looks at the sockets.
+    fn run(all: &[(&'static str, &str, usize)]) -> (Rc<Done>, usize) {
         let octets_most = Arc::<AtomicUsize>::default();
         let turns = Turns::new(Arc::clone(&octets_most));
-        let done = Rc::<RefCell<Vec<&str>>>::default();
+        let done = Rc::<Done>::default();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -212,12 +298,13 @@ mod tests {
             ));
         }
         runtime.block_on(local);
-        (done.take(), octets_most.load(Ordering::Relaxed))
+        (done, octets_most.load(Ordering::Relaxed))
     }
 
     #[test]
     fn connections_of_one_agency_take_turns_of_one_share_and_none_is_passed_over() {
         let (done, most) = run(&[("a", "post", 12), ("b", "post", 12), ("c", "post", 12)]);
+        let done = done.pieces.take();
         let turns: Vec<&str> = done.chunks(4).map(|of| of[0]).collect();
         assert_eq!(turns, ["a", "b", "c", "a", "b", "c", "a", "b", "c"]);
         assert!(done.chunks(4).all(|of| of.iter().all(|it| *it == of[0])));
@@ -229,9 +316,44 @@ mod tests {
         let mut all = vec![("other", "customs", 8)];
         all.extend((0..50).map(|_| ("post", "post", 8)));
         let (done, most) = run(&all);
+        let done = done.pieces.take();
         let last = done.iter().rposition(|it| *it == "other").unwrap();
         assert!(last < 2 * 8, "{last}");
         assert_eq!(most, 2 * TURN_OCTETS);
+    }
+
+    #[test]
+    fn of_many_that_wait_for_their_turn_as_many_are_woken_as_have_one() {
+        const CONNECTIONS: usize = 500;
+        for pieces in [1, 3, 4, 9] {
+            let (done, _) = run(&vec![("post", "post", pieces); CONNECTIONS]);
+            assert_eq!(done.pieces.take().len(), CONNECTIONS * pieces);
+            // Once when it comes, then for each share that it has a part of.
+            let most = CONNECTIONS * (2 + pieces.div_ceil(4));
+            assert!(done.polls.get() <= most, "{} of {most}", done.polls.get());
+        }
+    }
+
+    #[test]
+    fn one_that_leaves_while_it_waits_holds_up_no_other() {
+        let turns = Turns::default();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let local = tokio::task::LocalSet::new();
+        let done = Rc::<Done>::default();
+        let works = |name| works(turns.of(party("post")), name, 8, Rc::clone(&done));
+        local.spawn_local(works("a"));
+        let leaves: Vec<_> = (0..3).map(|_| local.spawn_local(works("gone"))).collect();
+        local.spawn_local(works("b"));
+        runtime.block_on(local.run_until(async {
+            tokio::task::yield_now().await;
+            leaves.iter().for_each(tokio::task::JoinHandle::abort);
+        }));
+        runtime.block_on(local);
+        let done = done.pieces.take();
+        let count = |name| done.iter().filter(|it| **it == name).count();
+        assert_eq!((count("a"), count("b")), (8, 8));
     }
 
     #[test]
