@@ -195,6 +195,17 @@ pub const HANDSHAKES: usize = 1_000;
 /// wait, and clients of other networks go before them.
 pub const NETWORK_HANDSHAKES: usize = 250;
 
+/// Places among [`HANDSHAKES`] for networks of which no other client shakes hands: a few networks do not take
+/// all. Hit: they wait for the next place.
+pub const HANDSHAKES_KEPT: usize = 250;
+
+/// Clients at a time that are told why they are turned away, whom no place is kept for any more. Hit:
+/// they are closed without a word.
+pub const GOODBYES: usize = 1_000;
+
+/// The same of one agency that has [`AGENCY_CONNECTIONS`] open.
+pub const AGENCY_GOODBYES: usize = 100;
+
 /// Clients that wait to shake hands. Hit: the last of the network of which the most wait is closed.
 pub const HANDSHAKES_WAITING: usize = 1_000;
 

@@ -2,15 +2,15 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::broker::limits::{CONNECTIONS, HANDSHAKES, HANDSHAKES_WAITING};
+use crate::broker::limits::{CONNECTIONS, GOODBYES, HANDSHAKES, HANDSHAKES_WAITING};
 use crate::message::bundle::Fault;
 
 /// Descriptors that the log, its snapshots and pages, certificates and the broker's own output take.
 const KEPT: usize = 256;
 /// What the runtime of a thread takes.
 const OF_A_RUNTIME: usize = 8;
-/// Sockets that all who may connect take, and who may come to shake hands.
-const SOCKETS: usize = CONNECTIONS + HANDSHAKES + HANDSHAKES_WAITING;
+/// Sockets that all who may connect take, who may come to shake hands, and who are turned away.
+const SOCKETS: usize = CONNECTIONS + HANDSHAKES + HANDSHAKES_WAITING + GOODBYES;
 
 /// Raises the limit of open files to what the system allows this process. Where that is refused, the
 /// limit stays.
@@ -63,8 +63,8 @@ mod tests {
         assert_eq!(sockets(Some(100), 2), 1, "it still serves");
         let fault = too_low(Some(1_024), 2).unwrap();
         assert!(fault.says.contains("752 clients"), "{}", fault.says);
-        assert!(fault.cure.contains("12272"), "{}", fault.cure);
+        assert!(fault.cure.contains("13272"), "{}", fault.cure);
         assert_eq!((sockets(None, 2), too_low(None, 2)), (SOCKETS, None));
-        assert!(too_low(Some(12_272), 2).is_none());
+        assert!(too_low(Some(13_272), 2).is_none());
     }
 }

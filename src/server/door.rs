@@ -1,8 +1,10 @@
 //! The door: which clients may shake hands, each network at most so many at a time.
 //!
-//! A client that is not known yet has a place here until it is; there is one place less for its network
-//! meanwhile. Sockets beyond wait in front of the door, and when one gets a place it is of the network
-//! that has the fewest: strangers who say nothing hold up those of their own network alone.
+//! A client that is not known yet has a place here until it is, or is told that it is turned away; there
+//! is one place less for its network meanwhile. Sockets beyond wait in front of the door, and when one
+//! gets a place it is the first of a network that has the fewest, of the one that came first among equal
+//! ones. Some places are for networks that have none: strangers who say nothing hold up those of their
+//! own networks alone, however many these are.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -11,13 +13,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::agency::network::Network;
-use crate::broker::limits::{HANDSHAKES, HANDSHAKES_WAITING, NETWORK_HANDSHAKES};
+use crate::broker::limits::{HANDSHAKES, HANDSHAKES_KEPT, HANDSHAKES_WAITING, NETWORK_HANDSHAKES};
 
 /// Sockets that wait in front of the door, by network. Owned by the task that accepts.
 pub(super) struct Door<T> {
     inside: Arc<Inside>,
-    waiting: BTreeMap<Network, VecDeque<T>>,
+    waiting: BTreeMap<Network, VecDeque<Waiting<T>>>,
     waits: usize,
+    /// How many sockets were accepted.
+    came: u64,
+}
+
+/// A socket that waits.
+struct Waiting<T> {
+    /// Its number among all that were accepted.
+    number: u64,
+    guest: T,
 }
 
 /// Clients that shake hands, counted by network.
@@ -41,27 +52,35 @@ impl<T> Door<T> {
             inside,
             waiting: BTreeMap::new(),
             waits: 0,
+            came: 0,
         }
     }
 
     /// Takes a socket that was accepted into the line of its network. Gives back the one that must go,
-    /// where too many wait: the last of the network of which the most do.
+    /// where too many wait: the last of the network of which the most do, of equal ones the last that came.
     pub(super) fn arrive(&mut self, remote: IpAddr, guest: T) -> Option<T> {
+        self.came += 1;
+        let number = self.came;
         let line = self.waiting.entry(Network::around(remote)).or_default();
-        line.push_back(guest);
+        line.push_back(Waiting { number, guest });
         self.waits += 1;
         if self.waits <= HANDSHAKES_WAITING {
             return None;
         }
-        let longest = self.waiting.iter().max_by_key(|(_, line)| line.len());
+        let last = |line: &VecDeque<Waiting<T>>| line.back().map(|it| it.number);
+        let longest = (self.waiting.iter()).max_by_key(|(_, line)| (line.len(), last(line)));
         let longest = *longest?.0;
         self.take(longest, VecDeque::pop_back)
     }
 
     /// Takes a socket out of the line of a network.
-    fn take(&mut self, network: Network, pop: fn(&mut VecDeque<T>) -> Option<T>) -> Option<T> {
+    fn take(
+        &mut self,
+        network: Network,
+        pop: fn(&mut VecDeque<Waiting<T>>) -> Option<Waiting<T>>,
+    ) -> Option<T> {
         let line = self.waiting.get_mut(&network)?;
-        let guest = pop(line)?;
+        let Waiting { guest, .. } = pop(line)?;
         if line.is_empty() {
             self.waiting.remove(&network);
         }
@@ -69,16 +88,21 @@ impl<T> Door<T> {
         Some(guest)
     }
 
-    /// The next socket that may shake hands: of the networks of which some wait, one of which the fewest
-    /// shake hands.
+    /// The next client that may shake hands: of the networks that wait and of which the fewest do, the
+    /// first that came.
     pub(super) fn next(&mut self) -> Option<(T, Handshake)> {
         let mut counts = self.inside.counts();
-        if counts.values().sum::<usize>() >= HANDSHAKES {
-            return None;
-        }
         let inside = |network: &Network| counts.get(network).copied().unwrap_or(0);
-        let network = *self.waiting.keys().min_by_key(|network| inside(network))?;
-        if inside(&network) >= NETWORK_HANDSHAKES {
+        let first = |line: &VecDeque<Waiting<T>>| line.front().map(|it| it.number);
+        let next = self.waiting.iter();
+        let next = next.min_by_key(|(network, line)| (inside(network), first(line)));
+        let network = *next?.0;
+        let places = match inside(&network) {
+            0 => HANDSHAKES,
+            NETWORK_HANDSHAKES.. => 0,
+            _ => HANDSHAKES - HANDSHAKES_KEPT,
+        };
+        if counts.values().sum::<usize>() >= places {
             return None;
         }
         *counts.entry(network).or_default() += 1;
@@ -155,22 +179,52 @@ mod tests {
         assert!(door.inside.counts().is_empty());
     }
 
-    #[test]
-    fn who_waits_of_the_network_with_the_fewest_inside_comes_first() {
-        let mut door = Door::new(Arc::default());
-        let networks = u8::try_from(HANDSHAKES.div_euclid(NETWORK_HANDSHAKES)).unwrap();
+    /// All places that networks with some inside may have, taken by such.
+    fn fill(door: &mut Door<u8>) -> Vec<(u8, Handshake)> {
         let mut inside = Vec::new();
-        for network in 0..networks {
+        for network in 0..4 {
             for _ in 0..=NETWORK_HANDSHAKES {
                 assert_eq!(door.arrive(address(network), network), None);
             }
-            inside.extend(enter(&mut door));
+            inside.extend(enter(door));
         }
-        assert_eq!(inside.len(), HANDSHAKES);
-        assert_eq!(door.arrive(address(99), 99), None);
-        assert!(enter(&mut door).is_empty());
-        inside.pop();
-        assert!(matches!(&enter(&mut door)[..], [(99, _)]));
+        let last = HANDSHAKES - HANDSHAKES_KEPT - 2 * NETWORK_HANDSHAKES;
+        assert_eq!(inside.len(), 2 * NETWORK_HANDSHAKES + last + 1);
+        inside
+    }
+
+    #[test]
+    fn few_networks_leave_places_to_those_that_have_none() {
+        let mut door = Door::new(Arc::default());
+        let mut inside = fill(&mut door);
+        for network in 100..200 {
+            for _ in 0..2 {
+                assert_eq!(door.arrive(address(network), network), None);
+            }
+        }
+        let others: Vec<u8> = enter(&mut door)
+            .iter()
+            .map(|(network, _)| *network)
+            .collect();
+        assert_eq!(others, (100..200).collect::<Vec<u8>>());
+        // Those are gone again. The last network has none inside now, and came before them.
+        inside.truncate(inside.len() - 2);
+        let next = enter(&mut door);
+        assert!(matches!(&next[..], [(3, _), (100, _), ..]));
+        assert_eq!(next.len(), 101);
+    }
+
+    #[test]
+    fn of_networks_with_equally_many_inside_the_one_that_came_first_comes_first() {
+        let mut door = Door::new(Arc::default());
+        for network in [9, 3, 7, 1] {
+            assert_eq!(door.arrive(address(network), network), None);
+        }
+        let order: Vec<u8> = enter(&mut door)
+            .iter()
+            .map(|(network, _)| *network)
+            .collect();
+        assert_eq!(order, [9, 3, 7, 1]);
     }
 
     #[test]

@@ -20,10 +20,11 @@ use super::door::{Door, Handshake, Inside};
 use super::handshake::{Why, shake_hands};
 use super::house::House;
 use super::placement::{Placement, Seat};
+use super::places::NoPlace;
 pub use super::shell::Shell;
 use super::verifier::Identifies;
 use super::worker::Worker;
-use crate::broker::limits::{CONNECTIONS, KEEPALIVE};
+use crate::broker::limits::KEEPALIVE;
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
 /// has the drain time to end.
@@ -84,11 +85,7 @@ pub async fn serve(shell: Shell, listeners: Vec<TcpListener>, stop: watch::Recei
     drop(workers);
     let all = async {
         inside.is_empty().await;
-        // Kept, so that all are waited for: who becomes known takes a place before it gives one back.
-        let count = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
-        if let Ok(all) = places.connections.acquire_many(count).await {
-            all.forget();
-        }
+        places.all().await;
     };
     let drained = timeout(house.shell.drain, all).await.is_ok();
     house.chatter.end();
@@ -232,19 +229,24 @@ async fn connect(
                 Why::Refused(refusal) => house.refused(refusal, remote),
                 Why::Failed(error) => house.handshake_failed(remote, error),
             }
-            stranger.read_over().await;
+            drop(handshake);
+            if let Ok(_goodbye) = house.places.goodbyes.try_acquire() {
+                stranger.read_over().await;
+            }
             return Ok(());
         }
     };
     house.advise(&admitted);
     let peer = Arc::new(admitted.peer);
-    // Who has no place is told so, in the place of its handshake.
     let (place, refused) = match house.places.take(peer.unit.party()) {
         Ok(place) => (Some(place), None),
-        Err(says) => (None, Some(says)),
+        Err(NoPlace { says, goodbye }) => (goodbye, Some(says)),
     };
-    let handshake = place.is_none().then_some(handshake);
+    drop(handshake);
     house.welcome(&peer, remote, refused.as_deref());
+    let Some(place) = place else {
+        return Ok(());
+    };
     let shared = Shared {
         backbone: Arc::clone(&shell.backbone),
         budget: shell.budgets.of(peer.unit.party()),
@@ -262,6 +264,6 @@ async fn connect(
     let ended = Connection::new(stream, client, shared).serve(stop).await;
     // Before its place is free: at a stop, nothing is said of connections after the last has ended.
     house.farewell(&peer, remote, since, &ended);
-    drop((place, handshake, seat, open));
+    drop((place, seat, open));
     Ok(())
 }

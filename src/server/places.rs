@@ -9,27 +9,55 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::agency::registry::Party;
-use crate::broker::limits::{AGENCY_CONNECTIONS, CONNECTIONS};
+use crate::broker::limits::{AGENCY_CONNECTIONS, AGENCY_GOODBYES, CONNECTIONS, GOODBYES};
 
 /// The places of one process.
 pub(super) struct Places {
     /// Held by connections.
-    pub(super) connections: Arc<Semaphore>,
-    parties: Mutex<BTreeMap<Party, Arc<Semaphore>>>,
+    connections: Arc<Semaphore>,
+    /// Held by clients that are told why they are turned away.
+    pub(super) goodbyes: Arc<Semaphore>,
+    parties: Mutex<BTreeMap<Party, Own>>,
 }
 
-/// A place of a connection, given back when dropped.
+/// The places of one party.
+#[derive(Clone)]
+struct Own {
+    connections: Arc<Semaphore>,
+    goodbyes: Arc<Semaphore>,
+}
+
+/// A place of a connection, or of a goodbye, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     _party: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
 }
 
+/// Why there is no place for a connection.
+#[derive(Debug)]
+pub(super) struct NoPlace {
+    /// What its client is told.
+    pub(super) says: String,
+    /// A place for that; none where too many are told so.
+    pub(super) goodbye: Option<Place>,
+}
+
 impl Default for Places {
     fn default() -> Self {
         Self {
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            goodbyes: Arc::new(Semaphore::new(GOODBYES)),
             parties: Mutex::default(),
+        }
+    }
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self {
+            connections: Arc::new(Semaphore::new(AGENCY_CONNECTIONS)),
+            goodbyes: Arc::new(Semaphore::new(AGENCY_GOODBYES)),
         }
     }
 }
@@ -38,22 +66,41 @@ impl Places {
     /// A place for a connection of `party`.
     ///
     /// # Errors
-    /// What its client is told, where there is none.
-    pub(super) fn take(&self, party: Party) -> Result<Place, String> {
+    /// There is none.
+    pub(super) fn take(&self, party: Party) -> Result<Place, NoPlace> {
         let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Semaphore::new(AGENCY_CONNECTIONS));
-        let own = Arc::clone(parties.entry(party).or_insert_with(new));
+        let own = parties.entry(party).or_default().clone();
         drop(parties);
-        let says = |whose: &str, count: usize| {
-            format!("{whose} has {count} connections open, which is the limit")
+        let one = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
+        let both = |party, all| {
+            Some(Place {
+                _party: one(party)?,
+                _all: one(all)?,
+            })
         };
-        let agency = own.try_acquire_owned();
-        let agency = agency.map_err(|_| says("your agency", AGENCY_CONNECTIONS))?;
-        let all = Arc::clone(&self.connections).try_acquire_owned();
-        Ok(Place {
-            _party: agency,
-            _all: all.map_err(|_| says("the broker", CONNECTIONS))?,
+        if let Some(place) = both(&own.connections, &self.connections) {
+            return Ok(place);
+        }
+        let (whose, count) = if own.connections.available_permits() == 0 {
+            ("your agency", AGENCY_CONNECTIONS)
+        } else {
+            ("the broker", CONNECTIONS)
+        };
+        Err(NoPlace {
+            says: format!("{whose} has {count} connections open, which is the limit"),
+            goodbye: both(&own.goodbyes, &self.goodbyes),
         })
+    }
+
+    /// Returns when all places are free, which are taken then: all connections are waited for, since a
+    /// client that becomes known takes a place before it gives its handshake's back.
+    pub(super) async fn all(&self) {
+        for (places, count) in [(&self.connections, CONNECTIONS), (&self.goodbyes, GOODBYES)] {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            if let Ok(all) = places.acquire_many(count).await {
+                all.forget();
+            }
+        }
     }
 }
 
@@ -68,19 +115,27 @@ mod tests {
         let mut taken: Vec<Place> = (0..AGENCY_CONNECTIONS)
             .map(|_| places.take(agency(0)).unwrap())
             .collect();
-        let says = places.take(agency(0)).unwrap_err();
-        assert!(says.starts_with("your agency has"), "{says}");
+        let refused: Vec<NoPlace> = (0..=AGENCY_GOODBYES)
+            .map(|_| places.take(agency(0)).unwrap_err())
+            .collect();
+        let told = refused.iter().filter(|it| it.goodbye.is_some());
+        assert_eq!(told.count(), AGENCY_GOODBYES);
+        assert!(refused[0].says.starts_with("your agency has"));
         for n in 1..CONNECTIONS.div_euclid(AGENCY_CONNECTIONS) {
             taken.extend((0..AGENCY_CONNECTIONS).map(|_| places.take(agency(n)).unwrap()));
         }
-        let says = places.take(agency(99)).unwrap_err();
-        assert!(says.starts_with("the broker has"), "{says}");
+        let NoPlace { says, goodbye } = places.take(agency(99)).unwrap_err();
+        assert!(
+            says.starts_with("the broker has") && goodbye.is_some(),
+            "{says}"
+        );
         taken.remove(0);
         drop(places.take(agency(99)).unwrap());
         taken.insert(0, places.take(agency(0)).unwrap());
         assert!(places.take(agency(99)).is_err());
         // A unit of which others must not know takes none from its agency.
         let unit = Party::Unit("a-0/hidden".parse().unwrap());
-        assert!(places.take(unit).unwrap_err().starts_with("the broker has"));
+        let refused = places.take(unit).unwrap_err();
+        assert!(refused.says.starts_with("the broker has"));
     }
 }
