@@ -138,9 +138,12 @@ pub const UNREAD_FAIR_BYTES: usize = 64 << 10;
 pub const MESSAGE_TIME: Duration = Duration::from_mins(2);
 
 /// How long a socket is silent before TCP asks whether its peer is there, a sixth of that again between
-/// two questions, of which six remain without an answer: heartbeats may be off. Hit: the connection is
-/// over.
+/// two questions: heartbeats may be off. Hit: [`PEER_GONE`] counts.
 pub const KEEPALIVE: Duration = Duration::from_mins(1);
+
+/// How long a peer may answer nothing, acknowledge nothing of what was written to it, or take nothing of
+/// what waits for it, before TCP gives it up. Hit: the connection is over.
+pub const PEER_GONE: Duration = Duration::from_mins(5);
 
 /// Bytes waiting to be written to all connections of an agency. Hit: nothing more is rendered for
 /// them, and one that reads nothing for [`UNREAD_GOODBYE`] is cut.

@@ -24,7 +24,7 @@ use super::places::NoPlace;
 pub use super::shell::Shell;
 use super::verifier::Identifies;
 use super::worker::Worker;
-use crate::broker::limits::KEEPALIVE;
+use crate::broker::limits::{KEEPALIVE, PEER_GONE};
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
 /// has the drain time to end.
@@ -191,12 +191,13 @@ fn work(
     runtime.block_on(local);
 }
 
-/// Has TCP ask whether a silent peer is still there.
+/// Has TCP ask whether a silent peer is still there, and give up one that acknowledges nothing.
 fn keep_alive(socket: &TcpStream) -> io::Result<()> {
     sockopt::set_socket_keepalive(socket, true)?;
     sockopt::set_tcp_keepidle(socket, KEEPALIVE)?;
     sockopt::set_tcp_keepintvl(socket, KEEPALIVE.div_f32(6.0))?;
-    sockopt::set_tcp_keepcnt(socket, 6)?;
+    let gone = u32::try_from(PEER_GONE.as_millis()).unwrap_or(u32::MAX);
+    sockopt::set_tcp_user_timeout(socket, gone)?;
     Ok(())
 }
 
@@ -266,4 +267,26 @@ async fn connect(
     house.farewell(&peer, remote, since, &ended);
     drop((place, seat, open));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_looks_after_a_silent_peer_and_gives_up_one_that_acknowledges_nothing() {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_io().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (socket, _) = tokio::join!(TcpStream::connect(address), listener.accept());
+            let socket = socket.unwrap();
+            keep_alive(&socket).unwrap();
+            assert!(sockopt::socket_keepalive(&socket).unwrap());
+            assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), KEEPALIVE);
+            let gone = sockopt::tcp_user_timeout(&socket).unwrap();
+            assert_eq!(u128::from(gone), PEER_GONE.as_millis());
+        });
+    }
 }
