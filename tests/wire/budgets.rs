@@ -224,7 +224,8 @@ fn what_waits_for_the_pace_of_an_agency_takes_no_more_memory_than_its_budget() {
         }
     });
     let grown = broker.peak_bytes().saturating_sub(before);
-    assert!(grown < UNDECIDED_BYTES + (24 << 20), "{grown} of 240 MiB");
+    // Beside it each connection has a frame, a read, and the message that it was sending.
+    assert!(grown < 2 * UNDECIDED_BYTES, "{grown} of 240 MiB");
 }
 
 #[test]
