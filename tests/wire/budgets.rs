@@ -7,7 +7,7 @@ use carnet::server::clock::Clock;
 use crate::broker::{Broker, example};
 use crate::client::{Client, Message, Told, consume, declare};
 use crate::limits::{agencies, confirmed, start};
-use crate::octets::{Octets, Properties, Reader, Table, frame, header, method};
+use crate::octets::{Octets, Properties, Reader, Table, Value, frame, header, method};
 
 /// What the limits page says.
 const TURN_OCTETS: usize = 32 << 10;
@@ -246,6 +246,26 @@ fn no_connection_is_closed_for_what_others_of_its_agency_have_under_way() {
     for client in &mut clients {
         confirmed(client, 1);
     }
+}
+
+#[test]
+fn requests_that_wait_behind_a_publish_take_no_more_memory_than_publishes_may() {
+    const REQUESTS: usize = 120;
+    let agencies = agencies("post", "messages_per_second = 1");
+    let broker = start(&agencies);
+    let mut post = broker.connect("post-items").confirming();
+    // More fields than any queue has, each small: in memory they are many times as large.
+    let many = (0..8_000).map(|n| (format!("{n:x}"), Value::Bool(true)));
+    let large = method(1, (50, 10), declare("work", 0, &many.collect()));
+    let mut all = Message::to_queue("none", "1").frames(1);
+    all.extend(Message::to_queue("none", "2").frames(1));
+    let before = broker.peak_bytes();
+    all.extend(large.repeat(REQUESTS));
+    post.wire.send(&all);
+    // The first of them is refused once it has its turn, a second later, and the others with it.
+    while !matches!(post.wire.told(), Told::Method { id: (20, 40), .. }) {}
+    let grown = broker.peak_bytes().saturating_sub(before);
+    assert!(grown < 48 << 20, "{grown}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use amq_protocol::protocol::{BasicProperties, basic, exchange, queue};
+use amq_protocol::types::{AMQPValue, FieldTable};
 use bytes::Bytes;
 
 use crate::amqp::codec::{Login, MethodId, Secret};
@@ -205,7 +206,25 @@ pub enum Request<D> {
     Recover(Vec<D>),
 }
 
+/// Octets that an entry of a table takes in memory beside its text, about.
+const ENTRY_BYTES: usize = 128;
+
 impl<D> Request<D> {
+    /// Octets of memory that its arguments take, about.
+    pub fn argument_bytes(&self) -> usize {
+        let arguments = match self {
+            Self::ExchangeDeclare(it) => &it.arguments,
+            Self::ExchangeBind(it) => &it.arguments,
+            Self::ExchangeUnbind(it) => &it.arguments,
+            Self::QueueDeclare(it) => &it.arguments,
+            Self::QueueBind(it) => &it.arguments,
+            Self::QueueUnbind(it) => &it.arguments,
+            Self::Consume(_, it) => &it.arguments,
+            _ => return 0,
+        };
+        table_bytes(arguments)
+    }
+
     /// The method that asks for it. A recover without an answer counts as one with.
     pub fn method(&self) -> MethodId {
         match self {
@@ -225,6 +244,26 @@ impl<D> Request<D> {
             Self::Recover(_) => MethodId::BASIC_RECOVER,
         }
     }
+}
+
+fn table_bytes(table: &FieldTable) -> usize {
+    let entries = table.inner().iter();
+    let bytes = entries.map(|(name, value)| name.as_str().len().saturating_add(value_bytes(value)));
+    bytes.fold(0, usize::saturating_add)
+}
+
+fn value_bytes(value: &AMQPValue) -> usize {
+    let more = match value {
+        AMQPValue::FieldTable(table) => table_bytes(table),
+        AMQPValue::FieldArray(list) => {
+            let values = list.as_slice().iter().map(value_bytes);
+            values.fold(0, usize::saturating_add)
+        }
+        AMQPValue::LongString(text) => text.as_bytes().len(),
+        AMQPValue::ByteArray(octets) => octets.as_slice().len(),
+        _ => 0,
+    };
+    more.saturating_add(ENTRY_BYTES)
 }
 
 /// The number of a publish on its channel, from 1, counted from confirm.select on.

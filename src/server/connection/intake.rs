@@ -20,7 +20,7 @@ use crate::broker::budget::{Budget, Messages, Portion, Room};
 use crate::broker::command::Private;
 use crate::broker::exchange::{Arrived, Submission};
 use crate::broker::ids::{DeliveryId, Origin};
-use crate::broker::limits::UNANSWERED_REQUESTS;
+use crate::broker::limits::{UNANSWERED_REQUESTS, UNCONFIRMED_BYTES};
 use crate::broker::pace::{Allowance, Published, Wait};
 use crate::server::desk::{Answer, Desk, Task};
 
@@ -44,8 +44,9 @@ pub(super) struct Intake {
     /// When the first asks for its place (monotonic), and where it queues.
     until: Duration,
     wait: Wait,
-    /// How many of those that wait are no publishes.
+    /// How many of those that wait are no publishes, and octets of their arguments.
     requests: usize,
+    argument_bytes: usize,
     /// Publishes that have no outcome, those that wait among them.
     unconfirmed: Unconfirmed,
     /// Why nothing can be stored, where that is so.
@@ -90,6 +91,7 @@ impl Intake {
             until: Duration::ZERO,
             wait: Wait::default(),
             requests: 0,
+            argument_bytes: 0,
             unconfirmed: Unconfirmed::default(),
             blocked: None,
             quota: QuotaNotice::default(),
@@ -135,13 +137,16 @@ impl Intake {
     pub(super) fn holds(&mut self, unfinished: usize) -> Room {
         self.portion.hold_messages(Messages {
             unfinished,
-            undecided: self.unconfirmed.bytes(),
+            undecided: self.unconfirmed.bytes().saturating_add(self.argument_bytes),
         })
     }
 
     /// Whether no more is to be read.
     pub(super) fn is_full(&self) -> bool {
-        self.stalled.is_some() || self.requests >= UNANSWERED_REQUESTS || self.unconfirmed.is_full()
+        self.stalled.is_some()
+            || self.requests >= UNANSWERED_REQUESTS
+            || self.argument_bytes >= UNCONFIRMED_BYTES
+            || self.unconfirmed.is_full()
     }
 
     /// When the first that waits is to be tried (monotonic); none where nothing waits.
@@ -231,6 +236,7 @@ impl Intake {
             return Some(event);
         }
         self.requests += 1;
+        self.argument_bytes = self.argument_bytes.saturating_add(argument_bytes(&event));
         self.waiting
             .push_back(Waiting::Behind(channel, Box::new(event)));
         None
@@ -260,11 +266,16 @@ impl Intake {
                 let publish = self.try_publish(*publish, allowance)?;
                 Some(Waiting::Publish(Box::new(publish)))
             }
-            behind @ Waiting::Behind(..) => {
-                self.requests = self.requests.saturating_sub(1);
-                Some(behind)
+            Waiting::Behind(channel, event) => {
+                self.waits_no_more(&event);
+                Some(Waiting::Behind(channel, event))
             }
         }
+    }
+
+    fn waits_no_more(&mut self, event: &Event<DeliveryId>) {
+        self.requests = self.requests.saturating_sub(1);
+        self.argument_bytes = self.argument_bytes.saturating_sub(argument_bytes(event));
     }
 
     /// A publish has its outcome.
@@ -287,11 +298,17 @@ impl Intake {
     /// Drops what was asked on a channel that is gone: its number may be another channel's by then.
     /// Gives how many requests that were.
     pub(super) fn drop_requests_of(&mut self, channel: ChannelId) -> usize {
-        let before = self.waiting.len();
-        self.waiting
-            .retain(|it| !matches!(it, Waiting::Behind(Some(of), _) if *of == channel));
-        let dropped = before.saturating_sub(self.waiting.len());
-        self.requests = self.requests.saturating_sub(dropped);
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut dropped = 0;
+        for it in waiting {
+            match it {
+                Waiting::Behind(Some(of), event) if of == channel => {
+                    self.waits_no_more(&event);
+                    dropped += 1;
+                }
+                other => self.waiting.push_back(other),
+            }
+        }
         let stalled = self.stalled.take_if(
             |(_, event)| matches!(&**event, Event::Request { ticket, .. } if ticket.channel() == channel),
         );
@@ -310,8 +327,17 @@ impl Intake {
         self.stalled_wait = Wait::default();
         self.wait = Wait::default();
         self.requests = 0;
+        self.argument_bytes = 0;
         // Their outcomes do not come any more: what the client says to the end is read.
         self.unconfirmed = Unconfirmed::default();
+    }
+}
+
+/// Octets of memory that the arguments of a request take, about.
+fn argument_bytes(event: &Event<DeliveryId>) -> usize {
+    match event {
+        Event::Request { request, .. } => request.argument_bytes(),
+        _ => 0,
     }
 }
 
@@ -334,7 +360,6 @@ mod tests {
     use crate::broker::command::Unroutable;
     use crate::broker::exchange::Returnable;
     use crate::broker::ids::ConnectionId;
-    use crate::broker::limits::UNCONFIRMED_BYTES;
     use crate::broker::payload::PrivateHead;
 
     fn intake() -> Intake {
