@@ -202,7 +202,7 @@ pub const NETWORK_HANDSHAKES: usize = 250;
 /// all. Hit: they wait for the next place.
 pub const HANDSHAKES_KEPT: usize = 250;
 
-/// Clients at a time that are told why they are turned away, whom no place is kept for any more. Hit:
+/// Clients at a time that are told why they are declined, whom no place is kept for any more. Hit:
 /// they are closed without a word.
 pub const GOODBYES: usize = 1_000;
 

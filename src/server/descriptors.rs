@@ -9,7 +9,7 @@ use crate::message::bundle::Fault;
 const KEPT: usize = 256;
 /// What the runtime of a thread takes.
 const OF_A_RUNTIME: usize = 8;
-/// Sockets that all who may connect take, who may come to shake hands, and who are turned away.
+/// Sockets that all who may connect take, who may come to shake hands, and who are declined.
 const SOCKETS: usize = CONNECTIONS + HANDSHAKES + HANDSHAKES_WAITING + GOODBYES;
 
 /// Raises the limit of open files to what the system allows this process. Where that is refused, the

@@ -1,6 +1,6 @@
 //! The door: which clients may shake hands, each network at most so many at a time.
 //!
-//! A client that is not known yet has a place here until it is, or is told that it is turned away; there
+//! A client that is not known yet has a place here until it is, or is told that it is declined; there
 //! is one place less for its network meanwhile. Sockets beyond wait in front of the door, and when one
 //! gets a place it is the first of a network that has the fewest, of the one that came first among equal
 //! ones. Some places are for networks that have none: strangers who say nothing hold up those of their

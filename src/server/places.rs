@@ -15,7 +15,7 @@ use crate::broker::limits::{AGENCY_CONNECTIONS, AGENCY_GOODBYES, CONNECTIONS, GO
 pub(super) struct Places {
     /// Held by connections.
     connections: Arc<Semaphore>,
-    /// Held by clients that are told why they are turned away.
+    /// Held by clients that are told why they are declined.
     pub(super) goodbyes: Arc<Semaphore>,
     parties: Mutex<BTreeMap<Party, Own>>,
 }
