@@ -46,9 +46,9 @@ pub struct Portion {
 /// What a connection holds of messages, in octets.
 #[derive(Debug, Clone, Copy)]
 pub struct Messages {
-    /// Of those under way, once they are whole.
+    /// Octets of messages under way, once they are whole.
     pub unfinished: usize,
-    /// Of those that are whole and have no outcome.
+    /// Octets of messages that are whole and have no outcome.
     pub undecided: usize,
 }
 

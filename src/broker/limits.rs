@@ -206,7 +206,8 @@ pub const HANDSHAKES_KEPT: usize = 250;
 /// they are closed without a word.
 pub const GOODBYES: usize = 1_000;
 
-/// The same of one agency that has [`AGENCY_CONNECTIONS`] open.
+/// Clients at a time of one agency that are told that it has [`AGENCY_CONNECTIONS`] open. Hit: they are
+/// closed without a word.
 pub const AGENCY_GOODBYES: usize = 100;
 
 /// Clients that wait to shake hands. Hit: the last of the network of which the most wait is closed.
