@@ -169,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let unwritten = self.waiting_output();
             moved |= self.read(cx)?;
             moved |= self.parse(cx);
-            if !(self.turn.is_over() && self.link.keeps()) {
+            if !(self.turn.is_over() && self.turn.is_next() && self.link.keeps()) {
                 moved |= self.link.send(cx, &self.backbone);
             }
             if moved || self.intake.portion.room() == Room::Exceeded {

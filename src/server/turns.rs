@@ -127,6 +127,11 @@ impl Turn {
         self.share.octets_in(self.round.number()) >= TURN_OCTETS
     }
 
+    /// Whether no connection of its thread waits: once it does, it has its turn in the next round.
+    pub(super) fn is_next(&self) -> bool {
+        self.round.sleepers.load(Ordering::Relaxed) == 0
+    }
+
     /// Has the task woken in its turn of a later round, which begins once the runtime has looked at its
     /// sockets. It rests until then.
     pub(super) fn wait(&mut self, cx: &Context<'_>) {
