@@ -44,9 +44,10 @@ mod served;
 mod trust;
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use attack::{ATTACKS, Attack};
+use attack::{ATTACKS, Attack, Attacking};
 use broker::Running;
 use other::{Other, Waited};
 
@@ -100,10 +101,11 @@ fn asked() -> Asked {
 }
 
 fn main() {
-    // A thread of the attacker ends with the broker, by the helper's assertion.
+    // With the broker each thread of the attacker ends by an assertion.
     let told = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if std::thread::current().name() != Some(attack::THREAD) {
+        let is_attacker = std::thread::current().name() == Some(attack::THREAD);
+        if !(is_attacker && broker::IS_KILLED.load(Ordering::Relaxed)) {
             told(panic);
         }
     }));
@@ -136,8 +138,9 @@ fn one_by_one(asked: &Asked) {
         other.exchange(length / 4);
         let before = (other.exchange(length), broker.memory_mib());
         let log = broker.log_mib();
-        attack.start(&broker.broker);
+        let attacking = attack.start(&broker.broker);
         let during = (other.exchange(length), broker.memory_mib());
+        assert!(attacking.goes_on(), "{} has ended", attack.name);
         let written = (broker.log_mib() - log) / length.as_secs_f64();
         line(&row(
             attack.name,
@@ -169,9 +172,8 @@ fn row(name: &str, cells: &[String]) -> String {
 fn together(asked: &Asked) {
     let broker = Running::start(&asked.data, Some(SMALL));
     let mut other = Other::start(&broker.broker);
-    for attack in &asked.attacks {
-        attack.start(&broker.broker);
-    }
+    let attacks = asked.attacks.iter();
+    let attacking: Vec<Attacking> = attacks.map(|it| it.start(&broker.broker)).collect();
     line("all attacks together, from one agency and strangers; its limits:");
     line(SMALL);
     let part = Duration::from_secs(asked.seconds) / LINES;
@@ -201,6 +203,7 @@ fn together(asked: &Asked) {
         "{EXCHANGES_AFTER} exchanges more: confirmed and delivered, p99 {:.1} ms",
         waited.confirmed(0.99)
     ));
+    assert!(attacking.iter().all(Attacking::goes_on), "one has ended");
     let took = broker.start_again();
     line(&format!(
         "killed, and started again in {:.1} s",

@@ -1,7 +1,7 @@
 //! What the attacker does: each in threads that go on until the broker is gone.
 
 use std::net::{SocketAddr, TcpStream};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::net::TcpSocket;
@@ -87,11 +87,12 @@ pub(crate) const ATTACKS: &[Attack] = &[
         name: "reads-nothing",
         threads: 16,
         run: |broker, n| {
-            let mut client = attacker(broker);
-            // All come back whole, and are not read.
+            // All come back whole, and are not read, until the connection is cut for it.
             let body = "x".repeat(60_000);
             let message = Message::of_type("declaration.export", &format!("r-{n}"), &body);
-            forever(&mut client, &message.frames(1));
+            loop {
+                forever(&mut attacker(broker), &message.frames(1));
+            }
         },
     },
     Attack {
@@ -113,17 +114,28 @@ pub(crate) const ATTACKS: &[Attack] = &[
     },
 ];
 
+/// An attack that is going on.
+pub(crate) struct Attacking(Vec<JoinHandle<()>>);
+
 impl Attack {
-    pub(crate) fn start(&self, broker: &Broker) {
-        for n in 0..self.threads {
+    pub(crate) fn start(&self, broker: &Broker) -> Attacking {
+        let threads = (0..self.threads).map(|n| {
             let (broker, run) = (broker.clone(), self.run);
-            let thread = thread::Builder::new().name(THREAD.to_owned());
             let attacks = move || {
                 rustix::process::nice(19).expect("a thread may be slow");
                 run(&broker, n);
             };
-            thread.spawn(attacks).expect("a thread");
-        }
+            let thread = thread::Builder::new().name(THREAD.to_owned());
+            thread.spawn(attacks).expect("a thread")
+        });
+        Attacking(threads.collect())
+    }
+}
+
+impl Attacking {
+    /// Whether none of its threads has ended: it has been an attack all the time.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.0.iter().any(JoinHandle::is_finished)
     }
 }
 

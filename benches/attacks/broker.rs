@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use carnet::server::clock::Clock;
@@ -10,6 +11,9 @@ use tempfile::TempDir;
 use crate::client::{Client, Identity};
 use crate::lines::lines_of;
 use crate::served::{Served, serve};
+
+/// Whether a broker was killed, with all who are connected.
+pub(crate) static IS_KILLED: AtomicBool = AtomicBool::new(false);
 
 /// The agency that attacks.
 pub(crate) const ATTACKER: &str = "customs-xa";
@@ -52,6 +56,7 @@ impl Broker {
 impl Running {
     /// Starts one below `at`; with other limits for the attacker, where there are some.
     pub(crate) fn start(at: &Path, limits: Option<&str>) -> Self {
+        IS_KILLED.store(false, Ordering::Relaxed);
         let data = TempDir::new_in(at).expect("a folder");
         let agencies = limits.map(agencies);
         let served = served(data.path(), agencies.as_ref());
@@ -69,6 +74,7 @@ impl Running {
 
     /// Kills it, and starts another one on its folder; until that one listens.
     pub(crate) fn start_again(mut self) -> Duration {
+        IS_KILLED.store(true, Ordering::Relaxed);
         drop(self.served.child.kill());
         drop(self.served.child.wait());
         let clock = Clock::default();
@@ -91,6 +97,12 @@ impl Running {
         let sizes = files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len()));
         let mib = sizes.map(|size| u32::try_from(size >> 20).unwrap_or(u32::MAX));
         mib.map(f64::from).sum()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        IS_KILLED.store(true, Ordering::Relaxed);
     }
 }
 
