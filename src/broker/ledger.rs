@@ -300,10 +300,9 @@ impl Ledger {
                 );
                 state.received = released.number;
             }
+            // Without its octets: a bound that counted them would tell how much is withheld.
             for queue in &released.queues {
-                let octets = u32::try_from(exchange.body_bytes).unwrap_or(u32::MAX);
-                let entry = Entry::new(at, exchange.deadline).of(octets);
-                self.enqueue(*queue, entry, changes);
+                self.enqueue(*queue, Entry::new(at, exchange.deadline), changes);
             }
         }
         if let Some(receipts) = exchange.receipt {

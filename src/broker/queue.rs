@@ -36,7 +36,7 @@ pub struct Entry {
 pub struct Volume {
     /// Messages; one in two queues counts twice.
     pub messages: u64,
-    /// Octets of these messages: bodies of releases, frames of what their agency published for itself.
+    /// Octets of the frames of what their agency published for itself; a release has none.
     pub octets: u64,
 }
 

@@ -58,13 +58,9 @@ impl Entry {
         }
     }
 
-    pub(crate) fn released(self, mask: Mask, octets: u64) -> Self {
+    pub(crate) fn released(self, mask: Mask) -> Self {
         let mask = Some(mask);
-        Self {
-            mask,
-            octets,
-            ..self
-        }
+        Self { mask, ..self }
     }
 
     pub(crate) fn is_ready(&self) -> bool {

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, example, read};
-use crate::client::{Client, Message, Told, Wire, consume, declare};
+use crate::client::{Client, Message, Told, Wire, bind, consume, declare};
 use crate::octets::{Octets, Reader, method};
 
 /// The repository's agencies with other limits for one of them.
@@ -461,6 +461,34 @@ fn what_an_agency_keeps_in_queues_of_its_own_has_a_bound_in_octets_too() {
     assert_eq!(post.get("work", true).unwrap().body.len(), 400 << 10);
     post.published = 1;
     assert_eq!(post.publish(&large).returned, None);
+}
+
+#[test]
+fn what_a_unit_is_sent_takes_no_octets_of_what_its_agency_may_keep() {
+    const SENT: u64 = 1_000;
+    let agencies = agencies("customs", "messages_per_second = 2000\nprivate_mib = 1");
+    let broker = start(&agencies);
+    let mut customs = broker.connect("customs-declarations").confirming();
+    customs.declare("work", 2, &Vec::new());
+    let told = customs.call(1, (50, 20), bind("work", "inbox", "postal.#"));
+    assert!(told.is_empty());
+    let half = Message::to_queue("work", &"x".repeat(500 << 10));
+    assert_eq!(customs.publish(&half).returned, None);
+    // More in all than what is left: else the room that is left would tell how much is withheld.
+    let mut post = broker.connect("post-items").confirming();
+    let body = example("postal.item/valid/ornaments");
+    let mut all = Vec::new();
+    for n in 0..SENT {
+        let item = Message::of_type("postal.item", &format!("i-{n}"), &body);
+        all.extend(item.header("to", "customs/main").frames(1));
+    }
+    assert!(all.len() > 524 << 10);
+    post.wire.send(&all);
+    confirmed(&mut post, SENT);
+    assert_eq!(customs.declare("work", 1, &Vec::new()).1, 1_001);
+    assert_eq!(customs.publish(&half).returned, None);
+    customs.wire.send(&half.frames(1));
+    customs.wire.expect(1, (60, 120));
 }
 
 #[test]

@@ -178,8 +178,7 @@ impl Life {
             numbers.1 += 1;
             assert_eq!((is.number, &is.queues), (numbers.1, &queues));
             for queue in queues {
-                let entry =
-                    Entry::new(at, deadline).released(is.mask, wide(sent.publish.body.len()));
+                let entry = Entry::new(at, deadline).released(is.mask);
                 self.naive.put(queue, at, entry);
             }
         }
