@@ -40,6 +40,8 @@ pub struct Portion {
     undecided: usize,
     unread: usize,
     consumers: usize,
+    /// Octets of messages under way that had room.
+    begun: usize,
     room: Room,
 }
 
@@ -80,6 +82,7 @@ impl Portion {
             undecided: 0,
             unread: 0,
             consumers: 0,
+            begun: 0,
             room: Room::Free,
         }
     }
@@ -90,21 +93,28 @@ impl Portion {
     }
 
     /// The connection holds so much of messages; whether more may be read for it. Of those without an
-    /// outcome one may hold as much as all leave free: there is room for who holds little, however many
-    /// take what they can.
+    /// outcome one may hold as much as all leave free, and of those under way: there is room for who holds
+    /// little, however many take what they can. What had room under way has it until it is whole.
     pub fn hold_messages(&mut self, messages: Messages) -> Room {
         let Messages {
             unfinished,
             undecided,
         } = messages;
         let all = hold(&self.budget.undecided, &mut self.undecided, undecided);
-        let both = unfinished.saturating_add(undecided);
+        self.begun = self.begun.min(unfinished);
+        let begins = if unfinished > self.begun {
+            unfinished
+        } else {
+            0
+        };
+        let both = begins.saturating_add(undecided);
         let fits = both <= FAIR_BYTES || both <= AGENCY_UNDECIDED_BYTES.saturating_sub(all);
         self.room = if !self.hold_unfinished(unfinished) && self.unfinished > FAIR_BYTES {
             Room::Exceeded
         } else if self.unfinished < unfinished || !fits {
             Room::Awaited
         } else {
+            self.begun = unfinished;
             Room::Free
         };
         self.room
@@ -119,7 +129,8 @@ impl Portion {
     fn hold_unfinished(&mut self, octets: usize) -> bool {
         let before = self.unfinished;
         let all = hold(&self.budget.unfinished, &mut self.unfinished, octets);
-        let holds = octets <= before.max(FAIR_BYTES) || all <= AGENCY_UNFINISHED_BYTES;
+        let free = AGENCY_UNFINISHED_BYTES.saturating_sub(all);
+        let holds = octets <= before.max(FAIR_BYTES) || octets <= free;
         if !holds {
             hold(&self.budget.unfinished, &mut self.unfinished, before);
         }
@@ -235,7 +246,19 @@ mod tests {
             Portion::new(budgets.of(party))
         };
         let mut first = portion("post");
-        assert_eq!(unfinished(&mut first, AGENCY_UNFINISHED_BYTES), Room::Free);
+        let half = AGENCY_UNFINISHED_BYTES / 2;
+        assert_eq!(unfinished(&mut first, half + 1), Room::Awaited);
+        assert_eq!(unfinished(&mut first, half), Room::Free);
+        assert_eq!(unfinished(&mut first, half + 1), Room::Exceeded);
+        assert_eq!(unfinished(&mut first, half), Room::Free);
+        let mut others = Vec::new();
+        let mut piece = half / 2;
+        while piece > FAIR_BYTES {
+            others.push(portion("post"));
+            let other = others.last_mut().unwrap();
+            assert_eq!(unfinished(other, piece), Room::Free, "as much as is left");
+            piece /= 2;
+        }
         let (mut second, much) = (portion("post"), FAIR_BYTES + 1);
         assert_eq!(
             unfinished(&mut second, FAIR_BYTES),
@@ -246,9 +269,6 @@ mod tests {
         assert_eq!(second.unfinished, FAIR_BYTES, "it is not held");
         assert_eq!(unfinished(&mut portion("customs"), much), Room::Free);
         assert!(std::ptr::eq(first.pace(), second.pace()));
-        let more = AGENCY_UNFINISHED_BYTES + 1;
-        assert_eq!(unfinished(&mut first, more), Room::Exceeded);
-        assert_eq!(unfinished(&mut first, AGENCY_UNFINISHED_BYTES), Room::Free);
         drop(first);
         assert_eq!(unfinished(&mut second, much), Room::Free);
 

@@ -116,9 +116,10 @@ pub const OUTPUT_BYTES: usize = 1 << 20;
 /// they decode to. Hit: the connection is closed with `530 NOT_ALLOWED`.
 pub const ASSEMBLY_BYTES: usize = 16 << 20;
 
-/// Bytes that messages under way on all connections of an agency take once they are whole. Hit: a
-/// connection that begins one of more than [`FAIR_BYTES`] is not read until others are whole, or too
-/// late; one that has another under way is closed with `530 NOT_ALLOWED`.
+/// Bytes that messages under way on all connections of an agency take once they are whole; one
+/// connection has as much as all leave free. Hit: a connection that begins one of more than
+/// [`FAIR_BYTES`] is not read until others are whole, or too late; one that has another under way is
+/// closed with `530 NOT_ALLOWED`.
 pub const AGENCY_UNFINISHED_BYTES: usize = 64 << 20;
 
 /// Bytes of publishes of all connections of an agency that have no outcome: they wait for its pace, for

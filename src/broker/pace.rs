@@ -71,6 +71,13 @@ pub struct Wait {
     ticket: Option<Ticket>,
 }
 
+impl Wait {
+    /// Queues no more, and keeps what it has.
+    pub fn step_back(&mut self) {
+        self.ticket = None;
+    }
+}
+
 /// A number in the queue of a line.
 #[derive(Debug)]
 struct Ticket {

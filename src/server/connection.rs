@@ -342,6 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.link.end(false);
         }
         self.intake.clear();
+        self.intake.holds(0);
         self.records.clear();
         self.session.take_leftovers();
     }

@@ -231,7 +231,7 @@ async fn connect(
                 Why::Failed(error) => house.handshake_failed(remote, error),
             }
             drop(handshake);
-            if let Ok(_goodbye) = house.places.goodbyes.try_acquire() {
+            if let Some(_goodbye) = house.places.stranger() {
                 stranger.read_over().await;
             }
             return Ok(());

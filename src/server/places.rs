@@ -1,12 +1,13 @@
 //! Who may connect: places for all connections, and for those of each party.
 //!
 //! A client has a place at the `door` until it is known who it is, and then one of its agency's, or of
-//! its unit's where that is not listed, and one of all. Strangers take none from those who are known, and no agency takes all.
+//! its unit's where that is not listed, and one of all. Strangers take none from those who are known, and
+//! no agency takes all.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::agency::registry::Party;
 use crate::broker::limits::{AGENCY_CONNECTIONS, AGENCY_GOODBYES, CONNECTIONS, GOODBYES};
@@ -16,7 +17,7 @@ pub(super) struct Places {
     /// Held by connections.
     connections: Arc<Semaphore>,
     /// Held by clients that are told why they are declined.
-    pub(super) goodbyes: Arc<Semaphore>,
+    goodbyes: Arc<Semaphore>,
     parties: Mutex<BTreeMap<Party, Own>>,
 }
 
@@ -90,6 +91,12 @@ impl Places {
             says: format!("{whose} has {count} connections open, which is the limit"),
             goodbye: both(&own.goodbyes, &self.goodbyes),
         })
+    }
+
+    /// A place for the goodbye of a client that is not known; half of the places are for those that are.
+    pub(super) fn stranger(&self) -> Option<SemaphorePermit<'_>> {
+        let is_free = self.goodbyes.available_permits() > GOODBYES / 2;
+        is_free.then(|| self.goodbyes.try_acquire().ok()).flatten()
     }
 
     /// Returns when all places are free, which are taken then: all connections are waited for, since a

@@ -317,7 +317,7 @@ impl<D: Copy> Connection<D> {
             self.paused = paused;
             let now_ms = self.out.now_ms();
             if let Phase::Running(running) = &mut self.phase {
-                running.loads.begin_messages_anew(now_ms);
+                running.loads.pause(paused, now_ms);
             }
         }
     }

@@ -29,10 +29,21 @@ pub(super) struct Loads {
     pub(super) whole: usize,
     pub(super) consumers: usize,
     pub(super) ready: usize,
-    /// When the messages under way began, ascending, and their channels.
-    begun: VecDeque<(u64, ChannelId)>,
-    /// No message under way counts as older than this.
-    anew_ms: u64,
+    /// The messages under way, in the order in which they began.
+    begun: VecDeque<Begun>,
+    /// Time in which the connection was not read, in milliseconds.
+    paused_ms: u64,
+    /// Since when it is not read, where it is not, in milliseconds.
+    paused_since_ms: Option<u64>,
+}
+
+/// A message under way.
+#[derive(Debug)]
+struct Begun {
+    channel: ChannelId,
+    at_ms: u64,
+    /// Time in which the connection was not read before, in milliseconds.
+    paused_ms: u64,
 }
 
 impl Loads {
@@ -48,27 +59,35 @@ impl Loads {
                 self.end(channel, begun_ms);
             }
             if let Some(begun_ms) = now.begun_ms {
-                self.begun.push_back((begun_ms, channel));
+                self.begun.push_back(Begun {
+                    channel,
+                    at_ms: begun_ms,
+                    paused_ms: self.paused_ms,
+                });
             }
         }
     }
 
     fn end(&mut self, channel: ChannelId, begun_ms: u64) {
-        let first = self.begun.partition_point(|(at, _)| *at < begun_ms);
+        let first = self.begun.partition_point(|it| it.at_ms < begun_ms);
         let mut since = self.begun.iter().skip(first);
-        if let Some(place) = since.position(|(_, of)| *of == channel) {
+        if let Some(place) = since.position(|it| it.channel == channel) {
             self.begun.remove(first.saturating_add(place));
         }
     }
 
-    /// The message that has been under way for longest: its channel, and since when.
+    /// The message that has been under way for longest: its channel, and since when, as if the time in
+    /// which the connection was not read had not passed.
     pub(super) fn oldest_message(&self) -> Option<(ChannelId, u64)> {
-        let (begun_ms, channel) = *self.begun.front()?;
-        Some((channel, begun_ms.max(self.anew_ms)))
+        let first = self.begun.front()?;
+        let paused_ms = self.paused_ms.saturating_sub(first.paused_ms);
+        Some((first.channel, first.at_ms.saturating_add(paused_ms)))
     }
 
-    /// The time of messages under way counts from here.
-    pub(super) fn begin_messages_anew(&mut self, now_ms: u64) {
-        self.anew_ms = now_ms;
+    /// The connection is not read from here on, or is again.
+    pub(super) fn pause(&mut self, is_paused: bool, now_ms: u64) {
+        let since_ms = std::mem::replace(&mut self.paused_since_ms, is_paused.then_some(now_ms));
+        let paused_ms = since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms));
+        self.paused_ms = self.paused_ms.saturating_add(paused_ms);
     }
 }

@@ -207,6 +207,8 @@ impl Intake {
             Ok(()) => Some(event),
             Err(until) => {
                 self.stalled = Some((until, Box::new(event)));
+                // A publish waits behind the event: in the line it would be before it.
+                self.wait.step_back();
                 None
             }
         }
