@@ -207,8 +207,8 @@ fn begin_and_stay(broker: &Broker, _: u16) {
     loop {
         let mut client = attacker(broker);
         for channel in 2..=15 {
-            client.open_channel(channel);
-            let mut all = Message::to_queue("work", "").method(channel);
+            let mut all = method(channel, (20, 10), Octets::new().name(""));
+            all.extend(Message::to_queue("work", "").method(channel));
             all.extend(header(channel, OCTETS, &Properties::default()));
             let body = vec![b'x'; usize::try_from(OCTETS - 1).expect("a size")];
             for part in body.chunks(131_064) {
@@ -219,7 +219,7 @@ fn begin_and_stay(broker: &Broker, _: u16) {
             }
         }
         // Until it is closed.
-        client.wire.told();
+        while client.wire.read(1).is_ok_and(|read| !read.is_empty()) {}
     }
 }
 
