@@ -28,6 +28,8 @@ mod broker;
 #[path = "../tests/wire/client.rs"]
 #[expect(dead_code, reason = "it can do more than an attacker needs")]
 mod client;
+#[path = "../tests/support/files.rs"]
+mod files;
 #[path = "../tests/support/lines.rs"]
 mod lines;
 #[path = "../tests/wire/message.rs"]

@@ -32,6 +32,8 @@ mod dying;
 mod excluded;
 #[path = "wire/faults.rs"]
 mod faults;
+#[path = "support/files.rs"]
+mod files;
 #[path = "wire/forged.rs"]
 mod forged;
 #[path = "wire/frames.rs"]

@@ -9,6 +9,8 @@ use carnet::server::clock::Clock;
 use tempfile::TempDir;
 
 use crate::client::{Client, Identity};
+use crate::files::{agencies, memory_kib};
+pub(crate) use crate::files::{example, read};
 use crate::lines::lines_of;
 use crate::served::{Served, serve};
 
@@ -58,7 +60,7 @@ impl Running {
     pub(crate) fn start(at: &Path, limits: Option<&str>) -> Self {
         IS_KILLED.store(false, Ordering::Relaxed);
         let data = TempDir::new_in(at).expect("a folder");
-        let agencies = limits.map(agencies);
+        let agencies = limits.map(|limits| agencies(ATTACKER, limits));
         let served = served(data.path(), agencies.as_ref());
         let broker = Broker {
             port: served.port,
@@ -84,11 +86,8 @@ impl Running {
 
     /// Memory in use, in MiB.
     pub(crate) fn memory_mib(&self) -> f64 {
-        let path = format!("/proc/{}/status", self.served.child.id());
-        let status = read(Path::new(&path));
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        kib.expect("a number") / 1024.0
+        let kib = memory_kib(self.served.child.id(), "VmRSS:");
+        f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0
     }
 
     /// The files of the log, in MiB, what is filled with zeros ahead included.
@@ -120,39 +119,4 @@ fn served(data: &Path, agencies: Option<&TempDir>) -> Served {
         served.child.stderr.take().expect("a pipe was asked for"),
     ));
     served
-}
-
-/// The repository's agencies, the attacker with these limits.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "as an administrator writes a file"
-)]
-fn agencies(limits: &str) -> TempDir {
-    let changed = TempDir::new().expect("a folder");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies");
-    for name in ["customs", ATTACKER, "environment", "police", "post"] {
-        let mut text = read(&folder.join(name).join("agency.toml"));
-        if name == ATTACKER {
-            let (before, rest) = text.split_once("[limits]").expect("a section");
-            let (_, after) = rest.split_once("\n[").expect("a section behind it");
-            text = format!("{before}[limits]\n{limits}\n\n[{after}");
-        }
-        let to = changed.path().join(name);
-        std::fs::create_dir(&to).expect("a folder");
-        std::fs::write(to.join("agency.toml"), text).expect("a file");
-    }
-    changed
-}
-
-/// A file as text.
-#[expect(clippy::disallowed_methods, reason = "a client reads its certificates")]
-pub(crate) fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// An example of a message type, such as `postal.item/valid/orchids`.
-pub(crate) fn example(name: &str) -> String {
-    let (kind, rest) = name.split_once('/').expect("type/valid/name");
-    let path = format!("messages/{kind}/examples/{rest}.json");
-    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
 }

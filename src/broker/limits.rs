@@ -122,8 +122,9 @@ pub const ASSEMBLY_BYTES: usize = 16 << 20;
 /// closed with `530 NOT_ALLOWED`.
 pub const AGENCY_UNFINISHED_BYTES: usize = 64 << 20;
 
-/// Bytes of publishes of all connections of an agency that have no outcome: they wait for its pace, for
-/// a thread that admits large ones, for a search or for the log. Hit: a connection that holds more of it
+/// Bytes of publishes of all connections of an agency that have no outcome, and of requests that wait
+/// behind them: they wait for its pace, for a thread that admits large ones, for a search or for the
+/// log. Hit: a connection that holds more of it
 /// than is free, and more than [`FAIR_BYTES`], is not read; what it is sending counts as held.
 pub const AGENCY_UNDECIDED_BYTES: usize = 64 << 20;
 
@@ -203,8 +204,8 @@ pub const NETWORK_HANDSHAKES: usize = 250;
 /// all. Hit: they wait for the next place.
 pub const HANDSHAKES_KEPT: usize = 250;
 
-/// Clients at a time that are told why they are declined, whom no place is kept for any more. Hit:
-/// they are closed without a word.
+/// Clients at a time that are told why they are declined, whom no place is kept for any more; half of
+/// the places are for clients that are known. Hit: they are closed without a word.
 pub const GOODBYES: usize = 1_000;
 
 /// Clients at a time of one agency that are told that it has [`AGENCY_CONNECTIONS`] open. Hit: they are

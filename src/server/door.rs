@@ -3,8 +3,8 @@
 //! A client that is not known yet has a place here until it is, or is told that it is declined; there
 //! is one place less for its network meanwhile. Sockets beyond wait in front of the door, and when one
 //! gets a place it is the first of a network that has the fewest, of the one that came first among equal
-//! ones. Some places are for networks that have none: strangers who say nothing hold up those of their
-//! own networks alone, however many these are.
+//! ones. Some places are for networks that have none: strangers of a few networks who say nothing hold up
+//! clients of these networks alone. Strangers of a thousand networks hold up all, for 5 s each.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;

@@ -204,9 +204,7 @@ impl Round {
     fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Round {
     /// Asks the runtime to begin the next round, once it has looked at its sockets.
     fn ask(self: &Arc<Self>) {
         if std::mem::replace(&mut self.waiting().is_asked, true) {

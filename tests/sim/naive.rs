@@ -314,8 +314,8 @@ impl Naive {
                 return;
             }
         };
-        if let Some(cause) = cause {
-            assert_eq!(self.target(address, cause), None, "it is to be kept");
+        if cause.is_some() {
+            assert_eq!(self.target(address), None, "it is to be kept");
         }
         self.leaves(address, cause);
     }
@@ -327,7 +327,7 @@ impl Naive {
             queue: from.queue,
             entry: from.entry,
         };
-        let target = self.target(address, from.cause);
+        let target = self.target(address);
         assert_eq!(placed.queues, Vec::from_iter(target), "{from:?}");
         let was = self.leaves(address, Some(from.cause));
         let by = was.asked.as_ref().map(|(_, system)| system);
@@ -346,7 +346,7 @@ impl Naive {
         self.put(placed.queues[0], at, entry);
     }
 
-    fn target(&self, address: EntryAddress, _cause: Cause) -> Option<QueueId> {
+    fn target(&self, address: EntryAddress) -> Option<QueueId> {
         let queue = &self.queues[&address.queue];
         let dead = self.of_kind(&queue.unit, QueueKind::Dead);
         let private = queue.entries[&address.entry].private;

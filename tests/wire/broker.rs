@@ -10,6 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::client::{Client, Identity};
+use crate::files::memory_kib;
+pub(crate) use crate::files::{example, read};
 use crate::lines::lines_of;
 use crate::served::{Served, serve};
 
@@ -115,12 +117,7 @@ impl Broker {
     }
 
     fn memory(&self, what: &str) -> usize {
-        let path = format!("/proc/{}/status", self.served.child.id());
-        let status = read(Path::new(&path));
-        let line = status.lines().find_map(|line| line.strip_prefix(what));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next());
-        let kilobytes = kilobytes.and_then(|number| number.parse::<usize>().ok());
-        kilobytes.expect("a number") << 10
+        memory_kib(self.served.child.id(), what) << 10
     }
 
     /// Asks it to stop as a service manager does.
@@ -153,20 +150,4 @@ impl Broker {
         self.served.ended();
         self.data
     }
-}
-
-/// A file of the repository or of the broker, as text.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a client reads its certificates and its messages"
-)]
-pub(crate) fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// An example of a message type, such as `postal.item/valid/orchids`.
-pub(crate) fn example(name: &str) -> String {
-    let (kind, rest) = name.split_once('/').expect("type/valid/name");
-    let path = format!("messages/{kind}/examples/{rest}.json");
-    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
 }

@@ -7,31 +7,10 @@ use carnet::server::clock::Clock;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::broker::{Broker, example, read};
+use crate::broker::{Broker, example};
 use crate::client::{Client, Message, Told, Wire, bind, consume, declare};
+pub(crate) use crate::files::agencies;
 use crate::octets::{Octets, Reader, method};
-
-/// The repository's agencies with other limits for one of them.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an administrator writes an agency's file"
-)]
-pub(crate) fn agencies(agency: &str, limits: &str) -> TempDir {
-    let changed = TempDir::new().expect("a temporary folder");
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies");
-    for name in ["customs", "customs-xa", "environment", "police", "post"] {
-        let mut text = read(&folder.join(name).join("agency.toml"));
-        if name == agency {
-            let (before, rest) = text.split_once("[limits]").expect("a section");
-            let (_, after) = rest.split_once("\n[").expect("a section behind it");
-            text = format!("{before}[limits]\n{limits}\n\n[{after}");
-        }
-        let to = changed.path().join(name);
-        std::fs::create_dir(&to).expect("a folder");
-        std::fs::write(to.join("agency.toml"), text).expect("a file");
-    }
-    changed
-}
 
 pub(crate) fn start(agencies: &TempDir) -> Broker {
     Broker::start_with(|command| {

@@ -9,8 +9,8 @@
 //! outcome   1 released: number, mask, permits, days, onward, forbids | 2 refused: forbids
 //! ```
 //! A leaf commits to each part by its octets and a salt of its own, which follows from the secret as
-//! `docs/log.md` says: so a party opens the common part and its own, and learns nothing of another. What no leaf commits to stands
-//! beside them: the id's digest first, for who looks for ids alone.
+//! `docs/log.md` says: so a party opens the common part and its own, and learns nothing of another. What
+//! no leaf commits to stands beside them: the id's digest first, which look-ups of ids read alone.
 
 use aws_lc_rs::hmac;
 
