@@ -21,7 +21,7 @@ pub(super) const SLOTS: usize = 3 + OWN.len();
 /// What customs may keep in queues of its own.
 pub(super) const QUOTA: Volume = Volume {
     messages: 12,
-    octets: 6_000,
+    octets: 3_500,
 };
 
 /// What is published, by whom, and with which header.
@@ -96,7 +96,7 @@ pub(super) fn border(rulebook: usize, epoch: u64) -> Arc<Border> {
     border
 }
 
-/// What random lives come across, all taken together.
+/// What a thousand random lives come across, all taken together.
 pub(super) const SEEN: [&str; 20] = [
     // Causes of death, where something takes what dies.
     "rejected",
