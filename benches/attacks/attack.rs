@@ -1,12 +1,15 @@
 //! What the attacker does: each in threads that go on until the broker is gone.
 
 use std::net::{SocketAddr, TcpStream};
-use std::thread::{self, JoinHandle};
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use tokio::net::TcpSocket;
 
-use crate::broker::{ATTACKER, Broker, example};
+use crate::broker::{ATTACKER, Broker, IS_KILLED, example};
 use crate::client::{Client, Message, consume, declare, named};
 use crate::octets::{Octets, Properties, Table, Value, frame, header, method};
 
@@ -115,27 +118,36 @@ pub(crate) const ATTACKS: &[Attack] = &[
 ];
 
 /// An attack that is going on.
-pub(crate) struct Attacking(Vec<JoinHandle<()>>);
+pub(crate) struct Attacking {
+    /// How often a thread of it has ended, and begun anew.
+    ends: Arc<AtomicUsize>,
+}
 
 impl Attack {
     pub(crate) fn start(&self, broker: &Broker) -> Attacking {
-        let threads = (0..self.threads).map(|n| {
+        let ends = Arc::<AtomicUsize>::default();
+        for n in 0..self.threads {
             let (broker, run) = (broker.clone(), self.run);
+            let ends = Arc::clone(&ends);
             let attacks = move || {
                 rustix::process::nice(19).expect("a thread may be slow");
-                run(&broker, n);
+                while !IS_KILLED.load(Ordering::Relaxed) {
+                    // It ends by an assertion where it waits for an answer longer than a client does.
+                    drop(catch_unwind(|| run(&broker, n)));
+                    ends.fetch_add(1, Ordering::Relaxed);
+                }
             };
             let thread = thread::Builder::new().name(THREAD.to_owned());
-            thread.spawn(attacks).expect("a thread")
-        });
-        Attacking(threads.collect())
+            thread.spawn(attacks).expect("a thread");
+        }
+        Attacking { ends }
     }
 }
 
 impl Attacking {
-    /// Whether none of its threads has ended: it has been an attack all the time.
-    pub(crate) fn goes_on(&self) -> bool {
-        !self.0.iter().any(JoinHandle::is_finished)
+    /// How often one of its threads has ended, and begun anew.
+    pub(crate) fn ends(&self) -> usize {
+        self.ends.load(Ordering::Relaxed)
     }
 }
 
