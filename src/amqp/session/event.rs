@@ -94,6 +94,13 @@ pub struct Publish {
     pub read_over: Option<u64>,
 }
 
+impl Publish {
+    /// Octets of its properties and body.
+    pub fn octets(&self) -> usize {
+        self.raw_properties.len().saturating_add(self.body.len())
+    }
+}
+
 /// Where a publish stands among those of its connection; its outcome is told by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -163,8 +163,7 @@ impl Intake {
         publish: amqp::Publish,
         allowance: Allowance,
     ) -> Option<amqp::Publish> {
-        let bytes = publish.raw_properties.len() + publish.body.len();
-        self.unconfirmed.add(bytes);
+        self.unconfirmed.add(publish.octets());
         if self.waiting.is_empty() && !self.is_held() {
             return self.try_publish(publish, allowance);
         }
@@ -180,7 +179,7 @@ impl Intake {
         let published = Published {
             exchange: &publish.exchange,
             routing_key: &publish.routing_key,
-            octets: publish.raw_properties.len() + publish.body.len(),
+            octets: publish.octets(),
         };
         let pace = self.portion.pace();
         match pace.publish(published, allowance, &mut self.wait) {
