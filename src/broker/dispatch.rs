@@ -302,12 +302,7 @@ impl Dispatch {
     /// Looks at the consumers of channels that may have credit again.
     fn relieve(&mut self) {
         for key in std::mem::take(&mut self.relieved) {
-            let ChannelKey {
-                connection,
-                channel,
-            } = key;
-            let all =
-                ConsumerId::first(connection, channel)..=ConsumerId::last(connection, channel);
+            let all = ConsumerId::all_of(key.connection, key.channel..=key.channel);
             self.may_have_credit(all);
         }
     }
@@ -367,20 +362,24 @@ impl Dispatch {
             connection,
             channel,
         } = key;
-        let mut left = Left {
-            system: self.system(connection),
-            ..Left::default()
-        };
-        let range = ConsumerId::first(connection, channel)..=ConsumerId::last(connection, channel);
-        let consumers: Vec<ConsumerId> = self.consumers.range(range).map(|(id, _)| *id).collect();
-        for id in consumers {
-            left.ended.extend(self.cancel(id));
-        }
+        let mut left = self.cancel_all(connection, channel..=channel);
         let state = self.connections.get_mut(&connection);
         let ended = state.and_then(|state| state.channels.remove(&channel));
         let queues = ended.unwrap_or_default().queues;
         left.returned = self.take_back(queues, |taker| taker.key() == key);
         left
+    }
+
+    /// Ends the consumers of these channels, and begins what the connection leaves behind.
+    fn cancel_all(&mut self, connection: ConnectionId, channels: RangeInclusive<u16>) -> Left {
+        let all = ConsumerId::all_of(connection, channels);
+        let consumers: Vec<ConsumerId> = self.consumers.range(all).map(|(id, _)| *id).collect();
+        let ended = consumers.into_iter().filter_map(|id| self.cancel(id));
+        Left {
+            ended: ended.collect(),
+            system: self.system(connection),
+            ..Left::default()
+        }
     }
 
     /// Takes back all that is out to the takers of a kind.
@@ -402,15 +401,7 @@ impl Dispatch {
 
     /// Ends a connection. Returns what it left behind.
     pub fn gone(&mut self, connection: ConnectionId) -> Left {
-        let mut left = Left {
-            system: self.system(connection),
-            ..Left::default()
-        };
-        let range = ConsumerId::first(connection, 0)..=ConsumerId::last(connection, u16::MAX);
-        let consumers: Vec<ConsumerId> = self.consumers.range(range).map(|(id, _)| *id).collect();
-        for id in consumers {
-            left.ended.extend(self.cancel(id));
-        }
+        let mut left = self.cancel_all(connection, 0..=u16::MAX);
         let Some(state) = self.connections.remove(&connection) else {
             return left;
         };

@@ -1,6 +1,8 @@
 //! Names of what a step of the core is about: a connection, a consumer, a delivery, an entry, the
 //! place from which a message came.
 
+use std::ops::RangeInclusive;
+
 use crate::agency::registry::Party;
 use crate::journal::Lsn;
 use crate::message::id::KeyedDigest;
@@ -65,21 +67,14 @@ impl ConsumerId {
         ChannelKey::new(self.connection, self.channel)
     }
 
-    /// The lowest id of a channel.
-    pub fn first(connection: ConnectionId, channel: u16) -> Self {
-        Self {
+    /// The ids of all consumers of these channels of a connection.
+    pub fn all_of(connection: ConnectionId, channels: RangeInclusive<u16>) -> RangeInclusive<Self> {
+        let id = |channel, number| Self {
             connection,
             channel,
-            number: 0,
-        }
-    }
-    /// The highest id of a channel.
-    pub fn last(connection: ConnectionId, channel: u16) -> Self {
-        Self {
-            connection,
-            channel,
-            number: u64::MAX,
-        }
+            number,
+        };
+        id(*channels.start(), 0)..=id(*channels.end(), u64::MAX)
     }
 }
 
