@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use self::held::Held;
 use self::repeats::Counted;
-pub use self::turn::{Logged, Moment, Step, Turn};
+pub use self::turn::{Fresh, Logged, Moment, Step, Turn};
 use super::command::Command;
 use super::dispatch::{Dispatch, FeedTraits, Left};
 use super::effect::Effect;
@@ -178,9 +178,15 @@ impl Core {
 
     /// Applies a fact that holds a message, which is to be appended with it.
     fn store(&mut self, record: Record, frame: &Frame, turn: &mut Turn) {
+        let before = turn.octets.len();
         let at = self.record(&record, Some(frame), turn);
+        let record_octets = turn.octets.len() - before;
         let frame = frame.octets().clone();
-        let stored = Stored { record, frame };
-        turn.out.fresh.push((at, Arc::new(stored)));
+        let stored = Arc::new(Stored { record, frame });
+        turn.out.fresh.push(Fresh {
+            at,
+            stored,
+            record_octets,
+        });
     }
 }

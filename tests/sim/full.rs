@@ -270,7 +270,7 @@ impl Run {
         });
         let outcomes: Vec<u64> = outcomes.collect();
         assert_eq!(outcomes.len(), step.fresh.len());
-        let fresh = step.fresh.iter().map(|(lsn, _)| *lsn);
+        let fresh = step.fresh.iter().map(|it| it.at);
         self.numbers.extend(fresh.zip(outcomes.iter().copied()));
         self.accepted.extend(outcomes);
         for (_, effect) in step.effects {

@@ -22,7 +22,7 @@ pub struct Step {
     /// Whether rulebook or standing changed: snapshots are to be published.
     pub view_changed: bool,
     /// Messages that this step stored, for deliveries that follow at once.
-    pub fresh: Vec<(Lsn, Arc<Stored>)>,
+    pub fresh: Vec<Fresh>,
     /// Pages of queues that want to be on disk.
     pub pages: Vec<(QueueId, Page)>,
     /// Pages of queues that are needed no more, written in this step perhaps.
@@ -33,6 +33,17 @@ pub struct Step {
     pub stopped: bool,
     /// What the commands of this step had kept in memory, by who pays for it, in bytes.
     pub given_back: BTreeMap<Payer, usize>,
+}
+
+/// A message that a step stored.
+#[derive(Debug)]
+pub struct Fresh {
+    /// The address of its record.
+    pub at: Lsn,
+    /// The message.
+    pub stored: Arc<Stored>,
+    /// The record's length in the log, without its message, in octets.
+    pub record_octets: usize,
 }
 
 /// When a step is taken.
