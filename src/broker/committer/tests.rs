@@ -62,13 +62,7 @@ impl Rig {
             published: 0,
         };
         for connection in [PUBLISHER, CONSUMER] {
-            let unit = "post/main".parse().unwrap();
-            rig.step(vec![Command::Attach {
-                connection,
-                unit,
-                system: "post/items".parse().unwrap(),
-                releases: true,
-            }]);
+            rig.attach(connection);
         }
         let declare = Ask::DeclareQueue {
             name: "work".to_owned(),
@@ -81,6 +75,16 @@ impl Rig {
         rig.ask(PUBLISHER, declare);
         rig.ask(CONSUMER, consume(1, "work"));
         rig
+    }
+
+    fn attach(&mut self, connection: ConnectionId) {
+        let unit = "post/main".parse().unwrap();
+        self.step(vec![Command::Attach {
+            connection,
+            unit,
+            system: "post/items".parse().unwrap(),
+            releases: true,
+        }]);
     }
 
     fn step<I: Into<Input>>(&mut self, commands: Vec<I>) -> Vec<(ConnectionId, Effect)> {
@@ -418,8 +422,19 @@ fn what_a_client_left_by_the_thousands_holds_up_no_other_client() {
     );
     // Another one comes while the rest is written down: what it asks for is done at once.
     rig.ask(PUBLISHER, consume(1, "work"));
-    let publish = rig.publish_to("work");
-    assert_eq!(deliveries(&rig.step(vec![publish])).len(), 1);
+    let publishes = (0..100).map(|_| rig.publish_to("work")).collect();
+    assert_eq!(deliveries(&rig.step(publishes)).len(), 100);
+    // What that one leaves in its turn comes back before all of the first one's.
+    rig.attach(ConnectionId(3));
+    rig.step(vec![Event::Gone(PUBLISHER)]);
+    let mut come = deliveries(&rig.ask(ConnectionId(3), consume(1, "work"))).len();
+    while come < 100 {
+        assert!(rig.committer.has_more(), "{come} came back");
+        come += deliveries(&rig.step(Vec::<Input>::new())).len();
+    }
+    assert!(rig.committer.has_more(), "all of it came back before");
+    rig.wait(1_000);
+    rig.step(vec![Event::Tick]);
     replays(&rig);
 }
 

@@ -81,14 +81,16 @@ impl Core {
     }
 
     /// Writes down so many at most of what was left: queues go, messages come back. Gives how many of
-    /// them are not used up.
+    /// them are not used up. Connections and channels take turns, so that none waits for all that
+    /// another one left.
     pub(super) fn write_left(&mut self, mut most: usize, turn: &mut Turn) -> usize {
         while most > 0
             && let Some(mut left) = self.left.pop_front()
         {
-            most = self.write_part(&mut left, most, turn);
+            let part = most.min(LEFT_TOGETHER);
+            most -= part - self.write_part(&mut left, part, turn);
             if !left.is_empty() {
-                self.left.push_front(left);
+                self.left.push_back(left);
             }
         }
         most
