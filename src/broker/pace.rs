@@ -50,10 +50,18 @@ struct Line(Mutex<Places>);
 struct Places {
     /// When the next free place is, in nanoseconds of the process's monotonic clock.
     next_ns: u64,
-    /// Numbers of the messages and requests that queue, ascending.
-    queue: VecDeque<u64>,
+    /// The messages and requests that queue, by ascending numbers.
+    queue: VecDeque<Queued>,
     /// The last number that was given.
     last: u64,
+}
+
+/// A message or request that queues.
+#[derive(Debug)]
+struct Queued {
+    number: u64,
+    /// How long its places are, in nanoseconds.
+    long_ns: u64,
 }
 
 /// How many places are wanted, of so many a second.
@@ -88,7 +96,7 @@ struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let queue = &mut self.line.places().queue;
-        if let Ok(place) = queue.binary_search(&self.number) {
+        if let Ok(place) = queue.binary_search_by_key(&self.number, |it| it.number) {
             queue.remove(place);
         }
     }
@@ -202,7 +210,7 @@ impl Line {
         let free_from = places.next_ns.saturating_add(one.min(long));
         let free_from = free_from.saturating_sub(nanos(AHEAD));
         let number = ticket.as_ref().map_or(places.last + 1, |it| it.number);
-        let before = places.queue.partition_point(|other| *other < number);
+        let before = places.queue.partition_point(|other| other.number < number);
         let is_anyones = free_from.saturating_add(nanos(GRACE)) <= now;
         if free_from <= now && (before == 0 || is_anyones) {
             places.next_ns = places
@@ -215,20 +223,20 @@ impl Line {
         }
         if ticket.is_none() {
             places.last = number;
-            places.queue.push_back(number);
+            let long_ns = long;
+            places.queue.push_back(Queued { number, long_ns });
             let line = Arc::clone(self);
             *ticket = Some(Ticket { line, number });
         }
         let from = free_from.max(now);
-        let until = match u64::try_from(before).unwrap_or(u64::MAX) {
-            0 => from,
-            before => {
-                let [least, most] = LOOKS.map(nanos);
-                let wait = before.saturating_mul(one).clamp(least, most);
-                from.max(now.saturating_add(wait))
-            }
-        };
-        Err(Duration::from_nanos(until))
+        if before == 0 {
+            return Err(Duration::from_nanos(from));
+        }
+        // Not before those before it have had their places, or many that queue would look all the time.
+        let ahead = places.queue.iter().take(before).map(|it| it.long_ns);
+        let [least, most] = LOOKS.map(nanos);
+        let wait = ahead.fold(0, u64::saturating_add).clamp(least, most);
+        Err(Duration::from_nanos(from.max(now.saturating_add(wait))))
     }
 }
 
@@ -382,6 +390,21 @@ mod tests {
     struct Publisher {
         places: usize,
         late: Duration,
+    }
+
+    #[test]
+    fn who_queues_for_octets_looks_again_when_those_before_it_have_had_theirs() {
+        let (now, limits) = (Duration::from_secs(5), LIMITS);
+        let (pace, allowance) = (Pace::default(), Allowance { now, limits });
+        assert!(pace.write(1 << 20, allowance, &mut Wait::default()).is_ok());
+        let mut waits: Vec<Wait> = (0..100).map(|_| Wait::default()).collect();
+        let untils = waits
+            .iter_mut()
+            .map(|wait| pace.write(100_000, allowance, wait));
+        let untils: Vec<Duration> = untils.map(Result::unwrap_err).collect();
+        // 100,000 octets of a mebibyte a second: 95 ms each.
+        assert!(untils[1] > now + Duration::from_millis(95), "{untils:?}");
+        assert_eq!(untils[99], now + LOOKS[1]);
     }
 
     fn any_publisher() -> impl Strategy<Value = Publisher> {
