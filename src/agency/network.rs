@@ -14,10 +14,11 @@ use crate::message::id::BadName;
 pub struct Network(IpNet);
 
 impl Network {
-    /// The network that an address is likely administered in: 24 bits of IPv4, 64 of IPv6.
+    /// The network that an address is likely administered in: 24 bits of IPv4, 48 of IPv6, which is what
+    /// a site is given. Who has one has 65,536 links of 64 bits.
     pub fn around(address: IpAddr) -> Self {
         let address = address.to_canonical();
-        let net = IpNet::new(address, if address.is_ipv4() { 24 } else { 64 });
+        let net = IpNet::new(address, if address.is_ipv4() { 24 } else { 48 });
         Self(net.unwrap_or(address.into()).trunc())
     }
 

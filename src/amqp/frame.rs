@@ -135,6 +135,14 @@ impl Inbound {
         self.waiting().first_chunk().copied()
     }
 
+    /// Octets of payload of the next frame, by its head; 0 where that is not whole.
+    pub(super) fn arriving(&self) -> usize {
+        let Some((&[_, _, _, s3, s2, s1, s0], _)) = self.waiting().split_first_chunk() else {
+            return 0;
+        };
+        usize::try_from(u32::from_be_bytes([s3, s2, s1, s0])).unwrap_or(usize::MAX)
+    }
+
     /// The next frame; `None` as long as it is not whole. A head is judged as soon as its seven
     /// octets are there, before a payload of the size that it claims is waited for.
     ///

@@ -116,10 +116,10 @@ pub const OUTPUT_BYTES: usize = 1 << 20;
 /// they decode to. Hit: the connection is closed with `530 NOT_ALLOWED`.
 pub const ASSEMBLY_BYTES: usize = 16 << 20;
 
-/// Bytes that messages under way on all connections of an agency take once they are whole; one
-/// connection has as much as all leave free. Hit: a connection that begins one of more than
-/// [`FAIR_BYTES`] is not read until others are whole, or too late; one that has another under way is
-/// closed with `530 NOT_ALLOWED`.
+/// Bytes that messages under way, or frames where these are more, take on all connections of an agency
+/// once they are whole; one connection has as much as all leave free. Hit: a connection that begins one
+/// of more than [`FAIR_BYTES`] is not read until others are whole, or too late; one that has another
+/// under way is closed with `530 NOT_ALLOWED`.
 pub const AGENCY_UNFINISHED_BYTES: usize = 64 << 20;
 
 /// Bytes of publishes of all connections of an agency that have no outcome, and of requests that wait
@@ -135,8 +135,8 @@ pub const FAIR_BYTES: usize = 64 << 10;
 /// client that reads is not held up by those that do not.
 pub const UNREAD_FAIR_BYTES: usize = 64 << 10;
 
-/// How long a message may take from its header to its last octet: 1 MiB at 9 KB/s. Time in which the
-/// broker does not read does not count. Hit: the connection is closed with `320 CONNECTION_FORCED`.
+/// How long a message may take from its header to its last octet, and a frame from its head: 1 MiB at
+/// 9 KB/s. Time in which the broker does not read does not count. Hit: the connection is closed with `320 CONNECTION_FORCED`.
 pub const MESSAGE_TIME: Duration = Duration::from_mins(2);
 
 /// How long a socket is silent before TCP asks whether its peer is there, a sixth of that again between
@@ -196,7 +196,7 @@ pub const AGENCY_CONNECTIONS: usize = 1_000;
 /// Clients whose agency is not known yet and who shake hands, at a time. Hit: they wait.
 pub const HANDSHAKES: usize = 1_000;
 
-/// Clients of one network, 24 bits of IPv4 or 64 of IPv6, that shake hands at a time. Hit: others of it
+/// Clients of one network, 24 bits of IPv4 or 48 of IPv6, that shake hands at a time. Hit: others of it
 /// wait, and clients of other networks go before them.
 pub const NETWORK_HANDSHAKES: usize = 250;
 

@@ -246,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         portion.hold_consumers(self.session.consumers());
         if portion.room() == Room::Exceeded {
             let says = format!(
-                "messages under way of your agency take more than {AGENCY_UNFINISHED_BYTES} octets; \
+                "messages and frames under way of your agency take more than {AGENCY_UNFINISHED_BYTES} octets; \
                  finish one before the next"
             );
             self.close(&Reply::new(ReplyCode::NotAllowed, says));

@@ -92,8 +92,8 @@ mod tests {
         assert_eq!(tell("10.1.2.3", Probe::WithoutCertificate, 3_602), Some(1));
         assert_eq!(tell("10.1.3.3", closed, 3_602), Some(1));
         assert_eq!(tell("2001:db8:1:1::1", closed, 3_602), Some(1));
-        assert_eq!(tell("2001:db8:1:1:2::2", closed, 3_603), None);
-        assert_eq!(tell("2001:db8:1:2::1", closed, 3_603), Some(1));
+        assert_eq!(tell("2001:db8:1:2::2", closed, 3_603), None);
+        assert_eq!(tell("2001:db8:2:1::1", closed, 3_603), Some(1));
     }
 
     #[test]

@@ -187,7 +187,10 @@ fn messages_that_are_not_whole_have_a_budget_of_their_agency_and_none_of_another
     let mut closed = Reader(&closed);
     assert_eq!(closed.short(), 530);
     let says = closed.name();
-    assert!(says.contains("messages under way of your agency"), "{says}");
+    assert!(
+        says.contains("messages and frames under way of your agency"),
+        "{says}"
+    );
     // Of 64 MiB one takes no more than all leave free.
     assert_eq!(full.len(), 3);
     for other in &mut others {

@@ -3,6 +3,7 @@
 //! Owns the one value that says what may happen next, and the two timers of heartbeats.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use crate::amqp::codec::{ClientMethod, MethodId, decode, split_method};
 use crate::amqp::frame::{ChannelId, Frame, FrameKind};
@@ -101,6 +102,11 @@ impl<D: Copy> Connection<D> {
     /// Whether the peer has closed and waits for its answer.
     pub(super) fn is_peer_closing(&self) -> bool {
         matches!(self.phase, Phase::PeerClosing(..))
+    }
+
+    /// Whether the connection is open and what its peer sends is read.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.phase, Phase::Running(_)) && !self.paused
     }
 
     pub(super) fn awaits_protocol_header(&self) -> bool {
@@ -341,10 +347,8 @@ impl<D: Copy> Connection<D> {
         if let Some((channel, deadline)) = self.message_deadline()
             && now_ms >= deadline
         {
-            let seconds = self.offer.message_ms_max.div_euclid(1_000);
-            let sentence = format!("a message on channel {channel} is not whole after {seconds} s");
-            let reply = Reply::new(ReplyCode::ConnectionForced, sentence);
-            self.close_for(reply.caused_by(MethodId::BASIC_PUBLISH));
+            let what = format_args!("a message on channel {channel}");
+            self.takes_too_long(what, Some(MethodId::BASIC_PUBLISH));
         } else if self
             .silence_deadline_ms()
             .is_some_and(|deadline| now_ms >= deadline)
@@ -356,6 +360,17 @@ impl<D: Copy> Connection<D> {
         {
             self.out.heartbeat();
         }
+    }
+
+    /// Closes for something of which a part came long ago.
+    pub(super) fn takes_too_long(&mut self, what: fmt::Arguments<'_>, cause: Option<MethodId>) {
+        let seconds = self.offer.message_ms_max.div_euclid(1_000);
+        let sentence = format!("{what} is not whole after {seconds} s");
+        let reply = Reply::new(ReplyCode::ConnectionForced, sentence);
+        self.close_for(match cause {
+            Some(method) => reply.caused_by(method),
+            None => reply,
+        });
     }
 
     pub(super) fn next_deadline_ms(&self) -> Option<u64> {
@@ -387,10 +402,8 @@ impl<D: Copy> Connection<D> {
 
     /// When the oldest message under way has taken too long, and its channel.
     fn message_deadline(&self) -> Option<(ChannelId, u64)> {
-        let Phase::Running(running) = &self.phase else {
-            return None;
-        };
-        let oldest = running.loads.oldest_message().filter(|_| !self.paused);
+        let running = self.open().filter(|_| self.is_read())?;
+        let oldest = running.loads.oldest_message();
         oldest.map(|(channel, since)| (channel, since.saturating_add(self.offer.message_ms_max)))
     }
 

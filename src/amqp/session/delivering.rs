@@ -119,10 +119,12 @@ impl<D: Copy> Session<D> {
         }
     }
 
-    /// Octets of memory that messages under way whose header has come take once they are whole.
+    /// Octets of memory that messages under way whose header has come take once they are whole, or that
+    /// the frame takes of which a part has come, whichever is more. A frame is mostly a part of such a
+    /// message.
     pub fn unfinished(&self) -> usize {
-        let running = self.connection.open();
-        running.map_or(0, |running| running.loads.whole)
+        let whole = self.connection.open().map_or(0, |it| it.loads.whole);
+        whole.max(self.arriving.map_or(0, |it| it.octets))
     }
 
     /// Consumers of all channels, those that were asked for and not yet answered among them.

@@ -50,6 +50,16 @@ pub struct Session<D> {
     connection: Connection<D>,
     // Whether all that has come was looked at, and the next frame is not whole.
     wants_octets: bool,
+    arriving: Option<Arriving>,
+}
+
+/// A frame of which a part has come.
+#[derive(Clone, Copy, Debug)]
+struct Arriving {
+    /// Octets of its payload, by its head.
+    octets: usize,
+    /// Since when, in milliseconds; time in which the connection is not read begins it anew.
+    since_ms: u64,
 }
 
 impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
@@ -59,6 +69,7 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
             inbound: Inbound::default(),
             connection: Connection::new(offer, now_ms),
             wants_octets: true,
+            arriving: None,
         }
     }
 
@@ -93,6 +104,7 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
                 match self.inbound.frame(self.connection.frame_bytes_max()) {
                     Ok(None) => {
                         self.wants_octets = true;
+                        self.arrives();
                         return None;
                     }
                     Ok(Some(frame)) => {
@@ -103,6 +115,7 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
                             frame.size()
                         };
                         self.inbound.advance(size);
+                        self.arriving = None;
                         step
                     }
                     Err(misbehaved) => {
@@ -117,6 +130,26 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
                 Step::Hold => return None,
             }
         }
+    }
+
+    /// The next frame is not whole.
+    fn arrives(&mut self) {
+        let octets = self.inbound.arriving();
+        let since_ms = self.arriving.map(|it| it.since_ms);
+        self.arriving = (octets > 0).then(|| Arriving {
+            octets,
+            since_ms: since_ms.unwrap_or(self.connection.out.now_ms()),
+        });
+    }
+
+    /// When a frame has taken too long, in the milliseconds of `now_ms`.
+    fn arrival_deadline_ms(&self) -> Option<u64> {
+        let arriving = self.arriving.filter(|_| self.connection.is_read())?;
+        Some(
+            arriving
+                .since_ms
+                .saturating_add(self.connection.offer.message_ms_max),
+        )
     }
 
     /// Whether nothing can happen before more octets come. While whole frames wait to be looked at, or
@@ -139,18 +172,32 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
     /// Time passes: sends a heartbeat that is due, ends what took too long.
     pub fn tick(&mut self, now_ms: u64) {
         self.connection.tick(now_ms);
+        if self
+            .arrival_deadline_ms()
+            .is_some_and(|deadline| self.connection.out.now_ms() >= deadline)
+        {
+            self.arriving = None;
+            self.connection
+                .takes_too_long(format_args!("a frame"), None);
+        }
     }
 
     /// When `tick` is due next, in the milliseconds of `now_ms`; in the past where it is due at
     /// once.
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        self.connection.next_deadline_ms()
+        let arrival = self.arrival_deadline_ms().into_iter();
+        arrival.chain(self.connection.next_deadline_ms()).min()
     }
 
     /// The shell stops reading, or reads again: silence that we cause ourselves is not held
     /// against the peer.
     pub fn set_paused(&mut self, paused: bool, now_ms: u64) {
+        let was_read = self.connection.is_read();
         self.connection.set_paused(paused, now_ms);
+        let is_read = was_read && self.connection.is_read();
+        if let Some(arriving) = self.arriving.as_mut().filter(|_| !is_read) {
+            arriving.since_ms = now_ms;
+        }
     }
 
     /// Whether nothing more comes in or goes out. The shell flushes the output, shuts down the

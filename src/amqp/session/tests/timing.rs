@@ -154,3 +154,34 @@ fn a_message_that_is_not_whole_in_its_time_ends_the_connection_and_others_meanwh
     );
     assert!(is_fault(&peer.events()[0], ReplyCode::ConnectionForced));
 }
+
+#[test]
+fn a_frame_that_is_not_whole_in_its_time_ends_the_connection_and_counts_as_under_way() {
+    let mut peer = Peer::open_with(ALL, tune_ok(8, 8_192, 0));
+    peer.said();
+    peer.now_ms = 10_000;
+    for channel in [2, 3, 4] {
+        let frame = channel_open(channel);
+        let (head, rest) = frame.split_at(9);
+        peer.send(head);
+        assert!(peer.session.unfinished() > 0);
+        peer.now_ms += 100_000;
+        peer.send(rest);
+        assert_eq!(peer.session.unfinished(), 0);
+        peer.session.tick(peer.now_ms);
+        assert!(!peer.said().concat().contains("320"));
+    }
+    peer.now_ms = 400_000;
+    peer.send([&[1, 0, 1], &8_000_u32.to_be_bytes()[..], b"its begin"].concat());
+    assert_eq!(peer.session.unfinished(), 8_000);
+    assert_eq!(peer.session.next_deadline_ms(), Some(520_000));
+    // While the broker does not read, no time passes for it.
+    peer.session.set_paused(true, 500_000);
+    peer.session.tick(700_000);
+    peer.session.set_paused(false, 800_000);
+    peer.session.tick(919_999);
+    assert!(peer.said().is_empty());
+    peer.session.tick(920_000);
+    let says = peer.said().concat();
+    assert!(says.contains("a frame is not whole after 120 s"), "{says}");
+}
