@@ -39,6 +39,8 @@ mod random;
 mod recovered;
 #[path = "sim/repeats.rs"]
 mod repeats;
+#[path = "sim/secrets.rs"]
+mod secrets;
 #[path = "support/shipped.rs"]
 mod shipped;
 #[path = "sim/shown.rs"]

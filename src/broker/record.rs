@@ -390,7 +390,8 @@ pub struct Rejected {
     pub message_type: String,
     /// The reply code: 312, 403 or 406.
     pub code: u16,
-    /// JSON pointer or property.
+    /// JSON pointer, property or header: of names that the type or the broker has, never of the
+    /// sender's own.
     pub place: String,
     /// The rule that it broke.
     pub rule: String,
@@ -402,7 +403,7 @@ pub struct Rejected {
     pub receipt: Option<QueueId>,
     /// A [`Confidential`], under a key of its own.
     pub sealed: SealedPart,
-    /// The case, where it is a step of one that was not its sender's to take.
+    /// The case, open or closed, where it is a step of one that was not its sender's to take.
     pub case: Option<CaseId>,
 }
 

@@ -77,6 +77,11 @@ impl Register {
         &self.standing
     }
 
+    /// Whether there is a case of this name, open or closed.
+    pub fn has(&self, case: &CaseId) -> bool {
+        self.cases.contains_key(case)
+    }
+
     /// What a step of a case comes to.
     pub fn step(&self, change: &CaseChange) -> Result<Step, Barred> {
         let agency = &change.sender.agency;

@@ -1,13 +1,13 @@
 //! What is wrong with a message: all of it that can be told at once, each with place, rule and text.
 //!
-//! Place and rule hold no value of the message and may be logged. The text is its sender's alone, in
-//! the return and the receipt: it may name an element as the sender spelled it, or the check digit
-//! that its number would have.
+//! Place and rule hold no value of the message and no name that its sender made up: they stand in
+//! evidence in clear. The text is its sender's alone, in the return and the receipt: it may name an
+//! element as the sender spelled it, or the check digit that its number would have.
 
 use super::rule::Rule;
 
-/// Octets of a place that is told and recorded, at most. A longer one is cut and ends in `…`: the
-/// sender wrote the names in it, and a name may be as long as a body.
+/// Octets of a place that is told and recorded, at most. A longer one is cut and ends in `…`: a type
+/// may have long names.
 const PLACE_BYTES: usize = 256;
 /// Octets of a text, at most. A longer one is cut and ends in `…`.
 const TEXT_BYTES: usize = 512;

@@ -1,5 +1,6 @@
 //! The repository's own agencies, messages and policies, and publishes admitted under them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -121,6 +122,21 @@ impl Border {
         let found = self.bundle.files().find(|(name, _)| **name == *path);
         let body = found.unwrap_or_else(|| panic!("{path} is missing")).1;
         publish(message_type, id, body, headers)
+    }
+
+    /// The shortest valid example of each type, by type.
+    pub(crate) fn shortest_examples(&self) -> BTreeMap<&str, &[u8]> {
+        let mut shortest: BTreeMap<&str, &[u8]> = BTreeMap::new();
+        for (path, body) in self.bundle.files() {
+            let parts: Vec<&str> = path.split('/').collect();
+            if let ["messages", message_type, "examples", "valid", _] = parts[..] {
+                let known = shortest.entry(message_type).or_insert(body);
+                if body.len() < known.len() {
+                    *known = body;
+                }
+            }
+        }
+        shortest
     }
 }
 

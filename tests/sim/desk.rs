@@ -29,6 +29,7 @@ pub(crate) type Place = usize;
 pub(crate) struct Desk {
     pub(crate) border: Border,
     pub(crate) committer: Committer<SimVfs>,
+    pub(crate) disk: SimVfs,
     pub(crate) now: Timestamp,
     peers: Vec<Peer>,
     published: u64,
@@ -51,6 +52,7 @@ impl Desk {
         Self {
             border,
             committer,
+            disk,
             now: noon(),
             peers: Vec::new(),
             published: 0,

@@ -107,7 +107,7 @@ fn header_faults() -> Vec<Fault> {
             "addressed in capitals",
             item("e").header("To", "nobody/main"),
             406,
-            &["header To", "write it to,", "(spelling)"],
+            &["header to", "'To'", "write it to,", "(spelling)"],
         ),
         fault(
             "a slip in a longer name",

@@ -190,7 +190,14 @@ impl Core {
             }
             Err(Barred { rule, says }) => {
                 let (code, text, rule) = (refused.code, says, rule.name.to_owned());
-                let refused = Rejected { rule, ..refused }.saying(&text);
+                // A name of no case is what its sender made up, and its receipt alone tells it.
+                let case = refused.case.filter(|case| self.ledger.register().has(case));
+                let refused = Rejected {
+                    rule,
+                    case,
+                    ..refused
+                }
+                .saying(&text);
                 let refusal = self.reject(refused, Refusal { code, text }, how, turn);
                 Some(refusal)
             }

@@ -137,10 +137,9 @@ impl Described {
         let Rejected {
             sender, code, rule, ..
         } = rejected;
-        // It is as the sender wrote it.
         let place = match rejected.place.as_str() {
-            "" => "the message".to_owned(),
-            place => place.escape_debug().to_string(),
+            "" => "the message",
+            place => place,
         };
         let message_type = Some(&rejected.message_type).filter(|name| !name.is_empty());
         let shown = message_type.map_or("a message of no type", String::as_str);

@@ -1,7 +1,8 @@
 //! The names of headers: the broker's own, those that it reads, and those that frameworks set.
 //!
 //! A header that narrows a message and is written otherwise must never be dropped: its sender
-//! believes that it is narrowed, and it would reach all whom the rules allow.
+//! believes that it is narrowed, and it would reach all whom the rules allow. The place of a fault is
+//! the name as it is ours: its sender's spelling is in the text alone, for it may be a person's.
 
 use crate::message::faults::Invalid;
 use crate::message::rule;
@@ -78,11 +79,14 @@ pub fn is_ours(name: &str) -> bool {
 
 /// Refuses a name that only the broker writes.
 pub(super) fn not_reserved(name: &str) -> Result<(), Invalid> {
-    if is_ours(name) || matches!(name, "x-death" | "CC" | "BCC") {
-        let says = "is the broker's own; leave it out";
-        return Err(Invalid::envelope(header_place(name), &rule::RESERVED, says));
-    }
-    Ok(())
+    let ours = match name {
+        "x-death" | "CC" | "BCC" => name,
+        _ if is_ours(name) => "x-carnet-*",
+        _ => return Ok(()),
+    };
+    let says = format!("is the broker's own; leave '{}' out", cut(name));
+    let place = format!("header {ours}");
+    Err(Invalid::envelope(place, &rule::RESERVED, says))
 }
 
 /// Refuses a name that is taken for one of [`READ`] and is not it.
@@ -95,8 +99,10 @@ pub(super) fn not_misspelt(name: &str) -> Result<(), Invalid> {
     };
     match READ.into_iter().find(is_meant) {
         Some(ours) => {
-            let says = format!("is taken for header {ours}; write it {ours}, or name it otherwise");
-            Err(Invalid::envelope(header_place(name), &rule::SPELLING, says))
+            let written = cut(name);
+            let says = format!("is written '{written}'; write it {ours}, or name it otherwise");
+            let place = format!("header {ours}");
+            Err(Invalid::envelope(place, &rule::SPELLING, says))
         }
         None => Ok(()),
     }
@@ -123,9 +129,14 @@ fn is_one_slip(one: &[char], other: &[char]) -> bool {
     }
 }
 
-/// A header as the place of a fault.
+/// A header as the place of a warning, which its sender alone is shown.
 pub(super) fn header_place(name: &str) -> String {
-    format!("header {}", name.chars().take(64).collect::<String>())
+    format!("header {}", cut(name))
+}
+
+/// The first 64 characters of a header's name.
+fn cut(name: &str) -> String {
+    name.chars().take(64).collect()
 }
 
 #[cfg(test)]
