@@ -27,6 +27,8 @@ mod colleague;
 mod deadline;
 #[path = "hidden/exchange.rs"]
 mod exchange;
+#[path = "hidden/failed.rs"]
+mod failed;
 #[path = "hidden/letter.rs"]
 mod letter;
 #[path = "support/options.rs"]

@@ -20,6 +20,7 @@ use carnet::broker::event::Event;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::pace::{Allowance, Published, Wait};
+use carnet::broker::record::Record;
 use carnet::broker::reply::Refusal;
 use carnet::journal::Lsn;
 use carnet::message::time::Timestamp;
@@ -466,6 +467,16 @@ impl World {
         let now = self.now;
         let client = self.clients.get_mut(&connection).unwrap();
         client.transcript.says(now, says);
+    }
+
+    /// How many rulings name rules that could not be evaluated.
+    pub(crate) fn failures(&self) -> usize {
+        let reader = self.committer.journal().reader();
+        let failed = reader.scan(Lsn::START).filter(|record| {
+            let stored = load(&reader, record.as_ref().unwrap().lsn).unwrap();
+            matches!(stored.record, Record::Exchange(it) if !it.errors.is_empty())
+        });
+        failed.count()
     }
 
     fn first_refusal(&self, first: Lsn) -> Refusal {
