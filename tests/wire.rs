@@ -74,3 +74,5 @@ mod times;
 mod trust;
 #[path = "wire/unread.rs"]
 mod unread;
+#[path = "wire/waiting.rs"]
+mod waiting;

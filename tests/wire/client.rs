@@ -171,6 +171,18 @@ impl Wire {
         Ok(taken)
     }
 
+    /// Whether nothing has come that was not read.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        let mut part = [0; 16_384];
+        let waits = |wire: &Self, waits: bool| wire.stream.sock.set_nonblocking(!waits);
+        waits(self, false).expect("a socket");
+        let read = self.stream.read(&mut part);
+        waits(self, true).expect("a socket");
+        let count = read.unwrap_or_default();
+        self.unread.extend_from_slice(&part[..count]);
+        self.unread.is_empty()
+    }
+
     /// The next frame but a heartbeat; none at the end.
     pub(crate) fn frame(&mut self) -> Option<(u8, u16, Vec<u8>)> {
         let head = self.read(7).expect("an end without a reset");
