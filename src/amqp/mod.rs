@@ -26,8 +26,8 @@
 
 pub mod codec;
 mod frame;
-pub mod reply;
-pub mod session;
+pub(crate) mod reply;
+pub(crate) mod session;
 
 pub use amq_protocol::protocol::{BasicProperties, basic, exchange, queue};
 pub use amq_protocol::types::{AMQPValue, FieldArray, FieldTable, LongString, ShortString};

@@ -154,7 +154,7 @@ impl fmt::Display for Reply {
 /// The peer broke the protocol. The reply says what closes and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Misbehaved(pub Reply);
+pub(crate) struct Misbehaved(pub Reply);
 
 impl Misbehaved {
     pub(super) fn new(code: ReplyCode, sentence: impl fmt::Display) -> Self {

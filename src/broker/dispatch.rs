@@ -10,18 +10,18 @@
 mod credit;
 mod feed;
 mod look;
-pub mod pump;
+pub(crate) mod pump;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-pub use feed::FeedTraits;
+pub(crate) use feed::FeedTraits;
 use feed::{Feed, Place};
 use schedule::{Schedule, Unused};
 
 use super::decide::InUse;
-pub use super::ids::Taker;
+pub(crate) use super::ids::Taker;
 use super::ids::{ChannelKey, ConnectionId, ConsumerId, DeliveryId, EntryAddress};
 use super::ledger::Change;
 use super::limits::{CHANNEL_CONSUMERS, QUEUE_CONSUMERS, UNIT_QUEUES};

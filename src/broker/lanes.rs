@@ -14,7 +14,7 @@ use super::limits::{STEP_COMMANDS, TURN_BYTES};
 
 /// What one step may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Open {
+pub(crate) enum Open {
     /// Everything, up to so many bytes; one command at least.
     All(usize),
     /// What has a place in the reserve of a full disk: so many bytes of what frees room, and of them so
@@ -45,7 +45,7 @@ impl Line {
 
 /// All that waits.
 #[derive(Debug, Default)]
-pub struct Lanes {
+pub(crate) struct Lanes {
     lines: BTreeMap<Payer, Line>,
     /// Agencies with something waiting, in the order of their turns.
     turns: VecDeque<Payer>,
@@ -56,12 +56,12 @@ pub struct Lanes {
 
 impl Lanes {
     /// Whether something waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Puts an input behind all of its payer.
-    pub fn push(&mut self, input: Input) {
+    pub(crate) fn push(&mut self, input: Input) {
         let payer = input.payer;
         let line = self.lines.entry(payer).or_default();
         if line.is_empty() && payer == Payer::BROKER {
@@ -75,12 +75,12 @@ impl Lanes {
 
     /// What those kept in memory that were taken since the last call, or wait no more, by who pays for
     /// it, in bytes.
-    pub fn given_back(&mut self) -> BTreeMap<Payer, usize> {
+    pub(crate) fn given_back(&mut self) -> BTreeMap<Payer, usize> {
         std::mem::take(&mut self.given_back)
     }
 
     /// Puts inputs that were taken, in the order in which they were, before all others.
-    pub fn give_back(&mut self, inputs: Vec<Input>) {
+    pub(crate) fn give_back(&mut self, inputs: Vec<Input>) {
         for input in inputs.into_iter().rev() {
             let payer = input.payer;
             let line = self.lines.entry(payer).or_default();
@@ -97,7 +97,7 @@ impl Lanes {
     }
 
     /// Takes what one step may take.
-    pub fn take(&mut self, open: Open) -> Vec<Input> {
+    pub(crate) fn take(&mut self, open: Open) -> Vec<Input> {
         let Taken { inputs, dropped } = match open {
             Open::All(most) => Taken {
                 inputs: self.take_all(most),

@@ -13,11 +13,11 @@ const TRIES: usize = 16;
 /// Sockets that have their address and do not listen: clients find no listener and do not wait, until a
 /// broker can serve them.
 #[derive(Debug)]
-pub struct Bound(Vec<TcpSocket>);
+pub(crate) struct Bound(Vec<TcpSocket>);
 
 impl Bound {
     /// Takes a port on every address of a host; port 0 takes one that is free on all of them.
-    pub fn to(host: &str, port: u16) -> io::Result<Self> {
+    pub(crate) fn to(host: &str, port: u16) -> io::Result<Self> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -52,7 +52,7 @@ impl Bound {
     }
 
     /// Listens, from now on. Within a runtime.
-    pub fn listen(self) -> io::Result<Vec<TcpListener>> {
+    pub(crate) fn listen(self) -> io::Result<Vec<TcpListener>> {
         let listening = self.0.into_iter().map(|socket| socket.listen(BACKLOG));
         listening.collect()
     }

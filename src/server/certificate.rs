@@ -15,14 +15,14 @@ use crate::message::time::Timestamp;
 
 /// A PEM file: its place, for faults and warnings to name, and its content.
 #[derive(Debug, Clone, Copy)]
-pub struct File<'f> {
+pub(crate) struct File<'f> {
     place: &'f str,
     pem: &'f [u8],
 }
 
 impl<'f> File<'f> {
     /// The file at `place` with this content.
-    pub fn new(place: &'f str, pem: &'f [u8]) -> Self {
+    pub(crate) fn new(place: &'f str, pem: &'f [u8]) -> Self {
         Self { place, pem }
     }
 }
@@ -31,7 +31,7 @@ const PROFILE: &str = "issue it by the profile `server` of certs/README.md";
 
 /// Faults and warnings of the server's certificate and key.
 #[derive(Debug, Default)]
-pub struct Looked {
+pub(crate) struct Looked {
     /// What clients refuse, or a server cannot serve with.
     pub faults: Vec<Fault>,
     /// What will become a fault, or should be put in order.
@@ -40,7 +40,7 @@ pub struct Looked {
 
 impl Looked {
     /// Looks at the certificate, with those between it and its issuer behind it, and at its key.
-    pub fn at(certificate: File<'_>, key: File<'_>, now: Timestamp) -> Self {
+    pub(crate) fn at(certificate: File<'_>, key: File<'_>, now: Timestamp) -> Self {
         let mut looked = Self::default();
         looked.lifetimes(certificate, now);
         let File { place, pem } = certificate;

@@ -14,7 +14,7 @@ const SOCKETS: usize = CONNECTIONS + HANDSHAKES + HANDSHAKES_WAITING + GOODBYES;
 
 /// Raises the limit of open files to what the system allows this process. Where that is refused, the
 /// limit stays.
-pub fn raise() {
+pub(crate) fn raise() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: maximum,
@@ -27,7 +27,7 @@ pub fn raise() {
 
 /// How many sockets may be open at a time beside so many runtimes; `files` is the limit of open files,
 /// nothing where there is none.
-pub fn sockets(files: Option<u64>, runtimes: usize) -> usize {
+pub(crate) fn sockets(files: Option<u64>, runtimes: usize) -> usize {
     let files = files.map_or(usize::MAX, |files| {
         usize::try_from(files).unwrap_or(usize::MAX)
     });
@@ -36,7 +36,7 @@ pub fn sockets(files: Option<u64>, runtimes: usize) -> usize {
 }
 
 /// What is wrong with a limit of open files, where it is too low for all who may connect.
-pub fn too_low(files: Option<u64>, runtimes: usize) -> Option<Fault> {
+pub(crate) fn too_low(files: Option<u64>, runtimes: usize) -> Option<Fault> {
     let sockets = sockets(files, runtimes);
     let needed = SOCKETS + KEPT + OF_A_RUNTIME * runtimes;
     let place = "the limit of open files".to_owned();
@@ -49,7 +49,7 @@ pub fn too_low(files: Option<u64>, runtimes: usize) -> Option<Fault> {
 }
 
 /// The most open files that the system allows this process, nothing where there is no limit.
-pub fn files() -> Option<u64> {
+pub(crate) fn files() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
 }
 

@@ -35,7 +35,7 @@ impl Task {
 pub(super) type Answer = Tray<Option<Submission>>;
 
 /// The way to the threads that admit large messages. Dropped, they end.
-pub struct Desk(Arc<Queue>);
+pub(crate) struct Desk(Arc<Queue>);
 
 #[derive(Default)]
 struct Queue {
@@ -76,7 +76,7 @@ impl Job {
 
 impl Desk {
     /// Starts so many threads.
-    pub fn start(threads: usize) -> io::Result<Self> {
+    pub(crate) fn start(threads: usize) -> io::Result<Self> {
         let queue = Arc::<Queue>::default();
         for number in 0..threads {
             let queue = Arc::clone(&queue);

@@ -21,14 +21,14 @@ use super::handshake::{Why, shake_hands};
 use super::house::House;
 use super::placement::{Placement, Seat};
 use super::places::NoPlace;
-pub use super::shell::Shell;
+pub(crate) use super::shell::Shell;
 use super::verifier::Identifies;
 use super::worker::Worker;
 use crate::broker::limits::{KEEPALIVE, PEER_GONE};
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
 /// has the drain time to end.
-pub async fn serve(shell: Shell, listeners: Vec<TcpListener>, stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(shell: Shell, listeners: Vec<TcpListener>, stop: watch::Receiver<bool>) {
     let house = Arc::new(House::new(shell));
     let places = &house.places;
     let workers = start_workers(&house, &stop);

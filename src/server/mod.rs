@@ -2,25 +2,25 @@
 //!
 //! [`listen::serve`] is the function to read first, then `connection`.
 
-pub mod bind;
-pub mod certificate;
+pub(crate) mod bind;
+pub(crate) mod certificate;
 mod chatter;
 pub mod clock;
 mod connection;
-pub mod descriptors;
-pub mod desk;
+pub(crate) mod descriptors;
+pub(crate) mod desk;
 mod door;
 mod handshake;
 mod house;
-pub mod listen;
-pub mod notices;
+pub(crate) mod listen;
+pub(crate) mod notices;
 mod placement;
 mod places;
 mod probes;
-pub mod refusals;
-pub mod renewal;
+pub(crate) mod refusals;
+pub(crate) mod renewal;
 mod shell;
-pub mod tls;
+pub(crate) mod tls;
 mod translate;
 mod turns;
 mod verifier;

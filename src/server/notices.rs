@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_mins(10);
 
 /// Looks at the agreements of the rulebook in force, and warns of each once at each stage: 90, 30 and
 /// 7 days before its end, and when it has ended. Goes on for ever.
-pub async fn warn_of_agreements(backbone: Arc<Embedded>, clock: Clock) {
+pub(crate) async fn warn_of_agreements(backbone: Arc<Embedded>, clock: Clock) {
     let mut told = Told::default();
     loop {
         let view = backbone.view();

@@ -27,7 +27,7 @@ const FILE_BYTES: u64 = 1 << 20;
 
 /// A client whose connections were declined, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TurnedAway {
+pub(crate) struct TurnedAway {
     /// When last: RFC 3339.
     pub at: String,
     /// How often for this reason, with this certificate and from this address.
@@ -94,19 +94,19 @@ impl TurnedAway {
     }
 
     /// The refusal in one line of at most 200 characters.
-    pub fn in_a_line(&self) -> String {
+    pub(crate) fn in_a_line(&self) -> String {
         let certificate = self.subject.as_deref().zip(self.serial.as_deref());
         in_a_line(&self.code, &self.detail, certificate, &self.cure)
     }
 
     /// The agencies concerned: the one that the certificate names and the one whose issuer issued it.
-    pub fn agencies(&self) -> impl Iterator<Item = &AgencyId> {
+    pub(crate) fn agencies(&self) -> impl Iterator<Item = &AgencyId> {
         self.claimed.iter().chain(&self.issued_by)
     }
 }
 
 /// The clients that this process and the one before it have declined.
-pub struct Refusals {
+pub(crate) struct Refusals {
     kept: Arc<Mutex<VecDeque<TurnedAway>>>,
     /// Wakes the writing thread, which ends once this is dropped.
     wake: Option<SyncSender<()>>,
@@ -115,7 +115,7 @@ pub struct Refusals {
 
 impl Refusals {
     /// Goes on with what is written in the data folder, and writes there.
-    pub fn open(data: &Path) -> io::Result<Self> {
+    pub(crate) fn open(data: &Path) -> io::Result<Self> {
         let before = read(data).unwrap_or_else(|error| {
             tracing::warn!(%error, "the refusals of before cannot be read and are left");
             Vec::new()
@@ -135,7 +135,7 @@ impl Refusals {
     }
 
     /// Notes that a client was declined.
-    pub fn note(&self, refusal: &IdentityRefusal, remote: IpAddr, now: Timestamp) {
+    pub(crate) fn note(&self, refusal: &IdentityRefusal, remote: IpAddr, now: Timestamp) {
         let mut new = TurnedAway::of(refusal, remote, now);
         let mut kept = lock(&self.kept);
         let known = kept.iter().position(|old| old.is_repeat_of(&new));
@@ -190,7 +190,7 @@ fn path(data: &Path) -> PathBuf {
 }
 
 /// What is written in a data folder, oldest first; nothing where there is no file.
-pub fn read(data: &Path) -> io::Result<Vec<TurnedAway>> {
+pub(crate) fn read(data: &Path) -> io::Result<Vec<TurnedAway>> {
     let file = match DiskVfs.open(&path(data), Access::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -25,7 +25,7 @@ const TELL: Duration = Duration::from_hours(24);
 
 /// The server's certificate and key as files: the place of each, and its content.
 #[derive(Debug, Clone)]
-pub struct Files {
+pub(crate) struct Files {
     /// The certificate, those above it behind it.
     pub certificate: (String, Vec<u8>),
     /// Its key.
@@ -39,23 +39,23 @@ impl Files {
     }
 
     /// What is wrong with them, or will be.
-    pub fn looked_at(&self, now: Timestamp) -> Looked {
+    pub(crate) fn looked_at(&self, now: Timestamp) -> Looked {
         let certificate = File::new(&self.certificate.0, &self.certificate.1);
         let key = File::new(&self.key.0, &self.key.1);
         Looked::at(certificate, key, now)
     }
 
     /// As TLS shows it.
-    pub fn identity(&self) -> Result<ServerIdentity, super::tls::TlsError> {
+    pub(crate) fn identity(&self) -> Result<ServerIdentity, super::tls::TlsError> {
         ServerIdentity::parse(&self.certificate.1, &self.key.1)
     }
 }
 
 /// Reads the files as they are now.
-pub type Read = Box<dyn Fn() -> Result<Files, Vec<Fault>> + Send>;
+pub(crate) type Read = Box<dyn Fn() -> Result<Files, Vec<Fault>> + Send>;
 
 /// What is shown, and what was told of it.
-pub struct Renewal {
+pub(crate) struct Renewal {
     tls: Arc<Tls>,
     read: Read,
     served: Digest,
@@ -67,7 +67,7 @@ pub struct Renewal {
 
 /// What came of a look at the files.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The files hold what is shown already.
     Same,
     /// The files' certificate is shown from now on.
@@ -85,7 +85,7 @@ pub enum Outcome {
 
 impl Renewal {
     /// Begins with what `tls` shows, whose end was told at `now`.
-    pub fn new(tls: Arc<Tls>, served: &Files, read: Read, now: Timestamp) -> Self {
+    pub(crate) fn new(tls: Arc<Tls>, served: &Files, read: Read, now: Timestamp) -> Self {
         Self {
             tls,
             read,
@@ -97,7 +97,7 @@ impl Renewal {
     }
 
     /// Looks at the files, and shows them where they are others that will do.
-    pub fn look(&mut self, now: Timestamp) -> Outcome {
+    pub(crate) fn look(&mut self, now: Timestamp) -> Outcome {
         let (digest, files) = match (self.read)() {
             Ok(files) if files.digest() == self.served => {
                 self.refused = None;
@@ -142,7 +142,7 @@ impl Renewal {
     }
 
     /// What of the certificate that is shown ends within 30 days or has ended, once a day.
-    pub fn ends(&mut self, now: Timestamp) -> Option<Vec<Expiring>> {
+    pub(crate) fn ends(&mut self, now: Timestamp) -> Option<Vec<Expiring>> {
         // A clock that was set back does not silence it.
         let is_due = now.since(self.told) >= TELL || now < self.told;
         is_due.then(|| {
@@ -154,7 +154,7 @@ impl Renewal {
 }
 
 /// Keeps the certificate up to date: at each SIGHUP, and each minute.
-pub async fn keep(mut renewal: Renewal, mut hangup: Signal, clock: Clock, backbone: Arc<Embedded>) {
+pub(crate) async fn keep(mut renewal: Renewal, mut hangup: Signal, clock: Clock, backbone: Arc<Embedded>) {
     loop {
         let asked = tokio::select! {
             signal = hangup.recv() => signal.is_some(),
@@ -199,13 +199,13 @@ fn tell(outcome: &Outcome, asked: bool) {
 }
 
 /// Tells which certificates end within 30 days, or have ended.
-pub fn tell_ends(ends: &[Expiring]) {
+pub(crate) fn tell_ends(ends: &[Expiring]) {
     let ends: Vec<Fault> = ends.iter().map(Expiring::to_fault).collect();
     warn_of(&ends);
 }
 
 /// Says each of them in the log as a warning, with its place and its cure.
-pub fn warn_of(faults: &[Fault]) {
+pub(crate) fn warn_of(faults: &[Fault]) {
     for Fault { place, says, cure } in faults {
         tracing::warn!(place, cure, "{says}");
     }

@@ -11,7 +11,7 @@ use crate::backbone::embedded::Embedded;
 use crate::broker::budget::Budgets;
 
 /// What the shell is started with.
-pub struct Shell {
+pub(crate) struct Shell {
     /// The core.
     pub backbone: Arc<Embedded>,
     /// TLS, with the server's certificate of the day.

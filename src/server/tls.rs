@@ -60,7 +60,7 @@ impl TryFrom<Written> for TlsVersion {
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsError {
+pub(crate) enum TlsError {
     /// The certificate or key file is not what it should be.
     #[error("{file}: {says}; write a PEM file, see certs/README.md")]
     Pem {
@@ -76,11 +76,11 @@ pub enum TlsError {
 
 /// The server's own certificate and key.
 #[derive(Debug)]
-pub struct ServerIdentity(Arc<CertifiedKey>);
+pub(crate) struct ServerIdentity(Arc<CertifiedKey>);
 
 impl ServerIdentity {
     /// Reads both files' contents, as PEM.
-    pub fn parse(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+    pub(crate) fn parse(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let pem = |file, error: rustls::pki_types::pem::Error| TlsError::Pem {
             file,
             says: error.to_string(),
@@ -93,7 +93,7 @@ impl ServerIdentity {
     }
 
     /// The certificate itself, DER.
-    pub fn own(&self) -> Option<&CertificateDer<'static>> {
+    pub(crate) fn own(&self) -> Option<&CertificateDer<'static>> {
         self.0.cert.first()
     }
 }
@@ -104,7 +104,7 @@ static FROM_12: Versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// TLS as it is spoken here.
 #[derive(Debug)]
-pub struct Tls {
+pub(crate) struct Tls {
     provider: Arc<CryptoProvider>,
     versions: Versions,
     shown: Arc<Shown>,
@@ -130,7 +130,7 @@ struct Asked {
 
 impl Tls {
     /// Speaks versions from `lowest` on.
-    pub fn new(identity: ServerIdentity, lowest: TlsVersion) -> Self {
+    pub(crate) fn new(identity: ServerIdentity, lowest: TlsVersion) -> Self {
         let versions = match lowest {
             TlsVersion::V13 => FROM_13,
             TlsVersion::V12 => FROM_12,
@@ -144,7 +144,7 @@ impl Tls {
     }
 
     /// Shows another certificate from now on.
-    pub fn replace(&self, identity: ServerIdentity) {
+    pub(crate) fn replace(&self, identity: ServerIdentity) {
         self.shown.0.store(identity.0);
     }
 
