@@ -155,7 +155,7 @@ impl Client {
         };
         let outcome = match publish.body.len() % 5 {
             1 => Outcome::Returned(reply(), message),
-            2 => Outcome::Declined,
+            2 => Outcome::NotTaken,
             3 => Outcome::Refused(reply()),
             _ => Outcome::Taken,
         };

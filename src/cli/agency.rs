@@ -10,7 +10,7 @@ use crate::agency::registry::{Agency, InboxMode, MessageIdRule, Receipts, Regist
 use crate::agency::registry::{System, TypePattern, Unit};
 use crate::config::{Config, read_bundle};
 use crate::server::clock::Clock;
-use crate::server::refusals::{self, TurnedAway};
+use crate::server::refusals::{self, DeclinedClient};
 
 /// What to know of agencies.
 #[derive(Debug, Subcommand)]
@@ -41,9 +41,9 @@ impl AgencyCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let bundle = with_issuers(read_bundle(config)?, Clock::default().now())?;
         let registry = Registry::parse(&bundle)?;
-        let refused = match self {
-            Self::Refused { .. } => Some(refused(config)?),
-            _ => refused(config).map_err(|why| unknown(&why)).ok(),
+        let declined = match self {
+            Self::Refused { .. } => Some(declined(config)?),
+            _ => declined(config).map_err(|why| unknown(&why)).ok(),
         };
         match self {
             Self::List { json: true } => {
@@ -54,9 +54,9 @@ impl AgencyCommand {
                 for agency in registry.agencies() {
                     print_briefly(agency)?;
                 }
-                let refused = refused.iter().flatten();
-                let nobodys = refused.filter(|one| one.agencies().next().is_none());
-                print_refused("refused lately, of no agency:", nobodys)?;
+                let declined = declined.iter().flatten();
+                let nobodys = declined.filter(|one| one.agencies().next().is_none());
+                print_declined("declined lately, of no agency:", nobodys)?;
             }
             Self::Show { agency, json } => {
                 let Some(agency) = registry.agency(agency) else {
@@ -64,17 +64,17 @@ impl AgencyCommand {
                     let agencies: Vec<&str> = agencies.collect();
                     return Err(no_such("agency", agency, &agencies, "`carnet agency list`"));
                 };
-                let its = |one: &&TurnedAway| one.agencies().any(|id| *id == agency.id);
+                let its = |one: &&DeclinedClient| one.agencies().any(|id| *id == agency.id);
                 let its: Option<Vec<_>> =
-                    refused.as_ref().map(|it| it.iter().filter(its).collect());
+                    declined.as_ref().map(|it| it.iter().filter(its).collect());
                 show(agency, its.as_deref(), *json)?;
             }
-            Self::Refused { json: true } => output::line(&json!(refused).to_string())?,
-            Self::Refused { json: false } if refused.iter().flatten().next().is_none() => {
+            Self::Refused { json: true } => output::line(&json!(declined).to_string())?,
+            Self::Refused { json: false } if declined.iter().flatten().next().is_none() => {
                 output::line("no client was declined lately")?;
             }
             Self::Refused { json: false } => {
-                print_refused("refused lately:", refused.iter().flatten())?;
+                print_declined("declined lately:", declined.iter().flatten())?;
             }
         }
         Ok(())
@@ -82,14 +82,14 @@ impl AgencyCommand {
 }
 
 /// Clients that were declined, as the data folder says.
-fn refused(config: &Config) -> Result<Vec<TurnedAway>, Failed> {
+fn declined(config: &Config) -> Result<Vec<DeclinedClient>, Failed> {
     let place = config.data.display();
     if !config.data.join("journal").is_dir() {
         let says = format!("{place} is no data folder of a broker; see --data");
         return Err(Failed::CannotRun(says));
     }
-    let refused = refusals::read(&config.data);
-    refused
+    let declined = refusals::read(&config.data);
+    declined
         .map_err(|error| Failed::CannotRun(format!("refusals in {place} cannot be read: {error}")))
 }
 
@@ -101,32 +101,32 @@ fn unknown(failed: &Failed) {
 }
 
 /// Prints an agency, with its clients that were declined where that is known.
-fn show(agency: &Agency, refused: Option<&[&TurnedAway]>, json: bool) -> Result<(), Failed> {
+fn show(agency: &Agency, declined: Option<&[&DeclinedClient]>, json: bool) -> Result<(), Failed> {
     if !json {
         print_in_full(agency)?;
-        return print_refused(
-            "  refused lately:",
-            refused.iter().copied().flatten().copied(),
+        return print_declined(
+            "  declined lately:",
+            declined.iter().copied().flatten().copied(),
         );
     }
     let mut value = as_json(agency);
     if let Some(fields) = value.as_object_mut() {
-        fields.insert("refused".to_owned(), json!(refused));
+        fields.insert("refused".to_owned(), json!(declined));
     }
     output::line(&Value::Array(vec![value]).to_string())
 }
 
 /// Prints clients that were declined, the last first. What comes from their certificates is escaped
 /// already.
-fn print_refused<'r>(
+fn print_declined<'r>(
     title: &str,
-    refused: impl DoubleEndedIterator<Item = &'r TurnedAway>,
+    declined: impl DoubleEndedIterator<Item = &'r DeclinedClient>,
 ) -> Result<(), Failed> {
-    for (place, one) in refused.rev().enumerate() {
+    for (place, one) in declined.rev().enumerate() {
         if place == 0 {
             output::line(title)?;
         }
-        let TurnedAway {
+        let DeclinedClient {
             at, times, remote, ..
         } = one;
         let alarm = if one.alarm { "  ALARM" } else { "" };

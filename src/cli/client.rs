@@ -118,7 +118,7 @@ pub(super) enum ClientError {
     },
     /// It ended the connection before a word of AMQP.
     #[error("{address} {says}; `carnet agency show {agency}` on its machine says why")]
-    TurnedAway {
+    Declined {
         /// Where.
         address: Address,
         /// What it said, if anything.
@@ -422,7 +422,7 @@ fn not_connected(error: lapin::Error, broker: &Broker, system: &SystemId) -> Cli
     }
     if let Some(rustls::Error::AlertReceived(alert)) = tls {
         let (agency, says) = (system.agency.clone(), refused_by(*alert));
-        return ClientError::TurnedAway {
+        return ClientError::Declined {
             address,
             says,
             agency,
@@ -438,7 +438,7 @@ fn not_connected(error: lapin::Error, broker: &Broker, system: &SystemId) -> Cli
     if is_let_go {
         let agency = system.agency.clone();
         let says = "ended the connection at once: it does not know this certificate".to_owned();
-        return ClientError::TurnedAway {
+        return ClientError::Declined {
             address,
             says,
             agency,

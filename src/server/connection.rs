@@ -77,7 +77,7 @@ pub(super) struct Client {
     /// What it was let in on.
     pub(super) grounds: Grounds,
     /// The sentence that it is closed with once it is open, where there is no place for it.
-    pub(super) refused: Option<String>,
+    pub(super) declined: Option<String>,
     /// The heartbeat that it is offered, in seconds.
     pub(super) heartbeat_s: u16,
 }
@@ -110,7 +110,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self {
             socket: Socket::new(stream),
             session: Session::new(offer(client.heartbeat_s), clock.monotonic_ms()),
-            rights: Rights::new(client.peer, client.grounds, client.refused),
+            rights: Rights::new(client.peer, client.grounds, client.declined),
             intake: Intake::new(budget, desk),
             link: Link::default(),
             records: Records::new(Arc::clone(&backbone)),

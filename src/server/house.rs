@@ -57,12 +57,12 @@ impl House {
     }
 
     /// Says that a system has connected, or why there is no place for it.
-    pub(super) fn welcome(&self, peer: &Peer, remote: SocketAddr, refused: Option<&str>) {
+    pub(super) fn welcome(&self, peer: &Peer, remote: SocketAddr, declined: Option<&str>) {
         let (agency, system) = (&peer.agency.id, &peer.system.name);
         if !self.chatter.may(Some(agency), self.shell.clock.monotonic()) {
             return;
         }
-        match refused {
+        match declined {
             None => {
                 tracing::info!(%remote, agency.id = %agency, system.name = %system, "connected");
             }
@@ -125,7 +125,7 @@ impl House {
     }
 
     /// Logs that a client was declined for its certificate, and counts it.
-    pub(super) fn refused(&self, refusal: &IdentityRefusal, remote: SocketAddr) {
+    pub(super) fn declined(&self, refusal: &IdentityRefusal, remote: SocketAddr) {
         if refusal.kind == RefusalKind::NoCertificate {
             self.probed(Probe::WithoutCertificate, remote);
         } else if self.chatter.may(None, self.shell.clock.monotonic()) {

@@ -227,7 +227,7 @@ async fn connect(
         Ok(known) => known,
         Err(stranger) => {
             match &stranger.why {
-                Why::Refused(refusal) => house.refused(refusal, remote),
+                Why::Refused(refusal) => house.declined(refusal, remote),
                 Why::Failed(error) => house.handshake_failed(remote, error),
             }
             drop(handshake);
@@ -239,12 +239,12 @@ async fn connect(
     };
     house.advise(&admitted);
     let peer = Arc::new(admitted.peer);
-    let (place, refused) = match house.places.take(peer.unit.party()) {
+    let (place, declined) = match house.places.take(peer.unit.party()) {
         Ok(place) => (Some(place), None),
         Err(NoPlace { says, goodbye }) => (goodbye, Some(says)),
     };
     drop(handshake);
-    house.welcome(&peer, remote, refused.as_deref());
+    house.welcome(&peer, remote, declined.as_deref());
     let Some(place) = place else {
         return Ok(());
     };
@@ -258,7 +258,7 @@ async fn connect(
     let client = Client {
         peer: Arc::clone(&peer),
         grounds: admitted.grounds,
-        refused,
+        declined,
         heartbeat_s: shell.heartbeat_s,
     };
     let since = shell.clock.monotonic();

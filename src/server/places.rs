@@ -122,12 +122,12 @@ mod tests {
         let mut taken: Vec<Place> = (0..AGENCY_CONNECTIONS)
             .map(|_| places.take(agency(0)).unwrap())
             .collect();
-        let refused: Vec<NoPlace> = (0..=AGENCY_GOODBYES)
+        let declined: Vec<NoPlace> = (0..=AGENCY_GOODBYES)
             .map(|_| places.take(agency(0)).unwrap_err())
             .collect();
-        let told = refused.iter().filter(|it| it.goodbye.is_some());
+        let told = declined.iter().filter(|it| it.goodbye.is_some());
         assert_eq!(told.count(), AGENCY_GOODBYES);
-        assert!(refused[0].says.starts_with("your agency has"));
+        assert!(declined[0].says.starts_with("your agency has"));
         for n in 1..CONNECTIONS.div_euclid(AGENCY_CONNECTIONS) {
             taken.extend((0..AGENCY_CONNECTIONS).map(|_| places.take(agency(n)).unwrap()));
         }
@@ -142,7 +142,7 @@ mod tests {
         assert!(places.take(agency(99)).is_err());
         // A unit of which others must not know takes none from its agency.
         let unit = Party::Unit("a-0/hidden".parse().unwrap());
-        let refused = places.take(unit).unwrap_err();
-        assert!(refused.says.starts_with("the broker has"));
+        let declined = places.take(unit).unwrap_err();
+        assert!(declined.says.starts_with("the broker has"));
     }
 }

@@ -27,7 +27,7 @@ const FILE_BYTES: u64 = 1 << 20;
 
 /// A client whose connections were declined, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct TurnedAway {
+pub(crate) struct DeclinedClient {
     /// When last: RFC 3339.
     pub at: String,
     /// How often for this reason, with this certificate and from this address.
@@ -63,7 +63,7 @@ fn kept(text: &str) -> String {
     text.chars().take(400).collect()
 }
 
-impl TurnedAway {
+impl DeclinedClient {
     fn of(refusal: &IdentityRefusal, remote: IpAddr, now: Timestamp) -> Self {
         let certificate = refusal.certificate.as_ref();
         Self {
@@ -107,7 +107,7 @@ impl TurnedAway {
 
 /// The clients that this process and the one before it have declined.
 pub(crate) struct Refusals {
-    kept: Arc<Mutex<VecDeque<TurnedAway>>>,
+    kept: Arc<Mutex<VecDeque<DeclinedClient>>>,
     /// Wakes the writing thread, which ends once this is dropped.
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -136,7 +136,7 @@ impl Refusals {
 
     /// Notes that a client was declined.
     pub(crate) fn note(&self, refusal: &IdentityRefusal, remote: IpAddr, now: Timestamp) {
-        let mut new = TurnedAway::of(refusal, remote, now);
+        let mut new = DeclinedClient::of(refusal, remote, now);
         let mut kept = lock(&self.kept);
         let known = kept.iter().position(|old| old.is_repeat_of(&new));
         if let Some(old) = known.and_then(|place| kept.remove(place)) {
@@ -164,11 +164,11 @@ impl Drop for Refusals {
     }
 }
 
-fn lock(kept: &Mutex<VecDeque<TurnedAway>>) -> MutexGuard<'_, VecDeque<TurnedAway>> {
+fn lock(kept: &Mutex<VecDeque<DeclinedClient>>) -> MutexGuard<'_, VecDeque<DeclinedClient>> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn keep_written(woken: &Receiver<()>, kept: &Mutex<VecDeque<TurnedAway>>, data: &Path) {
+fn keep_written(woken: &Receiver<()>, kept: &Mutex<VecDeque<DeclinedClient>>, data: &Path) {
     while woken.recv().is_ok() {
         let all = lock(kept).clone();
         if let Err(error) = write(data, &all) {
@@ -177,7 +177,7 @@ fn keep_written(woken: &Receiver<()>, kept: &Mutex<VecDeque<TurnedAway>>, data: 
     }
 }
 
-fn write(data: &Path, all: &VecDeque<TurnedAway>) -> io::Result<()> {
+fn write(data: &Path, all: &VecDeque<DeclinedClient>) -> io::Result<()> {
     let text = serde_json::to_vec_pretty(all)?;
     let new = data.join(format!("{FILE}.new"));
     DiskVfs.create(&new)?.pwrite(&[&text], 0)?;
@@ -190,7 +190,7 @@ fn path(data: &Path) -> PathBuf {
 }
 
 /// What is written in a data folder, oldest first; nothing where there is no file.
-pub(crate) fn read(data: &Path) -> io::Result<Vec<TurnedAway>> {
+pub(crate) fn read(data: &Path) -> io::Result<Vec<DeclinedClient>> {
     let file = match DiskVfs.open(&path(data), Access::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -154,7 +154,12 @@ impl Renewal {
 }
 
 /// Keeps the certificate up to date: at each SIGHUP, and each minute.
-pub(crate) async fn keep(mut renewal: Renewal, mut hangup: Signal, clock: Clock, backbone: Arc<Embedded>) {
+pub(crate) async fn keep(
+    mut renewal: Renewal,
+    mut hangup: Signal,
+    clock: Clock,
+    backbone: Arc<Embedded>,
+) {
     loop {
         let asked = tokio::select! {
             signal = hangup.recv() => signal.is_some(),

@@ -18,6 +18,13 @@ const RETIRED: [Retired; 5] = [
             "disallow",
             "disallowed",
             "turned down",
+            "decline a request",
+            "declined request",
+            "request is declined",
+            "decline a publish",
+            "declined publish",
+            "publish is declined",
+            "outcome declined",
         ],
         instead: "*refuse* a request",
     },
@@ -34,6 +41,7 @@ const RETIRED: [Retired; 5] = [
             "turn away",
             "turns away",
             "turned away",
+            "turnedaway",
             "refuse a client",
             "refused client",
             "refused clients",
@@ -43,6 +51,12 @@ const RETIRED: [Retired; 5] = [
             "connections are refused",
             "rejected client",
             "rejected connection",
+            "refused lately",
+            "refuse a login",
+            "refuse_login",
+            "login is refused",
+            "login was refused",
+            "loginrefused",
         ],
         instead: "*decline* a connection",
     },
@@ -115,7 +129,7 @@ mod tests {
         let tree = Tree::of(&[
             (
                 "src/a.rs",
-                "//! Clients that were turned\n//! away.\nfn deny() {}",
+                "//! Clients that were turned\n//! away.\nfn deny() { Outcome::Declined }",
             ),
             (
                 "docs/a.md",
@@ -133,6 +147,7 @@ mod tests {
                 ("README.md", 1),
                 ("docs/a.md", 1),
                 ("src/a.rs", 1),
+                ("src/a.rs", 3),
                 ("src/a.rs", 3)
             ]
         );

@@ -201,11 +201,11 @@ impl<D: Copy> Connection<D> {
                 self.phase = Phase::Running(Running::new(client, tuned));
                 Step::Event(Event::Opened)
             }
-            Progress::Refused { reply, by_close } => {
+            Progress::Declined { reply, by_close } => {
                 if by_close {
                     self.close(&reply);
                 } else {
-                    self.finish(End::LoginRefused);
+                    self.finish(End::LoginDeclined);
                 }
                 Step::Event(Event::Misbehaved(reply))
             }
@@ -216,15 +216,15 @@ impl<D: Copy> Connection<D> {
         }
     }
 
-    /// The broker's judgement of a login: a sentence where it refuses.
-    pub(super) fn judge(&mut self, refusal: Option<&str>) {
+    /// The broker's judgement of a login: a sentence where it declines.
+    pub(super) fn judge(&mut self, declined: Option<&str>) {
         let Phase::Handshake(handshake) = &mut self.phase else {
             return;
         };
-        match refusal {
+        match declined {
             None => handshake.accept(&self.offer, &mut self.out),
             Some(sentence) => {
-                let progress = handshake.refuse(sentence);
+                let progress = handshake.decline(sentence);
                 self.proceed(progress);
             }
         }

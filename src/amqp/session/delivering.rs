@@ -23,7 +23,7 @@ impl<D: Copy> Session<D> {
     /// Declines the connection: the peer has not proved its identity. It is told so if it understands
     /// a close at this point; else the session is finished without a word, and the shell should wait
     /// a moment before it closes the socket.
-    pub fn refuse_login(&mut self, sentence: &str) {
+    pub fn decline_login(&mut self, sentence: &str) {
         self.connection.judge(Some(sentence));
     }
 
@@ -147,7 +147,7 @@ impl<D: Copy> Session<D> {
     /// Tells the outcome of a publish, unless its channel is gone. One that was taken is confirmed by
     /// the next [`Self::write_confirms`].
     pub fn outcome(&mut self, place: Place, outcome: Outcome<'_>) {
-        if matches!(outcome, Outcome::Declined | Outcome::Refused(_)) {
+        if matches!(outcome, Outcome::NotTaken | Outcome::Refused(_)) {
             self.write_confirms();
         }
         let Some((running, _)) = self.connection.running() else {
@@ -227,7 +227,7 @@ impl<D: Copy> Connection<D> {
                 }
                 running.confirm(place);
             }
-            Outcome::Declined => {
+            Outcome::NotTaken => {
                 let channel = running.answerable(place.channel);
                 if let (Some(channel), Some(tag)) = (channel, place.confirm) {
                     channel.settle_publishes(tag, MethodId::BASIC_NACK, out);

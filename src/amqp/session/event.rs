@@ -17,7 +17,7 @@ use crate::amqp::reply::Reply;
     reason = "the large one is the hot one; a box would cost it an allocation"
 )]
 pub enum Event<D> {
-    /// The peer proves who it is. Answer with `accept_login` or `refuse_login`; nothing more is
+    /// The peer proves who it is. Answer with `accept_login` or `decline_login`; nothing more is
     /// parsed until then.
     Login(Login),
     /// The connection is open. Already answered.
@@ -120,7 +120,7 @@ pub enum Outcome<'a> {
     /// The broker has taken responsibility for it, and it comes back to its publisher first.
     Returned(Reply, Message<'a>),
     /// The broker takes no responsibility for it.
-    Declined,
+    NotTaken,
     /// The broker refuses it in a way that closes its channel.
     Refused(Reply),
 }
@@ -373,8 +373,8 @@ pub enum End {
     WrongProtocol,
     /// The handshake took too long.
     HandshakeTimeout,
-    /// The login was refused, to a peer that does not understand a close at this point.
-    LoginRefused,
+    /// The login was declined, to a peer that does not understand a close at this point.
+    LoginDeclined,
     /// Nothing came for two heartbeat intervals.
     HeartbeatMissed,
     /// Octets came that are no frame; our close is written, the peer's answer cannot be told apart.

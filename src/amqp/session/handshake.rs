@@ -45,9 +45,9 @@ pub(super) enum Progress {
     Login(Login),
     /// To an open connection, as agreed.
     Open(Client, Tuned),
-    /// To the end, because the login is refused: by a close where the peer understands one at this
+    /// To the end, because the login is declined: by a close where the peer understands one at this
     /// point, else without a word.
-    Refused { reply: Reply, by_close: bool },
+    Declined { reply: Reply, by_close: bool },
     /// To the end, because the peer speaks another protocol.
     WrongProtocol,
 }
@@ -119,7 +119,7 @@ impl Handshake {
                 }
                 let offered = offer.mechanisms;
                 let sentence = format!("mechanism '{mechanism}', on offer is {offered}");
-                Ok(self.refuse(&sentence))
+                Ok(self.decline(&sentence))
             }
             (Opening::TuneOk(client), ClientMethod::TuneOk(wanted)) => {
                 let tuned = Tuned::agree(offer, &wanted)?;
@@ -159,9 +159,9 @@ impl Handshake {
     }
 
     /// The broker does not. Without effect where no login waits.
-    pub(super) fn refuse(&self, sentence: &str) -> Progress {
+    pub(super) fn decline(&self, sentence: &str) -> Progress {
         match self.opening {
-            Opening::Verdict(client) => Progress::Refused {
+            Opening::Verdict(client) => Progress::Declined {
                 reply: Reply::new(ReplyCode::AccessRefused, sentence),
                 by_close: client.authentication_failure_close,
             },

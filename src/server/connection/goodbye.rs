@@ -18,7 +18,7 @@ fn of(end: Option<End>) -> &'static str {
         Some(End::CloseTimeout) => "the broker closed it, and the client did not answer",
         Some(End::HeartbeatMissed) => "nothing came for two heartbeats",
         Some(End::HandshakeTimeout) => "the client did not open it in time",
-        Some(End::LoginRefused) => "the client did not log in by its certificate",
+        Some(End::LoginDeclined) => "the client did not log in by its certificate",
         Some(End::WrongProtocol) => "the client does not speak AMQP 0-9-1",
         Some(End::Garbled) => "what the client sent was no frame",
         None => "the client was gone without a goodbye",

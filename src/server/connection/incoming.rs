@@ -132,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Event::Login(_) => {
                 let says = "use SASL EXTERNAL: the certificate is the login";
-                self.session.refuse_login(says);
+                self.session.decline_login(says);
             }
             Event::Opened => self.opened(),
             Event::Publish(publish) => self.publish(publish),
@@ -181,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// It is open: it has a way to the core, or is told why not.
     fn opened(&mut self) {
-        match self.rights.take_refused() {
+        match self.rights.take_declined() {
             None => {
                 let system = self.rights.system();
                 let releases = system.system.reads.contains("inbox");

@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Effect::Nacked { origin, why } => {
                 let now = self.clock.monotonic_ms();
                 self.intake.quota.note(why, self.rights.system(), now);
-                self.outcome(&origin, Outcome::Declined);
+                self.outcome(&origin, Outcome::NotTaken);
             }
             Effect::PublishRefused { origin, refusal } => {
                 let reply = translate::reply(refusal).caused_by(MethodId::BASIC_PUBLISH);

@@ -15,7 +15,7 @@ pub(super) struct Rights {
     epoch: Option<u64>,
     grounds: Grounds,
     /// The sentence that it is closed with once it is open, where there is no place for it.
-    refused: Option<String>,
+    declined: Option<String>,
 }
 
 /// A rulebook does not let a system stay connected: it does not know it, puts it into another unit, lets
@@ -24,18 +24,18 @@ pub(super) struct Rights {
 pub(super) struct Ended;
 
 impl Rights {
-    pub(super) fn new(peer: Arc<Peer>, grounds: Grounds, refused: Option<String>) -> Self {
+    pub(super) fn new(peer: Arc<Peer>, grounds: Grounds, declined: Option<String>) -> Self {
         Self {
             peer,
             epoch: None,
             grounds,
-            refused,
+            declined,
         }
     }
 
     /// The sentence that it is closed with now that it is open, where there is no place for it.
-    pub(super) fn take_refused(&mut self) -> Option<String> {
-        self.refused.take()
+    pub(super) fn take_declined(&mut self) -> Option<String> {
+        self.declined.take()
     }
 
     /// The system as `rulebook` has it.
@@ -117,7 +117,7 @@ mod tests {
         Rulebook::load(&bundle).unwrap().activated(epoch)
     }
 
-    /// Those of post's one system.
+    /// The rights of post's one system.
     fn rights(rulebook: &Rulebook) -> Rights {
         let agency = rulebook.registry().agency("post").unwrap();
         let system = agency.systems.values().next().unwrap();

@@ -77,7 +77,7 @@ fn a_refused_login_is_told_to_those_who_understand_it() {
     peer.send([b"AMQP\0\0\x09\x01".to_vec(), start_ok(ALL)].concat());
     peer.said();
     peer.session
-        .refuse_login("certificate is of no known system");
+        .decline_login("certificate is of no known system");
     assert_eq!(peer.closed_with(0), (403, 0, 0));
     peer.send(connection_close_ok());
     assert_eq!(peer.session.end(), Some(End::Closed));
@@ -89,9 +89,9 @@ fn a_refused_login_of_others_ends_without_a_word() {
     peer.send([b"AMQP\0\0\x09\x01".to_vec(), start_ok(&[])].concat());
     peer.said();
     peer.session
-        .refuse_login("certificate is of no known system");
+        .decline_login("certificate is of no known system");
     assert!(peer.said().is_empty());
-    assert_eq!(peer.session.end(), Some(End::LoginRefused));
+    assert_eq!(peer.session.end(), Some(End::LoginDeclined));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_mechanism_that_is_not_on_offer_never_gets_to_the_broker() {
     let start_ok = on_connection(connection::AMQPMethod::StartOk(login));
     let event = peer.ask([b"AMQP\0\0\x09\x01".to_vec(), start_ok].concat());
     assert!(is_fault(&event, ReplyCode::AccessRefused));
-    assert_eq!(peer.session.end(), Some(End::LoginRefused));
+    assert_eq!(peer.session.end(), Some(End::LoginDeclined));
 }
 
 #[test]

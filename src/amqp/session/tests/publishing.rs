@@ -237,7 +237,7 @@ fn confirms_cover_each_tag_once_and_say_multiple_only_for_several() {
         peer.session.outcome(*place, Outcome::Taken);
     }
     peer.session.write_confirms();
-    peer.session.outcome(places[4], Outcome::Declined);
+    peer.session.outcome(places[4], Outcome::NotTaken);
     peer.taken(places[5]);
     assert_eq!(
         peer.said(),
