@@ -45,11 +45,11 @@ struct Round {
 struct Waiting {
     /// Whether the runtime was asked to begin the next round.
     is_asked: bool,
-    /// Those of each agency that has any, by its number.
+    /// The waiting connections of each agency that has any, by its number.
     lines: BTreeMap<usize, Line>,
 }
 
-/// Those of one agency.
+/// Connections of one agency that wait.
 #[derive(Default)]
 struct Line {
     /// In the order of their turns.

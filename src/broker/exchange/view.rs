@@ -149,7 +149,7 @@ impl<'a> Decided<'a> {
         view
     }
 
-    /// The same with what is lacking for each unit to which no rule gives the message.
+    /// This view with what is lacking for each unit to which no rule gives the message.
     #[must_use]
     pub fn with_unmet(mut self, unmet: impl Fn(&UnitId) -> Vec<Unmet>) -> Self {
         for decision in &mut self.recipients {

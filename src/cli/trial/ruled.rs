@@ -65,7 +65,7 @@ impl Ruled {
         }
     }
 
-    /// The same view as of an exchange in the log, as far as there is one before it is sent, and what
+    /// The view of an exchange as in the log, as far as there is one before it is sent, and what
     /// is lacking where no rule gives the message; put to `show`.
     fn viewed<T>(&self, rulebook: &Rulebook, show: impl FnOnce(Decided<'_>) -> T) -> T {
         let Self {
