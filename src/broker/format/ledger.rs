@@ -16,6 +16,7 @@ use super::form::{Form, form, front, put_list};
 use super::take::{Malformed, Take};
 use crate::agency::registry::{InboxMode, Party};
 use crate::broker::dedup::{KnownIds, Span};
+use crate::broker::ids::EntryAddress;
 use crate::broker::ledger::{Death, Died, Ledger, Overlay, Queue, QueueKind, UnitState};
 use crate::broker::queue::{Backlog, Entry, Page, Volume};
 use crate::broker::record::{Binding, Cause, CountedRefusals, QueueId, QueueProperties, Terms};
@@ -118,7 +119,7 @@ impl Ledger {
                 unit.bindings.bind(binding, *id);
             }
             for (entry, overlay) in &queue.overlays {
-                unit.moved(overlay.source, (*id, *entry));
+                unit.moved(overlay.source, EntryAddress::new(*id, *entry));
             }
         }
         Some(())

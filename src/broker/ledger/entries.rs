@@ -38,15 +38,15 @@ impl Ledger {
         from: &Moved,
         changes: &mut Vec<Change>,
     ) -> Overlay {
-        let (id, lsn, cause) = (from.queue, from.entry, from.cause);
-        let queue = self.queues.get(&id);
-        let overlay = queue.and_then(|queue| queue.overlay(lsn)).cloned();
+        let at = EntryAddress::new(from.queue, from.entry);
+        let queue = self.queues.get(&at.queue);
+        let overlay = queue.and_then(|queue| queue.overlay(at.entry)).cloned();
         let overlay = overlay.unwrap_or_default();
         let died = match queue {
-            Some(queue) => overlay.died.again(&queue.name, cause, placed.at),
+            Some(queue) => overlay.died.again(&queue.name, from.cause, placed.at),
             None => overlay.died,
         };
-        self.remove(id, lsn, changes);
+        self.remove(at, changes);
         Overlay {
             source: placed.source,
             died,
@@ -56,14 +56,13 @@ impl Ledger {
 
     /// Notes what an entry that has moved has beside its 24 bytes.
     pub(super) fn overlay(&mut self, at: EntryAddress, overlay: Overlay) {
-        let EntryAddress { queue: id, entry } = at;
-        let Some(queue) = self.queues.get_mut(&id) else {
+        let Some(queue) = self.queues.get_mut(&at.queue) else {
             return;
         };
         if let Some(unit) = self.units.get_mut(&queue.unit) {
-            unit.moved(overlay.source, (id, entry));
+            unit.moved(overlay.source, at);
         }
-        queue.overlays.insert(entry, overlay);
+        queue.overlays.insert(at.entry, overlay);
     }
 
     /// Puts an entry into a queue. What is more than the queue may hold leaves by a record of its own:
@@ -135,36 +134,37 @@ impl Ledger {
         self.keep(Party::of(unit, listed), Volume::default(), held);
     }
 
-    pub(super) fn remove(&mut self, id: QueueId, lsn: Lsn, changes: &mut Vec<Change>) {
-        let done = self.change(id, |queue, unit| {
-            queue.remove(EntryAddress::new(id, lsn), unit)
-        });
+    fn remove(&mut self, at: EntryAddress, changes: &mut Vec<Change>) {
+        let done = self.change(at.queue, |queue, unit| queue.remove(at, unit));
         if let Some(done) = done.flatten() {
-            changes.extend(done.into_iter().map(|page| Change::PageDone(id, page)));
-            changes.push(Change::Gone(id, lsn));
+            changes.extend(
+                done.into_iter()
+                    .map(|page| Change::PageDone(at.queue, page)),
+            );
+            changes.push(Change::Gone(at.queue, at.entry));
         }
     }
 
     pub(super) fn settled(&mut self, settled: &Settled, changes: &mut Vec<Change>) {
         for line in settled.lines() {
             for entry in line.entries.iter().copied() {
-                self.settle((line.queue, entry), line.how, changes);
+                let at = EntryAddress::new(line.queue, entry);
+                self.settle(at, line.how, changes);
             }
         }
     }
 
-    fn settle(&mut self, place: (QueueId, Lsn), how: Settling, changes: &mut Vec<Change>) {
-        let (id, entry) = place;
+    fn settle(&mut self, at: EntryAddress, how: Settling, changes: &mut Vec<Change>) {
         if how.leaves() {
-            return self.remove(id, entry, changes);
+            return self.remove(at, changes);
         }
-        if let Some(queue) = self.queues.get_mut(&id) {
+        if let Some(queue) = self.queues.get_mut(&at.queue) {
             if how == Settling::Interrupted {
-                queue.backlog.was_sent(entry);
+                queue.backlog.was_sent(at.entry);
             } else {
-                queue.backlog.returned(entry);
+                queue.backlog.returned(at.entry);
             }
-            changes.push(Change::Returned(id, entry));
+            changes.push(Change::Returned(at.queue, at.entry));
         }
     }
 
@@ -177,11 +177,12 @@ impl Ledger {
             return;
         };
         let moved = unit.moved.get(&exchange).into_iter().flatten().copied();
-        let places = narrowed.queues.iter().map(|queue| (*queue, exchange));
-        for (id, entry) in places.chain(moved) {
-            let queue = self.queues.get_mut(&id);
+        let queues = narrowed.queues.iter();
+        let places = queues.map(|queue| EntryAddress::new(*queue, exchange));
+        for at in places.chain(moved) {
+            let queue = self.queues.get_mut(&at.queue);
             if let Some(queue) = queue.filter(|queue| queue.unit == narrowed.unit) {
-                queue.narrow(entry, &narrowed.left);
+                queue.narrow(at.entry, &narrowed.left);
             }
         }
     }

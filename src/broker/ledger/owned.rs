@@ -87,7 +87,7 @@ pub struct UnitState {
     pub(in crate::broker) names: BTreeMap<String, QueueId>,
     pub(in crate::broker) bindings: Bindings,
     /// Entries that have moved, by the record that holds the message.
-    pub(in crate::broker) moved: BTreeMap<Lsn, BTreeSet<(QueueId, Lsn)>>,
+    pub(in crate::broker) moved: BTreeMap<Lsn, BTreeSet<EntryAddress>>,
 }
 
 impl Queue {
@@ -174,16 +174,12 @@ impl Queue {
         at: EntryAddress,
         unit: Option<&mut UnitState>,
     ) -> Option<Vec<Page>> {
-        let EntryAddress {
-            queue: id,
-            entry: lsn,
-        } = at;
-        if let Some(overlay) = self.overlays.remove(&lsn)
+        if let Some(overlay) = self.overlays.remove(&at.entry)
             && let Some(unit) = unit
         {
-            unit.moved_away(overlay.source, (id, lsn));
+            unit.moved_away(overlay.source, at);
         }
-        self.backlog.settle(lsn)
+        self.backlog.settle(at.entry)
     }
 
     /// Forgets what entries have beside their 24 bytes, but for those that stay.
@@ -195,7 +191,7 @@ impl Queue {
     ) {
         for (lsn, overlay) in self.overlays.extract_if(.., |lsn, _| !stays(lsn)) {
             if let Some(unit) = &mut unit {
-                unit.moved_away(overlay.source, (id, lsn));
+                unit.moved_away(overlay.source, EntryAddress::new(id, lsn));
             }
         }
     }
@@ -215,14 +211,14 @@ impl Queue {
 
 impl UnitState {
     /// An entry holds a message that another record has.
-    pub(in crate::broker) fn moved(&mut self, source: Option<Lsn>, place: (QueueId, Lsn)) {
+    pub(in crate::broker) fn moved(&mut self, source: Option<Lsn>, place: EntryAddress) {
         if let Some(source) = source {
             self.moved.entry(source).or_default().insert(place);
         }
     }
 
     /// Such an entry is gone.
-    fn moved_away(&mut self, source: Option<Lsn>, place: (QueueId, Lsn)) {
+    fn moved_away(&mut self, source: Option<Lsn>, place: EntryAddress) {
         let Some(source) = source else { return };
         if let Some(places) = self.moved.get_mut(&source) {
             places.remove(&place);
