@@ -310,7 +310,7 @@ impl World {
             frame: head.seal(b"body"),
             ttl: Some(Duration::from_hours(1_000)),
         };
-        self.step(vec![Command::Private(Box::new(private))])?;
+        self.step(vec![Command::from(private)])?;
         Ok(())
     }
 

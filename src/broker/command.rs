@@ -139,6 +139,36 @@ pub struct Private {
     pub quota: Volume,
 }
 
+impl From<Private> for Command {
+    fn from(private: Private) -> Self {
+        Self::Private(Box::new(private))
+    }
+}
+
+#[cfg(test)]
+impl Private {
+    /// A publish to a queue by name, without properties or a body to return, mandatory and of any
+    /// volume.
+    pub(crate) fn to(queue: &str, origin: Origin, frame: Frame) -> Self {
+        Self {
+            origin,
+            wire: Returnable {
+                exchange: "".into(),
+                routing_key: queue.into(),
+                raw_properties: bytes::Bytes::new(),
+                body: bytes::Bytes::new(),
+            },
+            unroutable: Unroutable::of(true),
+            copies: Vec::new(),
+            frame,
+            read_over: None,
+            marked: false,
+            ttl: None,
+            quota: Volume::ANY,
+        }
+    }
+}
+
 /// How an exchange is declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "they are AMQP's own bits")]

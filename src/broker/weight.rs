@@ -205,9 +205,8 @@ fn declared(properties: &QueueProperties) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::command::{Private, Unroutable};
+    use crate::broker::command::Private;
     use crate::broker::ids::{ConnectionId, Origin};
-    use crate::broker::queue::Volume;
     use crate::broker::record::{Cause, Moved, Placed};
     use crate::broker::record::{QueueId, Record, Topology};
     use crate::journal::Frame;
@@ -259,28 +258,16 @@ mod tests {
     #[test]
     fn a_publish_keeps_the_body_that_a_return_would_carry() {
         let body = bytes::Bytes::from(vec![0; 1 << 20]);
-        let private = Private {
-            read_over: None,
-            marked: false,
-            origin: Origin {
-                connection: ConnectionId(1),
-                channel: 1,
-                serial: 1,
-                confirm: None,
-            },
-            wire: Returnable {
-                exchange: "".into(),
-                routing_key: "q".into(),
-                raw_properties: bytes::Bytes::from_static(&[0, 0]),
-                body,
-            },
-            unroutable: Unroutable::of(true),
-            copies: Vec::new(),
-            frame: Frame::new(vec![0; 100]),
-            ttl: None,
-            quota: Volume::default(),
+        let origin = Origin {
+            connection: ConnectionId(1),
+            channel: 1,
+            serial: 1,
+            confirm: None,
         };
-        let command = Command::Private(Box::new(private));
+        let mut private = Private::to("q", origin, Frame::new(vec![0; 100]));
+        private.wire.raw_properties = bytes::Bytes::from_static(&[0, 0]);
+        private.wire.body = body;
+        let command = Command::from(private);
         let weight = Weight::of(&command);
         assert_eq!(weight.frame, 100);
         assert!(weight.held > 100 + 2 + (1 << 20));

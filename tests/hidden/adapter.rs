@@ -65,7 +65,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
         raw_properties: &[],
     };
     let expiration = letter.publish.expiration.as_deref();
-    Command::Private(Box::new(Private {
+    Command::from(Private {
         read_over: None,
         origin,
         wire: wire(letter),
@@ -75,7 +75,7 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
         marked: false,
         ttl: expiration.map(|text| expires_after(text).unwrap()),
         quota: Volume::most(&peer.agency.limits),
-    }))
+    })
 }
 
 fn wire(letter: &Letter) -> Returnable {

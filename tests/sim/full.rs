@@ -19,7 +19,7 @@ use carnet_disk::{Pattern, SimVfs};
 use proptest::prelude::*;
 
 use crate::recovered::{data, options};
-use crate::unit::{begun, private, unconfirmed};
+use crate::unit::{begun, in_head, private, unconfirmed};
 
 /// Two that bury in the third: one what comes back twice, one what has waited for 80 ms.
 /// The first has a long name, which each death of a message carries.
@@ -293,7 +293,7 @@ impl Run {
         let mut held = BTreeSet::new();
         let at = |queue, entry| EntryAddress { queue, entry };
         for (id, queue) in self.committer.ledger().queues() {
-            let entries = queue.backlog.in_memory();
+            let entries = in_head(&queue.backlog);
             held.extend(entries.map(|entry| self.message(at(id, entry.lsn))));
         }
         let lost: Vec<&u64> = self

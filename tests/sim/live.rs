@@ -12,11 +12,8 @@ use carnet::broker::committer::{Committer, Step};
 use carnet::broker::delivery::{Prepared, prepare};
 use carnet::broker::effect::{Deliver, Effect};
 use carnet::broker::event::Event;
-use carnet::broker::exchange::Returnable;
 use carnet::broker::ids::{ChannelKey, ConnectionId, DeliveryId, Origin};
 use carnet::broker::input::Input;
-use carnet::broker::payload::PrivateHead;
-use carnet::broker::queue::Volume;
 use carnet::broker::record::{Argument, QueueId, QueueProperties};
 use carnet::journal::Lsn;
 use carnet::message::envelope::Publish;
@@ -24,6 +21,7 @@ use carnet::message::id::{Digest, Mask};
 
 use crate::border::{Admitted, Border, Fact, noon, publish};
 use crate::recovered::{Told, data, options, released};
+use crate::unit::published;
 use crate::watched::Watched;
 
 /// Who is connected, in the order of their connections.
@@ -260,31 +258,15 @@ impl Live {
     /// A publish of customs for itself.
     pub(crate) fn private(&mut self, queue: &str, text: &str, ttl_ms: Option<u64>) {
         let origin = self.origin(CUSTOMS);
-        let head = PrivateHead {
-            exchange: "",
-            routing_key: queue,
-            raw_properties: &[],
-        };
-        let frame = head.seal(text.as_bytes());
-        self.facts.push(Fact::Private(Digest(*frame.digest())));
-        let wire = Returnable {
-            exchange: "".into(),
-            routing_key: queue.into(),
-            raw_properties: Bytes::new(),
-            body: Bytes::copy_from_slice(text.as_bytes()),
-        };
-        let private = Private {
-            read_over: None,
-            quota: Volume::ANY,
-            origin,
-            wire,
-            unroutable: Unroutable::of(true),
-            copies: Vec::new(),
-            marked: false,
-            frame,
+        let mut private = Private {
             ttl: ttl_ms.map(Duration::from_millis),
+            unroutable: Unroutable::of(true),
+            ..published(queue, origin, text.as_bytes())
         };
-        self.hand(Command::Private(Box::new(private)));
+        private.wire.body = Bytes::copy_from_slice(text.as_bytes());
+        let digest = Digest(*private.frame.digest());
+        self.facts.push(Fact::Private(digest));
+        self.hand(Command::from(private));
     }
 
     fn hand(&mut self, input: impl Into<Input>) {

@@ -17,7 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use carnet::agency::registry::{Party, Peer};
 use carnet::broker::admit::View;
 use carnet::broker::command::{Ask, Command, Fence, Private, Settle, Unroutable};
@@ -25,7 +24,7 @@ use carnet::broker::core::{Core, Moment, Turn};
 use carnet::broker::delivery::{Prepared, prepare};
 use carnet::broker::effect::{Answer, Deliver, Effect, NotTaken};
 use carnet::broker::event::Event;
-use carnet::broker::exchange::{Returnable, Verdict};
+use carnet::broker::exchange::Verdict;
 use carnet::broker::ids::{ChannelKey, ConnectionId, DeliveryId, Origin};
 use carnet::broker::input::What;
 use carnet::broker::ledger::{Ledger, QueueKind, standing_name};
@@ -47,6 +46,7 @@ use self::acts::{Act, CUSTOMS, KINDS, OWN, PLACES, QUOTA, RARE, SEEN, acts, bord
 use crate::border::{Admitted, Border, noon, publish};
 use crate::naive::{Entry, Naive};
 use crate::recovered::released;
+use crate::unit::published;
 
 /// A publish on its way to the core.
 #[derive(Clone)]

@@ -15,6 +15,8 @@ use carnet::journal::Lsn;
 use carnet::message::id::{Mask, SystemId, UnitId};
 use carnet::message::time::Timestamp;
 
+use crate::unit::in_head;
+
 /// Who has a message.
 #[derive(Debug, Clone)]
 pub(crate) struct Out {
@@ -439,7 +441,7 @@ impl Naive {
         for (id, real) in ledger.queues() {
             let queue = &self.queues[&id];
             assert_eq!((&real.unit, &real.name), (&queue.unit, &queue.name));
-            let held = real.backlog.in_memory().map(|entry| entry.lsn);
+            let held = in_head(&real.backlog).map(|entry| entry.lsn);
             assert!(held.eq(queue.entries.keys().copied()), "{}", queue.name);
             assert_eq!(usize::try_from(real.backlog.len()), Ok(queue.entries.len()));
             let asked = queue.entries.values().find(|it| it.asked.is_some());

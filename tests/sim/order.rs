@@ -1,21 +1,19 @@
 //! The order of one channel's publishes, where some of them go back to their task to be ruled again.
 
-use bytes::Bytes;
 use carnet::backbone::start::{Options, recover};
 use carnet::broker::command::{Command, Private, Unroutable};
 use carnet::broker::committer::Committer;
 use carnet::broker::dedup::Looked;
 use carnet::broker::effect::Effect;
-use carnet::broker::exchange::{Returnable, Submission};
+use carnet::broker::exchange::Submission;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::input::Input;
-use carnet::broker::payload::PrivateHead;
-use carnet::broker::queue::Volume;
 use carnet::journal::Lsn;
 use carnet_disk::SimVfs;
 
 use crate::border::{Admitted, Border, noon};
 use crate::recovered::data;
+use crate::unit::published;
 
 const ARRIVED: &str = "movement.event/valid/arrived";
 
@@ -97,28 +95,10 @@ fn origin(serial: u64) -> Origin {
 
 /// To a queue that is not there: no record, and an outcome all the same.
 fn private(serial: u64) -> Command {
-    let head = PrivateHead {
-        exchange: "",
-        routing_key: "nowhere",
-        raw_properties: &[],
-    };
-    let wire = Returnable {
-        exchange: "".into(),
-        routing_key: "nowhere".into(),
-        raw_properties: Bytes::new(),
-        body: Bytes::new(),
-    };
-    Command::Private(Box::new(Private {
-        read_over: None,
-        origin: origin(serial),
-        wire,
+    Command::from(Private {
         unroutable: Unroutable::of(false),
-        copies: Vec::new(),
-        marked: false,
-        frame: head.seal(b""),
-        ttl: None,
-        quota: Volume::ANY,
-    }))
+        ..published("nowhere", origin(serial), b"")
+    })
 }
 
 #[test]

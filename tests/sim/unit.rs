@@ -8,7 +8,7 @@ use carnet::broker::committer::Committer;
 use carnet::broker::exchange::Returnable;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::payload::PrivateHead;
-use carnet::broker::queue::Volume;
+use carnet::broker::queue::{Backlog, Entry, Volume};
 use carnet::broker::record::{Genesis, Record, UnitEntry};
 use carnet::message::bundle::Bundle;
 use carnet::message::id::{Digest, UnitId};
@@ -42,8 +42,13 @@ pub(crate) fn begun(
     committer
 }
 
-/// A publish to a queue by name: mandatory where its publisher wants a confirm.
+/// The command of a publish to a queue by name.
 pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
+    published(queue, origin, body).into()
+}
+
+/// A publish to a queue by name: mandatory where its publisher wants a confirm.
+pub(crate) fn published(queue: &str, origin: Origin, body: &[u8]) -> Private {
     let head = PrivateHead {
         exchange: "",
         routing_key: queue,
@@ -55,7 +60,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
         raw_properties: Bytes::new(),
         body: Bytes::new(),
     };
-    Command::Private(Box::new(Private {
+    Private {
         read_over: None,
         quota: Volume::ANY,
         unroutable: Unroutable::of(origin.confirm.is_some()),
@@ -65,7 +70,7 @@ pub(crate) fn private(queue: &str, origin: Origin, body: &[u8]) -> Command {
         wire,
         frame: head.seal(body),
         ttl: None,
-    }))
+    }
 }
 
 /// Where a publish without a confirm comes from.
@@ -76,4 +81,14 @@ pub(crate) fn unconfirmed(connection: ConnectionId, serial: u64) -> Origin {
         serial,
         confirm: None,
     }
+}
+
+/// Live entries of a queue that is short enough to have none on disk, in order.
+pub(crate) fn in_head(backlog: &Backlog) -> impl Iterator<Item = &Entry> {
+    let mut last = None;
+    std::iter::from_fn(move || {
+        let entry = backlog.next_after(last)?;
+        last = Some(entry.lsn);
+        Some(entry)
+    })
 }

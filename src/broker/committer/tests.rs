@@ -6,10 +6,9 @@ use std::time::Duration;
 use super::*;
 use crate::agency::keys::KeyCheck;
 use crate::agency::registry::{InboxMode, Party};
-use crate::broker::command::{Ask, Command, Private, Settle, Unroutable};
+use crate::broker::command::{Ask, Command, Private, Settle};
 use crate::broker::effect::{Answer, NotTaken};
 use crate::broker::event::Event;
-use crate::broker::exchange::Returnable;
 use crate::broker::ids::{ConnectionId, DeliveryId, Origin};
 use crate::broker::input::Input;
 use crate::broker::ledger::Ledger;
@@ -102,27 +101,16 @@ impl Rig {
 
     fn publish(&mut self, ttl_ms: Option<u64>) -> Command {
         self.published += 1;
-        Command::Private(Box::new(Private {
-            read_over: None,
-            marked: false,
-            origin: Origin {
-                connection: PUBLISHER,
-                channel: 1,
-                serial: self.published,
-                confirm: Some(self.published),
-            },
-            wire: Returnable {
-                exchange: "".into(),
-                routing_key: "work".into(),
-                raw_properties: bytes::Bytes::new(),
-                body: bytes::Bytes::new(),
-            },
-            unroutable: Unroutable::of(true),
-            copies: Vec::new(),
-            frame: Frame::new(vec![7; 10_000]),
+        let origin = Origin {
+            connection: PUBLISHER,
+            channel: 1,
+            serial: self.published,
+            confirm: Some(self.published),
+        };
+        Command::from(Private {
             ttl: ttl_ms.map(Duration::from_millis),
-            quota: Volume::ANY,
-        }))
+            ..Private::to("work", origin, Frame::new(vec![7; 10_000]))
+        })
     }
 
     /// A small one.

@@ -225,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.turn.spend(publish.body.len());
         match private(publish, origin, &sender.peer, &sender.view.rulebook) {
-            Ok(private) => self.link.tell(Command::Private(Box::new(private))),
+            Ok(private) => self.link.tell(Command::from(private)),
             Err(says) => {
                 self.intake.withdraw(place.channel);
                 let reply = Reply::new(ReplyCode::PreconditionFailed, says);

@@ -355,13 +355,9 @@ impl Waiting {
 mod tests {
     use std::task::Waker;
 
-    use bytes::Bytes;
-
     use super::*;
-    use crate::broker::command::Unroutable;
-    use crate::broker::exchange::Returnable;
     use crate::broker::ids::ConnectionId;
-    use crate::broker::payload::PrivateHead;
+    use crate::journal::Frame;
 
     fn intake() -> Intake {
         Intake::new(Arc::default(), Arc::new(Desk::start(0).unwrap()))
@@ -377,27 +373,7 @@ mod tests {
     }
 
     fn private(channel: u16, serial: u64) -> Private {
-        let head = PrivateHead {
-            exchange: "",
-            routing_key: "work",
-            raw_properties: &[],
-        };
-        Private {
-            origin: origin(channel, serial),
-            wire: Returnable {
-                exchange: "".into(),
-                routing_key: "work".into(),
-                raw_properties: Bytes::new(),
-                body: Bytes::new(),
-            },
-            unroutable: Unroutable::Dropped,
-            copies: Vec::new(),
-            frame: head.seal(b"x"),
-            read_over: None,
-            marked: false,
-            ttl: None,
-            quota: crate::broker::queue::Volume::ANY,
-        }
+        Private::to("work", origin(channel, serial), Frame::new(vec![0]))
     }
 
     #[test]

@@ -320,22 +320,12 @@ fn private_frame(serial: u64, keys: &[&str]) -> Frame {
 
 /// A publish of customs for itself, by these keys.
 fn private(origin: Origin, keys: &[&str], ttl: Option<Duration>) -> Command {
-    let frame = private_frame(origin.serial, keys);
-    let wire = Returnable {
-        exchange: "".into(),
-        routing_key: keys[0].into(),
-        raw_properties: Bytes::new(),
-        body: Bytes::new(),
-    };
-    Command::Private(Box::new(Private {
-        read_over: None,
+    Command::from(Private {
         quota: QUOTA,
-        origin,
-        wire,
         unroutable: Unroutable::of(true),
         copies: keys[1..].iter().map(|key| (*key).to_owned()).collect(),
-        marked: false,
-        frame,
+        frame: private_frame(origin.serial, keys),
         ttl,
-    }))
+        ..published(keys[0], origin, b"")
+    })
 }
