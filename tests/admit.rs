@@ -11,12 +11,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use carnet::agency::keys::{Delivered, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::exchange::{Arrived, Verdict};
-use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{LeafSecret, Outcome};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::envelope::{HeaderValue, Publish};
@@ -42,7 +42,7 @@ fn view() -> View {
         rulebook: Arc::new(rulebook),
         standing: Arc::new(Standing::default()),
         keys: Arc::new(keys),
-        repeat_window: REPEAT_WINDOW,
+        repeat_window: Duration::from_hours(24),
     }
 }
 

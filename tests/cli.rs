@@ -41,7 +41,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use carnet::cli::certs::issue::{Authority, Profile, Usage, Validity};
-use carnet::config::{read_file, remove_file, write_text};
+use carnet::config::{read_file, write_text};
+use carnet::journal::vfs::{DiskVfs, Vfs};
 use carnet::message::time::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -99,7 +100,7 @@ impl Folders {
     }
 
     fn remove(&self, file: &str) {
-        remove_file(&self.0.path().join(file)).unwrap();
+        DiskVfs.unlink(&self.0.path().join(file)).unwrap();
     }
 
     fn add(&self, file: &str, text: &str) {

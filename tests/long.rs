@@ -171,13 +171,14 @@ fn a_log_of_20_gib_starts_as_a_short_one_and_the_scrub_finds_one_bit_of_its_olde
     let file = File::options().write(true).open(&oldest).unwrap();
     file.write_all_at(&flipped, 8192 + 60).unwrap();
     drop(file);
-    let mut scrub = Scrub::new(reader, ScrubFile::new(DiskVfs, data), None);
+    let file = ScrubFile::new(DiskVfs, data);
+    let mut scrub = Scrub::new(reader, file.clone(), None);
     let mut now = Timestamp::default();
     let began = clock();
     while scrub.step(now, &mut |_| true) == Stepped::Looked {
         now = now.plus(Duration::from_secs(1));
     }
-    let progress = scrub.progress();
+    let progress = file.read().unwrap().unwrap();
     println!(
         "the scrub, unpaced: {:?}, {:?}",
         began.elapsed(),

@@ -15,7 +15,6 @@ use carnet::broker::effect::{Answer, Effect};
 use carnet::broker::exchange::{Arrived, Returnable, Submission};
 use carnet::broker::ids::{ConnectionId, DeliveryId, Origin};
 use carnet::broker::input::Input;
-use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Volume;
 use carnet::broker::record::{Argument, LeafSecret, QueueProperties, Record};
@@ -375,7 +374,7 @@ impl World {
             rulebook: Arc::clone(&self.border.rulebook),
             standing: Arc::clone(&self.standing),
             keys: Arc::clone(&self.border.keys),
-            repeat_window: REPEAT_WINDOW,
+            repeat_window: Duration::from_hours(24),
         };
         let drawn = Digest::of(publish.message_id.as_deref().unwrap_or_default().as_bytes());
         let id = drawn.0.first_chunk().ok_or("a digest is longer")?;

@@ -57,29 +57,6 @@ pub enum RefusalKind {
 }
 
 impl RefusalKind {
-    /// All reasons, for the catalogue of codes.
-    pub const ALL: [Self; 19] = [
-        Self::NoCertificate,
-        Self::Malformed,
-        Self::CriticalExtension,
-        Self::KeyKind,
-        Self::SignatureKind,
-        Self::NotItsKey,
-        Self::UnknownName,
-        Self::UnknownIssuer,
-        Self::ForeignIssuer,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::WrongUsage,
-        Self::IssuersOwn,
-        Self::MayNotIssue,
-        Self::PathLength,
-        Self::NameConstraint,
-        Self::Ambiguous,
-        Self::OutsideNetworks,
-        Self::BrokenChain,
-    ];
-
     /// The stable code in logs and reports; a code that is no longer used is not used again.
     pub const fn code(self) -> &'static str {
         match self {
@@ -250,12 +227,36 @@ pub(super) fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    const ALL: [RefusalKind; 19] = [
+        RefusalKind::NoCertificate,
+        RefusalKind::Malformed,
+        RefusalKind::CriticalExtension,
+        RefusalKind::KeyKind,
+        RefusalKind::SignatureKind,
+        RefusalKind::NotItsKey,
+        RefusalKind::UnknownName,
+        RefusalKind::UnknownIssuer,
+        RefusalKind::ForeignIssuer,
+        RefusalKind::Expired,
+        RefusalKind::NotYetValid,
+        RefusalKind::WrongUsage,
+        RefusalKind::IssuersOwn,
+        RefusalKind::MayNotIssue,
+        RefusalKind::PathLength,
+        RefusalKind::NameConstraint,
+        RefusalKind::Ambiguous,
+        RefusalKind::OutsideNetworks,
+        RefusalKind::BrokenChain,
+    ];
 
     #[test]
     fn a_line_is_never_longer_and_has_code_subject_serial_and_cure_whatever_they_are() {
         let long = "x".repeat(5_000);
-        for kind in RefusalKind::ALL {
+        for kind in ALL {
             for detail in ["short", &long] {
                 for subject in ["CN=a", &long, "\u{1b}[2J\u{202e}"] {
                     let serial = "AB".repeat(20);
@@ -272,6 +273,18 @@ mod tests {
                 }
                 assert!(length(&in_a_line(kind.code(), detail, None, kind.cure())) <= LINE_MAX);
             }
+        }
+    }
+    #[test]
+    fn every_reason_has_a_code_of_its_own_a_cure_and_a_place_in_the_how_to() {
+        let codes: BTreeSet<&str> = ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!(codes.len(), ALL.len());
+        let how_to = include_str!("../../certs/README.md");
+        for kind in ALL {
+            assert!(kind.code().starts_with("identity."));
+            assert!(kind.cure().len() > 20, "{kind:?}");
+            let named = format!("`{}`", kind.code());
+            assert!(how_to.contains(&named), "{named}");
         }
     }
 }

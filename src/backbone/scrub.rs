@@ -147,16 +147,15 @@ impl<V: Vfs> Scrub<V> {
         for finding in &progress.findings {
             alarm(finding);
         }
-        Self {
+        let scrub = Self {
             reader,
             file,
             progress,
+        };
+        if verified.is_some() {
+            scrub.keep();
         }
-    }
-
-    /// How far it has come.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
+        scrub
     }
 
     /// Looks through the next segment that is due. `beat` is told of octets as they are read, and ends

@@ -251,10 +251,7 @@ pub const KNOWN_IDS_MIN: usize = 16;
 /// moves on while the message waits for the committer.
 pub const SEARCH_AHEAD_BYTES: u64 = 64 << 20;
 
-/// How long a repeat is recognised, by record time. Another window may be configured.
-pub const REPEAT_WINDOW: Duration = Duration::from_hours(24);
-
-/// The longest window: each hour of it costs files of ids and their filters in memory.
+/// The longest time for which a repeat may be recognised, by record time: each hour of it costs files of ids and their filters in memory.
 pub const REPEAT_WINDOW_MAX: Duration = Duration::from_hours(168);
 
 /// How long a repeat is recognised where the id is derived from the content: there the same bytes may

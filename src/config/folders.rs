@@ -197,11 +197,6 @@ pub fn finish_writing(folder: &Path) -> io::Result<()> {
     fs::remove_dir(&whole)
 }
 
-/// Removes a file, with its name in the error.
-pub fn remove_file(path: &Path) -> io::Result<()> {
-    fs::remove_file(path).map_err(|error| named(path, &error))
-}
-
 /// Writes a file that is not there, durable when this returns. A key is readable by its owner alone.
 fn write_new(path: &Path, content: &[u8], is_key: bool) -> io::Result<()> {
     let mode = if is_key { 0o400 } else { 0o644 };

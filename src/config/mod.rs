@@ -9,7 +9,7 @@ mod settings;
 
 pub use address::{Address, BadAddress};
 pub use folders::{are_on_one_disk, create_private_folder, folder_names};
-pub use folders::{finish_writing, remove_file, write_secret, write_text, write_together};
+pub use folders::{finish_writing, write_secret, write_text, write_together};
 pub use folders::{is_readable_by_others, is_writable};
 pub use folders::{read_bundle, read_file, read_folder_files};
 pub use settings::{Config, Overrides, log_levels};

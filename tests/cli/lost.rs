@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use carnet::config::remove_file;
+use carnet::journal::vfs::{DiskVfs, Vfs};
 
 use crate::damaged::{segments, send};
 use crate::serving::{DEV, Running};
@@ -41,7 +41,7 @@ fn a_log_without_its_newest_segment_is_not_served_until_the_loss_is_accepted() {
     folders.killed_after(&["item-1"]);
     folders.killed_after(&["item-2", "item-3", "item-4", "item-5", "item-6"]);
     let newest = segments(&folders.path().join("dev")).pop().unwrap();
-    remove_file(&newest).unwrap();
+    DiskVfs.unlink(&newest).unwrap();
     let kept = segments(&folders.path().join("dev"));
 
     let refused = folders.run(DEV);

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use carnet::config::{read_file, remove_file, write_text};
+use carnet::config::{read_file, write_text};
 use carnet::journal::vfs::{Access, DiskVfs, Vfs, VfsFile};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -242,7 +242,7 @@ fn another_master_key_is_refused_with_place_and_cure_and_changes_nothing() {
     let real = "serve --amqp 127.0.0.1:0 --data real --certs pki";
     let before = folders.journal("real");
     folders.copy("master.key", "kept.key");
-    remove_file(&folders.path().join("master.key")).unwrap();
+    folders.remove("master.key");
     let refused = folders.run(real);
     assert_eq!(code(&refused), Some(3));
     let told = err(&refused);
@@ -261,7 +261,7 @@ fn another_master_key_is_refused_with_place_and_cure_and_changes_nothing() {
     }
     assert_eq!(folders.journal("real"), before, "a refused start wrote");
 
-    remove_file(&folders.path().join("master.key")).unwrap();
+    folders.remove("master.key");
     folders.copy("kept.key", "master.key");
     let broker = Running::start(folders.path(), real);
     broker.address();

@@ -83,7 +83,7 @@ fn init_goes_on_where_an_earlier_one_found_no_room_and_nowhere_else() {
 fn a_key_that_could_not_be_written_is_not_there() {
     let folders = Folders::new();
     folders.init_real();
-    carnet::config::remove_file(&folders.path().join("master.key")).unwrap();
+    folders.remove("master.key");
     let none = folders.run_with_small_files(0, "init --data later");
     refused(&none, &["master.key"]);
     let names = folder_names(folders.path()).unwrap();
@@ -236,7 +236,7 @@ fn errors_of_the_journal_name_the_file() {
     broker.address();
     broker.stop();
     let segment = "dev/journal/0000000000000000.segment";
-    carnet::config::remove_file(&folders.path().join(segment)).unwrap();
+    folders.remove(segment);
     std::fs::create_dir(folders.path().join(segment)).unwrap();
     let serve = folders.run(DEV);
     assert!(err(&serve).contains(segment), "{}", err(&serve));

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::Peer;
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::View;
-use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{Genesis, Record};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::Bundle;
@@ -92,7 +92,7 @@ impl Border {
             rulebook: Arc::clone(&self.rulebook),
             standing: Arc::clone(standing),
             keys: Arc::clone(&self.keys),
-            repeat_window: REPEAT_WINDOW,
+            repeat_window: Duration::from_hours(24),
         }
     }
 

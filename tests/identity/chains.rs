@@ -7,7 +7,7 @@ use carnet::agency::registry::Registry;
 use carnet::cli::certs::issue::{Authority, Profile, Usage, Validity};
 use carnet::message::time::Timestamp;
 
-use super::{Border, CLIENT, DECLARATIONS, chain, client, days, now, registry_of};
+use super::{Border, CLIENT, DECLARATIONS, authority_under, chain, client, days, now, registry_of};
 
 /// Leaf, the one between, the listed root: each from and until so many days from today.
 fn admitted(spans: [(i64, i64); 3], at: Timestamp) -> Result<Admitted, String> {
@@ -21,11 +21,11 @@ fn admitted(spans: [(i64, i64); 3], at: Timestamp) -> Result<Admitted, String> {
         ..Profile::issuer("root", now())
     });
     let root = root.unwrap();
-    let between = root.issue_authority(&Profile {
+    let between = Profile {
         validity: between,
         ..Profile::issuer("between", now())
-    });
-    let between = between.unwrap();
+    };
+    let between = authority_under(&root, &between);
     let leaf = between.issue(&Profile {
         validity: leaf,
         ..client("customs-declarations", &[DECLARATIONS])

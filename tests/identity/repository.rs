@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use carnet::agency::certificate::CertificateSummary;
 use carnet::agency::identity::identify;
-use carnet::agency::refusal::RefusalKind;
 use carnet::agency::registry::Registry;
 use carnet::cli::certs::issue::Authority;
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
@@ -82,16 +81,4 @@ fn the_commands_of_the_how_to_make_a_certificate_that_gets_in() {
     // The same issuer serves `carnet certs issue`.
     let key = read(&folder.path().join("customs-ca.key"));
     assert!(Authority::load(&read(&folder.path().join("customs-ca.pem")), &key).is_ok());
-}
-
-#[test]
-fn every_code_is_explained_in_the_how_to() {
-    let how_to = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/README.md"));
-    for kind in RefusalKind::ALL {
-        assert!(
-            how_to.contains(&format!("`{}`", kind.code())),
-            "{}",
-            kind.code()
-        );
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
@@ -9,7 +10,6 @@ use carnet::agency::registry::{Peer, Registry};
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::exchange::{Arrived, Submission, Verdict};
-use carnet::broker::limits::REPEAT_WINDOW;
 use carnet::broker::record::{CaseChange, Genesis, LeafSecret, Record};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::Bundle;
@@ -99,7 +99,7 @@ impl Border {
             rulebook: Arc::clone(&self.rulebook),
             standing: Arc::clone(standing),
             keys: Arc::clone(&self.keys),
-            repeat_window: REPEAT_WINDOW,
+            repeat_window: Duration::from_hours(24),
         }
     }
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet::cli::certs::issue::{Authority, Profile, Usage, Validity};
-use carnet::config::{remove_file, write_text};
+use carnet::config::write_text;
+use carnet::journal::vfs::{DiskVfs, Vfs};
 use carnet::message::time::Timestamp;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -300,7 +301,7 @@ fn nobody_comes_back_by_an_earlier_session() {
 /// Puts a server's file there, in place of one that its owner alone may read.
 fn put(broker: &Broker, name: &str, text: &str) {
     let path = broker.certs().join(name);
-    remove_file(&path).unwrap();
+    DiskVfs.unlink(&path).unwrap();
     write_text(&path, text.as_bytes()).unwrap();
 }
 

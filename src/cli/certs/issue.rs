@@ -252,21 +252,6 @@ impl Authority {
         })
     }
 
-    /// Issues another issuer that stands under this one, for as long as its profile says.
-    ///
-    /// # Errors
-    /// [`IssueError`] where the profile's name or dates cannot be written.
-    pub fn issue_authority(&self, profile: &Profile) -> Result<Self, IssueError> {
-        let (params, key) = (profile.params()?, new_key()?);
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .map_err(IssueError::Made)?;
-        Ok(Self {
-            certificate: certificate.pem(),
-            issuer: Issuer::new(params, key),
-        })
-    }
-
     /// The certificate with its key, as PEM.
     pub fn to_issued(&self) -> Issued {
         Issued {
