@@ -67,12 +67,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             None => {}
         }
-        if let Some(event) = self.intake.stalled(self.clock.monotonic()) {
-            self.paced(event);
-            return true;
-        }
         if self.intake.is_stalled() {
-            return false;
+            let allowance = self.allowance(self.rights.system());
+            let Some(event) = self.intake.stalled(allowance) else {
+                return false;
+            };
+            self.event(event);
+            return true;
         }
         let again = self.intake.next_again();
         if again.is_none() && self.intake.due().is_none() {
@@ -94,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         match self.intake.next(self.allowance(&sender.peer)) {
             None => return false,
-            Some(Waiting::Publish(publish)) => self.hand_over(*publish, &sender),
+            Some(Waiting::Publish(it)) => self.hand_over(it.publish, &sender),
             Some(Waiting::Behind(_, event)) => self.paced(*event),
         }
         true

@@ -21,18 +21,16 @@ use crate::broker::command::Private;
 use crate::broker::exchange::{Arrived, Submission};
 use crate::broker::ids::{DeliveryId, Origin};
 use crate::broker::limits::{UNANSWERED_REQUESTS, UNCONFIRMED_BYTES};
-use crate::broker::pace::{Allowance, Published, Wait};
+use crate::broker::pace::{Allowance, Pace, Published, Wait};
 use crate::server::desk::{Answer, Desk, Task};
 
 /// Owned by its connection.
 pub(super) struct Intake {
     /// What the connection holds of its agency's budget.
     pub(super) portion: Portion,
-    /// An event that writes to the journal before its agency has a place for it, and until when it waits
-    /// (monotonic). Nothing behind it is looked at.
-    stalled: Option<(Duration, Box<Event<DeliveryId>>)>,
-    /// Where that queues.
-    stalled_wait: Wait,
+    /// An event that writes to the journal before its agency has a place for it. Nothing behind it is
+    /// looked at.
+    stalled: Option<Stalled>,
     /// Shared by all connections of the process.
     desk: Arc<Desk>,
     /// A large message that is being admitted.
@@ -41,9 +39,6 @@ pub(super) struct Intake {
     again: VecDeque<Again>,
     /// What waits, in the order in which it came: the first is a publish, or behind one at the desk.
     waiting: VecDeque<Waiting>,
-    /// When the first asks for its place (monotonic), and where it queues.
-    until: Duration,
-    wait: Wait,
     /// How many of those that wait are no publishes, and octets of their arguments.
     requests: usize,
     argument_bytes: usize,
@@ -71,9 +66,48 @@ impl Again {
     }
 }
 
+/// An event that has no place yet for the octets that it writes to the journal.
+struct Stalled {
+    event: Box<Event<DeliveryId>>,
+    octets: usize,
+    /// When it asks for its places (monotonic).
+    until: Duration,
+    wait: Wait,
+}
+
+/// A publish that has no place yet, or did not ask for one.
+pub(super) struct Unplaced {
+    pub(super) publish: amqp::Publish,
+    /// When it asks for its place (monotonic), once it is the first.
+    until: Duration,
+    wait: Wait,
+}
+
+impl Unplaced {
+    fn new(publish: amqp::Publish) -> Self {
+        Self {
+            publish,
+            until: Duration::ZERO,
+            wait: Wait::default(),
+        }
+    }
+
+    /// Takes its place; where there is none yet, notes when to ask again.
+    fn takes_place(&mut self, pace: &Pace, allowance: Allowance) -> bool {
+        let published = Published {
+            exchange: &self.publish.exchange,
+            routing_key: &self.publish.routing_key,
+            octets: self.publish.octets(),
+        };
+        let taken = pace.publish(published, allowance, &mut self.wait);
+        self.until = taken.err().unwrap_or(self.until);
+        taken.is_ok()
+    }
+}
+
 /// What waits for the pace, or has its turn.
 pub(super) enum Waiting {
-    Publish(Box<amqp::Publish>),
+    Publish(Box<Unplaced>),
     /// An event of this channel, or of the whole connection.
     Behind(Option<ChannelId>, Box<Event<DeliveryId>>),
 }
@@ -83,13 +117,10 @@ impl Intake {
         Self {
             portion: Portion::new(budget),
             stalled: None,
-            stalled_wait: Wait::default(),
             desk,
             at_desk: None,
             again: VecDeque::new(),
             waiting: VecDeque::new(),
-            until: Duration::ZERO,
-            wait: Wait::default(),
             requests: 0,
             argument_bytes: 0,
             unconfirmed: Unconfirmed::default(),
@@ -151,10 +182,14 @@ impl Intake {
 
     /// When the first that waits is to be tried (monotonic); none where nothing waits.
     pub(super) fn due(&self) -> Option<Duration> {
-        if let Some((until, _)) = self.stalled {
-            return Some(until);
+        if let Some(stalled) = &self.stalled {
+            return Some(stalled.until);
         }
-        (!self.waiting.is_empty() && !self.is_held()).then_some(self.until)
+        let first = self.waiting.front().filter(|_| !self.is_held())?;
+        Some(match first {
+            Waiting::Publish(first) => first.until,
+            Waiting::Behind(..) => Duration::ZERO,
+        })
     }
 
     /// Counts a publish. Gives it back where it has its place, and keeps it until then where not.
@@ -164,33 +199,13 @@ impl Intake {
         allowance: Allowance,
     ) -> Option<amqp::Publish> {
         self.unconfirmed.add(publish.octets());
-        if self.waiting.is_empty() && !self.is_held() {
-            return self.try_publish(publish, allowance);
+        let mut new = Unplaced::new(publish);
+        let is_first = self.waiting.is_empty() && !self.is_held();
+        if is_first && new.takes_place(self.portion.pace(), allowance) {
+            return Some(new.publish);
         }
-        self.waiting.push_back(Waiting::Publish(Box::new(publish)));
+        self.waiting.push_back(Waiting::Publish(Box::new(new)));
         None
-    }
-
-    fn try_publish(
-        &mut self,
-        publish: amqp::Publish,
-        allowance: Allowance,
-    ) -> Option<amqp::Publish> {
-        let published = Published {
-            exchange: &publish.exchange,
-            routing_key: &publish.routing_key,
-            octets: publish.octets(),
-        };
-        let pace = self.portion.pace();
-        match pace.publish(published, allowance, &mut self.wait) {
-            Ok(()) => Some(publish),
-            Err(until) => {
-                self.until = until;
-                let first = Waiting::Publish(Box::new(publish));
-                self.waiting.push_front(first);
-                None
-            }
-        }
     }
 
     /// Takes places for so many octets that an event writes to the journal. Gives it back where it has
@@ -201,22 +216,39 @@ impl Intake {
         event: Event<DeliveryId>,
         allowance: Allowance,
     ) -> Option<Event<DeliveryId>> {
-        let pace = self.portion.pace();
-        match pace.write(octets, allowance, &mut self.stalled_wait) {
-            Ok(()) => Some(event),
-            Err(until) => {
-                self.stalled = Some((until, Box::new(event)));
-                // A publish waits behind the event: in the line it would be before it.
-                self.wait.step_back();
-                None
-            }
+        let mut wait = Wait::default();
+        let Err(until) = self.portion.pace().write(octets, allowance, &mut wait) else {
+            return Some(event);
+        };
+        self.stalled = Some(Stalled {
+            event: Box::new(event),
+            octets,
+            until,
+            wait,
+        });
+        // A publish waits behind the event: in the line it would be before it.
+        if let Some(Waiting::Publish(first)) = self.waiting.front_mut() {
+            first.wait.step_back();
         }
+        None
     }
 
-    /// The event that waited for its places, where it is to be tried again.
-    pub(super) fn stalled(&mut self, now: Duration) -> Option<Event<DeliveryId>> {
-        let due = self.stalled.take_if(|(until, _)| *until <= now);
-        due.map(|(_, event)| *event)
+    /// The event that waited for its places, once it has them.
+    pub(super) fn stalled(&mut self, allowance: Allowance) -> Option<Event<DeliveryId>> {
+        let Stalled {
+            octets,
+            until,
+            wait,
+            ..
+        } = self.stalled.as_mut()?;
+        if *until > allowance.now {
+            return None;
+        }
+        if let Err(later) = self.portion.pace().write(*octets, allowance, wait) {
+            *until = later;
+            return None;
+        }
+        self.stalled.take().map(|it| *it.event)
     }
 
     /// Whether an event waits for its places.
@@ -257,21 +289,20 @@ impl Intake {
     /// The first that waits, where it has its time: a publish that has its place, or what stands
     /// behind none any more.
     pub(super) fn next(&mut self, allowance: Allowance) -> Option<Waiting> {
-        let is_free = !self.is_held();
-        let is_due = |first: &mut Waiting| match first {
-            Waiting::Publish(_) => is_free && self.until <= allowance.now,
-            Waiting::Behind(..) => is_free,
-        };
-        match self.waiting.pop_front_if(is_due)? {
-            Waiting::Publish(publish) => {
-                let publish = self.try_publish(*publish, allowance)?;
-                Some(Waiting::Publish(Box::new(publish)))
-            }
-            Waiting::Behind(channel, event) => {
-                self.waits_no_more(&event);
-                Some(Waiting::Behind(channel, event))
+        if self.is_held() {
+            return None;
+        }
+        if let Waiting::Publish(first) = self.waiting.front_mut()? {
+            let is_due = first.until <= allowance.now;
+            if !is_due || !first.takes_place(self.portion.pace(), allowance) {
+                return None;
             }
         }
+        let next = self.waiting.pop_front()?;
+        if let Waiting::Behind(_, event) = &next {
+            self.waits_no_more(event);
+        }
+        Some(next)
     }
 
     fn waits_no_more(&mut self, event: &Event<DeliveryId>) {
@@ -288,9 +319,9 @@ impl Intake {
     /// those behind it are not published.
     pub(super) fn withdraw(&mut self, channel: ChannelId) {
         let before = self.waiting.len();
-        self.waiting
-            .retain(|it| !matches!(it, Waiting::Publish(of) if of.place.channel == channel));
-        self.wait = Wait::default();
+        self.waiting.retain(
+            |it| !matches!(it, Waiting::Publish(of) if of.publish.place.channel == channel),
+        );
         for _ in 0..=before.saturating_sub(self.waiting.len()) {
             self.unconfirmed.take_back();
         }
@@ -311,11 +342,8 @@ impl Intake {
             }
         }
         let stalled = self.stalled.take_if(
-            |(_, event)| matches!(&**event, Event::Request { ticket, .. } if ticket.channel() == channel),
+            |it| matches!(&*it.event, Event::Request { ticket, .. } if ticket.channel() == channel),
         );
-        if stalled.is_some() {
-            self.stalled_wait = Wait::default();
-        }
         dropped + usize::from(stalled.is_some())
     }
 
@@ -325,8 +353,6 @@ impl Intake {
         self.at_desk = None;
         self.again.clear();
         self.stalled = None;
-        self.stalled_wait = Wait::default();
-        self.wait = Wait::default();
         self.requests = 0;
         self.argument_bytes = 0;
         // Their outcomes do not come any more: what the client says to the end is read.
@@ -345,7 +371,7 @@ fn argument_bytes(event: &Event<DeliveryId>) -> usize {
 impl Waiting {
     fn is_of(&self, channel: ChannelId) -> bool {
         match self {
-            Self::Publish(publish) => publish.place.channel == channel,
+            Self::Publish(it) => it.publish.place.channel == channel,
             Self::Behind(of, _) => *of == Some(channel),
         }
     }
