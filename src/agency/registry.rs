@@ -322,6 +322,14 @@ impl Party {
         }
     }
 
+    /// Its name in a sentence to a client of its own.
+    pub const fn address(&self) -> &'static str {
+        match self {
+            Self::Agency(_) => "your agency",
+            Self::Unit(_) => "your unit",
+        }
+    }
+
     /// Its agency.
     pub fn agency(&self) -> &AgencyId {
         match self {

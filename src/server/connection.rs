@@ -245,8 +245,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         portion.hold_unread(unread);
         portion.hold_consumers(self.session.consumers());
         if portion.room() == Room::Exceeded {
+            let whose = self.rights.system().unit.party().address();
             let says = format!(
-                "messages and frames under way of your agency take more than {AGENCY_UNFINISHED_BYTES} octets; \
+                "messages and frames under way of {whose} take more than {AGENCY_UNFINISHED_BYTES} octets; \
                  finish one before the next"
             );
             self.close(&Reply::new(ReplyCode::NotAllowed, says));

@@ -14,16 +14,14 @@ use crate::broker::limits::{AGENCY_CONNECTIONS, AGENCY_GOODBYES, CONNECTIONS, GO
 
 /// The places of one process.
 pub(super) struct Places {
-    /// Held by connections.
-    connections: Arc<Semaphore>,
-    /// Held by clients that are told why they are declined.
-    goodbyes: Arc<Semaphore>,
-    parties: Mutex<BTreeMap<Party, Own>>,
+    all: Both,
+    /// The places of each party that has come.
+    parties: Mutex<BTreeMap<Party, Both>>,
 }
 
-/// The places of one party.
+/// Places of connections, and of clients that are told why they are declined.
 #[derive(Clone)]
-struct Own {
+struct Both {
     connections: Arc<Semaphore>,
     goodbyes: Arc<Semaphore>,
 }
@@ -47,18 +45,17 @@ pub(super) struct NoPlace {
 impl Default for Places {
     fn default() -> Self {
         Self {
-            connections: Arc::new(Semaphore::new(CONNECTIONS)),
-            goodbyes: Arc::new(Semaphore::new(GOODBYES)),
+            all: Both::of(CONNECTIONS, GOODBYES),
             parties: Mutex::default(),
         }
     }
 }
 
-impl Default for Own {
-    fn default() -> Self {
+impl Both {
+    fn of(connections: usize, goodbyes: usize) -> Self {
         Self {
-            connections: Arc::new(Semaphore::new(AGENCY_CONNECTIONS)),
-            goodbyes: Arc::new(Semaphore::new(AGENCY_GOODBYES)),
+            connections: Arc::new(Semaphore::new(connections)),
+            goodbyes: Arc::new(Semaphore::new(goodbyes)),
         }
     }
 }
@@ -70,7 +67,9 @@ impl Places {
     /// There is none.
     pub(super) fn take(&self, party: Party) -> Result<Place, NoPlace> {
         let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = parties.entry(party).or_default().clone();
+        let address = party.address();
+        let new = || Both::of(AGENCY_CONNECTIONS, AGENCY_GOODBYES);
+        let own = parties.entry(party).or_insert_with(new).clone();
         drop(parties);
         let one = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
         let both = |party, all| {
@@ -79,30 +78,35 @@ impl Places {
                 _all: one(all)?,
             })
         };
-        if let Some(place) = both(&own.connections, &self.connections) {
+        if let Some(place) = both(&own.connections, &self.all.connections) {
             return Ok(place);
         }
         let (whose, count) = if own.connections.available_permits() == 0 {
-            ("your agency", AGENCY_CONNECTIONS)
+            (address, AGENCY_CONNECTIONS)
         } else {
             ("the broker", CONNECTIONS)
         };
         Err(NoPlace {
             says: format!("{whose} has {count} connections open, which is the limit"),
-            goodbye: both(&own.goodbyes, &self.goodbyes),
+            goodbye: both(&own.goodbyes, &self.all.goodbyes),
         })
     }
 
     /// A place for the goodbye of a client that is not known; half of the places are for those that are.
     pub(super) fn stranger(&self) -> Option<SemaphorePermit<'_>> {
-        let is_free = self.goodbyes.available_permits() > GOODBYES / 2;
-        is_free.then(|| self.goodbyes.try_acquire().ok()).flatten()
+        let is_free = self.all.goodbyes.available_permits() > GOODBYES / 2;
+        is_free
+            .then(|| self.all.goodbyes.try_acquire().ok())
+            .flatten()
     }
 
     /// Returns when all places are free, which are taken then: all connections are waited for, since a
     /// client that becomes known takes a place before it gives its handshake's back.
     pub(super) async fn all(&self) {
-        for (places, count) in [(&self.connections, CONNECTIONS), (&self.goodbyes, GOODBYES)] {
+        for (places, count) in [
+            (&self.all.connections, CONNECTIONS),
+            (&self.all.goodbyes, GOODBYES),
+        ] {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             if let Ok(all) = places.acquire_many(count).await {
                 all.forget();
@@ -141,8 +145,12 @@ mod tests {
         taken.insert(0, places.take(agency(0)).unwrap());
         assert!(places.take(agency(99)).is_err());
         // A unit of which others must not know takes none from its agency.
-        let unit = Party::Unit("a-0/hidden".parse().unwrap());
-        let declined = places.take(unit).unwrap_err();
+        let hidden = Party::Unit("a-0/hidden".parse().unwrap());
+        let declined = places.take(hidden.clone()).unwrap_err();
         assert!(declined.says.starts_with("the broker has"));
+        taken.truncate(CONNECTIONS - AGENCY_CONNECTIONS);
+        taken.extend((0..AGENCY_CONNECTIONS).map(|_| places.take(hidden.clone()).unwrap()));
+        let declined = places.take(hidden).unwrap_err();
+        assert!(declined.says.starts_with("your unit has"));
     }
 }

@@ -299,7 +299,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let asked = if room {
             requests::ask(&request, &peer, drawn)
         } else {
-            let says = format!("your agency has {AGENCY_CONSUMERS} consumers, which is the limit");
+            let whose = peer.unit.party().address();
+            let says = format!("{whose} has {AGENCY_CONSUMERS} consumers, which is the limit");
             Err(Reply::new(ReplyCode::PreconditionFailed, says))
         };
         let ask = match asked {
