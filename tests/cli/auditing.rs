@@ -90,8 +90,8 @@ fn a_record_shows_what_was_asked_what_was_decided_and_why_and_who_was_told() {
               withheld identity: taken by floor-identity
               withheld reference party commercial environment: no rule gives it
               to be kept 730 days at most, onward: no-onward
-           x  customs/investigation  addressed, and nobody that it can reach: its sender was told "not permitted"
-           x  harbour/main  addressed, and nobody that it can reach: its sender was told "not permitted"
+           x  customs/investigation  addressed, and nobody that it can reach; answer to its sender: "not permitted"
+           x  harbour/main  addressed, and nobody that it can reach; answer to its sender: "not permitted"
            floor-identity: Persons are known to customs and police only
              basis: GDPR art. 5(1)(c), 6
              reason: Identity of natural persons stays with customs and police
@@ -105,7 +105,7 @@ fn a_record_shows_what_was_asked_what_was_decided_and_why_and_who_was_told() {
            message_id  order-1
            to  police/main
            x  police/main  refused, by floor-secret
-              COVERT: its sender must not know, and was told "not permitted"
+              COVERT: its sender must not know; answer to it: "not permitted"
            floor-secret: Controlled deliveries stay in their case
              basis: Vienna Convention 1988 art. 11; UNTOC art. 20
              reason: Known to the case alone

@@ -84,14 +84,14 @@ fn many_files_are_tried_at_once_and_summed_up_by_fault() {
         .replace(files[2].as_str(), "item-2");
     let summary = summary.replace(files[3].as_str(), "item-3");
     insta::assert_snapshot!(summary, @r"
-    4 files: 1 valid, 0 of them released to nobody; 3 invalid
+    4 files: 1 valid, 0 of them without a recipient; 3 invalid
          2  s10 at /ID: in 2 files, the first item-1
          1  additionalProperties at the message: in 1 file, the first item-3
          1  amount at /GovernmentAgencyGoodsItem/*/ItemChargeAmount: in 1 file, the first item-2
          1  required at the message: in 1 file, the first item-3
     ");
     assert!(
-        told.contains(&format!("{}: valid, released to customs/main", files[0])),
+        told.contains(&format!("{}: valid, for customs/main", files[0])),
         "{told}"
     );
     let lines = out(&in_repository(&format!("{words} --json")));

@@ -61,22 +61,22 @@ fn a_refusal_names_what_forbids_or_what_was_missing() {
     insta::assert_snapshot!(why(&declaration, "police/main", Mask::ALL), @r"
     x  police/main  refused, no policy permits it
        customs-police-case: Police receive declarations of a case: only with an open case that both sides have joined or a score of at least 60 together with area drugs
-       its sender was told nothing of it
+       answer to its sender: nothing of it
     ");
     insta::assert_snapshot!(why(&declaration, "police/main", Mask::NONE), @r"
     x  police/main  refused, no policy permits it
        customs-police-case: Police receive declarations of a case: only with a condition on data that you do not get
-       its sender was told nothing of it
+       answer to its sender: nothing of it
     ");
     insta::assert_snapshot!(why(&declaration, "environment/main", Mask::ALL), @r"
     x  environment/main  refused, no policy permits it
        no rule gives it messages of this type and sender
-       its sender was told nothing of it
+       answer to its sender: nothing of it
     ");
     let order = Message::new("customs/main", "control.order").fact("secret", FactValue::Bool(true));
     insta::assert_snapshot!(why(&order, "post/main", Mask::ALL), @r"
     x  post/main  refused, by floor-secret
-       COVERT: its sender must not know, and was told nothing of it
+       COVERT: its sender must not know; answer to it: nothing of it
     floor-secret: Controlled deliveries stay in their case
       basis: Vienna Convention 1988 art. 11; UNTOC art. 20
       reason: Known to the case alone
@@ -107,8 +107,8 @@ fn shown(told: Option<&Confidential<'_>>) -> String {
 fn a_refusal_for_a_rule_that_failed_is_not_shown_as_one_that_no_rule_permits() {
     insta::assert_snapshot!(shown(Some(&Confidential::default())), @r"
     x  police/main  refused, no policy permits it or one could not be evaluated
-       its sender was told nothing of it
-    ALARM  could not be evaluated, so nothing was given by it: failing
+       answer to its sender: nothing of it
+    ALARM  could not be evaluated, so nothing is given by it: failing
     ");
 }
 
@@ -117,7 +117,7 @@ fn what_a_sender_was_told_is_not_made_up_where_it_cannot_be_read() {
     insta::assert_snapshot!(shown(None), @r"
     what its sender asked, and was told, cannot be read
     x  police/main  refused, no policy permits it or one could not be evaluated
-       its sender was told (cannot be read)
-    ALARM  could not be evaluated, so nothing was given by it: failing
+       answer to its sender: (cannot be read)
+    ALARM  could not be evaluated, so nothing is given by it: failing
     ");
 }

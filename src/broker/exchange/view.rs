@@ -180,7 +180,7 @@ impl<'a> Decided<'a> {
             let nobodies = full.unreachable.iter();
             lines.extend(nobodies.map(|it| {
                 let (unit, told) = (it.unit.escape_debug(), it.told_to_sender);
-                format!("x  {unit}  addressed, and nobody that it can reach: its sender was told {told:?}")
+                format!("x  {unit}  addressed, and nobody that it can reach; answer to its sender: {told:?}")
             }));
             if self.recipients.is_empty() && full.unreachable.is_empty() {
                 let none = "nobody receives it: no rule permits it to any unit";
@@ -189,7 +189,7 @@ impl<'a> Decided<'a> {
             }
             if !full.errors.is_empty() {
                 lines.push(format!(
-                    "ALARM  could not be evaluated, so nothing was given by it: {}",
+                    "ALARM  could not be evaluated, so nothing is given by it: {}",
                     joined(full.errors)
                 ));
             }
@@ -347,10 +347,10 @@ impl Decision<'_> {
             };
             if secrecy.covert {
                 lines.push(format!(
-                    "   COVERT: its sender must not know, and was told {told}"
+                    "   COVERT: its sender must not know; answer to it: {told}"
                 ));
             } else if is_refused {
-                lines.push(format!("   its sender was told {told}"));
+                lines.push(format!("   answer to its sender: {told}"));
             }
         }
     }

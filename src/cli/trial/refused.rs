@@ -146,7 +146,7 @@ impl Summary {
             return format!("{summary}\n");
         }
         let mut text = format!(
-            "\n{files} files: {valid} valid, {unreleased} of them released to nobody; {invalid} invalid\n"
+            "\n{files} files: {valid} valid, {unreleased} of them without a recipient; {invalid} invalid\n"
         );
         let kinds = self.by_number().into_iter().map(|((rule, place), kind)| {
             let place = if place.is_empty() {

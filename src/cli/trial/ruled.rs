@@ -59,9 +59,9 @@ impl Ruled {
         let released = released.filter(|it| matches!(it.outcome, Outcome::Released(_)));
         let units: Vec<String> = released.map(|it| it.unit.to_string()).collect();
         if units.is_empty() {
-            "valid, released to nobody".to_owned()
+            "valid, without a recipient".to_owned()
         } else {
-            format!("valid, released to {}", units.join(", "))
+            format!("valid, for {}", units.join(", "))
         }
     }
 
