@@ -68,6 +68,8 @@ mod settings;
 mod standing;
 #[path = "wire/stopping.rs"]
 mod stopping;
+#[path = "wire/syncs.rs"]
+mod syncs;
 #[path = "wire/times.rs"]
 mod times;
 #[path = "wire/trust.rs"]

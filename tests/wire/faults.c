@@ -1,7 +1,8 @@
 /* Faults that no ordinary machine has at hand: loaded into the broker by LD_PRELOAD, told what to do
-   by a file of seven numbers that both map: whether syncs fail, by how many seconds the clock is off,
+   by a file of nine numbers that both map: whether syncs fail, by how many seconds the clock is off,
    whether new segments find no space, how many milliseconds longer a sync takes, whether reads of
-   files wait; told back, how many reads have begun to wait; and whether syncs wait. */
+   files wait; told back, how many reads have begun to wait; whether syncs wait; the first of the
+   committer's syncs that waits, zero where none does; and told back, which of them waits. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -21,12 +23,28 @@ __attribute__((constructor)) static void map_control(void) {
     const char *path = getenv("CARNET_TEST_FAULTS");
     int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR, 0) : -1;
     if (fd < 0) abort();
-    control = mmap(NULL, 56, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    control = mmap(NULL, 72, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (control == MAP_FAILED) abort();
     close(fd);
 }
 
+/* Called by each sync of the committer's thread, which has them counted alone: from one on. */
+static void wait_for_turn(void) {
+    static int64_t begun;
+    char name[16] = "";
+    struct timespec time = {0, 1000000};
+    prctl(PR_GET_NAME, name);
+    if (!control || strcmp(name, "committer") != 0) return;
+    begun++;
+    while (control[7] && begun >= control[7]) {
+        control[8] = begun;
+        nanosleep(&time, NULL);
+    }
+    control[8] = 0;
+}
+
 int fdatasync(int fd) {
+    wait_for_turn();
     if (control && control[0]) {
         errno = EIO;
         return -1;

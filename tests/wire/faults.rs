@@ -31,7 +31,7 @@ impl Faults {
             .create_new(true)
             .open(control);
         let control = control.expect("a file");
-        control.write_all_at(&[0; 56], 0).expect("written");
+        control.write_all_at(&[0; 72], 0).expect("written");
         Self { folder, control }
     }
 
@@ -72,10 +72,39 @@ impl Faults {
 
     /// Returns once a read waits.
     pub(crate) fn wait_for_held_read(&self) {
-        let mut begun = [0; 8];
-        while begun == [0; 8] {
+        self.wait_for(5);
+    }
+
+    /// The committer's syncs wait until they are let go on.
+    pub(crate) fn hold_commits(&self) {
+        self.set(7, 1);
+    }
+
+    /// Returns once a sync of the committer waits: its step is decided, and none of it is told yet.
+    pub(crate) fn wait_for_held_commit(&self) {
+        self.wait_for(8);
+    }
+
+    /// Lets so many of the committer's syncs go on, the one that waits first. The next waits.
+    pub(crate) fn let_commits(&self, count: i64) {
+        self.set(7, self.wait_for(8) + count);
+    }
+
+    /// No sync of the committer waits any more.
+    pub(crate) fn let_all_commits(&self) {
+        self.set(7, 0);
+    }
+
+    /// The number at a place, once it is not zero.
+    fn wait_for(&self, place: u64) -> i64 {
+        loop {
+            let mut told = [0; 8];
+            let read = self.control.read_exact_at(&mut told, place * 8);
+            read.expect("read");
+            if told != [0; 8] {
+                return i64::from_ne_bytes(told);
+            }
             std::thread::yield_now();
-            self.control.read_exact_at(&mut begun, 5 * 8).expect("read");
         }
     }
 
