@@ -132,11 +132,11 @@ fn records_of_another_schema_are_refused_by_their_number() {
     };
     assert_eq!(
         says(SCHEMA + 1),
-        "record schema 6 is newer than this version reads (5); upgrade carnet"
+        "record schema 7 is newer than this version reads (6); upgrade carnet"
     );
     assert_eq!(
         says(SCHEMA - 1),
-        "record schema 4 is of an early version, which this one (5) does not read; begin a new log"
+        "record schema 5 is of an early version, which this one (6) does not read; begin a new log"
     );
 }
 

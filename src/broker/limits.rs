@@ -136,7 +136,8 @@ pub const FAIR_BYTES: usize = 64 << 10;
 pub const UNREAD_FAIR_BYTES: usize = 64 << 10;
 
 /// How long a message may take from its header to its last octet, and a frame from its head: 1 MiB at
-/// 9 KB/s. Time in which the broker does not read does not count. Hit: the connection is closed with `320 CONNECTION_FORCED`.
+/// 9 KB/s. Time in which the broker does not read does not count, but where that is because its client
+/// does not. Hit: the connection is closed with `320 CONNECTION_FORCED`.
 pub const MESSAGE_TIME: Duration = Duration::from_mins(2);
 
 /// How long a socket is silent before TCP asks whether its peer is there, a sixth of that again between
@@ -251,7 +252,8 @@ pub const KNOWN_IDS_MIN: usize = 16;
 /// moves on while the message waits for the committer.
 pub const SEARCH_AHEAD_BYTES: u64 = 64 << 20;
 
-/// The longest time for which a repeat may be recognised, by record time: each hour of it costs files of ids and their filters in memory.
+/// The longest time for which a repeat may be recognised, by record time: each hour of it costs files of
+/// ids and their filters in memory.
 pub const REPEAT_WINDOW_MAX: Duration = Duration::from_hours(168);
 
 /// How long a repeat is recognised where the id is derived from the content: there the same bytes may

@@ -27,7 +27,7 @@ pub use self::queues::{
 pub use super::ids::QueueId;
 
 /// The schema number of records written now.
-pub const SCHEMA: u16 = 5;
+pub const SCHEMA: u16 = 6;
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq)]

@@ -172,6 +172,7 @@ impl Register {
                 let case = Versioned { epoch: at.0, value };
                 let standing = Arc::make_mut(&mut self.standing);
                 standing.cases.insert_mut(change.case.clone(), case);
+                standing.newest_case = at.0;
             }
             CaseStep::Join => {
                 let standing = Arc::make_mut(&mut self.standing);
@@ -484,7 +485,8 @@ mod tests {
         assert!(standing.cases.is_empty() && standing.bans.size() == 1);
         assert_eq!(rule(register.step(&open(0))), "case-closed");
         ended(&mut register, CUSTOMS, AGENCY_CLOSED_CASES);
-        assert_eq!(*register.standing, Standing::default());
+        let standing = register.standing();
+        assert!(standing.cases.is_empty() && standing.bans.is_empty());
         assert_eq!(register.cases.len(), AGENCY_CLOSED_CASES + 1);
         assert_eq!(register.step(&open(0)), Ok(Step::Changes));
         assert_eq!(rule(register.step(&open(1))), "case-closed");

@@ -46,14 +46,20 @@ impl<'a> StandingFacts<'a> {
             (request.question.asked.case.as_ref()).and_then(|text| text.parse::<CaseId>().ok())
         {
             case = standing.cases.get(&id).map(|case| &case.value);
-            keys.push(StandingKey::Case(id.clone()));
-            // Bans bind whether the case is open or not: closing it frees nobody's data.
+            // Bans bind whether the case is open or not: closing it frees nobody's data. Of a case that is
+            // not open there come none.
             for party in bound_as(request.sender) {
                 let key = (id.clone(), party);
-                let found = standing.bans.get(&key).into_iter();
-                bans.extend(found.flat_map(|bans| &bans.value));
-                keys.push(StandingKey::Bans(key.0, key.1));
+                let found = standing.bans.get(&key);
+                bans.extend(found.into_iter().flat_map(|bans| &bans.value));
+                if case.is_some() || found.is_some() {
+                    keys.push(StandingKey::Bans(key.0, key.1));
+                }
             }
+            keys.push(match case {
+                Some(_) => StandingKey::Case(id),
+                None => StandingKey::NewestCase,
+            });
         }
         let mut ends = Vec::new();
         for own_key in &request.question.own_keys {

@@ -100,6 +100,8 @@ pub type ByKey<K, V> = RedBlackTreeMapSync<K, Versioned<V>>;
 pub struct Standing {
     /// Open cases.
     pub cases: ByKey<CaseId, Case>,
+    /// The epoch of the case that was opened last.
+    pub newest_case: u64,
     /// Continuity levels; absent means normal.
     pub levels: ByKey<AgencyId, Level>,
     /// Per case and holder: the originators whose restricted data the holder has got in it.
@@ -114,6 +116,7 @@ impl Standing {
     pub fn epoch(&self, key: &StandingKey) -> u64 {
         let epoch = match key {
             StandingKey::Case(case) => self.cases.get(case).map(|v| v.epoch),
+            StandingKey::NewestCase => Some(self.newest_case),
             StandingKey::Level(agency) => self.levels.get(agency).map(|v| v.epoch),
             StandingKey::Bans(case, holder) => self
                 .bans
@@ -128,8 +131,11 @@ impl Standing {
 /// One value of a [`Standing`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StandingKey {
-    /// A case.
+    /// An open case.
     Case(CaseId),
+    /// That no case was opened since: a case that a message quotes is not open. Its name stays out of
+    /// evidence, for where there is no such case its sender made it up.
+    NewestCase,
     /// An agency's continuity level.
     Level(AgencyId),
     /// The originators that bind a holder in a case.
@@ -187,6 +193,21 @@ mod tests {
             },
         );
         assert!(!reads.still_hold(&standing, 3, Timestamp::default()));
+    }
+
+    #[test]
+    fn what_quotes_a_case_that_is_not_open_is_stale_once_any_is_opened() {
+        let reads = Reads {
+            keys: vec![(StandingKey::NewestCase, 4)],
+            ..Reads::default()
+        };
+        let mut standing = Standing {
+            newest_case: 4,
+            ..Standing::default()
+        };
+        assert!(reads.still_hold(&standing, 0, Timestamp::default()));
+        standing.newest_case = 5;
+        assert!(!reads.still_hold(&standing, 0, Timestamp::default()));
     }
 
     #[test]

@@ -231,6 +231,7 @@ pub(crate) fn full() -> Exchange {
                 (StandingKey::Level("post".parse().unwrap()), 0),
                 (StandingKey::Bans(case(), agency()), 6),
                 (StandingKey::Orders(keyed(9)), u64::MAX),
+                (StandingKey::NewestCase, 7),
             ],
             valid_until: Some(at(-1)),
         },

@@ -176,6 +176,20 @@ fn slips_of_cases(desk: &mut Desk) -> Vec<(Place, Publish)> {
     slips.collect()
 }
 
+/// Messages that quote a case that there is none of: they are ruled.
+fn quoted_cases(desk: &mut Desk) -> Vec<(Place, Publish)> {
+    let peer = sender(desk, "postal.item").expect("the post");
+    let place = desk.seat_peer(peer);
+    let item = desk.border.publish("postal.item/valid/orchids", "", &[]);
+    let header = ("case".to_owned(), HeaderValue::Text(SECRET.to_owned()));
+    let item = Publish {
+        message_id: Some("quoted".to_owned()),
+        headers: vec![header],
+        ..item
+    };
+    vec![(place, item)]
+}
+
 /// A record without what of it is sealed, and that.
 fn parted(mut record: Record) -> (Record, SealedPart) {
     let sealed = match &mut record {
@@ -210,7 +224,7 @@ fn assert_sealed_alone(desk: &Desk) {
 }
 
 #[test]
-fn a_rejected_message_leaves_nothing_in_clear_of_what_its_sender_wrote() {
+fn what_a_sender_made_up_stands_in_no_record_in_clear() {
     let mut desk = Desk::open();
     let bodies = slips_of_bodies(&mut desk);
     let mut rejected = 0;
@@ -223,6 +237,10 @@ fn a_rejected_message_leaves_nothing_in_clear_of_what_its_sender_wrote() {
     for (place, slip) in others.into_iter().flatten() {
         let outcome = desk.publish(place, &slip);
         assert!(matches!(outcome, Outcome::Returned(_)), "{slip:?}");
+    }
+    for (place, slip) in quoted_cases(&mut desk) {
+        let outcome = desk.publish(place, &slip);
+        assert!(!matches!(outcome, Outcome::Returned(_)), "{slip:?}");
     }
     assert_sealed_alone(&desk);
 }

@@ -48,6 +48,8 @@ struct Assembly {
     /// When its header came.
     begun_ms: u64,
     missing: u64,
+    /// Octets of the body that are in memory at a time, at most: all, or a frame of one that is read over.
+    at_a_time: u64,
     /// Octets of a body that is read over: none of it is kept.
     read_over: Option<u64>,
 }
@@ -60,7 +62,7 @@ impl Assembly {
 
     /// Octets of memory that the message takes once it is whole.
     fn whole(&self) -> usize {
-        let missing = self.read_over.map_or(self.missing, |_| 0);
+        let missing = self.missing.min(self.at_a_time);
         let missing = usize::try_from(missing).unwrap_or(usize::MAX);
         let octets = self.octets.len().saturating_add(missing);
         octets.saturating_add(self.decoded())
@@ -253,6 +255,7 @@ impl Incoming {
             properties_bytes: raw.len(),
             begun_ms: now_ms,
             missing: announced,
+            at_a_time: read_over.map_or(u64::MAX, |_| u64::from(offer.frame_bytes_max)),
             read_over,
         };
         if announced == 0 {

@@ -123,8 +123,11 @@ impl<D: Copy> Session<D> {
     /// the frame takes of which a part has come, whichever is more. A frame is mostly a part of such a
     /// message.
     pub fn unfinished(&self) -> usize {
-        let whole = self.connection.open().map_or(0, |it| it.loads.whole);
-        whole.max(self.arriving.map_or(0, |it| it.octets))
+        let Some(running) = self.connection.open() else {
+            return 0;
+        };
+        let arriving = self.arriving.map_or(0, |it| it.octets);
+        running.loads.whole.max(arriving)
     }
 
     /// Consumers of all channels, those that were asked for and not yet answered among them.

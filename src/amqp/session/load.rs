@@ -41,6 +41,12 @@ pub(super) struct Loads {
 #[derive(Debug)]
 struct Begun {
     channel: ChannelId,
+    since: Since,
+}
+
+/// When something began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Since {
     at_ms: u64,
     /// Time in which the connection was not read before, in milliseconds.
     paused_ms: u64,
@@ -59,17 +65,14 @@ impl Loads {
                 self.end(channel, begun_ms);
             }
             if let Some(begun_ms) = now.begun_ms {
-                self.begun.push_back(Begun {
-                    channel,
-                    at_ms: begun_ms,
-                    paused_ms: self.paused_ms,
-                });
+                let since = self.since(begun_ms);
+                self.begun.push_back(Begun { channel, since });
             }
         }
     }
 
     fn end(&mut self, channel: ChannelId, begun_ms: u64) {
-        let first = self.begun.partition_point(|it| it.at_ms < begun_ms);
+        let first = self.begun.partition_point(|it| it.since.at_ms < begun_ms);
         let mut since = self.begun.iter().skip(first);
         if let Some(place) = since.position(|it| it.channel == channel) {
             self.begun.remove(first.saturating_add(place));
@@ -80,8 +83,20 @@ impl Loads {
     /// which the connection was not read had not passed.
     pub(super) fn oldest_message(&self) -> Option<(ChannelId, u64)> {
         let first = self.begun.front()?;
-        let paused_ms = self.paused_ms.saturating_sub(first.paused_ms);
-        Some((first.channel, first.at_ms.saturating_add(paused_ms)))
+        Some((first.channel, self.read_since(first.since)))
+    }
+
+    /// That something began at `at_ms`, in milliseconds.
+    pub(super) fn since(&self, at_ms: u64) -> Since {
+        let paused_ms = self.paused_ms;
+        Since { at_ms, paused_ms }
+    }
+
+    /// Since when something has been under way, in milliseconds, as if the time in which the connection
+    /// was not read had not passed.
+    pub(super) fn read_since(&self, since: Since) -> u64 {
+        let paused_ms = self.paused_ms.saturating_sub(since.paused_ms);
+        since.at_ms.saturating_add(paused_ms)
     }
 
     /// The connection is not read from here on, or is again.

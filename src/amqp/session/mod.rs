@@ -41,6 +41,7 @@ pub use event::{
     Answer, ConsumerNumber, End, Event, Gone, Leftover, Message, Outcome, Place, Publish,
     PublishTag, Request, Sending, Sent, Settlement, Ticket,
 };
+use load::Since;
 pub use offer::Offer;
 
 /// The state machine. `D` is the broker's name for a delivery.
@@ -58,8 +59,7 @@ pub struct Session<D> {
 struct Arriving {
     /// Octets of its payload, by its head.
     octets: usize,
-    /// Since when, in milliseconds; time in which the connection is not read begins it anew.
-    since_ms: u64,
+    since: Since,
 }
 
 impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
@@ -135,21 +135,25 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
     /// The next frame is not whole.
     fn arrives(&mut self) {
         let octets = self.inbound.arriving();
-        let since_ms = self.arriving.map(|it| it.since_ms);
-        self.arriving = (octets > 0).then(|| Arriving {
+        let now_ms = self.connection.out.now_ms();
+        let running = self.connection.open().filter(|_| octets > 0);
+        self.arriving = running.map(|running| Arriving {
             octets,
-            since_ms: since_ms.unwrap_or(self.connection.out.now_ms()),
+            since: match self.arriving {
+                Some(arriving) => arriving.since,
+                None => running.loads.since(now_ms),
+            },
         });
     }
 
     /// When a frame has taken too long, in the milliseconds of `now_ms`.
     fn arrival_deadline_ms(&self) -> Option<u64> {
-        let arriving = self.arriving.filter(|_| self.connection.is_read())?;
-        Some(
-            arriving
-                .since_ms
-                .saturating_add(self.connection.offer.message_ms_max),
-        )
+        let running = self
+            .connection
+            .open()
+            .filter(|_| self.connection.is_read())?;
+        let since_ms = running.loads.read_since(self.arriving?.since);
+        Some(since_ms.saturating_add(self.connection.offer.message_ms_max))
     }
 
     /// Whether nothing can happen before more octets come. While whole frames wait to be looked at, or
@@ -192,12 +196,7 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
     /// The shell stops reading, or reads again: silence that we cause ourselves is not held
     /// against the peer.
     pub fn set_paused(&mut self, paused: bool, now_ms: u64) {
-        let was_read = self.connection.is_read();
         self.connection.set_paused(paused, now_ms);
-        let is_read = was_read && self.connection.is_read();
-        if let Some(arriving) = self.arriving.as_mut().filter(|_| !is_read) {
-            arriving.since_ms = now_ms;
-        }
     }
 
     /// Whether nothing more comes in or goes out. The shell flushes the output, shuts down the

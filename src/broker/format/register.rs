@@ -33,6 +33,7 @@ impl<'a> Form<'a> for Arc<Standing> {
 
 form!(Standing {
     cases: ByKey<CaseId, Case>,
+    newest_case: u64,
     levels: ByKey<AgencyId, Level>,
     bans: ByKey<(CaseId, Party), BTreeSet<AgencyId>>,
     orders: ByKey<KeyedDigest, BTreeMap<Party, Option<Timestamp>>>,

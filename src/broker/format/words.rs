@@ -176,6 +176,7 @@ words!(StandingKey {
     2 = Level(agency: AgencyId),
     3 = Bans(case: CaseId, holder: Party),
     4 = Orders(key: KeyedDigest),
+    5 = NewestCase,
 });
 
 words!(Outcome {

@@ -27,7 +27,7 @@ impl QuotaNotice {
             system.name = %peer.system.name,
             limit.messages = peer.agency.limits.private_messages,
             limit.mib = peer.agency.limits.private_mib,
-            "queues of the agency's own hold as much as private_messages or private_mib allows: publishes are refused with a nack"
+            "own queues of the agency, or of its unlisted unit, hold as much as private_messages or private_mib allows: publishes get a nack"
         );
     }
 }

@@ -179,9 +179,9 @@ fn a_frame_that_is_not_whole_in_its_time_ends_the_connection_and_counts_as_under
     peer.session.set_paused(true, 500_000);
     peer.session.tick(700_000);
     peer.session.set_paused(false, 800_000);
-    peer.session.tick(919_999);
+    peer.session.tick(819_999);
     assert!(peer.said().is_empty());
-    peer.session.tick(920_000);
+    peer.session.tick(820_000);
     let says = peer.said().concat();
     assert!(says.contains("a frame is not whole after 120 s"), "{says}");
 }
