@@ -11,12 +11,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-
-use arc_swap::ArcSwap;
+use std::sync::Arc;
 
 use super::mailbox::lock;
+use super::sync::atomic::{AtomicU64, Ordering};
+use super::sync::{ArcSwap, Mutex};
 use crate::broker::dedup::run::{DamagedRun, Run, encode, find};
 use crate::broker::dedup::{Known, KnownIds, Looked};
 use crate::broker::format::RecordError;

@@ -11,14 +11,34 @@
 )]
 
 mod sync {
+    use std::sync::Arc;
+
     pub(super) use shuttle::sync::{Condvar, Mutex, MutexGuard, atomic, mpsc};
     pub(super) use shuttle::thread;
+
+    /// What `arc_swap` has, as far as it is used here: each use is one step for the scheduler.
+    #[derive(Default)]
+    pub(super) struct ArcSwap<T>(Mutex<Arc<T>>);
+
+    impl<T> ArcSwap<T> {
+        pub(super) fn load_full(&self) -> Arc<T> {
+            Arc::clone(&self.0.lock().unwrap())
+        }
+
+        pub(super) fn store(&self, value: Arc<T>) {
+            *self.0.lock().unwrap() = value;
+        }
+    }
 }
 
 #[path = "fetch.rs"]
 mod fetch;
+#[path = "ids.rs"]
+mod ids;
 #[path = "mailbox.rs"]
 mod mailbox;
+#[path = "threads/searching.rs"]
+mod searching;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
