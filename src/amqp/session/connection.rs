@@ -11,6 +11,7 @@ use crate::amqp::reply::{Misbehaved, Reply, ReplyCode, Scope};
 
 use super::event::{End, Event, Leftover, Step};
 use super::handshake::{Handshake, Progress};
+use super::load::Since;
 use super::offer::Offer;
 use super::outbox::Outbox;
 use super::running::Running;
@@ -53,8 +54,18 @@ pub(super) struct Connection<D> {
     // What answers and closes brought about, before what the next frame brings.
     pub(super) events: VecDeque<Event<D>>,
     pub(super) leftovers: Vec<Leftover<D>>,
+    /// The frame of which a part has come.
+    pub(super) arriving: Option<Arriving>,
     heard_ms: u64,
     paused: bool,
+}
+
+/// A frame of which a part has come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arriving {
+    /// Octets of its payload, by its head.
+    pub(super) octets: usize,
+    since: Since,
 }
 
 impl<D: Copy> Connection<D> {
@@ -74,6 +85,7 @@ impl<D: Copy> Connection<D> {
             out: Outbox::new(frame_bytes_max, now_ms),
             events: VecDeque::new(),
             leftovers: Vec::new(),
+            arriving: None,
             heard_ms: now_ms,
             paused: false,
         }
@@ -104,11 +116,6 @@ impl<D: Copy> Connection<D> {
         matches!(self.phase, Phase::PeerClosing(..))
     }
 
-    /// Whether the connection is open and what its peer sends is read.
-    pub(super) fn is_read(&self) -> bool {
-        matches!(self.phase, Phase::Running(_)) && !self.paused
-    }
-
     pub(super) fn awaits_protocol_header(&self) -> bool {
         matches!(&self.phase, Phase::Handshake(it) if it.awaits_header())
     }
@@ -126,8 +133,21 @@ impl<D: Copy> Connection<D> {
         }
     }
 
+    /// The next frame is not whole; its head, where that is, says how many octets of payload it has.
+    pub(super) fn frame_arrives(&mut self, octets: usize) {
+        let running = self.open().filter(|_| octets > 0);
+        self.arriving = running.map(|running| Arriving {
+            octets,
+            since: match self.arriving {
+                Some(arriving) => arriving.since,
+                None => running.loads.since(self.out.now_ms()),
+            },
+        });
+    }
+
     /// Deals with one frame. What it breaks is dealt with too.
     pub(super) fn frame(&mut self, frame: &Frame<'_>) -> Step<D> {
+        self.arriving = None;
         let dealt_with = match &mut self.phase {
             Phase::Closing { .. } => {
                 self.frame_while_closing(frame);
@@ -347,8 +367,13 @@ impl<D: Copy> Connection<D> {
         if let Some((channel, deadline)) = self.message_deadline()
             && now_ms >= deadline
         {
-            let what = format_args!("a message on channel {channel}");
-            self.takes_too_long(what, Some(MethodId::BASIC_PUBLISH));
+            let reply = self.takes_too_long(format_args!("a message on channel {channel}"));
+            self.close_for(reply.caused_by(MethodId::BASIC_PUBLISH));
+        } else if self
+            .arrival_deadline_ms()
+            .is_some_and(|deadline| now_ms >= deadline)
+        {
+            self.close_for(self.takes_too_long(format_args!("a frame")));
         } else if self
             .silence_deadline_ms()
             .is_some_and(|deadline| now_ms >= deadline)
@@ -362,15 +387,11 @@ impl<D: Copy> Connection<D> {
         }
     }
 
-    /// Closes for something of which a part came long ago.
-    pub(super) fn takes_too_long(&mut self, what: fmt::Arguments<'_>, cause: Option<MethodId>) {
+    /// What is said of something of which a part came long ago.
+    fn takes_too_long(&self, what: fmt::Arguments<'_>) -> Reply {
         let seconds = self.offer.message_ms_max.div_euclid(1_000);
         let sentence = format!("{what} is not whole after {seconds} s");
-        let reply = Reply::new(ReplyCode::ConnectionForced, sentence);
-        self.close_for(match cause {
-            Some(method) => reply.caused_by(method),
-            None => reply,
-        });
+        Reply::new(ReplyCode::ConnectionForced, sentence)
     }
 
     pub(super) fn next_deadline_ms(&self) -> Option<u64> {
@@ -382,6 +403,7 @@ impl<D: Copy> Connection<D> {
         [
             own,
             self.message_deadline().map(|(_, deadline)| deadline),
+            self.arrival_deadline_ms(),
             self.silence_deadline_ms(),
             self.heartbeat_deadline_ms(),
         ]
@@ -402,9 +424,19 @@ impl<D: Copy> Connection<D> {
 
     /// When the oldest message under way has taken too long, and its channel.
     fn message_deadline(&self) -> Option<(ChannelId, u64)> {
-        let running = self.open().filter(|_| self.is_read())?;
-        let oldest = running.loads.oldest_message();
-        oldest.map(|(channel, since)| (channel, since.saturating_add(self.offer.message_ms_max)))
+        let (channel, since) = self.read()?.loads.oldest_message()?;
+        Some((channel, since.saturating_add(self.offer.message_ms_max)))
+    }
+
+    /// When the frame of which a part has come has taken too long.
+    fn arrival_deadline_ms(&self) -> Option<u64> {
+        let since = self.read()?.loads.read_since(self.arriving?.since);
+        Some(since.saturating_add(self.offer.message_ms_max))
+    }
+
+    /// The channels, while the connection is open and what its peer sends is read.
+    fn read(&self) -> Option<&Running<D>> {
+        self.open().filter(|_| !self.paused)
     }
 
     /// When the peer has been silent for too long. A peer that has said goodbye may be.

@@ -126,7 +126,7 @@ impl<D: Copy> Session<D> {
         let Some(running) = self.connection.open() else {
             return 0;
         };
-        let arriving = self.arriving.map_or(0, |it| it.octets);
+        let arriving = self.connection.arriving.map_or(0, |it| it.octets);
         running.loads.whole.max(arriving)
     }
 

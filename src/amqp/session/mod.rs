@@ -41,7 +41,6 @@ pub use event::{
     Answer, ConsumerNumber, End, Event, Gone, Leftover, Message, Outcome, Place, Publish,
     PublishTag, Request, Sending, Sent, Settlement, Ticket,
 };
-use load::Since;
 pub use offer::Offer;
 
 /// The state machine. `D` is the broker's name for a delivery.
@@ -51,15 +50,6 @@ pub struct Session<D> {
     connection: Connection<D>,
     // Whether all that has come was looked at, and the next frame is not whole.
     wants_octets: bool,
-    arriving: Option<Arriving>,
-}
-
-/// A frame of which a part has come.
-#[derive(Clone, Copy, Debug)]
-struct Arriving {
-    /// Octets of its payload, by its head.
-    octets: usize,
-    since: Since,
 }
 
 impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
@@ -69,7 +59,6 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
             inbound: Inbound::default(),
             connection: Connection::new(offer, now_ms),
             wants_octets: true,
-            arriving: None,
         }
     }
 
@@ -104,7 +93,7 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
                 match self.inbound.frame(self.connection.frame_bytes_max()) {
                     Ok(None) => {
                         self.wants_octets = true;
-                        self.arrives();
+                        self.connection.frame_arrives(self.inbound.arriving());
                         return None;
                     }
                     Ok(Some(frame)) => {
@@ -115,7 +104,6 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
                             frame.size()
                         };
                         self.inbound.advance(size);
-                        self.arriving = None;
                         step
                     }
                     Err(misbehaved) => {
@@ -130,30 +118,6 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
                 Step::Hold => return None,
             }
         }
-    }
-
-    /// The next frame is not whole.
-    fn arrives(&mut self) {
-        let octets = self.inbound.arriving();
-        let now_ms = self.connection.out.now_ms();
-        let running = self.connection.open().filter(|_| octets > 0);
-        self.arriving = running.map(|running| Arriving {
-            octets,
-            since: match self.arriving {
-                Some(arriving) => arriving.since,
-                None => running.loads.since(now_ms),
-            },
-        });
-    }
-
-    /// When a frame has taken too long, in the milliseconds of `now_ms`.
-    fn arrival_deadline_ms(&self) -> Option<u64> {
-        let running = self
-            .connection
-            .open()
-            .filter(|_| self.connection.is_read())?;
-        let since_ms = running.loads.read_since(self.arriving?.since);
-        Some(since_ms.saturating_add(self.connection.offer.message_ms_max))
     }
 
     /// Whether nothing can happen before more octets come. While whole frames wait to be looked at, or
@@ -176,21 +140,12 @@ impl<D: Copy + Eq + std::fmt::Debug> Session<D> {
     /// Time passes: sends a heartbeat that is due, ends what took too long.
     pub fn tick(&mut self, now_ms: u64) {
         self.connection.tick(now_ms);
-        if self
-            .arrival_deadline_ms()
-            .is_some_and(|deadline| self.connection.out.now_ms() >= deadline)
-        {
-            self.arriving = None;
-            self.connection
-                .takes_too_long(format_args!("a frame"), None);
-        }
     }
 
     /// When `tick` is due next, in the milliseconds of `now_ms`; in the past where it is due at
     /// once.
     pub fn next_deadline_ms(&self) -> Option<u64> {
-        let arrival = self.arrival_deadline_ms().into_iter();
-        arrival.chain(self.connection.next_deadline_ms()).min()
+        self.connection.next_deadline_ms()
     }
 
     /// The shell stops reading, or reads again: silence that we cause ourselves is not held
