@@ -275,6 +275,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn every_reason_has_a_code_of_its_own_a_cure_and_a_place_in_the_how_to() {
         let codes: BTreeSet<&str> = ALL.iter().map(|kind| kind.code()).collect();

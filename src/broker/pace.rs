@@ -223,8 +223,10 @@ impl Line {
         }
         if ticket.is_none() {
             places.last = number;
-            let long_ns = long;
-            places.queue.push_back(Queued { number, long_ns });
+            places.queue.push_back(Queued {
+                number,
+                long_ns: long,
+            });
             let line = Arc::clone(self);
             *ticket = Some(Ticket { line, number });
         }

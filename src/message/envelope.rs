@@ -106,7 +106,7 @@ impl Envelope {
     }
 
     fn header(&mut self, name: &str, value: &HeaderValue) -> Result<(), Invalid> {
-        let place = || format!("header {name}");
+        let place = || header_place(name);
         not_reserved(name)?;
         match (name, value) {
             ("to", HeaderValue::Text(text)) => self.addressees(text.split(','))?,

@@ -85,8 +85,7 @@ pub(super) fn not_reserved(name: &str) -> Result<(), Invalid> {
         _ => return Ok(()),
     };
     let says = format!("is the broker's own; leave '{}' out", cut(name));
-    let place = format!("header {ours}");
-    Err(Invalid::envelope(place, &rule::RESERVED, says))
+    Err(Invalid::envelope(header_place(ours), &rule::RESERVED, says))
 }
 
 /// Refuses a name that is taken for one of [`READ`] and is not it.
@@ -101,8 +100,7 @@ pub(super) fn not_misspelt(name: &str) -> Result<(), Invalid> {
         Some(ours) => {
             let written = cut(name);
             let says = format!("is written '{written}'; write it {ours}, or name it otherwise");
-            let place = format!("header {ours}");
-            Err(Invalid::envelope(place, &rule::SPELLING, says))
+            Err(Invalid::envelope(header_place(ours), &rule::SPELLING, says))
         }
         None => Ok(()),
     }
@@ -129,7 +127,8 @@ fn is_one_slip(one: &[char], other: &[char]) -> bool {
     }
 }
 
-/// A header as the place of a warning, which its sender alone is shown.
+/// A header as a place: of a fault by a name that is ours, of a warning, which its sender alone is
+/// shown, as it was written.
 pub(super) fn header_place(name: &str) -> String {
     format!("header {}", cut(name))
 }
