@@ -20,6 +20,7 @@ pub mod identity;
 mod issuers;
 pub mod keys;
 pub(crate) mod network;
+pub mod officer;
 mod parse;
 pub(crate) mod profile;
 pub(crate) mod public_key;

@@ -37,6 +37,12 @@ fn is_dotted(text: &str) -> bool {
     text.len() <= 96 && text.split('.').all(is_label)
 }
 
+fn is_staff_number(text: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    text.len() <= 24 && digits >= 2 && text.bytes().all(is_plain)
+}
+
 /// A name: text that keeps a rule, with what is expected where it does not.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $rule:ident, $expected:literal) => {
@@ -109,6 +115,11 @@ name!(
     /// A system's name within its agency, such as `declarations`.
     SystemName, is_label,
     "a system's name: lower case letters, digits and hyphens, a letter first, at most 48"
+);
+name!(
+    /// An officer's staff number within an agency, such as `o-2117`; never a name.
+    OfficerName, is_staff_number,
+    "a staff number, as o-2117: lower case letters, digits and hyphens, two digits at least, at most 24"
 );
 name!(
     /// A message type of the catalogue, such as `declaration.import`.

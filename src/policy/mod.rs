@@ -18,6 +18,7 @@
 
 pub(crate) mod agreement;
 mod annotation;
+pub mod change;
 pub(crate) mod check;
 mod condition;
 mod entities;
