@@ -3,6 +3,7 @@
 //! A name counts only under an issuer that its own agency lists, so an agency's authority can
 //! speak for that agency and for no other. [`identify`] does the whole of it, chain included:
 //! the TLS layer has only to prove that the peer holds the certificate's key. Read it first.
+//! [`identify_officer`] is its sister for the HTTP interface.
 //!
 //! ```text
 //! chain ─► names ─► agencies whose names they are ─► issued by that very agency? ─► one system?
@@ -19,15 +20,15 @@ use super::certificate::CertificateSummary;
 use super::chain::{NoPath, Path, Presented};
 use super::profile::departures;
 use super::refusal::{IdentityRefusal, RefusalKind, quoted};
-use super::registry::{Agency, Peer, Registry, System};
+use super::registry::{Agency, Officer, OfficerPeer, Peer, Registry, System};
 use crate::message::id::{AgencyId, Digest, SystemId};
 use crate::message::time::Timestamp;
 
-/// A system that is let in, and what lets it in.
+/// A system, or an officer, that is let in, and what lets it in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admitted {
-    /// The system.
-    pub peer: Peer,
+pub struct Admitted<P = Peer> {
+    /// The system or officer.
+    pub peer: P,
     /// What it is let in on.
     pub grounds: Grounds,
     /// What its certificate says.
@@ -91,6 +92,34 @@ pub fn identify(
     now: Timestamp,
     remote: IpAddr,
 ) -> Result<Admitted, IdentityRefusal> {
+    with_bearer(chain, registry, |bearer| {
+        bearer.identify(registry, now, remote)
+    })
+}
+
+/// The officer whom `chain` (his own certificate first) stands for, connecting from `remote`; or, by a
+/// certificate that names no one of an agency with an identity provider, a person whom a token is to
+/// name.
+///
+/// # Errors
+/// An [`IdentityRefusal`] that says what was found and what to do.
+pub fn identify_officer(
+    chain: &[CertificateDer<'_>],
+    registry: &Registry,
+    now: Timestamp,
+    remote: IpAddr,
+) -> Result<Admitted<OfficerPeer>, IdentityRefusal> {
+    with_bearer(chain, registry, |bearer| {
+        bearer.identify_officer(registry, now, remote)
+    })
+}
+
+/// What `identify` says of the bearer of `chain`, with the certificate where it refuses.
+fn with_bearer<T>(
+    chain: &[CertificateDer<'_>],
+    registry: &Registry,
+    identify: impl FnOnce(Bearer<'_>) -> Result<T, IdentityRefusal>,
+) -> Result<T, IdentityRefusal> {
     let Some((der, above)) = chain.split_first() else {
         return Err(IdentityRefusal::none_sent());
     };
@@ -100,11 +129,10 @@ pub fn identify(
     };
     let presented = Presented::read(der, above, &own);
     let admitted = presented.and_then(|presented| {
-        let bearer = Bearer {
+        identify(Bearer {
             own: &own,
             presented,
-        };
-        bearer.identify(registry, now, remote)
+        })
     });
     admitted.map_err(|mut refusal| {
         if refusal.claimed.is_none() {
@@ -124,6 +152,51 @@ pub fn trust_anchors(registry: &Registry) -> Vec<CertificateDer<'static>> {
         .into_iter()
         .map(|der| CertificateDer::from(der.to_vec()))
         .collect()
+}
+
+/// An entry of an agency that a certificate can stand for.
+trait Entry: Clone {
+    /// What a certificate can stand for beside it.
+    type Other: Entry;
+    const NOUN: &'static str;
+    const WHAT: &'static str;
+    /// What is said to one that came by the other's way.
+    const NOT_HERE: &'static str;
+    /// All of an agency, each by the name that its certificate bears.
+    fn all(agency: &Agency) -> impl Iterator<Item = (&str, Self)>;
+    fn name(&self) -> &str;
+}
+
+impl Entry for Arc<System> {
+    type Other = Officer;
+    const NOUN: &'static str = "system";
+    const WHAT: &'static str = "a system";
+    const NOT_HERE: &'static str = "systems do not act as officers";
+
+    fn all(agency: &Agency) -> impl Iterator<Item = (&str, Self)> {
+        let systems = agency.systems.values();
+        systems.map(|system| (system.certificate.as_str(), Arc::clone(system)))
+    }
+
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+}
+
+impl Entry for Officer {
+    type Other = Arc<System>;
+    const NOUN: &'static str = "officer";
+    const WHAT: &'static str = "an officer";
+    const NOT_HERE: &'static str = "officers do not connect as systems";
+
+    fn all(agency: &Agency) -> impl Iterator<Item = (&str, Self)> {
+        let officers = agency.officers.values();
+        officers.filter_map(|officer| Some((officer.certificate.as_deref()?, officer.clone())))
+    }
+
+    fn name(&self) -> &str {
+        &self.id
+    }
 }
 
 /// A certificate, for the question whose it is.
@@ -218,12 +291,53 @@ impl Bearer<'_> {
         })
     }
 
-    /// The one system whose name the certificate bears under its own agency's issuer.
-    fn find(
+    fn identify_officer(
         &self,
         registry: &Registry,
         now: Timestamp,
-    ) -> Result<(Arc<Agency>, Arc<System>), IdentityRefusal> {
+        remote: IpAddr,
+    ) -> Result<Admitted<OfficerPeer>, IdentityRefusal> {
+        let (agency, officer) = match self.find::<Officer>(registry, now) {
+            Ok((agency, officer)) => (agency, Some(officer)),
+            Err(refusal) => (self.vouched_for(registry, now).ok_or(refusal)?, None),
+        };
+        let path = self.presented.verify(&agency, now).map_err(|mut refusal| {
+            refusal.issued_by = Some(agency.id.clone());
+            refusal
+        })?;
+        Ok(Admitted {
+            peer: OfficerPeer { agency, officer },
+            grounds: Grounds::of(self.own, &path, remote),
+            certificate: Box::new(self.own.clone()),
+            departures: Vec::new(),
+        })
+    }
+
+    /// The agency with an identity provider that has issued a certificate which names nobody else: no
+    /// system, and nothing of another agency.
+    fn vouched_for(&self, registry: &Registry, now: Timestamp) -> Option<Arc<Agency>> {
+        let names_a_system = registry.agencies().any(|agency| {
+            let mut systems = agency.systems.values();
+            systems.any(|system| bears(self.own, &system.certificate))
+        });
+        if names_a_system {
+            return None;
+        }
+        let claimed = claimed(self.own, registry);
+        let mut issuing = registry.agencies().filter(|agency| {
+            agency.identity_provider.is_some() && self.presented.issued_by(agency, now).is_ok()
+        });
+        let agency = issuing.next()?;
+        let is_its_own = claimed.keys().all(|id| **id == agency.id) && issuing.next().is_none();
+        is_its_own.then(|| Arc::clone(agency))
+    }
+
+    /// The one system or officer whose name the certificate bears under its own agency's issuer.
+    fn find<E: Entry>(
+        &self,
+        registry: &Registry,
+        now: Timestamp,
+    ) -> Result<(Arc<Agency>, E), IdentityRefusal> {
         let claimed = claimed(self.own, registry);
         for agency in claimed.values() {
             self.presented.issued_by(agency, now).map_err(|no_path| {
@@ -237,10 +351,7 @@ impl Bearer<'_> {
         }
         let mut found = Vec::new();
         for agency in registry.agencies() {
-            let named = agency
-                .systems
-                .values()
-                .filter(|system| bears(self.own, &system.certificate));
+            let named = E::all(agency).filter(|(name, _)| bears(self.own, name));
             // A common name is nobody's property: elsewhere it may be anything.
             let named: Vec<_> = named.collect();
             // Those that are claimed have issued it, or it would not have come as far.
@@ -248,16 +359,16 @@ impl Bearer<'_> {
                 claimed.contains_key(&agency.id) || self.presented.issued_by(agency, now).is_ok()
             };
             if !named.is_empty() && issued(agency) {
-                found.extend(named.into_iter().map(|system| (agency, system)));
+                found.extend(named.into_iter().map(|(_, entry)| (agency, entry)));
             }
         }
         match found.as_slice() {
-            [(agency, system)] => Ok((Arc::clone(agency), Arc::clone(system))),
-            [] => Err(self.unknown(registry, now)),
+            [(agency, entry)] => Ok((Arc::clone(agency), entry.clone())),
+            [] => Err(self.unknown::<E>(registry, now)),
             several => {
                 let names: Vec<String> = several
                     .iter()
-                    .map(|(agency, system)| format!("{}/{}", agency.id, system.name))
+                    .map(|(agency, entry)| format!("{}/{}", agency.id, entry.name()))
                     .collect();
                 let detail = format!("it stands for {}", names.join(" and "));
                 Err(IdentityRefusal::new(RefusalKind::Ambiguous, detail))
@@ -292,8 +403,8 @@ impl Bearer<'_> {
         IdentityRefusal::new(RefusalKind::UnknownIssuer, detail)
     }
 
-    /// No system bears one of the names.
-    fn unknown(&self, registry: &Registry, now: Timestamp) -> IdentityRefusal {
+    /// No system, or no officer, bears one of the names.
+    fn unknown<E: Entry>(&self, registry: &Registry, now: Timestamp) -> IdentityRefusal {
         let own = self.own;
         let uris = own.uris.iter().map(|uri| quoted(uri));
         let common_names = own.common_names.iter();
@@ -323,16 +434,14 @@ impl Bearer<'_> {
             };
             return IdentityRefusal::new(RefusalKind::UnknownIssuer, detail);
         };
-        let officers = issuing.officers.values();
-        let certificates = officers.filter_map(|officer| officer.certificate.as_ref());
-        let is_officer = certificates.into_iter().any(|uri| own.uris.contains(uri));
-        let detail = if is_officer {
-            format!(
-                "an officer of {}: officers do not connect as systems",
-                issuing.id
-            )
-        } else {
-            format!("no system of {}, which issued it: {shown}", issuing.id)
+        let detail = match E::Other::all(issuing).find(|(name, _)| bears(own, name)) {
+            Some(_) => format!(
+                "{} of {}: {}",
+                E::Other::WHAT,
+                issuing.id,
+                E::Other::NOT_HERE
+            ),
+            None => format!("no {} of {}, which issued it: {shown}", E::NOUN, issuing.id),
         };
         let mut refusal = IdentityRefusal::new(RefusalKind::UnknownName, detail);
         refusal.issued_by = Some(issuing.id.clone());

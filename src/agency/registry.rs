@@ -356,6 +356,15 @@ impl Unit {
     }
 }
 
+/// A person at the HTTP interface, as `identify_officer` found him by his certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfficerPeer {
+    /// His agency.
+    pub agency: Arc<Agency>,
+    /// His entry; none where only a token of his agency's identity provider can say who he is.
+    pub officer: Option<Officer>,
+}
+
 /// A connected system, as `identify` found it. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {

@@ -34,11 +34,11 @@ pub(super) enum Why {
 }
 
 /// Shakes hands over `socket`; `verifier` finds who it is.
-pub(super) async fn shake_hands(
+pub(super) async fn shake_hands<P>(
     config: Result<Arc<rustls::ServerConfig>, Error>,
-    verifier: &Identifies,
+    verifier: &Identifies<P>,
     socket: TcpStream,
-) -> Result<(TlsStream<TcpStream>, Admitted), NotLetIn> {
+) -> Result<(TlsStream<TcpStream>, Admitted<P>), NotLetIn> {
     let failed = |error: io::Error, socket| NotLetIn {
         why: Why::Failed(error),
         socket,

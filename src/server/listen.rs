@@ -24,6 +24,7 @@ use super::places::NoPlace;
 pub(crate) use super::shell::Shell;
 use super::verifier::Identifies;
 use super::worker::Worker;
+use crate::agency::identity::identify;
 use crate::broker::limits::{KEEPALIVE, PEER_GONE};
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
@@ -220,7 +221,7 @@ async fn connect(
     socket.set_nodelay(true)?;
     keep_alive(&socket)?;
     let rulebook = Arc::clone(&shell.backbone.view().rulebook);
-    let verifier = Identifies::new(&shell.tls, rulebook, shell.clock, remote.ip());
+    let verifier = Identifies::new(identify, &shell.tls, rulebook, shell.clock, remote.ip());
     let verifier = Arc::new(verifier);
     let config = shell.tls.for_one(Arc::<Identifies>::clone(&verifier));
     let (stream, admitted) = match shake_hands(config, &verifier, socket).await {

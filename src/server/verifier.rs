@@ -18,36 +18,50 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 
 use super::clock::Clock;
 use super::tls::Tls;
-use crate::agency::identity::{Admitted, identify};
+use crate::agency::identity::Admitted;
 use crate::agency::refusal::{IdentityRefusal, RefusalKind};
+use crate::agency::registry::{Peer, Registry};
+use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
-/// The system that a client is, or why its certificate identifies none.
-pub(super) type Found = Result<Admitted, IdentityRefusal>;
+/// The system or officer that a client is, or why its certificate identifies none.
+pub(super) type Found<P> = Result<Admitted<P>, IdentityRefusal>;
+
+/// `agency::identify`, or its like for officers.
+pub(super) type Identify<P> = fn(&[CertificateDer<'_>], &Registry, Timestamp, IpAddr) -> Found<P>;
 
 /// Finds who one client is.
-pub(super) struct Identifies {
+pub(super) struct Identifies<P = Peer> {
+    identify: Identify<P>,
     provider: Arc<CryptoProvider>,
     issuers: Arc<[DistinguishedName]>,
     clock: Clock,
     remote: IpAddr,
-    known: Mutex<Known>,
+    known: Mutex<Known<P>>,
 }
 
 /// How much is known of the client. What is done with is not kept: TLS keeps the verifier as long as
 /// the connection lives.
-enum Known {
+enum Known<P> {
     Nothing(Arc<Rulebook>),
     /// What its certificate says, before the client has shown that it holds the key.
-    Shown(Box<Found>),
+    Shown(Box<Found<P>>),
     /// What its certificate says, and the client holds its key; or that it does not.
-    Found(Box<Found>),
+    Found(Box<Found<P>>),
     Taken,
 }
 
-impl Identifies {
-    pub(super) fn new(tls: &Tls, rulebook: Arc<Rulebook>, clock: Clock, remote: IpAddr) -> Self {
+impl<P> Identifies<P> {
+    /// By what `identify` says of a certificate under `rulebook`.
+    pub(super) fn new(
+        identify: Identify<P>,
+        tls: &Tls,
+        rulebook: Arc<Rulebook>,
+        clock: Clock,
+        remote: IpAddr,
+    ) -> Self {
         Self {
+            identify,
             provider: Arc::clone(tls.provider()),
             issuers: tls.asked_for(&rulebook),
             clock,
@@ -57,19 +71,19 @@ impl Identifies {
     }
 
     /// What was found: none before the client's signature was seen.
-    pub(super) fn take(&self) -> Option<Found> {
+    pub(super) fn take(&self) -> Option<Found<P>> {
         match self.advance() {
             Known::Found(found) => Some(*found),
             Known::Nothing(_) | Known::Shown(_) | Known::Taken => None,
         }
     }
 
-    fn advance(&self) -> Known {
+    fn advance(&self) -> Known<P> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut known, Known::Taken)
     }
 
-    fn know(&self, known: Known) {
+    fn know(&self, known: Known<P>) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
@@ -102,7 +116,7 @@ impl Identifies {
 }
 
 /// Shows nothing of the client.
-impl fmt::Debug for Identifies {
+impl<P> fmt::Debug for Identifies<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identifies").finish_non_exhaustive()
     }
@@ -139,7 +153,7 @@ fn is_useless(kind: RefusalKind) -> bool {
     matches!(kind, Malformed | CriticalExtension | KeyKind)
 }
 
-impl ClientCertVerifier for Identifies {
+impl<P: Send + 'static> ClientCertVerifier for Identifies<P> {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &self.issuers
     }
@@ -156,7 +170,7 @@ impl ClientCertVerifier for Identifies {
             ));
         };
         let chain: Vec<_> = std::iter::once(own).chain(above).cloned().collect();
-        let shown = identify(&chain, rulebook.registry(), self.clock.now(), self.remote);
+        let shown = (self.identify)(&chain, rulebook.registry(), self.clock.now(), self.remote);
         match shown {
             Err(refusal) if is_useless(refusal.kind) => {
                 let alert = alert(refusal.kind);
