@@ -27,6 +27,7 @@ mod facts;
 pub(crate) mod given;
 pub(crate) mod head;
 pub mod headings;
+pub mod office;
 mod parts;
 pub(crate) mod possible;
 pub mod reference;
