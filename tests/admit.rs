@@ -19,11 +19,15 @@ use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::exchange::{Arrived, Verdict};
 use carnet::broker::record::{LeafSecret, Outcome};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
+use carnet::message::bundle::Bundle;
+use carnet::message::catalogue::Catalogue;
 use carnet::message::envelope::{HeaderValue, Publish};
 use carnet::message::id::{ExchangeId, UnitId};
 use carnet::message::time::Timestamp;
 use carnet::policy::rulebook::Rulebook;
+use carnet::policy::schema::schema_text;
 use carnet::policy::standing::Standing;
+use carnet::policy::vocabulary::Vocabulary;
 use shipped::shipped;
 
 fn now() -> Timestamp {
@@ -32,9 +36,12 @@ fn now() -> Timestamp {
 
 /// The repository's rulebook, no standing facts, keys of a known master key.
 fn view() -> View {
-    let bundle = shipped();
-    let pki = DevelopmentPki::create(&bundle, now()).unwrap();
-    let bundle = development_bundle(&bundle, &pki).unwrap();
+    view_of(&shipped())
+}
+
+fn view_of(bundle: &Bundle) -> View {
+    let pki = DevelopmentPki::create(bundle, now()).unwrap();
+    let bundle = development_bundle(bundle, &pki).unwrap();
     let rulebook = Rulebook::parse(&bundle).unwrap().activated(1);
     let units = rulebook.registry().units().map(|unit| &unit.id);
     let keys = Keys::derive(&MasterKey::new([7; 32]), units);
@@ -189,6 +196,27 @@ fn the_texts_of_refusals_fit_a_return_whatever_was_sent() {
         };
         assert!(refusal.text.len() <= 255, "{}", refusal.text);
         assert!(rejected.message_type.chars().count() <= 96);
+    }
+}
+
+#[test]
+fn a_purpose_that_a_message_asks_for_is_a_word_of_the_boards() {
+    let asking = |purpose: &str| Publish {
+        headers: vec![("purpose".to_owned(), HeaderValue::Text(purpose.to_owned()))],
+        ..publish("postal.item", "valid/ornaments")
+    };
+    let mut bundle = shipped();
+    let board = bundle.text("policies/board.toml").unwrap();
+    let with_one_more = "[vocabulary.purpose]\nfood-safety = \"Safety of food and feed\"";
+    let board = board.replace("[vocabulary.purpose]", with_one_more);
+    bundle.insert("policies/board.toml", board);
+    let catalogue = Catalogue::parse(&bundle).unwrap();
+    let schema = schema_text(&catalogue, &Vocabulary::read(&bundle).unwrap()).unwrap();
+    bundle.insert("policies/border.cedarschema", schema);
+    for (view, known) in [(view(), false), (view_of(&bundle), true)] {
+        let post = peer(&view, "post", "items");
+        let verdict = verdict(&view, &post, asking("food-safety"));
+        assert_eq!(matches!(verdict, Verdict::Ruled(_)), known, "{verdict:?}");
     }
 }
 

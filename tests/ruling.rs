@@ -21,6 +21,9 @@ mod shipped;
 #[cfg(test)]
 #[path = "ruling/tables.rs"]
 mod tables;
+#[cfg(test)]
+#[path = "ruling/vocabulary.rs"]
+mod vocabulary;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

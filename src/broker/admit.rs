@@ -14,7 +14,7 @@ use crate::message::spans::Quoted;
 use crate::message::time::Timestamp;
 use crate::message::valid::{Invalid, Valid};
 use crate::policy::rule::may_send;
-use crate::policy::words::PURPOSES;
+use crate::policy::vocabulary::Terms;
 
 /// Admits a publish of `peer`: valid or not, allowed or not, to whom and what of it. Every outcome
 /// is a submission, for every outcome is a fact.
@@ -68,13 +68,14 @@ fn valid(admission: &Admission<'_>, publish: &Publish) -> Result<Valid, NotRuled
         })
     };
     let valid = Valid::parse(publish, catalogue, &terms, &quoted)?;
+    let purposes = &view.rulebook.vocabulary().purposes;
     match &valid.envelope().asked().purpose {
-        Some(purpose) if !PURPOSES.contains(&purpose.as_str()) => Err(no_purpose()),
+        Some(purpose) if !purposes.has(purpose.as_str()) => Err(no_purpose(purposes)),
         _ => Ok(valid),
     }
 }
 
-fn no_purpose() -> NotRuled {
-    let says = format!("is none of {}", PURPOSES.join(", "));
+fn no_purpose(purposes: &Terms) -> NotRuled {
+    let says = format!("is none of {purposes}");
     Invalid::envelope("header purpose", &rule::PURPOSE, says).into()
 }

@@ -12,6 +12,7 @@ use crate::agency::certificate::CertificateSummary;
 use crate::config::{Config, read_bundle, write_text};
 use crate::message::catalogue::{Catalogue, MessageEntry};
 use crate::policy::schema::schema_text;
+use crate::policy::vocabulary::Vocabulary;
 use crate::server::clock::Clock;
 
 /// What to know of message types.
@@ -141,7 +142,8 @@ impl PolicyCommand {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let Self::Schema { write } = self;
         // Examples change no schema: those that no longer hold are told by `check`.
-        let text = schema_text(&Catalogue::load(&read_bundle(config)?)?)?;
+        let bundle = read_bundle(config)?;
+        let text = schema_text(&Catalogue::load(&bundle)?, &Vocabulary::read(&bundle)?)?;
         if !write {
             return output::text(&text);
         }

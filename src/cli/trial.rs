@@ -227,7 +227,7 @@ impl Trial {
             .collect();
         let text = text.join(";");
         let sender = &peer.agency.id;
-        Given::parse(&text, sender, entry, rulebook.registry()).map_err(Failed::Usage)
+        Given::parse(&text, sender, entry, rulebook).map_err(Failed::Usage)
     }
 }
 

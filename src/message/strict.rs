@@ -39,6 +39,24 @@ pub(crate) fn read<T>(
     text: &str,
     of: impl FnOnce(&Table<'_>) -> Option<T>,
 ) -> Result<T, Vec<Fault>> {
+    read_root(path, text, |root| root.whole(of))
+}
+
+/// What `of` makes of its part of a file that has other readers too: they ask for the other keys, and
+/// one of them tells the keys that nothing reads.
+pub(crate) fn read_part<T>(
+    path: &str,
+    text: &str,
+    of: impl FnOnce(&Table<'_>) -> Option<T>,
+) -> Result<T, Vec<Fault>> {
+    read_root(path, text, of)
+}
+
+fn read_root<T>(
+    path: &str,
+    text: &str,
+    of: impl FnOnce(&Table<'_>) -> Option<T>,
+) -> Result<T, Vec<Fault>> {
     let file = File {
         path,
         text,
@@ -49,10 +67,9 @@ pub(crate) fn read<T>(
         let spot = file.spot(error.span().unwrap_or_default());
         spot.fault(format!("is not TOML: {}", error.message()), "correct it");
     }
-    let made = broken.is_empty().then(|| {
-        let root = file.table(0..0, "the file".to_owned(), document.get_ref());
-        root.whole(of)
-    });
+    let made = broken
+        .is_empty()
+        .then(|| of(&file.table(0..0, "the file".to_owned(), document.get_ref())));
     let faults = file.faults.take();
     made.flatten().filter(|_| faults.is_empty()).ok_or(faults)
 }
@@ -94,6 +111,11 @@ impl Spot<'_> {
         format!("{}:{line}", self.file.path)
     }
 
+    /// The octet of the file at which it begins: sorts entries as their author wrote them.
+    pub(crate) fn offset(&self) -> usize {
+        self.span.start
+    }
+
     /// Tells a fault, and how to mend it.
     pub(crate) fn fault(&self, says: impl Into<String>, cure: impl Into<String>) {
         let fault = Fault::new(self.place(), says, cure);
@@ -122,6 +144,11 @@ impl<'t> Table<'t> {
             key,
             found: value.map(Spanned::get_ref),
         }
+    }
+
+    /// Takes keys for known that another reader of the file reads.
+    pub(crate) fn leave(&self, keys: &[&'static str]) {
+        self.asked.borrow_mut().extend(keys);
     }
 
     /// The value of a key, which must be there.

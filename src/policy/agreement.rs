@@ -12,10 +12,10 @@ use crate::message::id::{AgencyId, Purpose};
 use crate::message::strict::{self, Table, Value, Wrong};
 use crate::message::time::Timestamp;
 
-use super::words::{PURPOSES, PolicyId};
+use super::vocabulary::{BOARD_PATH, Vocabulary};
+use super::words::PolicyId;
 
 const AGREEMENTS_PATH: &str = "policies/agreements.toml";
-pub(super) const BOARD_PATH: &str = "policies/board.toml";
 
 /// An agreement between agencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,6 +162,7 @@ fn agencies(named: &[Value<'_>], registry: &Registry) -> BTreeSet<AgencyId> {
 pub(crate) fn agreements(
     bundle: &Bundle,
     registry: &Registry,
+    vocabulary: &Vocabulary,
 ) -> Result<Vec<Agreement>, Vec<Fault>> {
     if bundle.get(AGREEMENTS_PATH).is_none() {
         return Ok(Vec::new());
@@ -170,7 +171,7 @@ pub(crate) fn agreements(
     strict::read(AGREEMENTS_PATH, text, |root| {
         let mut names = BTreeSet::new();
         let agreements = root.at("agreement").tables(|table| {
-            let agreement = agreement(table, registry)?;
+            let agreement = agreement(table, registry, vocabulary)?;
             if !names.insert(agreement.id.clone()) {
                 let says = format!("{} is an agreement already", agreement.id);
                 table
@@ -183,7 +184,7 @@ pub(crate) fn agreements(
     })
 }
 
-fn agreement(table: &Table<'_>, registry: &Registry) -> Option<Agreement> {
+fn agreement(table: &Table<'_>, registry: &Registry, vocabulary: &Vocabulary) -> Option<Agreement> {
     let id = table.need("id").parse::<String>();
     let name = id.as_deref().unwrap_or("it");
     let bound = table.need("parties");
@@ -199,7 +200,9 @@ fn agreement(table: &Table<'_>, registry: &Registry) -> Option<Agreement> {
         let says = format!("{name} serves no purpose");
         served.spot.fault(says, "name at least one");
     }
-    let purposes = purposes.iter().filter_map(|item| item.read(purpose));
+    let purposes = purposes
+        .iter()
+        .filter_map(|item| item.read(|name| purpose(name, vocabulary)));
     let purposes: BTreeSet<Purpose> = purposes.collect();
     let day = |key| table.need(key).read(|text| day(text, name));
     let (from, to) = (day("from"), day("to"));
@@ -219,11 +222,11 @@ fn agreement(table: &Table<'_>, registry: &Registry) -> Option<Agreement> {
     })
 }
 
-fn purpose(name: &str) -> Result<Purpose, Wrong> {
-    let known = PURPOSES.contains(&name).then(|| name.parse().ok());
+fn purpose(name: &str, vocabulary: &Vocabulary) -> Result<Purpose, Wrong> {
+    let known = vocabulary.purposes.has(name).then(|| name.parse().ok());
     known.flatten().ok_or_else(|| {
         let says = format!("names {name:?}, which is no purpose");
-        Wrong::new(says, PURPOSES.join(", "))
+        Wrong::new(says, vocabulary.purposes.to_string())
     })
 }
 
@@ -243,6 +246,7 @@ pub(crate) fn board(bundle: &Bundle, registry: &Registry) -> Result<Board, Vec<F
         }]
     })?;
     strict::read(BOARD_PATH, text, |root| {
+        root.leave(&["vocabulary"]);
         let board = root
             .need("board")
             .table(|table| read_board(table, registry));

@@ -6,20 +6,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cedar_policy::{PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{PolicySet, ValidationMode, Validator};
 
-use crate::agency::registry::{Agency, Registry};
+use crate::agency::registry::Registry;
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::Catalogue;
 use crate::message::nearest;
 
-use super::agreement::{BOARD_PATH, Board};
+use super::agreement::Board;
 use super::head::Recipient;
 use super::parts::Parts;
 use super::schema::committed_schema_fault;
 use super::source::{FLOOR_PATH, Rule, diagnostic, line_with};
+use super::vocabulary::{BOARD_PATH, Terms, Vocabulary};
 use super::wording::types_of;
-use super::words::{AREAS, CLEARANCES, KINDS, LEVELS, PURPOSES, PolicyId};
+use super::words::{LEVELS, PolicyId};
 
 /// What a system may send beside the catalogue's types: steps of a case.
 pub(super) const CASE_STEPS: [&str; 3] = ["case.open", "case.join", "case.close"];
@@ -34,7 +35,7 @@ pub(super) fn faults(parts: &Parts, bundle: &Bundle, broken: &[Fault]) -> Vec<Fa
     let Parts {
         registry, rules, ..
     } = parts;
-    let mut faults = words(registry, bundle);
+    let mut faults = words(parts, bundle);
     faults.extend(patterns(registry, &parts.catalogue, bundle));
     faults.extend(committed_schema_fault(bundle, &parts.schema_text));
     faults.extend(owned(rules, registry));
@@ -53,7 +54,7 @@ pub(super) fn faults(parts: &Parts, bundle: &Bundle, broken: &[Fault]) -> Vec<Fa
         .filter(|rule| !is_misnamed(rule))
         .cloned()
         .collect();
-    faults.extend(policies(&parts.policies, &parts.schema, &rules, bundle));
+    faults.extend(policies(parts, &rules, bundle));
     faults.extend(unknown.into_iter().map(|fault| {
         let path = fault.place.rsplit_once(':').map_or("", |(path, _)| path);
         let text = bundle.text(path).unwrap_or_default();
@@ -139,38 +140,54 @@ fn floor(rules: &[Arc<Rule>], board: &Board, bundle: &Bundle) -> Vec<Fault> {
     gone.chain(besides).collect()
 }
 
-/// Words of the registry that policies could never name.
-fn words(registry: &Registry, bundle: &Bundle) -> Vec<Fault> {
+/// Words of agencies and message types that are not in the board's vocabulary.
+fn words(parts: &Parts, bundle: &Bundle) -> Vec<Fault> {
+    let Parts {
+        registry,
+        catalogue,
+        vocabulary,
+        ..
+    } = parts;
     let mut faults = Vec::new();
+    let mut closed = |path: &str, what: &str, word: &str, words: &Terms| {
+        if !words.has(word) {
+            let known: Vec<&str> = words.words().collect();
+            let cure = match nearest(word, &known) {
+                Some(near) => format!("write {near}"),
+                None => format!("choose one of {words}; the board adds others in {BOARD_PATH}"),
+            };
+            let place = line_of_word(path, word, bundle);
+            faults.push(Fault::new(place, format!("{word:?} is no {what}"), cure));
+        }
+    };
     for agency in registry.agencies() {
-        let mut closed = |what: &str, word: &str, words: &[&str]| {
-            if !words.contains(&word) {
-                let cure = format!("choose one of {}", words.join(", "));
-                let place = agency_place(agency, word, bundle);
-                faults.push(Fault::new(place, format!("{word:?} is no {what}"), cure));
-            }
-        };
-        closed("kind of agency", &agency.kind, &KINDS);
+        let path = format!("agencies/{}/agency.toml", agency.id);
+        closed(&path, "kind of agency", &agency.kind, &vocabulary.kinds);
         for unit in agency.units.values() {
-            closed("purpose", unit.purpose.as_str(), &PURPOSES);
-            unit.clearances
-                .iter()
-                .for_each(|word| closed("clearance", word, &CLEARANCES));
+            let purpose = unit.purpose.as_str();
+            closed(&path, "purpose", purpose, &vocabulary.purposes);
+            for word in &unit.clearances {
+                closed(&path, "clearance", word, &vocabulary.clearances);
+            }
+        }
+    }
+    for entry in catalogue.entries() {
+        let path = format!("messages/{}/message.toml", entry.message_type);
+        for kind in &entry.senders {
+            closed(&path, "kind of agency", kind, &vocabulary.kinds);
         }
     }
     faults
 }
 
-/// The line of an agency's file that a word stands in.
-fn agency_place(agency: &Agency, word: &str, bundle: &Bundle) -> String {
-    let path = format!("agencies/{}/agency.toml", agency.id);
-    let text = bundle.text(&path).unwrap_or_default();
-    let line = text
-        .lines()
-        .position(|line| line.contains(&format!("\"{word}\"")));
-    line.map_or(path.clone(), |line| {
-        format!("{path}:{}", line.saturating_add(1))
-    })
+/// The line of a file that a word stands in.
+fn line_of_word(path: &str, word: &str, bundle: &Bundle) -> String {
+    let text = bundle.text(path).unwrap_or_default();
+    let quoted = format!("\"{word}\"");
+    match text.lines().position(|line| line.contains(&quoted)) {
+        Some(line) => format!("{path}:{}", line.saturating_add(1)),
+        None => path.to_owned(),
+    }
 }
 
 /// Patterns of agencies over message types that cover none: misspelt, or a type that has gone.
@@ -186,7 +203,8 @@ fn patterns(registry: &Registry, catalogue: &Catalogue, bundle: &Bundle) -> Vec<
         for pattern in patterns.filter(|pattern| !types.iter().any(|it| pattern.covers(it))) {
             let cure = "`carnet message list` names the types";
             let says = format!("\"{pattern}\" covers no message type");
-            let place = agency_place(agency, &pattern.to_string(), bundle);
+            let path = format!("agencies/{}/agency.toml", agency.id);
+            let place = line_of_word(&path, &pattern.to_string(), bundle);
             faults.push(Fault::new(place, says, cure));
         }
     }
@@ -250,14 +268,9 @@ fn is_unrestricted(rule: &Rule) -> bool {
 
 /// What Cedar's validator says: errors and warnings alike, since a rule that warns does not do what
 /// its author meant.
-fn policies(
-    policies: &PolicySet,
-    schema: &Schema,
-    rules: &[Arc<Rule>],
-    bundle: &Bundle,
-) -> Vec<Fault> {
-    let validator = Validator::new(schema.clone());
-    let result = validator.validate_with_level(policies, ValidationMode::Strict, LEVEL);
+fn policies(parts: &Parts, rules: &[Arc<Rule>], bundle: &Bundle) -> Vec<Fault> {
+    let validator = Validator::new(parts.schema.clone());
+    let result = validator.validate_with_level(&parts.policies, ValidationMode::Strict, LEVEL);
     let place = |id: &cedar_policy::PolicyId| {
         let id: &str = id.as_ref();
         let rule = rules.iter().find(|rule| rule.id.as_str() == id);
@@ -273,7 +286,7 @@ fn policies(
         let text = bundle.text(path).unwrap_or_default();
         let cure = "policies/border.cedarschema has the type of every attribute";
         let mut fault = diagnostic(path, text, place, error, cure);
-        if let Some(cure) = of_a_vocabulary(&fault.says) {
+        if let Some(cure) = of_a_vocabulary(&fault.says, &parts.vocabulary) {
             fault.cure = cure;
         }
         fault
@@ -291,7 +304,7 @@ fn policies(
 
 /// What to write in place of a text that is compared with a word of a vocabulary, where this is what
 /// Cedar says: a word is an entity, and no text equals it.
-fn of_a_vocabulary(says: &str) -> Option<String> {
+fn of_a_vocabulary(says: &str, vocabulary: &Vocabulary) -> Option<String> {
     let types = says.strip_prefix("the types ")?;
     let types = types.strip_suffix(" are not compatible")?;
     let (one, other) = types.split_once(" and ")?;
@@ -299,22 +312,15 @@ fn of_a_vocabulary(says: &str) -> Option<String> {
         ("String", entity) | (entity, "String") => entity.strip_prefix("Border::")?,
         _ => return None,
     };
-    let words: &[&str] = match entity {
-        "Purpose" => &PURPOSES,
-        "Kind" => &KINDS,
-        "Area" => &AREAS,
-        "Level" => &LEVELS,
-        "Clearance" => &CLEARANCES,
-        _ => {
-            return Some(format!(
-                "write Border::{entity}::\"...\" in place of the text"
-            ));
-        }
+    let written = format!("write Border::{entity}::\"...\" in place of the text");
+    let words = match entity {
+        "Level" => Some(LEVELS.join(", ")),
+        entity => vocabulary.of_entity(entity).map(Terms::to_string),
     };
-    let words = words.join(", ");
-    Some(format!(
-        "write Border::{entity}::\"...\" in place of the text, with one of: {words}"
-    ))
+    Some(match words {
+        Some(words) => format!("{written}, with one of: {words}"),
+        None => written,
+    })
 }
 
 /// Agencies, units and groups that rules name and that do not exist: Cedar does not know which do.

@@ -23,8 +23,9 @@ use crate::message::identifier::is_hs_prefix;
 use crate::message::time::Timestamp;
 
 use super::request::Question;
+use super::rulebook::Rulebook;
 use super::standing::{Case, CaseId, Level, Standing, Versioned};
-use super::words::{AREAS, PURPOSES};
+use super::vocabulary::Terms;
 
 /// When a row plays that does not say: noon of the demo's day.
 const NOW_MS: i64 = 1_773_748_800_000;
@@ -53,8 +54,9 @@ impl Given {
         text: &str,
         sender: &AgencyId,
         entry: &MessageEntry,
-        registry: &Registry,
+        rulebook: &Rulebook,
     ) -> Result<Self, String> {
+        let (registry, words) = (rulebook.registry(), rulebook.vocabulary());
         let mut given = Self {
             facts: Facts::new(),
             question: Question {
@@ -74,7 +76,7 @@ impl Given {
                 .ok_or(format!("{item:?} is not NAME=VALUE"))?;
             can_be(key, entry)?;
             match key {
-                "case" => given.set_case(value, registry)?,
+                "case" => given.set_case(value, rulebook)?,
                 "quotes" => given.question.quotes = Cow::Owned(agencies(value, registry)?),
                 "answers" => given.question.answers = units(value, registry)?,
                 "orders" => {
@@ -107,7 +109,7 @@ impl Given {
                         .insert_mut(sender.clone(), Versioned { epoch: 1, value });
                 }
                 "to" => given.asked().to = addressees(value, registry)?,
-                "purpose" => given.asked().purpose = Some(parse(&word(value, &PURPOSES)?)?),
+                "purpose" => given.asked().purpose = Some(parse(&word(value, &words.purposes)?)?),
                 "handling" => given.asked().handling = parse(value)?,
                 "now" => given.now = time(value)?,
                 fact => {
@@ -115,7 +117,7 @@ impl Given {
                     let rule = rule.ok_or_else(|| no_fact(fact, entry))?;
                     given
                         .facts
-                        .insert(fact.to_owned(), fact_value(rule, value)?);
+                        .insert(fact.to_owned(), fact_value(rule, value, &words.areas)?);
                 }
             }
         }
@@ -126,18 +128,18 @@ impl Given {
         self.question.asked.to_mut()
     }
 
-    fn set_case(&mut self, value: &str, registry: &Registry) -> Result<(), String> {
+    fn set_case(&mut self, value: &str, rulebook: &Rulebook) -> Result<(), String> {
         let Some((areas, members)) = value.split_once(':') else {
             return Err(format!(
                 "case={value} is not AREAS:AGENCIES, such as drugs:customs+police"
             ));
         };
         let areas = list(areas)
-            .map(|area| word(area, &AREAS))
+            .map(|area| word(area, &rulebook.vocabulary().areas))
             .collect::<Result<_, _>>()?;
         let case = Case {
             areas,
-            members: agencies(members, registry)?,
+            members: agencies(members, rulebook.registry())?,
         };
         self.standing.cases.insert_mut(
             case_id()?,
@@ -165,11 +167,11 @@ fn parse<T: FromStr<Err: ToString>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
-fn word(text: &str, words: &[&str]) -> Result<String, String> {
-    if words.contains(&text) {
+fn word(text: &str, words: &Terms) -> Result<String, String> {
+    if words.has(text) {
         return Ok(text.to_owned());
     }
-    Err(format!("{text:?} is none of {}", words.join(", ")))
+    Err(format!("{text:?} is none of {words}"))
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
@@ -233,7 +235,7 @@ fn no_fact(name: &str, entry: &MessageEntry) -> String {
     )
 }
 
-fn fact_value(rule: &FactRule, text: &str) -> Result<FactValue, String> {
+fn fact_value(rule: &FactRule, text: &str, areas: &Terms) -> Result<FactValue, String> {
     match rule.kind {
         // A code is below its heading and its chapter.
         FactKind::HsPrefixes => {
@@ -254,7 +256,7 @@ fn fact_value(rule: &FactRule, text: &str) -> Result<FactValue, String> {
         }
         FactKind::Areas => {
             let areas = list(text)
-                .map(|area| word(area, &AREAS))
+                .map(|area| word(area, areas))
                 .collect::<Result<_, _>>()?;
             Ok(FactValue::Areas(areas))
         }

@@ -40,5 +40,6 @@ mod slice;
 pub(crate) mod source;
 pub mod standing;
 pub mod table;
+pub mod vocabulary;
 mod wording;
 pub mod words;

@@ -11,6 +11,7 @@ use crate::message::catalogue::Catalogue;
 use super::agreement::{Agreement, Board, agreements, board};
 use super::schema::{SCHEMA_PATH, schema_text};
 use super::source::{Rule, read_file};
+use super::vocabulary::Vocabulary;
 
 /// What a rulebook is made of, as it was read.
 pub(super) struct Parts {
@@ -20,8 +21,9 @@ pub(super) struct Parts {
     pub(super) policies: PolicySet,
     pub(super) agreements: Vec<Agreement>,
     pub(super) board: Board,
+    pub(super) vocabulary: Vocabulary,
     pub(super) schema: Schema,
-    /// The schema's text, as the catalogue gives it.
+    /// The schema's text, as catalogue and vocabulary give it.
     pub(super) schema_text: String,
 }
 
@@ -43,8 +45,10 @@ impl Parts {
         };
         let mut faults = Vec::new();
         let (rules, policies) = read_policies(bundle, &mut faults);
-        let schema_text = accept(schema_text(&catalogue), &mut faults);
-        let agreements = accept(agreements(bundle, &registry), &mut faults);
+        let vocabulary = accept(Vocabulary::read(bundle), &mut faults);
+        let schema_text = accept(schema_text(&catalogue, &vocabulary), &mut faults);
+        let agreements = agreements(bundle, &registry, &vocabulary);
+        let agreements = accept(agreements, &mut faults);
         let board = accept(board(bundle, &registry), &mut faults);
         match Schema::from_cedarschema_str(&schema_text) {
             Ok((schema, _)) => {
@@ -55,6 +59,7 @@ impl Parts {
                     policies,
                     agreements,
                     board,
+                    vocabulary,
                     schema,
                     schema_text,
                 };

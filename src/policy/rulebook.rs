@@ -23,6 +23,7 @@ use super::entities::{Sources, World};
 use super::parts::Parts;
 use super::slice::Slice;
 use super::source::Rule;
+use super::vocabulary::Vocabulary;
 use super::words::PolicyId;
 
 /// Slices by sender and message type, each built when first asked for.
@@ -38,6 +39,7 @@ pub struct Rulebook {
     rules: Vec<Arc<Rule>>,
     agreements: Vec<Agreement>,
     board: Board,
+    vocabulary: Vocabulary,
     schema: Schema,
     policies: PolicySet,
     world: World,
@@ -110,6 +112,7 @@ impl Rulebook {
             rules: parts.rules,
             agreements: parts.agreements,
             board: parts.board,
+            vocabulary: parts.vocabulary,
             schema: parts.schema,
             policies: parts.policies,
         }
@@ -170,6 +173,11 @@ impl Rulebook {
     /// Its board.
     pub fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// The board's words.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
     }
 
     /// Its schema and policies as Cedar holds them: the reference for a second check of a ruling.

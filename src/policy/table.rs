@@ -215,7 +215,7 @@ fn run_row<'r, 'f>(
     if !home.is_some_and(|home| unit_sends(home, sender, entry)) {
         return Err(format!("no system of {} sends {message_type}", sender.id));
     }
-    let given = Given::parse(field("given"), agency, entry, registry)?;
+    let given = Given::parse(field("given"), agency, entry, rulebook)?;
     match (entry.addressed, given.question.asked.to.is_empty()) {
         (Addressed::Never, false) => {
             return Err(format!("{message_type} is never addressed: leave to= out"));

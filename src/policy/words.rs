@@ -1,39 +1,15 @@
-//! The words that policies are written in: closed vocabularies, and Cedar's names of things.
+//! The words that policies are written in: their ids, actions, levels, and Cedar's names of things.
 //!
-//! A closed vocabulary is an `enum` entity of the schema, so that a misspelt word in a policy is a
-//! fault of validation and not a rule that never holds. Extending one changes the product.
+//! Kinds, purposes, areas and clearances are the board's own: [`vocabulary`](super::vocabulary).
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 
 use crate::message::id::{BadName, Category, Mask, name};
 pub use crate::message::onward::Onward;
 
-/// Purposes for which a unit may receive.
-pub const PURPOSES: [&str; 7] = [
-    "customs-control",
-    "law-enforcement",
-    "environment-protection",
-    "postal-security",
-    "statistics",
-    "mutual-assistance",
-    "integrity",
-];
-/// Kinds of agency.
-pub const KINDS: [&str; 5] = ["customs", "police", "environment", "post", "oversight"];
-/// Risk areas.
-pub const AREAS: [&str; 7] = [
-    "aml",
-    "heritage",
-    "drugs",
-    "environment",
-    "ipr",
-    "revenue",
-    "security",
-];
-/// Continuity levels, the normal one first.
+/// Continuity levels, the normal one first: words of the broker's own, for what each means to it is
+/// in its code.
 pub const LEVELS: [&str; 4] = ["normal", "degraded", "fallback", "closed"];
-/// Clearances of units.
-pub const CLEARANCES: [&str; 3] = ["special", "controlled-delivery", "integrity"];
 
 name!(
     /// A policy's name: its `@id`, unique in the rulebook.

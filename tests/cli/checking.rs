@@ -64,7 +64,7 @@ fn faults_of_policies_say_what_to_do() {
     insta::assert_snapshot!(folders.check(), @r#"
     fault: agencies/police/agency.toml:12
            "law-enforcment" is no purpose
-      cure: choose one of customs-control, law-enforcement, environment-protection, postal-security, statistics, mutual-assistance, integrity
+      cure: write law-enforcement
     fault: agencies/post/agency.toml:20
            "postal.itme" covers no message type
       cure: `carnet message list` names the types

@@ -17,6 +17,7 @@ use carnet::policy::rulebook::Rulebook;
 use carnet::policy::ruling::{Outcome, Released, Ruling};
 use carnet::policy::schema::schema_text;
 use carnet::policy::standing::{Case, Standing, Versioned};
+use carnet::policy::vocabulary::Vocabulary;
 
 pub(crate) const POST: &str = include_str!("post.cedar");
 pub(crate) const CUSTOMS: &str = include_str!("customs.cedar");
@@ -39,7 +40,12 @@ pub(crate) fn noon() -> Timestamp {
 }
 
 /// An agency's file; each unit is `(name, purpose, further lines)`.
-fn agency(name: &str, kind: &str, country: &str, units: &[(&str, &str, &str)]) -> String {
+pub(crate) fn agency(
+    name: &str,
+    kind: &str,
+    country: &str,
+    units: &[(&str, &str, &str)],
+) -> String {
     let mut parts = vec![format!(
         r#"id = "{name}"
 kind = "{kind}"
@@ -225,7 +231,8 @@ pub(crate) fn bundle() -> Bundle {
             bundle.insert(format!("agencies/{name}/agency.toml"), text);
         }
         messages(&mut bundle);
-        let schema = schema_text(&Catalogue::parse(&bundle).unwrap()).unwrap();
+        let schema =
+            schema_text(&Catalogue::parse(&bundle).unwrap(), &Vocabulary::default()).unwrap();
         bundle.insert("policies/border.cedarschema", schema);
         let board = format!("[board]\nquorum = 2\nmembers = [\"customs\", \"post\"]\n{LISTED}\n");
         bundle.insert("policies/board.toml", board);

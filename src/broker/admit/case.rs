@@ -10,8 +10,8 @@ use crate::message::id::{AgencyId, BadName, KeyedDigest};
 use crate::message::rule::{self, Rule};
 use crate::message::time::Timestamp;
 use crate::message::valid::Invalid;
+use crate::policy::rulebook::Rulebook;
 use crate::policy::standing::CaseId;
-use crate::policy::words::AREAS;
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +46,7 @@ pub(super) fn step(
         invalid("/CaseID", &rule::CASE, format!("is not {}", bad.expected))
     })?;
     let what = match step {
-        "open" => open(&body, &peer.agency, view.rulebook.registry())?,
+        "open" => open(&body, &peer.agency, &view.rulebook)?,
         "join" => nothing_else(&body, CaseStep::Join)?,
         "close" => nothing_else(&body, CaseStep::Close)?,
         _ => {
@@ -99,17 +99,18 @@ fn bounded(place: &str, values: &[String], count_max: usize) -> Result<(), NotRu
     Err(invalid(place, &rule::MAX_ITEMS, says))
 }
 
-fn open(body: &CaseBody, opener: &Agency, registry: &Registry) -> Result<CaseStep, NotRuled> {
-    bounded("/Areas", &body.areas, AREAS.len())?;
+fn open(body: &CaseBody, opener: &Agency, rulebook: &Rulebook) -> Result<CaseStep, NotRuled> {
+    let known = &rulebook.vocabulary().areas;
+    bounded("/Areas", &body.areas, known.count())?;
     bounded("/Invites", &body.invites, CASE_INVITES)?;
     for (nth, area) in body.areas.iter().enumerate() {
-        if !AREAS.contains(&area.as_str()) {
-            let says = format!("is none of {}", AREAS.join(", "));
+        if !known.has(area) {
+            let says = format!("is none of {known}");
             return Err(invalid(&format!("/Areas/{nth}"), &rule::AREA, says));
         }
     }
     let named = body.invites.iter().enumerate().map(|(nth, name)| {
-        let agency = invited_agency(name, opener, registry);
+        let agency = invited_agency(name, opener, rulebook.registry());
         agency.map_err(|says| invalid(&format!("/Invites/{nth}"), &rule::AGENCY, says.to_owned()))
     });
     let mut invites = named.collect::<Result<Vec<AgencyId>, _>>()?;

@@ -22,7 +22,6 @@ use crate::policy::rule::unit_sends;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::source::Rule;
 use crate::policy::standing::{Case, Level};
-use crate::policy::words::AREAS;
 
 /// Words of one set that are told apart, at most; of more, nothing is said.
 const WORDS_MAX: usize = 5;
@@ -139,16 +138,13 @@ impl<'c, 'r> Settings<'c, 'r> {
                 _ => None,
             }));
         }
-        let is_area = |word: &&String| AREAS.contains(&word.as_str());
-        let named: BTreeSet<String> = areas.iter().flatten().filter(is_area).cloned().collect();
+        let known = &rulebook.vocabulary().areas;
+        let named = areas.iter().flatten().filter(|word| known.has(word));
+        let named: BTreeSet<String> = named.cloned().collect();
         let mut areas = told_apart(&areas);
-        areas.retain(|word| AREAS.contains(&word.as_str()));
-        areas.extend(
-            AREAS
-                .iter()
-                .find(|area| !named.contains(**area))
-                .map(ToString::to_string),
-        );
+        areas.retain(|word| known.has(word));
+        let mut others = known.words().filter(|area| !named.contains(*area));
+        areas.extend(others.next().map(str::to_owned));
         let codes = told_apart(&codes);
         if codes.len() > WORDS_MAX || areas.len() > WORDS_MAX + 1 {
             return None;
