@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use super::duration;
 use super::entries::{Entries, read_officers, read_systems, read_units};
-use super::registry::{Agency, AgencyLimits, Contact, CrlSource, IdentityProvider, TypePattern};
+use super::registry::{
+    Agency, AgencyLimits, Contact, CrlSource, IdentityProvider, TrustFile, TypePattern,
+};
+use super::source::Source;
 use crate::message::bundle::Fault;
 use crate::message::id::{AgencyId, SystemName};
-use crate::message::strict::{self, Table, Value, Wrong};
+use crate::message::strict::{self, Table, Wrong};
 
 /// Where `[limits]` says nothing: an office with a few systems, far below what the broker carries.
 const DEFAULT_LIMITS: AgencyLimits = AgencyLimits {
@@ -22,12 +25,20 @@ const DEFAULT_LIMITS: AgencyLimits = AgencyLimits {
     private_octets_per_second: 16 << 20,
 };
 
+/// How often a revocation list is read where nothing is said.
+const REFRESH: Duration = Duration::from_mins(15);
+const REFRESH_MIN: Duration = Duration::from_mins(1);
+/// How old it may be where nothing is said.
+const STALE_AFTER: Duration = Duration::from_hours(24);
+
 /// An agency as its file has it.
 pub(crate) struct Draft {
     /// Everything but the issuers.
     pub(crate) agency: Agency,
     /// The issuers' files and the places that name them.
     pub(crate) issuers: Vec<(String, String)>,
+    /// The place that names the authorities of its identity provider.
+    pub(super) ca_place: String,
     /// Every certificate name with its place: systems' and officers'.
     pub(super) certificates: Vec<(String, String)>,
     /// The place of each system's entry.
@@ -57,16 +68,9 @@ fn read_agency(folder: &str, root: &Table<'_>) -> Option<Draft> {
         })
     });
     let trust = root.need("trust").table(|table| Some(read_trust(table)));
-    let (issuers, crl) = trust.unwrap_or_default();
-    let identity_provider = root.at("identity_provider").table(|table| {
-        let (issuer, jwks) = (table.need("issuer").read(url), table.need("jwks").read(url));
-        let audience = table.need("audience").parse();
-        Some(IdentityProvider {
-            issuer: issuer?,
-            jwks: jwks?,
-            audience: audience?,
-        })
-    });
+    let (issuers, crls) = trust.unwrap_or_default();
+    let provider = root.at("identity_provider").table(read_provider);
+    let (identity_provider, ca_place) = provider.unzip();
     // Units are read under a name of their own where the agency's is wrong, to find more faults.
     let mut entries = Entries {
         owner: id.clone().or_else(|| "agency".parse().ok())?,
@@ -92,7 +96,7 @@ fn read_agency(folder: &str, root: &Table<'_>) -> Option<Draft> {
             name: name?,
             contact: contact?,
             issuers: Vec::new(),
-            crl,
+            crls,
             identity_provider,
             units: units.whole,
             systems: systems.map(|(name, (system, _))| (name, system)).collect(),
@@ -101,9 +105,35 @@ fn read_agency(folder: &str, root: &Table<'_>) -> Option<Draft> {
             retention: retention?,
         },
         issuers,
+        ca_place: ca_place.unwrap_or_default(),
         certificates: entries.certificates,
         systems: places,
     })
+}
+
+/// Who vouches for tokens, and the place that names the authorities of its server.
+fn read_provider(table: &Table<'_>) -> Option<(IdentityProvider, String)> {
+    let (issuer, jwks) = (table.need("issuer").read(url), table.need("jwks"));
+    let (jwks, audience) = (
+        jwks.read(Source::of_trusted),
+        table.need("audience").parse(),
+    );
+    let ca = table.at("ca");
+    let file = if ca.is_there() {
+        Some(ca.read(file_beside)?)
+    } else {
+        None
+    };
+    let provider = IdentityProvider {
+        issuer: issuer?,
+        jwks: jwks?,
+        audience: audience?,
+        ca: file.map(|file| TrustFile {
+            file,
+            certificates: Vec::new(),
+        }),
+    };
+    Some((provider, ca.spot.place()))
 }
 
 fn country(text: &str) -> Result<String, Wrong> {
@@ -136,8 +166,8 @@ fn read_name(table: &Table<'_>) -> BTreeMap<String, String> {
     names
 }
 
-/// The issuers' files with their places, and the revocation list.
-fn read_trust(table: &Table<'_>) -> (Vec<(String, String)>, Option<CrlSource>) {
+/// The issuers' files with their places, and the revocation lists.
+fn read_trust(table: &Table<'_>) -> (Vec<(String, String)>, Vec<CrlSource>) {
     let files = table.at("issuers").items();
     let issuers = files
         .iter()
@@ -147,24 +177,39 @@ fn read_trust(table: &Table<'_>) -> (Vec<(String, String)>, Option<CrlSource>) {
         let cure = "list the certificate that issues for this agency's systems";
         table.spot.fault("[trust] lists no issuers", cure);
     }
-    let crl = table.at("crl").table(|crl| {
-        let time = |value: &Value<'_>, default| {
-            if value.is_there() {
-                value.read(time)
-            } else {
-                Some(default)
-            }
+    let crls = table.at("crl").table_or_tables(|crl| {
+        let source = crl.need("url").read(Source::of_signed);
+        let refresh = crl.at("refresh");
+        let refresh = if refresh.is_there() {
+            refresh.read(refresh_of)
+        } else {
+            Some(REFRESH)
         };
-        let url = crl.need("url").read(url);
-        let refresh = time(&crl.at("refresh"), Duration::from_mins(15));
-        let stale_after = time(&crl.at("stale_after"), Duration::from_hours(24));
+        let stale_after = crl.at("stale_after");
+        let stale_after = if stale_after.is_there() {
+            stale_after.read(time)
+        } else {
+            Some(STALE_AFTER)
+        };
         Some(CrlSource {
-            url: url?,
+            source: source?,
             refresh: refresh?,
             stale_after: stale_after?,
         })
     });
-    (issuers, crl)
+    (issuers, crls)
+}
+
+/// Each is a request to a server of that agency.
+fn refresh_of(text: &str) -> Result<Duration, Wrong> {
+    let refresh = time(text)?;
+    if refresh >= REFRESH_MIN {
+        return Ok(refresh);
+    }
+    Err(Wrong::new(
+        "refresh is shorter than a minute",
+        "write 1m or more",
+    ))
 }
 
 fn file_beside(name: &str) -> Result<String, Wrong> {

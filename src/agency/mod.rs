@@ -26,5 +26,6 @@ pub(crate) mod profile;
 pub(crate) mod public_key;
 pub mod refusal;
 pub mod registry;
+pub mod source;
 
 pub(crate) use self::parse::drafts;

@@ -40,6 +40,7 @@ impl Registry {
                     Err(fault) => faults.push(fault),
                 }
             }
+            faults.extend(read_ca(draft, bundle).err());
         }
         if faults.is_empty() {
             Ok(drafts.into_iter().map(|draft| draft.agency).collect())
@@ -47,6 +48,17 @@ impl Registry {
             Err(faults)
         }
     }
+}
+
+/// Reads the authorities of an agency's identity provider, where it names them.
+fn read_ca(draft: &mut Draft, bundle: &Bundle) -> Result<(), Fault> {
+    let provider = draft.agency.identity_provider.as_mut();
+    if let Some(ca) = provider.and_then(|provider| provider.ca.as_mut()) {
+        let path = format!("agencies/{}/{}", draft.agency.id, ca.file);
+        let read = issuers::read(&draft.ca_place, &path, bundle.get(&path))?;
+        ca.certificates = read.into_iter().map(|(der, _)| der).collect();
+    }
+    Ok(())
 }
 
 /// All agencies without their issuers, and all faults but the issuers' own.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::network::Network;
+use super::source::Source;
 use crate::message::id::{AgencyId, BadName, MessageType, Purpose, SystemName, UnitId, UnitName};
 
 /// A pattern over message types in `sends` and `receives`: a type, `prefix.*`, or `*`.
@@ -196,26 +197,37 @@ pub struct Contact {
     pub email: String,
 }
 
-/// Where an agency's revocation list is fetched from.
+/// Where revocation lists of an agency's issuers are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlSource {
-    /// Its address.
-    pub url: String,
-    /// How often it is fetched.
+    /// Their address.
+    pub source: Source,
+    /// How often they are read, a minute at least.
     pub refresh: Duration,
     /// The age of the last list beyond which no system of this agency is let in.
     pub stale_after: Duration,
 }
 
-/// The identity provider of an agency's officers, and of no other agency's.
+/// A file beside `agency.toml` with authorities whose TLS servers are trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustFile {
+    /// Its name.
+    pub file: String,
+    /// Its certificates, DER.
+    pub certificates: Vec<Vec<u8>>,
+}
+
+/// The identity provider of an agency's officers and systems, and of no other agency's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityProvider {
     /// The `iss` of its tokens.
     pub issuer: String,
-    /// Where its keys are.
-    pub jwks: String,
+    /// Where its keys are: `https` or a file.
+    pub jwks: Source,
     /// The `aud` that its tokens must carry.
     pub audience: String,
+    /// The authorities of its TLS server; the agency's issuers, where none are named.
+    pub ca: Option<TrustFile>,
 }
 
 /// An agency.
@@ -233,9 +245,9 @@ pub struct Agency {
     pub contact: Contact,
     /// Certificates of its issuers, DER, each with its file name.
     pub issuers: Vec<(String, Vec<u8>)>,
-    /// Its revocation list, where it names one.
-    pub crl: Option<CrlSource>,
-    /// Who vouches for its officers' tokens, where it names one.
+    /// Where its issuers' revocation lists are.
+    pub crls: Vec<CrlSource>,
+    /// Who vouches for tokens of its officers and systems, where it names one.
     pub identity_provider: Option<IdentityProvider>,
     /// Its units by name; `main` always exists.
     pub units: BTreeMap<UnitName, Arc<Unit>>,
@@ -251,6 +263,13 @@ pub struct Agency {
 }
 
 impl Agency {
+    /// The files with certificates that it names, beside `agency.toml`.
+    pub fn trust_files(&self) -> impl Iterator<Item = &str> {
+        let ca = self.identity_provider.iter().flat_map(|it| &it.ca);
+        let issuers = self.issuers.iter().map(|(file, _)| file.as_str());
+        issuers.chain(ca.map(|ca| ca.file.as_str()))
+    }
+
     /// How long a payload of `message_type` that this agency sent is kept.
     pub fn retention_of(&self, message_type: &str) -> Duration {
         let first = self

@@ -193,8 +193,7 @@ fn strays(bundle: &Bundle, rulebook: &Rulebook) -> Vec<Fault> {
             | ["messages", _, "examples", "invalid", "expected.csv"] => true,
             ["agencies", agency, file] => {
                 let agency = rulebook.registry().agency(agency);
-                is_pem(file)
-                    && agency.is_some_and(|it| it.issuers.iter().any(|(name, _)| name == file))
+                is_pem(file) && agency.is_some_and(|it| it.trust_files().any(|name| name == *file))
             }
             ["messages", _, "examples", "valid" | "invalid", file] => ends(file, &[".json"]),
             _ => false,

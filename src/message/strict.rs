@@ -308,6 +308,15 @@ impl<'t> Value<'t> {
         file.table(span, format!("[{}]", self.key), table).whole(of)
     }
 
+    /// What `of` makes of each table of a list, or of the one table that stands there without a list.
+    pub(crate) fn table_or_tables<T>(&self, of: impl FnMut(&Table<'t>) -> Option<T>) -> Vec<T> {
+        if self.found.is_some_and(DeValue::is_table) {
+            self.table(of).into_iter().collect()
+        } else {
+            self.tables(of)
+        }
+    }
+
     /// What `of` makes of each table of a list, `[[key]]`.
     pub(crate) fn tables<T>(&self, mut of: impl FnMut(&Table<'t>) -> Option<T>) -> Vec<T> {
         let items = self.kind("a list of tables", |value| {

@@ -119,10 +119,7 @@ fn every_setting_of_an_agency_is_read() {
     let registry = Registry::parse(&with_issuers(&bundle(CUSTOMS, POST))).unwrap();
     let customs = registry.agency("customs").unwrap();
     assert_eq!(customs.issuers.len(), 1);
-    assert_eq!(
-        customs.crl.as_ref().unwrap().stale_after,
-        Duration::from_hours(24)
-    );
+    assert_eq!(customs.crls[0].stale_after, Duration::from_hours(24));
     assert_eq!(
         customs.identity_provider.as_ref().unwrap().audience,
         "carnet.meridia.example"
@@ -159,7 +156,7 @@ fn what_is_left_out_has_the_least_rights_and_a_default() {
     );
     assert!(post.units["main"].receives.is_empty());
     assert_eq!(post.limits.messages_per_second, 200);
-    assert_eq!((&post.crl, &post.identity_provider), (&None, &None));
+    assert!(post.crls.is_empty() && post.identity_provider.is_none());
 }
 
 #[test]
@@ -220,8 +217,26 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     (
         "https://pki",
-        "http://pki",
-        "9: \"http://pki.customs.example/a.crl\" is no https address; write an address that begins with https://",
+        "ldap://pki",
+        "9: \"ldap://pki.customs.example/a.crl\" is no address of a list; write one that begins with \
+         http://, https:// or file:///",
+    ),
+    (
+        "refresh = \"15m\"",
+        "refresh = \"30s\"",
+        "9: refresh is shorter than a minute; write 1m or more",
+    ),
+    (
+        "jwks = \"https://",
+        "jwks = \"http://",
+        "13: \"http://login.customs.example/jwks.json\" is no https address; write one that begins with \
+         https://, or with file:///",
+    ),
+    (
+        "audience = \"carnet.meridia.example\"",
+        "audience = \"carnet.meridia.example\"\nca = \"login-ca.pem\"",
+        "15: agencies/customs/login-ca.pem is missing; put the issuer's certificate there as PEM, without \
+         its key",
     ),
     (
         "id = \"main\"\npurpose",
