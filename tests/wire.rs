@@ -46,6 +46,8 @@ mod kills;
 mod limits;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "support/lists.rs"]
+mod lists;
 #[path = "wire/message.rs"]
 mod message;
 #[path = "wire/narrowed.rs"]
@@ -60,6 +62,8 @@ mod oversized;
 mod publishing;
 #[path = "wire/queues.rs"]
 mod queues;
+#[path = "wire/revoked.rs"]
+mod revoked;
 #[path = "support/served.rs"]
 mod served;
 #[path = "wire/settings.rs"]

@@ -40,6 +40,8 @@ pub struct Admitted<P = Peer> {
 /// What a system is let in on: as long as all of it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grounds {
+    /// The agency whose issuer that is.
+    pub agency: AgencyId,
     /// Its address.
     pub remote: IpAddr,
     /// SHA-256 of the listed issuer's certificate that its own leads to.
@@ -48,10 +50,38 @@ pub struct Grounds {
     pub until: Timestamp,
     /// The certificate that ends then: `the certificate`, or an authority by its subject.
     pub ends_with: String,
+    /// The certificates of its chain, its own first.
+    pub line: Arc<[Issued]>,
+}
+
+/// A certificate as revocation lists name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// Its subject.
+    pub subject: String,
+    /// Its serial number.
+    pub serial: Box<[u8]>,
+    /// The subject of its issuer.
+    pub by: String,
+    /// SHA-256 of its issuer's public key: none of a listed issuer's own, since who issued that is not looked for.
+    pub by_key: Option<Digest>,
+}
+
+impl Issued {
+    fn of(certificate: &CertificateSummary, above: Option<&CertificateSummary>) -> Self {
+        // What is no hexadecimal was never a serial number.
+        let serial = data_encoding::HEXUPPER.decode(certificate.serial.as_bytes());
+        Self {
+            subject: certificate.subject.clone(),
+            serial: serial.unwrap_or_default().into(),
+            by: certificate.issuer.clone(),
+            by_key: above.map(|above| above.public_key),
+        }
+    }
 }
 
 impl Grounds {
-    fn of(own: &CertificateSummary, path: &Path, remote: IpAddr) -> Self {
+    fn of(agency: &Agency, own: &CertificateSummary, path: &Path, remote: IpAddr) -> Self {
         let first = path.above.iter().min_by_key(|above| above.not_after);
         let first = first.filter(|above| above.not_after < own.not_after);
         let (until, ends_with) = match first {
@@ -64,11 +94,17 @@ impl Grounds {
             }
             None => (own.not_after, "the certificate".to_owned()),
         };
+        let line = std::iter::once(own).chain(&path.above);
+        let above = path.above.iter().map(Some).chain([None]);
         Self {
+            agency: agency.id.clone(),
             remote,
             issuer: path.issuer,
             until,
             ends_with,
+            line: (line.zip(above))
+                .map(|(certificate, above)| Issued::of(certificate, above))
+                .collect(),
         }
     }
 
@@ -272,7 +308,7 @@ impl Bearer<'_> {
         let verified = self.presented.verify(&agency, now);
         let admitted = verified.and_then(|path| {
             let peer = admit(&agency, &system, remote)?;
-            let grounds = Grounds::of(self.own, &path, remote);
+            let grounds = Grounds::of(&agency, self.own, &path, remote);
             let departures = departures(&peer, self.own, &path.above);
             Ok(Admitted {
                 peer,
@@ -306,8 +342,8 @@ impl Bearer<'_> {
             refusal
         })?;
         Ok(Admitted {
+            grounds: Grounds::of(&agency, self.own, &path, remote),
             peer: OfficerPeer { agency, officer },
-            grounds: Grounds::of(self.own, &path, remote),
             certificate: Box::new(self.own.clone()),
             departures: Vec::new(),
         })

@@ -7,10 +7,12 @@
 //!   line and cure. Dates are [`expiry`]'s, so that a rulebook of last year still parses.
 //! - [`identity::identify`] is the function to read first: a certificate chain in, a system or a
 //!   [`refusal`] out. A name counts only under an issuer that its own agency lists.
+//! - [`revocation`]: which certificates are withdrawn by the lists of their issuers ([`crl`]).
 //! - [`keys`]: reference tokens, ids of deliveries, keyed digests, payload frames.
 
 pub mod certificate;
 mod chain;
+pub mod crl;
 mod duration;
 mod entries;
 pub(crate) mod expiry;
@@ -26,6 +28,7 @@ pub(crate) mod profile;
 pub(crate) mod public_key;
 pub mod refusal;
 pub mod registry;
+pub mod revocation;
 pub mod source;
 
 pub(crate) use self::parse::drafts;

@@ -105,17 +105,42 @@ impl Kind {
     }
 }
 
-/// The content of the algorithm identifier in a DER public key.
-fn algorithm_of(spki: &[u8]) -> Option<&[u8]> {
-    let (_, key) = Sequence::from_der(spki).ok()?;
-    let std::borrow::Cow::Borrowed(content) = key.content else {
-        return None;
+/// Whether `signed`, as it stands in `whole`, a DER sequence of it, an algorithm and a signature, is signed
+/// with `key`.
+pub(super) fn is_signed_by(
+    key: &SubjectPublicKeyInfo<'_>,
+    whole: &[u8],
+    signed: &[u8],
+    signature: &[u8],
+) -> bool {
+    let Some(algorithm) = algorithm_behind_first(whole) else {
+        return false;
     };
-    let (_, algorithm) = Sequence::from_der(content).ok()?;
-    match algorithm.content {
-        std::borrow::Cow::Borrowed(identifier) => Some(identifier),
+    let known = webpki::ALL_VERIFICATION_ALGS.iter().filter(|known| {
+        known.signature_alg_id().as_ref() == algorithm
+            && algorithm_of(key.raw) == Some(known.public_key_alg_id().as_ref())
+    });
+    let point = &key.subject_public_key.data;
+    { known }.any(|known| known.verify_signature(point, signed, signature).is_ok())
+}
+
+/// The content of the algorithm identifier that stands second in a DER sequence.
+fn algorithm_behind_first(whole: &[u8]) -> Option<&[u8]> {
+    let (rest, _) = Sequence::from_der(content_of(whole)?).ok()?;
+    content_of(rest)
+}
+
+/// The content of a DER sequence.
+fn content_of(sequence: &[u8]) -> Option<&[u8]> {
+    match Sequence::from_der(sequence).ok()?.1.content {
+        std::borrow::Cow::Borrowed(content) => Some(content),
         std::borrow::Cow::Owned(_) => None,
     }
+}
+
+/// The content of the algorithm identifier in a DER public key.
+fn algorithm_of(spki: &[u8]) -> Option<&[u8]> {
+    content_of(content_of(spki)?)
 }
 
 fn bits_of(modulus: &[u8]) -> usize {

@@ -52,6 +52,10 @@ pub enum RefusalKind {
     Ambiguous,
     /// The address is outside the networks of the system's entry.
     OutsideNetworks,
+    /// Its issuer has withdrawn it, or one above it has been: an alarm.
+    Revoked,
+    /// The lists that would say whether it is withdrawn are too old.
+    StaleLists,
     /// Its chain breaks another rule of X.509.
     BrokenChain,
 }
@@ -78,14 +82,19 @@ impl RefusalKind {
             Self::NameConstraint => "identity.name-constraint",
             Self::Ambiguous => "identity.ambiguous",
             Self::OutsideNetworks => "identity.outside-networks",
+            Self::Revoked => "identity.revoked",
+            Self::StaleLists => "identity.stale-revocation-list",
             Self::BrokenChain => "identity.broken-chain",
         }
     }
 
-    /// Whether it is an alarm, for the operator at once: a name was taken, or a key is used from
-    /// elsewhere.
+    /// Whether it is an alarm, for the operator at once: a name was taken, a key is used from
+    /// elsewhere, or one that was withdrawn.
     pub const fn is_alarm(self) -> bool {
-        matches!(self, Self::ForeignIssuer | Self::OutsideNetworks)
+        matches!(
+            self,
+            Self::ForeignIssuer | Self::OutsideNetworks | Self::Revoked
+        )
     }
 
     /// What to do about it, in few words: `certs/README.md` has more.
@@ -109,6 +118,8 @@ impl RefusalKind {
             Self::NameConstraint => "issue from an authority that may name it",
             Self::Ambiguous => "issue one for each system",
             Self::OutsideNetworks => "moved: enter its network; else revoke it",
+            Self::Revoked => "ask its agency why; give it a new one",
+            Self::StaleLists => "have its agency's lists published again",
             Self::BrokenChain => "issue it again by certs/README.md",
         }
     }
@@ -231,7 +242,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [RefusalKind; 19] = [
+    const ALL: [RefusalKind; 21] = [
         RefusalKind::NoCertificate,
         RefusalKind::Malformed,
         RefusalKind::CriticalExtension,
@@ -250,6 +261,8 @@ mod tests {
         RefusalKind::NameConstraint,
         RefusalKind::Ambiguous,
         RefusalKind::OutsideNetworks,
+        RefusalKind::Revoked,
+        RefusalKind::StaleLists,
         RefusalKind::BrokenChain,
     ];
 

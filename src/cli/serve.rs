@@ -42,6 +42,7 @@ use crate::server::notices::warn_of_agreements;
 use crate::server::refusals::Refusals;
 use crate::server::renewal::warn_of;
 use crate::server::renewal::{Renewal, keep, tell_ends};
+use crate::server::revocation::{self, Keeper};
 use crate::server::tls::Tls;
 
 /// Differing files that are named at start.
@@ -327,6 +328,8 @@ fn listen(
             clock.now(),
         )
     };
+    let revocation = Arc::clone(tls.revocation());
+    let keeper = Keeper::new(revocation, Arc::clone(backbone), clock, &config.data);
     let runtimes = runtimes(config);
     let files = descriptors::files();
     warn_of(descriptors::too_low(files, runtimes).as_slice());
@@ -366,6 +369,8 @@ fn listen(
         tokio::spawn(wait_for_the_end(terminate, interrupt, stop, fatal));
         tokio::spawn(keep(renewal, hangup, clock, Arc::clone(backbone)));
         tokio::spawn(warn_of_agreements(Arc::clone(backbone), clock));
+        let revoked = signal(SignalKind::hangup()).map_err(Failed::cannot_run)?;
+        tokio::spawn(revocation::keep(keeper, revoked));
         serve(shell, listeners, stopping).await;
         Ok(())
     })

@@ -51,6 +51,15 @@ impl serde::Serialize for Timestamp {
     }
 }
 
+/// As it is written.
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let says = "no time of RFC 3339";
+        Self::from_rfc3339(&text).ok_or_else(|| serde::de::Error::custom(says))
+    }
+}
+
 /// RFC 3339 in UTC with milliseconds: `2026-03-17T12:47:00.000Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

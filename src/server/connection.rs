@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(super) use self::goodbye::Parted;
 use self::intake::Intake;
 use self::link::Link;
 use self::records::Records;
@@ -42,6 +43,7 @@ use self::socket::Socket;
 use self::timer::Timer;
 use super::clock::{Clock, millis};
 use super::desk::Desk;
+use super::revocation::Revocation;
 use super::translate::TABLES;
 use super::turns::Turn;
 use super::worker::Worker;
@@ -65,6 +67,8 @@ pub(super) struct Shared {
     pub(super) budget: Arc<Budget>,
     /// Where large messages are admitted.
     pub(super) desk: Arc<Desk>,
+    /// Which certificates are withdrawn.
+    pub(super) revocation: Arc<Revocation>,
     /// Buffer, randomness and time of its thread.
     pub(super) worker: Rc<Worker>,
     /// Time.
@@ -91,6 +95,7 @@ pub(super) struct Connection<S> {
     link: Link,
     records: Records,
     backbone: Arc<Embedded>,
+    revocation: Arc<Revocation>,
     worker: Rc<Worker>,
     turn: Turn,
     clock: Clock,
@@ -103,6 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             backbone,
             budget,
             desk,
+            revocation,
             worker,
             clock,
         } = shared;
@@ -115,6 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             link: Link::default(),
             records: Records::new(Arc::clone(&backbone)),
             backbone,
+            revocation,
             worker,
             turn,
             clock,
@@ -123,12 +130,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Serves the connection until it ends, and says how it did. It is closed with 320 when `closing`
-    /// says so, and when the chain that let it in has ended.
-    pub(super) async fn serve(
-        mut self,
-        mut closing: tokio::sync::watch::Receiver<bool>,
-    ) -> io::Result<String> {
-        let mut told = None;
+    /// says so, when the chain that let it in has ended, and when a certificate of it is withdrawn.
+    pub(super) async fn serve(mut self, mut closing: tokio::sync::watch::Receiver<bool>) -> Parted {
+        let (mut told, mut withdrawn) = (None, None);
+        let revocation = Arc::clone(&self.revocation);
+        let mut withdrawals = revocation.changes();
+        // What was withdrawn since the handshake counts too.
+        withdrawals.mark_changed();
         let mut outlived = pin!(outlived(self.clock, self.rights.until()));
         let ended = loop {
             let turn = std::future::poll_fn(|cx| self.turn(cx));
@@ -140,6 +148,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         self.close_forced("the broker is shutting down");
                     }
                 }
+                Ok(()) = withdrawals.changed(), if told.is_none() => {
+                    if let Err(refusal) = revocation.stand(self.rights.grounds()) {
+                        self.close_forced(&format!("the certificate: {}", refusal.detail));
+                        told = Some("its certificate is withdrawn".to_owned());
+                        withdrawn = Some(refusal);
+                    }
+                }
                 () = &mut outlived, if told.is_none() => {
                     let says = self.rights.end_of_grounds();
                     self.close_forced(&format!("{says}: renew it and connect again"));
@@ -148,7 +163,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         self.leave();
-        ended.map(|()| goodbye::in_words(self.session.end(), told))
+        Parted {
+            how: ended.map(|()| goodbye::in_words(self.session.end(), told)),
+            withdrawn,
+        }
     }
 
     /// One poll. Ready when the connection has ended.

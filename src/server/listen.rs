@@ -253,6 +253,7 @@ async fn connect(
         backbone: Arc::clone(&shell.backbone),
         budget: shell.budgets.of(peer.unit.party()),
         desk: Arc::clone(&shell.desk),
+        revocation: Arc::clone(shell.tls.revocation()),
         worker,
         clock: shell.clock,
     };
@@ -263,9 +264,13 @@ async fn connect(
         heartbeat_s: shell.heartbeat_s,
     };
     let since = shell.clock.monotonic();
-    let ended = Connection::new(stream, client, shared).serve(stop).await;
+    let parted = Connection::new(stream, client, shared).serve(stop).await;
     // Before its place is free: at a stop, nothing is said of connections after the last has ended.
-    house.farewell(&peer, remote, since, &ended);
+    if let Some(mut refusal) = parted.withdrawn {
+        refusal.certificate = Some(admitted.certificate);
+        house.declined(&refusal, remote);
+    }
+    house.farewell(&peer, remote, since, &parted.how);
     drop((place, seat, open));
     Ok(())
 }

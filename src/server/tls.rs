@@ -18,6 +18,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{DistinguishedName, RootCertStore, ServerConfig};
 use serde::{Deserialize, Serialize};
 
+use super::revocation::Revocation;
 use crate::agency::identity::trust_anchors;
 use crate::message::id::Digest;
 use crate::policy::rulebook::Rulebook;
@@ -103,12 +104,12 @@ static FROM_13: Versions = &[&rustls::version::TLS13];
 static FROM_12: Versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// TLS as it is spoken here.
-#[derive(Debug)]
 pub(crate) struct Tls {
     provider: Arc<CryptoProvider>,
     versions: Versions,
     shown: Arc<Shown>,
     asked: RwLock<Asked>,
+    revocation: Arc<Revocation>,
 }
 
 /// What is shown in every handshake from now on.
@@ -140,7 +141,13 @@ impl Tls {
             versions,
             shown: Arc::new(Shown(ArcSwap::new(identity.0))),
             asked: RwLock::default(),
+            revocation: Arc::default(),
         }
+    }
+
+    /// Which clients' certificates are withdrawn.
+    pub(crate) fn revocation(&self) -> &Arc<Revocation> {
+        &self.revocation
     }
 
     /// Shows another certificate from now on.

@@ -17,6 +17,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use super::clock::Clock;
+use super::revocation::Revocation;
 use super::tls::Tls;
 use crate::agency::identity::Admitted;
 use crate::agency::refusal::{IdentityRefusal, RefusalKind};
@@ -35,6 +36,7 @@ pub(super) struct Identifies<P = Peer> {
     identify: Identify<P>,
     provider: Arc<CryptoProvider>,
     issuers: Arc<[DistinguishedName]>,
+    revocation: Arc<Revocation>,
     clock: Clock,
     remote: IpAddr,
     known: Mutex<Known<P>>,
@@ -64,6 +66,7 @@ impl<P> Identifies<P> {
             identify,
             provider: Arc::clone(tls.provider()),
             issuers: tls.asked_for(&rulebook),
+            revocation: Arc::clone(tls.revocation()),
             clock,
             remote,
             known: Mutex::new(Known::Nothing(rulebook)),
@@ -75,6 +78,16 @@ impl<P> Identifies<P> {
         match self.advance() {
             Known::Found(found) => Some(*found),
             Known::Nothing(_) | Known::Shown(_) | Known::Taken => None,
+        }
+    }
+
+    fn unless_withdrawn(&self, admitted: Admitted<P>, now: Timestamp) -> Found<P> {
+        match self.revocation.admit(&admitted.grounds, now) {
+            Ok(()) => Ok(admitted),
+            Err(mut refusal) => {
+                refusal.certificate = Some(admitted.certificate);
+                Err(refusal)
+            }
         }
     }
 
@@ -143,7 +156,9 @@ fn alert(kind: RefusalKind) -> CertificateError {
         RefusalKind::UnknownName
         | RefusalKind::ForeignIssuer
         | RefusalKind::Ambiguous
-        | RefusalKind::OutsideNetworks => CertificateError::ApplicationVerificationFailure,
+        | RefusalKind::OutsideNetworks
+        | RefusalKind::StaleLists => CertificateError::ApplicationVerificationFailure,
+        RefusalKind::Revoked => CertificateError::Revoked,
     }
 }
 
@@ -170,7 +185,9 @@ impl<P: Send + 'static> ClientCertVerifier for Identifies<P> {
             ));
         };
         let chain: Vec<_> = std::iter::once(own).chain(above).cloned().collect();
-        let shown = (self.identify)(&chain, rulebook.registry(), self.clock.now(), self.remote);
+        let now = self.clock.now();
+        let shown = (self.identify)(&chain, rulebook.registry(), now, self.remote);
+        let shown = shown.and_then(|admitted| self.unless_withdrawn(admitted, now));
         match shown {
             Err(refusal) if is_useless(refusal.kind) => {
                 let alert = alert(refusal.kind);

@@ -5,8 +5,11 @@
 #![cfg(test)]
 
 mod chains;
+#[path = "../support/lists.rs"]
+mod lists;
 mod renewed;
 mod repository;
+mod revoked;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

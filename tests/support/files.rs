@@ -21,19 +21,26 @@ pub(crate) fn example(name: &str) -> String {
 }
 
 /// The repository's agencies with other limits for one of them.
+pub(crate) fn agencies(agency: &str, limits: &str) -> TempDir {
+    agencies_but(agency, |text| {
+        let (before, rest) = text.split_once("[limits]").expect("a section");
+        let (_, after) = rest.split_once("\n[").expect("a section behind it");
+        format!("{before}[limits]\n{limits}\n\n[{after}")
+    })
+}
+
+/// The repository's agencies with another file for one of them.
 #[expect(
     clippy::disallowed_methods,
     reason = "an administrator writes an agency's file"
 )]
-pub(crate) fn agencies(agency: &str, limits: &str) -> TempDir {
+pub(crate) fn agencies_but(agency: &str, change: impl Fn(&str) -> String) -> TempDir {
     let changed = TempDir::new().expect("a temporary folder");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("agencies");
     for name in ["customs", "customs-xa", "environment", "police", "post"] {
         let mut text = read(&folder.join(name).join("agency.toml"));
         if name == agency {
-            let (before, rest) = text.split_once("[limits]").expect("a section");
-            let (_, after) = rest.split_once("\n[").expect("a section behind it");
-            text = format!("{before}[limits]\n{limits}\n\n[{after}");
+            text = change(&text);
         }
         let to = changed.path().join(name);
         std::fs::create_dir(&to).expect("a folder");

@@ -1,6 +1,17 @@
 //! How a connection ended, in words for the operator's log.
 
+use std::io;
+
+use crate::agency::refusal::IdentityRefusal;
 use crate::amqp::End;
+
+/// A connection that has ended.
+pub(in crate::server) struct Parted {
+    /// How it did.
+    pub(in crate::server) how: io::Result<String>,
+    /// Why its certificate let it in no longer, where it was withdrawn.
+    pub(in crate::server) withdrawn: Option<IdentityRefusal>,
+}
 
 /// Why there is no more of it; `told` is why the broker told it to go, where it did.
 pub(super) fn in_words(end: Option<End>, told: Option<String>) -> String {

@@ -63,6 +63,11 @@ impl Rights {
         &self.peer
     }
 
+    /// What it was let in on.
+    pub(super) fn grounds(&self) -> &Grounds {
+        &self.grounds
+    }
+
     /// When the chain that let it in ends.
     pub(super) fn until(&self) -> Timestamp {
         self.grounds.until
@@ -127,10 +132,12 @@ mod tests {
             system: Arc::clone(system),
         };
         let grounds = Grounds {
+            agency: agency.id.clone(),
             remote: "127.0.0.1".parse().unwrap(),
             issuer: Digest::of(&agency.issuers[0].1),
             until: noon(),
             ends_with: "the certificate".to_owned(),
+            line: [].into(),
         };
         Rights::new(Arc::new(peer), grounds, None)
     }
