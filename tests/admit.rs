@@ -46,6 +46,7 @@ fn view_of(bundle: &Bundle) -> View {
     let units = rulebook.registry().units().map(|unit| &unit.id);
     let keys = Keys::derive(&MasterKey::new([7; 32]), units);
     View {
+        governance: Arc::default(),
         rulebook: Arc::new(rulebook),
         standing: Arc::new(Standing::default()),
         keys: Arc::new(keys),

@@ -13,6 +13,8 @@ mod busy;
 mod desk;
 #[path = "sim/full.rs"]
 mod full;
+#[path = "sim/governed.rs"]
+mod governed;
 #[path = "sim/idle.rs"]
 mod idle;
 #[path = "sim/live.rs"]

@@ -371,6 +371,7 @@ impl World {
     /// What admission makes of a publish.
     pub(crate) fn admitted(&self, agency: &str, publish: &Publish) -> Result<Submission, Failed> {
         let view = View {
+            governance: Arc::default(),
             rulebook: Arc::clone(&self.border.rulebook),
             standing: Arc::clone(&self.standing),
             keys: Arc::clone(&self.border.keys),

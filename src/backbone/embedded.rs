@@ -1,6 +1,6 @@
 //! The embedded backbone: the committer thread of this process, and what connects tasks with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::deeds::{Deeds, Prepared, Unprepared, start_due};
 use super::end_file::{self, EndFile, EndNote};
 use super::error::StartError;
 use super::fetch::{Fetcher, Found, Tray, Unread, Wanted};
@@ -34,7 +35,7 @@ use crate::broker::event::Event;
 use crate::broker::format::RecordError;
 use crate::broker::ids::{ConnectionId, EntryId};
 use crate::broker::limits::TICK;
-use crate::broker::record::{Genesis, QueueId, Record, Stored};
+use crate::broker::record::{QueueId, Record, Stored};
 use crate::journal::vfs::{DiskVfs, Vfs};
 use crate::journal::{Lsn, ReadError, Reader};
 use crate::message::id::{KeyedDigest, SystemId};
@@ -45,29 +46,61 @@ pub use super::start::Options;
 
 /// The backbone of one process. Cheap to share by `Arc`.
 pub struct Embedded {
-    inbox: Arc<Inbox>,
-    view: Arc<ArcSwap<View>>,
-    outboxes: Outboxes,
-    recent: Arc<Recent>,
+    pub(super) shared: Shared,
     fetcher: Fetcher,
-    ids: Arc<Ids<DiskVfs>>,
     connections: AtomicU64,
-    clock: ReadClock,
-    /// Journal time in milliseconds, as of the last step.
-    time: Arc<AtomicI64>,
     fatal: watch::Receiver<Option<String>>,
+    /// The number of the activation of the rulebook in force.
+    in_force: watch::Receiver<u64>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Writes the end down for the last time once the committer is gone.
     end_thread: Mutex<Option<JoinHandle<()>>>,
     development: bool,
-    prepared: Prepared,
+    pub(super) reader: Reader<DiskVfs>,
+    /// Bytes of a segment, in which a rulebook must have room.
+    pub(super) segment_bytes: usize,
 }
 
-/// A rulebook that is about to be activated, and who waits until it is in force.
-type Prepared = Arc<Mutex<Option<(Rulebook, Sender<()>)>>>;
+/// What tasks and the committer thread share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) inbox: Arc<Inbox>,
+    view: Arc<ArcSwap<View>>,
+    outboxes: Outboxes,
+    recent: Arc<Recent>,
+    ids: Arc<Ids<DiskVfs>>,
+    pub(super) basis: Arc<Basis>,
+    clock: ReadClock,
+    /// Journal time in milliseconds, as of the last step.
+    time: Arc<AtomicI64>,
+    pub(super) deeds: Arc<Deeds>,
+}
 
-/// How long a rulebook may take until it is in force: a record and its sync, behind what is under way.
-const ACTIVATION: Duration = Duration::from_secs(10);
+impl Shared {
+    fn new(
+        committer: &Committer<DiskVfs>,
+        rulebook: Rulebook,
+        basis: Basis,
+        ids: Arc<Ids<DiskVfs>>,
+        clock: ReadClock,
+    ) -> Self {
+        let rulebook = Arc::new(rulebook);
+        let keys = basis.keys(&rulebook);
+        let view = basis.view(committer, rulebook, keys);
+        let time = committer.ledger().time().as_millis();
+        Self {
+            inbox: Arc::default(),
+            view: Arc::new(ArcSwap::from_pointee(view)),
+            outboxes: Outboxes::default(),
+            recent: Arc::default(),
+            ids,
+            basis: Arc::new(basis),
+            clock,
+            time: Arc::new(AtomicI64::new(time)),
+            deeds: Arc::default(),
+        }
+    }
+}
 
 impl Embedded {
     /// Opens the log in `data`, or begins one with the genesis that `options` give, and starts the
@@ -78,6 +111,7 @@ impl Embedded {
         basis: Basis,
         clock: ReadClock,
     ) -> Result<Arc<Self>, StartError> {
+        let segment_bytes = options.segment_bytes;
         let afresh = options.replay == Replay::FromStart;
         let verified = (options.replay != Replay::FromSnapshot).then(|| clock());
         let Started {
@@ -87,40 +121,27 @@ impl Embedded {
         } = start(&DiskVfs, data, options, clock())?;
         let note = Arc::new(EndNote::default());
         let (ends, end_thread) = keep_the_end(end_file, &note, &committer)?;
-        let rulebook = Arc::new(rulebook);
-        let keys = basis.keys(&rulebook);
-        let view = Arc::new(ArcSwap::from_pointee(
-            basis.view(&committer, rulebook, keys),
-        ));
+        let ids = Arc::new(open_ids(DiskVfs, data, &committer, afresh)?);
+        let shared = Shared::new(&committer, rulebook, basis, ids, clock);
         let (tell_fatal, fatal) = watch::channel(None);
-        let inbox = Arc::new(Inbox::default());
-        let outboxes = Outboxes::default();
-        let recent = Arc::new(Recent::default());
-        let development = committer.ledger().is_development();
+        let (tell_in_force, in_force) = watch::channel(committer.ledger().rulebook_epoch());
+        let (retire, retired) = mpsc::channel();
         let tell = Tell {
-            inbox: Arc::clone(&inbox),
+            inbox: Arc::clone(&shared.inbox),
             fatal: tell_fatal,
         };
-        let prepared = Prepared::default();
-        let time = Arc::new(AtomicI64::new(committer.ledger().time().as_millis()));
-        let ids = Arc::new(open_ids(DiskVfs, data, &committer, afresh)?);
-        let fetcher = fetcher(&committer, &ids)?;
+        let fetcher = fetcher(&committer, &shared.ids)?;
         let reader = committer.journal().reader();
-        let scrub = Scrub::new(reader, ScrubFile::new(DiskVfs, data), verified);
-        let scrub = scrub::start(scrub, Arc::clone(&clock)).map_err(StartError::Thread)?;
-        let keepers = Keepers::start(data, &committer, &ids, &tell, scrub)?;
+        let scrub = Scrub::new(reader.clone(), ScrubFile::new(DiskVfs, data), verified);
+        let scrub = scrub::start(scrub, Arc::clone(&shared.clock)).map_err(StartError::Thread)?;
+        let keepers = Keepers::start(data, &committer, &shared.ids, &tell, scrub)?;
+        let development = committer.ledger().is_development();
         let run = Run {
             committer,
-            inbox: Arc::clone(&inbox),
-            view: Arc::clone(&view),
-            outboxes: Arc::clone(&outboxes),
-            recent: Arc::clone(&recent),
-            ids: Arc::clone(&ids),
-            basis,
-            clock: Arc::clone(&clock),
-            time: Arc::clone(&time),
+            shared: shared.clone(),
             tell,
-            prepared: Arc::clone(&prepared),
+            in_force: tell_in_force,
+            retire,
             keepers,
             asked: BTreeMap::new(),
             room: Room::new(data.join("journal")),
@@ -132,34 +153,38 @@ impl Embedded {
             .name("committer".into())
             .spawn(move || run.run())
             .map_err(StartError::Thread)?;
-        Ok(Arc::new(Self {
-            inbox,
-            view,
-            outboxes,
-            recent,
+        let this = Arc::new(Self {
+            shared,
             fetcher,
-            ids,
             connections: AtomicU64::new(1),
-            clock,
-            time,
             fatal,
+            in_force,
             thread: Mutex::new(Some(thread)),
             end_thread: Mutex::new(end_thread),
             development,
-            prepared,
-        }))
+            reader,
+            segment_bytes,
+        });
+        let (weak, mut told) = (Arc::downgrade(&this), BTreeSet::new());
+        let look = move || {
+            if let Some(this) = weak.upgrade() {
+                this.look_at_due(&mut told);
+            }
+        };
+        start_due(retired, look).map_err(StartError::Thread)?;
+        Ok(this)
     }
 
     /// Rulebook, standing and keys as they are now.
     pub fn view(&self) -> Arc<View> {
-        self.view.load_full()
+        self.shared.view.load_full()
     }
 
     /// The time that decisions go by: the clock's, and never before journal time. A clock that steps
     /// back would else rule by a time that is over, and let what is published now expire at once.
     pub fn now(&self) -> Timestamp {
-        let journal = Timestamp::from_millis(self.time.load(Ordering::Relaxed));
-        (self.clock)().max(journal)
+        let journal = Timestamp::from_millis(self.shared.time.load(Ordering::Relaxed));
+        (self.shared.clock)().max(journal)
     }
 
     /// Whether the log was begun with `--dev`.
@@ -172,10 +197,16 @@ impl Embedded {
         self.fatal.clone()
     }
 
+    /// Tells the number of the activation of the rulebook in force, once there is another: the
+    /// [`view`](Self::view) has it then.
+    pub fn in_force(&self) -> watch::Receiver<u64> {
+        self.in_force.clone()
+    }
+
     /// A way to the core for a new connection of `unit`; whether its system may take releases.
     pub fn attach(&self, unit: &Unit, system: SystemId, releases: bool) -> Port {
         let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));
-        let mut port = Port::open(id, &self.inbox, &self.outboxes, unit.party());
+        let mut port = Port::open(id, &self.shared.inbox, &self.shared.outboxes, unit.party());
         port.send(&mut vec![Command::Attach {
             connection: id,
             unit: unit.id.clone(),
@@ -187,7 +218,7 @@ impl Embedded {
 
     /// A record with its message, where it is fresh enough to be in memory.
     pub fn recent(&self, entry: EntryId) -> Option<Arc<Stored>> {
-        self.recent.get(entry.at())
+        self.shared.recent.get(entry.at())
     }
 
     /// Has read from the disk all that is `needed`, and of what is `ahead` as much as is not too large.
@@ -199,24 +230,12 @@ impl Embedded {
     /// What memory says of an earlier use of an id that the committer may no longer remember; nothing
     /// where that must be fetched.
     pub fn glance(&self, key: KeyedDigest) -> Option<Looked> {
-        self.ids.glance(key)
-    }
-
-    /// Puts another rulebook into force. It is when this returns: the [`view`](Self::view) has it.
-    pub fn activate(&self, rulebook: Rulebook, genesis: Genesis) -> Result<(), NotActivated> {
-        // Parsed and checked here, so that the committer has nothing to do but to say so.
-        let (in_force, heard) = mpsc::channel();
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        *prepared = Some((rulebook, in_force));
-        drop(prepared);
-        let activate = Command::Activate(Box::new(genesis));
-        self.inbox.push(&mut vec![activate.into()]);
-        heard.recv_timeout(ACTIVATION).map_err(|_| NotActivated)
+        self.shared.ids.glance(key)
     }
 
     /// Writes what is left, syncs, and ends the committer thread.
     pub fn stop(&self) {
-        self.inbox.push(&mut vec![Event::Stop.into()]);
+        self.shared.inbox.push(&mut vec![Event::Stop.into()]);
         for (thread, name) in [
             (&self.thread, "committer"),
             (&self.end_thread, "end file's"),
@@ -228,11 +247,6 @@ impl Embedded {
         }
     }
 }
-
-/// The log did not take a rulebook in time.
-#[derive(Debug, thiserror::Error)]
-#[error("the log does not take the changed rulebook; look whether its disk is full")]
-pub struct NotActivated;
 
 /// Why a stored message could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -324,7 +338,7 @@ pub struct Basis {
 
 impl Basis {
     /// The keys of all units: dear, and the same until another rulebook names others.
-    fn keys(&self, rulebook: &Rulebook) -> Arc<Keys> {
+    pub(super) fn keys(&self, rulebook: &Rulebook) -> Arc<Keys> {
         let units = rulebook.registry().units().map(|unit| &unit.id);
         Arc::new(Keys::derive(&self.master, units))
     }
@@ -339,6 +353,7 @@ impl Basis {
         View {
             rulebook,
             standing,
+            governance: Arc::clone(committer.ledger().governance()),
             keys,
             repeat_window: self.repeat_window,
         }
@@ -348,16 +363,12 @@ impl Basis {
 /// The committer thread: owns the committer, publishes what it decides.
 struct Run {
     committer: Committer<DiskVfs>,
-    inbox: Arc<Inbox>,
-    view: Arc<ArcSwap<View>>,
-    outboxes: Outboxes,
-    recent: Arc<Recent>,
-    ids: Arc<Ids<DiskVfs>>,
-    basis: Basis,
-    clock: ReadClock,
-    time: Arc<AtomicI64>,
+    shared: Shared,
     tell: Tell,
-    prepared: Prepared,
+    /// Tells that another rulebook is in force.
+    in_force: watch::Sender<u64>,
+    /// To the thread that takes away views which are not looked at any more.
+    retire: Sender<Arc<View>>,
     keepers: Keepers,
     asked: BTreeMap<QueueId, u64>,
     room: Room,
@@ -381,6 +392,12 @@ impl Drop for EndsWithPanic {
     }
 }
 
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.shared.deeds.close();
+    }
+}
+
 impl Run {
     fn run(mut self) {
         let _says = EndsWithPanic(self.tell.clone());
@@ -391,16 +408,18 @@ impl Run {
             } else {
                 TICK
             };
-            self.inbox.take(patience, &mut inputs);
-            let clock = (self.clock)();
+            self.shared.inbox.take(patience, &mut inputs);
+            let clock = (self.shared.clock)();
             self.watch.note(clock, self.committer.ledger().time());
             match self.committer.step(inputs.drain(..), clock) {
                 Ok(step) => {
                     let stopped = step.stopped;
                     let time = self.committer.ledger().time();
-                    self.time.store(time.as_millis(), Ordering::Relaxed);
-                    if step.view_changed {
-                        self.publish();
+                    self.shared.time.store(time.as_millis(), Ordering::Relaxed);
+                    if step.view_changed && self.publish(&step).is_err() {
+                        let says = "a rulebook has come into force that this process has not read";
+                        self.tell.fatal(says);
+                        break;
                     }
                     self.release(step);
                     self.note.leave(&self.committer);
@@ -419,36 +438,35 @@ impl Run {
     }
 
     /// Publishes the new snapshot: after the sync, before the effects that rest on it.
-    fn publish(&self) {
-        let current = self.view.load_full();
-        let ledger = self.committer.ledger();
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whatever else changes the view before its turn leaves it where it is.
-        let activated =
-            prepared.take_if(|(rulebook, _)| Some(rulebook.digest()) == ledger.rulebook());
-        drop(prepared);
-        let (activated, waiting) = activated.unzip();
+    fn publish(&self, step: &Step) -> Result<(), Unprepared> {
+        let current = self.shared.view.load_full();
+        let activated = self.shared.deeds.activated(&step.governed)?;
+        let is_other = activated.is_some();
         let (rulebook, keys) = match activated {
-            Some(rulebook) => {
-                let rulebook = Arc::new(rulebook.activated(ledger.rulebook_epoch()));
-                let keys = self.basis.keys(&rulebook);
-                (rulebook, keys)
+            Some(Prepared { rulebook, keys }) => {
+                let epoch = self.committer.ledger().rulebook_epoch();
+                (Arc::new(rulebook.activated(epoch)), keys)
             }
             None => (Arc::clone(&current.rulebook), Arc::clone(&current.keys)),
         };
-        let view = self.basis.view(&self.committer, rulebook, keys);
-        self.view.store(Arc::new(view));
-        if waiting.is_some_and(|waiting| waiting.send(()).is_err()) {
-            tracing::warn!("a rulebook has come into force that nobody waits for any more");
+        let view = self.shared.basis.view(&self.committer, rulebook, keys);
+        self.shared.view.store(Arc::new(view));
+        if is_other {
+            self.in_force
+                .send_replace(self.committer.ledger().rulebook_epoch());
+            // Where that thread is gone the process ends.
+            _ = self.retire.send(current);
         }
+        Ok(())
     }
 
     /// Hands effects to their connections and wakes each once.
     fn release(&mut self, step: Step) {
         // Before any sender is told to search again: it must know how far.
-        self.ids.note(self.committer.ledger().known());
-        self.inbox.give_back(&step.given_back);
-        self.recent.insert(step.fresh);
+        self.shared.ids.note(self.committer.ledger().known());
+        self.shared.inbox.give_back(&step.given_back);
+        self.shared.recent.insert(step.fresh);
+        self.shared.deeds.answer(step.governed);
         let position = self.committer.journal().position();
         let written = step.pages.into_iter();
         let written = written.map(|(queue, page)| PageWork::Write(queue, page, position));
@@ -473,7 +491,11 @@ impl Run {
                 self.tell.fatal("the thread of pages has died");
             }
         }
-        let outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        let outboxes = self
+            .shared
+            .outboxes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut touched = BTreeMap::new();
         for (connection, effect) in step.effects {
             // A connection that is gone needs no effects; what was out to it comes back.

@@ -2,6 +2,7 @@
 //!
 //! [`embedded::Embedded::open`] is the function to read first.
 
+mod deeds;
 pub mod embedded;
 pub mod end_file;
 pub mod error;
@@ -9,6 +10,7 @@ pub(crate) mod fetch;
 #[cfg(test)]
 #[path = "fetch/tests.rs"]
 mod fetch_tests;
+mod govern;
 pub mod ids;
 pub mod keeper;
 pub mod loss;

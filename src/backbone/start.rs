@@ -13,7 +13,7 @@ use crate::agency::registry::Unit;
 use crate::broker::committer::Committer;
 use crate::broker::ledger::Ledger;
 use crate::broker::limits::LOST_ADDRESSES;
-use crate::broker::record::{Genesis, Record, UnitEntry};
+use crate::broker::record::{Genesis, Record, Text, UnitEntry};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
 use crate::journal::{
@@ -81,7 +81,7 @@ pub struct Recovered<V: Vfs> {
 }
 
 /// Room of a segment beside a rulebook's text: names of files and what else a step writes.
-const BESIDE_RULEBOOK: usize = 1 << 20;
+pub(super) const BESIDE_RULEBOOK: usize = 1 << 20;
 
 fn fits(rulebook: &Bundle, segment_bytes: usize) -> Result<(), StartError> {
     let bytes: usize = rulebook.files().map(|(_, text)| text.len()).sum();
@@ -111,7 +111,7 @@ impl<V: Vfs> Recovered<V> {
             );
             self.committer.begin(&Record::Lost(lost))?;
         }
-        if !self.recovery.clean && self.committer.ledger().rulebook().is_some() {
+        if !self.recovery.clean && self.committer.ledger().governance().active().is_some() {
             self.committer.begin(&Record::Recovered)?;
         }
         Ok(())
@@ -169,9 +169,10 @@ pub fn start<V: Vfs>(
         file.probe()?;
     }
     let mut recovered = recover(vfs, data, &options)?;
-    let active = recovered.committer.ledger().rulebook_at();
+    let active = recovered.committer.ledger().governance().active();
+    let active = active.map(|active| active.entry.at());
     let reader = recovered.committer.journal().reader();
-    let active = active.map(|at| active_bundle(&reader, at)).transpose()?;
+    let active = active.map(|at| text_of(&reader, at)).transpose()?;
     let fresh = active.is_none();
     let bundle = active.or(options.genesis).ok_or(StartError::NoLog)?;
     // What folders propose is held to what is advised today, and what the log says is not.
@@ -358,35 +359,46 @@ pub fn open_ids<V: Vfs>(
     Ids::open(files, reader, known, afresh).map_err(StartError::NotMade)
 }
 
-/// The rulebook that the log says is active.
-fn active_bundle<V: Vfs>(reader: &Reader<V>, at: Lsn) -> Result<Bundle, StartError> {
-    let stored = reader.record(at)?;
-    match decoded(&stored)? {
-        Record::Genesis(genesis) | Record::Activated(genesis) => Ok(genesis.bundle),
+/// The text of the rulebook that took effect by the record at this address.
+pub fn text_of<V: Vfs>(reader: &Reader<V>, at: Lsn) -> Result<Bundle, StartError> {
+    match decoded(&reader.record(at)?)? {
+        Record::Genesis(genesis) => Ok(genesis.bundle),
+        Record::Activated(activated) => match activated.text {
+            Text::Whole(bundle) => Ok(bundle),
+            // A whole text is in a record before, so this ends.
+            Text::Since { whole, changes } if whole < at => {
+                Ok(changes.applied(&text_of(reader, whole)?))
+            }
+            Text::Since { .. } => Err(ReadError::Damaged(at).into()),
+        },
         _ => Err(ReadError::Damaged(at).into()),
     }
 }
 
-/// The record by which a rulebook comes into force.
-pub fn genesis_of(
-    rulebook: &Rulebook,
-    development: bool,
-    key_check: KeyCheck,
-    at: Timestamp,
-) -> Genesis {
-    let units = rulebook.registry().units();
+/// The units of a rulebook, as its record has them.
+pub fn units_of(rulebook: &Rulebook) -> Vec<UnitEntry> {
     let entry = |unit: &Arc<Unit>| UnitEntry {
         id: unit.id.clone(),
         inbox: unit.inbox,
         listed: unit.listed,
         delivery_limit: unit.delivery_limit,
     };
+    rulebook.registry().units().map(entry).collect()
+}
+
+/// The record with which a log begins.
+pub fn genesis_of(
+    rulebook: &Rulebook,
+    development: bool,
+    key_check: KeyCheck,
+    at: Timestamp,
+) -> Genesis {
     Genesis {
         at,
         bundle: rulebook.bundle().clone(),
         digest: rulebook.digest(),
         development,
-        units: units.map(entry).collect(),
+        units: units_of(rulebook),
         key_check,
     }
 }

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use super::exchange::{Returnable, Submission};
+use super::governance::{Deed, Ticket};
 use super::ids::{ChannelKey, ConnectionId, DeliveryId, Origin};
 use super::queue::Volume;
-use super::record::{Argument, Genesis, Narrowed, QueueProperties};
+use super::record::{Argument, Narrowed, QueueProperties};
 use super::reply::Refusal;
 use crate::journal::Frame;
 use crate::message::id::{SystemId, UnitId};
@@ -57,14 +58,14 @@ pub enum Command {
         /// The record to be.
         narrowed: Narrowed,
     },
-    /// A changed rulebook takes effect.
-    Activate(Box<Genesis>),
+    /// Something is to be done to the rulebook; its answer comes with the step, by this ticket.
+    Govern(Ticket, Box<Deed>),
 }
 
 impl Command {
-    /// Whether it brings a message to be stored.
-    pub fn is_publish(&self) -> bool {
-        matches!(self, Self::Submit(..) | Self::Private(_))
+    /// Whether who asks is told where nothing can be stored, instead of waiting for room.
+    pub fn is_refused_when_full(&self) -> bool {
+        matches!(self, Self::Submit(..) | Self::Private(_) | Self::Govern(..))
     }
 }
 

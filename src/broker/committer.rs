@@ -246,8 +246,8 @@ impl<V: Vfs> Committer<V> {
         let wanted = weight.saturating_add(self.kept());
         let room = !is_full && (self.journal.left() >= wanted || self.has_room(wanted, turn));
         match input.what {
-            What::Command(publish) if publish.is_publish() && !room => {
-                self.core.not_stored(publish, turn);
+            What::Command(command) if command.is_refused_when_full() && !room => {
+                self.core.not_stored(command, turn);
             }
             what => {
                 let attached = what.attaches().filter(|_| is_full);

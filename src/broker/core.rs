@@ -6,6 +6,7 @@
 //! [`Ledger::apply`] over the same records at the same addresses.
 
 mod ask;
+mod govern;
 mod held;
 mod repeats;
 mod settle;
@@ -15,6 +16,7 @@ mod work;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::held::Held;
 use self::repeats::Counted;
@@ -40,6 +42,8 @@ pub struct Core {
     repeats: Counted,
     /// Messages and queues that ended connections and channels left, not given back yet.
     left: VecDeque<Left>,
+    /// When a rulebook took effect last, by the time that this process has run.
+    activated: Option<Duration>,
 }
 
 impl Core {
@@ -57,6 +61,7 @@ impl Core {
             held: Held::default(),
             repeats: Counted::default(),
             left: VecDeque::new(),
+            activated: None,
         }
     }
 
@@ -102,9 +107,7 @@ impl Core {
                 delivery,
                 narrowed,
             } => self.narrow(to, delivery, narrowed, turn),
-            Command::Activate(genesis) => {
-                self.record(&Record::Activated(*genesis), None, turn);
-            }
+            Command::Govern(ticket, deed) => self.govern(ticket, *deed, turn),
         }
     }
 
@@ -165,7 +168,7 @@ impl Core {
         }
         for change in changes {
             match change {
-                Change::Standing | Change::Rulebook => turn.out.view_changed = true,
+                Change::Standing | Change::Governance => turn.out.view_changed = true,
                 Change::Page(queue, page) => turn.out.pages.push((queue, page)),
                 Change::PageDone(queue, page) => turn.out.done_pages.push((queue, page)),
                 Change::Enqueued(_) => turn.enqueued += 1,

@@ -440,7 +440,7 @@ impl Dispatch {
                 Change::Page(..)
                 | Change::PageDone(..)
                 | Change::Standing
-                | Change::Rulebook
+                | Change::Governance
                 | Change::Narrowed(..) => {}
             }
         }

@@ -11,6 +11,7 @@ mod confidential;
 mod evidence;
 mod exchange;
 mod form;
+mod governance;
 mod ledger;
 mod names;
 mod page;

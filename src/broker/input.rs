@@ -40,7 +40,7 @@ impl Payer {
 pub enum Lane {
     /// A command without a record: it goes on.
     Free,
-    /// A message: it is not taken, and its publisher is told so.
+    /// A message, or a change of the rulebook: it is not taken, and who asked is told so.
     Publishes,
     /// A command that makes room, or lets consumers go on that do: it has all of the reserve.
     Frees,
@@ -120,11 +120,10 @@ impl Input {
         match &self.what {
             What::Command(command) => match command {
                 Command::Attach { .. } => Lane::Free,
-                Command::Submit(..) | Command::Private(_) => Lane::Publishes,
+                Command::Submit(..) | Command::Private(_) | Command::Govern(..) => Lane::Publishes,
                 // Giving back frees nothing, and may go on for ever: what is out comes back at the latest
                 // when its connection ends.
-                Command::Activate(_)
-                | Command::Settle {
+                Command::Settle {
                     how: Settle::Requeue,
                     ..
                 } => Lane::Needs,

@@ -18,15 +18,16 @@ pub use died::{Death, Died};
 pub use owned::{Overlay, Queue, QueueKind, UnitState, is_standing_name, may_read, standing_name};
 
 use super::dedup::{Known, KnownIds};
+use super::governance::Governance;
 use super::queue::{Entry, Page, Volume};
 use super::record::{
-    Exchange, Genesis, Outcome, QueueId, QueueProperties, Record, Rejected, Topology, UnitEntry,
+    Exchange, Outcome, QueueId, QueueProperties, Record, Rejected, Topology, UnitEntry,
 };
 use super::refusals::RefusalCounts;
 use super::register::Register;
 use crate::agency::registry::Party;
 use crate::journal::Lsn;
-use crate::message::id::{Digest, UnitId};
+use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
 
 /// What `apply` did that dispatch and the shell must know. Replay drops these.
@@ -48,8 +49,8 @@ pub enum Change {
     PageDone(QueueId, Page),
     /// Standing facts changed.
     Standing,
-    /// Another rulebook is active.
-    Rulebook,
+    /// The rulebook in force has changed, or what is proposed.
+    Governance,
     /// A release was narrowed.
     Narrowed(Lsn, UnitId),
 }
@@ -58,9 +59,7 @@ pub enum Change {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ledger {
     pub(super) time: Timestamp,
-    pub(super) rulebook_epoch: u64,
-    pub(super) rulebook: Option<Digest>,
-    pub(super) rulebook_at: Option<Lsn>,
+    pub(super) governance: Arc<Governance>,
     pub(super) development: bool,
     pub(super) units: BTreeMap<UnitId, UnitState>,
     pub(super) queues: BTreeMap<QueueId, Queue>,
@@ -95,17 +94,13 @@ impl Ledger {
 
     /// Counts activations; 0 before the first rulebook.
     pub fn rulebook_epoch(&self) -> u64 {
-        self.rulebook_epoch
+        let active = self.governance.active();
+        active.map_or(0, |active| active.number)
     }
 
-    /// The active rulebook's digest.
-    pub fn rulebook(&self) -> Option<Digest> {
-        self.rulebook
-    }
-
-    /// The record by which the active rulebook came into force.
-    pub fn rulebook_at(&self) -> Option<Lsn> {
-        self.rulebook_at
+    /// What is proposed, decided and in force. Cheap to clone: a snapshot.
+    pub fn governance(&self) -> &Arc<Governance> {
+        &self.governance
     }
 
     /// Whether the log was begun with `--dev`.
@@ -191,10 +186,32 @@ impl Ledger {
         self.leaves += u64::from(record.is_evidence());
         let mut changes = Vec::new();
         match record {
-            Record::Genesis(genesis) | Record::Activated(genesis) => {
-                self.activate(genesis);
-                self.rulebook_at = Some(at);
-                changes.push(Change::Rulebook);
+            Record::Genesis(genesis) => {
+                self.time = self.time.max(genesis.at);
+                self.development = genesis.development;
+                self.activate(&genesis.units);
+                self.govern(&mut changes).begun(genesis, at);
+            }
+            Record::Activated(activated) => {
+                self.time = self.time.max(activated.at);
+                self.activate(&activated.units);
+                self.govern(&mut changes).activated(activated, at);
+            }
+            Record::Proposed(proposed) => {
+                self.time = self.time.max(proposed.at);
+                self.govern(&mut changes).proposed(proposed, at);
+            }
+            Record::Approved(approved) => {
+                self.time = self.time.max(approved.at);
+                self.govern(&mut changes).approved(approved, at);
+            }
+            Record::Withdrawn(withdrawn) => {
+                self.time = self.time.max(withdrawn.at);
+                self.govern(&mut changes).withdrawn(withdrawn);
+            }
+            Record::Scheduled(scheduled) => {
+                self.time = self.time.max(scheduled.at);
+                self.govern(&mut changes).scheduled(scheduled);
             }
             Record::Exchange(exchange) => self.exchanged(exchange, at, &mut changes),
             Record::Rejected(rejected) => self.rejected(rejected, at, &mut changes),
@@ -236,12 +253,13 @@ impl Ledger {
         changes
     }
 
-    fn activate(&mut self, genesis: &Genesis) {
-        self.time = self.time.max(genesis.at);
-        self.rulebook_epoch += 1;
-        self.rulebook = Some(genesis.digest);
-        self.development = genesis.development;
-        for entry in &genesis.units {
+    fn govern(&mut self, changes: &mut Vec<Change>) -> &mut Governance {
+        changes.push(Change::Governance);
+        Arc::make_mut(&mut self.governance)
+    }
+
+    fn activate(&mut self, units: &[UnitEntry]) {
+        for entry in units {
             let UnitEntry { id: unit, .. } = entry;
             if let Some(state) = self.units.get_mut(unit) {
                 state.inbox_mode = entry.inbox;

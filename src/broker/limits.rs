@@ -346,6 +346,29 @@ pub const CASE_STEPS_PER_SECOND: u32 = 20;
 /// holder in a case makes one, and the next ones do not.
 pub const STANDING_CHANGES_PER_SECOND: u32 = 20;
 
+/// Proposals of one owner that are pending: an activation supersedes all others that rest on the same
+/// rulebook, so more are of no use. Each takes about 1 KiB in memory and in snapshots. Hit: refused.
+pub const OWNER_PROPOSALS: usize = 20;
+
+/// Octets of the files of one proposal, with their paths: its record lies in one batch, and others wait
+/// for its sync. Hit: refused.
+pub const PROPOSAL_BYTES: usize = 2 << 20;
+
+/// Octets of a proposal's title. Hit: refused.
+pub const TITLE_BYTES: usize = 200;
+
+/// Closed proposals that are remembered, the newest, of all owners together; all are in the log. Hit:
+/// nothing is told, the oldest is absent.
+pub const CLOSED_PROPOSALS: usize = 256;
+
+/// Activations that are remembered, the newest; all are in the log. Hit: nothing is told, the oldest is
+/// absent.
+pub const ACTIVATIONS_KEPT: usize = 256;
+
+/// The time from one activation to the next at least: each has every ruling that is under way made anew,
+/// so publishers get on between two. Hit: the next one waits.
+pub const ACTIVATION_EVERY: Duration = Duration::from_millis(50);
+
 /// How far the numbers of every unit jump where the end of the log was lost, and the loss was accepted:
 /// further than any unit's can have come since the end was last written down, which is at each full
 /// segment. So no number is given twice.

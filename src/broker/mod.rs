@@ -26,6 +26,7 @@ pub mod effect;
 pub mod event;
 pub mod exchange;
 pub mod format;
+pub mod governance;
 pub mod ids;
 pub mod input;
 pub(crate) mod lanes;

@@ -4,15 +4,16 @@
 //! How they stand on disk is [`format`](super::format)'s. New fields and kinds come with a new schema
 //! number; old ones stay readable.
 
+mod draft;
 mod queues;
+mod rulebook;
 
 use std::time::Duration;
 
 use super::ids::OrderKey;
-use crate::agency::keys::{KeyCheck, SealedPart};
-use crate::agency::registry::{InboxMode, Party};
+use crate::agency::keys::SealedPart;
+use crate::agency::registry::Party;
 use crate::journal::Lsn;
-use crate::message::bundle::Bundle;
 use crate::message::id::{
     AgencyId, Digest, ExchangeId, KeyedDigest, Mask, MessageType, SystemId, UnitId,
 };
@@ -20,14 +21,18 @@ use crate::message::time::Timestamp;
 use crate::policy::standing::{CaseId, Reads};
 use crate::policy::words::{Onward, PolicyId};
 
+pub use self::draft::{Act, Approval, Draft, Needs, When};
 pub use self::queues::{
     Argument, Binding, Cause, Moved, Placed, QueueProperties, Settled, SettledLine, Settling,
     Topology,
 };
+pub use self::rulebook::{
+    Activated, Approved, Genesis, Proposed, Scheduled, Text, UnitEntry, Withdrawn, octets,
+};
 pub use super::ids::QueueId;
 
 /// The schema number of records written now.
-pub const SCHEMA: u16 = 6;
+pub const SCHEMA: u16 = 7;
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +40,15 @@ pub enum Record {
     /// The first rulebook. Record 0 of every log. Evidence.
     Genesis(Genesis),
     /// Another rulebook took its place. Evidence.
-    Activated(Genesis),
+    Activated(Box<Activated>),
+    /// A change of the rulebook was proposed. Evidence.
+    Proposed(Box<Proposed>),
+    /// A proposal was approved. Evidence.
+    Approved(Box<Approved>),
+    /// A proposal was withdrawn. Evidence.
+    Withdrawn(Withdrawn),
+    /// The time was set at which a proposal takes effect. Evidence.
+    Scheduled(Scheduled),
     /// A valid message was ruled: released to some, refused to others. Evidence.
     Exchange(Box<Exchange>),
     /// A submission was rejected: it could not be ruled. Evidence.
@@ -84,20 +97,6 @@ pub enum Record {
     Lost(Lost),
 }
 
-/// The part of a rulebook's unit that the ledger knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitEntry {
-    /// Its address.
-    pub id: UnitId,
-    /// Which releases its inbox takes.
-    pub inbox: InboxMode,
-    /// Whether others may know of it.
-    pub listed: bool,
-    /// How often a message comes back to its inbox before it goes to `dead`; none for the broker's
-    /// own limit.
-    pub delivery_limit: Option<u32>,
-}
-
 /// A record with the message that it holds, as a delivery needs both.
 #[derive(Debug)]
 pub struct Stored {
@@ -105,23 +104,6 @@ pub struct Stored {
     pub record: Record,
     /// The payload frame.
     pub frame: bytes::Bytes,
-}
-
-/// A rulebook that became the active one, with what the ledger needs of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Genesis {
-    /// When.
-    pub at: Timestamp,
-    /// Its whole text.
-    pub bundle: Bundle,
-    /// Its digest.
-    pub digest: Digest,
-    /// Whether it came about by `--dev`: such a log is never served without that option.
-    pub development: bool,
-    /// Its units, for their standing queues.
-    pub units: Vec<UnitEntry>,
-    /// The master key's check: another key is found before anything is done with it.
-    pub key_check: KeyCheck,
 }
 
 /// A valid message and what was decided about it.
@@ -570,6 +552,10 @@ impl Record {
         match self {
             Self::Genesis(_)
             | Self::Activated(_)
+            | Self::Proposed(_)
+            | Self::Approved(_)
+            | Self::Withdrawn(_)
+            | Self::Scheduled(_)
             | Self::Exchange(_)
             | Self::Rejected(_)
             | Self::Case(_)

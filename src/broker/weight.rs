@@ -6,9 +6,11 @@
 use super::command::{Ask, Command, Fence, Settle};
 use super::event::Event;
 use super::exchange::{Returnable, Submission, Verdict};
+use super::governance::{Approval, Deed};
 use super::limits::{LEFT_TOGETHER, QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use super::record::{
-    Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient,
+    Activated, Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient,
+    octets,
 };
 
 /// More than the record of a message takes beside its parts of any length.
@@ -95,11 +97,8 @@ impl Weight {
                 let more = queues + policies.sum::<usize>();
                 Self::records(more, 0, held + more)
             }
-            Command::Activate(genesis) => {
-                let files = genesis.bundle.files();
-                let files = files.map(|(path, text)| path.len() + text.len() + NUMBER_BYTES);
-                let units = genesis.units.len() * ENTRY_BYTES;
-                let bytes = files.sum::<usize>() + units;
+            Command::Govern(_, deed) => {
+                let bytes = governed(deed);
                 Self::records(bytes, 0, held + bytes)
             }
         }
@@ -138,6 +137,33 @@ impl Returnable {
     /// Its bytes in memory.
     pub fn bytes(&self) -> usize {
         self.raw_properties.len() + self.body.len()
+    }
+}
+
+fn governed(deed: &Deed) -> usize {
+    let files = |octets, files| octets + NUMBER_BYTES * files;
+    match deed {
+        Deed::Propose(draft) => {
+            let agencies = draft.needs.of().iter();
+            let agencies = agencies.map(|it| it.as_str().len() + NUMBER_BYTES);
+            let changes = files(octets(&draft.changes), draft.changes.files().count());
+            changes + draft.title.len() + agencies.sum::<usize>()
+        }
+        Deed::Approve(approval) => {
+            let Approval {
+                statement,
+                scheme,
+                signature,
+                certificate,
+                ..
+            } = approval;
+            statement.len() + scheme.len() + signature.len() + certificate.len()
+        }
+        Deed::Withdraw { .. } | Deed::Schedule { .. } => 0,
+        Deed::Activate(activated) => {
+            let Activated { text, units, .. } = activated;
+            files(text.octets(), text.files()) + units.len() * ENTRY_BYTES
+        }
     }
 }
 

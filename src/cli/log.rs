@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use self::earlier::{About, InForce};
 use self::entries::{DevelopmentLog, Entry};
 use self::rulebook::RulebookOf;
 use super::failed::Failed;
@@ -24,7 +25,7 @@ use super::runtime::on_a_runtime;
 use super::start::failed;
 use crate::agency::keys::SealedPart;
 use crate::backbone::error::StartError;
-use crate::broker::record::{Confidential, Genesis, Record};
+use crate::broker::record::{Confidential, Record};
 use crate::config::Config;
 use crate::journal::Lsn;
 use crate::message::id::ExchangeId;
@@ -229,12 +230,12 @@ impl DevelopmentLog {
     }
 
     fn show(&mut self, wanted: &Wanted, json: bool) -> Result<(), Failed> {
-        let mut rulebooks: Vec<Genesis> = Vec::new();
+        let mut rulebooks: Vec<InForce> = Vec::new();
         let mut found = Vec::new();
         for entry in self.entries(Lsn::START) {
             let entry = entry?;
-            if let Record::Genesis(genesis) | Record::Activated(genesis) = &entry.record {
-                rulebooks.push(genesis.clone());
+            if let Some(About::Rulebook(in_force)) = &entry.about {
+                rulebooks.push(in_force.clone());
             }
             if wanted.is(&entry) {
                 found.push(entry);

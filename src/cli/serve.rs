@@ -20,13 +20,12 @@ use super::check::{
 use super::failed::Failed;
 use super::start::{development_end_file, failed, master_key, options, repeat_window};
 use super::{certs, output};
-use crate::agency::keys::KeyCheck;
 use crate::backbone::embedded::{Basis, Embedded, Options};
 use crate::backbone::end_file::EndFile;
 use crate::backbone::error::StartError;
 use crate::backbone::loss::{OnLoss, Witnesses};
 use crate::backbone::start::Replay;
-use crate::backbone::start::{begun, genesis_of, has_segments, permit};
+use crate::backbone::start::{begun, has_segments, permit};
 use crate::broker::budget::Budgets;
 use crate::config::read_bundle;
 use crate::config::{Config, create_private_folder, is_readable_by_others, is_writable};
@@ -128,7 +127,6 @@ impl Serve {
         }
         let master = master_key(&config)?;
         let clock = Clock::default();
-        let key_check = master.key_check();
         let options = Options {
             development: self.dev,
             replay: self.replay(),
@@ -143,7 +141,7 @@ impl Serve {
         let backbone = Embedded::open(&config.data, options, basis, now);
         let backbone = backbone.map_err(|error| not_opened(error, &config.master_key))?;
         match genesis {
-            Some(bundle) => take_changed_folders(&backbone, &bundle, clock, key_check)?,
+            Some(bundle) => take_changed_folders(&backbone, &bundle)?,
             None => report_changed_folders(&config, backbone.view().rulebook.bundle()),
         }
         tell_ends(&backbone.view().rulebook.registry().expiring(clock.now()));
@@ -214,20 +212,13 @@ fn development_rulebook(config: &Config) -> Result<Bundle, Failed> {
     Ok(development_bundle(&bundle, &pki)?)
 }
 
-fn take_changed_folders(
-    backbone: &Arc<Embedded>,
-    bundle: &Bundle,
-    clock: Clock,
-    key_check: KeyCheck,
-) -> Result<(), Failed> {
+fn take_changed_folders(backbone: &Arc<Embedded>, bundle: &Bundle) -> Result<(), Failed> {
     if bundle.digest() == backbone.view().rulebook.digest() {
         return Ok(());
     }
     let rulebook = Rulebook::parse(bundle)?;
     let digest = rulebook.digest();
-    let genesis = genesis_of(&rulebook, true, key_check, clock.now());
-    let activated = backbone.activate(rulebook, genesis);
-    activated.map_err(Failed::cannot_run)?;
+    backbone.activate(rulebook).map_err(Failed::cannot_run)?;
     tracing::info!(rulebook = %digest, "the folders have changed: activated, since this is --dev");
     Ok(())
 }

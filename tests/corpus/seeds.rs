@@ -75,6 +75,11 @@ fn of_disk() -> Vec<Seed> {
         (17, "record-lost"),
         (18, "record-deleted"),
         (20, "record-bound"),
+        (2, "record-activated-since"),
+        (22, "record-proposed"),
+        (23, "record-approved"),
+        (24, "record-withdrawn"),
+        (25, "record-scheduled"),
         (record::FRAME_OF_EXCHANGE, "frame-exchange"),
         (record::FRAME_OF_PRIVATE, "frame-private"),
     ];

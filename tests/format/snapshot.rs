@@ -10,13 +10,14 @@ use carnet::broker::queue::Entry;
 use carnet::broker::record::{
     Binding, CaseChange, CaseStep, Cause, CountedRefusals, Exchange, Genesis, Moved, Narrowed,
     OrderChange, Outcome, Placed, QueueId, QueueProperties, Recipient, Record, Rejected, Released,
-    Settled, Settling, Topology, UnitEntry,
+    Settled, Settling, Text, Topology, UnitEntry,
 };
 use carnet::journal::Lsn;
 use carnet::message::id::KeyedDigest;
 use carnet::policy::standing::CaseId;
 use carnet::policy::words::Onward;
 
+use crate::governed;
 use crate::values::{at, genesis, keyed, least, rejected, terms, unit};
 
 /// The standing queues of the units that the genesis has, in their order.
@@ -131,6 +132,24 @@ fn exchange() -> Exchange {
     }
 }
 
+/// A proposal of each state, and activations with a text that is whole and one that is not.
+fn govern(log: &mut Log) {
+    let propose = |log: &mut Log, number| {
+        let proposed = governed::proposed(number, governed::full());
+        log.apply(&Record::Proposed(Box::new(proposed)))
+    };
+    let whole = propose(log, 1);
+    propose(log, 2);
+    propose(log, 3);
+    log.apply(&Record::Withdrawn(governed::withdrawn(1)));
+    let approved = governed::approved(2, "customs/o-2117", 2);
+    log.apply(&Record::Approved(Box::new(approved)));
+    let changes = governed::full().changes;
+    let activated = governed::activated(Some(2), Text::Since { whole, changes });
+    log.apply(&Record::Activated(Box::new(activated)));
+    propose(log, 4);
+}
+
 /// A ledger with something of everything, and with a page of a queue on disk.
 pub(crate) fn ledger() -> Ledger {
     let mut log = Log {
@@ -143,6 +162,7 @@ pub(crate) fn ledger() -> Ledger {
         log.case(number, CaseStep::Join);
     }
     log.case(2, CaseStep::Close);
+    govern(&mut log);
     let exchange = log.apply(&Record::Exchange(Box::new(exchange())));
     log.apply(&Record::Narrowed(Narrowed {
         at: at(5),

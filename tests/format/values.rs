@@ -20,13 +20,15 @@ use carnet::message::time::Timestamp;
 use carnet::policy::standing::{CaseId, Reads, StandingKey};
 use carnet::policy::words::{Onward, PolicyId};
 
+use crate::governed;
+
 /// A record with the name of its fixture.
 pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) record: Record,
 }
 
-fn sample(name: impl Into<String>, record: Record) -> Sample {
+pub(crate) fn sample(name: impl Into<String>, record: Record) -> Sample {
     let name = name.into();
     Sample { name, record }
 }
@@ -43,7 +45,6 @@ pub(crate) fn records() -> Vec<Sample> {
                 InboxMode::Off,
             ])),
         ),
-        sample("activated", Record::Activated(genesis(&[InboxMode::Off]))),
         sample("exchange-least", exchanged(least())),
         sample("exchange", exchanged(full())),
         sample("rejected-least", Record::Rejected(Box::new(rejected()))),
@@ -81,6 +82,7 @@ pub(crate) fn records() -> Vec<Sample> {
             },
         ),
     ];
+    all.extend(governed::records());
     all.extend(orders());
     all.extend(placed());
     all.extend(cases());

@@ -89,6 +89,7 @@ impl Border {
 
     pub(crate) fn view(&self, standing: &Arc<Standing>) -> View {
         View {
+            governance: Arc::default(),
             rulebook: Arc::clone(&self.rulebook),
             standing: Arc::clone(standing),
             keys: Arc::clone(&self.keys),

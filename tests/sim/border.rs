@@ -9,8 +9,10 @@ use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
 use carnet::agency::registry::{Peer, Registry};
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
+use carnet::broker::command::Command;
 use carnet::broker::exchange::{Arrived, Submission, Verdict};
-use carnet::broker::record::{CaseChange, Genesis, LeafSecret, Record};
+use carnet::broker::governance::{Deed, Ticket};
+use carnet::broker::record::{Activated, CaseChange, Genesis, LeafSecret, Record, Text};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::Bundle;
 use carnet::message::envelope::{HeaderValue, Publish};
@@ -47,7 +49,7 @@ impl Border {
     }
 
     /// The same rulebook, put into force once more.
-    pub(crate) fn activate_again(&mut self, epoch: u64) -> Genesis {
+    pub(crate) fn activate_again(&mut self, epoch: u64) -> Command {
         self.activate_changed(&[], epoch)
     }
 
@@ -56,9 +58,9 @@ impl Border {
         &mut self,
         changes: &[(&str, &str, &str)],
         epoch: u64,
-    ) -> Genesis {
+    ) -> Command {
         *self = self.changed(changes, epoch);
-        self.in_force()
+        self.activate()
     }
 
     /// The same with changes of the rulebook's texts: file, what is there, and what takes its place.
@@ -80,9 +82,24 @@ impl Border {
 
     /// By what the rulebook comes into force, without its text: thousands of replays would only skip it.
     pub(crate) fn in_force(&self) -> Genesis {
-        let mut genesis = genesis_of(&self.rulebook, false, KeyCheck([0; 16]), noon());
+        let mut genesis = genesis_of(&self.rulebook, true, KeyCheck([0; 16]), noon());
         genesis.bundle = Bundle::default();
         genesis
+    }
+
+    /// Puts it into force, as `--dev` does with its folders.
+    pub(crate) fn activate(&self) -> Command {
+        let Genesis {
+            at, digest, units, ..
+        } = self.in_force();
+        let activated = Activated {
+            at,
+            proposal: None,
+            digest,
+            text: Text::Whole(Bundle::default()),
+            units,
+        };
+        Command::Govern(Ticket(1), Box::new(Deed::Activate(activated)))
     }
 
     /// The first record.
@@ -98,6 +115,7 @@ impl Border {
         View {
             rulebook: Arc::clone(&self.rulebook),
             standing: Arc::clone(standing),
+            governance: Arc::default(),
             keys: Arc::clone(&self.keys),
             repeat_window: Duration::from_hours(24),
         }

@@ -14,6 +14,7 @@ use carnet::broker::effect::{Deliver, Effect};
 use carnet::broker::exchange::Submission;
 use carnet::broker::ids::{ChannelKey, ConnectionId, Origin};
 use carnet::broker::input::Input;
+use carnet::broker::limits::ACTIVATION_EVERY;
 use carnet::broker::record::Stored;
 use carnet::broker::reply::Refusal;
 use carnet::message::envelope::Publish;
@@ -202,8 +203,10 @@ impl Desk {
     /// Another rulebook comes into force: the repository's with these changes of its texts.
     pub(crate) fn activate(&mut self, changes: &[(&str, &str, &str)]) {
         let epoch = self.committer.ledger().rulebook_epoch() + 1;
-        let genesis = self.border.activate_changed(changes, epoch);
-        self.step(vec![Command::Activate(Box::new(genesis))]);
+        let activate = self.border.activate_changed(changes, epoch);
+        self.now = self.now.plus(ACTIVATION_EVERY);
+        self.step(vec![activate]);
+        assert_eq!(self.committer.ledger().rulebook_epoch(), epoch);
     }
 
     pub(crate) fn is_open(&self, case: &str) -> bool {

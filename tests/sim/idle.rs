@@ -8,7 +8,8 @@ use carnet::broker::committer::{Committer, Step};
 use carnet::broker::effect::Effect;
 use carnet::broker::event::Event;
 use carnet::broker::ids::ConnectionId;
-use carnet::broker::record::{Genesis, Record};
+use carnet::broker::limits::ACTIVATION_EVERY;
+use carnet::broker::record::Record;
 use carnet::journal::vfs::Vfs;
 use carnet::message::time::Timestamp;
 use carnet_disk::{Fault, SimVfs};
@@ -56,8 +57,8 @@ fn an_idle_phase_is_marked_once_after_a_tenth_of_a_second() {
 
 /// Writes records until the next segment is needed. True where somebody was told that the disk is
 /// full.
-fn fill(committer: &mut Committer<SimVfs>, genesis: &Genesis) -> bool {
-    let unit = genesis.units[0].id.clone();
+fn fill(committer: &mut Committer<SimVfs>, border: &Border) -> bool {
+    let unit = border.in_force().units[0].id.clone();
     let connection = ConnectionId(1);
     let mut commands = vec![Command::Attach {
         connection,
@@ -65,9 +66,10 @@ fn fill(committer: &mut Committer<SimVfs>, genesis: &Genesis) -> bool {
         system: "post/items".parse().unwrap(),
         releases: true,
     }];
-    for _ in 0..300 {
-        commands.push(Command::Activate(Box::new(genesis.clone())));
-        let Ok(step) = committer.step(std::mem::take(&mut commands), noon()) else {
+    for nth in 1..300 {
+        commands.push(border.activate());
+        let now = noon().plus(ACTIVATION_EVERY * nth);
+        let Ok(step) = committer.step(std::mem::take(&mut commands), now) else {
             return false;
         };
         let mut effects = step.effects.iter();
@@ -79,34 +81,32 @@ fn fill(committer: &mut Committer<SimVfs>, genesis: &Genesis) -> bool {
 }
 
 /// At which call after the beginning the second segment is begun.
-fn switch(first: &Record, genesis: &Genesis) -> u64 {
+fn switch(first: &Record, border: &Border) -> u64 {
     let disk = SimVfs::new(0);
     let mut committer = begun(&disk, first).unwrap();
     let before = disk.calls();
-    let mut calls = 0;
+    let (mut calls, mut now) = (0, noon());
     let is_segment = |name: &String| name.ends_with(".segment");
     let segments = || disk.list(&data().join("journal")).unwrap().into_iter();
     while segments().filter(is_segment).count() < 2 {
         calls = disk.calls() - before;
-        let activate = Command::Activate(Box::new(genesis.clone()));
-        committer.step(vec![activate], noon()).unwrap();
+        now = now.plus(ACTIVATION_EVERY);
+        committer.step(vec![border.activate()], now).unwrap();
     }
     calls
 }
 
 #[test]
 fn a_disk_that_fills_when_a_segment_is_due_leaves_room_for_a_clean_stop() {
-    let Record::Genesis(genesis) = Border::read().genesis() else {
-        unreachable!("it is one");
-    };
-    let first = Record::Genesis(genesis.clone());
+    let border = Border::read();
+    let first = border.genesis();
     let mut blocked = 0;
-    let calls_before_a_switch = switch(&first, &genesis);
+    let calls_before_a_switch = switch(&first, &border);
     for call in calls_before_a_switch - 4..calls_before_a_switch + 12 {
         let disk = SimVfs::new(call);
         let mut committer = begun(&disk, &first).unwrap();
         disk.plan(disk.calls() + call, Fault::Full);
-        if !fill(&mut committer, &genesis) {
+        if !fill(&mut committer, &border) {
             continue;
         }
         committer.step(vec![Event::Stop], noon()).unwrap();

@@ -296,8 +296,8 @@ impl Live {
     /// The same rulebook comes into force once more: what was ruled by the one before is ruled again.
     pub(crate) fn activate(&mut self) {
         let epoch = self.committer().ledger().rulebook_epoch() + 1;
-        let genesis = self.border.activate_again(epoch);
-        self.hand(Command::Activate(Box::new(genesis)));
+        let activate = self.border.activate_again(epoch);
+        self.hand(activate);
     }
 
     /// Ends cleanly, in the same step as what waits.

@@ -434,14 +434,14 @@ impl Life {
         if epoch > 4 {
             return;
         }
+        self.wait(50);
         // Until it is taken, what comes before it is ruled by the one in force.
         self.step(|life, turn| {
             life.border = border(rulebook, epoch);
             for (place, at) in life.places.iter_mut().zip(PLACES) {
                 place.peer = life.border.peer(at.0, at.1);
             }
-            let genesis = Box::new(life.border.in_force());
-            let come = life.take(Command::Activate(genesis), turn);
+            let come = life.take(life.border.activate(), turn);
             assert!(
                 come.records.is_empty() && come.effects.is_empty(),
                 "{come:?}"

@@ -167,7 +167,7 @@ fn begun(disk: &SimVfs, told: &Told) -> Option<Committer<SimVfs>> {
         mut committer,
         ..
     } = recover(disk, data(), &options()).unwrap();
-    committer.ledger().rulebook_at()?;
+    committer.ledger().governance().active()?;
     let clean = recovery.clean;
     if !clean {
         committer.begin(&Record::Recovered).unwrap();

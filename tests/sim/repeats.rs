@@ -341,8 +341,8 @@ fn a_refusal_for_all_that_stays_one_in_the_same_words_is_told_again_whatever_has
     let first = rig.publish(ARRIVED, "refused", &REFUSED);
     assert!(matches!(first, Told::Again(Some(_))));
     let ids = rig.fill(2);
-    let genesis = rig.border.activate_again(2);
-    rig.step(Command::Activate(Box::new(genesis)));
+    let activate = rig.border.activate_again(2);
+    rig.step(activate);
     let before = rig.leaves();
     // In memory and out of it.
     for more in [0, 10] {

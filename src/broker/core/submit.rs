@@ -6,6 +6,7 @@ use crate::broker::command::{Command, Private, holds};
 use crate::broker::dedup::Use;
 use crate::broker::effect::{Effect, NotTaken};
 use crate::broker::exchange::{Returnable, Ruled, Submission, Verdict};
+use crate::broker::governance::NotDone;
 use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::BODY_BYTES;
 use crate::broker::queue::Volume;
@@ -257,11 +258,16 @@ impl Core {
         refusal
     }
 
-    /// Takes no responsibility for a publish for which there is no room, in its turn on its channel.
-    pub fn not_stored(&mut self, publish: Command, turn: &mut Turn) {
-        let (origin, again) = match publish {
+    /// Takes no responsibility for a publish for which there is no room, in its turn on its channel; does
+    /// not do a deed.
+    pub fn not_stored(&mut self, command: Command, turn: &mut Turn) {
+        let (origin, again) = match command {
             Command::Submit(origin, submission) => (origin, Effect::Again(origin, submission)),
             Command::Private(private) => (private.origin, Effect::AgainPrivate(private)),
+            Command::Govern(ticket, _) => {
+                turn.out.governed.push((ticket, Err(NotDone::DiskFull)));
+                return;
+            }
             _ => return,
         };
         if self.held.must_wait(&origin) {

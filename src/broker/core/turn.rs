@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::agency::registry::Party;
 use crate::broker::effect::{Answer, Effect};
+use crate::broker::governance::{Done, NotDone, Ticket};
 use crate::broker::ids::{ChannelKey, ConnectionId, EntryAddress};
 use crate::broker::input::Payer;
 use crate::broker::queue::Page;
@@ -19,7 +20,9 @@ use crate::message::time::Timestamp;
 pub struct Step {
     /// For connections, in order.
     pub effects: Vec<(ConnectionId, Effect)>,
-    /// Whether rulebook or standing changed: snapshots are to be published.
+    /// What deeds have come to, in their order.
+    pub governed: Vec<(Ticket, Result<Done, NotDone>)>,
+    /// Whether rulebook, proposals or standing changed: snapshots are to be published.
     pub view_changed: bool,
     /// Messages that this step stored, for deliveries that follow at once.
     pub fresh: Vec<Fresh>,

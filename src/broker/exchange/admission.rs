@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::agency::keys::Keys;
 use crate::agency::registry::{MessageIdRule, Peer};
+use crate::broker::governance::Governance;
 use crate::broker::record::LeafSecret;
 use crate::message::id::{ExchangeId, SystemId};
 use crate::message::time::Timestamp;
@@ -19,6 +20,8 @@ pub struct View {
     pub rulebook: Arc<Rulebook>,
     /// Standing facts.
     pub standing: Arc<Standing>,
+    /// What is proposed, decided and in force: no ruling looks at it.
+    pub governance: Arc<Governance>,
     /// Keys of the rulebook's units.
     pub keys: Arc<Keys>,
     /// How long a repeat is recognised.

@@ -1,34 +1,17 @@
 //! Records of evidence beside the exchange, field by field in the order in which they stand on disk.
 
 use super::form::form;
-use crate::agency::keys::{KeyCheck, SealedPart};
-use crate::agency::registry::{InboxMode, Party};
+use crate::agency::keys::SealedPart;
+use crate::agency::registry::Party;
 use crate::broker::record::{
-    CaseChange, CaseStep, CountedRefusals, Genesis, LastNumbers, Lost, Narrowed, QueueId, Rejected,
-    Repeats, Terms, UnitEntry,
+    CaseChange, CaseStep, CountedRefusals, LastNumbers, Lost, Narrowed, QueueId, Rejected, Repeats,
+    Terms,
 };
 use crate::journal::Lsn;
-use crate::message::bundle::Bundle;
 use crate::message::id::{AgencyId, Digest, ExchangeId, KeyedDigest, Mask, SystemId, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::standing::CaseId;
 use crate::policy::words::{Onward, PolicyId};
-
-form!(Genesis {
-    at: Timestamp,
-    bundle: Bundle,
-    digest: Digest,
-    development: bool,
-    units: Vec<UnitEntry>,
-    key_check: KeyCheck,
-});
-
-form!(UnitEntry {
-    id: UnitId,
-    inbox: InboxMode,
-    listed: bool,
-    delivery_limit: Option<u32>,
-});
 
 form!(Rejected {
     id: ExchangeId,

@@ -265,6 +265,19 @@ impl<'a, T: Form<'a>> Form<'a> for Box<T> {
     }
 }
 
+/// As what is shared.
+impl<'a, T: Form<'a>> Form<'a> for Arc<T> {
+    const LEAST: usize = T::LEAST;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        T::put(self, out);
+    }
+
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
+        Ok(Self::new(T::take(from)?))
+    }
+}
+
 impl<'a, T: Form<'a>> Form<'a> for Vec<T> {
     const LEAST: usize = 4;
 

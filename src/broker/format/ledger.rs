@@ -16,6 +16,7 @@ use super::form::{Form, form, front, put_list};
 use super::take::{Malformed, Take};
 use crate::agency::registry::{InboxMode, Party};
 use crate::broker::dedup::{KnownIds, Span};
+use crate::broker::governance::Governance;
 use crate::broker::ids::EntryAddress;
 use crate::broker::ledger::{Death, Died, Ledger, Overlay, Queue, QueueKind, UnitState};
 use crate::broker::queue::{Backlog, Entry, Page, Volume};
@@ -23,7 +24,7 @@ use crate::broker::record::{Binding, Cause, CountedRefusals, QueueId, QueuePrope
 use crate::broker::refusals::RefusalCounts;
 use crate::broker::register::Register;
 use crate::journal::Lsn;
-use crate::message::id::{Digest, UnitId};
+use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
 
 /// The name of a page: its queue, and the addresses of its first and its last entry.
@@ -128,9 +129,7 @@ impl Ledger {
 
 form!(Ledger {
     time: Timestamp,
-    rulebook_epoch: u64,
-    rulebook: Option<Digest>,
-    rulebook_at: Option<Lsn>,
+    governance: Arc<Governance>,
     development: bool,
     units: BTreeMap<UnitId, UnitState>,
     queues: BTreeMap<QueueId, Queue>,

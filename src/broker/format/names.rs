@@ -9,8 +9,8 @@ use crate::broker::register::OrderKey;
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
 use crate::message::id::{
-    AgencyId, Digest, ExchangeId, KeyedDigest, Mask, MessageType, Purpose, SystemId, SystemName,
-    UnitId, UnitName,
+    AgencyId, Digest, ExchangeId, KeyedDigest, Mask, MessageType, OfficerName, Purpose, SystemId,
+    SystemName, UnitId, UnitName,
 };
 use crate::message::time::Timestamp;
 use crate::policy::standing::CaseId;
@@ -36,6 +36,7 @@ names!(
     AgencyId,
     CaseId,
     MessageType,
+    OfficerName,
     PolicyId,
     Purpose,
     SystemName,

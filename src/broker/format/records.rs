@@ -5,7 +5,7 @@
 //!
 //! | kind | record | layout |
 //! |---|---|---|
-//! | 1, 2 | genesis, activated | [`evidence`](super::evidence) |
+//! | 1, 2, 22 to 25 | genesis, activated, proposed, approved, withdrawn, scheduled | [`governance`](super::governance) |
 //! | 3 | exchange | [`exchange`](super::exchange) |
 //! | 4, 9, 10, 15, 16, 17 | rejected, case, narrowed, refusals noted and counted, lost | [`evidence`](super::evidence) |
 //! | 5, 6, 7, 18 to 21 | placed, settled, a queue declared, deleted, purged, bound, unbound | [`queues`](super::queues) |
@@ -23,8 +23,9 @@ use super::take::{Malformed, Take};
 use super::words::{Numbered, numbered};
 use crate::broker::ids::OrderKey;
 use crate::broker::record::{
-    Binding, CaseChange, CountedRefusals, Exchange, Genesis, Lost, Narrowed, Placed, QueueId,
-    QueueProperties, Record, Rejected, Repeats, SCHEMA, Settled, Topology,
+    Activated, Approved, Binding, CaseChange, CountedRefusals, Exchange, Genesis, Lost, Narrowed,
+    Placed, Proposed, QueueId, QueueProperties, Record, Rejected, Repeats, SCHEMA, Scheduled,
+    Settled, Topology, Withdrawn,
 };
 use crate::journal::{Kind, Lsn};
 use crate::message::id::{KeyedDigest, UnitId};
@@ -51,7 +52,7 @@ pub enum RecordError {
 
 numbered!(Record {
     1 = Genesis(genesis: Genesis),
-    2 = Activated(genesis: Genesis),
+    2 = Activated(activated: Box<Activated>),
     3 = Exchange(exchange: Box<Exchange>),
     4 = Rejected(rejected: Box<Rejected>),
     5 = Placed(placed: Box<Placed>),
@@ -66,6 +67,10 @@ numbered!(Record {
     15 = RefusalsNoted(counted: CountedRefusals),
     16 = RefusalsCounted(counted: CountedRefusals),
     17 = Lost(lost: Lost),
+    22 = Proposed(proposed: Box<Proposed>),
+    23 = Approved(approved: Box<Approved>),
+    24 = Withdrawn(withdrawn: Withdrawn),
+    25 = Scheduled(scheduled: Scheduled),
     ; Topology(Topology)
 });
 

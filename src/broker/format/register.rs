@@ -18,19 +18,6 @@ form!(Register {
     orders: Orders,
 });
 
-/// As the standing facts themselves.
-impl<'a> Form<'a> for Arc<Standing> {
-    const LEAST: usize = Standing::LEAST;
-
-    fn put(&self, out: &mut Vec<u8>) {
-        self.as_ref().put(out);
-    }
-
-    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
-        Standing::take(from).map(Self::new)
-    }
-}
-
 form!(Standing {
     cases: ByKey<CaseId, Case>,
     newest_case: u64,

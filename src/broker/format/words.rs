@@ -8,14 +8,21 @@ use std::collections::BTreeSet;
 
 use super::form::Form;
 use super::take::{Malformed, Take};
+use crate::agency::officer::{Holder, OfficerId};
 use crate::agency::registry::{InboxMode, Party};
+use crate::broker::governance::{State, When};
 use crate::broker::ledger::QueueKind;
-use crate::broker::record::{Argument, CaseStep, Cause, OrderChange, Outcome, Released, Settling};
+use crate::broker::record::{
+    Argument, CaseStep, Cause, OrderChange, Outcome, Released, Settling, Text,
+};
 use crate::broker::register::CaseState;
+use crate::journal::Lsn;
+use crate::message::bundle::Bundle;
 use crate::message::facts::FactValue;
 use crate::message::id::{AgencyId, Category, KeyedDigest, UnitId};
 use crate::message::spans::{Part, Quoted};
 use crate::message::time::Timestamp;
+use crate::policy::change::Changes;
 use crate::policy::standing::{CaseId, Level, StandingKey};
 use crate::policy::words::{Onward, PolicyId};
 
@@ -164,6 +171,29 @@ words!(QueueKind {
 words!(CaseState {
     1 = Open { invites: BTreeSet<AgencyId> },
     2 = Closed { at: Timestamp },
+});
+
+words!(Text {
+    1 = Whole(bundle: Bundle),
+    2 = Since { whole: Lsn, changes: Changes },
+});
+
+words!(Holder {
+    1 = Agency(agency: AgencyId),
+    2 = Board,
+});
+
+words!(When {
+    1 = Asked,
+    2 = Approved,
+    3 = At(time: Timestamp),
+});
+
+words!(State {
+    1 = Pending,
+    2 = Activated(number: u64),
+    3 = Withdrawn { at: Timestamp, by: OfficerId },
+    4 = Superseded(number: u64),
 });
 
 words!(Party {

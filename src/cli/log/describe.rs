@@ -1,5 +1,7 @@
 //! A record in words and as JSON. It sees no body, and nothing that is sealed.
 
+mod governed;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -57,14 +59,12 @@ impl Described {
             law: Vec::new(),
         };
         match record {
-            Record::Genesis(genesis) | Record::Activated(genesis) => {
-                let first = matches!(record, Record::Genesis(_));
-                this.kind = if first { "genesis" } else { "activated" };
-                this.at = Some(genesis.at);
-                this.says = format!("rulebook {}", genesis.digest);
-                this.fields =
-                    json!({"rulebook": genesis.digest, "development": genesis.development});
-            }
+            Record::Genesis(genesis) => this.genesis(genesis),
+            Record::Activated(activated) => this.activated(activated),
+            Record::Proposed(proposed) => this.proposed(proposed),
+            Record::Approved(approved) => this.approved(approved),
+            Record::Withdrawn(withdrawn) => this.withdrawn(withdrawn),
+            Record::Scheduled(scheduled) => this.scheduled(scheduled),
             Record::Exchange(exchange) => this.exchange(exchange, rulebook),
             Record::Rejected(rejected) => this.rejected(rejected),
             Record::Case(change) => this.case(change),
@@ -176,7 +176,8 @@ impl Described {
     pub(super) fn with_earlier(mut self, about: Option<&About>) -> Self {
         match about {
             None => {}
-            Some(About::Changes(changes)) => {
+            Some(About::Rulebook(in_force)) => {
+                let changes = &in_force.changes;
                 self.below.extend(changes.lines());
                 self.add("new", json!(changes.new));
                 self.add("changed", json!(changes.changed));

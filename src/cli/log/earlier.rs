@@ -2,17 +2,23 @@
 //! that has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::agency::registry::Party;
-use crate::broker::record::{Genesis, OrderChange, Record};
+use crate::broker::record::{Activated, OrderChange, Record, Text, UnitEntry};
 use crate::broker::register::OrderKey;
+use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
-use crate::message::id::{KeyedDigest, UnitId};
+use crate::message::id::{Digest, KeyedDigest, UnitId};
+use crate::message::time::Timestamp;
 
 /// What was read so far, as far as later records rest on it.
 #[derive(Default)]
 pub(super) struct Earlier {
-    rulebook: Option<Bundle>,
+    rulebook: Option<Arc<Bundle>>,
+    /// Whole texts, by the addresses of their records.
+    whole: BTreeMap<Lsn, Arc<Bundle>>,
+    development: bool,
     listed: BTreeSet<UnitId>,
     /// The evidence of the last order of a number, by number and owner.
     orders: BTreeMap<(KeyedDigest, Party), u64>,
@@ -20,14 +26,28 @@ pub(super) struct Earlier {
 
 /// What earlier records say of one.
 pub(super) enum About {
-    /// A rulebook's files beside those of the one before.
-    Changes(Changes),
+    /// The rulebook that came into force.
+    Rulebook(InForce),
     /// The evidence by which an order was given.
     Order(u64),
 }
 
+/// A rulebook that came into force.
+#[derive(Clone)]
+pub(super) struct InForce {
+    pub(super) at: Timestamp,
+    pub(super) digest: Digest,
+    /// The proposal that it came from.
+    pub(super) proposal: Option<u64>,
+    /// Whether the log was begun with `--dev`.
+    pub(super) development: bool,
+    pub(super) bundle: Arc<Bundle>,
+    /// Its files beside those of the one before.
+    pub(super) changes: Changes,
+}
+
 /// The files in which a rulebook differs from the one before; of the first one none.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Changes {
     pub(super) new: Vec<String>,
     pub(super) changed: Vec<String>,
@@ -36,9 +56,26 @@ pub(super) struct Changes {
 
 impl Earlier {
     /// Reads one record on, and says what is known of it.
-    pub(super) fn read(&mut self, number: Option<u64>, record: &Record) -> Option<About> {
+    pub(super) fn read(&mut self, lsn: Lsn, number: Option<u64>, record: &Record) -> Option<About> {
         match record {
-            Record::Genesis(genesis) | Record::Activated(genesis) => Some(self.activate(genesis)),
+            Record::Genesis(genesis) => {
+                let bundle = Arc::new(genesis.bundle.clone());
+                self.whole.insert(lsn, Arc::clone(&bundle));
+                self.development = genesis.development;
+                self.list(&genesis.units);
+                Some(self.enter(bundle, genesis.at, genesis.digest, None))
+            }
+            Record::Activated(activated) => {
+                let bundle = self.text(lsn, &activated.text)?;
+                self.list(&activated.units);
+                let Activated {
+                    at,
+                    digest,
+                    proposal,
+                    ..
+                } = **activated;
+                Some(self.enter(bundle, at, digest, proposal))
+            }
             Record::Exchange(exchange) => {
                 if let Some(OrderChange::Opens { number: of, .. }) = &exchange.order {
                     let listed = self.listed.contains(&exchange.unit);
@@ -59,11 +96,42 @@ impl Earlier {
         }
     }
 
-    fn activate(&mut self, genesis: &Genesis) -> About {
-        let units = genesis.units.iter().filter(|unit| unit.listed);
+    fn list(&mut self, units: &[UnitEntry]) {
+        let units = units.iter().filter(|unit| unit.listed);
         self.listed = units.map(|unit| unit.id.clone()).collect();
-        let before = self.rulebook.replace(genesis.bundle.clone());
-        About::Changes(Changes::between(before.as_ref(), &genesis.bundle))
+    }
+
+    /// None where the whole text that it is made from is not there: the log is damaged.
+    fn text(&mut self, lsn: Lsn, text: &Text) -> Option<Arc<Bundle>> {
+        match text {
+            Text::Whole(bundle) => {
+                let bundle = Arc::new(bundle.clone());
+                self.whole.insert(lsn, Arc::clone(&bundle));
+                Some(bundle)
+            }
+            Text::Since { whole, changes } => {
+                let whole = self.whole.get(whole)?;
+                Some(Arc::new(changes.applied(whole)))
+            }
+        }
+    }
+
+    fn enter(
+        &mut self,
+        bundle: Arc<Bundle>,
+        at: Timestamp,
+        digest: Digest,
+        proposal: Option<u64>,
+    ) -> About {
+        let before = self.rulebook.replace(Arc::clone(&bundle));
+        About::Rulebook(InForce {
+            at,
+            digest,
+            proposal,
+            development: self.development,
+            changes: Changes::between(before.as_deref(), &bundle),
+            bundle,
+        })
     }
 }
 

@@ -6,12 +6,12 @@ use super::super::failed::Failed;
 use super::super::output;
 use super::super::start::{development_end_file, failed};
 use super::describe::Described;
-use super::earlier::{About, Earlier};
+use super::earlier::{About, Earlier, InForce};
 use crate::backbone::end_file::EndFile;
 use crate::backbone::error::Loss;
 use crate::backbone::keeper::decoded;
 use crate::backbone::loss::Witnesses;
-use crate::broker::record::{Genesis, Record};
+use crate::broker::record::Record;
 use crate::config::Config;
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::DiskVfs;
@@ -106,7 +106,7 @@ impl DevelopmentLog {
             let record = decoded(&stored).map_err(failed)?;
             let number = record.is_evidence().then_some(*next);
             *next += u64::from(number.is_some());
-            let about = earlier.read(number, &record);
+            let about = earlier.read(stored.lsn, number, &record);
             Ok(Entry {
                 about,
                 number,
@@ -132,7 +132,7 @@ impl Entry {
     }
 
     /// Everything of it, by the rulebook that decided.
-    pub(super) fn print_in_full(&self, rulebooks: &[Genesis], json: bool) -> Result<(), Failed> {
+    pub(super) fn print_in_full(&self, rulebooks: &[InForce], json: bool) -> Result<(), Failed> {
         let decided_by = match &self.record {
             Record::Exchange(exchange) => Some(exchange.rulebook),
             _ => None,
@@ -165,8 +165,8 @@ impl Entry {
 }
 
 /// The rulebook that decided: it is in the log for ever, as it was.
-fn parse(rulebooks: &[Genesis], wanted: Digest) -> Option<Rulebook> {
+fn parse(rulebooks: &[InForce], wanted: Digest) -> Option<Rulebook> {
     let mut rulebooks = rulebooks.iter();
-    let genesis = rulebooks.find(|genesis| genesis.digest == wanted)?;
-    Rulebook::load(&genesis.bundle).ok()
+    let in_force = rulebooks.find(|it| it.digest == wanted)?;
+    Rulebook::load(&in_force.bundle).ok()
 }

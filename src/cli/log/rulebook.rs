@@ -4,9 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::failed::Failed;
 use super::super::output;
-use super::earlier::{About, Changes};
+use super::earlier::{About, InForce};
 use super::entries::{DevelopmentLog, Entry};
-use crate::broker::record::{Genesis, Record};
 use crate::journal::Lsn;
 use crate::message::id::Digest;
 
@@ -27,11 +26,10 @@ pub(in crate::cli) struct RulebookOf {
     json: bool,
 }
 
-/// A rulebook with the number of its evidence, and what it changed.
-struct InForce {
+/// A rulebook with the number of its evidence.
+struct Numbered {
     number: u64,
-    genesis: Genesis,
-    changes: Changes,
+    in_force: InForce,
 }
 
 impl RulebookOf {
@@ -40,41 +38,32 @@ impl RulebookOf {
         for entry in log.entries(Lsn::START) {
             if let Entry {
                 number: Some(number),
-                record: Record::Genesis(genesis) | Record::Activated(genesis),
-                about: Some(About::Changes(changes)),
+                about: Some(About::Rulebook(in_force)),
                 ..
             } = entry?
             {
-                all.push(InForce {
-                    number,
-                    genesis,
-                    changes,
-                });
+                all.push(Numbered { number, in_force });
             }
         }
         let Some(wanted) = &self.wanted else {
             return self.list(&all);
         };
-        let genesis = find(&all, wanted)?;
+        let in_force = find(&all, wanted)?;
         if let Some(file) = &self.file {
-            return print(genesis, file);
+            return print(in_force, file);
         }
-        self.files(genesis)
+        self.files(in_force)
     }
 
     /// All of them, each with what it changed.
-    fn list(&self, all: &[InForce]) -> Result<(), Failed> {
+    fn list(&self, all: &[Numbered]) -> Result<(), Failed> {
         let mut values = Vec::new();
-        for (place, in_force) in all.iter().enumerate() {
-            let InForce {
-                number,
-                genesis,
-                changes,
-            } = in_force;
-            let (digest, at) = (genesis.digest.to_string(), genesis.at.to_string());
+        for (place, Numbered { number, in_force }) in all.iter().enumerate() {
+            let changes = &in_force.changes;
+            let (digest, at) = (in_force.digest.to_string(), in_force.at.to_string());
             let active = place + 1 == all.len();
             if !self.json {
-                let count = genesis.bundle.files().count();
+                let count = in_force.bundle.files().count();
                 let active = if active { "  active" } else { "" };
                 output::line(&format!(
                     "{number:>5}  {at}  {digest}  {count} files{active}"
@@ -84,7 +73,7 @@ impl RulebookOf {
                 }
             }
             values.push(json!({"number": number, "at": at, "digest": digest,
-                "development": genesis.development, "active": active,
+                "development": in_force.development, "active": active, "proposal": in_force.proposal,
                 "new": changes.new, "changed": changes.changed, "gone": changes.gone}));
         }
         if self.json {
@@ -94,15 +83,15 @@ impl RulebookOf {
     }
 
     /// The files of one.
-    fn files(&self, genesis: &Genesis) -> Result<(), Failed> {
-        let files = genesis.bundle.files();
+    fn files(&self, in_force: &InForce) -> Result<(), Failed> {
+        let files = in_force.bundle.files();
         if self.json {
             let files = files.map(|(path, content)| {
                 json!({"path": path, "bytes": content.len(),
                     "sha256": Digest::of(content).to_string()})
             });
             let all =
-                json!({"digest": genesis.digest.to_string(), "files": files.collect::<Value>()});
+                json!({"digest": in_force.digest.to_string(), "files": files.collect::<Value>()});
             return output::line(&all.to_string());
         }
         for (path, content) in files {
@@ -112,17 +101,17 @@ impl RulebookOf {
     }
 }
 
-fn find<'a>(all: &'a [InForce], wanted: &str) -> Result<&'a Genesis, Failed> {
+fn find<'a>(all: &'a [Numbered], wanted: &str) -> Result<&'a InForce, Failed> {
     let none = || {
         let says = format!("no rulebook {wanted:?} was in force; `carnet log rulebook` lists them");
         Failed::Usage(says)
     };
     if wanted == "active" {
-        let last = all.last().map(|it| &it.genesis);
+        let last = all.last().map(|it| &it.in_force);
         return last.ok_or_else(none);
     }
-    let begins = |it: &&InForce| it.genesis.digest.to_string().starts_with(wanted);
-    let mut found = all.iter().filter(begins).map(|it| &it.genesis);
+    let begins = |it: &&Numbered| it.in_force.digest.to_string().starts_with(wanted);
+    let mut found = all.iter().filter(begins).map(|it| &it.in_force);
     let first = found.next().ok_or_else(none)?;
     // One that came back is the same text.
     if found.any(|other| other.digest != first.digest) {
@@ -132,9 +121,9 @@ fn find<'a>(all: &'a [InForce], wanted: &str) -> Result<&'a Genesis, Failed> {
     Ok(first)
 }
 
-fn print(genesis: &Genesis, file: &str) -> Result<(), Failed> {
-    let content = genesis.bundle.get(file).ok_or_else(|| {
-        let digest = genesis.digest;
+fn print(in_force: &InForce, file: &str) -> Result<(), Failed> {
+    let content = in_force.bundle.get(file).ok_or_else(|| {
+        let digest = in_force.digest;
         let says = format!(
             "rulebook {digest} has no file {file:?}; `carnet log rulebook {digest}` lists them"
         );

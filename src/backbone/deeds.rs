@@ -1,0 +1,126 @@
+//! Deeds that are under way, and rulebooks that are about to take effect.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::mailbox::lock;
+use crate::agency::keys::Keys;
+use crate::broker::admit::View;
+use crate::broker::governance::{Done, NotDone, Ticket};
+use crate::policy::rulebook::Rulebook;
+
+/// The time between two looks at what is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) type Answer = Result<Done, NotDone>;
+
+/// A rulebook that is about to take effect, with the keys of its units.
+pub(super) struct Prepared {
+    pub(super) rulebook: Rulebook,
+    pub(super) keys: Arc<Keys>,
+}
+
+/// Deeds that are under way.
+pub(super) struct Deeds(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    last: u64,
+    /// None once the committer has ended: nothing is answered any more.
+    waiting: Option<BTreeMap<Ticket, Waiting>>,
+}
+
+struct Waiting {
+    answer: oneshot::Sender<Answer>,
+    prepared: Option<Prepared>,
+}
+
+impl Default for Deeds {
+    fn default() -> Self {
+        Self(Mutex::new(Open {
+            last: 0,
+            waiting: Some(BTreeMap::new()),
+        }))
+    }
+}
+
+impl Deeds {
+    /// The ticket of one more; none where the committer has ended.
+    pub(super) fn open(
+        &self,
+        prepared: Option<Prepared>,
+    ) -> Option<(Ticket, oneshot::Receiver<Answer>)> {
+        let mut open = lock(&self.0);
+        open.last += 1;
+        let ticket = Ticket(open.last);
+        let (answer, answered) = oneshot::channel();
+        let waiting = open.waiting.as_mut()?;
+        waiting.insert(ticket, Waiting { answer, prepared });
+        Some((ticket, answered))
+    }
+
+    /// The rulebook that the last activation among these answers has put into force; an error where there
+    /// was one, and nothing was prepared for it.
+    pub(super) fn activated(
+        &self,
+        answers: &[(Ticket, Answer)],
+    ) -> Result<Option<Prepared>, Unprepared> {
+        let is_activation = |done: &Answer| matches!(done, Ok(Done::Activated { .. }));
+        let last = answers.iter().rfind(|(_, done)| is_activation(done));
+        let Some((ticket, _)) = last else {
+            return Ok(None);
+        };
+        let mut open = lock(&self.0);
+        let waiting = open.waiting.as_mut();
+        let waiting = waiting.and_then(|waiting| waiting.get_mut(ticket));
+        let prepared = waiting.and_then(|it| it.prepared.take());
+        prepared.map(Some).ok_or(Unprepared)
+    }
+
+    /// Tells who asked.
+    pub(super) fn answer(&self, answers: Vec<(Ticket, Answer)>) {
+        if answers.is_empty() {
+            return;
+        }
+        let mut open = lock(&self.0);
+        for (ticket, done) in answers {
+            let waiting = open.waiting.as_mut().and_then(|it| it.remove(&ticket));
+            // Who asked may be gone; what was done is done.
+            _ = waiting.map(|it| it.answer.send(done));
+        }
+    }
+
+    /// The committer has ended: who waits is told so, and who comes.
+    pub(super) fn close(&self) {
+        lock(&self.0).waiting = None;
+    }
+}
+
+/// A rulebook took effect that this process has not read.
+#[derive(Debug)]
+pub(super) struct Unprepared;
+
+/// Starts the thread that calls `look` once a second, to put into force what is due: what was approved
+/// before this process began, too. It also takes away views that no thread looks at any more, which
+/// takes its time. It ends with the sender.
+pub(super) fn start_due(
+    retired: Receiver<Arc<View>>,
+    mut look: impl FnMut() + Send + 'static,
+) -> std::io::Result<()> {
+    let run = move || {
+        loop {
+            look();
+            match retired.recv_timeout(LOOK) {
+                Ok(view) => drop(view),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("due".into());
+    thread.spawn(run).map(drop)
+}

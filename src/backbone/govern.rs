@@ -1,0 +1,182 @@
+//! Changes of the rulebook: deeds on their way to the core, and activations of what is due.
+//!
+//! A rulebook is read and its keys are derived by who asks for its activation, never by the committer,
+//! which writes one record and puts it in its place.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::oneshot;
+
+use super::deeds::{Answer, Prepared};
+use super::embedded::{Embedded, load};
+use super::fetch::{Found, Tray, Unread, Wanted};
+use super::start::{BESIDE_RULEBOOK, text_of, units_of};
+use crate::agency::registry::Party;
+use crate::broker::command::Command;
+use crate::broker::governance::{Deed, Done, NotDone, State};
+use crate::broker::ids::EntryId;
+use crate::broker::input::{Input, Payer};
+use crate::broker::record::{Activated, Record, Stored, Text};
+use crate::message::bundle::Bundle;
+use crate::message::time::Timestamp;
+use crate::policy::rulebook::Rulebook;
+
+impl Embedded {
+    /// Has something done to the rulebook, and tells what it has come to, after the sync of its record. An
+    /// activation is not asked for by this, but by [`activate_due`](Self::activate_due).
+    pub async fn govern(&self, deed: Deed) -> Result<Done, NotDone> {
+        let answered = self.hand_over(deed, None)?;
+        answered.await.unwrap_or(Err(NotDone::Stopped))
+    }
+
+    /// A record with its message.
+    pub async fn record(&self, entry: EntryId) -> Result<Arc<Stored>, Unread> {
+        if let Some(recent) = self.recent(entry) {
+            return Ok(recent);
+        }
+        let tray = Arc::new(Tray::default());
+        self.fetch(vec![Wanted::Record(entry)], Vec::new(), &tray);
+        let found = poll_fn(|cx| {
+            tray.register(cx.waker());
+            tray.take().map_or(Poll::Pending, Poll::Ready)
+        });
+        match found.await.pop() {
+            Some(Found::Record(_, stored)) => stored,
+            _ => Err(Unread("nothing was found".to_owned())),
+        }
+    }
+
+    /// The text of a rulebook that is or was in force, by the record with which it took effect. It reads
+    /// the disk.
+    pub fn text(&self, entry: EntryId) -> Result<Bundle, Unread> {
+        let text = text_of(&self.reader, entry.at());
+        text.map_err(|error| Unread(error.to_string()))
+    }
+
+    /// Puts the rulebook of a proposal into force that is due. It is when this returns: the
+    /// [`view`](Self::view) has it.
+    pub async fn activate_due(self: &Arc<Self>, proposal: u64) -> Result<Done, NotDone> {
+        let this = Arc::clone(self);
+        let prepared = tokio::task::spawn_blocking(move || this.prepare_due(proposal));
+        let (activated, prepared) = prepared.await.map_err(|_| NotDone::Stopped)??;
+        let answered = self.hand_over(Deed::Activate(activated), Some(prepared))?;
+        answered.await.unwrap_or(Err(NotDone::Stopped))
+    }
+
+    /// Puts it into force on a thread that may wait, and may read the disk.
+    fn activate_due_here(&self, proposal: u64) -> Result<Done, NotDone> {
+        let (activated, prepared) = self.prepare_due(proposal)?;
+        let answered = self.hand_over(Deed::Activate(activated), Some(prepared))?;
+        answered.blocking_recv().unwrap_or(Err(NotDone::Stopped))
+    }
+
+    /// Puts the rulebook of a development log's folders into force. It is when this returns.
+    pub fn activate(&self, rulebook: Rulebook) -> Result<Done, NotDone> {
+        let (activated, prepared) = self.prepare(rulebook, None)?;
+        let answered = self.hand_over(Deed::Activate(activated), Some(prepared))?;
+        answered.blocking_recv().unwrap_or(Err(NotDone::Stopped))
+    }
+
+    fn hand_over(
+        &self,
+        deed: Deed,
+        prepared: Option<Prepared>,
+    ) -> Result<oneshot::Receiver<Answer>, NotDone> {
+        let agency = match &deed {
+            Deed::Propose(draft) => draft.act.by.holder.agency(),
+            Deed::Approve(approval) => approval.act.by.holder.agency(),
+            Deed::Withdraw { act, .. } | Deed::Schedule { act, .. } => act.by.holder.agency(),
+            Deed::Activate(_) => None,
+        };
+        let agency = agency.cloned();
+        let (ticket, answered) = self.shared.deeds.open(prepared).ok_or(NotDone::Stopped)?;
+        let command = Command::Govern(ticket, Box::new(deed));
+        match agency {
+            // In its turn among what its systems send.
+            Some(agency) => {
+                let share = self.shared.inbox.share(Party::Agency(agency));
+                let input = Input::new(share.payer, command);
+                self.shared.inbox.push_for(&share, &mut vec![input]);
+            }
+            None => self
+                .shared
+                .inbox
+                .push(&mut vec![Input::new(Payer::BROKER, command)]),
+        }
+        Ok(answered)
+    }
+
+    /// Reads the rulebook of a proposal that is due.
+    fn prepare_due(&self, number: u64) -> Result<(Activated, Prepared), NotDone> {
+        let view = self.view();
+        let absent = || NotDone::Absent(number);
+        let proposal = view.governance.proposal(number).ok_or_else(absent)?;
+        if proposal.state != State::Pending {
+            let state = proposal.state.clone();
+            return Err(NotDone::Closed { number, state });
+        }
+        if !proposal.is_due(self.now()) {
+            let (votes, needed) = (proposal.vote_count(), proposal.needs.votes());
+            return Err(if proposal.is_complete() {
+                NotDone::NotDue
+            } else {
+                NotDone::NotComplete { votes, needed }
+            });
+        }
+        let unread = |error: &dyn std::fmt::Display| NotDone::Unread(error.to_string());
+        let stored = load(&self.reader, proposal.entry.at());
+        let Record::Proposed(proposed) = stored.map_err(|error| unread(&error))?.record else {
+            return Err(unread(&"the record of the proposal is another"));
+        };
+        let next = proposed.draft.changes.applied(view.rulebook.bundle());
+        let rulebook = Rulebook::parse(&next).map_err(|faults| {
+            let first = faults.first().map(ToString::to_string);
+            NotDone::Faulty(first.unwrap_or_default())
+        })?;
+        self.prepare(rulebook, Some(number))
+    }
+
+    fn prepare(
+        &self,
+        rulebook: Rulebook,
+        proposal: Option<u64>,
+    ) -> Result<(Activated, Prepared), NotDone> {
+        let whole = self.view().governance.whole().ok_or(NotDone::Stopped)?;
+        let before = self.text(whole);
+        let before = before.map_err(|unread| NotDone::Unread(unread.to_string()))?;
+        let text = Text::since(whole.at(), &before, rulebook.bundle());
+        let most = self.segment_bytes.saturating_sub(BESIDE_RULEBOOK);
+        let bytes = text.octets();
+        if bytes > most {
+            return Err(NotDone::TooLarge { bytes, most });
+        }
+        let activated = Activated {
+            at: Timestamp::default(),
+            proposal,
+            digest: rulebook.digest(),
+            text,
+            units: units_of(&rulebook),
+        };
+        let keys = self.shared.basis.keys(&rulebook);
+        Ok((activated, Prepared { rulebook, keys }))
+    }
+
+    /// Activates what is due; says once of each why it is not.
+    pub(super) fn look_at_due(&self, told: &mut BTreeSet<u64>) {
+        let governance = Arc::clone(&self.view().governance);
+        for proposal in governance.due(self.now()) {
+            match self.activate_due_here(proposal) {
+                Ok(_) => tracing::info!(proposal, "a proposal was due and has taken effect"),
+                // It took effect by another way, or another took its place.
+                Err(NotDone::Closed { .. } | NotDone::TooSoon | NotDone::Stopped) => {}
+                Err(why) if told.insert(proposal) => {
+                    tracing::error!(proposal, %why, "a proposal that is due does not take effect");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What a deed comes to: a record, or the reason for which there is none.
+
+use super::deed::{Deed, Done};
+use super::not_done::NotDone;
+use super::state::{Governance, Proposal, State};
+use crate::agency::officer::Holder;
+use crate::broker::limits::{OWNER_PROPOSALS, PROPOSAL_BYTES, TITLE_BYTES};
+use crate::broker::record::{
+    Act, Activated, Approval, Approved, Draft, Needs, Proposed, Record, Scheduled, Withdrawn,
+    octets,
+};
+use crate::message::time::Timestamp;
+
+/// A deed that is to be done.
+pub(in crate::broker) struct Decided {
+    pub(in crate::broker) record: Record,
+    pub(in crate::broker) done: Done,
+}
+
+impl Governance {
+    /// What `deed` comes to at `now`; whether this is a development log.
+    pub(in crate::broker) fn decide(
+        &self,
+        deed: Deed,
+        now: Timestamp,
+        development: bool,
+    ) -> Result<Decided, NotDone> {
+        match deed {
+            Deed::Propose(draft) => self.propose(draft, now),
+            Deed::Approve(approval) => self.approve(approval, now),
+            Deed::Withdraw { act, proposal } => {
+                self.pending_for(proposal, &act)?;
+                Ok(Decided {
+                    record: Record::Withdrawn(Withdrawn {
+                        at: now,
+                        act,
+                        proposal,
+                    }),
+                    done: Done::Withdrawn,
+                })
+            }
+            Deed::Schedule { act, proposal, at } => {
+                self.pending_for(proposal, &act)?;
+                Ok(Decided {
+                    record: Record::Scheduled(Scheduled {
+                        at: now,
+                        act,
+                        proposal,
+                        until: at,
+                    }),
+                    done: Done::Scheduled,
+                })
+            }
+            Deed::Activate(activated) => self.activate(activated, now, development),
+        }
+    }
+
+    fn propose(&self, draft: Draft, now: Timestamp) -> Result<Decided, NotDone> {
+        let Some(active) = self.active().map(|active| active.digest) else {
+            return Err(NotDone::Stopped);
+        };
+        let base = draft.base;
+        if base != active {
+            return Err(NotDone::StaleBase { base, active });
+        }
+        if draft.changes.is_empty() || draft.digest == base {
+            return Err(NotDone::NoChange);
+        }
+        let owner = &draft.owner;
+        if let Holder::Agency(agency) = owner
+            && draft.needs != Needs::agency(agency.clone())
+        {
+            return Err(NotDone::OtherNeeds(draft.owner));
+        }
+        if !is_title(&draft.title) {
+            return Err(NotDone::Title { most: TITLE_BYTES });
+        }
+        let (bytes, most) = (octets(&draft.changes), PROPOSAL_BYTES);
+        if bytes > most {
+            return Err(NotDone::TooLarge { bytes, most });
+        }
+        let pending = self.proposals().filter(|it| it.is_pending());
+        if pending.filter(|it| it.owner == *owner).count() >= OWNER_PROPOSALS {
+            let (owner, most) = (draft.owner, OWNER_PROPOSALS);
+            return Err(NotDone::TooMany { owner, most });
+        }
+        let number = self.proposed + 1;
+        Ok(Decided {
+            record: Record::Proposed(Box::new(Proposed {
+                at: now,
+                number,
+                draft,
+            })),
+            done: Done::Proposed(number),
+        })
+    }
+
+    fn approve(&self, approval: Approval, now: Timestamp) -> Result<Decided, NotDone> {
+        let Act { by, key, .. } = &approval.act;
+        let proposal = self.pending(approval.proposal)?;
+        let agency = by.holder.agency();
+        let agency = agency.filter(|agency| proposal.needs.of().contains(*agency));
+        let agency = agency.ok_or_else(|| NotDone::NoPart(by.clone()))?;
+        let mut votes = proposal.votes.iter().map(|vote| &vote.act);
+        if proposal.act.by == *by {
+            return Err(NotDone::OwnProposal(by.clone()));
+        }
+        if votes.clone().any(|act| act.by == *by) {
+            return Err(NotDone::Twice(by.clone()));
+        }
+        if proposal.act.key == *key || votes.clone().any(|act| act.key == *key) {
+            return Err(NotDone::SameKey);
+        }
+        if votes.any(|act| act.by.holder == by.holder) {
+            return Err(NotDone::Voted(agency.clone()));
+        }
+        let statement = self.statement(proposal.number, by);
+        if statement.is_none_or(|it| it.to_string() != approval.statement) {
+            return Err(NotDone::OtherStatement);
+        }
+        let complete = proposal.vote_count() + 1 >= proposal.needs.votes();
+        Ok(Decided {
+            record: Record::Approved(Box::new(Approved { at: now, approval })),
+            done: Done::Approved { complete },
+        })
+    }
+
+    fn activate(
+        &self,
+        activated: Activated,
+        now: Timestamp,
+        development: bool,
+    ) -> Result<Decided, NotDone> {
+        match activated.proposal {
+            Some(number) => {
+                let proposal = self.pending(number)?;
+                let (votes, needed) = (proposal.vote_count(), proposal.needs.votes());
+                let (digest, approved) = (activated.digest, proposal.digest);
+                if !proposal.is_complete() {
+                    return Err(NotDone::NotComplete { votes, needed });
+                }
+                if !proposal.is_due(now) {
+                    return Err(NotDone::NotDue);
+                }
+                if digest != approved {
+                    return Err(NotDone::OtherText { digest, approved });
+                }
+            }
+            None if !development => return Err(NotDone::NoProposal),
+            None => {}
+        }
+        let number = self.active().map_or(0, |active| active.number) + 1;
+        let activated = Activated {
+            at: now,
+            ..activated
+        };
+        Ok(Decided {
+            record: Record::Activated(Box::new(activated)),
+            done: Done::Activated { number },
+        })
+    }
+
+    fn pending(&self, number: u64) -> Result<&Proposal, NotDone> {
+        let proposal = self.proposal(number).ok_or(NotDone::Absent(number))?;
+        match &proposal.state {
+            State::Pending => Ok(proposal),
+            state => Err(NotDone::Closed {
+                number,
+                state: state.clone(),
+            }),
+        }
+    }
+
+    /// A pending proposal, for an officer who is to have a part in it.
+    fn pending_for(&self, number: u64, act: &Act) -> Result<&Proposal, NotDone> {
+        let proposal = self.pending(number)?;
+        let is_his = proposal.act.by == act.by || proposal.concerns(&act.by.holder);
+        is_his
+            .then_some(proposal)
+            .ok_or_else(|| NotDone::NoPart(act.by.clone()))
+    }
+}
+
+fn is_title(text: &str) -> bool {
+    let is_line = !text.chars().any(char::is_control);
+    !text.trim().is_empty() && text.len() <= TITLE_BYTES && is_line
+}

@@ -1,0 +1,95 @@
+//! Deeds: what officers, and the broker itself, want done to the rulebook, and what it comes to.
+
+use std::fmt;
+
+use crate::agency::officer::{Holder, OfficerId};
+use crate::broker::record::{Act, Activated, Approval, Draft};
+use crate::message::id::Digest;
+use crate::message::time::Timestamp;
+
+/// Something that an officer, or the broker itself, wants done to the rulebook.
+#[derive(Debug, Clone)]
+pub enum Deed {
+    /// Changes are proposed.
+    Propose(Draft),
+    /// A proposal is approved.
+    Approve(Approval),
+    /// A proposal is withdrawn.
+    Withdraw {
+        /// Who withdraws it.
+        act: Act,
+        /// Its number.
+        proposal: u64,
+    },
+    /// A proposal is to take effect.
+    Schedule {
+        /// Who says so.
+        act: Act,
+        /// Its number.
+        proposal: u64,
+        /// When; none for as soon as it has its approvals.
+        at: Option<Timestamp>,
+    },
+    /// A rulebook takes effect: by the broker itself, once its proposal is due.
+    Activate(Activated),
+}
+
+/// What a deed has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// The proposal has this number.
+    Proposed(u64),
+    /// The approval counts.
+    Approved {
+        /// Whether it was the last that was needed.
+        complete: bool,
+    },
+    /// The proposal is withdrawn.
+    Withdrawn,
+    /// The time is set.
+    Scheduled,
+    /// The rulebook is in force.
+    Activated {
+        /// The number of its activation, from 1, which is the first rulebook's.
+        number: u64,
+    },
+}
+
+/// The number of a deed that is under way, by which its answer finds who asked. Never given twice by
+/// one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What an officer signs when he approves a proposal: a few lines that bind his approval to one log, one
+/// proposal, one text and him. Shown it is the statement, with a line feed behind each line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The log's digest: see [`Governance::log`](super::Governance::log).
+    pub log: Digest,
+    /// The proposal's number.
+    pub proposal: u64,
+    /// The body whose part of the rulebook changes.
+    pub owner: Holder,
+    /// The digest of the rulebook that it rests on.
+    pub base: Digest,
+    /// The digest of the rulebook that it makes.
+    pub digest: Digest,
+    /// The digest of the report on what it would have changed, where there is one.
+    pub impact: Option<Digest>,
+    /// The officer.
+    pub officer: OfficerId,
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let impact = self.impact.map(|digest| digest.to_string());
+        writeln!(f, "carnet approval 1")?;
+        writeln!(f, "log {}", self.log)?;
+        writeln!(f, "proposal {}", self.proposal)?;
+        writeln!(f, "owner {}", self.owner)?;
+        writeln!(f, "base {}", self.base)?;
+        writeln!(f, "rulebook {}", self.digest)?;
+        writeln!(f, "impact {}", impact.as_deref().unwrap_or("none"))?;
+        writeln!(f, "officer {}", self.officer)
+    }
+}

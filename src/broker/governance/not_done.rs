@@ -1,0 +1,115 @@
+//! Why a deed was not done.
+
+use super::state::State;
+use crate::agency::officer::{Holder, OfficerId};
+use crate::message::id::{AgencyId, Digest};
+
+/// Why a deed was not done: nothing is recorded of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotDone {
+    /// There is no proposal of this number, or it is closed for too long to be remembered.
+    #[error("there is no proposal {0}")]
+    Absent(u64),
+    /// The proposal is not pending any more.
+    #[error("proposal {number} is not pending any more: {state}")]
+    Closed {
+        /// Its number.
+        number: u64,
+        /// What has become of it.
+        state: State,
+    },
+    /// Another rulebook is in force than the one that it rests on.
+    #[error(
+        "it rests on rulebook {base}, and {active} is in force; look at the changes since, and propose it \
+         on that one"
+    )]
+    StaleBase {
+        /// The one that it rests on.
+        base: Digest,
+        /// The one in force.
+        active: Digest,
+    },
+    /// It changes nothing.
+    #[error("it changes nothing of the rulebook in force")]
+    NoChange,
+    /// The approvals that it would need are not those of its owner.
+    #[error("a proposal of {0} needs approvals of its own")]
+    OtherNeeds(Holder),
+    /// Its title is empty, of several lines or too long.
+    #[error("the title must be one line of 1 to {most} octets")]
+    Title {
+        /// Octets at most.
+        most: usize,
+    },
+    /// Its files are too large.
+    #[error("the files have {bytes} octets together, and {most} are taken at most")]
+    TooLarge {
+        /// Their octets.
+        bytes: usize,
+        /// Octets at most.
+        most: usize,
+    },
+    /// Its owner has too many pending.
+    #[error("{owner} has {most} proposals pending, and no more are taken; withdraw one")]
+    TooMany {
+        /// The owner.
+        owner: Holder,
+        /// How many at most.
+        most: usize,
+    },
+    /// An officer of a body that has no part in it.
+    #[error("officer {0} is of no agency that has a part in it")]
+    NoPart(OfficerId),
+    /// Its proposer cannot approve it.
+    #[error("officer {0} proposed it, and another must approve it")]
+    OwnProposal(OfficerId),
+    /// The key took part already, by this or another officer.
+    #[error("the same key has proposed or approved it; two officers have two keys")]
+    SameKey,
+    /// The officer has approved it.
+    #[error("officer {0} has approved it already")]
+    Twice(OfficerId),
+    /// Another officer of the agency has approved it.
+    #[error("{0} has approved it already, and an agency has one vote")]
+    Voted(AgencyId),
+    /// What was signed is not the statement of this proposal and officer.
+    #[error("what was signed is not the statement of this proposal and this officer")]
+    OtherStatement,
+    /// It lacks approvals.
+    #[error("it has {votes} of the {needed} approvals that it needs")]
+    NotComplete {
+        /// How many it has.
+        votes: u32,
+        /// How many it needs.
+        needed: u32,
+    },
+    /// It has its approvals, and is to take effect later, or waits to be asked for.
+    #[error("its time has not come")]
+    NotDue,
+    /// The rulebook is not the one that was approved.
+    #[error("the rulebook that is to take effect has digest {digest}, and {approved} was approved")]
+    OtherText {
+        /// Its digest.
+        digest: Digest,
+        /// The digest that was approved.
+        approved: Digest,
+    },
+    /// Only a development log takes a rulebook without a proposal.
+    #[error("a rulebook takes effect by a proposal alone: this log was not begun with --dev")]
+    NoProposal,
+    /// Another activation was a moment ago.
+    #[error("another rulebook took effect a moment ago; ask again")]
+    TooSoon,
+    /// The rulebook that it makes has faults.
+    #[error("the rulebook that it makes has faults, the first: {0}")]
+    Faulty(String),
+    /// The log could not be read.
+    #[error("the log cannot be read: {0}")]
+    Unread(String),
+    /// Nothing can be stored.
+    #[error("the disk is full")]
+    DiskFull,
+    /// The broker stops.
+    #[error("the broker stops")]
+    Stopped,
+}

@@ -1,0 +1,119 @@
+//! How the rulebook was changed, and by whom, in words.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::Described;
+use crate::broker::governance::{Act, Approval, Draft, When};
+use crate::broker::record::{Activated, Approved, Genesis, Proposed, Scheduled, Withdrawn};
+use crate::message::id::{AgencyId, Digest};
+
+impl Described {
+    pub(super) fn genesis(&mut self, genesis: &Genesis) {
+        self.kind = "genesis";
+        self.at = Some(genesis.at);
+        self.says = format!("rulebook {}", genesis.digest);
+        self.fields = json!({"rulebook": genesis.digest, "development": genesis.development});
+    }
+
+    pub(super) fn activated(&mut self, activated: &Activated) {
+        self.kind = "activated";
+        self.at = Some(activated.at);
+        self.says = format!("rulebook {}", activated.digest);
+        if let Some(number) = activated.proposal {
+            _ = write!(self.says, ", of proposal {number}");
+        }
+        self.fields = json!({"rulebook": activated.digest, "proposal": activated.proposal});
+    }
+
+    pub(super) fn proposed(&mut self, proposed: &Proposed) {
+        let Proposed { at, number, draft } = proposed;
+        let Draft {
+            act,
+            owner,
+            base,
+            digest,
+            impact,
+            title,
+            when,
+            returns,
+            needs,
+            changes,
+        } = draft;
+        self.kind = "proposed";
+        self.at = Some(*at);
+        self.says = format!("proposal {number} of {owner} by {}: {title}", act.by);
+        self.below.push(format!("on rulebook  {base}"));
+        self.below.push(format!("to rulebook  {digest}"));
+        for (path, content) in changes.files() {
+            let done = if content.is_some() { "written" } else { "gone" };
+            self.below.push(format!("{done} {path}"));
+        }
+        let agencies: Vec<&str> = needs.of().iter().map(AgencyId::as_str).collect();
+        let votes = needs.votes();
+        self.below
+            .push(format!("needs {votes} of {}", agencies.join(" ")));
+        let when = match when {
+            When::Asked => json!("asked"),
+            When::Approved => json!("approved"),
+            When::At(time) => json!(time),
+        };
+        let files: Value = changes
+            .files()
+            .map(|(path, content)| json!({"path": path, "sha256": content.map(Digest::of)}))
+            .collect();
+        self.fields = json!({"proposal": number, "owner": owner.to_string(), "base": base,
+            "rulebook": digest, "impact": impact, "title": title, "when": when,
+            "returns": returns, "votes_needed": votes, "votes_of": agencies, "files": files});
+        self.by(act);
+    }
+
+    pub(super) fn approved(&mut self, approved: &Approved) {
+        let Approval {
+            act,
+            proposal,
+            statement,
+            scheme,
+            signature,
+            certificate,
+        } = &approved.approval;
+        self.kind = "approved";
+        self.at = Some(approved.at);
+        self.says = format!("proposal {proposal} by {}", act.by);
+        let hex = |octets: &[u8]| data_encoding::HEXLOWER.encode(octets);
+        self.fields = json!({"proposal": proposal, "statement": statement, "scheme": scheme,
+            "signature": hex(signature), "certificate": hex(certificate)});
+        self.by(act);
+    }
+
+    pub(super) fn withdrawn(&mut self, withdrawn: &Withdrawn) {
+        let Withdrawn { at, act, proposal } = withdrawn;
+        self.kind = "withdrawn";
+        self.at = Some(*at);
+        self.says = format!("proposal {proposal} by {}", act.by);
+        self.fields = json!({"proposal": proposal});
+        self.by(act);
+    }
+
+    pub(super) fn scheduled(&mut self, scheduled: &Scheduled) {
+        let Scheduled {
+            at,
+            act,
+            proposal,
+            until,
+        } = scheduled;
+        self.kind = "scheduled";
+        self.at = Some(*at);
+        let when = until.map_or("once it is approved".to_owned(), |at| format!("for {at}"));
+        self.says = format!("proposal {proposal} {when} by {}", act.by);
+        self.fields = json!({"proposal": proposal, "until": until});
+        self.by(act);
+    }
+
+    fn by(&mut self, act: &Act) {
+        self.add("by", json!(act.by));
+        self.add("key", json!(act.key));
+        self.add("vouched_by", json!(act.vouched_by));
+    }
+}

@@ -1,0 +1,146 @@
+//! What the fixtures of changes of the rulebook hold.
+
+use std::collections::BTreeSet;
+
+use carnet::agency::registry::InboxMode;
+use carnet::broker::governance::{Act, Approval, Draft, Needs, When};
+use carnet::broker::record::{
+    Activated, Approved, Proposed, Record, Scheduled, Text, UnitEntry, Withdrawn,
+};
+use carnet::journal::Lsn;
+use carnet::policy::change::Changes;
+
+use crate::values::{Sample, at, digest, genesis, sample, unit};
+
+/// All samples of records of it.
+pub(crate) fn records() -> Vec<Sample> {
+    let since = Text::Since {
+        whole: Lsn(64),
+        changes: changes(),
+    };
+    let whole = Text::Whole(genesis(&[]).bundle);
+    let waits = [
+        ("proposed-least", proposed(1, least(When::Asked))),
+        ("proposed-approved", proposed(2, least(When::Approved))),
+        ("proposed", proposed(3, full())),
+    ];
+    let proposed = waits.map(|(name, it)| sample(name, Record::Proposed(Box::new(it))));
+    let mut all = vec![
+        sample(
+            "activated",
+            Record::Activated(Box::new(activated(None, whole))),
+        ),
+        sample(
+            "activated-since",
+            Record::Activated(Box::new(activated(Some(3), since))),
+        ),
+        sample(
+            "approved",
+            Record::Approved(Box::new(approved(3, "customs/o-2117", 2))),
+        ),
+        sample("withdrawn", Record::Withdrawn(withdrawn(2))),
+        sample("scheduled-least", Record::Scheduled(scheduled(None))),
+        sample("scheduled", Record::Scheduled(scheduled(Some(9_000)))),
+    ];
+    all.extend(proposed);
+    all
+}
+
+pub(crate) fn act(by: &str, key: u8) -> Act {
+    Act {
+        by: by.parse().unwrap(),
+        key: digest(key),
+        vouched_by: None,
+    }
+}
+
+fn changes() -> Changes {
+    let mut changes = Changes::default();
+    changes.insert("policies/post.cedar", Some(b"permit".to_vec()));
+    changes.insert("policies/tables/post.csv", None);
+    changes
+}
+
+pub(crate) fn least(when: When) -> Draft {
+    Draft {
+        act: act("post/o-1001", 1),
+        owner: "post".parse().unwrap(),
+        base: digest(7),
+        digest: digest(8),
+        impact: None,
+        changes: changes(),
+        title: "Orchids are plants".to_owned(),
+        when,
+        returns: None,
+        needs: Needs::agency("post".parse().unwrap()),
+    }
+}
+
+pub(crate) fn full() -> Draft {
+    let members = ["customs", "police", "post"].map(|name| name.parse().unwrap());
+    Draft {
+        act: Act {
+            vouched_by: Some(digest(9)),
+            ..act("board/o-77", 1)
+        },
+        owner: "board".parse().unwrap(),
+        impact: Some(digest(10)),
+        returns: Some(1),
+        needs: Needs::quorum(2, BTreeSet::from(members)).unwrap(),
+        ..least(When::At(at(9_000)))
+    }
+}
+
+pub(crate) fn proposed(number: u64, draft: Draft) -> Proposed {
+    Proposed {
+        at: at(10),
+        number,
+        draft,
+    }
+}
+
+pub(crate) fn approved(proposal: u64, by: &str, key: u8) -> Approved {
+    Approved {
+        at: at(11),
+        approval: Approval {
+            act: act(by, key),
+            proposal,
+            statement: "carnet approval 1\n".to_owned(),
+            scheme: "ecdsa-p256-sha256".to_owned(),
+            signature: vec![0x30, 0x45],
+            certificate: vec![0x30, 0x82],
+        },
+    }
+}
+
+pub(crate) fn withdrawn(proposal: u64) -> Withdrawn {
+    Withdrawn {
+        at: at(12),
+        act: act("post/o-1002", 3),
+        proposal,
+    }
+}
+
+fn scheduled(until: Option<i64>) -> Scheduled {
+    Scheduled {
+        at: at(13),
+        act: act("post/o-1002", 3),
+        proposal: 2,
+        until: until.map(at),
+    }
+}
+
+pub(crate) fn activated(proposal: Option<u64>, text: Text) -> Activated {
+    Activated {
+        at: at(14),
+        proposal,
+        digest: digest(8),
+        text,
+        units: vec![UnitEntry {
+            id: unit("post/main"),
+            inbox: InboxMode::Off,
+            listed: true,
+            delivery_limit: Some(3),
+        }],
+    }
+}
