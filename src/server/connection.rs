@@ -59,6 +59,9 @@ use crate::broker::limits::{
 };
 use crate::message::time::Timestamp;
 
+/// What a system is told that is not any more what it was when it came.
+const RULEBOOK_CHANGED: &str = "the rulebook has changed what this system is or may read";
+
 /// What a connection shares with others.
 pub(super) struct Shared {
     /// The core.
@@ -130,13 +133,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Serves the connection until it ends, and says how it did. It is closed with 320 when `closing`
-    /// says so, when the chain that let it in has ended, and when a certificate of it is withdrawn.
+    /// says so, when the chain that let it in has ended, when a certificate of it is withdrawn, and when
+    /// a rulebook takes its rights away.
     pub(super) async fn serve(mut self, mut closing: tokio::sync::watch::Receiver<bool>) -> Parted {
         let (mut told, mut withdrawn) = (None, None);
         let revocation = Arc::clone(&self.revocation);
         let mut withdrawals = revocation.changes();
         // What was withdrawn since the handshake counts too.
         withdrawals.mark_changed();
+        let mut in_force = self.backbone.in_force();
+        // It was let in by the rulebook of a moment ago.
+        in_force.mark_changed();
         let mut outlived = pin!(outlived(self.clock, self.rights.until()));
         let ended = loop {
             let turn = std::future::poll_fn(|cx| self.turn(cx));
@@ -154,6 +161,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         told = Some("its certificate is withdrawn".to_owned());
                         withdrawn = Some(refusal);
                     }
+                }
+                Ok(()) = in_force.changed(), if told.is_none() => {
+                    // However little it does, what a rulebook takes from it is over.
+                    told = self.sender().is_none().then(|| RULEBOOK_CHANGED.to_owned());
                 }
                 () = &mut outlived, if told.is_none() => {
                     let says = self.rights.end_of_grounds();

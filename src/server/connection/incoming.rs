@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::intake::{Again, Waiting};
 use super::private::private;
-use super::{Connection, requests};
+use super::{Connection, RULEBOOK_CHANGED, requests};
 use crate::agency::registry::Peer;
 use crate::amqp::{
     self, Answer, ChannelId, Event, MethodId, Reply, ReplyCode, Request, Settlement, Ticket,
@@ -107,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Ok(peer) = self.rights.under(&view.rulebook) {
             return Some(Sender { peer, view });
         }
-        self.close_forced("the rulebook has changed what this system is or may read");
+        self.close_forced(RULEBOOK_CHANGED);
         None
     }
 
