@@ -8,6 +8,7 @@
 //! - [`identity::identify`] is the function to read first: a certificate chain in, a system or a
 //!   [`refusal`] out. A name counts only under an issuer that its own agency lists.
 //! - [`revocation`]: which certificates are withdrawn by the lists of their issuers ([`crl`]).
+//! - [`token`]: whether a token of an agency's identity provider counts, by its keys ([`jwks`]).
 //! - [`keys`]: reference tokens, ids of deliveries, keyed digests, payload frames.
 
 pub mod certificate;
@@ -20,6 +21,7 @@ mod file;
 mod flaw;
 pub mod identity;
 mod issuers;
+pub mod jwks;
 pub mod keys;
 pub(crate) mod network;
 pub mod officer;
@@ -30,5 +32,6 @@ pub mod refusal;
 pub mod registry;
 pub mod revocation;
 pub mod source;
+pub mod token;
 
 pub(crate) use self::parse::drafts;

@@ -10,6 +10,9 @@ mod lists;
 mod renewed;
 mod repository;
 mod revoked;
+mod tokens;
+#[path = "../support/vouched.rs"]
+mod vouched;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
