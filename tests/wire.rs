@@ -76,9 +76,13 @@ mod stopping;
 mod syncs;
 #[path = "wire/times.rs"]
 mod times;
+#[path = "wire/tokens.rs"]
+mod tokens;
 #[path = "wire/trust.rs"]
 mod trust;
 #[path = "wire/unread.rs"]
 mod unread;
+#[path = "support/vouched.rs"]
+mod vouched;
 #[path = "wire/waiting.rs"]
 mod waiting;

@@ -31,6 +31,7 @@ pub(crate) mod public_key;
 pub mod refusal;
 pub mod registry;
 pub mod revocation;
+pub mod scope;
 pub mod source;
 pub mod token;
 

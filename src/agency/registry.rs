@@ -35,6 +35,21 @@ impl TypePattern {
         }
     }
 
+    /// The pattern over what both cover: none where that is nothing.
+    pub fn both(&self, other: &Self) -> Option<Self> {
+        let is_within = |inner: &Self, outer: &Self| match (inner, outer) {
+            (_, Self::Any) => true,
+            (Self::Exactly(name), _) => outer.covers(name),
+            (Self::Below(prefix), Self::Below(_)) => outer.covers(prefix) || inner == outer,
+            (Self::Below(_), Self::Exactly(_)) | (Self::Any, _) => false,
+        };
+        if is_within(self, other) {
+            Some(self.clone())
+        } else {
+            is_within(other, self).then(|| other.clone())
+        }
+    }
+
     /// How much of a type the pattern fixes; of two that cover one type the greater holds.
     pub(super) fn precision(&self) -> (u8, usize) {
         match self {

@@ -36,12 +36,13 @@ use crate::server::bind::Bound;
 use crate::server::clock::Clock;
 use crate::server::descriptors;
 use crate::server::desk::Desk;
+use crate::server::jwks::{self, KeySets};
 use crate::server::listen::{Shell, serve};
 use crate::server::notices::warn_of_agreements;
 use crate::server::refusals::Refusals;
 use crate::server::renewal::warn_of;
 use crate::server::renewal::{Renewal, keep, tell_ends};
-use crate::server::revocation::{self, Keeper};
+use crate::server::revocation;
 use crate::server::tls::Tls;
 
 /// Differing files that are named at start.
@@ -320,13 +321,16 @@ fn listen(
         )
     };
     let revocation = Arc::clone(tls.revocation());
-    let keeper = Keeper::new(revocation, Arc::clone(backbone), clock, &config.data);
+    let lists = revocation::Keeper::new(revocation, Arc::clone(backbone), clock, &config.data);
+    let keys = Arc::<KeySets>::default();
+    let providers = jwks::Keeper::new(Arc::clone(&keys), Arc::clone(backbone), clock, &config.data);
     let runtimes = runtimes(config);
     let files = descriptors::files();
     warn_of(descriptors::too_low(files, runtimes).as_slice());
     let shell = Shell {
         backbone: Arc::clone(backbone),
         tls,
+        keys: Arc::clone(&keys),
         refusals: Refusals::open(&config.data).map_err(Failed::cannot_run)?,
         desk: Arc::new(Desk::start(runtimes.div_ceil(2)).map_err(Failed::cannot_run)?),
         budgets: Budgets::default(),
@@ -361,7 +365,9 @@ fn listen(
         tokio::spawn(keep(renewal, hangup, clock, Arc::clone(backbone)));
         tokio::spawn(warn_of_agreements(Arc::clone(backbone), clock));
         let revoked = signal(SignalKind::hangup()).map_err(Failed::cannot_run)?;
-        tokio::spawn(revocation::keep(keeper, revoked));
+        tokio::spawn(revocation::keep(lists, revoked));
+        let rotated = signal(SignalKind::hangup()).map_err(Failed::cannot_run)?;
+        tokio::spawn(jwks::keep(providers, rotated));
         serve(shell, listeners, stopping).await;
         Ok(())
     })

@@ -13,7 +13,9 @@ mod goodbye;
 mod held;
 mod incoming;
 mod intake;
+mod judging;
 mod link;
+mod login;
 mod outgoing;
 mod private;
 mod quota;
@@ -37,12 +39,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(super) use self::goodbye::Parted;
 use self::intake::Intake;
 use self::link::Link;
+use self::login::Logins;
 use self::records::Records;
 use self::rights::Rights;
 use self::socket::Socket;
 use self::timer::Timer;
 use super::clock::{Clock, millis};
 use super::desk::Desk;
+use super::jwks::KeySets;
 use super::revocation::Revocation;
 use super::translate::TABLES;
 use super::turns::Turn;
@@ -57,6 +61,7 @@ use crate::broker::limits::{
     AGENCY_UNFINISHED_BYTES, ASSEMBLY_BYTES, BODY_BYTES, MESSAGE_TIME, OUTPUT_BYTES,
     READ_OVER_BYTES, ROOM_RETRY, TURN_EVENT_OCTETS, TURN_MOVED_PART, UNANSWERED_REQUESTS,
 };
+use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 
 /// What a system is told that is not any more what it was when it came.
@@ -72,6 +77,8 @@ pub(super) struct Shared {
     pub(super) desk: Arc<Desk>,
     /// Which certificates are withdrawn.
     pub(super) revocation: Arc<Revocation>,
+    /// Keys of the agencies' identity providers.
+    pub(super) keys: Arc<KeySets>,
     /// Buffer, randomness and time of its thread.
     pub(super) worker: Rc<Worker>,
     /// Time.
@@ -83,10 +90,20 @@ pub(super) struct Client {
     pub(super) peer: Arc<Peer>,
     /// What it was let in on.
     pub(super) grounds: Grounds,
+    /// SHA-256 of its certificate, to which a token must be bound.
+    pub(super) certificate: Digest,
     /// The sentence that it is closed with once it is open, where there is no place for it.
     pub(super) declined: Option<String>,
     /// The heartbeat that it is offered, in seconds.
     pub(super) heartbeat_s: u16,
+}
+
+/// Where a poll has led.
+enum Turned {
+    /// The connection has ended.
+    Ended(io::Result<()>),
+    /// It stands on another token.
+    Renewed,
 }
 
 /// A connection of one system.
@@ -94,6 +111,7 @@ pub(super) struct Connection<S> {
     socket: Socket<S>,
     session: Session<DeliveryId>,
     rights: Rights,
+    login: Logins,
     intake: Intake,
     link: Link,
     records: Records,
@@ -112,14 +130,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             budget,
             desk,
             revocation,
+            keys,
             worker,
             clock,
         } = shared;
         let turn = worker.turns.of(client.peer.unit.party());
         Self {
             socket: Socket::new(stream),
-            session: Session::new(offer(client.heartbeat_s), clock.monotonic_ms()),
+            session: Session::new(offer(&client), clock.monotonic_ms()),
             rights: Rights::new(client.peer, client.grounds, client.declined),
+            login: Logins::new(keys, client.certificate),
             intake: Intake::new(budget, desk),
             link: Link::default(),
             records: Records::new(Arc::clone(&backbone)),
@@ -144,11 +164,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut in_force = self.backbone.in_force();
         // It was let in by the rulebook of a moment ago.
         in_force.mark_changed();
-        let mut outlived = pin!(outlived(self.clock, self.rights.until()));
         let ended = loop {
+            // It is looked up again when another token has come.
+            let mut outlived = pin!(outlived(self.clock, self.rights.until()));
             let turn = std::future::poll_fn(|cx| self.turn(cx));
             tokio::select! {
-                ended = turn => break ended,
+                turned = turn => match turned {
+                    Turned::Ended(ended) => break ended,
+                    Turned::Renewed => {}
+                },
                 changed = closing.changed(), if told.is_none() => {
                     if changed.is_err() || *closing.borrow() {
                         told = Some("the broker stops".to_owned());
@@ -180,11 +204,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// One poll. Ready when the connection has ended.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// One poll. Ready when the connection has ended, or what it stands on is another.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Turned> {
         let polled = self.go_round(cx);
         self.turn.rest();
-        polled
+        match polled {
+            Poll::Ready(ended) => Poll::Ready(Turned::Ended(ended)),
+            Poll::Pending if self.login.take_renewed() => Poll::Ready(Turned::Renewed),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     /// Goes round until nothing moves, or the turn is over. Ready when the connection has ended.
@@ -378,7 +406,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-fn offer(heartbeat_s: u16) -> Offer {
+fn offer(client: &Client) -> Offer {
+    let has_provider = client.peer.agency.identity_provider.is_some();
+    let heartbeat_s = client.heartbeat_s;
     Offer {
         channels_max: 2047,
         frame_bytes_max: 131_072,
@@ -389,7 +419,11 @@ fn offer(heartbeat_s: u16) -> Offer {
         assembly_bytes_max: ASSEMBLY_BYTES,
         message_ms_max: millis(MESSAGE_TIME),
         tables: TABLES,
-        mechanisms: "EXTERNAL",
+        mechanisms: if has_provider {
+            "EXTERNAL PLAIN"
+        } else {
+            "EXTERNAL"
+        },
         product: "Carnet".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         platform: "Rust".to_owned(),

@@ -254,12 +254,14 @@ async fn connect(
         budget: shell.budgets.of(peer.unit.party()),
         desk: Arc::clone(&shell.desk),
         revocation: Arc::clone(shell.tls.revocation()),
+        keys: Arc::clone(&shell.keys),
         worker,
         clock: shell.clock,
     };
     let client = Client {
         peer: Arc::clone(&peer),
         grounds: admitted.grounds,
+        certificate: admitted.certificate.fingerprint,
         declined,
         heartbeat_s: shell.heartbeat_s,
     };

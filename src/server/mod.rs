@@ -13,6 +13,7 @@ mod door;
 mod fetch;
 mod handshake;
 mod house;
+pub(crate) mod jwks;
 pub(crate) mod listen;
 pub(crate) mod notices;
 mod placement;

@@ -14,6 +14,8 @@ struct Round {
     every: Duration,
     /// When it is due next, monotonic.
     next: Duration,
+    /// When it was read last, monotonic.
+    last: Option<Duration>,
     is_read: bool,
 }
 
@@ -31,6 +33,7 @@ impl<K: Ord + Clone> Rounds<K> {
             let new = Round {
                 every,
                 next: now,
+                last: None,
                 is_read: false,
             };
             let round = before
@@ -47,6 +50,7 @@ impl<K: Ord + Clone> Rounds<K> {
             if round.next <= now && !round.is_read {
                 *round = Round {
                     next: now + round.every,
+                    last: Some(now),
                     is_read: true,
                     ..*round
                 };
@@ -66,6 +70,14 @@ impl<K: Ord + Clone> Rounds<K> {
     /// All of them are due now.
     pub(super) fn hurry(&mut self, now: Duration) {
         self.places.values_mut().for_each(|round| round.next = now);
+    }
+
+    /// A place is due, though not within `pause` of the time that it was read last.
+    pub(super) fn ask(&mut self, place: &K, now: Duration, pause: Duration) {
+        if let Some(round) = self.places.get_mut(place) {
+            let earliest = round.last.map_or(now, |last| last + pause);
+            round.next = round.next.min(earliest.max(now));
+        }
     }
 }
 
@@ -92,5 +104,22 @@ mod tests {
         assert_eq!(rounds.due(at(62)), ["c"]);
         rounds.hurry(at(63));
         assert_eq!(rounds.due(at(63)), ["a"]);
+    }
+
+    #[test]
+    fn who_asks_for_a_place_again_and_again_has_it_read_with_pauses() {
+        let mut rounds = Rounds::new();
+        rounds.follow([("a", at(600))].into_iter(), at(0));
+        assert_eq!(rounds.due(at(0)), ["a"]);
+        rounds.done(&"a");
+        let mut read = Vec::new();
+        for second in 1..100 {
+            rounds.ask(&"a", at(second), at(30));
+            if !rounds.due(at(second)).is_empty() {
+                rounds.done(&"a");
+                read.push(second);
+            }
+        }
+        assert_eq!(read, [30, 60, 90]);
     }
 }

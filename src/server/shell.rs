@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::desk::Desk;
+use super::jwks::KeySets;
 use super::refusals::Refusals;
 use super::tls::Tls;
 use crate::backbone::embedded::Embedded;
@@ -16,6 +17,8 @@ pub(crate) struct Shell {
     pub backbone: Arc<Embedded>,
     /// TLS, with the server's certificate of the day.
     pub tls: Arc<Tls>,
+    /// Keys of the agencies' identity providers.
+    pub keys: Arc<KeySets>,
     /// Clients whose connections were declined.
     pub refusals: Refusals,
     /// Where large messages are admitted.

@@ -300,8 +300,14 @@ impl Wire {
 
     /// Header, login, tuning, vhost.
     pub(crate) fn log_in(&mut self, heartbeat_s: u16) {
+        self.start("EXTERNAL", b"");
+        self.agree(heartbeat_s);
+    }
+
+    /// Header and login; gives what the broker began with.
+    pub(crate) fn start(&mut self, mechanism: &str, response: &[u8]) -> Vec<u8> {
         self.send(PROTOCOL);
-        self.expect(0, (10, 10));
+        let offered = self.expect(0, (10, 10));
         let flag = |name: &str| (name.to_owned(), Value::Bool(true));
         let capabilities: Table = [
             "consumer_cancel_notify",
@@ -311,8 +317,13 @@ impl Wire {
         .map(flag)
         .into();
         let properties = vec![("capabilities".to_owned(), Value::Table(capabilities))];
-        let start_ok = Octets::new().table(&properties).name("EXTERNAL");
-        self.send(&method(0, (10, 11), start_ok.text(b"").name("en_US")));
+        let start_ok = Octets::new().table(&properties).name(mechanism);
+        self.send(&method(0, (10, 11), start_ok.text(response).name("en_US")));
+        offered
+    }
+
+    /// Tuning and vhost, once the login is taken.
+    pub(crate) fn agree(&mut self, heartbeat_s: u16) {
         self.expect(0, (10, 30));
         let tune_ok = Octets::new().short(2047).long(131_072).short(heartbeat_s);
         self.send(&method(0, (10, 31), tune_ok));
@@ -349,6 +360,11 @@ impl Client {
     pub(crate) fn open(broker: &Broker, identity: Option<&Identity>) -> Self {
         let mut wire = Wire::connect(broker, identity).expect("TLS");
         wire.log_in(0);
+        Self::on(wire)
+    }
+
+    /// Channel 1 of a connection that is logged in.
+    pub(crate) fn on(wire: Wire) -> Self {
         let mut client = Self {
             wire,
             confirms: false,

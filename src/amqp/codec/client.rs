@@ -17,6 +17,13 @@ use crate::amqp::reply::{Misbehaved, ReplyCode};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
+impl Secret {
+    /// The octets themselves, to be verified and not to be shown.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({} octets)", self.0.len())

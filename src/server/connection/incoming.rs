@@ -128,13 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn event(&mut self, event: Event<DeliveryId>) {
         self.turn.spend(TURN_EVENT_OCTETS);
         match event {
-            Event::Login(login) if login.mechanism.as_str() == "EXTERNAL" => {
-                self.session.accept_login();
-            }
-            Event::Login(_) => {
-                let says = "use SASL EXTERNAL: the certificate is the login";
-                self.session.decline_login(says);
-            }
+            Event::Login(login) => self.log_in(&login),
             Event::Opened => self.opened(),
             Event::Publish(publish) => self.publish(publish),
             Event::Request { ticket, request } => self.request(ticket, request),
@@ -156,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let fence = Ask::Fence(Fence::CloseChannel);
                 self.link.ask(left.channel, fence);
             }
-            Event::UpdateSecret { .. } => self.session.secret_updated(),
+            Event::UpdateSecret { secret, .. } => self.update_secret(&secret),
             Event::ConnectionEnding { .. } if self.link.is_open() => self.ask_for_goodbye(),
             Event::ConnectionEnding { .. } => {
                 self.session.answer(ChannelId::new(0), Answer::Done);

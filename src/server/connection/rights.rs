@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::agency::identity::Grounds;
 use crate::agency::registry::Peer;
+use crate::agency::scope::Scope;
+use crate::agency::token::Claims;
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
 
@@ -11,9 +13,12 @@ use crate::policy::rulebook::Rulebook;
 /// rulebook that gives them, so that an activation reaches the next thing that it does.
 pub(super) struct Rights {
     /// As the rulebook of `epoch` has it.
+    granted: Arc<Peer>,
+    /// As it is served: with what its token leaves of that.
     peer: Arc<Peer>,
     epoch: Option<u64>,
     grounds: Grounds,
+    token: Option<Claims>,
     /// The sentence that it is closed with once it is open, where there is no place for it.
     declined: Option<String>,
 }
@@ -23,12 +28,25 @@ pub(super) struct Rights {
 #[derive(Debug)]
 pub(super) struct Ended;
 
+/// Why a new token does not take the place of the one before.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotRenewed {
+    /// It is about another subject.
+    #[error("the new token is about another subject (sub) than the one before")]
+    Subject,
+    /// What is read by the connection was granted by the one before.
+    #[error("the new token lets other queues be read than the one before: connect again")]
+    Reads,
+}
+
 impl Rights {
     pub(super) fn new(peer: Arc<Peer>, grounds: Grounds, declined: Option<String>) -> Self {
         Self {
+            granted: Arc::clone(&peer),
             peer,
             epoch: None,
             grounds,
+            token: None,
             declined,
         }
     }
@@ -38,20 +56,21 @@ impl Rights {
         self.declined.take()
     }
 
-    /// The system as `rulebook` has it.
+    /// The system as `rulebook` has it, with what its token leaves of its rights.
     pub(super) fn under(&mut self, rulebook: &Rulebook) -> Result<Arc<Peer>, Ended> {
         if self.epoch != Some(rulebook.epoch()) {
-            let peer = self.grounds.as_of(&self.peer, rulebook.registry());
+            let peer = self.grounds.as_of(&self.granted, rulebook.registry());
             // What it reads was granted when it asked for it: it asks again. Who pays for what it does was
             // said when it came: where that is another, it comes again.
             let same = |peer: &Peer| {
-                peer.system.reads == self.peer.system.reads
-                    && peer.unit.party() == self.peer.unit.party()
+                peer.system.reads == self.granted.system.reads
+                    && peer.unit.party() == self.granted.unit.party()
             };
             let peer = peer.filter(same);
             let peer = peer.ok_or(Ended)?;
-            if peer != *self.peer {
-                self.peer = Arc::new(peer);
+            if peer != *self.granted {
+                self.granted = Arc::new(peer);
+                self.peer = narrowed(&self.granted, self.token.as_ref());
             }
             self.epoch = Some(rulebook.epoch());
         }
@@ -68,9 +87,39 @@ impl Rights {
         &self.grounds
     }
 
-    /// When the chain that let it in ends.
+    /// It has logged in by a token: from now on it has what that leaves of its rights.
+    pub(super) fn by_token(&mut self, claims: Claims) {
+        self.peer = narrowed(&self.granted, Some(&claims));
+        self.token = Some(claims);
+    }
+
+    /// Whether it has logged in by a token.
+    pub(super) fn is_by_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Goes on by another token.
+    ///
+    /// # Errors
+    /// [`NotRenewed`]: it goes on by the one before.
+    pub(super) fn renew(&mut self, claims: Claims) -> Result<(), NotRenewed> {
+        let subject = self.token.as_ref().map(|token| &token.subject);
+        if subject != Some(&claims.subject) {
+            return Err(NotRenewed::Subject);
+        }
+        let peer = narrowed(&self.granted, Some(&claims));
+        if peer.system.reads != self.peer.system.reads {
+            return Err(NotRenewed::Reads);
+        }
+        self.peer = peer;
+        self.token = Some(claims);
+        Ok(())
+    }
+
+    /// When what let it in ends.
     pub(super) fn until(&self) -> Timestamp {
-        self.grounds.until
+        let token = self.token.as_ref().map(|token| token.until);
+        token.map_or(self.grounds.until, |until| until.min(self.grounds.until))
     }
 
     /// Says why it goes then.
@@ -78,8 +127,23 @@ impl Rights {
         let Grounds {
             until, ends_with, ..
         } = &self.grounds;
-        format!("{ends_with} ended at {until}")
+        match &self.token {
+            Some(token) if token.until < *until => format!("the token ended at {}", token.until),
+            _ => format!("{ends_with} ended at {until}"),
+        }
     }
+}
+
+/// The system with what a token leaves of its rights.
+fn narrowed(granted: &Arc<Peer>, token: Option<&Claims>) -> Arc<Peer> {
+    let scope = token.and_then(|token| token.scope.as_deref());
+    let Some(scope) = scope else {
+        return Arc::clone(granted);
+    };
+    Arc::new(Peer {
+        system: Arc::new(Scope::read(scope).narrow(&granted.system)),
+        ..Peer::clone(granted)
+    })
 }
 
 #[cfg(test)]
@@ -179,5 +243,40 @@ mod tests {
             assert!(rights.under(&changed).is_err(), "{to}");
             assert!(rights.under(&first).is_ok());
         }
+    }
+
+    fn claims(scope: Option<&str>) -> Claims {
+        Claims {
+            subject: "items".to_owned(),
+            scope: scope.map(str::to_owned),
+            until: noon(),
+            key: Digest::of(b"key"),
+        }
+    }
+
+    #[test]
+    fn a_token_leaves_of_each_rulebook_what_its_scope_names_and_ends_before_the_chain() {
+        let bundle = shipped();
+        let first = Rulebook::load(&bundle).unwrap().activated(1);
+        let mut rights = rights(&first);
+        let covers = |peer: &Peer, kind: &str| peer.system.sends.iter().any(|it| it.covers(kind));
+        rights.by_token(claims(Some("carnet.write:*/postal.*")));
+        let peer = rights.under(&first).unwrap();
+        assert!(covers(&peer, "postal.item") && !covers(&peer, "cargo.report"));
+        assert!(peer.system.reads.is_empty());
+        let less = changed(&bundle, 2, "\"postal.item\", ", "");
+        let peer = rights.under(&less).unwrap();
+        assert!(!covers(&peer, "postal.item"));
+        assert_eq!(rights.until(), noon());
+
+        // Who it is about and what it reads stay; what it sends may be more or less.
+        let other = Claims {
+            subject: "another".to_owned(),
+            ..claims(None)
+        };
+        assert_eq!(rights.renew(other), Err(NotRenewed::Subject));
+        assert_eq!(rights.renew(claims(None)), Err(NotRenewed::Reads));
+        assert_eq!(rights.renew(claims(Some(""))), Ok(()));
+        assert!(rights.under(&first).unwrap().system.sends.is_empty());
     }
 }
