@@ -30,6 +30,7 @@
 //! - [`cli`]: one file a command; prints, and ends with an exit code
 //! - [`config`]: file, environment and flags; the folders as one bundle
 //! - [`server`]: sockets, TLS, time; decides nothing
+//! - [`http`]: the interface of officers: the rulebook, proposals and their approval, the log
 //! - [`backbone`]: threads; carries commands to the core and effects back
 //! - [`broker`]: the core, pure
 //! - [`policy`]: Cedar rules become rulings
@@ -50,6 +51,7 @@ pub mod backbone;
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod http;
 pub mod journal;
 pub mod message;
 pub mod policy;

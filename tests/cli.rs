@@ -52,6 +52,7 @@ const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 /// Runs `carnet` with words split at blanks.
 fn carnet(folder: &Path, words: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    command.env("CARNET__HTTP", "127.0.0.1:0");
     command.current_dir(folder).args(words.split_whitespace());
     command.output().unwrap()
 }

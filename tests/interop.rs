@@ -15,6 +15,8 @@ mod installed;
 mod lapin;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "interop/officers.rs"]
+mod officers;
 #[path = "interop/page.rs"]
 mod page;
 #[path = "interop/relay.rs"]

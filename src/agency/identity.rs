@@ -349,7 +349,7 @@ impl Bearer<'_> {
         })
     }
 
-    /// The agency with an identity provider that has issued a certificate which names nobody else: no
+    /// The agency with an identity provider that has issued a certificate which names no one else: no
     /// system, and nothing of another agency.
     fn vouched_for(&self, registry: &Registry, now: Timestamp) -> Option<Arc<Agency>> {
         let names_a_system = registry.agencies().any(|agency| {

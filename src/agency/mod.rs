@@ -32,6 +32,7 @@ pub mod refusal;
 pub mod registry;
 pub mod revocation;
 pub mod scope;
+pub(crate) mod signature;
 pub mod source;
 pub mod token;
 

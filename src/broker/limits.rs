@@ -190,6 +190,9 @@ pub const UNREAD_GOODBYE: Duration = Duration::from_secs(30);
 /// Connections at a time whose agency is known. Hit: `530 NOT_ALLOWED` once it is open.
 pub const CONNECTIONS: usize = 10_000;
 
+/// Connections of officers at a time. Hit: the next waits in front of the door.
+pub const OFFICERS_CONNECTIONS: usize = 256;
+
 /// Connections of one agency, all its systems together, so that no agency takes all places. Hit:
 /// `530 NOT_ALLOWED` once it is open.
 pub const AGENCY_CONNECTIONS: usize = 1_000;

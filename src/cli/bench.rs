@@ -1,5 +1,7 @@
 //! `carnet bench`: what this machine does, as a client sees it, beside what its disk does.
 
+mod activating;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hdrhistogram::Histogram;
 
+use self::activating::Activating;
 use super::client::{Answer, Broker, Client, Outgoing};
 use super::failed::Failed;
 use super::output;
@@ -28,6 +31,9 @@ pub(super) struct Bench {
     /// Idle connections whose memory is measured
     #[arg(long, default_value_t = 200)]
     connections: usize,
+    /// Times that throughput without and with an activation each second are measured, in turn
+    #[arg(long, default_value_t = 1)]
+    activations: usize,
 }
 
 /// The broker that is measured, and the folder of its data.
@@ -109,8 +115,18 @@ impl Bench {
         output::line("1 KiB postal.item, one sender, one recipient that acknowledges")?;
         let mut serial = 0;
         for window in [100, 1000] {
+            output::text(&format!("window {window:>4}: "))?;
             self.throughput(&sender, served, window, &mut serial)
                 .await?;
+        }
+        for _ in 0..self.activations {
+            output::text("window  100, without activations: ")?;
+            self.throughput(&sender, served, 100, &mut serial).await?;
+            let activating = Activating::start(&served.served)?;
+            output::text("window  100, with activations:    ")?;
+            self.throughput(&sender, served, 100, &mut serial).await?;
+            let count = activating.stop()?;
+            output::line(&format!("{count} activations"))?;
         }
         self.latency(&sender, served, &mut serial).await?;
         let before = served.resident_kib();
@@ -137,14 +153,18 @@ impl Bench {
         let clock = Clock::default();
         let used_before = served.processor();
         let mut under_way = FuturesUnordered::new();
+        let mut confirms = histogram()?;
         let mut confirmed = 0_u32;
         let length = Duration::from_secs(self.seconds);
         while clock.monotonic() < length || !under_way.is_empty() {
             while under_way.len() < window && clock.monotonic() < length {
-                under_way.push(sender.send(&next_message(serial)).await?.answer());
+                let sent = clock.monotonic();
+                let answer = sender.send(&next_message(serial)).await?.answer();
+                under_way.push(async move { (sent, answer.await) });
             }
-            if let Some(answer) = under_way.next().await {
+            if let Some((sent, answer)) = under_way.next().await {
                 accepted(&answer?)?;
+                confirms.saturating_record(micros(clock.monotonic().saturating_sub(sent)));
                 confirmed += 1;
             }
         }
@@ -152,10 +172,10 @@ impl Bench {
         let rate = f64::from(confirmed) / took.as_secs_f64();
         let used = served.processor().saturating_sub(used_before);
         let each = used.as_secs_f64() * 1e6 / f64::from(confirmed.max(1));
+        let late = confirms.value_at_quantile(0.99);
         output::line(&format!(
-            "window {window:>4}: {rate:>8.0} confirmed/s, {each:.1} us of the broker's processor each"
-        ))?;
-        Ok(())
+            "{rate:>8.0} confirmed/s, p99 {late} us, {each:.1} us of the broker's processor each"
+        ))
     }
 
     /// One publish at a time, each beside one bare sync of the same disk.

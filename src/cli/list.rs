@@ -1,4 +1,4 @@
-//! Looking at what the folders say: message types, configuration, the policies' schema.
+//! Looking at what the folders say: message types, configuration.
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -9,10 +9,8 @@ use super::names::no_type;
 use super::trial::Trial;
 use super::{output, rules};
 use crate::agency::certificate::CertificateSummary;
-use crate::config::{Config, read_bundle, write_text};
+use crate::config::{Config, read_bundle};
 use crate::message::catalogue::{Catalogue, MessageEntry};
-use crate::policy::schema::schema_text;
-use crate::policy::vocabulary::Vocabulary;
 use crate::server::clock::Clock;
 
 /// What to know of message types.
@@ -36,20 +34,6 @@ pub(super) enum MessageCommand {
     Try(Trial),
     /// Every format and rule by which messages are refused, with meaning, example and cure
     Rules,
-}
-
-/// What to know of policies.
-#[derive(Debug, Subcommand)]
-pub(super) enum PolicyCommand {
-    /// The Cedar schema that the catalogue gives: policies/border.cedarschema
-    #[command(
-        after_help = "Examples:\n  carnet policy schema --write\n  carnet policy schema | less"
-    )]
-    Schema {
-        /// Replace the file, whole or not at all, instead of printing it
-        #[arg(long)]
-        write: bool,
-    },
 }
 
 /// What to know of the configuration.
@@ -136,22 +120,6 @@ fn print_entry(entry: &MessageEntry) -> Result<(), Failed> {
         ))?;
     }
     Ok(())
-}
-
-impl PolicyCommand {
-    pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
-        let Self::Schema { write } = self;
-        // Examples change no schema: those that no longer hold are told by `check`.
-        let bundle = read_bundle(config)?;
-        let text = schema_text(&Catalogue::load(&bundle)?, &Vocabulary::read(&bundle)?)?;
-        if !write {
-            return output::text(&text);
-        }
-        let path = config.policies.join("border.cedarschema");
-        write_text(&path, text.as_bytes())
-            .map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))?;
-        output::line(&format!("wrote {}", path.display()))
-    }
 }
 
 impl ConfigCommand {

@@ -2,6 +2,7 @@
 //! own.
 
 mod agency;
+mod api;
 mod bench;
 pub mod certs;
 mod check;
@@ -14,6 +15,7 @@ mod list;
 mod log;
 mod names;
 mod output;
+mod policy;
 mod publish;
 mod rules;
 mod runtime;
@@ -82,9 +84,9 @@ enum Command {
     /// What the log of a data folder made by --dev says, and of any log what its scrub has found
     #[command(subcommand)]
     Log(log::Log),
-    /// The sharing policies' schema
+    /// The rulebook of a running broker, from proposal to return
     #[command(subcommand)]
-    Policy(list::PolicyCommand),
+    Policy(policy::PolicyCommand),
     /// The configuration in force
     #[command(subcommand)]
     Config(list::ConfigCommand),

@@ -28,7 +28,7 @@ use crate::backbone::start::Replay;
 use crate::backbone::start::{begun, has_segments, permit};
 use crate::broker::budget::Budgets;
 use crate::config::read_bundle;
-use crate::config::{Config, create_private_folder, is_readable_by_others, is_writable};
+use crate::config::{Address, Config, create_private_folder, is_readable_by_others, is_writable};
 use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::Bundle;
 use crate::policy::rulebook::Rulebook;
@@ -37,7 +37,7 @@ use crate::server::clock::Clock;
 use crate::server::descriptors;
 use crate::server::desk::Desk;
 use crate::server::jwks::{self, KeySets};
-use crate::server::listen::{Shell, serve};
+use crate::server::listen::{Shell, Sockets, serve};
 use crate::server::notices::warn_of_agreements;
 use crate::server::refusals::Refusals;
 use crate::server::renewal::warn_of;
@@ -262,13 +262,34 @@ fn nothing_there(config: &Config) -> StartError {
     begun.err().unwrap_or(StartError::NoLog)
 }
 
-/// Takes the address, so that one that is in use is told before the log is touched.
-fn bind(config: &Config) -> Result<Bound, Failed> {
-    let at = &config.amqp;
-    Bound::to(&at.host, at.port).map_err(|error| {
-        let says = format!("{at} cannot be listened on: {error}; choose another --amqp");
-        Failed::CannotRun(says)
+/// The addresses of systems and of officers.
+struct Addresses {
+    amqp: Bound,
+    http: Bound,
+}
+
+/// Takes the addresses, so that one that is in use is told before the log is touched.
+fn bind(config: &Config) -> Result<Addresses, Failed> {
+    let bound = |at: &Address, option| {
+        Bound::to(&at.host, at.port).map_err(|error| {
+            let says = format!("{at} cannot be listened on: {error}; choose another {option}");
+            Failed::CannotRun(says)
+        })
+    };
+    Ok(Addresses {
+        amqp: bound(&config.amqp, "--amqp")?,
+        http: bound(&config.http, "--http")?,
     })
+}
+
+/// Listens on one of them, as `at` has it.
+fn listeners(bound: Bound, at: &Address) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), Failed> {
+    let listeners = bound
+        .listen()
+        .map_err(|error| Failed::CannotRun(format!("{at} cannot be listened on: {error}")))?;
+    let addresses = listeners.iter().map(TcpListener::local_addr);
+    let addresses = addresses.collect::<io::Result<_>>();
+    Ok((listeners, addresses.map_err(Failed::cannot_run)?))
 }
 
 /// Makes the data folder where it is missing, for its owner alone. One that cannot be written to is
@@ -299,7 +320,7 @@ struct Process<'r> {
 
 fn listen(
     config: &Config,
-    bound: Bound,
+    bound: Addresses,
     backbone: &Arc<Embedded>,
     process: Process<'_>,
 ) -> Result<(), Failed> {
@@ -341,11 +362,10 @@ fn listen(
         drain: Duration::from_secs(config.drain_s),
     };
     runtime.block_on(async {
-        let listeners = bound.listen().map_err(|error| {
-            Failed::CannotRun(format!("{} cannot be listened on: {error}", config.amqp))
-        })?;
-        let addresses = listeners.iter().map(TcpListener::local_addr);
-        let addresses: Vec<SocketAddr> = addresses
+        let (systems, addresses) = listeners(bound.amqp, &config.amqp)?;
+        let (officers, http) = listeners(bound.http, &config.http)?;
+        let officers = officers.into_iter().map(TcpListener::into_std);
+        let officers = officers
             .collect::<io::Result<_>>()
             .map_err(Failed::cannot_run)?;
         // Before it is announced: whoever reads that may stop it at once, and it ends well.
@@ -355,8 +375,11 @@ fn listen(
         for address in &addresses {
             tracing::info!(%address, %rulebook, "listening");
         }
+        for address in &http {
+            tracing::info!(%address, "listening for officers");
+        }
         // Nobody's messages wait for who reads this: the log has said the same.
-        if let Err(failed) = announce(config, backbone, &addresses) {
+        if let Err(failed) = announce(config, backbone, [&addresses, &http]) {
             tracing::warn!(%failed, "where it listens could not be printed");
         }
         let (stop, stopping) = watch::channel(false);
@@ -368,16 +391,23 @@ fn listen(
         tokio::spawn(revocation::keep(lists, revoked));
         let rotated = signal(SignalKind::hangup()).map_err(Failed::cannot_run)?;
         tokio::spawn(jwks::keep(providers, rotated));
-        serve(shell, listeners, stopping).await;
+        serve(shell, Sockets { systems, officers }, stopping).await;
         Ok(())
     })
 }
 
 /// Says how to connect; the first lines are for programs.
-fn announce(config: &Config, backbone: &Embedded, addresses: &[SocketAddr]) -> Result<(), Failed> {
+fn announce(
+    config: &Config,
+    backbone: &Embedded,
+    [amqp, http]: [&[SocketAddr]; 2],
+) -> Result<(), Failed> {
     let mut text = String::new();
-    for address in addresses {
+    for address in amqp {
         _ = writeln!(text, "listening on amqps://{address}");
+    }
+    for address in http {
+        _ = writeln!(text, "officers at https://{address}");
     }
     _ = writeln!(text, "rulebook {}", backbone.view().rulebook.digest());
     if backbone.is_development() {

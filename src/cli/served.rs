@@ -3,15 +3,17 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::client::Broker;
 use super::failed::Failed;
-use crate::config::{Config, read_file};
+use crate::config::{Address, Config, read_file};
 
 const ADDRESS: &str = "listening on amqps://127.0.0.1:";
+const OFFICERS: &str = "officers at https://127.0.0.1:";
 
 /// A running broker. Dropped, it is killed: its command leaves nothing behind.
 pub(super) struct Served {
@@ -24,6 +26,8 @@ pub(super) struct Served {
 struct Process {
     child: Child,
     port: u16,
+    /// Of officers.
+    http: u16,
     /// Held open: a broker that cannot print would stop.
     _output: BufReader<ChildStdout>,
 }
@@ -36,7 +40,7 @@ impl Served {
         variable: (&'static str, &'static str),
     ) -> Result<Self, Failed> {
         Ok(Self {
-            process: Process::start(&config, variable, 0)?,
+            process: Process::start(&config, variable, [0, 0])?,
             config,
             variable,
         })
@@ -44,8 +48,8 @@ impl Served {
 
     /// Starts it again on the same data and port.
     pub(super) fn restart(&mut self) -> Result<(), Failed> {
-        let port = self.process.port;
-        self.process = Process::start(&self.config, self.variable, port)?;
+        let ports = [self.process.port, self.process.http];
+        self.process = Process::start(&self.config, self.variable, ports)?;
         Ok(())
     }
 
@@ -56,7 +60,20 @@ impl Served {
 
     /// Its address and certificates, for clients.
     pub(super) fn broker(&self) -> Broker {
-        Broker::local(self.process.port, self.config.data.join("certs"))
+        Broker::local(self.process.port, self.certs())
+    }
+
+    /// The folder of certificates of its systems and officers.
+    pub(super) fn certs(&self) -> PathBuf {
+        self.config.data.join("certs")
+    }
+
+    /// Where its officers act.
+    pub(super) fn http(&self) -> Address {
+        Address {
+            host: "localhost".to_owned(),
+            port: self.process.http,
+        }
     }
 
     /// `kill -9`: it gets no moment to write or say anything more.
@@ -75,12 +92,13 @@ impl Served {
 }
 
 impl Process {
-    fn start(config: &Config, variable: (&str, &str), port: u16) -> Result<Self, Failed> {
+    fn start(config: &Config, variable: (&str, &str), ports: [u16; 2]) -> Result<Self, Failed> {
+        let [amqp, http] = ports.map(|port| format!("127.0.0.1:{port}"));
         let log = config.data.with_extension("log");
         let stderr = File::options().create(true).append(true).open(&log);
         let mut child = Command::new(std::env::current_exe().map_err(Failed::cannot_run)?)
             .args(["serve", "--dev", "--with-parent"])
-            .args(["--amqp", &format!("127.0.0.1:{port}")])
+            .args(["--amqp", &amqp, "--http", &http])
             .arg("--data")
             .arg(&config.data)
             .arg("--agencies")
@@ -98,9 +116,13 @@ impl Process {
         let mut output = BufReader::new(
             output.ok_or_else(|| Failed::cannot_run("the broker has no standard output"))?,
         );
-        let mut line = String::new();
-        output.read_line(&mut line).map_err(Failed::cannot_run)?;
-        let Some(Ok(port)) = line.trim().strip_prefix(ADDRESS).map(str::parse) else {
+        let mut told = |prefix| {
+            let mut line = String::new();
+            output.read_line(&mut line).map_err(Failed::cannot_run)?;
+            let port = line.trim().strip_prefix(prefix);
+            Ok::<Option<u16>, Failed>(port.and_then(|port| port.parse().ok()))
+        };
+        let (Some(port), Some(http)) = (told(ADDRESS)?, told(OFFICERS)?) else {
             drop(child.kill());
             drop(child.wait());
             let log = read_file(&log).map_err(Failed::cannot_run)?;
@@ -112,6 +134,7 @@ impl Process {
         Ok(Self {
             child,
             port,
+            http,
             _output: output,
         })
     }

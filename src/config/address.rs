@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The port of AMQP over TLS, where none is written.
 const PORT: u16 = 5671;
+/// The port of the HTTP interface, where none is written.
+pub const HTTP_PORT: u16 = 8443;
 
 /// Where a broker listens, or is found: `127.0.0.1:5671`, `[::1]:5671`, `broker.example`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +26,9 @@ pub struct Address {
 #[error("'{0}' is no address: write HOST:PORT, such as broker.example:5671 or [::1]:5671")]
 pub struct BadAddress(String);
 
-impl FromStr for Address {
-    type Err = BadAddress;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl Address {
+    /// Reads a host, with `default` where no port is written.
+    pub fn with_port(text: &str, default: u16) -> Result<Self, BadAddress> {
         let bad = || BadAddress(text.to_owned());
         let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
         let (host, port) = match bracketed {
@@ -46,9 +48,23 @@ impl FromStr for Address {
         if !is_host {
             return Err(bad());
         }
-        let port = port.map_or(Ok(PORT), |port| port.parse().map_err(|_| bad()))?;
+        let port = port.map_or(Ok(default), |port| port.parse().map_err(|_| bad()))?;
         let host = host.to_owned();
         Ok(Self { host, port })
+    }
+
+    /// Reads the address of the HTTP interface.
+    pub(super) fn of_http<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::with_port(&text, HTTP_PORT).map_err(D::Error::custom)
+    }
+}
+
+impl FromStr for Address {
+    type Err = BadAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::with_port(text, PORT)
     }
 }
 

@@ -7,7 +7,7 @@ mod address;
 mod folders;
 mod settings;
 
-pub use address::{Address, BadAddress};
+pub use address::{Address, BadAddress, HTTP_PORT};
 pub use folders::{are_on_one_disk, create_private_folder, folder_names};
 pub use folders::{finish_writing, write_secret, write_text, write_together};
 pub use folders::{is_readable_by_others, is_writable};

@@ -16,6 +16,10 @@ pub struct Config {
     /// Address and port for AMQP over TLS. Port 0 takes a free one, which is printed. Clients connect
     /// to it, by name where it is a name.
     pub amqp: Address,
+    /// Address and port of the HTTP interface for officers, over the same mutual TLS. Port 0 takes a free
+    /// one, which is printed.
+    #[serde(deserialize_with = "Address::of_http")]
+    pub http: Address,
     /// The data folder: journal, snapshots, pages, ids. One process at a time.
     pub data: PathBuf,
     /// One folder an agency.
@@ -76,6 +80,9 @@ pub struct Overrides {
     /// Host and port for AMQP over TLS, such as broker.example:5671 [default: 127.0.0.1:5671]
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub amqp: Option<String>,
+    /// Host and port of the HTTP interface for officers [default: 127.0.0.1:8443]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub http: Option<String>,
     /// Data folder [default: data]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -115,6 +122,7 @@ impl Config {
             )
             .add_source(environment)
             .set_override_option("amqp", overrides.amqp.clone())?
+            .set_override_option("http", overrides.http.clone())?
             .set_override_option("data", path(&overrides.data))?
             .set_override_option("agencies", path(&overrides.agencies))?
             .set_override_option("messages", path(&overrides.messages))?

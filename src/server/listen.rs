@@ -1,92 +1,55 @@
 //! Listening: accept, a place at the door for the handshake, TLS, identity; then the connection, in a place
 //! of its agency's, on a core of its own.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
-use std::time::Duration;
 
-use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
 use super::connection::{Client, Connection, Shared};
-use super::door::{Door, Handshake, Inside};
+use super::door::Handshake;
+use super::entrance::{Guest, enter_all, keep_alive};
 use super::handshake::{Why, shake_hands};
 use super::house::House;
 use super::placement::{Placement, Seat};
 use super::places::NoPlace;
 pub(crate) use super::shell::Shell;
 use super::verifier::Identifies;
+use super::web;
 use super::worker::Worker;
 use crate::agency::identity::identify;
-use crate::broker::limits::{KEEPALIVE, PEER_GONE};
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
 /// has the drain time to end.
-pub(crate) async fn serve(shell: Shell, listeners: Vec<TcpListener>, stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(shell: Shell, sockets: Sockets, stop: watch::Receiver<bool>) {
     let house = Arc::new(House::new(shell));
     let places = &house.places;
     let workers = start_workers(&house, &stop);
+    let officers = web::start(&house, sockets.officers, &stop);
     let mut placement = Placement::new(workers.len());
-    let inside = Arc::<Inside>::default();
-    let mut door = Door::new(Arc::clone(&inside));
-    let sockets = Arc::new(Semaphore::new(house.shell.sockets));
-    let mut stopping = stop.clone();
-    loop {
-        let accepting = async {
-            // The log has its own files, however many come.
-            let open = Arc::clone(&sockets).acquire_owned().await;
-            (open, accept(&listeners).await)
-        };
-        let accepted = tokio::select! {
-            (Ok(open), accepted) = accepting => Some((open, accepted)),
-            () = inside.left() => None,
-            _ = stopping.wait_for(|stop| *stop) => break,
-        };
-        match accepted {
-            Some((open, Ok((socket, remote)))) => {
-                // One that must go is closed.
-                drop(door.arrive(
-                    remote.ip(),
-                    Guest {
-                        socket,
-                        remote,
-                        open,
-                    },
-                ));
-            }
-            Some((_, Err(error))) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                // Out of file descriptors: let some go before the next try.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            None => {}
+    let open = Arc::new(Semaphore::new(house.shell.sockets));
+    let inside = enter_all(sockets.systems, open, stop.clone(), |guest, handshake| {
+        let (worker, seat) = placement.take();
+        let accepted = Accepted::from(guest, handshake, seat);
+        let worker = workers.get(worker);
+        // A worker that is gone takes none: the socket closes.
+        if let (Some(worker), Ok(accepted)) = (worker, accepted)
+            && worker.send(accepted).is_err()
+        {
+            tracing::error!("a worker thread has ended");
         }
-        while let Some((guest, handshake)) = door.next() {
-            let (worker, seat) = placement.take();
-            let accepted = guest.accepted(handshake, seat);
-            let worker = workers.get(worker);
-            // A worker that is gone takes none: the socket closes.
-            if let (Some(worker), Ok(accepted)) = (worker, accepted)
-                && worker.send(accepted).is_err()
-            {
-                tracing::error!("a worker thread has ended");
-            }
-        }
-    }
-    drop(door);
-    // A client that comes now finds no listener and tries again, rather than waiting in the queue.
-    drop(listeners);
+    })
+    .await;
     drop(workers);
     let all = async {
         inside.is_empty().await;
         places.all().await;
+        officers.ended().await;
     };
     let drained = timeout(house.shell.drain, all).await.is_ok();
     house.chatter.end();
@@ -102,33 +65,12 @@ pub(crate) async fn serve(shell: Shell, listeners: Vec<TcpListener>, stop: watch
     }
 }
 
-/// The next client, at whichever address it comes.
-async fn accept(listeners: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
-    poll_fn(|context| {
-        let mut polled = listeners.iter().map(|it| it.poll_accept(context));
-        polled.find(Poll::is_ready).unwrap_or(Poll::Pending)
-    })
-    .await
-}
-
-/// A socket in front of the door.
-struct Guest {
-    socket: TcpStream,
-    remote: SocketAddr,
-    /// Among the sockets that may be open.
-    open: OwnedSemaphorePermit,
-}
-
-impl Guest {
-    fn accepted(self, handshake: Handshake, seat: Seat) -> io::Result<Accepted> {
-        Ok(Accepted {
-            socket: self.socket.into_std()?,
-            remote: self.remote,
-            open: self.open,
-            handshake,
-            seat,
-        })
-    }
+/// What is listened on.
+pub(crate) struct Sockets {
+    /// For systems, by AMQP.
+    pub systems: Vec<TcpListener>,
+    /// For officers, by HTTP.
+    pub officers: Vec<std::net::TcpListener>,
 }
 
 /// A socket on its way to its worker, with the places that it takes.
@@ -141,6 +83,18 @@ struct Accepted {
     handshake: Handshake,
     /// Among the connections of its worker.
     seat: Seat,
+}
+
+impl Accepted {
+    fn from(guest: Guest, handshake: Handshake, seat: Seat) -> io::Result<Self> {
+        Ok(Self {
+            socket: guest.socket.into_std()?,
+            remote: guest.remote,
+            open: guest.open,
+            handshake,
+            seat,
+        })
+    }
 }
 
 fn start_workers(
@@ -190,16 +144,6 @@ fn work(
         }
     });
     runtime.block_on(local);
-}
-
-/// Has TCP ask whether a silent peer is still there, and give up one that acknowledges nothing.
-fn keep_alive(socket: &TcpStream) -> io::Result<()> {
-    sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, KEEPALIVE)?;
-    sockopt::set_tcp_keepintvl(socket, KEEPALIVE.div_f32(6.0))?;
-    let gone = u32::try_from(PEER_GONE.as_millis()).unwrap_or(u32::MAX);
-    sockopt::set_tcp_user_timeout(socket, gone)?;
-    Ok(())
 }
 
 /// Shakes hands, and serves who is known. The error is of a socket that is none.
@@ -275,26 +219,4 @@ async fn connect(
     house.farewell(&peer, remote, since, &parted.how);
     drop((place, seat, open));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tcp_looks_after_a_silent_peer_and_gives_up_one_that_acknowledges_nothing() {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_io().build().unwrap();
-        runtime.block_on(async {
-            let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-            let address = listener.local_addr().unwrap();
-            let (socket, _) = tokio::join!(TcpStream::connect(address), listener.accept());
-            let socket = socket.unwrap();
-            keep_alive(&socket).unwrap();
-            assert!(sockopt::socket_keepalive(&socket).unwrap());
-            assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), KEEPALIVE);
-            let gone = sockopt::tcp_user_timeout(&socket).unwrap();
-            assert_eq!(u128::from(gone), PEER_GONE.as_millis());
-        });
-    }
 }

@@ -261,7 +261,7 @@ fn ended_development_certificates_are_told_wherever_they_are_and_renewed_by_name
     ");
     let renewed = folders.run("certs dev data/certs");
     insta::assert_snapshot!(out(&renewed), @r"
-    renewed in data/certs: ca.pem customs-declarations.pem customs-investigation.pem customs-xa-gateway.pem environment-permits.pem police-operations.pem post-items.pem server.pem and their keys
+    renewed in data/certs: ca.pem customs-declarations.pem customs-investigation.pem customs-xa-gateway.pem customs-xa.xa-611.pem customs-xa.xa-702.pem customs.o-0934.pem customs.o-2117.pem customs.o-3350.pem environment-permits.pem environment.e-0118.pem environment.e-0207.pem police-operations.pem police.p-1209.pem police.p-4471.pem post-items.pem post.m-0042.pem post.m-0077.pem server.pem and their keys
     clients need the new ca.pem
     ");
     assert_eq!(code(&folders.run("check")), Some(0));

@@ -13,9 +13,10 @@ use crate::{Folders, code, err, in_repository, json, out};
 const ITEM: &str = "messages/postal.item/examples/valid/orchids.json";
 const UNWRITTEN: &str = "standard output cannot be written";
 
-/// How each command is run here; `CLIENT` says where the broker is, `NEW` is a name of its own. A row
-/// without words prints nothing that a command waits for, and has a test of its own.
-const ROWS: [(&str, &[&str]); 27] = [
+/// How each command is run here; `CLIENT` says where the broker is, `OFFICER` who acts there, `NEW` is a
+/// name of its own. A row without words prints nothing that a command waits for, and has a test of its own;
+/// officers' are in `tests/http`.
+const ROWS: [(&str, &[&str]); 42] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -101,6 +102,30 @@ const ROWS: [(&str, &[&str]); 27] = [
         ],
     ),
     ("policy schema", &["policy schema"]),
+    (
+        "policy new",
+        &["policy new post-new --from post-environment-regulated"],
+    ),
+    (
+        "policy status",
+        &["policy status OFFICER", "policy status --json OFFICER"],
+    ),
+    (
+        "policy log",
+        &["policy log OFFICER", "policy log --json OFFICER"],
+    ),
+    ("policy export", &["policy export NEW OFFICER"]),
+    ("policy openapi", &["policy openapi"]),
+    ("policy problems", &["policy problems"]),
+    ("policy check", &[]),
+    ("policy diff", &[]),
+    ("policy propose", &[]),
+    ("policy edit", &[]),
+    ("policy approve", &[]),
+    ("policy activate", &[]),
+    ("policy withdraw", &[]),
+    ("policy rebase", &[]),
+    ("policy rollback", &[]),
     ("config show", &["config show"]),
     ("bench", &["bench --seconds 0 --connections 0"]),
     ("completion", &["completion bash"]),
@@ -134,6 +159,7 @@ struct Place {
     folders: Folders,
     broker: Running,
     client: String,
+    officer: String,
     runs: std::cell::Cell<u32>,
 }
 
@@ -143,10 +169,14 @@ impl Place {
         folders.init_real();
         let broker = Running::start(folders.path(), DEV);
         let client = format!("--amqp {} --certs dev/certs", broker.address());
+        let officers = Running::line(&broker.stdout, "officers at ");
+        let at = officers.rsplit(':').next().unwrap();
+        let officer = format!("--as post/m-0042 --url https://localhost:{at} --certs dev/certs");
         Self {
             folders,
             broker,
             client,
+            officer,
             runs: 0.into(),
         }
     }
@@ -156,12 +186,14 @@ impl Place {
         self.runs.set(self.runs.get() + 1);
         let words = words
             .replace("CLIENT", &self.client)
+            .replace("OFFICER", &self.officer)
             .replace("NEW", &format!("new-{}", self.runs.get()))
             .replace("ITEM", ITEM);
         if words.starts_with("consume") {
             self.publish("");
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+        command.env("CARNET__HTTP", "127.0.0.1:0");
         command
             .current_dir(self.folders.path())
             .args(words.split_whitespace());
@@ -334,6 +366,7 @@ fn what_consume_could_not_print_comes_again_and_nothing_is_lost() {
 /// Not by a row: so that nothing is published for it.
 fn run_in(place: &Place, words: &str, stdout: Stdio) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    command.env("CARNET__HTTP", "127.0.0.1:0");
     command.current_dir(place.folders.path());
     command
         .args(words.split_whitespace())
@@ -352,6 +385,7 @@ fn a_reader_that_goes_after_the_first_message_has_that_one_and_the_others_come_a
     let place = Place::new();
     (0..3).for_each(|_| place.publish(""));
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    command.env("CARNET__HTTP", "127.0.0.1:0");
     command
         .current_dir(place.folders.path())
         .args("consume --as customs/declarations --json".split(' '))
@@ -439,6 +473,7 @@ fn a_broker_serves_on_where_its_words_cannot_be_written() {
 fn a_broker_whose_log_cannot_be_written_serves_on_and_ends_well() {
     let folders = Folders::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    command.env("CARNET__HTTP", "127.0.0.1:0");
     let command = command.args(DEV.split(' ')).current_dir(folders.path());
     let mut child = command
         .stdout(Stdio::piped())

@@ -38,6 +38,7 @@ impl Running {
             .args(words.split_whitespace())
             .current_dir(folder)
             .env("CARNET__DRAIN_S", "2")
+            .env("CARNET__HTTP", "127.0.0.1:0")
             .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
@@ -419,7 +420,7 @@ fn an_agency_that_is_added_gets_its_certificates_at_the_next_start_and_all_other
         .replace("coast.alert", "police.alert");
     folders.add("agencies/coast/agency.toml", &coast);
     let broker = Running::start(folders.path(), DEV);
-    let made = Running::line(&broker.stderr, "wrote 4 files to dev/certs");
+    let made = Running::line(&broker.stderr, "wrote 8 files to dev/certs");
     assert!(made.contains("coast-ca.pem coast-operations.pem"), "{made}");
     let consume = format!(
         "consume --as coast/operations --count 0 --amqp {} --certs dev/certs",

@@ -30,6 +30,7 @@ impl Folders {
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
         let mut command = Command::new("sh");
         command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_carnet")]);
+        command.env("CARNET__HTTP", "127.0.0.1:0");
         command.args(words.split_whitespace());
         command.current_dir(self.path()).output().unwrap()
     }
@@ -38,6 +39,7 @@ impl Folders {
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
         command
             .args(words.split_whitespace())
+            .env("CARNET__HTTP", "127.0.0.1:0")
             .env("CARNET_LOG", levels);
         command.current_dir(self.path()).output().unwrap()
     }

@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::served::{Served, serve};
+use crate::served::{STARTS_WITHIN, Served, serve};
 
 /// A running broker. Dropped, it is killed: no test leaves one behind.
 pub(crate) struct Broker {
@@ -25,6 +25,16 @@ impl Broker {
 
     pub(crate) fn port(&self) -> u16 {
         self.served.port
+    }
+
+    /// Where officers act, as the broker's second line has it.
+    pub(crate) fn officers_at(&self) -> String {
+        let line = self.served.output.recv_timeout(STARTS_WITHIN);
+        let line = line.expect("the broker says where officers act");
+        let at = line
+            .strip_prefix("officers at ")
+            .expect("officers have an address");
+        at.replace("127.0.0.1", "localhost")
     }
 
     /// The folder with `ca.pem` and a certificate and key for each system.

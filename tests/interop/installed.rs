@@ -21,7 +21,7 @@ pub(crate) fn environment() -> [(&'static str, String); 3] {
     ]
 }
 
-fn installed(what: &str) -> PathBuf {
+pub(crate) fn installed(what: &str) -> PathBuf {
     let tools = variable("CARNET_INTEROP_TOOLS").map(PathBuf::from);
     let cache = || {
         let own = variable("XDG_CACHE_HOME").map(PathBuf::from);

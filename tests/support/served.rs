@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::lines::lines_of;
 
 /// Far beyond what a debug build needs; the machine may be busy.
-const STARTS_WITHIN: Duration = Duration::from_mins(1);
+pub(crate) const STARTS_WITHIN: Duration = Duration::from_mins(1);
 const ENDS_WITHIN: Duration = Duration::from_mins(1);
 const ADDRESS: &str = "listening on amqps://127.0.0.1:";
 
@@ -17,7 +17,7 @@ const ADDRESS: &str = "listening on amqps://127.0.0.1:";
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) port: u16,
-    output: Receiver<String>,
+    pub(crate) output: Receiver<String>,
 }
 
 /// Serves a folder on a port, 0 for a free one. What stands in the repository is its rulebook.
@@ -25,6 +25,7 @@ pub(crate) fn serve(data: &Path, port: u16) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     command
         .args(["serve", "--dev", "--amqp", &format!("127.0.0.1:{port}")])
+        .args(["--http", "127.0.0.1:0"])
         .arg("--data")
         .arg(data)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

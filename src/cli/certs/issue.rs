@@ -18,7 +18,7 @@ use rustls_pki_types::pem::PemObject;
 use time::OffsetDateTime;
 
 use crate::agency::certificate::CertificateSummary;
-use crate::agency::registry::{Agency, System};
+use crate::agency::registry::{Agency, Officer, System};
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 
@@ -112,6 +112,16 @@ impl Profile {
             usage: Usage::Client { uris },
             validity: Validity::starting(now, LEAF_LIFETIME),
         }
+    }
+
+    /// An officer's, `<agency>.<number>` by common name; none where a token alone says who he is.
+    pub fn officer(agency: &Agency, officer: &Officer, now: Timestamp) -> Option<Self> {
+        let uris = vec![officer.certificate.clone()?];
+        Some(Self {
+            common_name: format!("{}.{}", agency.id, officer.id),
+            usage: Usage::Client { uris },
+            validity: Validity::starting(now, LEAF_LIFETIME),
+        })
     }
 
     /// An issuer's, below which no other stands.

@@ -25,7 +25,8 @@ const AUTHORITY: &str = "development CA";
 /// Certificates and keys by the names of their files.
 ///
 /// `ca.pem` (trusted by clients), `server.pem`, `server.key`; for each agency `<agency>-ca.pem` and
-/// `.key`; for each system `<agency>-<system>.pem` and `.key`. The key behind `ca.pem` is kept
+/// `.key`; for each system `<agency>-<system>.pem` and `.key`; for each officer with a certificate
+/// `<agency>.<number>.pem` and `.key`. The key behind `ca.pem` is kept
 /// nowhere: another server certificate comes with another `ca.pem`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct DevelopmentPki {
@@ -82,8 +83,15 @@ impl DevelopmentPki {
             self.add(&stem, made.to_issued());
             issuer = Some(made);
         }
-        for system in agency.systems.values() {
+        let systems = agency.systems.values().map(|system| {
             let name = format!("{}-{}", agency.id, system.name);
+            (name, Profile::system(agency, system, now))
+        });
+        let officers = agency.officers.values().filter_map(|officer| {
+            let name = format!("{}.{}", agency.id, officer.id);
+            Some((name, Profile::officer(agency, officer, now)?))
+        });
+        for (name, profile) in systems.chain(officers) {
             let pair = [&*format!("{name}.pem"), &*format!("{name}.key")];
             // One that was made here is worth nothing under another issuer.
             let stays = stands || !self.is_of_development(pair[0]);
@@ -94,7 +102,7 @@ impl DevelopmentPki {
                 Some(issuer) => issuer,
                 none => none.insert(self.authority(&stem)?),
             };
-            self.issue(issuer, &Profile::system(agency, system, now), &name)?;
+            self.issue(issuer, &profile, &name)?;
         }
         Ok(())
     }

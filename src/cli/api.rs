@@ -1,0 +1,248 @@
+//! An officer as a client of the HTTP interface: connected with his certificate, from any machine.
+
+use std::net::{IpAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use reqwest::{Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url};
+use serde_json::Value;
+
+use super::failed::Failed;
+use super::runtime::on_a_runtime;
+use crate::agency::officer::OfficerId;
+use crate::config::{Address, Config, HTTP_PORT, read_file};
+use crate::message::bundle::Fault;
+
+/// Who acts, and where.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct AsOfficer {
+    /// The officer whose certificate is used, such as post/o-2117
+    #[arg(long = "as", value_name = "AGENCY/OFFICER")]
+    officer: OfficerId,
+    /// Where officers act [default: https:// and the setting http]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// The name in the broker's certificate, where it is not the host of the URL
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
+}
+
+/// A connected officer.
+pub(super) struct Api {
+    client: reqwest::Client,
+    base: Url,
+    officer: OfficerId,
+    /// His key, PEM: he signs what he approves with it.
+    key: Vec<u8>,
+}
+
+/// The name of an officer's files in a folder of certificates, without ending.
+pub(super) fn file_stem(officer: &OfficerId) -> String {
+    format!("{}.{}", officer.holder, officer.officer)
+}
+
+impl AsOfficer {
+    /// Does `work` as this officer.
+    pub(super) fn run<T, F: Future<Output = Result<T, Failed>>>(
+        &self,
+        config: &Config,
+        work: impl FnOnce(Api) -> F,
+    ) -> Result<T, Failed> {
+        let (address, name) = (self.address(config)?, self.server_name.as_deref());
+        let api = Api::named(&address, name, &certs(config), self.officer.clone())?;
+        on_a_runtime(work(api))
+    }
+
+    /// The address as it is written, or the setting's.
+    fn address(&self, config: &Config) -> Result<Address, Failed> {
+        let Some(url) = &self.url else {
+            let mut address = config.http.clone();
+            let everywhere = address.host.parse();
+            if everywhere.is_ok_and(|ip: IpAddr| ip.is_unspecified()) {
+                "localhost".clone_into(&mut address.host);
+            }
+            return Ok(address);
+        };
+        let at = url.strip_prefix("https://").unwrap_or(url);
+        let address = Address::with_port(at.trim_end_matches('/'), HTTP_PORT);
+        address.map_err(|_| {
+            let says =
+                format!("'{url}' is no address of officers: write https://broker.example:8443");
+            Failed::Usage(says)
+        })
+    }
+}
+
+/// The folder of certificates, or the one that `serve --dev` wrote where that has none and none was named.
+fn certs(config: &Config) -> PathBuf {
+    let own = config.certs != Path::new("certs") || config.certs.join("ca.pem").exists();
+    if own {
+        config.certs.clone()
+    } else {
+        config.data.join("certs")
+    }
+}
+
+impl Api {
+    /// The officer at `address`, with his certificate among `certs`.
+    pub(super) fn connect(
+        address: &Address,
+        certs: &Path,
+        officer: OfficerId,
+    ) -> Result<Self, Failed> {
+        Self::named(address, None, certs, officer)
+    }
+
+    fn named(
+        address: &Address,
+        server_name: Option<&str>,
+        certs: &Path,
+        officer: OfficerId,
+    ) -> Result<Self, Failed> {
+        let stem = file_stem(&officer);
+        let read = |name: String| {
+            read_file(&certs.join(name)).map_err(|error| {
+                Failed::CannotRun(format!(
+                    "{error}; --certs names the folder with ca.pem and {stem}.pem and .key, which `carnet certs dev` makes to try things"
+                ))
+            })
+        };
+        let ca = read("ca.pem".to_owned())?;
+        let certificate = read(format!("{stem}.pem"))?;
+        let key = read(format!("{stem}.key"))?;
+        let identity = Identity::from_pem(&[&certificate[..], b"\n", &key].concat());
+        let name = server_name.unwrap_or(&address.host);
+        let named = Address {
+            host: name.to_owned(),
+            port: address.port,
+        };
+        let base = Url::parse(&format!("https://{named}")).map_err(Failed::cannot_run)?;
+        let mut client = reqwest::Client::builder()
+            .tls_certs_only(Certificate::from_pem_bundle(&ca).map_err(Failed::cannot_run)?)
+            .identity(identity.map_err(Failed::cannot_run)?)
+            .no_proxy();
+        if name != address.host {
+            let to = (address.host.as_str(), address.port);
+            let found = to.to_socket_addrs().map_err(Failed::cannot_run)?;
+            client = client.resolve_to_addrs(name, &found.collect::<Vec<_>>());
+        }
+        Ok(Self {
+            client: client.build().map_err(Failed::cannot_run)?,
+            base,
+            officer,
+            key,
+        })
+    }
+
+    /// Who acts.
+    pub(super) fn officer(&self) -> &OfficerId {
+        &self.officer
+    }
+
+    /// His key, PEM.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// A request to a path below `/api/v1/`.
+    pub(super) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failed> {
+        let url = self.base.join(&format!("/api/v1/{path}"));
+        Ok(self
+            .client
+            .request(method, url.map_err(Failed::cannot_run)?))
+    }
+
+    /// The answer to a request, where it is what was asked for.
+    pub(super) async fn answer(&self, request: RequestBuilder) -> Result<Response, Failed> {
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreached(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let told: Value = response.json().await.unwrap_or_default();
+        Err(problem(status, &told))
+    }
+
+    /// The answer as JSON.
+    pub(super) async fn json(&self, request: RequestBuilder) -> Result<Value, Failed> {
+        let response = self.answer(request).await?;
+        response.json().await.map_err(Failed::cannot_run)
+    }
+
+    /// What a path has, as JSON.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Failed> {
+        self.json(self.request(Method::GET, path)?).await
+    }
+
+    /// What a path has, as text.
+    pub(super) async fn text(&self, request: RequestBuilder) -> Result<String, Failed> {
+        let response = self.answer(request).await?;
+        response.text().await.map_err(Failed::cannot_run)
+    }
+
+    /// All items of a list, page after page.
+    pub(super) async fn all(&self, path: &str) -> Result<Vec<Value>, Failed> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut request = self.request(Method::GET, path)?;
+            if let Some(cursor) = &cursor {
+                request = request.query(&[("cursor", cursor)]);
+            }
+            let mut page = self.json(request).await?;
+            if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
+                items.extend(more);
+            }
+            cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
+            if cursor.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    fn unreached(&self, error: &reqwest::Error) -> Failed {
+        let mut says = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(deeper) = cause {
+            says = deeper.to_string();
+            cause = deeper.source();
+        }
+        let base = &self.base;
+        Failed::CannotRun(format!(
+            "no officers are served at {base} for {}: {says}; give its --url, and a certificate that its rulebook names",
+            self.officer
+        ))
+    }
+}
+
+/// A problem as a command's failure: faults one by one, anything else in its words.
+fn problem(status: StatusCode, told: &Value) -> Failed {
+    let text = |value: &Value, name: &str| {
+        let text = value.get(name).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let faults = told.get("faults").and_then(Value::as_array);
+    let faults = faults.into_iter().flatten().map(|fault| {
+        Fault::new(
+            text(fault, "place"),
+            text(fault, "says"),
+            text(fault, "cure"),
+        )
+    });
+    let faults: Vec<Fault> = faults.collect();
+    if !faults.is_empty() {
+        return Failed::Faults(faults);
+    }
+    let code = text(told, "type");
+    let code = code.rsplit('/').next().unwrap_or_default();
+    let says = match code {
+        "" => format!("the broker answered {status}"),
+        code => format!("{} ({code}): {}", text(told, "detail"), text(told, "cure")),
+    };
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => Failed::CannotRun(says),
+        _ => Failed::Refused(says),
+    }
+}

@@ -1,0 +1,144 @@
+//! How a proposal is decided: what an officer signs, his approval, and when it takes effect.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use data_encoding::BASE64;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::super::auth::Signed;
+use super::super::body::{At, Body, text};
+use super::super::problem::{BAD_REQUEST, BAD_SIGNATURE, Problem, Told};
+use super::super::site::Shared;
+use super::draft::{govern, not_done, seen, told};
+use super::proposals::time;
+use super::told::ProposalTold;
+use crate::agency::signature;
+use crate::broker::governance::{Approval, Deed, Done, NotDone, State as Became};
+use crate::policy::office::Action;
+
+/// An approval.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approving {
+    /// The signature of the statement by the key of your certificate, Base64: ECDSA with SHA-256 or
+    /// SHA-384 as DER, Ed25519, or RSA with SHA-256
+    signature: String,
+}
+
+/// When an approved proposal takes effect.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Activating {
+    /// A time; none for now
+    at: Option<String>,
+}
+
+/// What you sign to approve a proposal
+#[utoipa::path(get, path = "/api/v1/proposals/{number}/statement", params(("number" = u64, Path)), responses(
+    (status = OK, body = String, content_type = "text/plain"),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn statement(signed: Signed, At(number): At<u64>) -> Result<Response, Problem> {
+    seen(&signed, number)?;
+    Ok(text(statement_of(&signed, number)?))
+}
+
+fn statement_of(signed: &Signed, number: u64) -> Result<String, Problem> {
+    let statement = signed.view.governance.statement(number, &signed.id);
+    Ok(statement.ok_or_else(Problem::absent)?.to_string())
+}
+
+/// Approve a proposal
+#[utoipa::path(post, path = "/api/v1/proposals/{number}/approvals", params(("number" = u64, Path)), request_body = Approving, responses(
+    (status = OK, body = ProposalTold),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn approve(
+    State(shared): State<Arc<Shared>>,
+    signed: Signed,
+    At(number): At<u64>,
+    Body(asked): Body<Approving>,
+) -> Result<Json<ProposalTold>, Problem> {
+    signed.needs(Action::Approve, &seen(&signed, number)?.owner)?;
+    let octets = BASE64.decode(asked.signature.as_bytes());
+    let octets = octets.map_err(|_| Problem::new(&BAD_REQUEST, "/signature is not Base64"))?;
+    let statement = statement_of(&signed, number)?;
+    let scheme = signature::verify(&signed.certificate, statement.as_bytes(), &octets);
+    let scheme = scheme.ok_or_else(|| {
+        let says = "the signature is not one of the statement by your certificate's key";
+        Problem::new(&BAD_SIGNATURE, says)
+    })?;
+    let approval = Approval {
+        act: signed.act(),
+        proposal: number,
+        statement,
+        scheme: scheme.to_owned(),
+        signature: octets,
+        certificate: signed.certificate.to_vec(),
+    };
+    let done = govern(&shared, Deed::Approve(approval)).await?;
+    let is_due = {
+        let view = shared.backbone.view();
+        let proposal = view.governance.proposal(number);
+        proposal.is_some_and(|it| it.is_due(shared.backbone.now()))
+    };
+    if done == (Done::Approved { complete: true }) && is_due {
+        activate_now(&shared, number).await?;
+    }
+    told(&shared, number).map(Json)
+}
+
+/// Have an approved proposal take effect, now or at a time
+#[utoipa::path(post, path = "/api/v1/proposals/{number}/activation", params(("number" = u64, Path)), request_body = Activating, responses(
+    (status = OK, body = ProposalTold),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn activate(
+    State(shared): State<Arc<Shared>>,
+    signed: Signed,
+    At(number): At<u64>,
+    Body(asked): Body<Activating>,
+) -> Result<Json<ProposalTold>, Problem> {
+    let proposal = seen(&signed, number)?;
+    signed.needs(Action::Activate, &proposal.owner)?;
+    let at = asked.at.as_deref().map(|at| time(at, "/at")).transpose()?;
+    let is_complete = proposal.is_complete();
+    if at.is_none() && proposal.is_pending() && !is_complete {
+        let (votes, needed) = (proposal.vote_count(), proposal.needs.votes());
+        return Err(not_done(&NotDone::NotComplete { votes, needed }));
+    }
+    let act = signed.act();
+    let schedule = Deed::Schedule {
+        act,
+        proposal: number,
+        at,
+    };
+    govern(&shared, schedule).await?;
+    let is_now = at.is_none_or(|at| at <= shared.backbone.now());
+    if is_complete && is_now {
+        activate_now(&shared, number).await?;
+    }
+    told(&shared, number).map(Json)
+}
+
+/// Puts a proposal that is due into force. The broker does it by itself within a second: who asked is
+/// told when it is so.
+async fn activate_now(shared: &Shared, number: u64) -> Result<(), Problem> {
+    let Err(why) = shared.backbone.activate_due(number).await else {
+        return Ok(());
+    };
+    let view = shared.backbone.view();
+    let proposal = view.governance.proposal(number);
+    // The broker itself was faster.
+    if proposal.is_some_and(|it| matches!(it.state, Became::Activated(_))) {
+        Ok(())
+    } else {
+        Err(not_done(&why))
+    }
+}

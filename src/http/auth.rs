@@ -1,0 +1,141 @@
+//! Who asks: the officer of a request, found anew for each, under the rulebook in force.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::http::request::Parts;
+use rustls_pki_types::CertificateDer;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::body::SMALL;
+use super::problem::{FORBIDDEN, Problem, TOO_MANY_REQUESTS, TOO_SLOW, UNKNOWN_OFFICER};
+use super::site::{Caller, Shared};
+use crate::agency::certificate::CertificateSummary;
+use crate::agency::identity::{Admitted, identify_officer};
+use crate::agency::officer::{Holder, OfficerId};
+use crate::broker::admit::View;
+use crate::broker::governance::Act;
+use crate::policy::change::owner_of;
+use crate::policy::office::{Action, Actor};
+
+/// How long a large body waits for its place.
+const PLACE_TIME: Duration = Duration::from_secs(30);
+
+/// An officer who asks, and the rulebook and standing that his request is answered by.
+pub(super) struct Signed {
+    pub(super) id: OfficerId,
+    pub(super) actor: Actor,
+    /// His certificate as DER, by whose key he signs.
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) summary: Box<CertificateSummary>,
+    pub(super) view: Arc<View>,
+    /// Held while the request has a large body.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Signed {
+    /// How the core knows him.
+    pub(super) fn act(&self) -> Act {
+        Act {
+            by: self.id.clone(),
+            key: self.summary.public_key,
+            vouched_by: None,
+        }
+    }
+
+    /// The owner of a file of the rulebook that his request goes by.
+    pub(super) fn owner_of(&self, path: &str) -> Holder {
+        let registry = self.view.rulebook.registry();
+        owner_of(path, |agency| registry.agency(agency).is_some())
+    }
+
+    /// Nothing where he may; what he cannot see is absent.
+    pub(super) fn needs(&self, action: Action, owner: &Holder) -> Result<(), Problem> {
+        if !self.actor.may(Action::See, owner) {
+            return Err(Problem::absent());
+        }
+        if self.actor.may(action, owner) {
+            return Ok(());
+        }
+        let (id, action) = (&self.id, action.name());
+        let roles: Vec<&str> = self.actor.roles.iter().map(|role| role.name()).collect();
+        let roles = roles.join(", ");
+        let says = format!("{id} ({roles}) may not {action} what belongs to {owner}");
+        Err(Problem::new(&FORBIDDEN, says))
+    }
+}
+
+impl FromRequestParts<Arc<Shared>> for Signed {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<Shared>) -> Result<Self, Problem> {
+        let unknown = |says: String| Problem::new(&UNKNOWN_OFFICER, says);
+        let Some(caller) = parts.extensions.get::<Caller>() else {
+            return Err(unknown("no certificate was shown".to_owned()));
+        };
+        let (view, now) = (state.backbone.view(), state.backbone.now());
+        let registry = view.rulebook.registry();
+        let found = identify_officer(&caller.chain, registry, now, caller.remote.ip());
+        let Admitted {
+            peer,
+            certificate,
+            grounds,
+            ..
+        } = found.map_err(|refusal| unknown(refusal.to_string()))?;
+        (state.stands)(&grounds).map_err(|refusal| unknown(refusal.to_string()))?;
+        let limited = state.rates.take(certificate.fingerprint, now);
+        limited.map_err(|seconds| {
+            let says = format!("wait {seconds} s");
+            Problem::new(&TOO_MANY_REQUESTS, says)
+        })?;
+        let officer = peer.officer.ok_or_else(|| {
+            let agency = &peer.agency.id;
+            unknown(format!(
+                "the certificate is {agency}'s and names no officer: send a token of its identity provider"
+            ))
+        })?;
+        let (Some(own), Ok(number)) = (caller.chain.first(), officer.id.parse()) else {
+            return Err(unknown(
+                "the officer's entry has no staff number".to_owned(),
+            ));
+        };
+        let holder = Holder::Agency(peer.agency.id.clone());
+        let place = place(parts, state, &holder).await?;
+        let roles = officer.roles.iter().filter_map(|role| role.parse().ok());
+        let actor = Actor::new(holder.clone(), roles.collect(), view.rulebook.board());
+        Ok(Self {
+            id: OfficerId {
+                holder,
+                officer: number,
+            },
+            actor,
+            certificate: own.clone(),
+            summary: certificate,
+            view,
+            _place: place,
+        })
+    }
+}
+
+/// A place for a large body: an agency has two, so that the officers of one do not fill the memory.
+async fn place(
+    parts: &Parts,
+    state: &Arc<Shared>,
+    holder: &Holder,
+) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+    let length = parts.headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let has_body = length.is_some() || parts.headers.contains_key(TRANSFER_ENCODING);
+    if !has_body || length.is_some_and(|length: u64| length <= SMALL) {
+        return Ok(None);
+    }
+    let places = state.rates.large_bodies(holder);
+    let place = tokio::time::timeout(PLACE_TIME, places.acquire_owned()).await;
+    let too_slow = || Problem::new(&TOO_SLOW, "other large bodies of your agency are under way");
+    place
+        .map_err(|_| too_slow())?
+        .map(Some)
+        .map_err(|_| too_slow())
+}

@@ -1,0 +1,50 @@
+//! The HTTP interface of officers: `/api/v1`, over the mutual TLS of the server above it.
+//!
+//! [`api::router`] lists all resources; a file of [`api`] is one of them. [`auth::Signed`] is who asks:
+//! found by certificate, again for each request, under the rulebook in force; what he may do is
+//! `policy::office`'s to say. What he may not see and what there is none of get one answer.
+//! Whatever is refused is a [`problem::Problem`], with a code that stays.
+//!
+//! Never here: sockets, disk, decisions about messages; a handler asks the backbone, and tells.
+
+pub mod api;
+mod auth;
+mod body;
+mod page;
+pub mod problem;
+mod rate;
+mod site;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use self::rate::Rates;
+use self::site::Shared;
+pub(crate) use self::site::{Caller, Stands};
+use crate::backbone::embedded::Embedded;
+
+/// The site that officers visit. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Site {
+    router: Router,
+}
+
+impl Site {
+    /// The site over this core, for officers whose certificates stand.
+    pub(crate) fn new(backbone: Arc<Embedded>, stands: Stands) -> Self {
+        let shared = Shared {
+            backbone,
+            rates: Rates::default(),
+            stands,
+        };
+        Self {
+            router: api::router(Arc::new(shared)),
+        }
+    }
+
+    /// What serves one connection.
+    pub(crate) fn serve(self, caller: Caller) -> Router {
+        self.router.layer(axum::Extension(caller))
+    }
+}

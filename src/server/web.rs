@@ -1,0 +1,169 @@
+//! Officers' connections: HTTP/1.1 over the same mutual TLS, on a thread of its own.
+//!
+//! What systems do never waits for what officers ask: nothing here runs on a worker of a system.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::pki_types::CertificateDer;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::timeout;
+
+use super::door::Handshake;
+use super::entrance::{Guest, enter_all, keep_alive};
+use super::handshake::{Why, shake_hands};
+use super::house::House;
+
+use super::verifier::Identifies;
+use crate::agency::identity::{Grounds, identify_officer};
+use crate::broker::limits::OFFICERS_CONNECTIONS;
+use crate::http::{Caller, Site};
+
+/// How long a client may take over the head of a request.
+const HEAD: Duration = Duration::from_secs(10);
+/// Octets that are read ahead of a request.
+const READ_AHEAD: usize = 64 << 10;
+/// Rulebooks that are compiled, and records that are read, at a time.
+const BLOCKING: usize = 2;
+
+/// The thread of officers' connections.
+pub(super) struct Officers(Option<oneshot::Receiver<()>>);
+
+impl Officers {
+    /// Returns when no officer is connected any more, after the stop.
+    pub(super) async fn ended(self) {
+        if let Some(ended) = self.0 {
+            // Dropped by its thread, whichever way that ended.
+            drop(ended.await);
+        }
+    }
+}
+
+/// Serves officers on `listeners`, where there are any, until `stop` says so.
+pub(super) fn start(
+    house: &Arc<House>,
+    listeners: Vec<std::net::TcpListener>,
+    stop: &watch::Receiver<bool>,
+) -> Officers {
+    if listeners.is_empty() {
+        return Officers(None);
+    }
+    let (tell, ended) = oneshot::channel();
+    let (house, stop) = (Arc::clone(house), stop.clone());
+    let thread = std::thread::Builder::new().name("officers".into());
+    let started = thread.spawn(move || {
+        if let Err(error) = run(&house, listeners, &stop) {
+            tracing::error!(%error, "officers are not served");
+        }
+        drop(tell);
+    });
+    if let Err(error) = started {
+        tracing::error!(%error, "the officers' thread cannot be started");
+    }
+    Officers(Some(ended))
+}
+
+fn run(
+    house: &Arc<House>,
+    listeners: Vec<std::net::TcpListener>,
+    stop: &watch::Receiver<bool>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING)
+        .build()?;
+    runtime.block_on(async {
+        let listeners = listeners.into_iter().map(TcpListener::from_std);
+        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+        let revocation = Arc::clone(house.shell.tls.revocation());
+        let stands = Box::new(move |grounds: &Grounds| revocation.stand(grounds));
+        let site = Site::new(Arc::clone(&house.shell.backbone), stands);
+        let open = Arc::new(Semaphore::new(OFFICERS_CONNECTIONS));
+        let stopping = stop.clone();
+        let enter = |guest: Guest, handshake| {
+            let (house, site, stop) = (Arc::clone(house), site.clone(), stop.clone());
+            tokio::spawn(async move {
+                let remote = guest.remote;
+                if let Err(error) = connect(&house, site, guest, handshake, stop).await {
+                    house.handshake_failed(remote, &error);
+                }
+            });
+        };
+        enter_all(listeners, Arc::clone(&open), stopping, enter).await;
+        // Each connection has one of them.
+        let all = u32::try_from(OFFICERS_CONNECTIONS).unwrap_or(u32::MAX);
+        drop(open.acquire_many(all).await);
+        Ok(())
+    })
+}
+
+/// Shakes hands, and serves an officer's requests.
+async fn connect(
+    house: &House,
+    site: Site,
+    guest: Guest,
+    handshake: Handshake,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let Guest {
+        socket,
+        remote,
+        open,
+    } = guest;
+    socket.set_nodelay(true)?;
+    keep_alive(&socket)?;
+    let shell = &house.shell;
+    let rulebook = Arc::clone(&shell.backbone.view().rulebook);
+    let (tls, clock) = (&shell.tls, shell.clock);
+    let verifier = Identifies::new(identify_officer, tls, rulebook, clock, remote.ip());
+    let verifier = Arc::new(verifier);
+    let config = tls.for_one(Arc::<Identifies<_>>::clone(&verifier));
+    let stream = match shake_hands(config, &verifier, socket).await {
+        Ok((stream, _)) => stream,
+        Err(stranger) => {
+            match &stranger.why {
+                Why::Refused(refusal) => house.declined(refusal, remote),
+                Why::Failed(error) => house.handshake_failed(remote, error),
+            }
+            drop(handshake);
+            if let Some(_goodbye) = house.places.stranger() {
+                stranger.read_over().await;
+            }
+            return Ok(());
+        }
+    };
+    drop(handshake);
+    let shown = stream.get_ref().1.peer_certificates();
+    let chain = shown
+        .into_iter()
+        .flatten()
+        .cloned()
+        .map(CertificateDer::into_owned);
+    let caller = Caller::new(chain.collect(), remote);
+    let service = TowerToHyperService::new(site.serve(caller));
+    let mut connection = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .max_buf_size(READ_AHEAD)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let stopping = async { drop(stop.wait_for(|stop| *stop).await) };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping => {
+            connection.as_mut().graceful_shutdown();
+            timeout(shell.drain, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%remote, %error, "an officer's connection ended");
+    }
+    drop(open);
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! The interface of officers, through real sockets and real certificates: who may do what, and how a
+//! change goes from proposal to return, on a log begun by `init`.
+#![cfg(test)]
+
+#[path = "http/asked.rs"]
+mod asked;
+#[path = "http/broker.rs"]
+mod broker;
+#[path = "http/described.rs"]
+mod described;
+#[path = "http/life.rs"]
+mod life;
+#[path = "support/lines.rs"]
+mod lines;
+#[path = "http/roles.rs"]
+mod roles;

@@ -1,0 +1,263 @@
+//! A broker of a real log, with an officer's client and the command line beside it.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use carnet::config::{read_file, write_text};
+use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::{Certificate, Client, Identity, Method, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::lines::lines_of;
+
+const STARTS_WITHIN: Duration = Duration::from_mins(1);
+
+/// A running broker, its folder, and a runtime for its clients.
+pub(crate) struct Broker {
+    folder: TempDir,
+    child: Child,
+    output: Receiver<String>,
+    http: String,
+    runtime: Runtime,
+}
+
+/// An answer: status, headers, and body as text and as JSON.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    /// The code of a problem.
+    pub(crate) fn code(&self) -> &str {
+        let kind = self.json["type"].as_str().unwrap_or_default();
+        kind.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// A request, before it is sent.
+pub(crate) struct Asked<'b> {
+    broker: &'b Broker,
+    officer: String,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Option<Vec<u8>>,
+}
+
+impl Asked<'_> {
+    pub(crate) fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json")
+            .body(body.to_string())
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().unwrap();
+        self.headers.insert(name, value.parse().unwrap());
+        self
+    }
+
+    pub(crate) fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            body: Some(body.into()),
+            ..self
+        }
+    }
+
+    pub(crate) fn send(self) -> Answer {
+        let client = self.broker.client(&self.officer);
+        let url = format!("{}{}", self.broker.http, self.path);
+        let mut request = client.request(self.method, url).headers(self.headers);
+        if let Some(body) = self.body {
+            request = request.body(body);
+        }
+        self.broker.runtime.block_on(async {
+            let response = request.send().await.unwrap();
+            let (status, headers) = (response.status(), response.headers().clone());
+            let text = response.text().await.unwrap();
+            let json = serde_json::from_str(&text).unwrap_or_default();
+            Answer {
+                status,
+                headers,
+                text,
+                json,
+            }
+        })
+    }
+}
+
+impl Broker {
+    /// The shipped folders, with certificates in `pki`.
+    pub(crate) fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// The shipped folders as `change` leaves them.
+    pub(crate) fn start_with(change: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let copied = Command::new("cp")
+            .args(["-r", "agencies", "messages", "policies"])
+            .arg(folder.path())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(copied.unwrap().success());
+        change(folder.path());
+        let run = |words: &str| {
+            let output = carnet(folder.path(), words);
+            let says = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{words}: {says}");
+        };
+        run("certs dev pki");
+        // Development issuers in place of the agencies' own.
+        for entry in folder.path().join("agencies").read_dir().unwrap() {
+            let agency = entry.unwrap().path();
+            if agency.is_dir() {
+                let name = format!("{}-ca.pem", agency.file_name().unwrap().display());
+                let issuer = read_file(&folder.path().join("pki").join(&name)).unwrap();
+                write_text(&agency.join(&name), &issuer).unwrap();
+            }
+        }
+        run("init --certs pki");
+        let (child, output, http) = serve(folder.path());
+        Self {
+            folder,
+            child,
+            output,
+            http,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap(),
+        }
+    }
+
+    /// Kills it, and starts it again on the same log.
+    pub(crate) fn killed_and_restarted(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.output, self.http) = serve(self.folder.path());
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the file has.
+    pub(crate) fn read(&self, file: &str) -> String {
+        String::from_utf8(read_file(&self.path().join(file)).unwrap()).unwrap()
+    }
+
+    /// Runs `carnet` as a client of it.
+    pub(crate) fn run(&self, words: &str) -> Output {
+        let at = format!("{words} --url {} --certs pki", self.http);
+        carnet(self.path(), &at)
+    }
+
+    /// What `carnet` prints, where it succeeds.
+    #[track_caller]
+    pub(crate) fn told(&self, words: &str) -> String {
+        let output = self.run(words);
+        let says = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{words}: {says}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Why `carnet` refuses, with exit code 1.
+    #[track_caller]
+    pub(crate) fn refuses(&self, words: &str) -> String {
+        let output = self.run(words);
+        assert_eq!(output.status.code(), Some(1), "{words}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// A request of an officer, such as `post/m-0042`, to a path below the address.
+    pub(crate) fn ask(&self, officer: &str, method: Method, path: &str) -> Asked<'_> {
+        Asked {
+            broker: self,
+            officer: officer.replace('/', "."),
+            method,
+            path: path.to_owned(),
+            headers: HeaderMap::new(),
+            body: None,
+        }
+    }
+
+    pub(crate) fn get(&self, officer: &str, path: &str) -> Answer {
+        self.ask(officer, Method::GET, path).send()
+    }
+
+    /// A client with the certificate of these files.
+    fn client(&self, stem: &str) -> Client {
+        let pki = self.path().join("pki");
+        let read = |name: &str| read_file(&pki.join(name)).unwrap();
+        let (certificate, key) = (read(&format!("{stem}.pem")), read(&format!("{stem}.key")));
+        let identity = Identity::from_pem(&[certificate, key].concat()).unwrap();
+        // Where another test of this process was first, there is a provider.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        Client::builder()
+            .tls_certs_only(Certificate::from_pem_bundle(&read("ca.pem")).unwrap())
+            .identity(identity)
+            .no_proxy()
+            .build()
+            .unwrap()
+    }
+
+    /// Whether a connection with these files is declined in the handshake.
+    pub(crate) fn declines(&self, stem: &str) -> bool {
+        let client = self.client(stem);
+        let url = format!("{}/api/v1/me", self.http);
+        self.runtime.block_on(client.get(url).send()).is_err()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn carnet(folder: &Path, words: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    command.current_dir(folder).args(split(words));
+    command.output().unwrap()
+}
+
+/// Words, of which those in quotes stay together.
+fn split(words: &str) -> Vec<String> {
+    let parts = words.split('"').enumerate();
+    let parts = parts.flat_map(|(place, part)| match place % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect(),
+        _ => vec![part.to_owned()],
+    });
+    parts.collect()
+}
+
+fn serve(folder: &Path) -> (Child, Receiver<String>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    let command = command
+        .args(["serve", "--amqp", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+        .args(["--certs", "pki"])
+        .env("CARNET_LOG", "carnet=warn")
+        .current_dir(folder)
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let output = lines_of(child.stdout.take().unwrap());
+    let at = std::iter::from_fn(|| output.recv_timeout(STARTS_WITHIN).ok()).find_map(|line| {
+        let at = line.strip_prefix("officers at https://127.0.0.1:")?;
+        Some(format!("https://localhost:{at}"))
+    });
+    let Some(at) = at else {
+        drop(child.kill());
+        drop(child.wait());
+        panic!("the broker did not say where officers act");
+    };
+    (child, output, at)
+}
