@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::officer::Role;
 use super::registry::{InboxMode, MessageIdRule, Officer, Receipts, System, Unit};
-use crate::message::id::{AgencyId, SystemName, UnitId, UnitName};
+use crate::message::id::{AgencyId, OfficerName, SystemName, UnitId, UnitName};
 use crate::message::strict::{Table, Value, Wrong};
 
 /// Standing queues that a system may read.
 const STANDING_QUEUES: [&str; 3] = ["inbox", "receipts", "dead"];
-/// What an officer can be.
-const ROLES: [&str; 4] = ["administrator", "approver", "auditor", "operator"];
 const INBOX_MODES: [(&str, InboxMode); 3] = [
     ("all", InboxMode::All),
     ("unbound", InboxMode::Unbound),
@@ -140,12 +139,15 @@ pub(super) fn read_officers(
     has_provider: bool,
     root: &Table<'_>,
     entries: &mut Entries,
-) -> BTreeMap<String, Officer> {
-    let mut officers: BTreeMap<String, Officer> = BTreeMap::new();
+) -> BTreeMap<OfficerName, Officer> {
+    let mut officers: BTreeMap<OfficerName, Officer> = BTreeMap::new();
     root.at("officer").tables(|table| {
         let id = table.need("id").read(staff_number);
         let certificate = entries.certificate(&table.at("certificate"), false);
-        let roles = table.at("roles").words(&ROLES);
+        let named = Role::ALL.map(|role| (role.name(), role));
+        let roles = table.at("roles").items();
+        let roles = roles.iter().filter_map(|item| item.word(&named));
+        let roles: BTreeSet<Role> = roles.collect();
         let named = table.at("token");
         let token: Option<String> = named.parse();
         let one = "give one, or remove the entry";
@@ -182,18 +184,12 @@ pub(super) fn read_officers(
 }
 
 /// A staff number: this text stays in the log for ever, so it must not name a person.
-fn staff_number(text: &str) -> Result<String, Wrong> {
-    let bytes = text.as_bytes();
-    let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
-    let plain = bytes
-        .iter()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-');
+fn staff_number(text: &str) -> Result<OfficerName, Wrong> {
     // Letters are a prefix of a series, such as `o-`; four in a row begin to be a name.
-    let wordless = bytes
-        .split(|b| !b.is_ascii_lowercase())
-        .all(|letters| letters.len() <= 3);
-    if plain && wordless && digits >= 2 && bytes.len() <= 24 {
-        return Ok(text.to_owned());
+    let mut words = text.split(|c: char| !c.is_ascii_lowercase());
+    let wordless = words.all(|letters| letters.len() <= 3);
+    if let (true, Ok(number)) = (wordless, text.parse()) {
+        return Ok(number);
     }
     let says = format!("{text:?} is no staff number");
     let cure =

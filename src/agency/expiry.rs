@@ -91,11 +91,11 @@ impl fmt::Display for Expiring {
 impl Registry {
     /// The issuers that have ended, have not begun, or end within 30 days.
     pub fn expiring(&self, now: Timestamp) -> Vec<Expiring> {
-        let issuers = self.agencies().flat_map(|agency| {
+        let issuers = self.bodies().flat_map(|agency| {
             agency
                 .issuers
                 .iter()
-                .map(|(file, der)| (format!("agencies/{}/{file}", agency.id), der))
+                .map(|(file, der)| (format!("{}/{file}", agency.folder()), der))
         });
         let expiring = issuers
             .filter_map(|(place, der)| Expiring::of(&place, &CertificateSummary::read(der)?, now));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::duration;
 use super::entries::{Entries, read_officers, read_systems, read_units};
+use super::officer::BOARD;
 use super::registry::{
     Agency, AgencyLimits, Contact, CrlSource, IdentityProvider, TrustFile, TypePattern,
 };
@@ -17,7 +18,7 @@ use crate::message::id::{AgencyId, SystemName};
 use crate::message::strict::{self, Table, Wrong};
 
 /// Where `[limits]` says nothing: an office with a few systems, far below what the broker carries.
-const DEFAULT_LIMITS: AgencyLimits = AgencyLimits {
+pub(super) const DEFAULT_LIMITS: AgencyLimits = AgencyLimits {
     messages_per_second: 200,
     refusals_per_minute: 300,
     private_messages: 1_000_000,
@@ -55,6 +56,10 @@ fn read_agency(folder: &str, root: &Table<'_>) -> Option<Draft> {
     if id.text().is_some_and(|text| text != folder) {
         let says = format!("id {:?} differs from its folder {folder:?}", id.text()?);
         id.spot.fault(says, "name both alike");
+    }
+    if folder == BOARD {
+        let says = "board is the name of the agencies together, and of no one of them";
+        id.spot.fault(says, "give the agency another name");
     }
     let id = id.parse::<AgencyId>();
     let kind = root.need("kind").text();
@@ -112,7 +117,7 @@ fn read_agency(folder: &str, root: &Table<'_>) -> Option<Draft> {
 }
 
 /// Who vouches for tokens, and the place that names the authorities of its server.
-fn read_provider(table: &Table<'_>) -> Option<(IdentityProvider, String)> {
+pub(super) fn read_provider(table: &Table<'_>) -> Option<(IdentityProvider, String)> {
     let (issuer, jwks) = (table.need("issuer").read(url), table.need("jwks"));
     let (jwks, audience) = (
         jwks.read(Source::of_trusted),
@@ -167,14 +172,14 @@ fn read_name(table: &Table<'_>) -> BTreeMap<String, String> {
 }
 
 /// The issuers' files with their places, and the revocation lists.
-fn read_trust(table: &Table<'_>) -> (Vec<(String, String)>, Vec<CrlSource>) {
+pub(super) fn read_trust(table: &Table<'_>) -> (Vec<(String, String)>, Vec<CrlSource>) {
     let files = table.at("issuers").items();
     let issuers = files
         .iter()
         .filter_map(|item| Some((item.read(file_beside)?, item.spot.place())));
     let issuers: Vec<_> = issuers.collect();
     if issuers.is_empty() {
-        let cure = "list the certificate that issues for this agency's systems";
+        let cure = "list the certificate that issues for its systems and officers";
         table.spot.fault("[trust] lists no issuers", cure);
     }
     let crls = table.at("crl").table_or_tables(|crl| {

@@ -182,7 +182,7 @@ fn with_bearer<T>(
 
 /// The issuers of all agencies, DER, each once: whose clients a TLS server asks for.
 pub fn trust_anchors(registry: &Registry) -> Vec<CertificateDer<'static>> {
-    let issuers = registry.agencies().flat_map(|agency| &agency.issuers);
+    let issuers = registry.bodies().flat_map(|agency| &agency.issuers);
     let each_once: BTreeSet<&[u8]> = issuers.map(|(_, der)| der.as_slice()).collect();
     each_once
         .into_iter()
@@ -231,7 +231,7 @@ impl Entry for Officer {
     }
 
     fn name(&self) -> &str {
-        &self.id
+        self.id.as_str()
     }
 }
 
@@ -281,7 +281,7 @@ fn claimed<'r>(
     own: &CertificateSummary,
     registry: &'r Registry,
 ) -> BTreeMap<&'r AgencyId, &'r Arc<Agency>> {
-    let claimed = registry.agencies().filter(|agency| {
+    let claimed = registry.bodies().filter(|agency| {
         let systems = agency.systems.values();
         let systems = systems.map(|system| system.certificate.as_str());
         let officers = agency.officers.values();
@@ -352,7 +352,7 @@ impl Bearer<'_> {
     /// The agency with an identity provider that has issued a certificate which names no one else: no
     /// system, and nothing of another agency.
     fn vouched_for(&self, registry: &Registry, now: Timestamp) -> Option<Arc<Agency>> {
-        let names_a_system = registry.agencies().any(|agency| {
+        let names_a_system = registry.bodies().any(|agency| {
             let mut systems = agency.systems.values();
             systems.any(|system| bears(self.own, &system.certificate))
         });
@@ -360,7 +360,7 @@ impl Bearer<'_> {
             return None;
         }
         let claimed = claimed(self.own, registry);
-        let mut issuing = registry.agencies().filter(|agency| {
+        let mut issuing = registry.bodies().filter(|agency| {
             agency.identity_provider.is_some() && self.presented.issued_by(agency, now).is_ok()
         });
         let agency = issuing.next()?;
@@ -386,7 +386,7 @@ impl Bearer<'_> {
             })?;
         }
         let mut found = Vec::new();
-        for agency in registry.agencies() {
+        for agency in registry.bodies() {
             let named = E::all(agency).filter(|(name, _)| bears(self.own, name));
             // A common name is nobody's property: elsewhere it may be anything.
             let named: Vec<_> = named.collect();
@@ -421,7 +421,7 @@ impl Bearer<'_> {
     ) -> IdentityRefusal {
         let names: Vec<String> = self.own.uris.iter().map(|uri| quoted(uri)).collect();
         let names = names.join(", ");
-        let mut others = registry.agencies().filter(|other| other.id != agency.id);
+        let mut others = registry.bodies().filter(|other| other.id != agency.id);
         if let Some(issuing) = others.find(|other| self.presented.issued_by(other, now).is_ok()) {
             let (id, by) = (&agency.id, &issuing.id);
             let detail = format!("a name of {id}, issued by {by}: {names}");
@@ -452,7 +452,7 @@ impl Bearer<'_> {
             shown.join(", ")
         };
         let mut issuing = None;
-        for agency in registry.agencies() {
+        for agency in registry.bodies() {
             match self.presented.issued_by(agency, now) {
                 Ok(()) => issuing = Some(agency),
                 Err(NoPath::Flawed(refusal)) => return refusal,

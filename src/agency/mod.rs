@@ -11,6 +11,7 @@
 //! - [`token`]: whether a token of an agency's identity provider counts, by its keys ([`jwks`]).
 //! - [`keys`]: reference tokens, ids of deliveries, keyed digests, payload frames.
 
+pub(crate) mod board;
 pub mod certificate;
 mod chain;
 pub mod crl;

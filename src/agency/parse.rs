@@ -1,10 +1,12 @@
-//! The registry out of a bundle: `agencies/<id>/agency.toml` with the issuers' certificates beside.
+//! The registry out of a bundle: `agencies/<id>/agency.toml` and the officers of
+//! `policies/board.toml`, with the issuers' certificates beside.
 //!
 //! Pure: the same bundle gives the same registry. Dates are not judged here but by
 //! [`super::expiry`], so that a rulebook of last year still parses.
 
 use std::collections::BTreeMap;
 
+use super::board;
 use super::file::{self, Draft};
 use super::issuers::{self, holds_private_key, private_key_fault};
 use super::registry::Registry;
@@ -12,7 +14,7 @@ use crate::message::bundle::{Bundle, Fault};
 use crate::message::id::AgencyId;
 
 impl Registry {
-    /// Reads all agencies of the bundle.
+    /// Reads all agencies of the bundle, and the board's own officers and grants.
     ///
     /// # Errors
     /// All faults of all files, each with its place and cure.
@@ -21,7 +23,7 @@ impl Registry {
         let mut owners: BTreeMap<[u8; 32], (AgencyId, String)> = BTreeMap::new();
         for draft in &mut drafts {
             for (file, place) in &draft.issuers {
-                let path = format!("agencies/{}/{file}", draft.agency.id);
+                let path = format!("{}/{file}", draft.agency.folder());
                 match issuers::read(place, &path, bundle.get(&path)) {
                     Ok(read) => {
                         for (der, summary) in read {
@@ -42,26 +44,35 @@ impl Registry {
             }
             faults.extend(read_ca(draft, bundle).err());
         }
-        if faults.is_empty() {
-            Ok(drafts.into_iter().map(|draft| draft.agency).collect())
-        } else {
-            Err(faults)
+        let registry: Self = drafts.into_iter().map(|draft| draft.agency).collect();
+        let named = registry.agencies().map(|agency| agency.id.clone());
+        match board::grants(bundle, &named.collect()) {
+            Ok(grants) if faults.is_empty() => Ok(registry.granting(grants)),
+            // Of a file that is no TOML each of its readers says the same.
+            Ok(_) => Err(faults),
+            Err(found) => {
+                faults.extend(found);
+                faults.sort();
+                faults.dedup();
+                Err(faults)
+            }
         }
     }
 }
 
 /// Reads the authorities of an agency's identity provider, where it names them.
 fn read_ca(draft: &mut Draft, bundle: &Bundle) -> Result<(), Fault> {
+    let folder = draft.agency.folder();
     let provider = draft.agency.identity_provider.as_mut();
     if let Some(ca) = provider.and_then(|provider| provider.ca.as_mut()) {
-        let path = format!("agencies/{}/{}", draft.agency.id, ca.file);
+        let path = format!("{folder}/{}", ca.file);
         let read = issuers::read(&draft.ca_place, &path, bundle.get(&path))?;
         ca.certificates = read.into_iter().map(|(der, _)| der).collect();
     }
     Ok(())
 }
 
-/// All agencies without their issuers, and all faults but the issuers' own.
+/// All agencies and the board's own, without their issuers, and all faults but the issuers' own.
 pub(crate) fn drafts(bundle: &Bundle) -> (Vec<Draft>, Vec<Fault>) {
     let (mut drafts, mut faults) = (Vec::new(), Vec::new());
     let folders = bundle.folders("agencies");
@@ -77,19 +88,21 @@ pub(crate) fn drafts(bundle: &Bundle) -> (Vec<Draft>, Vec<Fault>) {
             Err(mut found) => faults.append(&mut found),
         }
     }
-    for (path, content) in bundle
-        .below("agencies")
-        .filter(|(_, file)| holds_private_key(file))
+    match board::draft(bundle) {
+        Ok(board) => drafts.extend(board),
+        Err(mut found) => faults.append(&mut found),
+    }
+    for (path, _) in bundle
+        .files()
+        .filter(|(path, file)| path.starts_with("agencies/") && holds_private_key(file))
     {
-        let listed = drafts.iter().flat_map(|draft| {
-            draft
-                .issuers
-                .iter()
-                .map(|(file, _)| format!("{}/{file}", draft.agency.id))
+        let mut listed = drafts.iter().flat_map(|draft| {
+            let issuers = draft.issuers.iter();
+            issuers.map(|(file, _)| format!("{}/{file}", draft.agency.folder()))
         });
         // A listed issuer's file is judged with its entry.
-        if !content.is_empty() && listed.into_iter().all(|file| file != path) {
-            faults.push(private_key_fault(&format!("agencies/{path}")));
+        if listed.all(|file| file != path) {
+            faults.push(private_key_fault(path));
         }
     }
     faults.append(&mut shared_certificates(&drafts));
@@ -115,10 +128,7 @@ fn shared_certificates(drafts: &[Draft]) -> Vec<Fault> {
 /// not be read in two ways; `<agency>-ca` is the agency's development issuer.
 fn shared_system_names(drafts: &[Draft]) -> Vec<Fault> {
     let names = drafts.iter().flat_map(|draft| {
-        let issuer = (
-            format!("{}-ca", draft.agency.id),
-            format!("agencies/{}", draft.agency.id),
-        );
+        let issuer = (format!("{}-ca", draft.agency.id), draft.agency.folder());
         let systems = draft
             .systems
             .iter()

@@ -103,12 +103,12 @@ impl Registry {
     /// once is read by every release.
     pub fn issuers_by_profile(&self) -> Listed {
         let mut listed = Listed::default();
-        for agency in self.agencies() {
+        for agency in self.bodies() {
             for (file, der) in &agency.issuers {
                 let Some(issuer) = CertificateSummary::read(der) else {
                     continue;
                 };
-                let place = format!("agencies/{}/{file}", agency.id);
+                let place = format!("{}/{file}", agency.folder());
                 let subject = &issuer.subject;
                 if !issuer.key.is_taken() {
                     let says = format!("{subject}: nobody gets in by its key, {}", issuer.key.name);

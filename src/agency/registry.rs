@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::network::Network;
+use super::officer::{BOARD, Holder, OfficerId, Role};
 use super::source::Source;
-use crate::message::id::{AgencyId, BadName, MessageType, Purpose, SystemName, UnitId, UnitName};
+use crate::message::id::{AgencyId, BadName, MessageType, OfficerName, Purpose, SystemName};
+use crate::message::id::{GrantName, UnitId, UnitName};
+use crate::message::time::Timestamp;
 
 /// A pattern over message types in `sends` and `receives`: a type, `prefix.*`, or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,9 +181,9 @@ pub struct System {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Officer {
     /// Staff number, such as `o-2117`.
-    pub id: String,
-    /// `administrator`, `approver`, `auditor`, `operator`.
-    pub roles: BTreeSet<String>,
+    pub id: OfficerName,
+    /// What he may do for his agency, or for the board.
+    pub roles: BTreeSet<Role>,
     /// SAN URI of the officer's certificate.
     pub certificate: Option<String>,
     /// `sub` of the officer's token.
@@ -250,7 +253,7 @@ pub struct IdentityProvider {
 pub struct Agency {
     /// Its name: the folder's.
     pub id: AgencyId,
-    /// `customs`, `police`, `environment`, `post`, `oversight`.
+    /// A kind of the board's vocabulary, such as `customs`: which types it may send.
     pub kind: String,
     /// ISO 3166-1 alpha-2.
     pub country: String,
@@ -269,7 +272,7 @@ pub struct Agency {
     /// Its systems by name.
     pub systems: BTreeMap<SystemName, Arc<System>>,
     /// Its officers by staff number.
-    pub officers: BTreeMap<String, Officer>,
+    pub officers: BTreeMap<OfficerName, Officer>,
     /// Its limits.
     pub limits: AgencyLimits,
     /// How long payloads that it sent are kept: pattern over types, first match; the most precise
@@ -285,6 +288,14 @@ impl Agency {
         issuers.chain(ca.map(|ca| ca.file.as_str()))
     }
 
+    /// The folder of its files in a bundle, such as `agencies/customs`; of the board, `policies`.
+    pub fn folder(&self) -> String {
+        match self.id.as_str() {
+            BOARD => "policies".to_owned(),
+            id => format!("agencies/{id}"),
+        }
+    }
+
     /// How long a payload of `message_type` that this agency sent is kept.
     pub fn retention_of(&self, message_type: &str) -> Duration {
         let first = self
@@ -296,10 +307,58 @@ impl Agency {
     }
 }
 
-/// All agencies of a rulebook.
+/// What of the log a grant opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Evidence: that there was an exchange, its digests and its proof.
+    Evidence,
+    /// Rulings: who got what, and by which rules.
+    Rulings,
+    /// Payload: what was in the messages.
+    Payload,
+}
+
+impl Scope {
+    /// Its word in `board.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Evidence => "evidence",
+            Self::Rulings => "rulings",
+            Self::Payload => "payload",
+        }
+    }
+}
+
+/// A grant of the board: what an oversight body's officers may see of the log of all agencies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Its name.
+    pub id: GrantName,
+    /// The oversight body.
+    pub agency: AgencyId,
+    /// What it opens; at least one.
+    pub scope: BTreeSet<Scope>,
+    /// The first instant at which it holds.
+    pub from: Timestamp,
+    /// The first instant at which it no longer does.
+    pub to: Timestamp,
+    /// Its legal basis.
+    pub basis: String,
+}
+
+impl Grant {
+    /// Whether it opens `scope` at `now`.
+    pub fn opens(&self, scope: Scope, now: Timestamp) -> bool {
+        self.scope.contains(&scope) && self.from <= now && now < self.to
+    }
+}
+
+/// All agencies of a rulebook, and the board's own officers and grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     agencies: BTreeMap<AgencyId, Arc<Agency>>,
+    board: Option<Arc<Agency>>,
+    grants: Vec<Grant>,
 }
 
 impl Registry {
@@ -313,6 +372,41 @@ impl Registry {
         self.agencies.values()
     }
 
+    /// The board's own officers and who vouches for them, as an agency named `board` without units,
+    /// systems and data; none where its file names none.
+    pub fn board(&self) -> Option<&Arc<Agency>> {
+        self.board.as_ref()
+    }
+
+    /// All that have officers and issuers: the agencies by name, then the board.
+    pub fn bodies(&self) -> impl Iterator<Item = &Arc<Agency>> {
+        self.agencies().chain(&self.board)
+    }
+
+    /// An agency, or the board's own, by what an officer acts for.
+    pub fn body(&self, holder: &Holder) -> Option<&Arc<Agency>> {
+        match holder {
+            Holder::Agency(id) => self.agency(id.as_str()),
+            Holder::Board => self.board(),
+        }
+    }
+
+    /// An officer by address.
+    pub fn officer(&self, id: &OfficerId) -> Option<&Officer> {
+        self.body(&id.holder)?.officers.get(&id.officer)
+    }
+
+    /// What the board grants to oversight bodies, in the order of its file.
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+
+    /// This registry with what the board grants.
+    #[must_use]
+    pub(super) fn granting(self, grants: Vec<Grant>) -> Self {
+        Self { grants, ..self }
+    }
+
     /// A unit by address.
     pub fn unit(&self, id: &UnitId) -> Option<&Arc<Unit>> {
         self.agency(id.agency.as_str())?.units.get(&id.unit)
@@ -324,14 +418,17 @@ impl Registry {
     }
 }
 
-/// Of two agencies with one name the last holds: `Registry::parse` refuses them before.
+/// Of two agencies with one name the last holds: `Registry::parse` refuses them before. The one named
+/// `board` is the board's own.
 impl FromIterator<Agency> for Registry {
     fn from_iter<I: IntoIterator<Item = Agency>>(agencies: I) -> Self {
-        let agencies = agencies
-            .into_iter()
-            .map(|agency| (agency.id.clone(), Arc::new(agency)));
+        let agencies = agencies.into_iter();
+        let agencies = agencies.map(|agency| (agency.id.clone(), Arc::new(agency)));
+        let mut agencies: BTreeMap<_, _> = agencies.collect();
         Self {
-            agencies: agencies.collect(),
+            board: agencies.remove(BOARD),
+            agencies,
+            grants: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -9,6 +10,7 @@ use super::certs::pki::{DevelopmentPki, development_bundle, is_of_development, i
 use super::failed::Failed;
 use super::output;
 use crate::agency::expiry::{Expiring, expiring};
+use crate::agency::registry::Agency;
 use crate::backbone::start::begun;
 use crate::config::{Config, are_on_one_disk, is_readable_by_others};
 use crate::config::{read_bundle, read_file, read_folder_files};
@@ -183,6 +185,7 @@ fn strays(bundle: &Bundle, rulebook: &Rulebook) -> Vec<Fault> {
             ["policies", file] => {
                 ["board.toml", "agreements.toml", "border.cedarschema"].contains(file)
                     || ends(file, &[".cedar"])
+                    || is_issuer(file, rulebook.registry().board())
             }
             // Told with the tables.
             ["policies", "tables", file] => ends(file, &[".csv"]),
@@ -191,10 +194,7 @@ fn strays(bundle: &Bundle, rulebook: &Rulebook) -> Vec<Fault> {
             | ["messages", _, "message.toml" | "schema.json"]
             | ["messages", _, "codes", _]
             | ["messages", _, "examples", "invalid", "expected.csv"] => true,
-            ["agencies", agency, file] => {
-                let agency = rulebook.registry().agency(agency);
-                is_pem(file) && agency.is_some_and(|it| it.trust_files().any(|name| name == *file))
-            }
+            ["agencies", agency, file] => is_issuer(file, rulebook.registry().agency(agency)),
             ["messages", _, "examples", "valid" | "invalid", file] => ends(file, &[".json"]),
             _ => false,
         }
@@ -205,6 +205,12 @@ fn strays(bundle: &Bundle, rulebook: &Rulebook) -> Vec<Fault> {
         Fault::new(path, says, "mend its name, or take it out of the folder")
     });
     told.collect()
+}
+
+/// Whether the file is one that its body lists among its issuers.
+fn is_issuer(file: &str, body: Option<&Arc<Agency>>) -> bool {
+    let listed = |body: &Arc<Agency>| body.trust_files().any(|name| name == file);
+    is_pem(file) && body.is_some_and(listed)
 }
 
 /// Folders of a repository name issuers that only a deployment has: without any certificate of an

@@ -96,19 +96,16 @@ impl FromRequestParts<Arc<Shared>> for Signed {
                 "the certificate is {agency}'s and names no officer: send a token of its identity provider"
             ))
         })?;
-        let (Some(own), Ok(number)) = (caller.chain.first(), officer.id.parse()) else {
-            return Err(unknown(
-                "the officer's entry has no staff number".to_owned(),
-            ));
+        let body = peer.agency.id.as_str().parse::<Holder>();
+        let (Some(own), Ok(holder)) = (caller.chain.first(), body) else {
+            return Err(unknown("no certificate was shown".to_owned()));
         };
-        let holder = Holder::Agency(peer.agency.id.clone());
         let place = place(parts, state, &holder).await?;
-        let roles = officer.roles.iter().filter_map(|role| role.parse().ok());
-        let actor = Actor::new(holder.clone(), roles.collect(), view.rulebook.board());
+        let actor = Actor::new(holder.clone(), officer.roles, view.rulebook.board());
         Ok(Self {
             id: OfficerId {
                 holder,
-                officer: number,
+                officer: officer.id,
             },
             actor,
             certificate: own.clone(),

@@ -122,6 +122,11 @@ name!(
     "a staff number, as o-2117: lower case letters, digits and hyphens, two digits at least, at most 24"
 );
 name!(
+    /// A grant's name in `board.toml`, such as `dpa-2026`.
+    GrantName, is_label,
+    "a grant's name: lower case letters, digits and hyphens, a letter first, at most 48"
+);
+name!(
     /// A message type of the catalogue, such as `declaration.import`.
     MessageType, is_dotted,
     "a message type: names of lower case letters, digits and hyphens joined by dots"

@@ -36,6 +36,11 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+    /// The first instant of a date in UTC, such as `2026-07-01`; none for any other text.
+    pub fn from_date(text: &str) -> Option<Self> {
+        Self::from_rfc3339(&format!("{text}T00:00:00Z"))
+    }
+
     /// Reads RFC 3339 with an offset, such as `2026-03-14T09:26:53+02:00`; none for any other text,
     /// and none for an instant before 0000-01-01T00:00:00Z or after 9999-12-30T22:00:00Z.
     pub fn from_rfc3339(text: &str) -> Option<Self> {

@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::agency::board::{BOARD_KEYS, BOARD_PATH};
 use crate::agency::registry::Registry;
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::id::{AgencyId, Purpose};
 use crate::message::strict::{self, Table, Value, Wrong};
 use crate::message::time::Timestamp;
 
-use super::vocabulary::{BOARD_PATH, Vocabulary};
+use super::vocabulary::Vocabulary;
 use super::words::PolicyId;
 
 const AGREEMENTS_PATH: &str = "policies/agreements.toml";
@@ -231,7 +232,7 @@ fn purpose(name: &str, vocabulary: &Vocabulary) -> Result<Purpose, Wrong> {
 }
 
 fn day(text: &str, agreement: &str) -> Result<Timestamp, Wrong> {
-    Timestamp::from_rfc3339(&format!("{text}T00:00:00Z")).ok_or_else(|| {
+    Timestamp::from_date(text).ok_or_else(|| {
         let says = format!("{agreement} has a bad date");
         Wrong::new(says, "write days as 2026-07-01")
     })
@@ -247,6 +248,7 @@ pub(crate) fn board(bundle: &Bundle, registry: &Registry) -> Result<Board, Vec<F
     })?;
     strict::read(BOARD_PATH, text, |root| {
         root.leave(&["vocabulary"]);
+        root.leave(&BOARD_KEYS);
         let board = root
             .need("board")
             .table(|table| read_board(table, registry));

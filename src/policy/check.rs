@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use cedar_policy::{PolicySet, ValidationMode, Validator};
 
+use crate::agency::board::BOARD_PATH;
+use crate::agency::officer::BOARD;
 use crate::agency::registry::Registry;
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::Catalogue;
@@ -18,14 +20,12 @@ use super::head::Recipient;
 use super::parts::Parts;
 use super::schema::committed_schema_fault;
 use super::source::{FLOOR_PATH, Rule, diagnostic, line_with};
-use super::vocabulary::{BOARD_PATH, Terms, Vocabulary};
+use super::vocabulary::{Terms, Vocabulary};
 use super::wording::types_of;
 use super::words::{LEVELS, PolicyId};
 
 /// What a system may send beside the catalogue's types: steps of a case.
 pub(super) const CASE_STEPS: [&str; 3] = ["case.open", "case.join", "case.close"];
-/// The owner of the floor.
-const BOARD: &str = "board";
 /// How far conditions may look: the message, and what stands at its sender; the recipient, and what
 /// stands at its agency. `World::with_message` gives no more than that.
 pub(crate) const LEVEL: u32 = 2;

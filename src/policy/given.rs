@@ -175,8 +175,7 @@ fn word(text: &str, words: &Terms) -> Result<String, String> {
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    let day = || Timestamp::from_rfc3339(&format!("{text}T00:00:00Z"));
-    let time = Timestamp::from_rfc3339(text).or_else(day);
+    let time = Timestamp::from_rfc3339(text).or_else(|| Timestamp::from_date(text));
     time.ok_or_else(|| format!("{text:?} is no time: write 2026-03-17 or 2026-03-17T12:00:00Z"))
 }
 

@@ -7,12 +7,11 @@
 
 use std::fmt;
 
+use crate::agency::board::BOARD_PATH;
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::id::Purpose;
 use crate::message::strict::{self, Table};
 
-/// The board's file.
-pub(super) const BOARD_PATH: &str = "policies/board.toml";
 /// Words of one table, at most: a condition over them is tried with each.
 const WORDS_MAX: usize = 200;
 

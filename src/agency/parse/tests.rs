@@ -203,7 +203,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "issuers = [\"customs-ca.pem\"]",
         "",
-        "7: [trust] lists no issuers; list the certificate that issues for this agency's systems",
+        "7: [trust] lists no issuers; list the certificate that issues for its systems and officers",
     ),
     (
         "\"customs-ca.pem\"",

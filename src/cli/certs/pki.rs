@@ -274,7 +274,7 @@ pub fn development_bundle(bundle: &Bundle, pki: &DevelopmentPki) -> Result<Bundl
             continue;
         };
         for (file, _) in &draft.issuers {
-            development.insert(format!("agencies/{agency}/{file}"), issuer);
+            development.insert(format!("{}/{file}", draft.agency.folder()), issuer);
         }
     }
     if faults.is_empty() {
