@@ -1,6 +1,9 @@
 //! Who receives what: the promises of the policies, on five agencies and a handful of rules.
 
 #[cfg(test)]
+#[path = "ruling/changes.rs"]
+mod changes;
+#[cfg(test)]
 #[path = "ruling/differential.rs"]
 mod differential;
 #[cfg(test)]

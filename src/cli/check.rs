@@ -1,8 +1,7 @@
 //! `carnet check`: everything that can be wrong in the folders, each with its place and cure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -10,18 +9,16 @@ use super::certs::pki::{DevelopmentPki, development_bundle, is_of_development, i
 use super::failed::Failed;
 use super::output;
 use crate::agency::expiry::{Expiring, expiring};
-use crate::agency::registry::Agency;
 use crate::backbone::start::begun;
 use crate::config::{Config, are_on_one_disk, is_readable_by_others};
 use crate::config::{read_bundle, read_file, read_folder_files};
 use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::{Bundle, Fault};
-use crate::message::catalogue::{Catalogue, MessageEntry, unused_lists};
+use crate::message::catalogue::{Catalogue, unused_lists};
 use crate::message::time::Timestamp;
+use crate::policy::lints;
 use crate::policy::rulebook::Rulebook;
-use crate::policy::table::{admit_example, run_tables};
 use crate::policy::words::PolicyId;
-use crate::policy::{headings, possible};
 use crate::server::certificate::Looked;
 use crate::server::clock::Clock;
 use crate::server::descriptors;
@@ -117,100 +114,26 @@ fn checked(read: &Bundle, now: Timestamp, looked: &mut Looked) -> Result<Checked
         found.extend(Catalogue::parse(read).err().unwrap_or_default());
         found
     })?;
-    looked.faults.extend(unused_lists(&bundle));
-    let rulebook = Rulebook::parse(&bundle)?;
+    let rulebook = Rulebook::parse(&bundle).map_err(|found| {
+        let unused = unused_lists(&bundle).into_iter();
+        unused.chain(found).collect::<Vec<_>>()
+    })?;
     sort(&rulebook.registry().expiring(now), None, looked);
-    let issuers = rulebook.registry().issuers_by_profile();
-    looked.faults.extend(issuers.faults);
-    looked.warnings.extend(issuers.departures);
     let agreements = rulebook.agreements().iter();
     let notices = agreements.filter_map(|it| Some(it.warning(it.notice(now)?)));
     looked.warnings.extend(notices);
-    looked.faults.extend(headings::faults(&rulebook));
-    let impossible = possible::look(&rulebook);
-    looked.faults.extend(impossible.faults);
-    let mut admit = |entry: &MessageEntry, name: &str| admit_example(&bundle, entry, name);
-    let report = run_tables(&rulebook, &mut admit);
-    let shown = report.decided.union(&impossible.waiting).collect();
-    // A row that does not hold shows nothing, and is told.
-    if report.faults.is_empty() {
-        looked.warnings.extend(without_a_row(&rulebook, &shown));
-    }
-    looked.faults.extend(report.faults);
-    looked.warnings.extend(strays(read, &rulebook));
+    let found = lints::look(&rulebook);
+    looked.faults.extend(found.faults);
+    looked.warnings.extend(found.warnings);
     Ok(Checked {
         counts: vec![
             (rulebook.registry().agencies().count(), "agencies"),
             (rulebook.catalogue().entries().count(), "message types"),
             (rulebook.rules().count(), "policies"),
-            (report.rows, "table rows"),
+            (found.rows, "table rows"),
         ],
-        waiting: impossible.waiting,
+        waiting: found.waiting,
     })
-}
-
-/// Rules that decide in no row of a table: they can change unseen.
-fn without_a_row(rulebook: &Rulebook, shown: &BTreeSet<&PolicyId>) -> Vec<Fault> {
-    let mut by_file: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for rule in rulebook.rules().filter(|rule| !shown.contains(&rule.id)) {
-        by_file
-            .entry(rule.path())
-            .or_default()
-            .push(rule.id.as_str());
-    }
-    let told = by_file.into_iter().map(|(file, rules)| {
-        let says = format!(
-            "{} decide in no row of a table: they can change unseen",
-            rules.join(", ")
-        );
-        Fault::new(
-            file,
-            says,
-            "give each a row in policies/tables/ that it decides",
-        )
-    });
-    told.collect()
-}
-
-/// Files that are of no use in a rulebook, and would stay in the log.
-fn strays(bundle: &Bundle, rulebook: &Rulebook) -> Vec<Fault> {
-    let is_known = |path: &str| {
-        let parts: Vec<&str> = path.split('/').collect();
-        let ends = |file: &str, endings: &[&str]| {
-            endings
-                .iter()
-                .any(|ending| file.strip_suffix(ending).is_some())
-        };
-        match parts.as_slice() {
-            ["policies", file] => {
-                ["board.toml", "agreements.toml", "border.cedarschema"].contains(file)
-                    || ends(file, &[".cedar"])
-                    || is_issuer(file, rulebook.registry().board())
-            }
-            // Told with the tables.
-            ["policies", "tables", file] => ends(file, &[".csv"]),
-            // What is no list of codes is told with them.
-            ["agencies", _, "agency.toml"]
-            | ["messages", _, "message.toml" | "schema.json"]
-            | ["messages", _, "codes", _]
-            | ["messages", _, "examples", "invalid", "expected.csv"] => true,
-            ["agencies", agency, file] => is_issuer(file, rulebook.registry().agency(agency)),
-            ["messages", _, "examples", "valid" | "invalid", file] => ends(file, &[".json"]),
-            _ => false,
-        }
-    };
-    let strays = bundle.files().filter(|(path, _)| !is_known(path));
-    let told = strays.map(|(path, _)| {
-        let says = "is no file of a rulebook: nothing reads it, and it would stay in the log";
-        Fault::new(path, says, "mend its name, or take it out of the folder")
-    });
-    told.collect()
-}
-
-/// Whether the file is one that its body lists among its issuers.
-fn is_issuer(file: &str, body: Option<&Arc<Agency>>) -> bool {
-    let listed = |body: &Arc<Agency>| body.trust_files().any(|name| name == file);
-    is_pem(file) && body.is_some_and(listed)
 }
 
 /// Folders of a repository name issuers that only a deployment has: without any certificate of an

@@ -140,7 +140,7 @@ impl Keeper {
         let now = self.clock.now();
         let mut known = Revocations::default();
         let mut places = Vec::new();
-        for agency in rulebook.registry().agencies() {
+        for agency in rulebook.registry().bodies() {
             let mut all = Vec::new();
             for source in &agency.crls {
                 let place = (agency.id.clone(), source.source.clone());

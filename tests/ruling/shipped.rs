@@ -9,7 +9,8 @@ use carnet::policy::table::{admit_example, run_tables};
 use super::fixture::noon;
 use crate::repository::shipped;
 
-fn bundle() -> Bundle {
+/// Its text, with issuers for development.
+pub(super) fn bundle() -> Bundle {
     let bundle = shipped();
     let pki = DevelopmentPki::create(&bundle, noon()).unwrap();
     development_bundle(&bundle, &pki).unwrap()

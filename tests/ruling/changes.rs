@@ -1,0 +1,363 @@
+//! A proposed change of the repository's rulebook: whose it is, and what must be mended first.
+
+use std::sync::OnceLock;
+
+use carnet::cli::certs::pki::DevelopmentPki;
+use carnet::message::bundle::{Bundle, Fault};
+use carnet::policy::change::Changes;
+use carnet::policy::checked::{Checked, check};
+use carnet::policy::rulebook::Rulebook;
+
+use super::fixture::{self, noon};
+use super::shipped::bundle;
+use crate::repository::shipped;
+
+const CUSTOMS: &str = "agencies/customs/agency.toml";
+const POST: &str = "agencies/post/agency.toml";
+pub(super) const POST_RULES: &str = "policies/post.cedar";
+const BOARD: &str = "policies/board.toml";
+
+const VET: &str = r#"id = "vet"
+kind = "environment"
+country = "XM"
+name = { en = "Meridia Food Safety" }
+contact = { desk = "Desk", email = "desk@vet.example" }
+[trust]
+issuers = ["vet-ca.pem"]
+[[unit]]
+id = "main"
+purpose = "environment-protection"
+[retention]
+default = "30d"
+"#;
+
+/// The rulebook that holds.
+pub(super) fn base() -> &'static Rulebook {
+    static BASE: OnceLock<Rulebook> = OnceLock::new();
+    BASE.get_or_init(|| Rulebook::parse(&bundle()).unwrap())
+}
+
+/// Text that stands in a file, and what is put in its place.
+pub(super) type Edit<'t> = (&'t str, &'t str, &'t str);
+
+/// The text that holds, with these edits.
+pub(super) fn edited(edits: &[Edit<'_>]) -> Bundle {
+    let mut next = base().bundle().clone();
+    for (path, before, after) in edits {
+        let text = next.text(path).unwrap();
+        assert!(text.contains(before), "{path} has no {before}");
+        let text = text.replacen(before, after, 1);
+        next.insert(*path, text);
+    }
+    next
+}
+
+fn checked(next: &Bundle) -> Result<Checked, Vec<Fault>> {
+    check(base(), &Changes::between(base().bundle(), next))
+}
+
+#[track_caller]
+pub(super) fn accepted(edits: &[Edit<'_>]) -> Checked {
+    checked(&edited(edits)).unwrap_or_else(|faults| panic!("{}", lines(&faults)))
+}
+
+#[track_caller]
+fn refused(edits: &[Edit<'_>]) -> String {
+    lines(&checked(&edited(edits)).unwrap_err())
+}
+
+fn lines(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+fn owner(checked: &Checked) -> String {
+    checked.ownership.owner.to_string()
+}
+
+#[test]
+fn an_agencys_rules_and_tables_and_entries_are_its_own_and_the_floor_is_the_boards() {
+    let title = ("postal item data and events", "postal items and events");
+    let edits: [(Edit<'_>, &str); 4] = [
+        ((POST_RULES, title.0, title.1), "post"),
+        (
+            (
+                POST,
+                "messages_per_second = 5000",
+                "messages_per_second = 50",
+            ),
+            "post",
+        ),
+        (
+            ("policies/floor.cedar", "@title(\"", "@title(\"Now: "),
+            "board",
+        ),
+        ((BOARD, "quorum = 3", "quorum = 2"), "board"),
+    ];
+    for (edit, expected) in edits {
+        let checked = accepted(&[edit]);
+        assert_eq!(owner(&checked), expected);
+        assert!(checked.rows >= 75 && !checked.ownership.recovers);
+        assert_ne!(checked.rulebook.digest(), base().digest());
+    }
+}
+
+#[test]
+fn a_proposal_has_one_owner() {
+    let edits = [
+        (POST_RULES, "postal item data and events", "items"),
+        ("policies/floor.cedar", "@title(\"", "@title(\"Now: "),
+        (
+            CUSTOMS,
+            "messages_per_second = 2000",
+            "messages_per_second = 20",
+        ),
+    ];
+    let expected = "policies/floor.cedar: belongs to the board, and agencies/customs/agency.toml to \
+                    customs; propose them separately: a proposal has one owner\n\
+                    policies/post.cedar: belongs to post, and agencies/customs/agency.toml to \
+                    customs; propose them separately: a proposal has one owner";
+    assert_eq!(refused(&edits), expected);
+}
+
+#[test]
+fn what_an_agency_is_to_others_is_the_boards_though_it_stands_in_the_agencys_file() {
+    let cleared = "id = \"main\"\nclearances = [\"controlled-delivery\"]";
+    let gains = (POST, "id = \"main\"", cleared);
+    assert_eq!(owner(&accepted(&[gains])), "board");
+    // What a unit loses is its agency's to give up.
+    let police = "agencies/police/agency.toml";
+    let loses = (police, "clearances = [\"controlled-delivery\"]\n", "");
+    let told = refused(&[loses]);
+    assert!(
+        told.contains("no longer holds") && !told.contains("the board"),
+        "{told}"
+    );
+    let limits = (
+        POST,
+        "refusals_per_minute = 600",
+        "refusals_per_minute = 60",
+    );
+    assert_eq!(
+        refused(&[gains, limits]),
+        "agencies/post/agency.toml: changes what is post's own together with what is the board's to \
+         change: clearance controlled-delivery of post/main; propose them separately"
+    );
+    let country = (POST, "country = \"XM\"", "country = \"XA\"");
+    let kind = (POST, "kind = \"post\"", "kind = \"police\"");
+    let told = refused(&[country, kind, limits]);
+    assert!(
+        told.contains("the board's to change: its kind, its country;"),
+        "{told}"
+    );
+}
+
+#[test]
+fn nobody_can_decide_away_who_decides() {
+    let approver = (
+        POST,
+        "roles = [\"approver\", \"auditor\"]",
+        "roles = [\"auditor\"]",
+    );
+    let told = refused(&[approver]);
+    assert!(
+        told.starts_with(
+            "agencies/post/agency.toml: leaves post without an administrator and another officer \
+             who approves"
+        ),
+        "{told}"
+    );
+    // One who proposes and approves is one, not two.
+    let both = (
+        POST,
+        "[\"administrator\"]",
+        "[\"administrator\", \"approver\"]",
+    );
+    assert_eq!(refused(&[both, approver]), told);
+    let quorum = (
+        BOARD,
+        "members = [\"customs\", \"police\", ",
+        "members = [\"customs\", ",
+    );
+    assert_eq!(owner(&accepted(&[quorum])), "board");
+    let mut alone = edited(&[approver]);
+    let text = alone.text(POST).unwrap().replace("m-0077", "m-0078");
+    alone.insert(POST, text);
+    assert!(checked(&alone).is_err());
+}
+
+#[test]
+fn an_agency_without_officers_gets_others_from_the_board() {
+    let more = "[[officer]]\nid = \"m-0099\"\nroles = [\"approver\"]\n\
+                certificate = \"urn:carnet:post:officer:m-0099\"\n\n[limits]";
+    let adds = (POST, "[limits]", more);
+    let checked = accepted(&[adds]);
+    assert!(checked.ownership.recovers);
+    assert_eq!(owner(&checked), "post");
+    let limits = (
+        POST,
+        "refusals_per_minute = 600",
+        "refusals_per_minute = 60",
+    );
+    assert!(!accepted(&[adds, limits]).ownership.recovers);
+    let takes = (POST, "\"auditor\"]", "\"operator\"]");
+    assert!(!accepted(&[adds, takes]).ownership.recovers);
+}
+
+#[test]
+fn who_comes_and_who_goes_is_the_boards_with_all_that_is_theirs() {
+    let mut next = edited(&[]);
+    next.insert("agencies/vet/agency.toml", VET);
+    let issuer = issuer();
+    next.insert("agencies/vet/vet-ca.pem", issuer);
+    next.insert("policies/vet.cedar", "");
+    let joined = checked(&next).unwrap_or_else(|faults| panic!("{}", lines(&faults)));
+    assert_eq!(owner(&joined), "board");
+    assert!(lines(&joined.warnings).contains("has no administrator and another officer"));
+    let changes = Changes::between(&next, base().bundle());
+    let left = check(&joined.rulebook, &changes).unwrap();
+    assert_eq!(owner(&left), "board");
+}
+
+/// An issuer for the agency that comes.
+fn issuer() -> Vec<u8> {
+    let mut other = shipped();
+    other.insert("agencies/vet/agency.toml", VET);
+    let pki = DevelopmentPki::create(&other, noon()).unwrap();
+    pki.get("vet-ca.pem").unwrap().to_vec()
+}
+
+#[test]
+fn systems_that_a_change_of_the_catalogue_would_break_are_named() {
+    let edition = ("messages/postal.item/message.toml", "2026-01", "2026-02");
+    let checked = accepted(&[edition]);
+    let broken: Vec<String> = checked.broken.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(broken.join("\n"), @r"
+    customs/declarations receives postal.item, of edition 2026-01, which becomes 2026-02
+    environment/permits receives postal.item, of edition 2026-01, which becomes 2026-02
+    post/items sends postal.item, of edition 2026-01, which becomes 2026-02
+    ");
+    let schema = (
+        "messages/postal.item/schema.json",
+        "\"maxLength\": 9",
+        "\"maxLength\": 12",
+    );
+    let broken = accepted(&[schema]).broken;
+    assert!(broken.iter().all(|it| {
+        it.to_string()
+            .ends_with("schema changes within its edition")
+    }));
+}
+
+#[test]
+fn a_kind_that_will_send_a_type_no_more_breaks_its_systems() {
+    let base = Rulebook::parse(&fixture::bundle()).unwrap();
+    let mut next = fixture::bundle();
+    let path = "messages/risk.assessment/message.toml";
+    let text = next.text(path).unwrap().replace(", \"police\"]", "]");
+    next.insert(path, text);
+    let checked = check(&base, &Changes::between(base.bundle(), &next)).unwrap();
+    let broken: Vec<String> = checked.broken.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        broken,
+        ["police/test sends risk.assessment, which its agency's kind will not send any more"]
+    );
+}
+
+#[test]
+fn a_word_in_use_cannot_go() {
+    let kind = (BOARD, "post = \"Postal operator\"\n", "");
+    let told = refused(&[kind]);
+    assert!(
+        told.starts_with(
+            "policies/board.toml: no longer has the kind \"post\", which is used: \
+             agencies/post/agency.toml:2, messages/"
+        ),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1);
+    // No unit has this purpose, and no rule or agreement names it.
+    let unused = (BOARD, "integrity = \"Integrity of the service\"\n", "");
+    let told = refused(&[unused]);
+    assert!(
+        told.contains("is not the schema that messages/ and board.toml give"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_row_that_no_longer_holds_and_a_rule_over_others_data_hinder() {
+    let narrowed = (
+        POST_RULES,
+        "Border::Agency::\"customs\"",
+        "Border::Agency::\"police\"",
+    );
+    let told = refused(&[narrowed]);
+    assert!(
+        told.contains("policies/tables/post.csv:2: row \"story 1: item"),
+        "{told}"
+    );
+    let foreign = (
+        POST_RULES,
+        "resource in Border::Agency::\"post\"",
+        "resource in Border::Agency::\"police\"",
+    );
+    let told = refused(&[foreign]);
+    assert!(
+        told.contains("post-customs is over data that are not post's own"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_path_outside_of_the_folders_and_a_file_that_nothing_reads_are_refused() {
+    let long = format!("policies/{}.cedar", "x".repeat(200));
+    for path in [
+        "../etc/passwd",
+        "policies/../../x.cedar",
+        "/policies/x.cedar",
+        "policies//x.cedar",
+        "policies/.hidden.cedar",
+        "policies\\x.cedar",
+        "policies",
+        "certs/server.key",
+        "policies/x\n.cedar",
+        &long,
+    ] {
+        let mut changes = Changes::default();
+        changes.insert(path, Some(Vec::new()));
+        let faults = check(base(), &changes).unwrap_err();
+        assert!(
+            faults[0].says.contains("is no path of a rulebook"),
+            "{path}"
+        );
+    }
+    let mut next = edited(&[]);
+    next.insert("agencies/post/notes.md", "x");
+    let told = lines(&checked(&next).unwrap_err());
+    assert!(
+        told.starts_with("agencies/post/notes.md: is no file of a rulebook"),
+        "{told}"
+    );
+    let faults = check(base(), &Changes::default()).unwrap_err();
+    assert_eq!(faults[0].says, "changes nothing");
+}
+
+#[test]
+fn a_fault_that_the_rulebook_has_already_hinders_no_change_of_something_else() {
+    let mut old = bundle();
+    old.insert("policies/border.cedarschema", "// of an older release");
+    assert!(Rulebook::parse(&old).is_err());
+    let base = Rulebook::load(&old).unwrap();
+    let mut next = old.clone();
+    let rules = old
+        .text(POST_RULES)
+        .unwrap()
+        .replacen("@title(\"", "@title(\"Now: ", 1);
+    next.insert(POST_RULES, rules);
+    let checked = check(&base, &Changes::between(&old, &next)).unwrap();
+    assert_eq!(owner(&checked), "post");
+    assert!(lines(&checked.warnings).contains("border.cedarschema"));
+    next.insert(POST_RULES, "permit (principal, action, resource);");
+    assert!(check(&base, &Changes::between(&old, &next)).is_err());
+}
