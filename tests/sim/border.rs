@@ -89,17 +89,21 @@ impl Border {
 
     /// Puts it into force, as `--dev` does with its folders.
     pub(crate) fn activate(&self) -> Command {
+        Command::Govern(Ticket(1), Box::new(self.activated(None)))
+    }
+
+    /// Puts it into force, by this proposal.
+    pub(crate) fn activated(&self, proposal: Option<u64>) -> Deed {
         let Genesis {
             at, digest, units, ..
         } = self.in_force();
-        let activated = Activated {
+        Deed::Activate(Activated {
             at,
-            proposal: None,
+            proposal,
             digest,
             text: Text::Whole(Bundle::default()),
             units,
-        };
-        Command::Govern(Ticket(1), Box::new(Deed::Activate(activated)))
+        })
     }
 
     /// The first record.

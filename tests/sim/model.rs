@@ -9,6 +9,8 @@
 mod acts;
 #[path = "model/clients.rs"]
 mod clients;
+#[path = "model/governed.rs"]
+mod governed;
 #[path = "model/publishes.rs"]
 mod publishes;
 
@@ -104,6 +106,10 @@ struct Life {
     now: Timestamp,
     run: Duration,
     border: Arc<Border>,
+    /// The one in force, of those that come into force.
+    rulebook: usize,
+    /// In the order of their numbers.
+    proposals: Vec<governed::Naive>,
     places: Vec<Place>,
     connections: u64,
     consumers: u64,
@@ -155,6 +161,8 @@ impl Life {
             run: Duration::ZERO,
             places: PLACES.iter().map(place).collect(),
             border,
+            rulebook: 0,
+            proposals: Vec::new(),
             connections: 0,
             consumers: 0,
             sent: Vec::new(),
@@ -261,6 +269,7 @@ impl Life {
     fn agrees(&self) {
         let ledger = self.core.ledger();
         self.naive.agrees(ledger);
+        self.governance_agrees();
         assert!(self.ends.is_empty() && self.cancels.is_empty());
         assert!(self.replayed == *ledger, "the records make another ledger");
         assert!(self.replayed.to_snapshot() == ledger.to_snapshot());
@@ -381,6 +390,7 @@ impl Life {
     fn act(&mut self, act: Act) {
         match act {
             Act::Activate(rulebook) => self.activate(rulebook),
+            Act::Govern(govern) => self.govern(govern),
             Act::Wait(tens) => self.wait(tens * 10),
             Act::Restart { clean } => self.restart(clean),
             act => self.step(|life, turn| life.act_in(act, turn)),
@@ -424,7 +434,7 @@ impl Life {
             }
             Act::Settle(which, how) => self.settle(which, how, turn),
             Act::Reconnect { place, ended } => self.reconnect(place, ended, turn),
-            Act::Activate(_) | Act::Wait(_) | Act::Restart { .. } => {}
+            Act::Activate(_) | Act::Govern(_) | Act::Wait(_) | Act::Restart { .. } => {}
         }
     }
 
@@ -437,15 +447,13 @@ impl Life {
         self.wait(50);
         // Until it is taken, what comes before it is ruled by the one in force.
         self.step(|life, turn| {
-            life.border = border(rulebook, epoch);
-            for (place, at) in life.places.iter_mut().zip(PLACES) {
-                place.peer = life.border.peer(at.0, at.1);
-            }
+            life.enter(border(rulebook, epoch), rulebook);
             let come = life.take(life.border.activate(), turn);
             assert!(
                 come.records.is_empty() && come.effects.is_empty(),
                 "{come:?}"
             );
+            turn.out.governed.clear();
         });
     }
 

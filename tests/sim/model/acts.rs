@@ -1,5 +1,6 @@
 //! What is done in a random life, by whom.
 
+use super::governed::{Govern, governs};
 use super::*;
 
 /// Who is connected; two systems of customs share its queues.
@@ -97,7 +98,7 @@ pub(super) fn border(rulebook: usize, epoch: u64) -> Arc<Border> {
 }
 
 /// What a thousand random lives come across, all taken together.
-pub(super) const SEEN: [&str; 20] = [
+pub(super) const SEEN: [&str; 22] = [
     // Causes of death, where something takes what dies.
     "rejected",
     "expired",
@@ -122,6 +123,9 @@ pub(super) const SEEN: [&str; 20] = [
     // And of releases.
     "narrowed",
     "too late to be narrowed",
+    // And of changes of the rulebook.
+    "governed",
+    "activated by a proposal",
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -156,6 +160,7 @@ pub(super) enum Act {
         ended: bool,
     },
     Activate(usize),
+    Govern(Govern),
     Wait(u64),
     Restart {
         clean: bool,
@@ -164,7 +169,7 @@ pub(super) enum Act {
 
 /// What hardly comes by itself: a repeat of what was refused reaches somebody of whom its sender must not
 /// know; a release is narrowed; a connection is gone before its delivery could be.
-pub(super) const RARE: [Act; 18] = [
+pub(super) const RARE: [Act; 22] = [
     published(4),
     Act::Activate(3),
     Act::Again {
@@ -200,6 +205,25 @@ pub(super) const RARE: [Act; 18] = [
     },
     BACK,
     BACK,
+    // The first rulebook comes back, by two officers of post.
+    Act::Govern(Govern::Propose {
+        owner: 0,
+        rulebook: 0,
+        by: (0, 0),
+    }),
+    Act::Govern(Govern::Approve {
+        which: 0,
+        by: (1, 1),
+    }),
+    Act::Govern(Govern::Schedule {
+        which: 0,
+        by: 1,
+        tens: 0,
+    }),
+    Act::Govern(Govern::Activate {
+        which: 0,
+        rulebook: 0,
+    }),
 ];
 
 /// What is in hand, and comes back.
@@ -243,6 +267,7 @@ pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
         3 => (0..PLACES.len(), any::<bool>())
             .prop_map(|(place, ended)| Act::Reconnect { place, ended }),
         1 => (0..RULEBOOKS.len()).prop_map(Act::Activate),
+        9 => governs().prop_map(Act::Govern),
         4 => (1..30_u64).prop_map(Act::Wait),
         1 => any::<bool>().prop_map(|clean| Act::Restart { clean }),
     ];
