@@ -4,6 +4,8 @@
 //! no rule that a test wants broken; stock clients are `tests/interop.rs`'s.
 #![cfg(test)]
 
+#[path = "wire/activating.rs"]
+mod activating;
 #[path = "wire/answering.rs"]
 mod answering;
 #[path = "wire/blanked.rs"]

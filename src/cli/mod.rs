@@ -10,6 +10,7 @@ mod client;
 mod consume;
 mod demo;
 mod failed;
+mod folders;
 mod init;
 mod list;
 mod log;

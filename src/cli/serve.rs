@@ -13,13 +13,15 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::certs::pki::{Completed, development_bundle};
 use super::check::{
     end_file_beside_the_log, open_to_others, runtimes, server_certificate, server_files,
 };
 use super::failed::Failed;
+use super::folders::{
+    development_rulebook, report_changed_folders, take_at_hangups, take_changed_folders,
+};
+use super::output;
 use super::start::{development_end_file, failed, master_key, options, repeat_window};
-use super::{certs, output};
 use crate::backbone::embedded::{Basis, Embedded, Options};
 use crate::backbone::end_file::EndFile;
 use crate::backbone::error::StartError;
@@ -27,11 +29,8 @@ use crate::backbone::loss::{OnLoss, Witnesses};
 use crate::backbone::start::Replay;
 use crate::backbone::start::{begun, has_segments, permit};
 use crate::broker::budget::Budgets;
-use crate::config::read_bundle;
 use crate::config::{Address, Config, create_private_folder, is_readable_by_others, is_writable};
 use crate::journal::vfs::DiskVfs;
-use crate::message::bundle::Bundle;
-use crate::policy::rulebook::Rulebook;
 use crate::server::bind::Bound;
 use crate::server::clock::Clock;
 use crate::server::descriptors;
@@ -45,9 +44,6 @@ use crate::server::renewal::{Renewal, keep, tell_ends};
 use crate::server::revocation;
 use crate::server::tls::Tls;
 
-/// Differing files that are named at start.
-const DIFFERING_SHOWN: usize = 5;
-
 /// Serve agencies over AMQP and mutual TLS.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -59,7 +55,7 @@ const DIFFERING_SHOWN: usize = 5;
 )]
 pub(super) struct Serve {
     /// To try things: makes its own certificates in the data folder and takes changed folders at
-    /// each start. Such a log is never served without it
+    /// each start and SIGHUP. Such a log is never served without it
     #[arg(long)]
     dev: bool,
     /// Make the queues' state from the journal alone: slower, and the same
@@ -142,7 +138,10 @@ impl Serve {
         let backbone = Embedded::open(&config.data, options, basis, now);
         let backbone = backbone.map_err(|error| not_opened(error, &config.master_key))?;
         match genesis {
-            Some(bundle) => take_changed_folders(&backbone, &bundle)?,
+            Some(bundle) => {
+                take_changed_folders(&backbone, &bundle)?;
+                take_at_hangups(&runtime, &config, &backbone)?;
+            }
             None => report_changed_folders(&config, backbone.view().rulebook.bundle()),
         }
         tell_ends(&backbone.view().rulebook.registry().expiring(clock.now()));
@@ -199,52 +198,6 @@ fn look_for_the_master_key(path: &Path, is_begun: bool) -> Result<(), Failed> {
     };
     let says = format!("{} is missing; {cure}", path.display());
     Err(Failed::CannotRun(says))
-}
-
-/// The folders as a bundle, with the development authority in place of the agencies' issuers.
-fn development_rulebook(config: &Config) -> Result<Bundle, Failed> {
-    let bundle = read_bundle(config)?;
-    let is_new = !config.certs.join("ca.pem").exists();
-    let (pki, completed) = certs::complete(&bundle, &config.certs, Clock::default().now())?;
-    if !is_new && completed != Completed::default() {
-        let says = certs::in_words(&completed, &config.certs);
-        says.lines().for_each(|line| tracing::info!("{line}"));
-    }
-    Ok(development_bundle(&bundle, &pki)?)
-}
-
-fn take_changed_folders(backbone: &Arc<Embedded>, bundle: &Bundle) -> Result<(), Failed> {
-    if bundle.digest() == backbone.view().rulebook.digest() {
-        return Ok(());
-    }
-    let rulebook = Rulebook::parse(bundle)?;
-    let digest = rulebook.digest();
-    backbone.activate(rulebook).map_err(Failed::cannot_run)?;
-    tracing::info!(rulebook = %digest, "the folders have changed: activated, since this is --dev");
-    Ok(())
-}
-
-/// Says where the folders differ from the rulebook in force. The rulebook is
-/// the log's: an edited file does not count, and its editor is to know that.
-fn report_changed_folders(config: &Config, active: &Bundle) {
-    let folders = match read_bundle(config) {
-        Ok(folders) => folders,
-        Err(faults) => {
-            let first = faults.first().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(fault = %first, "the folders cannot be compared with the rulebook in force");
-            return;
-        }
-    };
-    let differing = active.differences(&folders);
-    if !differing.is_empty() {
-        let count = differing.len();
-        let first: Vec<&str> = differing.into_iter().take(DIFFERING_SHOWN).collect();
-        tracing::warn!(
-            files = count,
-            first = first.join(" "),
-            "the folders differ from the rulebook in force, which alone is used"
-        );
-    }
 }
 
 fn not_opened(error: StartError, master_key: &Path) -> Failed {
@@ -414,7 +367,7 @@ fn announce(
         let certs = config.certs.display();
         _ = write!(
             text,
-            "DEVELOPMENT: certificates are throw-away; changed folders count from the next start on\n\
+            "DEVELOPMENT: certificates are throw-away; changed folders count from SIGHUP or the next start on\n\
              connect with {certs}/ca.pem and a system's certificate, such as \
              {certs}/post-items.pem and .key\n"
         );

@@ -206,7 +206,7 @@ fn a_banner_says_when_changed_folders_count() {
     folders.init_real();
     let real = "serve --amqp 127.0.0.1:0 --data real --certs pki";
     for (words, says) in [
-        (DEV, "count from the next start on"),
+        (DEV, "count from SIGHUP or the next start on"),
         (real, "do not count"),
     ] {
         let broker = Running::start(folders.path(), words);

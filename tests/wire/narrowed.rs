@@ -68,7 +68,7 @@ fn a_narrowed_message_is_not_overtaken_by_those_behind_it() {
     police.quiet();
 }
 
-fn sequence(properties: &crate::octets::Properties) -> String {
+pub(crate) fn sequence(properties: &crate::octets::Properties) -> String {
     let headers = properties.headers.iter().flatten();
     let mut sequence = headers.filter(|(name, _)| name == "x-carnet-sequence");
     match sequence.next() {
