@@ -4,6 +4,9 @@
 #[path = "ruling/changes.rs"]
 mod changes;
 #[cfg(test)]
+#[path = "ruling/differences.rs"]
+mod differences;
+#[cfg(test)]
 #[path = "ruling/differential.rs"]
 mod differential;
 #[cfg(test)]

@@ -10,20 +10,9 @@ use crate::message::strict::{Table, Value, Wrong};
 
 /// Standing queues that a system may read.
 const STANDING_QUEUES: [&str; 3] = ["inbox", "receipts", "dead"];
-const INBOX_MODES: [(&str, InboxMode); 3] = [
-    ("all", InboxMode::All),
-    ("unbound", InboxMode::Unbound),
-    ("off", InboxMode::Off),
-];
-const MESSAGE_ID_RULES: [(&str, MessageIdRule); 2] = [
-    ("required", MessageIdRule::Required),
-    ("derived", MessageIdRule::Derived),
-];
-const RECEIPTS: [(&str, Receipts); 3] = [
-    ("all", Receipts::All),
-    ("exceptions", Receipts::Exceptions),
-    ("off", Receipts::Off),
-];
+const INBOX_MODES: [InboxMode; 3] = [InboxMode::All, InboxMode::Unbound, InboxMode::Off];
+const MESSAGE_ID_RULES: [MessageIdRule; 2] = [MessageIdRule::Required, MessageIdRule::Derived];
+const RECEIPTS: [Receipts; 3] = [Receipts::All, Receipts::Exceptions, Receipts::Off];
 
 /// An agency's units: those that could be read, and the names of all, so that a fault of one unit
 /// is not reported again by the systems that belong to it.
@@ -41,7 +30,9 @@ pub(super) fn read_units(owner: &AgencyId, root: &Table<'_>) -> Units {
         let clearances = table.at("clearances").list();
         let receives = table.at("receives").list();
         let listed = table.at("listed").flag();
-        let inbox = table.at("inbox").word(&INBOX_MODES);
+        let inbox = table
+            .at("inbox")
+            .word(&INBOX_MODES.map(|it| (it.name(), it)));
         let delivery_limit = table.at("delivery_limit").count();
         let name = name?;
         if !names.insert(name.clone()) {
@@ -121,8 +112,12 @@ fn read_system(units: &Units, table: &Table<'_>, entries: &mut Entries) -> Optio
     let sends = table.at("sends").list();
     let reads = table.at("reads").words(&STANDING_QUEUES);
     let networks = table.at("networks").list();
-    let message_id = table.at("message_id").word(&MESSAGE_ID_RULES);
-    let receipts = table.at("receipts").word(&RECEIPTS);
+    let message_id = table
+        .at("message_id")
+        .word(&MESSAGE_ID_RULES.map(|it| (it.name(), it)));
+    let receipts = table
+        .at("receipts")
+        .word(&RECEIPTS.map(|it| (it.name(), it)));
     Some(System {
         name: name?,
         unit: unit?,

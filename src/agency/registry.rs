@@ -102,6 +102,17 @@ pub enum InboxMode {
     Off,
 }
 
+impl InboxMode {
+    /// Its word in `agency.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Unbound => "unbound",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Which receipts a system gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Receipts {
@@ -115,6 +126,15 @@ pub enum Receipts {
 }
 
 impl Receipts {
+    /// Its word in `agency.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Exceptions => "exceptions",
+            Self::Off => "off",
+        }
+    }
+
     /// Whether an outcome has a receipt: an exceptional one is refused, invalid, or has a warning.
     pub fn wants(self, exceptional: bool) -> bool {
         match self {
@@ -133,6 +153,16 @@ pub enum MessageIdRule {
     Required,
     /// The digest of type and content stands in where it is not.
     Derived,
+}
+
+impl MessageIdRule {
+    /// Its word in `agency.toml`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Derived => "derived",
+        }
+    }
 }
 
 /// A recipient of messages, with one purpose and one inbox.

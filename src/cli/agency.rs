@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::check::with_issuers;
 use super::failed::{Failed, no_such};
 use super::output;
-use crate::agency::registry::{Agency, InboxMode, MessageIdRule, Receipts, Registry};
-use crate::agency::registry::{System, TypePattern, Unit};
+use crate::agency::registry::{Agency, Registry};
+use crate::agency::registry::{System, TypePattern};
 use crate::config::{Config, read_bundle};
 use crate::server::clock::Clock;
 use crate::server::refusals::{self, DeclinedClient};
@@ -149,7 +149,7 @@ fn as_json(agency: &Agency) -> Value {
             "clearances": unit.clearances,
             "receives": texts(&unit.receives),
             "listed": unit.listed,
-            "inbox": inbox(unit),
+            "inbox": unit.inbox.name(),
         })
     });
     let systems = agency.systems.values().map(|system| {
@@ -160,8 +160,8 @@ fn as_json(agency: &Agency) -> Value {
             "sends": texts(&system.sends),
             "reads": system.reads,
             "networks": texts(&system.networks),
-            "message_id": message_id(system),
-            "receipts": receipts(system),
+            "message_id": system.message_id.name(),
+            "receipts": system.receipts.name(),
         })
     });
     let retention = retention(agency);
@@ -227,10 +227,10 @@ fn print_in_full(agency: &Agency) -> Result<(), Failed> {
         line_of("clearances", &clearances.join(" "))?;
         line_of(
             "inbox",
-            if inbox(unit) == "all" {
+            if unit.inbox.name() == "all" {
                 ""
             } else {
-                inbox(unit)
+                unit.inbox.name()
             },
         )?;
     }
@@ -244,8 +244,8 @@ fn print_in_full(agency: &Agency) -> Result<(), Failed> {
         let reads: Vec<&str> = system.reads.iter().map(String::as_str).collect();
         line_of("reads", &reads.join(" "))?;
         line_of("networks", &texts(&system.networks).join(" "))?;
-        line_of("message_id", message_id(system))?;
-        line_of("receipts", receipts(system))?;
+        line_of("message_id", system.message_id.name())?;
+        line_of("receipts", system.receipts.name())?;
     }
     let limits = &agency.limits;
     output::line(&format!(
@@ -283,27 +283,4 @@ fn retention(agency: &Agency) -> impl Iterator<Item = (String, u64)> + '_ {
         };
         (name, kept.as_secs() / (24 * 3600))
     })
-}
-
-fn inbox(unit: &Unit) -> &'static str {
-    match unit.inbox {
-        InboxMode::All => "all",
-        InboxMode::Unbound => "unbound",
-        InboxMode::Off => "off",
-    }
-}
-
-fn message_id(system: &System) -> &'static str {
-    match system.message_id {
-        MessageIdRule::Required => "required",
-        MessageIdRule::Derived => "derived",
-    }
-}
-
-fn receipts(system: &System) -> &'static str {
-    match system.receipts {
-        Receipts::All => "all",
-        Receipts::Exceptions => "exceptions",
-        Receipts::Off => "off",
-    }
 }

@@ -23,6 +23,7 @@ pub(crate) mod check;
 pub mod checked;
 mod condition;
 pub mod contract;
+pub mod difference;
 mod entities;
 pub mod explain;
 mod facts;

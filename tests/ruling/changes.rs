@@ -13,9 +13,9 @@ use super::shipped::bundle;
 use crate::repository::shipped;
 
 const CUSTOMS: &str = "agencies/customs/agency.toml";
-const POST: &str = "agencies/post/agency.toml";
+pub(super) const POST: &str = "agencies/post/agency.toml";
 pub(super) const POST_RULES: &str = "policies/post.cedar";
-const BOARD: &str = "policies/board.toml";
+pub(super) const BOARD: &str = "policies/board.toml";
 
 const VET: &str = r#"id = "vet"
 kind = "environment"
