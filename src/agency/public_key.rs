@@ -40,7 +40,7 @@ pub struct Kind {
 
 impl Kind {
     /// A public key's.
-    pub(super) fn of_key(key: &SubjectPublicKeyInfo<'_>) -> Self {
+    pub(crate) fn of_key(key: &SubjectPublicKeyInfo<'_>) -> Self {
         let oid = key.algorithm.algorithm.to_id_string();
         if oid == RSA {
             return Self::of_rsa(key);
@@ -107,7 +107,7 @@ impl Kind {
 
 /// Whether `signed`, as it stands in `whole`, a DER sequence of it, an algorithm and a signature, is signed
 /// with `key`.
-pub(super) fn is_signed_by(
+pub(crate) fn is_signed_by(
     key: &SubjectPublicKeyInfo<'_>,
     whole: &[u8],
     signed: &[u8],

@@ -37,7 +37,7 @@ pub(super) enum Certs {
         #[arg(long)]
         force: bool,
     },
-    /// Issue one system's certificate and key from its agency's issuer
+    /// Issue one system's certificate from its agency's issuer, with a key or for one that exists
     #[command(
         after_help = "Examples:\n  carnet certs issue customs/declarations --certs certs/dev --out new\n  carnet certs issue customs/declarations --out new --force \\\n    --issuer certs/dev/customs-ca.pem --issuer-key certs/dev/customs-ca.key\n\nThe system must stand in agencies/; its entry there says which name the certificate bears."
     )]
@@ -64,6 +64,10 @@ pub(super) struct Issue {
     /// Folder to write AGENCY-SYSTEM.pem and .key to [default: the folder of certificates]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Issue it for the key of this request (PKCS #10, PEM), which stays where it was made; nothing else
+    /// of the request is taken over
+    #[arg(long, value_name = "FILE")]
+    csr: Option<PathBuf>,
     /// Replace files that are there
     #[arg(long)]
     force: bool,
@@ -105,20 +109,30 @@ impl Issue {
         let authority = authority
             .map_err(|error| Failed::CannotRun(format!("{}: {error}", issuer.display())))?;
         let profile = Profile::system(&agency, &system, now);
-        let made = authority.issue(&profile).map_err(Failed::cannot_run)?;
-        let dir = self.out.as_ref().unwrap_or(&config.certs);
         let name = format!("{}-{}", agency.id, system.name);
         let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));
-        if !self.force {
-            refuse_to_replace(dir, &[&certificate, &key])?;
+        let mut files = Vec::new();
+        if let Some(csr) = &self.csr {
+            let made = authority.certify(&profile, &read_text(csr)?);
+            let made =
+                made.map_err(|error| Failed::CannotRun(format!("{}: {error}", csr.display())))?;
+            files.push((certificate, made));
+        } else {
+            let made = authority.issue(&profile).map_err(Failed::cannot_run)?;
+            files.extend([(certificate, made.certificate), (key, made.key)]);
         }
-        let files = [
-            (certificate.as_str(), made.certificate.as_bytes()),
-            (key.as_str(), made.key.as_bytes()),
-        ];
-        write_together(dir, files).map_err(Failed::cannot_run)?;
+        let dir = self.out.as_ref().unwrap_or(&config.certs);
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        if !self.force {
+            refuse_to_replace(dir, &names)?;
+        }
+        let written = files
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_bytes()));
+        write_together(dir, written).map_err(Failed::cannot_run)?;
         output::line(&format!(
-            "wrote {certificate} and {key} to {}: {}, until {}",
+            "wrote {} to {}: {}, until {}",
+            names.join(" and "),
             dir.display(),
             system.certificate,
             profile.validity.until

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use carnet::cli::certs::issue::{Authority, Profile};
-use carnet::config::read_file;
+use carnet::config::{read_file, write_text};
 use carnet::message::time::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -162,4 +162,82 @@ fn a_demo_whose_terminal_goes_away_leaves_no_broker_behind() {
         .args(["--pid", &id, "-f", "/dev/null"])
         .status();
     assert!(waited.unwrap().success());
+}
+
+/// Runs a command of OpenSSL's in the folder.
+fn openssl(folders: &Folders, words: &str) {
+    let mut command = Command::new("openssl");
+    command
+        .args(words.split_whitespace())
+        .current_dir(folders.path());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{words}: {}", err(&output));
+}
+
+#[test]
+fn a_request_gets_a_certificate_for_its_key_and_the_name_of_the_entry() {
+    let folders = Folders::new();
+    assert_eq!(code(&folders.run("certs dev pki")), Some(0));
+    openssl(
+        &folders,
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout own.key -out own.csr \
+         -subj /CN=police-operations -addext subjectAltName=URI:urn:carnet:police:system:operations \
+         -addext basicConstraints=CA:TRUE -addext subjectKeyIdentifier=hash",
+    );
+    let issue = |words: &str| {
+        folders.run(&format!(
+            "certs issue customs/declarations --certs pki {words}"
+        ))
+    };
+    let issued = issue("--csr own.csr --out new");
+    assert_eq!(code(&issued), Some(0), "{}", err(&issued));
+    assert!(
+        out(&issued).starts_with("wrote customs-declarations.pem to new:"),
+        "{}",
+        out(&issued)
+    );
+    assert!(!folders.path().join("new/customs-declarations.key").exists());
+    let judged = folders.run(
+        "certs check new/customs-declarations.pem --as customs/declarations --key own.key --certs pki",
+    );
+    assert_eq!(code(&judged), Some(0), "{}", err(&judged));
+    assert!(
+        out(&judged).contains("\"CN=customs-declarations\""),
+        "{}",
+        out(&judged)
+    );
+
+    let again = issue("--csr own.csr --out new");
+    assert_eq!(code(&again), Some(3), "{}", err(&again));
+    assert!(err(&again).contains("is there already"), "{}", err(&again));
+    openssl(
+        &folders,
+        "req -new -newkey ec -pkeyopt ec_paramgen_curve:brainpoolP256r1 -nodes -keyout odd.key -out odd.csr -subj /CN=x",
+    );
+    let odd = err(&issue("--csr odd.csr --out other"));
+    assert!(
+        odd.contains("odd.csr: the request has a key that is not taken, brainpoolP256r1"),
+        "{odd}"
+    );
+    let none = err(&issue("--csr own.key --out other"));
+    assert!(
+        none.contains("own.key: the request cannot be read"),
+        "{none}"
+    );
+    // Its last octet is its signature's.
+    let text = String::from_utf8(read_file(&folders.path().join("own.csr")).unwrap()).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with("-----"));
+    let base64: String = lines.collect();
+    let mut der = data_encoding::BASE64.decode(base64.as_bytes()).unwrap();
+    *der.last_mut().unwrap() ^= 1;
+    let forged = format!(
+        "-----BEGIN CERTIFICATE REQUEST-----\n{}\n-----END CERTIFICATE REQUEST-----\n",
+        data_encoding::BASE64.encode(&der)
+    );
+    write_text(&folders.path().join("forged.csr"), forged.as_bytes()).unwrap();
+    let forged = err(&issue("--csr forged.csr --out other"));
+    assert!(
+        forged.contains("forged.csr: the request is not signed with the key in it"),
+        "{forged}"
+    );
 }

@@ -12,12 +12,16 @@ use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType,
+    SubjectPublicKeyInfo,
 };
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
 use time::OffsetDateTime;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer;
 
 use crate::agency::certificate::CertificateSummary;
+use crate::agency::public_key::{Kind, is_signed_by};
 use crate::agency::registry::{Agency, Officer, System};
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
@@ -35,6 +39,9 @@ pub enum IssueError {
     /// The issuer's certificate or key cannot be read, or they do not belong together.
     #[error("the issuer's {0} cannot be used: give its certificate and its key, both as PEM")]
     Issuer(&'static str),
+    /// The request cannot be used.
+    #[error("the request {0}")]
+    Request(String),
     /// A name has letters that certificates do not take.
     #[error("{0:?} cannot stand in a certificate: write it in ASCII")]
     Name(String),
@@ -260,6 +267,38 @@ impl Authority {
             certificate: certificate.map_err(IssueError::Made)?.pem(),
             key: key.serialize_pem(),
         })
+    }
+
+    /// Issues a certificate for the key of a request, PEM: nothing else of it is taken over.
+    ///
+    /// # Errors
+    /// [`IssueError::Request`] where it is none, its key is not taken, or it is not signed with it.
+    pub fn certify(&self, profile: &Profile, request: &str) -> Result<String, IssueError> {
+        let none =
+            || IssueError::Request("cannot be read: give one of PKCS #10, as PEM".to_owned());
+        let der = CertificateSigningRequestDer::from_pem_slice(request.as_bytes());
+        let der = der.map_err(|_| none())?;
+        let (rest, parsed) = X509CertificationRequest::from_der(&der).map_err(|_| none())?;
+        if !rest.is_empty() {
+            return Err(none());
+        }
+        let key = &parsed.certification_request_info.subject_pki;
+        let kind = Kind::of_key(key);
+        if !kind.is_taken() {
+            let says = format!(
+                "has a key that is not taken, {}: certs/README.md",
+                kind.name
+            );
+            return Err(IssueError::Request(says));
+        }
+        let info = parsed.certification_request_info.raw;
+        if !is_signed_by(key, &der, info, &parsed.signature_value.data) {
+            let says = "is not signed with the key in it: make it again with that key".to_owned();
+            return Err(IssueError::Request(says));
+        }
+        let key = SubjectPublicKeyInfo::from_der(key.raw).map_err(IssueError::Made)?;
+        let certificate = profile.params()?.signed_by(&key, &self.issuer);
+        Ok(certificate.map_err(IssueError::Made)?.pem())
     }
 
     /// The certificate with its key, as PEM.
