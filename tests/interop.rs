@@ -23,6 +23,8 @@ mod page;
 mod relay;
 #[path = "support/served.rs"]
 mod served;
+#[path = "interop/tokens.rs"]
+mod tokens;
 #[path = "interop/workplace.rs"]
 mod workplace;
 

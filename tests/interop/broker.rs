@@ -1,5 +1,8 @@
 //! A broker for stock clients, restarted in the midst of their conversation.
 
+use std::path::Path;
+use std::process::Command;
+
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -16,11 +19,28 @@ impl Broker {
         Self::started_in(TempDir::new().expect("a temporary folder"), 0)
     }
 
+    /// Started for other agencies than the repository's.
+    pub(crate) fn start_for(agencies: &Path) -> Self {
+        let data = TempDir::new().expect("a temporary folder");
+        let mut command = serve(data.path(), 0);
+        command.arg("--agencies").arg(agencies);
+        Self::started(data, command)
+    }
+
     fn started_in(data: TempDir, port: u16) -> Self {
-        let mut command = serve(data.path(), port);
+        let command = serve(data.path(), port);
+        Self::started(data, command)
+    }
+
+    fn started(data: TempDir, mut command: Command) -> Self {
         // Clients that are idle between two calls do not answer the broker's goodbye.
         let served = Served::start(command.env("CARNET__DRAIN_S", "2"));
         Self { served, data }
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     pub(crate) fn port(&self) -> u16 {
