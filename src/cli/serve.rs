@@ -35,14 +35,13 @@ use crate::server::bind::Bound;
 use crate::server::clock::Clock;
 use crate::server::descriptors;
 use crate::server::desk::Desk;
-use crate::server::jwks::{self, KeySets};
 use crate::server::listen::{Shell, Sockets, serve};
 use crate::server::notices::warn_of_agreements;
 use crate::server::refusals::Refusals;
 use crate::server::renewal::warn_of;
 use crate::server::renewal::{Renewal, keep, tell_ends};
-use crate::server::revocation;
 use crate::server::tls::Tls;
+use crate::server::trust::Trust;
 
 /// Serve agencies over AMQP and mutual TLS.
 #[derive(Debug, clap::Args)]
@@ -294,17 +293,15 @@ fn listen(
             clock.now(),
         )
     };
-    let revocation = Arc::clone(tls.revocation());
-    let lists = revocation::Keeper::new(revocation, Arc::clone(backbone), clock, &config.data);
-    let keys = Arc::<KeySets>::default();
-    let providers = jwks::Keeper::new(Arc::clone(&keys), Arc::clone(backbone), clock, &config.data);
+    let trust = Trust::open(&tls, backbone, clock, &config.data);
     let runtimes = runtimes(config);
     let files = descriptors::files();
     warn_of(descriptors::too_low(files, runtimes).as_slice());
     let shell = Shell {
         backbone: Arc::clone(backbone),
         tls,
-        keys: Arc::clone(&keys),
+        keys: Arc::clone(trust.keys()),
+        ends: Arc::clone(trust.ends()),
         refusals: Refusals::open(&config.data).map_err(Failed::cannot_run)?,
         desk: Arc::new(Desk::start(runtimes.div_ceil(2)).map_err(Failed::cannot_run)?),
         budgets: Budgets::default(),
@@ -340,10 +337,7 @@ fn listen(
         tokio::spawn(wait_for_the_end(terminate, interrupt, stop, fatal));
         tokio::spawn(keep(renewal, hangup, clock, Arc::clone(backbone)));
         tokio::spawn(warn_of_agreements(Arc::clone(backbone), clock));
-        let revoked = signal(SignalKind::hangup()).map_err(Failed::cannot_run)?;
-        tokio::spawn(revocation::keep(lists, revoked));
-        let rotated = signal(SignalKind::hangup()).map_err(Failed::cannot_run)?;
-        tokio::spawn(jwks::keep(providers, rotated));
+        trust.keep().map_err(Failed::cannot_run)?;
         serve(shell, Sockets { systems, officers }, stopping).await;
         Ok(())
     })

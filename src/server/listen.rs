@@ -183,6 +183,7 @@ async fn connect(
         }
     };
     house.advise(&admitted);
+    shell.ends.saw(&admitted.peer, &admitted.certificate);
     let peer = Arc::new(admitted.peer);
     let (place, declined) = match house.places.take(peer.unit.party()) {
         Ok(place) => (Some(place), None),

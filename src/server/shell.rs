@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::desk::Desk;
+use super::ends::Ends;
 use super::jwks::KeySets;
 use super::refusals::Refusals;
 use super::tls::Tls;
@@ -19,6 +20,8 @@ pub(crate) struct Shell {
     pub tls: Arc<Tls>,
     /// Keys of the agencies' identity providers.
     pub keys: Arc<KeySets>,
+    /// Ends of certificates by which systems have connected.
+    pub ends: Arc<Ends>,
     /// Clients whose connections were declined.
     pub refusals: Refusals,
     /// Where large messages are admitted.
