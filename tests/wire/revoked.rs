@@ -1,9 +1,11 @@
 //! A certificate is withdrawn under a running broker: who is closed, who is not, and which lists count.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,11 +17,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::broker::{Broker, example};
-use crate::client::{Client, Identity, Message, PROTOCOL, Wire};
+use crate::client::{Client, Identity, Message, PROTOCOL, Told, Wire};
 use crate::faults::Faults;
 use crate::files::agencies_but;
 use crate::forged::A_DAY;
 use crate::lists::Edition;
+use crate::octets::Reader;
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -191,6 +194,64 @@ fn a_withdrawn_certificate_ends_its_connections_at_once_and_nobody_elses() {
     assert_eq!(
         (&last["times"], &last["claimed"]),
         (&2.into(), &"customs".into())
+    );
+}
+
+#[test]
+fn under_full_load_nothing_is_lost_to_a_withdrawn_certificate() {
+    let published = Published::new();
+    let agencies = agencies(&format!("http://{}/a.crl", published.address));
+    let broker = start(&agencies, TempDir::new().unwrap());
+    let stolen = declarations(&broker);
+    published.publish(list(&broker, "customs", 1, &[]));
+    broker.hang_up();
+    broker.logged("a revocation list is in force");
+    let mut thief = open(&broker, &stolen);
+    thief.consume("inbox", "thief", 0);
+    let is_over = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let mut post = broker.connect("post-items").confirming();
+        let is_over = &is_over;
+        let sender = scope.spawn(move || {
+            let mut sent = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                assert_eq!(post.publish(&item(sent)).returned, None);
+                sent += 1;
+            }
+            sent
+        });
+        for _ in 0..100 {
+            thief.delivery();
+        }
+        published.publish(list(&broker, "customs", 2, &[&stolen]));
+        broker.hang_up();
+        broker.logged("a revocation list is in force");
+        #[expect(clippy::disallowed_methods, reason = "what is measured is told")]
+        let begun = Instant::now();
+        // What was on its way comes, and then the close.
+        let mut under_way = 0;
+        let close = loop {
+            match thief.wire.told() {
+                Told::Content(_) => under_way += 1,
+                Told::Method { id, arguments, .. } => break (id, Reader(&arguments).short()),
+                Told::End => panic!("it ended without a word"),
+            }
+        };
+        println!(
+            "{under_way} were under way; closed {:?} after",
+            begun.elapsed()
+        );
+        assert_eq!(close, ((10, 50), 320));
+        is_over.store(true, Ordering::Relaxed);
+        sender.join().unwrap()
+    });
+    // It never acknowledged one: all are there for the system itself.
+    let mut own = broker.connect("customs-declarations");
+    own.consume("inbox", "own", 0b0010);
+    let came = (0..sent).map(|_| own.delivery().properties.message_id);
+    assert_eq!(
+        came.collect::<BTreeSet<_>>().len(),
+        usize::try_from(sent).unwrap()
     );
 }
 
