@@ -1,6 +1,6 @@
 //! The embedded backbone: the committer thread of this process, and what connects tasks with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -165,7 +165,7 @@ impl Embedded {
             reader,
             segment_bytes,
         });
-        let (weak, mut told) = (Arc::downgrade(&this), BTreeSet::new());
+        let (weak, mut told) = (Arc::downgrade(&this), BTreeMap::new());
         let look = move || {
             if let Some(this) = weak.upgrade() {
                 this.look_at_due(&mut told);

@@ -3,7 +3,7 @@
 //! A rulebook is read and its keys are derived by who asks for its activation, never by the committer,
 //! which writes one record and puts it in its place.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -164,18 +164,24 @@ impl Embedded {
         Ok((activated, Prepared { rulebook, keys }))
     }
 
-    /// Activates what is due; says once of each why it is not.
-    pub(super) fn look_at_due(&self, told: &mut BTreeSet<u64>) {
+    /// Activates what is due. `told`: of which it was said why it is not, and whether to try no more.
+    pub(super) fn look_at_due(&self, told: &mut BTreeMap<u64, bool>) {
         let governance = Arc::clone(&self.view().governance);
         for proposal in governance.due(self.now()) {
+            if told.get(&proposal) == Some(&true) {
+                continue;
+            }
             match self.activate_due_here(proposal) {
                 Ok(_) => tracing::info!(proposal, "a proposal was due and has taken effect"),
                 // It took effect by another way, or another took its place.
                 Err(NotDone::Closed { .. } | NotDone::TooSoon | NotDone::Stopped) => {}
-                Err(why) if told.insert(proposal) => {
-                    tracing::error!(proposal, %why, "a proposal that is due does not take effect");
+                Err(why) => {
+                    // Reading a rulebook is dear, and what is wrong with this one stays so.
+                    let is_its_own = matches!(why, NotDone::Faulty(_) | NotDone::TooLarge { .. });
+                    if told.insert(proposal, is_its_own).is_none() {
+                        tracing::error!(proposal, %why, "a proposal that is due does not take effect");
+                    }
                 }
-                Err(_) => {}
             }
         }
     }

@@ -1,0 +1,232 @@
+//! Changes of the rulebook through the threads of a backbone, on a disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use super::embedded::{Basis, Embedded, Options};
+use super::loss::OnLoss;
+use super::start::Replay;
+use crate::agency::keys::MasterKey;
+use crate::broker::governance::{Act, Approval, Deed, Done, Draft, Needs, NotDone, State, When};
+use crate::broker::limits::ACTIVATION_EVERY;
+use crate::broker::record::{Record, Text};
+use crate::cli::certs::pki::{DevelopmentPki, development_bundle};
+use crate::config::{Config, Overrides, read_bundle};
+use crate::message::bundle::Bundle;
+use crate::message::id::Digest;
+use crate::message::time::Timestamp;
+use crate::policy::change::Changes;
+
+const POST: &str = "policies/post.cedar";
+const NOON: &str = "2026-03-17T12:00:00Z";
+
+/// A broker's log in a folder of its own, and the clock that it goes by.
+struct Log {
+    folder: tempfile::TempDir,
+    clock: Arc<AtomicI64>,
+    genesis: Bundle,
+}
+
+/// What the repository holds, with issuers.
+fn shipped(now: Timestamp) -> Bundle {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = Overrides {
+        agencies: Some(root.join("agencies")),
+        messages: Some(root.join("messages")),
+        policies: Some(root.join("policies")),
+        ..Overrides::default()
+    };
+    let bundle = read_bundle(&Config::load(&folders).unwrap()).unwrap();
+    let pki = DevelopmentPki::create(&bundle, now).unwrap();
+    development_bundle(&bundle, &pki).unwrap()
+}
+
+impl Log {
+    fn new() -> Self {
+        let noon = Timestamp::from_rfc3339(NOON).unwrap();
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            clock: Arc::new(AtomicI64::new(noon.as_millis())),
+            genesis: shipped(noon),
+        }
+    }
+
+    fn pass(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).unwrap();
+        self.clock.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    fn open(&self) -> Arc<Embedded> {
+        let master = MasterKey::new([7; 32]);
+        let options = Options {
+            genesis: Some(self.genesis.clone()),
+            development: false,
+            key_check: master.key_check(),
+            segment_bytes: 8 << 20,
+            journal: [7; 16],
+            background: true,
+            replay: Replay::FromSnapshot,
+            known_ids: 1_000,
+            end_file: None,
+            on_loss: OnLoss::Refuse,
+        };
+        let basis = Basis {
+            master,
+            repeat_window: Duration::from_hours(1),
+        };
+        let clock = Arc::clone(&self.clock);
+        let clock = move || Timestamp::from_millis(clock.load(Ordering::Relaxed));
+        Embedded::open(self.folder.path(), options, basis, Arc::new(clock)).unwrap()
+    }
+}
+
+fn act(by: &str) -> Act {
+    Act {
+        by: by.parse().unwrap(),
+        key: Digest::of(by.as_bytes()),
+        vouched_by: None,
+    }
+}
+
+/// Post's rules with something behind them, proposed and approved.
+async fn approved(backbone: &Embedded, more: &str, when: When) -> u64 {
+    let base = Arc::clone(&backbone.view().rulebook);
+    let text = format!("{}\n{more}\n", base.bundle().text(POST).unwrap());
+    let mut changes = Changes::default();
+    changes.insert(POST, Some(text.into_bytes()));
+    let draft = Draft {
+        act: act("post/m-0042"),
+        owner: "post".parse().unwrap(),
+        base: base.digest(),
+        digest: changes.applied(base.bundle()).digest(),
+        impact: None,
+        changes,
+        title: "More of it".to_owned(),
+        when,
+        returns: None,
+        needs: Needs::agency("post".parse().unwrap()),
+    };
+    let Ok(Done::Proposed(proposal)) = backbone.govern(Deed::Propose(draft)).await else {
+        panic!("it may be proposed");
+    };
+    let act = act("post/m-0077");
+    let statement = backbone.view().governance.statement(proposal, &act.by);
+    let approval = Approval {
+        statement: statement.unwrap().to_string(),
+        act,
+        proposal,
+        scheme: "ed25519".to_owned(),
+        signature: Vec::new(),
+        certificate: Vec::new(),
+    };
+    let done = backbone.govern(Deed::Approve(approval)).await;
+    assert_eq!(done, Ok(Done::Approved { complete: true }));
+    proposal
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = { runtime }.worker_threads(2).enable_all().build();
+    runtime.unwrap().block_on(test);
+}
+
+#[test]
+fn what_was_approved_for_a_time_takes_effect_by_itself_and_at_the_next_start_too() {
+    let log = Log::new();
+    run(async {
+        let backbone = log.open();
+        let hour = Duration::from_hours(1);
+        let at = When::At(backbone.now().plus(hour));
+        let proposal = approved(&backbone, "// at one", at).await;
+        assert_eq!(backbone.activate_due(proposal).await, Err(NotDone::NotDue));
+        backbone.stop();
+        let late = withdrawn_late(&backbone).await;
+        assert_eq!(late, Err(NotDone::Stopped));
+
+        log.pass(hour);
+        let backbone = log.open();
+        backbone
+            .in_force()
+            .wait_for(|number| *number == 2)
+            .await
+            .unwrap();
+        let view = backbone.view();
+        let state = &view.governance.proposal(proposal).unwrap().state;
+        assert_eq!(*state, State::Activated(2));
+        let active = view.governance.active().unwrap();
+        assert_eq!(active.digest, view.rulebook.digest());
+        assert_eq!(
+            &backbone.text(active.entry).unwrap(),
+            view.rulebook.bundle()
+        );
+        let stored = backbone.record(active.entry).await.unwrap();
+        let Record::Activated(activated) = &stored.record else {
+            panic!("{stored:?}");
+        };
+        // Half a megabyte of text, of which one file of seven kilobytes has changed.
+        assert!(matches!(activated.text, Text::Since { .. }));
+        assert!(activated.text.octets() < 20_000);
+        backbone.stop();
+        let digest = view.rulebook.digest();
+        let backbone = log.open();
+        assert_eq!(backbone.view().rulebook.digest(), digest);
+        backbone.stop();
+    });
+}
+
+/// A withdrawal after the stop.
+async fn withdrawn_late(backbone: &Embedded) -> Result<Done, NotDone> {
+    let (act, proposal) = (act("post/m-0042"), 1);
+    backbone.govern(Deed::Withdraw { act, proposal }).await
+}
+
+#[test]
+fn of_activations_that_race_one_takes_effect_and_one_with_faults_never_does() {
+    let log = Log::new();
+    run(async {
+        let backbone = log.open();
+        let racing = [
+            approved(&backbone, "// one", When::Asked).await,
+            approved(&backbone, "// other", When::Asked).await,
+        ];
+        for proposal in racing {
+            let (act, at) = (act("post/m-0042"), None);
+            let schedule = Deed::Schedule { act, proposal, at };
+            let done = backbone.govern(schedule).await;
+            // The thread that looks for what is due may be faster than the second of them.
+            let is = matches!(done, Ok(Done::Scheduled) | Err(NotDone::Closed { .. }));
+            assert!(is, "{done:?}");
+        }
+        let [one, again, other] = [racing[0], racing[0], racing[1]].map(|proposal| {
+            let backbone = Arc::clone(&backbone);
+            tokio::spawn(async move { backbone.activate_due(proposal).await })
+        });
+        let done = [
+            one.await.unwrap(),
+            again.await.unwrap(),
+            other.await.unwrap(),
+        ];
+        assert!(done.iter().filter(|it| it.is_ok()).count() <= 1, "{done:?}");
+        backbone
+            .in_force()
+            .wait_for(|number| *number == 2)
+            .await
+            .unwrap();
+        let governance = Arc::clone(&backbone.view().governance);
+        let states = governance.proposals().map(|it| it.state.name());
+        let mut states: Vec<&str> = states.collect();
+        states.sort_unstable();
+        assert_eq!(states, ["activated", "superseded"]);
+
+        log.pass(ACTIVATION_EVERY);
+        let faulty = approved(&backbone, "permit (principal", When::Approved).await;
+        let done = backbone.activate_due(faulty).await;
+        assert!(matches!(done, Err(NotDone::Faulty(_))), "{done:?}");
+        let view = backbone.view();
+        assert!(view.governance.proposal(faulty).unwrap().is_pending());
+        assert_eq!(view.governance.active().unwrap().number, 2);
+        backbone.stop();
+    });
+}
