@@ -142,6 +142,10 @@ fn day(value: &Value<'_>) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject;
+
+    use super::super::identity::identify_officer;
     use super::super::officer::Role;
     use super::super::registry::{Officer, Registry};
     use super::*;
@@ -194,6 +198,21 @@ basis = "Data protection act, s. 12"
             (registry.agencies().count(), registry.bodies().count()),
             (1, 2)
         );
+    }
+
+    #[test]
+    fn an_officer_of_the_board_is_found_by_his_certificate() {
+        let now = time("2026-03-17T12:00:00Z");
+        let mut bundle = bundle(&["customs"]);
+        bundle.insert(BOARD_PATH, BOARD);
+        let pki = DevelopmentPki::create(&bundle, now).unwrap();
+        let bundle = development_bundle(&bundle, &pki).unwrap();
+        let registry = Registry::parse(&bundle).unwrap();
+        let chain = CertificateDer::from_pem_slice(pki.get("board.b-0107.pem").unwrap());
+        let remote = std::net::Ipv4Addr::LOCALHOST.into();
+        let found = identify_officer(&[chain.unwrap()], &registry, now, remote).unwrap();
+        assert_eq!(found.peer.agency.id.as_str(), "board");
+        assert_eq!(found.peer.officer.unwrap().id.as_str(), "b-0107");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::source::FLOOR_PATH;
 use crate::agency::officer::Holder;
 use crate::message::bundle::Bundle;
 use crate::message::id::AgencyId;
@@ -82,7 +83,8 @@ pub fn owner_of(path: &str, takes_part: impl Fn(&str) -> bool) -> Holder {
     let agency = in_folder("agencies/")
         .or_else(|| named("policies/tables/", ".csv"))
         .or_else(|| named("policies/", ".cedar"));
-    let agency = agency.filter(|agency| takes_part(agency));
+    // What an agency is called gives it no file of the board's.
+    let agency = agency.filter(|agency| path != FLOOR_PATH && takes_part(agency));
     match agency.and_then(|agency| agency.parse::<AgencyId>().ok()) {
         Some(agency) => Holder::Agency(agency),
         None => Holder::Board,
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_agency_owns_its_folder_its_rules_and_its_table_and_the_board_all_else() {
-        let owner = |path| owner_of(path, |agency| agency == "post").to_string();
+        let owner = |path| owner_of(path, |agency| ["post", "floor"].contains(&agency)).to_string();
         for path in [
             "agencies/post/agency.toml",
             "agencies/post/post-ca.pem",
