@@ -584,6 +584,8 @@ fn a_development_bundle_parses_where_issuers_are_absent_and_replaces_those_that_
             "customs-ca.pem",
             "customs-declarations.key",
             "customs-declarations.pem",
+            "customs.o-2117.key",
+            "customs.o-2117.pem",
             "post-ca.key",
             "post-ca.pem",
             "post-items.key",
