@@ -51,6 +51,8 @@ mod shown;
 mod standing;
 #[path = "sim/terms.rs"]
 mod terms;
+#[path = "sim/threads.rs"]
+mod threads;
 #[path = "sim/unit.rs"]
 mod unit;
 #[path = "sim/watched.rs"]

@@ -11,9 +11,6 @@ pub(crate) mod fetch;
 #[path = "fetch/tests.rs"]
 mod fetch_tests;
 mod govern;
-#[cfg(test)]
-#[path = "govern/tests.rs"]
-mod govern_tests;
 pub mod ids;
 pub mod keeper;
 pub mod loss;

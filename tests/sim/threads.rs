@@ -1,23 +1,23 @@
 //! Changes of the rulebook through the threads of a backbone, on a disk.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::embedded::{Basis, Embedded, Options};
-use super::loss::OnLoss;
-use super::start::Replay;
-use crate::agency::keys::MasterKey;
-use crate::broker::governance::{Act, Approval, Deed, Done, Draft, Needs, NotDone, State, When};
-use crate::broker::limits::ACTIVATION_EVERY;
-use crate::broker::record::{Record, Text};
-use crate::cli::certs::pki::{DevelopmentPki, development_bundle};
-use crate::config::{Config, Overrides, read_bundle};
-use crate::message::bundle::Bundle;
-use crate::message::id::Digest;
-use crate::message::time::Timestamp;
-use crate::policy::change::Changes;
+use carnet::agency::keys::MasterKey;
+use carnet::backbone::embedded::{Basis, Embedded, Options};
+use carnet::backbone::loss::OnLoss;
+use carnet::backbone::start::Replay;
+use carnet::broker::governance::{Act, Approval, Deed, Done, Draft, Needs, NotDone, State, When};
+use carnet::broker::limits::ACTIVATION_EVERY;
+use carnet::broker::record::{Record, Text};
+use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
+use carnet::message::bundle::Bundle;
+use carnet::message::id::Digest;
+use carnet::message::time::Timestamp;
+use carnet::policy::change::Changes;
+
+use crate::shipped::shipped;
 
 const POST: &str = "policies/post.cedar";
 const NOON: &str = "2026-03-17T12:00:00Z";
@@ -30,15 +30,8 @@ struct Log {
 }
 
 /// What the repository holds, with issuers.
-fn shipped(now: Timestamp) -> Bundle {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = Overrides {
-        agencies: Some(root.join("agencies")),
-        messages: Some(root.join("messages")),
-        policies: Some(root.join("policies")),
-        ..Overrides::default()
-    };
-    let bundle = read_bundle(&Config::load(&folders).unwrap()).unwrap();
+fn issued(now: Timestamp) -> Bundle {
+    let bundle = shipped();
     let pki = DevelopmentPki::create(&bundle, now).unwrap();
     development_bundle(&bundle, &pki).unwrap()
 }
@@ -49,7 +42,7 @@ impl Log {
         Self {
             folder: tempfile::tempdir().unwrap(),
             clock: Arc::new(AtomicI64::new(noon.as_millis())),
-            genesis: shipped(noon),
+            genesis: issued(noon),
         }
     }
 
