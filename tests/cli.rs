@@ -53,6 +53,7 @@ const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 fn carnet(folder: &Path, words: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     command.env("CARNET__HTTP", "127.0.0.1:0");
+    command.env("CARNET__HEALTH", "127.0.0.1:0");
     command.current_dir(folder).args(words.split_whitespace());
     command.output().unwrap()
 }

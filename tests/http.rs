@@ -12,5 +12,7 @@ mod described;
 mod life;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "http/looked.rs"]
+mod looked;
 #[path = "http/roles.rs"]
 mod roles;

@@ -20,6 +20,7 @@ use crate::broker::governance::{Deed, Done, NotDone, State};
 use crate::broker::ids::EntryId;
 use crate::broker::input::{Input, Payer};
 use crate::broker::record::{Activated, Record, Stored, Text};
+use crate::journal::{Lsn, ReadError, StoredRecord};
 use crate::message::bundle::Bundle;
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
@@ -88,8 +89,10 @@ impl Embedded {
         let agency = match &deed {
             Deed::Propose(draft) => draft.act.by.holder.agency(),
             Deed::Approve(approval) => approval.act.by.holder.agency(),
-            Deed::Withdraw { act, .. } | Deed::Schedule { act, .. } => act.by.holder.agency(),
-            Deed::Activate(_) => None,
+            Deed::Withdraw { act, .. } | Deed::Schedule { act, .. } | Deed::Access { act, .. } => {
+                act.by.holder.agency()
+            }
+            Deed::Activate(_) | Deed::Probe => None,
         };
         let agency = agency.cloned();
         let (ticket, answered) = self.shared.deeds.open(prepared).ok_or(NotDone::Stopped)?;
@@ -132,7 +135,8 @@ impl Embedded {
             return Err(unread(&"the record of the proposal is another"));
         };
         let next = proposed.draft.changes.applied(view.rulebook.bundle());
-        let rulebook = Rulebook::parse(&next).map_err(|faults| {
+        // It was checked as it was proposed, on the rulebook that is in force still.
+        let rulebook = Rulebook::load(&next).map_err(|faults| {
             let first = faults.first().map(ToString::to_string);
             NotDone::Faulty(first.unwrap_or_default())
         })?;
@@ -162,6 +166,24 @@ impl Embedded {
         };
         let keys = self.shared.basis.keys(&rulebook);
         Ok((activated, Prepared { rulebook, keys }))
+    }
+
+    /// The records of the log from its beginning, up to what was synced last.
+    pub(crate) fn scan(&self) -> impl Iterator<Item = Result<StoredRecord, ReadError>> {
+        self.reader.scan(Lsn::START)
+    }
+
+    /// Has a record written and synced that says nothing, and reads it back from the disk.
+    pub(crate) async fn probe(&self) -> Result<(), NotDone> {
+        let Done::Recorded(entry) = self.govern(Deed::Probe).await? else {
+            return Err(NotDone::Stopped);
+        };
+        let unread = |says: String| NotDone::Unread(says);
+        let stored = load(&self.reader, entry.at());
+        match stored.map_err(|error| unread(error.to_string()))?.record {
+            Record::Probed { .. } => Ok(()),
+            _ => Err(unread("another record stands in its place".to_owned())),
+        }
     }
 
     /// Activates what is due. `told`: of which it was said why it is not, and whether to try no more.

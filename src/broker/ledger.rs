@@ -213,6 +213,8 @@ impl Ledger {
                 self.time = self.time.max(scheduled.at);
                 self.govern(&mut changes).scheduled(scheduled);
             }
+            Record::Accessed(accessed) => self.time = self.time.max(accessed.at),
+            Record::Probed { at } => self.time = self.time.max(*at),
             Record::Exchange(exchange) => self.exchanged(exchange, at, &mut changes),
             Record::Rejected(rejected) => self.rejected(rejected, at, &mut changes),
             Record::Placed(placed) => self.placed(placed, at, &mut changes),

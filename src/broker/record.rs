@@ -4,6 +4,7 @@
 //! How they stand on disk is [`format`](super::format)'s. New fields and kinds come with a new schema
 //! number; old ones stay readable.
 
+mod access;
 mod draft;
 mod queues;
 mod rulebook;
@@ -21,6 +22,7 @@ use crate::message::time::Timestamp;
 use crate::policy::standing::{CaseId, Reads};
 use crate::policy::words::{Onward, PolicyId};
 
+pub use self::access::{Accessed, Inquiry};
 pub use self::draft::{Act, Approval, Draft, Needs, When};
 pub use self::queues::{
     Argument, Binding, Cause, Moved, Placed, QueueProperties, Settled, SettledLine, Settling,
@@ -49,6 +51,13 @@ pub enum Record {
     Withdrawn(Withdrawn),
     /// The time was set at which a proposal takes effect. Evidence.
     Scheduled(Scheduled),
+    /// An officer looked into the log. Evidence.
+    Accessed(Box<Accessed>),
+    /// The broker tried whether the log takes a record.
+    Probed {
+        /// When.
+        at: Timestamp,
+    },
     /// A valid message was ruled: released to some, refused to others. Evidence.
     Exchange(Box<Exchange>),
     /// A submission was rejected: it could not be ruled. Evidence.
@@ -556,6 +565,7 @@ impl Record {
             | Self::Approved(_)
             | Self::Withdrawn(_)
             | Self::Scheduled(_)
+            | Self::Accessed(_)
             | Self::Exchange(_)
             | Self::Rejected(_)
             | Self::Case(_)
@@ -568,6 +578,7 @@ impl Record {
             | Self::Lease { .. }
             | Self::OrderEnded { .. }
             | Self::Recovered
+            | Self::Probed { .. }
             | Self::RefusalsNoted(_)
             | Self::Stopped { .. }
             | Self::Repeats(_) => false,

@@ -159,7 +159,8 @@ fn governed(deed: &Deed) -> usize {
             } = approval;
             statement.len() + scheme.len() + signature.len() + certificate.len()
         }
-        Deed::Withdraw { .. } | Deed::Schedule { .. } => 0,
+        Deed::Access { asked, .. } => asked.sealed().len(),
+        Deed::Withdraw { .. } | Deed::Schedule { .. } | Deed::Probe => 0,
         Deed::Activate(activated) => {
             let Activated { text, units, .. } = activated;
             files(text.octets(), text.files()) + units.len() * ENTRY_BYTES

@@ -3,9 +3,8 @@
 //! Records only of a folder made by `--dev`: a real log is read by an officer's right, which the
 //! command line cannot judge. Never a body: messages stay with their recipients.
 
-mod describe;
-mod earlier;
 mod entries;
+mod look;
 mod rulebook;
 mod scrub;
 
@@ -16,8 +15,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use self::earlier::{About, InForce};
-use self::entries::{DevelopmentLog, Entry};
+use self::entries::DevelopmentLog;
 use self::rulebook::RulebookOf;
 use super::failed::Failed;
 use super::output::{self, Reader};
@@ -27,6 +25,7 @@ use crate::agency::keys::SealedPart;
 use crate::backbone::error::StartError;
 use crate::broker::record::{Confidential, Record};
 use crate::config::Config;
+use crate::http::log::{About, Entry, InForce};
 use crate::journal::Lsn;
 use crate::message::id::ExchangeId;
 
@@ -38,6 +37,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) enum Log {
     #[command(flatten)]
     Read(Read),
+    /// What your agency sent and was given, by the log of a running broker; the look is a record, too
+    Look(look::Look),
     /// How far the log was looked through for damage while it is served, and what was found
     #[command(
         after_help = "Examples:\n  carnet log scrub\n  carnet log scrub --json\n\nThe scrub reads every full segment once a week. Exit code 4: it has found damage."
@@ -161,6 +162,7 @@ impl Log {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         match self {
             Self::Read(read) => read.run(config),
+            Self::Look(look) => look.run(config),
             Self::Scrub { json } => scrub::run(config, *json),
         }
     }
@@ -246,10 +248,18 @@ impl DevelopmentLog {
             }
         }
         if found.is_empty() {
-            return Err(Failed::Usage(wanted.absent(self.next, &self.folder)));
+            return Err(Failed::Usage(
+                wanted.absent(self.telling.next, &self.folder),
+            ));
         }
         for entry in &found {
-            entry.print_in_full(&rulebooks, json)?;
+            let described = entry.in_full(&rulebooks);
+            if json {
+                output::line(&described.to_json().to_string())?;
+            } else {
+                output::text(&described.to_text())?;
+                output::text(&described.law_as_text())?;
+            }
         }
         Ok(())
     }

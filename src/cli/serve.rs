@@ -1,18 +1,17 @@
 //! `carnet serve`: the broker.
 
-use std::fmt::Write;
-use std::io;
-use std::net::SocketAddr;
+mod addresses;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::watch;
 
+use self::addresses::Addresses;
 use super::check::{
     end_file_beside_the_log, open_to_others, runtimes, server_certificate, server_files,
 };
@@ -20,7 +19,6 @@ use super::failed::Failed;
 use super::folders::{
     development_rulebook, report_changed_folders, take_at_hangups, take_changed_folders,
 };
-use super::output;
 use super::start::{development_end_file, failed, master_key, options, repeat_window};
 use crate::backbone::embedded::{Basis, Embedded, Options};
 use crate::backbone::end_file::EndFile;
@@ -29,13 +27,12 @@ use crate::backbone::loss::{OnLoss, Witnesses};
 use crate::backbone::start::Replay;
 use crate::backbone::start::{begun, has_segments, permit};
 use crate::broker::budget::Budgets;
-use crate::config::{Address, Config, create_private_folder, is_readable_by_others, is_writable};
+use crate::config::{Config, create_private_folder, is_readable_by_others, is_writable};
 use crate::journal::vfs::DiskVfs;
-use crate::server::bind::Bound;
 use crate::server::clock::Clock;
 use crate::server::descriptors;
 use crate::server::desk::Desk;
-use crate::server::listen::{Shell, Sockets, serve};
+use crate::server::listen::{Shell, serve};
 use crate::server::notices::warn_of_agreements;
 use crate::server::refusals::Refusals;
 use crate::server::renewal::warn_of;
@@ -105,7 +102,7 @@ impl Serve {
             // Nothing is made where `init` will want an empty folder.
             None => return Err(failed(nothing_there(&config))),
         }
-        let bound = bind(&config)?;
+        let bound = Addresses::bind(&config)?;
         look_at_the_data(&config.data)?;
         let mut genesis = None;
         if self.dev {
@@ -214,36 +211,6 @@ fn nothing_there(config: &Config) -> StartError {
     begun.err().unwrap_or(StartError::NoLog)
 }
 
-/// The addresses of systems and of officers.
-struct Addresses {
-    amqp: Bound,
-    http: Bound,
-}
-
-/// Takes the addresses, so that one that is in use is told before the log is touched.
-fn bind(config: &Config) -> Result<Addresses, Failed> {
-    let bound = |at: &Address, option| {
-        Bound::to(&at.host, at.port).map_err(|error| {
-            let says = format!("{at} cannot be listened on: {error}; choose another {option}");
-            Failed::CannotRun(says)
-        })
-    };
-    Ok(Addresses {
-        amqp: bound(&config.amqp, "--amqp")?,
-        http: bound(&config.http, "--http")?,
-    })
-}
-
-/// Listens on one of them, as `at` has it.
-fn listeners(bound: Bound, at: &Address) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), Failed> {
-    let listeners = bound
-        .listen()
-        .map_err(|error| Failed::CannotRun(format!("{at} cannot be listened on: {error}")))?;
-    let addresses = listeners.iter().map(TcpListener::local_addr);
-    let addresses = addresses.collect::<io::Result<_>>();
-    Ok((listeners, addresses.map_err(Failed::cannot_run)?))
-}
-
 /// Makes the data folder where it is missing, for its owner alone. One that cannot be written to is
 /// told before the log is touched; what others can read in it is every message.
 fn look_at_the_data(data: &Path) -> Result<(), Failed> {
@@ -312,24 +279,13 @@ fn listen(
         drain: Duration::from_secs(config.drain_s),
     };
     runtime.block_on(async {
-        let (systems, addresses) = listeners(bound.amqp, &config.amqp)?;
-        let (officers, http) = listeners(bound.http, &config.http)?;
-        let officers = officers.into_iter().map(TcpListener::into_std);
-        let officers = officers
-            .collect::<io::Result<_>>()
-            .map_err(Failed::cannot_run)?;
+        let (sockets, told) = bound.listen(config)?;
         // Before it is announced: whoever reads that may stop it at once, and it ends well.
         let terminate = signal(SignalKind::terminate()).map_err(Failed::cannot_run)?;
         let interrupt = signal(SignalKind::interrupt()).map_err(Failed::cannot_run)?;
-        let rulebook = backbone.view().rulebook.digest();
-        for address in &addresses {
-            tracing::info!(%address, %rulebook, "listening");
-        }
-        for address in &http {
-            tracing::info!(%address, "listening for officers");
-        }
+        told.log(backbone);
         // Nobody's messages wait for who reads this: the log has said the same.
-        if let Err(failed) = announce(config, backbone, [&addresses, &http]) {
+        if let Err(failed) = told.announce(config, backbone) {
             tracing::warn!(%failed, "where it listens could not be printed");
         }
         let (stop, stopping) = watch::channel(false);
@@ -338,37 +294,9 @@ fn listen(
         tokio::spawn(keep(renewal, hangup, clock, Arc::clone(backbone)));
         tokio::spawn(warn_of_agreements(Arc::clone(backbone), clock));
         trust.keep().map_err(Failed::cannot_run)?;
-        serve(shell, Sockets { systems, officers }, stopping).await;
+        serve(shell, sockets, stopping).await;
         Ok(())
     })
-}
-
-/// Says how to connect; the first lines are for programs.
-fn announce(
-    config: &Config,
-    backbone: &Embedded,
-    [amqp, http]: [&[SocketAddr]; 2],
-) -> Result<(), Failed> {
-    let mut text = String::new();
-    for address in amqp {
-        _ = writeln!(text, "listening on amqps://{address}");
-    }
-    for address in http {
-        _ = writeln!(text, "officers at https://{address}");
-    }
-    _ = writeln!(text, "rulebook {}", backbone.view().rulebook.digest());
-    if backbone.is_development() {
-        let certs = config.certs.display();
-        _ = write!(
-            text,
-            "DEVELOPMENT: certificates are throw-away; changed folders count from SIGHUP or the next start on\n\
-             connect with {certs}/ca.pem and a system's certificate, such as \
-             {certs}/post-items.pem and .key\n"
-        );
-    } else {
-        text.push_str("changed folders do not count: the rulebook is the log's\n");
-    }
-    output::text(&text)
 }
 
 /// Ends on SIGTERM or SIGINT, or when the core cannot go on.

@@ -98,7 +98,7 @@ impl Process {
         let stderr = File::options().create(true).append(true).open(&log);
         let mut child = Command::new(std::env::current_exe().map_err(Failed::cannot_run)?)
             .args(["serve", "--dev", "--with-parent"])
-            .args(["--amqp", &amqp, "--http", &http])
+            .args(["--amqp", &amqp, "--http", &http, "--health", "127.0.0.1:0"])
             .arg("--data")
             .arg(&config.data)
             .arg("--agencies")

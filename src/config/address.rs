@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// The port of AMQP over TLS, where none is written.
 const PORT: u16 = 5671;
+/// The port of the pages of health, where none is written.
+const HEALTH_PORT: u16 = 8444;
 /// The port of the HTTP interface, where none is written.
 pub const HTTP_PORT: u16 = 8443;
 
@@ -51,6 +53,12 @@ impl Address {
         let port = port.map_or(Ok(default), |port| port.parse().map_err(|_| bad()))?;
         let host = host.to_owned();
         Ok(Self { host, port })
+    }
+
+    /// Reads the address of the pages of health.
+    pub(super) fn of_health<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::with_port(&text, HEALTH_PORT).map_err(D::Error::custom)
     }
 
     /// Reads the address of the HTTP interface.

@@ -20,6 +20,10 @@ pub struct Config {
     /// one, which is printed.
     #[serde(deserialize_with = "Address::of_http")]
     pub http: Address,
+    /// Address and port of `/livez` and `/readyz`, in plain HTTP: for this machine alone, or its network of
+    /// operators. Port 0 takes a free one.
+    #[serde(deserialize_with = "Address::of_health")]
+    pub health: Address,
     /// The data folder: journal, snapshots, pages, ids. One process at a time.
     pub data: PathBuf,
     /// One folder an agency.
@@ -83,6 +87,9 @@ pub struct Overrides {
     /// Host and port of the HTTP interface for officers [default: 127.0.0.1:8443]
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub http: Option<String>,
+    /// Host and port of /livez and /readyz, in plain HTTP [default: 127.0.0.1:8444]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub health: Option<String>,
     /// Data folder [default: data]
     #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -123,6 +130,7 @@ impl Config {
             .add_source(environment)
             .set_override_option("amqp", overrides.amqp.clone())?
             .set_override_option("http", overrides.http.clone())?
+            .set_override_option("health", overrides.health.clone())?
             .set_override_option("data", path(&overrides.data))?
             .set_override_option("agencies", path(&overrides.agencies))?
             .set_override_option("messages", path(&overrides.messages))?

@@ -17,6 +17,8 @@ use crate::agency::identity::{Admitted, identify_officer};
 use crate::agency::officer::{Holder, OfficerId};
 use crate::broker::admit::View;
 use crate::broker::governance::Act;
+use crate::message::bundle::Fault;
+use crate::message::id::SystemId;
 use crate::policy::change::owner_of;
 use crate::policy::office::{Action, Actor};
 
@@ -49,6 +51,40 @@ impl Signed {
     pub(super) fn owner_of(&self, path: &str) -> Holder {
         let registry = self.view.rulebook.registry();
         owner_of(path, |agency| registry.agency(agency).is_some())
+    }
+
+    /// Whether a file of the rulebook is his to see: his own body's, or the board's, which bind all.
+    pub(super) fn sees(&self, path: &str) -> bool {
+        let owner = self.owner_of(path);
+        owner == Holder::Board || owner == self.actor.holder
+    }
+
+    /// Findings as he may read them: of another agency's files, that there is something.
+    pub(super) fn told(&self, found: Vec<Fault>) -> Vec<Fault> {
+        let path = |fault: &Fault| fault.place.split(':').next().unwrap_or_default().to_owned();
+        let mut told: Vec<Fault> = found
+            .into_iter()
+            .map(|fault| {
+                let path = path(&fault);
+                if self.sees(&path) {
+                    return fault;
+                }
+                let owner = self.owner_of(&path).to_string();
+                let says = format!("something in the files of {owner} would not hold any more");
+                let cure = format!("ask officers of {owner}: they see what it is");
+                Fault::new(owner, says, cure)
+            })
+            .collect();
+        told.dedup();
+        told
+    }
+
+    /// Whether he may know of a system: of his own agency, or of a unit that is listed.
+    pub(super) fn knows(&self, system: &SystemId) -> bool {
+        let registry = self.view.rulebook.registry();
+        let agency = registry.agency(system.agency.as_str());
+        let unit = agency.and_then(|it| it.units.get(&it.systems.get(&system.system)?.unit));
+        self.actor.holder.agency() == Some(&system.agency) || unit.is_some_and(|it| it.listed)
     }
 
     /// Nothing where he may; what he cannot see is absent.

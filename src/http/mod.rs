@@ -10,6 +10,8 @@
 pub mod api;
 mod auth;
 mod body;
+pub(crate) mod health;
+pub(crate) mod log;
 mod page;
 pub mod problem;
 mod rate;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(super) struct House {
     pub(super) octets_most: Arc<AtomicUsize>,
     advised: Advised,
     probes: Probes,
+    /// The port from which the broker looks at its own listener; 0 for none.
+    own: AtomicU16,
 }
 
 /// Certificates whose departures from the profile were told: each once.
@@ -53,6 +55,7 @@ impl House {
             octets_most: Arc::default(),
             advised: Advised::default(),
             probes: Probes::default(),
+            own: AtomicU16::default(),
         }
     }
 
@@ -95,9 +98,22 @@ impl House {
         );
     }
 
+    /// From this port of this machine the broker looks at its own listener: nothing is said of that.
+    pub(super) fn expect_own(&self, port: u16) {
+        self.own.store(port, Ordering::Relaxed);
+    }
+
+    fn is_own(&self, remote: SocketAddr) -> bool {
+        let ip = remote.ip().to_canonical();
+        ip.is_loopback() && remote.port() == self.own.load(Ordering::Relaxed)
+    }
+
     /// Says that a connection ended before it said who it is.
     pub(super) fn handshake_failed(&self, remote: SocketAddr, error: &io::Error) {
         use io::ErrorKind::{ConnectionReset, UnexpectedEof};
+        if self.is_own(remote) {
+            return;
+        }
         if [UnexpectedEof, ConnectionReset].contains(&error.kind()) {
             self.probed(Probe::Closed, remote);
         } else if self.chatter.may(None, self.shell.clock.monotonic()) {
@@ -126,6 +142,9 @@ impl House {
 
     /// Logs that a client was declined for its certificate, and counts it.
     pub(super) fn declined(&self, refusal: &IdentityRefusal, remote: SocketAddr) {
+        if self.is_own(remote) {
+            return;
+        }
         if refusal.kind == RefusalKind::NoCertificate {
             self.probed(Probe::WithoutCertificate, remote);
         } else if self.chatter.may(None, self.shell.clock.monotonic()) {

@@ -20,7 +20,7 @@ use super::placement::{Placement, Seat};
 use super::places::NoPlace;
 pub(crate) use super::shell::Shell;
 use super::verifier::Identifies;
-use super::web;
+use super::web::{self, Listeners};
 use super::worker::Worker;
 use crate::agency::identity::identify;
 
@@ -30,7 +30,13 @@ pub(crate) async fn serve(shell: Shell, sockets: Sockets, stop: watch::Receiver<
     let house = Arc::new(House::new(shell));
     let places = &house.places;
     let workers = start_workers(&house, &stop);
-    let officers = web::start(&house, sockets.officers, &stop);
+    let systems = sockets.systems.first();
+    let others = Listeners {
+        systems: systems.and_then(|it| it.local_addr().ok()),
+        officers: sockets.officers,
+        health: sockets.health,
+    };
+    let officers = web::start(&house, others, &stop);
     let mut placement = Placement::new(workers.len());
     let open = Arc::new(Semaphore::new(house.shell.sockets));
     let inside = enter_all(sockets.systems, open, stop.clone(), |guest, handshake| {
@@ -71,6 +77,8 @@ pub(crate) struct Sockets {
     pub systems: Vec<TcpListener>,
     /// For officers, by HTTP.
     pub officers: Vec<std::net::TcpListener>,
+    /// For programs that ask how the broker is, by plain HTTP.
+    pub health: Vec<std::net::TcpListener>,
 }
 
 /// A socket on its way to its worker, with the places that it takes.

@@ -14,6 +14,7 @@ pub(crate) mod ends;
 mod entrance;
 mod fetch;
 mod handshake;
+mod health;
 mod house;
 pub(crate) mod jwks;
 pub(crate) mod listen;

@@ -155,6 +155,11 @@ impl Tls {
         self.shown.0.store(identity.0);
     }
 
+    /// The certificate that is shown.
+    pub(super) fn shown(&self) -> Option<CertificateDer<'static>> {
+        self.shown.0.load().cert.first().cloned()
+    }
+
     /// The certificate that is shown, DER.
     #[cfg(test)]
     pub(super) fn shows(&self) -> Vec<u8> {

@@ -3,6 +3,7 @@
 //! What systems do never waits for what officers ask: nothing here runs on a worker of a system.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 use super::door::Handshake;
 use super::entrance::{Guest, enter_all, keep_alive};
 use super::handshake::{Why, shake_hands};
+use super::health;
 use super::house::House;
 
 use super::verifier::Identifies;
@@ -30,6 +32,15 @@ const HEAD: Duration = Duration::from_secs(10);
 const READ_AHEAD: usize = 64 << 10;
 /// Rulebooks that are compiled, and records that are read, at a time.
 const BLOCKING: usize = 2;
+
+/// What is listened on by the officers' thread.
+pub(super) struct Listeners {
+    pub(super) officers: Vec<std::net::TcpListener>,
+    /// In plain HTTP: who asks how the broker is.
+    pub(super) health: Vec<std::net::TcpListener>,
+    /// Where systems connect, which is looked at.
+    pub(super) systems: Option<SocketAddr>,
+}
 
 /// The thread of officers' connections.
 pub(super) struct Officers(Option<oneshot::Receiver<()>>);
@@ -47,12 +58,9 @@ impl Officers {
 /// Serves officers on `listeners`, where there are any, until `stop` says so.
 pub(super) fn start(
     house: &Arc<House>,
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Listeners,
     stop: &watch::Receiver<bool>,
 ) -> Officers {
-    if listeners.is_empty() {
-        return Officers(None);
-    }
     let (tell, ended) = oneshot::channel();
     let (house, stop) = (Arc::clone(house), stop.clone());
     let thread = std::thread::Builder::new().name("officers".into());
@@ -68,18 +76,23 @@ pub(super) fn start(
     Officers(Some(ended))
 }
 
-fn run(
-    house: &Arc<House>,
-    listeners: Vec<std::net::TcpListener>,
-    stop: &watch::Receiver<bool>,
-) -> io::Result<()> {
+fn run(house: &Arc<House>, listeners: Listeners, stop: &watch::Receiver<bool>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING)
         .build()?;
     runtime.block_on(async {
-        let listeners = listeners.into_iter().map(TcpListener::from_std);
-        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+        let here = |all: Vec<std::net::TcpListener>| {
+            let all = all.into_iter().map(TcpListener::from_std);
+            all.collect::<io::Result<Vec<_>>>()
+        };
+        let health = health::serve(
+            Arc::clone(house),
+            here(listeners.health)?,
+            listeners.systems,
+        );
+        tokio::spawn(health);
+        let listeners = here(listeners.officers)?;
         let revocation = Arc::clone(house.shell.tls.revocation());
         let stands = Box::new(move |grounds: &Grounds| revocation.stand(grounds));
         let site = Site::new(Arc::clone(&house.shell.backbone), stands);

@@ -194,6 +194,7 @@ impl Place {
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
         command.env("CARNET__HTTP", "127.0.0.1:0");
+        command.env("CARNET__HEALTH", "127.0.0.1:0");
         command
             .current_dir(self.folders.path())
             .args(words.split_whitespace());
@@ -367,6 +368,7 @@ fn what_consume_could_not_print_comes_again_and_nothing_is_lost() {
 fn run_in(place: &Place, words: &str, stdout: Stdio) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     command.env("CARNET__HTTP", "127.0.0.1:0");
+    command.env("CARNET__HEALTH", "127.0.0.1:0");
     command.current_dir(place.folders.path());
     command
         .args(words.split_whitespace())
@@ -386,6 +388,7 @@ fn a_reader_that_goes_after_the_first_message_has_that_one_and_the_others_come_a
     (0..3).for_each(|_| place.publish(""));
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     command.env("CARNET__HTTP", "127.0.0.1:0");
+    command.env("CARNET__HEALTH", "127.0.0.1:0");
     command
         .current_dir(place.folders.path())
         .args("consume --as customs/declarations --json".split(' '))
@@ -474,6 +477,7 @@ fn a_broker_whose_log_cannot_be_written_serves_on_and_ends_well() {
     let folders = Folders::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     command.env("CARNET__HTTP", "127.0.0.1:0");
+    command.env("CARNET__HEALTH", "127.0.0.1:0");
     let command = command.args(DEV.split(' ')).current_dir(folders.path());
     let mut child = command
         .stdout(Stdio::piped())

@@ -39,6 +39,7 @@ impl Running {
             .current_dir(folder)
             .env("CARNET__DRAIN_S", "2")
             .env("CARNET__HTTP", "127.0.0.1:0")
+            .env("CARNET__HEALTH", "127.0.0.1:0")
             .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()

@@ -31,6 +31,7 @@ impl Folders {
         let mut command = Command::new("sh");
         command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_carnet")]);
         command.env("CARNET__HTTP", "127.0.0.1:0");
+        command.env("CARNET__HEALTH", "127.0.0.1:0");
         command.args(words.split_whitespace());
         command.current_dir(self.path()).output().unwrap()
     }
@@ -40,6 +41,7 @@ impl Folders {
         command
             .args(words.split_whitespace())
             .env("CARNET__HTTP", "127.0.0.1:0")
+            .env("CARNET__HEALTH", "127.0.0.1:0")
             .env("CARNET_LOG", levels);
         command.current_dir(self.path()).output().unwrap()
     }

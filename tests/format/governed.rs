@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use carnet::agency::registry::InboxMode;
 use carnet::broker::governance::{Act, Approval, Draft, Needs, When};
 use carnet::broker::record::{
-    Activated, Approved, Proposed, Record, Scheduled, Text, UnitEntry, Withdrawn,
+    Accessed, Activated, Approved, Inquiry, Proposed, Record, Scheduled, Text, UnitEntry, Withdrawn,
 };
 use carnet::journal::Lsn;
+use carnet::message::time::Timestamp;
 use carnet::policy::change::Changes;
 
 use crate::values::{Sample, at, digest, genesis, sample, unit};
@@ -39,11 +40,31 @@ pub(crate) fn records() -> Vec<Sample> {
             Record::Approved(Box::new(approved(3, "customs/o-2117", 2))),
         ),
         sample("withdrawn", Record::Withdrawn(withdrawn(2))),
+        sample("accessed", Record::Accessed(Box::new(accessed()))),
+        sample(
+            "probed",
+            Record::Probed {
+                at: Timestamp::from_millis(9_000),
+            },
+        ),
         sample("scheduled-least", Record::Scheduled(scheduled(None))),
         sample("scheduled", Record::Scheduled(scheduled(Some(9_000)))),
     ];
     all.extend(proposed);
     all
+}
+
+fn accessed() -> Accessed {
+    let inquiry = Inquiry {
+        why: "complaint 12/2026",
+        query: "{\"last\":10}",
+    };
+    Accessed {
+        at: Timestamp::from_millis(8_000),
+        act: act("post/m-0077", 7),
+        asked: inquiry.seal(),
+        results: 3,
+    }
 }
 
 pub(crate) fn act(by: &str, key: u8) -> Act {

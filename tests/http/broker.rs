@@ -19,9 +19,7 @@ const STARTS_WITHIN: Duration = Duration::from_mins(1);
 /// A running broker, its folder, and a runtime for its clients.
 pub(crate) struct Broker {
     folder: TempDir,
-    child: Child,
-    output: Receiver<String>,
-    http: String,
+    running: Running,
     runtime: Runtime,
 }
 
@@ -73,7 +71,7 @@ impl Asked<'_> {
 
     pub(crate) fn send(self) -> Answer {
         let client = self.broker.client(&self.officer);
-        let url = format!("{}{}", self.broker.http, self.path);
+        let url = format!("{}{}", self.broker.running.http, self.path);
         let mut request = client.request(self.method, url).headers(self.headers);
         if let Some(body) = self.body {
             request = request.body(body);
@@ -125,12 +123,10 @@ impl Broker {
             }
         }
         run("init --certs pki");
-        let (child, output, http) = serve(folder.path());
+        let running = serve(folder.path());
         Self {
             folder,
-            child,
-            output,
-            http,
+            running,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -140,9 +136,9 @@ impl Broker {
 
     /// Kills it, and starts it again on the same log.
     pub(crate) fn killed_and_restarted(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        (self.child, self.output, self.http) = serve(self.folder.path());
+        self.running.child.kill().unwrap();
+        self.running.child.wait().unwrap();
+        self.running = serve(self.folder.path());
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -156,8 +152,39 @@ impl Broker {
 
     /// Runs `carnet` as a client of it.
     pub(crate) fn run(&self, words: &str) -> Output {
-        let at = format!("{words} --url {} --certs pki", self.http);
+        let at = format!("{words} --url {} --certs pki", self.running.http);
         carnet(self.path(), &at)
+    }
+
+    /// What `carnet` prints of this folder, where it succeeds.
+    #[track_caller]
+    pub(crate) fn local(&self, words: &str) -> String {
+        let output = carnet(self.path(), words);
+        assert!(output.status.success(), "{words}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Publishes a file as a system does.
+    #[track_caller]
+    pub(crate) fn publishes(&self, file: &str, id: &str, system: &str) {
+        let at = &self.running.amqp;
+        self.local(&format!(
+            "publish postal.item {file} --id {id} --as {system} --amqp {at} --certs pki"
+        ));
+    }
+
+    /// Whether a page of health says yes, and what it says.
+    pub(crate) fn health(&self, page: &str) -> (bool, String) {
+        provide();
+        let url = format!("{}{page}", self.running.health);
+        let client = Client::builder().no_proxy().build().unwrap();
+        self.runtime.block_on(async {
+            let response = client.get(url).send().await.unwrap();
+            (
+                response.status().is_success(),
+                response.text().await.unwrap(),
+            )
+        })
     }
 
     /// What `carnet` prints, where it succeeds.
@@ -199,8 +226,7 @@ impl Broker {
         let read = |name: &str| read_file(&pki.join(name)).unwrap();
         let (certificate, key) = (read(&format!("{stem}.pem")), read(&format!("{stem}.key")));
         let identity = Identity::from_pem(&[certificate, key].concat()).unwrap();
-        // Where another test of this process was first, there is a provider.
-        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        provide();
         Client::builder()
             .tls_certs_only(Certificate::from_pem_bundle(&read("ca.pem")).unwrap())
             .identity(identity)
@@ -212,16 +238,21 @@ impl Broker {
     /// Whether a connection with these files is declined in the handshake.
     pub(crate) fn declines(&self, stem: &str) -> bool {
         let client = self.client(stem);
-        let url = format!("{}/api/v1/me", self.http);
+        let url = format!("{}/api/v1/me", self.running.http);
         self.runtime.block_on(client.get(url).send()).is_err()
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        drop(self.running.child.kill());
+        drop(self.running.child.wait());
     }
+}
+
+/// Has TLS of this process use the product's provider; where another client came first, it does.
+fn provide() {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }
 
 fn carnet(folder: &Path, words: &str) -> Output {
@@ -240,24 +271,51 @@ fn split(words: &str) -> Vec<String> {
     parts.collect()
 }
 
-fn serve(folder: &Path) -> (Child, Receiver<String>, String) {
+/// A broker's process, what it prints, and where it is found.
+struct Running {
+    child: Child,
+    /// Read to the end, so that the broker can print.
+    _output: Receiver<String>,
+    amqp: String,
+    http: String,
+    health: String,
+}
+
+fn serve(folder: &Path) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     let command = command
         .args(["serve", "--amqp", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+        .args(["--health", "127.0.0.1:0"])
         .args(["--certs", "pki"])
         .env("CARNET_LOG", "carnet=warn")
         .current_dir(folder)
         .stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let output = lines_of(child.stdout.take().unwrap());
-    let at = std::iter::from_fn(|| output.recv_timeout(STARTS_WITHIN).ok()).find_map(|line| {
-        let at = line.strip_prefix("officers at https://127.0.0.1:")?;
-        Some(format!("https://localhost:{at}"))
-    });
-    let Some(at) = at else {
+    let mut lines = Vec::new();
+    while let Ok(line) = output.recv_timeout(STARTS_WITHIN) {
+        let is_last = line.starts_with("rulebook");
+        lines.push(line);
+        if is_last {
+            break;
+        }
+    }
+    let at = |prefix: &str| lines.iter().find_map(|line| line.strip_prefix(prefix));
+    let found = (
+        at("listening on amqps://127.0.0.1:"),
+        at("officers at https://127.0.0.1:"),
+        at("health at "),
+    );
+    let (Some(amqp), Some(http), Some(health)) = found else {
         drop(child.kill());
         drop(child.wait());
-        panic!("the broker did not say where officers act");
+        panic!("the broker did not say where it is: {lines:?}");
     };
-    (child, output, at)
+    Running {
+        child,
+        amqp: format!("localhost:{amqp}"),
+        http: format!("https://localhost:{http}"),
+        health: health.trim_end_matches("/readyz").to_owned(),
+        _output: output,
+    }
 }

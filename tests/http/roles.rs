@@ -48,7 +48,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         operation: "delete /api/v1/rulebook/file",
-        statuses: [201, 403, 403, 403, 412, 412],
+        statuses: [422, 403, 403, 403, 412, 412],
     },
     Row {
         operation: "post /api/v1/checks",
@@ -69,6 +69,14 @@ const ROWS: &[Row] = &[
     Row {
         operation: "get /api/v1/proposals/{number}/file",
         statuses: [200, 200, 200, 200, 404, 404],
+    },
+    Row {
+        operation: "get /api/v1/proposals/{number}/difference",
+        statuses: [200, 200, 200, 200, 404, 404],
+    },
+    Row {
+        operation: "get /api/v1/log",
+        statuses: [403, 403, 200, 403, 403, 403],
     },
     Row {
         operation: "get /api/v1/proposals/{number}/statement",
@@ -127,6 +135,9 @@ fn ask(broker: &Broker, officer: &str, operation: &str, proposal: u64) -> Answer
     let is_edit = method != "get" && path.ends_with("/file");
     if path.ends_with("/file") {
         path.push_str("?path=policies/post.cedar");
+    }
+    if path.ends_with("/log") {
+        path.push_str("?why=x");
     }
     if is_edit {
         path.push_str("&title=x");

@@ -25,7 +25,7 @@ pub(crate) fn serve(data: &Path, port: u16) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     command
         .args(["serve", "--dev", "--amqp", &format!("127.0.0.1:{port}")])
-        .args(["--http", "127.0.0.1:0"])
+        .args(["--http", "127.0.0.1:0", "--health", "127.0.0.1:0"])
         .arg("--data")
         .arg(data)
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -2,6 +2,7 @@
 
 use super::{Core, Turn};
 use crate::broker::governance::{Deed, Done, NotDone, Ticket};
+use crate::broker::ids::EntryId;
 use crate::broker::limits::ACTIVATION_EVERY;
 
 impl Core {
@@ -22,7 +23,7 @@ impl Core {
         if is_activation {
             self.activated = Some(run);
         }
-        self.record(&decided.record, None, turn);
-        Ok(decided.done)
+        let at = self.record(&decided.record, None, turn);
+        Ok(decided.done.unwrap_or(Done::Recorded(EntryId::new(at))))
     }
 }

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::form::{Form, form, put_count, put_long};
+use super::form::{Form, form, octets, put_count, put_long, whole};
 use super::take::{Malformed, Take};
-use crate::agency::keys::KeyCheck;
+use crate::agency::keys::{KeyCheck, SealedPart};
 use crate::agency::officer::{Holder, OfficerId};
 use crate::agency::registry::InboxMode;
 use crate::broker::governance::{
@@ -14,7 +14,8 @@ use crate::broker::governance::{
 };
 use crate::broker::ids::EntryId;
 use crate::broker::record::{
-    Activated, Approved, Genesis, Proposed, Scheduled, Text, UnitEntry, Withdrawn,
+    Accessed, Activated, Approved, Genesis, Inquiry, Proposed, Scheduled, Text, UnitEntry,
+    Withdrawn,
 };
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
@@ -91,6 +92,31 @@ form!(Scheduled {
     proposal: u64,
     until: Option<Timestamp>,
 });
+
+form!(Accessed {
+    at: Timestamp,
+    act: Act,
+    asked: SealedPart,
+    results: u64,
+});
+
+form!(Inquiry<'a> {
+    why: &'a str,
+    query: &'a str,
+});
+
+impl<'a> Inquiry<'a> {
+    /// The part of a record that holds it.
+    pub fn seal(&self) -> SealedPart {
+        SealedPart::in_clear(octets(self))
+    }
+
+    /// Reads it from its part of a record; none where that is under a key that is not here, or
+    /// damaged.
+    pub fn open(sealed: &'a SealedPart) -> Option<Self> {
+        whole(sealed.open().ok()?).ok()
+    }
+}
 
 form!(Act {
     by: OfficerId,

@@ -23,9 +23,9 @@ use super::take::{Malformed, Take};
 use super::words::{Numbered, numbered};
 use crate::broker::ids::OrderKey;
 use crate::broker::record::{
-    Activated, Approved, Binding, CaseChange, CountedRefusals, Exchange, Genesis, Lost, Narrowed,
-    Placed, Proposed, QueueId, QueueProperties, Record, Rejected, Repeats, SCHEMA, Scheduled,
-    Settled, Topology, Withdrawn,
+    Accessed, Activated, Approved, Binding, CaseChange, CountedRefusals, Exchange, Genesis, Lost,
+    Narrowed, Placed, Proposed, QueueId, QueueProperties, Record, Rejected, Repeats, SCHEMA,
+    Scheduled, Settled, Topology, Withdrawn,
 };
 use crate::journal::{Kind, Lsn};
 use crate::message::id::{KeyedDigest, UnitId};
@@ -71,6 +71,8 @@ numbered!(Record {
     23 = Approved(approved: Box<Approved>),
     24 = Withdrawn(withdrawn: Withdrawn),
     25 = Scheduled(scheduled: Scheduled),
+    26 = Accessed(accessed: Box<Accessed>),
+    27 = Probed { at: Timestamp },
     ; Topology(Topology)
 });
 

@@ -6,15 +6,16 @@ use super::state::{Governance, Proposal, State};
 use crate::agency::officer::Holder;
 use crate::broker::limits::{OWNER_PROPOSALS, PROPOSAL_BYTES, TITLE_BYTES};
 use crate::broker::record::{
-    Act, Activated, Approval, Approved, Draft, Needs, Proposed, Record, Scheduled, Withdrawn,
-    octets,
+    Accessed, Act, Activated, Approval, Approved, Draft, Needs, Proposed, Record, Scheduled,
+    Withdrawn, octets,
 };
 use crate::message::time::Timestamp;
 
 /// A deed that is to be done.
 pub(in crate::broker) struct Decided {
     pub(in crate::broker) record: Record,
-    pub(in crate::broker) done: Done,
+    /// None where it comes to its record alone.
+    pub(in crate::broker) done: Option<Done>,
 }
 
 impl Governance {
@@ -26,6 +27,23 @@ impl Governance {
         development: bool,
     ) -> Result<Decided, NotDone> {
         match deed {
+            Deed::Access {
+                act,
+                asked,
+                results,
+            } => Ok(Decided {
+                record: Record::Accessed(Box::new(Accessed {
+                    at: now,
+                    act,
+                    asked,
+                    results,
+                })),
+                done: None,
+            }),
+            Deed::Probe => Ok(Decided {
+                record: Record::Probed { at: now },
+                done: None,
+            }),
             Deed::Propose(draft) => self.propose(draft, now),
             Deed::Approve(approval) => self.approve(approval, now),
             Deed::Withdraw { act, proposal } => {
@@ -36,7 +54,7 @@ impl Governance {
                         act,
                         proposal,
                     }),
-                    done: Done::Withdrawn,
+                    done: Some(Done::Withdrawn),
                 })
             }
             Deed::Schedule { act, proposal, at } => {
@@ -48,7 +66,7 @@ impl Governance {
                         proposal,
                         until: at,
                     }),
-                    done: Done::Scheduled,
+                    done: Some(Done::Scheduled),
                 })
             }
             Deed::Activate(activated) => self.activate(activated, now, development),
@@ -91,7 +109,7 @@ impl Governance {
                 number,
                 draft,
             })),
-            done: Done::Proposed(number),
+            done: Some(Done::Proposed(number)),
         })
     }
 
@@ -121,7 +139,7 @@ impl Governance {
         let complete = proposal.vote_count() + 1 >= proposal.needs.votes();
         Ok(Decided {
             record: Record::Approved(Box::new(Approved { at: now, approval })),
-            done: Done::Approved { complete },
+            done: Some(Done::Approved { complete }),
         })
     }
 
@@ -156,7 +174,7 @@ impl Governance {
         };
         Ok(Decided {
             record: Record::Activated(Box::new(activated)),
-            done: Done::Activated { number },
+            done: Some(Done::Activated { number }),
         })
     }
 

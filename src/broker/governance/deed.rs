@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use crate::agency::keys::SealedPart;
 use crate::agency::officer::{Holder, OfficerId};
+use crate::broker::ids::EntryId;
 use crate::broker::record::{Act, Activated, Approval, Draft};
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
@@ -32,6 +34,17 @@ pub enum Deed {
     },
     /// A rulebook takes effect: by the broker itself, once its proposal is due.
     Activate(Activated),
+    /// An officer looks into the log.
+    Access {
+        /// The officer.
+        act: Act,
+        /// What he asked and why.
+        asked: SealedPart,
+        /// How many records he is to be shown.
+        results: u64,
+    },
+    /// The broker tries whether the log takes a record.
+    Probe,
 }
 
 /// What a deed has come to.
@@ -53,6 +66,8 @@ pub enum Done {
         /// The number of its activation, from 1, which is the first rulebook's.
         number: u64,
     },
+    /// There is a record of it.
+    Recorded(EntryId),
 }
 
 /// The number of a deed that is under way, by which its answer finds who asked. Never given twice by

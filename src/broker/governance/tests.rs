@@ -109,7 +109,7 @@ impl Log {
         let (now, development) = (self.now(), self.ledger.is_development());
         let decided = self.governance().decide(deed, now, development)?;
         self.ledger.apply(&decided.record, Lsn(self.at));
-        Ok(decided.done)
+        Ok(decided.done.unwrap())
     }
 
     fn propose(&mut self, draft: Draft) -> u64 {

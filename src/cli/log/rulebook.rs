@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::failed::Failed;
 use super::super::output;
-use super::earlier::{About, InForce};
-use super::entries::{DevelopmentLog, Entry};
+use super::entries::DevelopmentLog;
+use crate::http::log::{About, Entry, InForce};
 use crate::journal::Lsn;
 use crate::message::id::Digest;
 

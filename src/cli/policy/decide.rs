@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::show::{member, print};
 use crate::cli::api::{Api, AsOfficer};
 use crate::cli::failed::Failed;
+use crate::cli::output;
 use crate::config::{Config, write_text};
 
 /// The schemes by which a statement is signed, the preferred first.
@@ -114,6 +115,8 @@ pub(in crate::cli) struct Rollback {
 impl Approve {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         self.officer.run(config, async |api| {
+            let path = format!("proposals/{}/difference", self.number);
+            output::note(member(&api.get(&path).await?, "text").trim_end());
             let told = approve(&api, self.number, self.out.as_deref()).await?;
             print(&told, self.json)
         })

@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use serde_json::{Map, Value, json};
 
-use super::show::{lines_of, member, print};
+use super::show::{lines_of, member, needs, print};
 use crate::agency::officer::Holder;
 use crate::cli::api::{Api, AsOfficer};
 use crate::cli::failed::Failed;
@@ -190,10 +190,21 @@ impl Check {
             if self.json {
                 return output::line(&found.to_string());
             }
+            for warning in lines_of(&found, "warnings") {
+                let [place, says, cure] = ["place", "says", "cure"].map(|it| member(warning, it));
+                output::line(&format!("warning: {place}: {says}; {cure}"))?;
+            }
+            for broken in lines_of(&found, "broken").filter_map(Value::as_str) {
+                output::line(&format!("breaks {broken}"))?;
+            }
+            let rows = found
+                .get("rows")
+                .and_then(Value::as_u64)
+                .unwrap_or_default();
             output::line(&format!(
-                "no faults; the rulebook would be {}\n{}",
+                "no faults; {rows} rows of tables hold; the rulebook would be {}\n{}",
                 member(&found, "digest"),
-                super::show::needs(&found)
+                needs(&found)
             ))
         })
     }
@@ -218,7 +229,7 @@ impl Propose {
 impl Diff {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         self.officer.run(config, async |api| {
-            let difference = match (self.number, &self.from) {
+            let told = match (self.number, &self.from) {
                 (Some(number), _) => api.get(&format!("proposals/{number}/difference")).await?,
                 (None, Some(from)) => {
                     let source = Source {
@@ -227,17 +238,18 @@ impl Diff {
                     };
                     let Differing { files, .. } = source.differing(&api, config).await?;
                     let request = api.request(Method::POST, "checks")?;
-                    api.json(request.json(&json!({"files": files}))).await?
+                    let mut found = api.json(request.json(&json!({"files": files}))).await?;
+                    found
+                        .get_mut("difference")
+                        .map(Value::take)
+                        .unwrap_or_default()
                 }
                 (None, None) => return Err(Failed::Usage("name a proposal, or --from".to_owned())),
             };
             if self.json {
-                return output::line(&difference.to_string());
+                return output::line(&told.to_string());
             }
-            for line in lines_of(&difference, "difference").filter_map(Value::as_str) {
-                output::line(line)?;
-            }
-            Ok(())
+            output::text(member(&told, "text"))
         })
     }
 }

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::task::spawn_blocking;
+
 use super::super::auth::Signed;
 use super::super::problem::{self, Code, Problem};
 use super::super::site::Shared;
 use super::told::ProposalTold;
 use crate::agency::officer::Holder;
 use crate::broker::governance::{Deed, Done, Draft, Needs, NotDone, Proposal, When};
-use crate::message::bundle::Fault;
+use crate::broker::record::Record;
 use crate::message::id::Digest;
 use crate::policy::change::Changes;
+use crate::policy::checked::{Checked, check};
 use crate::policy::office::Action;
-use crate::policy::possible;
-use crate::policy::rulebook::Rulebook;
 
 /// What an officer wants to propose.
 pub(super) struct Wanted {
@@ -26,16 +27,15 @@ pub(super) struct Wanted {
     pub(super) returns: Option<u64>,
 }
 
-/// Changes that are found good, and the rulebook that they make.
-pub(super) struct Checked {
-    pub(super) owner: Holder,
+/// Changes that are found good, with the approvals that they need.
+pub(super) struct Good {
     pub(super) needs: Needs,
-    pub(super) rulebook: Rulebook,
+    pub(super) checked: Checked,
 }
 
 /// Finds whether an officer may propose these changes of the rulebook in force, and whether they make
-/// a whole one.
-pub(super) async fn checked(signed: &Signed, changes: &Changes) -> Result<Checked, Problem> {
+/// a whole one. Nothing is told of a file that is not his to change.
+pub(super) async fn checked(signed: &Signed, changes: &Changes) -> Result<Good, Problem> {
     let owners: BTreeSet<Holder> = changes.paths().map(|path| signed.owner_of(path)).collect();
     for owner in &owners {
         signed.needs(Action::Propose, owner)?;
@@ -48,27 +48,21 @@ pub(super) async fn checked(signed: &Signed, changes: &Changes) -> Result<Checke
         let says = format!("some of the files belong to {owner}, some to {other}");
         return Err(Problem::new(&problem::SEVERAL_OWNERS, says));
     }
-    let needs = needs(signed, &owner)?;
     let base = Arc::clone(&signed.view.rulebook);
-    let next = changes.applied(base.bundle());
-    if next.digest() == base.digest() {
+    if changes.applied(base.bundle()).digest() == base.digest() {
         let says = "the files are as they are in force";
         return Err(Problem::new(&problem::NO_CHANGE, says));
     }
-    let parsed = tokio::task::spawn_blocking(move || {
-        let rulebook = Rulebook::parse(&next)?;
-        let impossible = possible::look(&rulebook).faults;
-        if impossible.is_empty() {
-            Ok(rulebook)
-        } else {
-            Err(impossible)
-        }
-    });
-    let parsed: Result<Rulebook, Vec<Fault>> = parsed.await.map_err(|_| stopped())?;
-    Ok(Checked {
-        owner,
-        needs,
-        rulebook: parsed.map_err(Problem::faults)?,
+    let changes = changes.clone();
+    let checked = spawn_blocking(move || check(&base, &changes)).await;
+    let checked = checked.map_err(|_| stopped())?;
+    let checked = checked.map_err(|faults| Problem::faults(signed.told(faults)))?;
+    // By what it says, the change of an agency's own file may be the board's.
+    let owner = &checked.ownership.owner;
+    signed.needs(Action::Propose, owner)?;
+    Ok(Good {
+        needs: needs(signed, owner)?,
+        checked,
     })
 }
 
@@ -96,10 +90,10 @@ pub(super) async fn propose(
         let base = wanted.base;
         return Err(not_done(&NotDone::StaleBase { base, active }));
     }
-    let checked = checked(signed, &wanted.changes).await?;
+    let Good { needs, checked } = checked(signed, &wanted.changes).await?;
     let draft = Draft {
         act: signed.act(),
-        owner: checked.owner,
+        owner: checked.ownership.owner,
         base: wanted.base,
         digest: checked.rulebook.digest(),
         impact: None,
@@ -107,7 +101,7 @@ pub(super) async fn propose(
         title: wanted.title,
         when: wanted.when,
         returns: wanted.returns,
-        needs: checked.needs,
+        needs,
     };
     match govern(shared, Deed::Propose(draft)).await? {
         Done::Proposed(number) => told(shared, number),
@@ -127,6 +121,18 @@ pub(super) fn seen(signed: &Signed, number: u64) -> Result<&Proposal, Problem> {
     let proposal = signed.view.governance.proposal(number);
     let proposal = proposal.filter(|it| signed.actor.may(Action::See, &it.owner));
     proposal.ok_or_else(Problem::absent)
+}
+
+/// The changes of a proposal, as its record has them.
+pub(super) async fn changes_of(shared: &Shared, proposal: &Proposal) -> Result<Changes, Problem> {
+    let stored = shared.backbone.record(proposal.entry).await;
+    let stored = stored.map_err(|unread| not_done(&NotDone::Unread(unread.0)))?;
+    match &stored.record {
+        Record::Proposed(proposed) => Ok(proposed.draft.changes.clone()),
+        _ => Err(not_done(&NotDone::Unread(
+            "the record is no proposal".to_owned(),
+        ))),
+    }
 }
 
 /// Has the core do it.

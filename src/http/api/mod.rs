@@ -7,7 +7,9 @@
 
 mod activations;
 mod deciding;
+mod difference;
 mod draft;
+mod log;
 mod me;
 mod proposals;
 mod rulebook;
@@ -55,12 +57,14 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(proposals::list, proposals::propose))
         .routes(routes!(proposals::proposal, proposals::withdraw))
         .routes(routes!(proposals::file))
+        .routes(routes!(difference::difference))
         .routes(routes!(proposals::rebase))
         .routes(routes!(deciding::statement))
         .routes(routes!(deciding::approve))
         .routes(routes!(deciding::activate))
         .routes(routes!(activations::list))
         .routes(routes!(activations::take_back))
+        .routes(routes!(log::look))
 }
 
 /// The interface as a router; what it does not know is a problem like any other.

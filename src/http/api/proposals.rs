@@ -12,12 +12,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::auth::Signed;
 use super::super::body::{Asked, At, Body, FileAsked, text};
 use super::super::page::{Page, PageAsked};
-use super::super::problem::{BAD_REQUEST, Problem, Told};
+use super::super::problem::{BAD_REQUEST, FaultTold, Problem, Told};
 use super::super::site::Shared;
-use super::draft::{Wanted, checked, govern, not_done, propose as propose_it, seen, told};
+use super::difference::DifferenceTold;
+use super::draft::{Good, Wanted, changes_of, checked, govern, propose as propose_it, seen, told};
 use super::told::{ProposalTold, created};
-use crate::broker::governance::{Deed, NotDone, Proposal, State, When};
-use crate::broker::record::Record;
+use crate::broker::governance::{Deed, Proposal, State, When};
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
@@ -70,6 +70,14 @@ pub(super) struct CheckTold {
     needed: u32,
     /// Agencies of which these must be
     needed_of: Vec<String>,
+    /// Rows of decision tables that were run and hold
+    rows: usize,
+    /// What should be seen to, and hinders nothing
+    warnings: Vec<FaultTold>,
+    /// Systems that the change would break, and how
+    broken: Vec<String>,
+    /// What changes, by meaning
+    difference: DifferenceTold,
 }
 
 /// A proposal with the files that it changes.
@@ -150,12 +158,20 @@ pub(super) async fn check(
     signed: Signed,
     Body(asked): Body<Checking>,
 ) -> Result<Json<CheckTold>, Problem> {
-    let checked = checked(&signed, &changes(asked.files)).await?;
+    let Good { needs, checked } = checked(&signed, &changes(asked.files)).await?;
+    let difference = DifferenceTold::between(&signed.view.rulebook, &checked.rulebook);
+    let broken = checked.broken.iter().filter(|it| signed.knows(&it.system));
+    let broken = broken.map(ToString::to_string);
+    let warnings = signed.told(checked.warnings).into_iter();
     Ok(Json(CheckTold {
-        owner: checked.owner.to_string(),
+        owner: checked.ownership.owner.to_string(),
         digest: checked.rulebook.digest().to_string(),
-        needed: checked.needs.votes(),
-        needed_of: checked.needs.of().iter().map(ToString::to_string).collect(),
+        needed: needs.votes(),
+        needed_of: needs.of().iter().map(ToString::to_string).collect(),
+        rows: checked.rows,
+        warnings: warnings.map(FaultTold::from).collect(),
+        broken: broken.collect(),
+        difference,
     }))
 }
 
@@ -291,18 +307,6 @@ pub(super) async fn rebase(
         returns: proposal.returns,
     };
     Ok(created(propose_it(&shared, &signed, wanted).await?))
-}
-
-/// The changes of a proposal, as its record has them.
-pub(super) async fn changes_of(shared: &Shared, proposal: &Proposal) -> Result<Changes, Problem> {
-    let stored = shared.backbone.record(proposal.entry).await;
-    let stored = stored.map_err(|unread| not_done(&NotDone::Unread(unread.0)))?;
-    match &stored.record {
-        Record::Proposed(proposed) => Ok(proposed.draft.changes.clone()),
-        _ => Err(not_done(&NotDone::Unread(
-            "the record is no proposal".to_owned(),
-        ))),
-    }
 }
 
 /// A time in a request.

@@ -18,7 +18,6 @@ use super::super::problem::{BAD_REQUEST, IF_MATCH_MISSING, Problem, STALE, Told}
 use super::super::site::Shared;
 use super::draft::{Wanted, propose};
 use super::told::{ProposalTold, created};
-use crate::agency::officer::Holder;
 use crate::broker::governance::When;
 use crate::message::id::Digest;
 use crate::policy::change::Changes;
@@ -65,9 +64,8 @@ pub(super) struct Edited {
 /// A file of the rulebook in force, where it is the officer's to see: his own agency's, or the board's,
 /// which bind all agencies.
 fn visible<'s>(signed: &'s Signed, path: &str) -> Option<&'s [u8]> {
-    let owner = signed.owner_of(path);
-    let sees = owner == Holder::Board || owner == signed.actor.holder;
-    signed.view.rulebook.bundle().get(path).filter(|_| sees)
+    let content = signed.view.rulebook.bundle().get(path);
+    content.filter(|_| signed.sees(path))
 }
 
 /// The rulebook in force

@@ -22,7 +22,7 @@ use crate::policy::rulebook::Rulebook;
 const CLOCK_APART: Duration = Duration::from_secs(2);
 
 /// A record, described.
-pub(super) struct Described {
+pub(crate) struct Described {
     number: Option<u64>,
     lsn: Lsn,
     kind: &'static str,
@@ -41,7 +41,7 @@ pub(super) struct Described {
 
 impl Described {
     /// In full where the rulebook that decided is given.
-    pub(super) fn of(
+    pub(crate) fn of(
         number: Option<u64>,
         lsn: Lsn,
         record: &Record,
@@ -65,6 +65,7 @@ impl Described {
             Record::Approved(approved) => this.approved(approved),
             Record::Withdrawn(withdrawn) => this.withdrawn(withdrawn),
             Record::Scheduled(scheduled) => this.scheduled(scheduled),
+            Record::Accessed(accessed) => this.accessed(accessed),
             Record::Exchange(exchange) => this.exchange(exchange, rulebook),
             Record::Rejected(rejected) => this.rejected(rejected),
             Record::Case(change) => this.case(change),
@@ -156,7 +157,7 @@ impl Described {
 
     /// With what is confidential between sender and broker of a rejection: its id. Of an exchange
     /// that is told with the rulebook.
-    pub(super) fn with_its_id(mut self, record: &Record) -> Self {
+    pub(crate) fn with_its_id(mut self, record: &Record) -> Self {
         let Record::Rejected(rejected) = record else {
             return self;
         };
@@ -173,7 +174,7 @@ impl Described {
     }
 
     /// With what earlier records say of it.
-    pub(super) fn with_earlier(mut self, about: Option<&About>) -> Self {
+    pub(crate) fn with_earlier(mut self, about: Option<&About>) -> Self {
         match about {
             None => {}
             Some(About::Rulebook(in_force)) => {
@@ -278,6 +279,7 @@ impl Described {
                 let text = format!("an order of {}: its deadline has passed", order.owner);
                 ("order-ended", text)
             }
+            Record::Probed { .. } => ("probed", "the log takes records".to_owned()),
             Record::Stopped { out } => ("stopped", format!("cleanly, {} entries out", out.len())),
             Record::RefusalsNoted(noted) => {
                 let text = format!("{} of {} in this batch", noted.count, noted.party);
@@ -286,6 +288,9 @@ impl Described {
             _ => ("recovered", "after a stop that was not clean".to_owned()),
         };
         self.fields = json!({"says": self.says});
+        if let Record::Probed { at } = record {
+            self.at = Some(*at);
+        }
         if let Record::OrderEnded { at, order } = record {
             self.at = Some(*at);
             self.add("owner", json!(order.owner.to_string()));
@@ -304,7 +309,7 @@ impl Described {
     }
 
     /// This description, with what the clock said when the record was written.
-    pub(super) fn at_clock(mut self, clock: Option<Timestamp>) -> Self {
+    pub(crate) fn at_clock(mut self, clock: Option<Timestamp>) -> Self {
         self.clock = clock;
         self
     }
@@ -317,7 +322,7 @@ impl Described {
     }
 
     /// A line, and one below it for each recipient.
-    pub(super) fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let number = self
             .number
             .map_or("-".to_owned(), |number| number.to_string());
@@ -335,7 +340,7 @@ impl Described {
         text
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut all = Map::new();
         all.insert("number".to_owned(), json!(self.number));
         all.insert("lsn".to_owned(), json!(self.lsn));
@@ -349,7 +354,7 @@ impl Described {
     }
 
     /// What each policy is that took part, in the words of the rulebook that decided.
-    pub(super) fn law_as_text(&self) -> String {
+    pub(crate) fn law_as_text(&self) -> String {
         let mut text = String::new();
         for line in self.law.iter().flat_map(|law| law.lines()) {
             _ = writeln!(text, "       {line}");

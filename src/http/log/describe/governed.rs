@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::Described;
 use crate::broker::governance::{Act, Approval, Draft, When};
-use crate::broker::record::{Activated, Approved, Genesis, Proposed, Scheduled, Withdrawn};
+use crate::broker::record::{
+    Accessed, Activated, Approved, Genesis, Inquiry, Proposed, Scheduled, Withdrawn,
+};
 use crate::message::id::{AgencyId, Digest};
 
 impl Described {
@@ -109,6 +111,18 @@ impl Described {
         self.says = format!("proposal {proposal} {when} by {}", act.by);
         self.fields = json!({"proposal": proposal, "until": until});
         self.by(act);
+    }
+
+    pub(super) fn accessed(&mut self, accessed: &Accessed) {
+        self.kind = "accessed";
+        self.at = Some(accessed.at);
+        let inquiry = Inquiry::open(&accessed.asked);
+        let query = inquiry.map(|it| it.query);
+        let shown = query.unwrap_or("what cannot be read here").escape_debug();
+        let (by, results) = (&accessed.act.by, accessed.results);
+        self.says = format!("{by} looked for {shown}, and was shown {results} records");
+        self.fields = json!({"query": query, "why": inquiry.map(|it| it.why), "results": results});
+        self.by(&accessed.act);
     }
 
     fn by(&mut self, act: &Act) {

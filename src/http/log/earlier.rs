@@ -14,7 +14,7 @@ use crate::message::time::Timestamp;
 
 /// What was read so far, as far as later records rest on it.
 #[derive(Default)]
-pub(super) struct Earlier {
+pub(crate) struct Earlier {
     rulebook: Option<Arc<Bundle>>,
     /// Whole texts, by the addresses of their records.
     whole: BTreeMap<Lsn, Arc<Bundle>>,
@@ -25,7 +25,7 @@ pub(super) struct Earlier {
 }
 
 /// What earlier records say of one.
-pub(super) enum About {
+pub(crate) enum About {
     /// The rulebook that came into force.
     Rulebook(InForce),
     /// The evidence by which an order was given.
@@ -34,29 +34,29 @@ pub(super) enum About {
 
 /// A rulebook that came into force.
 #[derive(Clone)]
-pub(super) struct InForce {
-    pub(super) at: Timestamp,
-    pub(super) digest: Digest,
+pub(crate) struct InForce {
+    pub(crate) at: Timestamp,
+    pub(crate) digest: Digest,
     /// The proposal that it came from.
-    pub(super) proposal: Option<u64>,
+    pub(crate) proposal: Option<u64>,
     /// Whether the log was begun with `--dev`.
-    pub(super) development: bool,
-    pub(super) bundle: Arc<Bundle>,
+    pub(crate) development: bool,
+    pub(crate) bundle: Arc<Bundle>,
     /// Its files beside those of the one before.
-    pub(super) changes: Changes,
+    pub(crate) changes: Changes,
 }
 
 /// The files in which a rulebook differs from the one before; of the first one none.
 #[derive(Clone, Default)]
-pub(super) struct Changes {
-    pub(super) new: Vec<String>,
-    pub(super) changed: Vec<String>,
-    pub(super) gone: Vec<String>,
+pub(crate) struct Changes {
+    pub(crate) new: Vec<String>,
+    pub(crate) changed: Vec<String>,
+    pub(crate) gone: Vec<String>,
 }
 
 impl Earlier {
     /// Reads one record on, and says what is known of it.
-    pub(super) fn read(&mut self, lsn: Lsn, number: Option<u64>, record: &Record) -> Option<About> {
+    pub(crate) fn read(&mut self, lsn: Lsn, number: Option<u64>, record: &Record) -> Option<About> {
         match record {
             Record::Genesis(genesis) => {
                 let bundle = Arc::new(genesis.bundle.clone());
@@ -152,7 +152,7 @@ impl Changes {
     }
 
     /// A line for each file.
-    pub(super) fn lines(&self) -> impl Iterator<Item = String> + '_ {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> + '_ {
         let kinds = [
             ("new", &self.new),
             ("changed", &self.changed),

@@ -1,0 +1,71 @@
+//! What a change means, by meaning: rules, rows, agencies, types, each before and after.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+
+use super::super::auth::Signed;
+use super::super::body::At;
+use super::super::problem::{Problem, Told};
+use super::super::site::Shared;
+use super::draft::{changes_of, not_done, seen};
+use crate::broker::governance::NotDone;
+use crate::policy::difference::Difference;
+use crate::policy::rulebook::Rulebook;
+
+/// What differs between two rulebooks.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Difference)]
+pub(super) struct DifferenceTold {
+    /// The things that differ: `kind`, `name`, `path`, `change`, and what is said of them before and after
+    #[schema(value_type = Vec<Object>)]
+    things: Value,
+    /// These as text, for people
+    text: String,
+}
+
+impl DifferenceTold {
+    pub(super) fn between(base: &Rulebook, next: &Rulebook) -> Self {
+        let difference = Difference::between(base, next);
+        Self {
+            text: difference.to_string(),
+            things: json!(difference),
+        }
+    }
+}
+
+/// What a proposal changes, by meaning
+#[utoipa::path(get, path = "/api/v1/proposals/{number}/difference", params(("number" = u64, Path)), responses(
+    (status = OK, body = DifferenceTold),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn difference(
+    State(shared): State<Arc<Shared>>,
+    signed: Signed,
+    At(number): At<u64>,
+) -> Result<Json<DifferenceTold>, Problem> {
+    let proposal = seen(&signed, number)?;
+    let changes = changes_of(&shared, proposal).await?;
+    let unread = |says: &str| not_done(&NotDone::Unread(says.to_owned()));
+    // The rulebook that it rests on was in force when it was proposed.
+    let mut activations = signed.view.governance.activations();
+    let base = activations.find(|it| it.digest == proposal.base);
+    let base = base
+        .ok_or_else(|| unread("its rulebook is not remembered any more"))?
+        .entry;
+    let backbone = Arc::clone(&shared.backbone);
+    let told = spawn_blocking(move || {
+        let base = backbone.text(base).ok()?;
+        let next = Rulebook::load(&changes.applied(&base)).ok()?;
+        Some(DifferenceTold::between(&Rulebook::load(&base).ok()?, &next))
+    });
+    let told = told.await.map_err(|_| not_done(&NotDone::Stopped))?;
+    told.map(Json)
+        .ok_or_else(|| unread("its rulebook cannot be read back"))
+}

@@ -1,0 +1,101 @@
+//! What an agency's auditor sees of the log: what his agency sent, as its sender was told, and what its
+//! units were given. Numbers are the units' own: the place of a record in the log says how much others do.
+
+use serde_json::{Value, json};
+
+use super::Entry;
+use crate::broker::receipt::Receipt;
+use crate::broker::record::{
+    CaseStep, Confidential, Exchange, Narrowed, Outcome, Recipient, Record, Rejected,
+};
+use crate::message::id::AgencyId;
+
+/// What an auditor of `agency` sees of a record: nothing where it is not his agency's, two items where
+/// it sent something to itself.
+pub(crate) fn of_agency(agency: &AgencyId, entry: &Entry) -> Vec<Value> {
+    match &entry.record {
+        Record::Exchange(exchange) => of_exchange(agency, exchange),
+        Record::Rejected(rejected) if rejected.sender.agency == *agency => {
+            vec![rejected_told(rejected)]
+        }
+        Record::Narrowed(narrowed) if narrowed.unit.agency == *agency => {
+            vec![narrowed_told(narrowed)]
+        }
+        Record::Case(change) if change.sender.agency == *agency => {
+            vec![json!({"kind": "case", "at": change.at, "case": change.case,
+                "unit": change.sender, "step": step(&change.what)})]
+        }
+        Record::RefusalsCounted(counted) if counted.party.agency() == agency => {
+            vec![
+                json!({"kind": "refusals-counted", "at": counted.to, "from": counted.from,
+                "count": counted.count}),
+            ]
+        }
+        Record::Accessed(accessed) if accessed.act.by.holder.agency() == Some(agency) => {
+            let told = super::Described::of(None, entry.lsn, &entry.record, None);
+            let mut told = told.to_json();
+            if let Some(fields) = told.as_object_mut() {
+                fields.retain(|name, _| !["number", "lsn", "clock"].contains(&name.as_str()));
+            }
+            vec![told]
+        }
+        _ => Vec::new(),
+    }
+}
+
+const fn step(step: &CaseStep) -> &'static str {
+    match step {
+        CaseStep::Open { .. } => "opened",
+        CaseStep::Join => "joined",
+        CaseStep::Close => "closed",
+    }
+}
+
+fn of_exchange(agency: &AgencyId, exchange: &Exchange) -> Vec<Value> {
+    let mut seen = Vec::new();
+    if exchange.sender.agency == *agency {
+        let confidential = Confidential::open(&exchange.sealed);
+        let receipt = confidential
+            .as_ref()
+            .map(|it| Receipt::of_exchange(exchange, it));
+        let id = confidential.as_ref().map(|it| it.message_id);
+        seen.push(
+            json!({"kind": "sent", "at": exchange.at, "system": exchange.sender,
+            "type": exchange.message_type, "case": exchange.case, "message_id": id,
+            "receipt": receipt}),
+        );
+    }
+    let own = exchange.recipients.iter();
+    let own = own.filter(|recipient| recipient.unit.agency == *agency);
+    seen.extend(own.filter_map(|recipient| received(exchange, recipient)));
+    seen
+}
+
+/// A release, as its delivery says it; what was refused to a unit it is not told of.
+fn received(exchange: &Exchange, recipient: &Recipient) -> Option<Value> {
+    let Outcome::Released(released) = &recipient.outcome else {
+        return None;
+    };
+    Some(
+        json!({"kind": "received", "at": exchange.at, "unit": recipient.unit,
+        "sequence": released.number, "type": exchange.message_type,
+        "sender": exchange.sender.agency, "categories": released.mask,
+        "withheld": exchange.holds.without(released.mask),
+        "rulebook": exchange.rulebook}),
+    )
+}
+
+fn rejected_told(rejected: &Rejected) -> Value {
+    let confidential = Confidential::open(&rejected.sealed);
+    let receipt = confidential
+        .as_ref()
+        .map(|it| Receipt::of_rejected(rejected, it));
+    let id = confidential.as_ref().map(|it| it.message_id);
+    json!({"kind": "rejected", "at": rejected.at, "system": rejected.sender,
+        "type": rejected.message_type, "message_id": id, "receipt": receipt})
+}
+
+fn narrowed_told(narrowed: &Narrowed) -> Value {
+    let left = &narrowed.left;
+    json!({"kind": "narrowed", "at": narrowed.at, "unit": narrowed.unit, "categories": left.mask, "rulebook": left.rulebook})
+}
