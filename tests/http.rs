@@ -16,3 +16,10 @@ mod lines;
 mod looked;
 #[path = "http/roles.rs"]
 mod roles;
+#[path = "http/tokens.rs"]
+mod tokens;
+#[expect(dead_code, reason = "a part of it is used here")]
+#[path = "support/vouched.rs"]
+mod vouched;
+#[path = "http/walked.rs"]
+mod walked;

@@ -37,6 +37,15 @@ pub struct Claims {
     pub key: Digest,
 }
 
+/// A token that counts, and since when its key is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vouched {
+    /// What it says.
+    pub claims: Claims,
+    /// Since when the key that signed it is known here.
+    pub key_since: Timestamp,
+}
+
 /// Why a token does not count. None of the sentences holds anything of it that is a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRefusal {

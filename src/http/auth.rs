@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::request::Parts;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,6 +15,8 @@ use super::site::{Caller, Shared};
 use crate::agency::certificate::CertificateSummary;
 use crate::agency::identity::{Admitted, identify_officer};
 use crate::agency::officer::{Holder, OfficerId};
+use crate::agency::registry::{Officer, OfficerPeer};
+use crate::agency::token::Vouched;
 use crate::broker::admit::View;
 use crate::broker::governance::Act;
 use crate::message::bundle::Fault;
@@ -33,6 +35,8 @@ pub(super) struct Signed {
     pub(super) certificate: CertificateDer<'static>,
     pub(super) summary: Box<CertificateSummary>,
     pub(super) view: Arc<View>,
+    /// The token by which alone it is known who he is.
+    pub(super) vouched: Option<Vouched>,
     /// Held while the request has a large body.
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -43,7 +47,7 @@ impl Signed {
         Act {
             by: self.id.clone(),
             key: self.summary.public_key,
-            vouched_by: None,
+            vouched_by: self.vouched.as_ref().map(|vouched| vouched.claims.key),
         }
     }
 
@@ -126,13 +130,13 @@ impl FromRequestParts<Arc<Shared>> for Signed {
             let says = format!("wait {seconds} s");
             Problem::new(&TOO_MANY_REQUESTS, says)
         })?;
-        let officer = peer.officer.ok_or_else(|| {
-            let agency = &peer.agency.id;
-            unknown(format!(
-                "the certificate is {agency}'s and names no officer: send a token of its identity provider"
-            ))
-        })?;
+        let fingerprint = certificate.fingerprint;
+        let vouched = bearer(parts).map(|it| (state.vouches)(&peer.agency, it, fingerprint, now));
+        let vouched = vouched.transpose();
+        let vouched =
+            vouched.map_err(|refusal| unknown(format!("{}: {refusal}", refusal.code())))?;
         let body = peer.agency.id.as_str().parse::<Holder>();
+        let (officer, vouched) = named(peer, vouched).map_err(unknown)?;
         let (Some(own), Ok(holder)) = (caller.chain.first(), body) else {
             return Err(unknown("no certificate was shown".to_owned()));
         };
@@ -147,8 +151,43 @@ impl FromRequestParts<Arc<Shared>> for Signed {
             certificate: own.clone(),
             summary: certificate,
             view,
+            vouched,
             _place: place,
         })
+    }
+}
+
+/// The token of a request, where it has one.
+fn bearer(parts: &Parts) -> Option<&str> {
+    let header = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The officer, by his certificate's name or by the token alone. What both say must be one person.
+fn named(
+    peer: OfficerPeer,
+    vouched: Option<Vouched>,
+) -> Result<(Officer, Option<Vouched>), String> {
+    let agency = &peer.agency;
+    let by_token = vouched.as_ref().map(|vouched| {
+        let mut officers = agency.officers.values();
+        let is_his = |it: &&Officer| it.token.as_ref() == Some(&vouched.claims.subject);
+        officers.find(is_his).cloned()
+    });
+    match (peer.officer, by_token) {
+        (Some(officer), None) => Ok((officer, None)),
+        (Some(officer), Some(Some(other))) if officer.id == other.id => Ok((officer, None)),
+        (None, Some(Some(officer))) => Ok((officer, vouched)),
+        (None, None) => Err(format!(
+            "the certificate is {}'s and names no officer: send a token of its identity provider",
+            agency.id
+        )),
+        (Some(officer), Some(_)) => Err(format!(
+            "the certificate is of {}/{}, and the token is of somebody else",
+            agency.id, officer.id
+        )),
+        (None, Some(None)) => Err(format!("the token names no officer of {}", agency.id)),
     }
 }
 

@@ -23,7 +23,7 @@ use axum::Router;
 
 use self::rate::Rates;
 use self::site::Shared;
-pub(crate) use self::site::{Caller, Stands};
+pub(crate) use self::site::{Caller, Stands, Vouches};
 use crate::backbone::embedded::Embedded;
 
 /// The site that officers visit. Cheap to clone.
@@ -33,12 +33,13 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// The site over this core, for officers whose certificates stand.
-    pub(crate) fn new(backbone: Arc<Embedded>, stands: Stands) -> Self {
+    /// The site over this core, for officers whose certificates stand, or whom tokens name.
+    pub(crate) fn new(backbone: Arc<Embedded>, stands: Stands, vouches: Vouches) -> Self {
         let shared = Shared {
             backbone,
             rates: Rates::default(),
             stands,
+            vouches,
         };
         Self {
             router: api::router(Arc::new(shared)),

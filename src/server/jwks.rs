@@ -20,7 +20,7 @@ use super::fetch::Wanted;
 use super::rounds::Rounds;
 use crate::agency::jwks::{JWKS_BYTES_MAX, Jwks};
 use crate::agency::registry::{Agency, IdentityProvider};
-use crate::agency::token::{Claims, TokenRefusal, verify};
+use crate::agency::token::{TokenRefusal, Vouched, verify};
 use crate::backbone::embedded::Embedded;
 use crate::journal::vfs::{DiskVfs, put_in_place, read_whole};
 use crate::message::id::{AgencyId, Digest};
@@ -79,15 +79,6 @@ impl KeySet {
         };
         Ok((set, new, parsed.left_out))
     }
-}
-
-/// A token that counts, and since when its key is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Vouched {
-    /// What it says.
-    pub claims: Claims,
-    /// Since when the key that signed it is known here.
-    pub key_since: Timestamp,
 }
 
 /// The keys of all providers.

@@ -24,7 +24,7 @@ use super::house::House;
 use super::verifier::Identifies;
 use crate::agency::identity::{Grounds, identify_officer};
 use crate::broker::limits::OFFICERS_CONNECTIONS;
-use crate::http::{Caller, Site};
+use crate::http::{Caller, Site, Vouches};
 
 /// How long a client may take over the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
@@ -95,7 +95,11 @@ fn run(house: &Arc<House>, listeners: Listeners, stop: &watch::Receiver<bool>) -
         let listeners = here(listeners.officers)?;
         let revocation = Arc::clone(house.shell.tls.revocation());
         let stands = Box::new(move |grounds: &Grounds| revocation.stand(grounds));
-        let site = Site::new(Arc::clone(&house.shell.backbone), stands);
+        let keys = Arc::clone(&house.shell.keys);
+        let vouches: Vouches = Box::new(move |agency, token, certificate, now| {
+            keys.verify(agency, token, certificate, now)
+        });
+        let site = Site::new(Arc::clone(&house.shell.backbone), stands, vouches);
         let open = Arc::new(Semaphore::new(OFFICERS_CONNECTIONS));
         let stopping = stop.clone();
         let enter = |guest: Guest, handshake| {

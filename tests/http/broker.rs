@@ -173,6 +173,19 @@ impl Broker {
         ));
     }
 
+    /// A command as a user runs it who has `carnet` in his path, and settings that find this broker.
+    pub(crate) fn as_user<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        let carnet = Path::new(env!("CARGO_BIN_EXE_carnet"));
+        let folder = carnet.parent().unwrap().display();
+        let http = self.running.http.trim_start_matches("https://");
+        command
+            .current_dir(self.path())
+            .env("PATH", format!("{folder}:/usr/local/bin:/usr/bin:/bin"))
+            .env("CARNET__HTTP", http)
+            .env("CARNET__AMQP", &self.running.amqp)
+            .env("CARNET__CERTS", "pki")
+    }
+
     /// Whether a page of health says yes, and what it says.
     pub(crate) fn health(&self, page: &str) -> (bool, String) {
         provide();

@@ -2,11 +2,10 @@
 
 use cedar_policy::PolicySet;
 
-use crate::cli::failed::{Failed, no_such};
+use crate::cli::failed::Failed;
 use crate::cli::output;
 use crate::config::{Config, read_bundle};
 use crate::message::bundle::Bundle;
-use crate::policy::rulebook::Rulebook;
 use crate::policy::words::PolicyId;
 
 /// Print a rule of the folders under another id, to be changed and put beside it.
@@ -23,27 +22,40 @@ pub(in crate::cli) struct New {
 }
 
 impl New {
+    /// By the text of the folder alone, which may be a part of a rulebook, as `export` writes it.
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         let bundle = read_bundle(config)?;
-        let rulebook = Rulebook::load(&bundle)?;
-        if let Some(there) = rulebook.rule(&self.id) {
-            let says = format!("there is a rule {} at {}", self.id, there.place);
+        if let Some(place) = place_of(&bundle, &self.id) {
+            let says = format!("there is a rule {} at {place}", self.id);
             return Err(Failed::Usage(says));
         }
-        let rule = rulebook.rule(&self.from).ok_or_else(|| {
-            let ids: Vec<String> = rulebook.rules().map(|rule| rule.id.to_string()).collect();
-            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-            no_such("rule", &self.from.to_string(), &ids, "`carnet check`")
+        let place = place_of(&bundle, &self.from);
+        let text = place.as_deref().and_then(|place| text_of(&bundle, place));
+        let text = text.ok_or_else(|| {
+            let says = format!("there is no rule {} in the folder of policies", self.from);
+            Failed::Usage(says)
         })?;
-        let text = text_of(&bundle, &rule.place).ok_or_else(|| {
-            Failed::CannotRun(format!("the text of {} cannot be told apart", self.from))
-        })?;
-        let (old, new) = (
-            format!("@id(\"{}\")", self.from),
-            format!("@id(\"{}\")", self.id),
-        );
-        output::text(&format!("\n{}\n", text.replacen(&old, &new, 1)))
+        output::text(&format!(
+            "\n{}\n",
+            text.replacen(&annotation(&self.from), &annotation(&self.id), 1)
+        ))
     }
+}
+
+fn annotation(id: &PolicyId) -> String {
+    format!("@id(\"{id}\")")
+}
+
+/// Where the policy of this id begins, such as `policies/post.cedar:12`.
+fn place_of(bundle: &Bundle, id: &PolicyId) -> Option<String> {
+    let wanted = annotation(id);
+    bundle.files().find_map(|(path, content)| {
+        let name = path.strip_prefix("policies/");
+        let is_rules = name.is_some_and(|name| name.strip_suffix(".cedar").is_some());
+        let text = std::str::from_utf8(content).ok().filter(|_| is_rules)?;
+        let line = text.lines().position(|line| line.starts_with(&wanted))?;
+        Some(format!("{path}:{}", line + 1))
+    })
 }
 
 /// The text of the policy that begins at a place such as `policies/post.cedar:12`.

@@ -1,6 +1,7 @@
 //! How a proposal is decided: what an officer signs, his approval, and when it takes effect.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,14 +12,18 @@ use utoipa::ToSchema;
 
 use super::super::auth::Signed;
 use super::super::body::{At, Body, text};
-use super::super::problem::{BAD_REQUEST, BAD_SIGNATURE, Problem, Told};
+use super::super::problem::{BAD_REQUEST, BAD_SIGNATURE, NEW_KEY, Problem, Told};
 use super::super::site::Shared;
 use super::draft::{govern, not_done, seen, told};
 use super::proposals::time;
 use super::told::ProposalTold;
 use crate::agency::signature;
+use crate::agency::token::Vouched;
 use crate::broker::governance::{Approval, Deed, Done, NotDone, State as Became};
 use crate::policy::office::Action;
+
+/// How long a key of an identity provider must be known before who is known by its tokens alone approves.
+const KEY_TRUSTED: Duration = Duration::from_hours(24);
 
 /// An approval.
 #[derive(Deserialize, ToSchema)]
@@ -65,6 +70,11 @@ pub(super) async fn approve(
     Body(asked): Body<Approving>,
 ) -> Result<Json<ProposalTold>, Problem> {
     signed.needs(Action::Approve, &seen(&signed, number)?.owner)?;
+    let is_new = |vouched: &Vouched| shared.backbone.now().since(vouched.key_since) < KEY_TRUSTED;
+    if signed.vouched.as_ref().is_some_and(is_new) {
+        let says = "the key that signed your token is new at the identity provider";
+        return Err(Problem::new(&NEW_KEY, says));
+    }
     let octets = BASE64.decode(asked.signature.as_bytes());
     let octets = octets.map_err(|_| Problem::new(&BAD_REQUEST, "/signature is not Base64"))?;
     let statement = statement_of(&signed, number)?;
