@@ -65,11 +65,24 @@ impl Signed {
 
     /// Findings as he may read them: of another agency's files, that there is something.
     pub(super) fn told(&self, found: Vec<Fault>) -> Vec<Fault> {
+        let agencies = self.view.rulebook.registry().agencies();
+        let others = agencies.filter(|it| self.actor.holder.agency() != Some(&it.id));
+        let units = others.flat_map(|agency| agency.units.values());
+        let hidden = units
+            .filter(|unit| !unit.listed)
+            .map(|unit| unit.id.to_string());
+        let hidden: Vec<String> = hidden.collect();
         let path = |fault: &Fault| fault.place.split(':').next().unwrap_or_default().to_owned();
         let mut told: Vec<Fault> = found
             .into_iter()
             .map(|fault| {
                 let path = path(&fault);
+                let names = |unit: &String| fault.says.contains(unit) || fault.cure.contains(unit);
+                if self.sees(&path) && hidden.iter().any(names) {
+                    let says = "names what there is none of, or what is not yours to know";
+                    let cure = "name units of your own, or such as are listed";
+                    return Fault::new(fault.place, says, cure);
+                }
                 if self.sees(&path) {
                     return fault;
                 }

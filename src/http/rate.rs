@@ -25,7 +25,8 @@ const LARGE_BODIES: usize = 2;
 pub(super) struct Rates {
     left: Mutex<BTreeMap<Digest, Left>>,
     places: Mutex<BTreeMap<Holder, Arc<Semaphore>>>,
-    looks: tokio::sync::Mutex<()>,
+    /// The one place of looks into the log.
+    pub(super) looks: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Clone, Copy)]
@@ -35,11 +36,6 @@ struct Left {
 }
 
 impl Rates {
-    /// The one place of looks into the log.
-    pub(super) async fn look(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.looks.lock().await
-    }
-
     /// The places of an agency's large bodies.
     pub(super) fn large_bodies(&self, holder: &Holder) -> Arc<Semaphore> {
         let mut all = self.places.lock().unwrap_or_else(PoisonError::into_inner);

@@ -94,7 +94,8 @@ fn run(house: &Arc<House>, listeners: Listeners, stop: &watch::Receiver<bool>) -
         tokio::spawn(health);
         let listeners = here(listeners.officers)?;
         let revocation = Arc::clone(house.shell.tls.revocation());
-        let stands = Box::new(move |grounds: &Grounds| revocation.stand(grounds));
+        let clock = house.shell.clock;
+        let stands = Box::new(move |grounds: &Grounds| revocation.admit(grounds, clock.now()));
         let keys = Arc::clone(&house.shell.keys);
         let vouches: Vouches = Box::new(move |agency, token, certificate, now| {
             keys.verify(agency, token, certificate, now)

@@ -97,8 +97,16 @@ pub(super) async fn approve(
         let proposal = view.governance.proposal(number);
         proposal.is_some_and(|it| it.is_due(shared.backbone.now()))
     };
-    if done == (Done::Approved { complete: true }) && is_due {
-        activate_now(&shared, number).await?;
+    if done == (Done::Approved { complete: true })
+        && is_due
+        && let Err(why) = activate_now(&shared, number).await
+    {
+        // The approval counts; what is due takes effect within a second of when it can.
+        tracing::warn!(
+            proposal = number,
+            ?why,
+            "an approved proposal has not taken effect yet"
+        );
     }
     told(&shared, number).map(Json)
 }

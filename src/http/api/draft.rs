@@ -11,7 +11,8 @@ use super::super::site::Shared;
 use super::told::ProposalTold;
 use crate::agency::officer::Holder;
 use crate::broker::governance::{Deed, Done, Draft, Needs, NotDone, Proposal, When};
-use crate::broker::record::Record;
+use crate::broker::limits::PROPOSAL_BYTES;
+use crate::broker::record::{Record, octets};
 use crate::message::id::Digest;
 use crate::policy::change::Changes;
 use crate::policy::checked::{Checked, check};
@@ -47,6 +48,10 @@ pub(super) async fn checked(signed: &Signed, changes: &Changes) -> Result<Good, 
     if let Some(other) = owners.next() {
         let says = format!("some of the files belong to {owner}, some to {other}");
         return Err(Problem::new(&problem::SEVERAL_OWNERS, says));
+    }
+    let (bytes, most) = (octets(changes), PROPOSAL_BYTES);
+    if bytes > most {
+        return Err(not_done(&NotDone::TooLarge { bytes, most }));
     }
     let base = Arc::clone(&signed.view.rulebook);
     if changes.applied(base.bundle()).digest() == base.digest() {

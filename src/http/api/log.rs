@@ -30,6 +30,9 @@ const LAST_MAX: usize = 1_000;
 /// Octets of what an officer says of why, at most.
 const WHY_MAX: usize = 500;
 
+/// Octets of a kind or of a message's id, at most: AMQP's short texts have no more.
+const TEXT_MAX: usize = 255;
+
 /// What an auditor looks for, and why.
 #[derive(Deserialize, Serialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -83,12 +86,21 @@ pub(super) async fn look(
         let says = format!("why is a text of 1 to {WHY_MAX} octets");
         return Err(Problem::new(&BAD_REQUEST, says));
     }
+    let texts = [&wanted.kind, &wanted.message_id].into_iter().flatten();
+    if let Some(long) = texts.map(String::len).find(|length| *length > TEXT_MAX) {
+        let says = format!("{long} octets are more than any kind or message_id has: {TEXT_MAX}");
+        return Err(Problem::new(&BAD_REQUEST, says));
+    }
     let (why, query) = (wanted.why.clone(), serde_json::json!(wanted).to_string());
     // One at a time: each reads the log from its beginning.
-    let place = shared.rates.look().await;
+    let place = Arc::clone(&shared.rates.looks).lock_owned().await;
     let backbone = Arc::clone(&shared.backbone);
-    let found = spawn_blocking(move || find(&backbone, &agency, &wanted, last)).await;
-    drop(place);
+    // Kept until it has ended, whether its officer waits for it or not.
+    let look = move || {
+        let _place = place;
+        find(&backbone, &agency, &wanted, last)
+    };
+    let found = spawn_blocking(look).await;
     let records = found.map_err(|_| not_done(&NotDone::Stopped))??;
     let inquiry = Inquiry {
         why: &why,

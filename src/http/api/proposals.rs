@@ -260,7 +260,9 @@ pub(super) async fn file(
 ) -> Result<Response, Problem> {
     let changes = changes_of(&shared, seen(&signed, number)?).await?;
     let mut files = changes.files();
-    let found = files.find_map(|(path, content)| content.filter(|_| path == asked.path()));
+    // The board decides about an agency's file by its difference, and does not read it.
+    let is_asked = |path: &str| path == asked.path() && signed.sees(path);
+    let found = files.find_map(|(path, content)| content.filter(|_| is_asked(path)));
     let content = found.ok_or_else(Problem::absent)?;
     Ok(text(String::from_utf8_lossy(content).into_owned()))
 }

@@ -53,7 +53,8 @@ const fn step(step: &CaseStep) -> &'static str {
 
 fn of_exchange(agency: &AgencyId, exchange: &Exchange) -> Vec<Value> {
     let mut seen = Vec::new();
-    if exchange.sender.agency == *agency {
+    // A repeat has a record where it reached others, of which its sender is told nothing.
+    if exchange.sender.agency == *agency && !exchange.is_repeat() {
         let confidential = Confidential::open(&exchange.sealed);
         let receipt = confidential
             .as_ref()
