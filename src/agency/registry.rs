@@ -413,6 +413,11 @@ impl Registry {
         self.agencies().chain(&self.board)
     }
 
+    /// One of [`Self::bodies`] by its id, the board's included.
+    pub fn body_of(&self, id: &AgencyId) -> Option<&Arc<Agency>> {
+        self.bodies().find(|body| body.id == *id)
+    }
+
     /// An agency, or the board's own, by what an officer acts for.
     pub fn body(&self, holder: &Holder) -> Option<&Arc<Agency>> {
         match holder {

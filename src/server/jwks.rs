@@ -195,7 +195,7 @@ impl Keeper {
         self.followed = Some(rulebook.digest());
         let before = self.sets.known.load();
         let (mut known, mut changed) = (BTreeMap::new(), Vec::new());
-        let agencies = rulebook.registry().agencies();
+        let agencies = rulebook.registry().bodies();
         let providers = agencies.filter_map(|it| Some((it, it.identity_provider.as_ref()?)));
         let providers: Vec<_> = providers.collect();
         for (agency, provider) in &providers {
@@ -226,7 +226,7 @@ impl Keeper {
         }
         let rulebook = Arc::clone(&self.backbone.view().rulebook);
         for id in self.rounds.due(now) {
-            let agency = rulebook.registry().agency(id.as_str());
+            let agency = rulebook.registry().body_of(&id);
             let provider = agency.and_then(|it| it.identity_provider.clone());
             let (Some(agency), Some(provider)) = (agency, provider) else {
                 continue;

@@ -185,7 +185,7 @@ impl Keeper {
     fn read_due(&mut self, answers: &mpsc::UnboundedSender<Answer>) {
         let rulebook = Arc::clone(&self.backbone.view().rulebook);
         for place in self.rounds.due(self.clock.monotonic()) {
-            let Some(agency) = rulebook.registry().agency(place.0.as_str()) else {
+            let Some(agency) = rulebook.registry().body_of(&place.0) else {
                 continue;
             };
             let (agency, answers) = (Arc::clone(agency), answers.clone());
