@@ -1,11 +1,12 @@
 //! An officer as a client of the HTTP interface: connected with his certificate, from any machine.
 
-use std::net::{IpAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::net::ToSocketAddrs;
+use std::path::Path;
 
 use reqwest::{Certificate, Identity, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
+use super::client::{certs, reached};
 use super::failed::Failed;
 use super::runtime::on_a_runtime;
 use crate::agency::officer::OfficerId;
@@ -36,7 +37,7 @@ pub(super) struct Api {
 }
 
 /// The name of an officer's files in a folder of certificates, without ending.
-pub(super) fn file_stem(officer: &OfficerId) -> String {
+fn file_stem(officer: &OfficerId) -> String {
     format!("{}.{}", officer.holder, officer.officer)
 }
 
@@ -55,12 +56,7 @@ impl AsOfficer {
     /// The address as it is written, or the setting's.
     fn address(&self, config: &Config) -> Result<Address, Failed> {
         let Some(url) = &self.url else {
-            let mut address = config.http.clone();
-            let everywhere = address.host.parse();
-            if everywhere.is_ok_and(|ip: IpAddr| ip.is_unspecified()) {
-                "localhost".clone_into(&mut address.host);
-            }
-            return Ok(address);
+            return Ok(reached(&config.http));
         };
         let at = url.strip_prefix("https://").unwrap_or(url);
         let address = Address::with_port(at.trim_end_matches('/'), HTTP_PORT);
@@ -69,16 +65,6 @@ impl AsOfficer {
                 format!("'{url}' is no address of officers: write https://broker.example:8443");
             Failed::Usage(says)
         })
-    }
-}
-
-/// The folder of certificates, or the one that `serve --dev` wrote where that has none and none was named.
-fn certs(config: &Config) -> PathBuf {
-    let own = config.certs != Path::new("certs") || config.certs.join("ca.pem").exists();
-    if own {
-        config.certs.clone()
-    } else {
-        config.data.join("certs")
     }
 }
 

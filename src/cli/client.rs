@@ -48,31 +48,38 @@ pub(super) struct Server {
     server_name: Option<String>,
 }
 
+/// The folder of certificates; where there is none and none was named, the one that `serve --dev` wrote
+/// into the data folder: a folder that was named is used alone.
+pub(super) fn certs(config: &Config) -> PathBuf {
+    let own = config.certs != Path::new("certs") || config.certs.join("ca.pem").exists();
+    if own {
+        config.certs.clone()
+    } else {
+        config.data.join("certs")
+    }
+}
+
+/// Where a client reaches what listens at `address`: this machine, where that is all of its addresses.
+pub(super) fn reached(address: &Address) -> Address {
+    let everywhere = address.host.parse();
+    let mut reached = address.clone();
+    if everywhere.is_ok_and(|ip: IpAddr| ip.is_unspecified()) {
+        "localhost".clone_into(&mut reached.host);
+    }
+    reached
+}
+
 impl Broker {
-    /// The broker of this configuration. Where there is no folder of certificates and none was
-    /// named, with those that `serve --dev` wrote into the data folder: a folder that was
-    /// named is used alone.
+    /// The broker of this configuration.
     pub(super) fn of(config: &Config, server: &Server) -> Self {
-        let own = config.certs != Path::new("certs") || config.certs.join("ca.pem").exists();
-        let mut address = config.amqp.clone();
-        let listens_everywhere = address
-            .host
-            .parse()
-            .is_ok_and(|ip: IpAddr| ip.is_unspecified());
-        if listens_everywhere {
-            "localhost".clone_into(&mut address.host);
-        }
+        let address = reached(&config.amqp);
         Self {
             server_name: server
                 .server_name
                 .clone()
                 .unwrap_or_else(|| address.host.clone()),
             address,
-            certs: if own {
-                config.certs.clone()
-            } else {
-                config.data.join("certs")
-            },
+            certs: certs(config),
         }
     }
 

@@ -72,26 +72,23 @@ impl Signed {
             .filter(|unit| !unit.listed)
             .map(|unit| unit.id.to_string());
         let hidden: Vec<String> = hidden.collect();
-        let path = |fault: &Fault| fault.place.split(':').next().unwrap_or_default().to_owned();
-        let mut told: Vec<Fault> = found
-            .into_iter()
-            .map(|fault| {
-                let path = path(&fault);
-                let names = |unit: &String| fault.says.contains(unit) || fault.cure.contains(unit);
-                if self.sees(&path) && hidden.iter().any(names) {
-                    let says = "names what there is none of, or what is not yours to know";
-                    let cure = "name units of your own, or such as are listed";
-                    return Fault::new(fault.place, says, cure);
-                }
-                if self.sees(&path) {
-                    return fault;
-                }
-                let owner = self.owner_of(&path).to_string();
+        let told = found.into_iter().map(|fault| {
+            let path = fault.place.split(':').next().unwrap_or_default();
+            if !self.sees(path) {
+                let owner = self.owner_of(path).to_string();
                 let says = format!("something in the files of {owner} would not hold any more");
                 let cure = format!("ask officers of {owner}: they see what it is");
-                Fault::new(owner, says, cure)
-            })
-            .collect();
+                return Fault::new(owner, says, cure);
+            }
+            let names = |unit: &String| fault.says.contains(unit) || fault.cure.contains(unit);
+            if hidden.iter().any(names) {
+                let says = "names what there is none of, or what is not yours to know";
+                let cure = "name units of your own, or such as are listed";
+                return Fault::new(fault.place, says, cure);
+            }
+            fault
+        });
+        let mut told: Vec<Fault> = told.collect();
         told.dedup();
         told
     }

@@ -13,13 +13,12 @@ use tokio::time::timeout;
 
 use super::connection::{Client, Connection, Shared};
 use super::door::Handshake;
-use super::entrance::{Guest, enter_all, keep_alive};
-use super::handshake::{Why, shake_hands};
+use super::entrance::{Guest, enter_all};
+use super::greeting::{Greeted, greet};
 use super::house::House;
 use super::placement::{Placement, Seat};
 use super::places::NoPlace;
 pub(crate) use super::shell::Shell;
-use super::verifier::Identifies;
 use super::web::{self, Listeners};
 use super::worker::Worker;
 use crate::agency::identity::identify;
@@ -170,25 +169,14 @@ async fn connect(
     } = accepted;
     let shell = &house.shell;
     let socket = TcpStream::from_std(socket)?;
-    socket.set_nodelay(true)?;
-    keep_alive(&socket)?;
-    let rulebook = Arc::clone(&shell.backbone.view().rulebook);
-    let verifier = Identifies::new(identify, &shell.tls, rulebook, shell.clock, remote.ip());
-    let verifier = Arc::new(verifier);
-    let config = shell.tls.for_one(Arc::<Identifies>::clone(&verifier));
-    let (stream, admitted) = match shake_hands(config, &verifier, socket).await {
-        Ok(known) => known,
-        Err(stranger) => {
-            match &stranger.why {
-                Why::Refused(refusal) => house.declined(refusal, remote),
-                Why::Failed(error) => house.handshake_failed(remote, error),
-            }
-            drop(handshake);
-            if let Some(_goodbye) = house.places.stranger() {
-                stranger.read_over().await;
-            }
-            return Ok(());
-        }
+    let greeted = greet(house, identify, socket, remote, handshake).await?;
+    let Some(Greeted {
+        stream,
+        admitted,
+        handshake,
+    }) = greeted
+    else {
+        return Ok(());
     };
     house.advise(&admitted);
     shell.ends.saw(&admitted.peer, &admitted.certificate);

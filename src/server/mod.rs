@@ -13,6 +13,7 @@ mod door;
 pub(crate) mod ends;
 mod entrance;
 mod fetch;
+mod greeting;
 mod handshake;
 mod health;
 mod house;

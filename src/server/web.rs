@@ -16,12 +16,10 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
 use super::door::Handshake;
-use super::entrance::{Guest, enter_all, keep_alive};
-use super::handshake::{Why, shake_hands};
+use super::entrance::{Guest, enter_all};
+use super::greeting::{Greeted, greet};
 use super::health;
 use super::house::House;
-
-use super::verifier::Identifies;
 use crate::agency::identity::{Grounds, identify_officer};
 use crate::broker::limits::OFFICERS_CONNECTIONS;
 use crate::http::{Caller, Site, Vouches};
@@ -43,19 +41,17 @@ pub(super) struct Listeners {
 }
 
 /// The thread of officers' connections.
-pub(super) struct Officers(Option<oneshot::Receiver<()>>);
+pub(super) struct Officers(oneshot::Receiver<()>);
 
 impl Officers {
     /// Returns when no officer is connected any more, after the stop.
     pub(super) async fn ended(self) {
-        if let Some(ended) = self.0 {
-            // Dropped by its thread, whichever way that ended.
-            drop(ended.await);
-        }
+        // Dropped by its thread, whichever way that ended.
+        drop(self.0.await);
     }
 }
 
-/// Serves officers on `listeners`, where there are any, until `stop` says so.
+/// Serves officers on `listeners` until `stop` says so.
 pub(super) fn start(
     house: &Arc<House>,
     listeners: Listeners,
@@ -73,7 +69,7 @@ pub(super) fn start(
     if let Err(error) = started {
         tracing::error!(%error, "the officers' thread cannot be started");
     }
-    Officers(Some(ended))
+    Officers(ended)
 }
 
 fn run(house: &Arc<House>, listeners: Listeners, stop: &watch::Receiver<bool>) -> io::Result<()> {
@@ -133,27 +129,12 @@ async fn connect(
         remote,
         open,
     } = guest;
-    socket.set_nodelay(true)?;
-    keep_alive(&socket)?;
-    let shell = &house.shell;
-    let rulebook = Arc::clone(&shell.backbone.view().rulebook);
-    let (tls, clock) = (&shell.tls, shell.clock);
-    let verifier = Identifies::new(identify_officer, tls, rulebook, clock, remote.ip());
-    let verifier = Arc::new(verifier);
-    let config = tls.for_one(Arc::<Identifies<_>>::clone(&verifier));
-    let stream = match shake_hands(config, &verifier, socket).await {
-        Ok((stream, _)) => stream,
-        Err(stranger) => {
-            match &stranger.why {
-                Why::Refused(refusal) => house.declined(refusal, remote),
-                Why::Failed(error) => house.handshake_failed(remote, error),
-            }
-            drop(handshake);
-            if let Some(_goodbye) = house.places.stranger() {
-                stranger.read_over().await;
-            }
-            return Ok(());
-        }
+    let greeted = greet(house, identify_officer, socket, remote, handshake).await?;
+    let Some(Greeted {
+        stream, handshake, ..
+    }) = greeted
+    else {
+        return Ok(());
     };
     drop(handshake);
     let shown = stream.get_ref().1.peer_certificates();
@@ -176,7 +157,7 @@ async fn connect(
         ended = connection.as_mut() => ended,
         () = stopping => {
             connection.as_mut().graceful_shutdown();
-            timeout(shell.drain, connection).await.unwrap_or(Ok(()))
+            timeout(house.shell.drain, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

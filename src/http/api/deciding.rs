@@ -15,11 +15,11 @@ use super::super::body::{At, Body, text};
 use super::super::problem::{BAD_REQUEST, BAD_SIGNATURE, NEW_KEY, Problem, Told};
 use super::super::site::Shared;
 use super::draft::{govern, not_done, seen, told};
-use super::proposals::time;
 use super::told::ProposalTold;
 use crate::agency::signature;
 use crate::agency::token::Vouched;
 use crate::broker::governance::{Approval, Deed, Done, NotDone, State as Became};
+use crate::message::time::Timestamp;
 use crate::policy::office::Action;
 
 /// How long a key of an identity provider must be known before who is known by its tokens alone approves.
@@ -125,7 +125,7 @@ pub(super) async fn activate(
 ) -> Result<Json<ProposalTold>, Problem> {
     let proposal = seen(&signed, number)?;
     signed.needs(Action::Activate, &proposal.owner)?;
-    let at = asked.at.as_deref().map(|at| time(at, "/at")).transpose()?;
+    let at = asked.at.as_deref().map(time).transpose()?;
     let is_complete = proposal.is_complete();
     if at.is_none() && proposal.is_pending() && !is_complete {
         let (votes, needed) = (proposal.vote_count(), proposal.needs.votes());
@@ -159,4 +159,12 @@ async fn activate_now(shared: &Shared, number: u64) -> Result<(), Problem> {
     } else {
         Err(not_done(&why))
     }
+}
+
+/// A time in a request.
+fn time(text: &str) -> Result<Timestamp, Problem> {
+    Timestamp::from_rfc3339(text).ok_or_else(|| {
+        let says = "/at is no time: write 2026-07-01T06:00:00Z";
+        Problem::new(&BAD_REQUEST, says)
+    })
 }

@@ -19,7 +19,6 @@ use super::draft::{Good, Wanted, changes_of, checked, govern, propose as propose
 use super::told::{ProposalTold, created};
 use crate::broker::governance::{Deed, Proposal, State, When};
 use crate::message::id::Digest;
-use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
 use crate::policy::office::Action;
 
@@ -309,12 +308,4 @@ pub(super) async fn rebase(
         returns: proposal.returns,
     };
     Ok(created(propose_it(&shared, &signed, wanted).await?))
-}
-
-/// A time in a request.
-pub(super) fn time(text: &str, place: &str) -> Result<Timestamp, Problem> {
-    Timestamp::from_rfc3339(text).ok_or_else(|| {
-        let says = format!("{place} is no time: write 2026-07-01T06:00:00Z");
-        Problem::new(&BAD_REQUEST, says)
-    })
 }
