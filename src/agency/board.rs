@@ -20,9 +20,9 @@ pub(crate) const BOARD_PATH: &str = "policies/board.toml";
 /// What of the file is read here.
 pub(crate) const BOARD_KEYS: [&str; 4] = ["trust", "identity_provider", "officer", "grant"];
 const SCOPES: [(&str, Scope); 3] = [
-    ("evidence", Scope::Evidence),
-    ("rulings", Scope::Rulings),
-    ("payload", Scope::Payload),
+    (Scope::Evidence.name(), Scope::Evidence),
+    (Scope::Rulings.name(), Scope::Rulings),
+    (Scope::Payload.name(), Scope::Payload),
 ];
 
 /// The board as its file has it; nothing where it has no officers and no issuers of its own, or where

@@ -349,6 +349,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 3] = [Self::Evidence, Self::Rulings, Self::Payload];
+
     /// Its word in `board.toml`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -14,6 +14,8 @@ use cedar_policy::{
 
 use super::agreement::Board;
 use crate::agency::officer::{Holder, Role};
+use crate::agency::registry::{Grant, Scope};
+use crate::message::time::Timestamp;
 
 const SCHEMA: &str = include_str!("office/office.cedarschema");
 const POLICIES: &str = include_str!("office/office.cedar");
@@ -31,21 +33,30 @@ pub enum Action {
     Activate,
     /// Suspend the permits of an agency.
     Suspend,
-    /// Read the log.
+    /// Read what the log has of a body.
     Audit,
+    /// Read that there was something: what the log has of all bodies, by a grant.
+    Evidence,
+    /// Read who got what, and by which rules, by a grant.
+    Rulings,
+    /// Read what was in the messages, by a grant.
+    Payload,
     /// See how the broker runs.
     Operate,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::See,
         Self::Propose,
         Self::Approve,
         Self::Activate,
         Self::Suspend,
         Self::Audit,
+        Self::Evidence,
+        Self::Rulings,
+        Self::Payload,
         Self::Operate,
     ];
 
@@ -58,6 +69,9 @@ impl Action {
             Self::Activate => "activate",
             Self::Suspend => "suspend",
             Self::Audit => "audit",
+            Self::Evidence => "evidence",
+            Self::Rulings => "rulings",
+            Self::Payload => "payload",
             Self::Operate => "operate",
         }
     }
@@ -72,6 +86,8 @@ pub struct Actor {
     pub roles: BTreeSet<Role>,
     /// Whether that body is a member of the board, or the board.
     pub seat: bool,
+    /// What a grant of the board opens to that body.
+    pub granted: BTreeSet<Scope>,
 }
 
 impl Actor {
@@ -85,7 +101,17 @@ impl Actor {
             holder,
             roles,
             seat,
+            granted: BTreeSet::new(),
         }
+    }
+
+    /// This officer, by what `grant` opens to his body at `now`.
+    #[must_use]
+    pub fn by_grant(self, grant: &Grant, now: Timestamp) -> Self {
+        let is_his = self.holder.agency() == Some(&grant.agency);
+        let opens = |scope: &Scope| is_his && grant.opens(*scope, now);
+        let granted = Scope::ALL.into_iter().filter(opens).collect();
+        Self { granted, ..self }
     }
 
     /// Whether he may do `action` with what belongs to `owner`. A policy that cannot be evaluated
@@ -141,6 +167,9 @@ impl Office {
         });
         let roles = actor.roles.iter();
         let roles = roles.map(|role| RestrictedExpression::new_string(role.name().to_owned()));
+        let granted = actor.granted.iter();
+        let granted =
+            granted.map(|scope| RestrictedExpression::new_string(scope.name().to_owned()));
         let officer = uid("Officer", "")?;
         let own = RestrictedExpression::new_entity_uid(body(&actor.holder)?);
         let officer_entity = entity(
@@ -149,6 +178,7 @@ impl Office {
                 ("body", own),
                 ("seat", RestrictedExpression::new_bool(actor.seat)),
                 ("roles", RestrictedExpression::new_set(roles)),
+                ("granted", RestrictedExpression::new_set(granted)),
             ],
         );
         let part = uid("Part", "")?;
@@ -191,7 +221,9 @@ mod tests {
     use super::*;
 
     fn rows() -> Vec<csv::StringRecord> {
-        let mut table = csv::Reader::from_reader(include_str!("office/decisions.csv").as_bytes());
+        let text = include_str!("office/decisions.csv");
+        let mut table = csv::ReaderBuilder::new();
+        let mut table = table.flexible(true).from_reader(text.as_bytes());
         table.records().collect::<Result<_, _>>().unwrap()
     }
 
@@ -222,7 +254,10 @@ mod tests {
                 .find(|it| it.name() == action)
                 .unwrap();
             let roles = roles.split('+').map(|role| role.parse().unwrap()).collect();
-            let actor = Actor::new(of.parse().unwrap(), roles, &board());
+            let mut actor = Actor::new(of.parse().unwrap(), roles, &board());
+            let granted = row.get(6).unwrap_or_default();
+            let is_granted = |scope: &Scope| granted.split('+').any(|it| it == scope.name());
+            actor.granted = Scope::ALL.into_iter().filter(is_granted).collect();
             let (permitted, mut decided) = actor.decide(action, &on.parse().unwrap());
             decided.sort();
             let mut by: Vec<&str> = by.split(' ').filter(|it| !it.is_empty()).collect();

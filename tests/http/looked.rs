@@ -1,11 +1,67 @@
 //! What auditors see of the log, and that their looks are in it; and how the broker tells how it is.
 
-use serde_json::Value;
+use std::path::Path;
+
+use carnet::config::{read_file, write_text};
+use serde_json::{Value, json};
 
 use crate::broker::Broker;
 
 const AUDITOR: &str = "post/m-0077";
 const ITEM: &str = "messages/postal.item/examples/valid/ornaments.json";
+
+/// Grants of the board to the customs of XA, and one to the police.
+const GRANTS: &str = r#"
+[[grant]]
+id = "audit-act"
+agency = "customs-xa"
+scope = ["evidence", "rulings"]
+from = "2020-01-01"
+to = "2099-01-01"
+basis = "Audit Act s. 4"
+[[grant]]
+id = "inquiry"
+agency = "customs-xa"
+scope = ["rulings", "payload"]
+from = "2020-01-01"
+to = "2099-01-01"
+basis = "Inquiries Act s. 9"
+[[grant]]
+id = "proof"
+agency = "customs-xa"
+scope = ["evidence"]
+from = "2020-01-01"
+to = "2099-01-01"
+basis = "Audit Act s. 2"
+[[grant]]
+id = "over"
+agency = "customs-xa"
+scope = ["evidence", "rulings", "payload"]
+from = "2020-01-01"
+to = "2020-02-01"
+basis = "Audit Act s. 4"
+[[grant]]
+id = "to-come"
+agency = "customs-xa"
+scope = ["evidence", "rulings", "payload"]
+from = "2098-01-01"
+to = "2099-01-01"
+basis = "Audit Act s. 4"
+[[grant]]
+id = "of-police"
+agency = "police"
+scope = ["evidence", "rulings", "payload"]
+from = "2020-01-01"
+to = "2099-01-01"
+basis = "Audit Act s. 5"
+"#;
+
+/// The shipped folders with these grants.
+fn granting(folder: &Path) {
+    let file = folder.join("policies/board.toml");
+    let text = String::from_utf8(read_file(&file).unwrap()).unwrap();
+    write_text(&file, (text + GRANTS).as_bytes()).unwrap();
+}
 
 fn records(broker: &Broker, officer: &str, more: &str) -> Vec<Value> {
     let look = format!("log look --why \"a test\" --json {more} --as {officer}");
@@ -24,7 +80,7 @@ fn kinds(records: &[Value]) -> Vec<&str> {
 
 #[test]
 fn an_auditor_sees_what_his_agency_sent_and_was_given_and_each_look_is_a_record() {
-    let broker = Broker::start();
+    let broker = Broker::start_with(granting);
     broker.publishes(ITEM, "item-1", "post/items");
     let sent = records(&broker, AUDITOR, "");
     assert_eq!(kinds(&sent), ["sent"]);
@@ -59,6 +115,65 @@ fn an_auditor_sees_what_his_agency_sent_and_was_given_and_each_look_is_a_record(
     assert!(refused.contains("forbidden"), "{refused}");
     let unsaid = broker.refuses("log look --why \" \" --as post/m-0077");
     assert!(unsaid.contains("bad-request"), "{unsaid}");
+
+    a_grant_opens_what_it_says(&broker);
+    no_other_grant_opens_anything(&broker);
+}
+
+const OVERSIGHT: &str = "customs-xa/xa-702";
+
+fn a_grant_opens_what_it_says(broker: &Broker) {
+    let elsewhere = records(broker, OVERSIGHT, "");
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+    let exchange = |grant: &str| {
+        let found = records(
+            broker,
+            OVERSIGHT,
+            &format!("--grant {grant} --kind exchange"),
+        );
+        assert_eq!(kinds(&found), ["exchange"], "{grant}");
+        found[0].clone()
+    };
+    let ruled = exchange("audit-act");
+    assert_eq!(ruled["sender"], "post/items");
+    assert_eq!(ruled["recipients"][0]["policies"], json!(["post-customs"]));
+    assert!(ruled["digests"]["frame"].is_string(), "{ruled}");
+    assert!(
+        !ruled.to_string().contains("item-1"),
+        "what its sender wrote: {ruled}"
+    );
+    let proof = exchange("proof");
+    let digests = &proof["digests"];
+    assert_eq!(digests, &ruled["digests"]);
+    assert!(
+        !proof.to_string().contains("post"),
+        "who sent what: {proof}"
+    );
+    let opened = exchange("inquiry");
+    assert_eq!(opened["asked"]["message_id"], "item-1");
+    assert!(opened.get("digests").is_none(), "{opened}");
+    // Looks of others are told, and what they were for is sealed.
+    let looks = records(broker, OVERSIGHT, "--grant audit-act --kind accessed");
+    assert_eq!(looks[0]["by"], AUDITOR);
+    assert!(looks.iter().all(|look| look["why"].is_null()), "{looks:?}");
+    let looks = records(broker, OVERSIGHT, "--grant inquiry --kind accessed");
+    let query = looks.last().unwrap()["query"].as_str().unwrap();
+    assert!(query.contains(r#""grant":"audit-act""#), "{query}");
+}
+
+fn no_other_grant_opens_anything(broker: &Broker) {
+    for (grant, officer, code) in [
+        ("over", OVERSIGHT, "forbidden"),
+        ("to-come", OVERSIGHT, "forbidden"),
+        ("audit-act", "customs-xa/xa-611", "forbidden"),
+        ("of-police", OVERSIGHT, "absent"),
+        ("audit-act", AUDITOR, "absent"),
+        ("none-such", OVERSIGHT, "absent"),
+    ] {
+        let look = format!("log look --why x --grant {grant} --as {officer}");
+        let refused = broker.refuses(&look);
+        assert!(refused.contains(code), "{grant}, {officer}: {refused}");
+    }
 }
 
 #[test]

@@ -50,6 +50,15 @@ impl SealedPart {
         Ok(Self { key, content, tag })
     }
 
+    /// A part that does not open: as it is for readers who have no right to its content.
+    pub const fn closed() -> Self {
+        Self {
+            key: u64::MAX,
+            content: Vec::new(),
+            tag: NO_TAG,
+        }
+    }
+
     /// The content.
     ///
     /// # Errors

@@ -26,6 +26,9 @@ pub(in crate::cli) struct Look {
     /// What was sent under this id alone
     #[arg(long, value_name = "ID")]
     message_id: Option<String>,
+    /// By this grant of the board, which opens the log of all agencies
+    #[arg(long, value_name = "GRANT")]
+    grant: Option<String>,
     #[command(flatten)]
     officer: AsOfficer,
     /// As JSON, one record a line
@@ -38,7 +41,11 @@ impl Look {
         self.officer.run(config, async |api| {
             let mut request = api.request(Method::GET, "log")?;
             request = request.query(&[("why", &self.why), ("last", &self.records.to_string())]);
-            let further = [("kind", &self.kind), ("message_id", &self.message_id)];
+            let further = [
+                ("kind", &self.kind),
+                ("message_id", &self.message_id),
+                ("grant", &self.grant),
+            ];
             for (name, wanted) in further {
                 if let Some(wanted) = wanted {
                     request = request.query(&[(name, wanted)]);

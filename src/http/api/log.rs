@@ -13,14 +13,18 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::auth::Signed;
 use super::super::body::Asked;
-use super::super::log::{Telling, seen};
-use super::super::problem::{BAD_REQUEST, Problem, Told};
+use super::super::log::granted::Opened;
+use super::super::log::{Entry, Item, Telling, seen};
+use super::super::problem::{BAD_REQUEST, FORBIDDEN, Problem, Told};
 use super::super::site::Shared;
 use super::draft::{govern, not_done};
+use crate::agency::officer::Holder;
+use crate::agency::registry::Grant;
 use crate::backbone::embedded::Embedded;
 use crate::broker::governance::{Deed, NotDone};
 use crate::broker::record::Inquiry;
 use crate::message::id::AgencyId;
+use crate::message::time::Timestamp;
 use crate::policy::office::Action;
 
 /// Records of a look, where none is asked for.
@@ -53,6 +57,17 @@ pub(super) struct LookedFor {
     /// Of messages that the agency sent under this id alone
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<String>,
+    /// By this grant of the board, which opens the log of all agencies; none for what is your agency's
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<String>,
+}
+
+/// What of the log an officer reads.
+enum Sight {
+    /// What his agency sent and was given.
+    Own(AgencyId),
+    /// What of all agencies a grant opens.
+    Granted(Opened),
 }
 
 /// What was found.
@@ -74,9 +89,7 @@ pub(super) async fn look(
     signed: Signed,
     Asked(wanted): Asked<LookedFor>,
 ) -> Result<Json<FoundTold>, Problem> {
-    let holder = &signed.actor.holder;
-    signed.needs(Action::Audit, holder)?;
-    let agency = holder.agency().ok_or_else(Problem::absent)?.clone();
+    let sight = sight(&signed, wanted.grant.as_deref(), shared.backbone.now())?;
     let last = wanted.last.unwrap_or(LAST);
     if !(1..=LAST_MAX).contains(&last) {
         let says = format!("last is from 1 to {LAST_MAX}");
@@ -86,9 +99,11 @@ pub(super) async fn look(
         let says = format!("why is a text of 1 to {WHY_MAX} octets");
         return Err(Problem::new(&BAD_REQUEST, says));
     }
-    let texts = [&wanted.kind, &wanted.message_id].into_iter().flatten();
+    let texts = [&wanted.kind, &wanted.message_id, &wanted.grant];
+    let texts = texts.into_iter().flatten();
     if let Some(long) = texts.map(String::len).find(|length| *length > TEXT_MAX) {
-        let says = format!("{long} octets are more than any kind or message_id has: {TEXT_MAX}");
+        let says =
+            format!("{long} octets are more than any kind, message_id or grant has: {TEXT_MAX}");
         return Err(Problem::new(&BAD_REQUEST, says));
     }
     let (why, query) = (wanted.why.clone(), serde_json::json!(wanted).to_string());
@@ -98,7 +113,7 @@ pub(super) async fn look(
     // Kept until it has ended, whether its officer waits for it or not.
     let look = move || {
         let _place = place;
-        find(&backbone, &agency, &wanted, last)
+        find(&backbone, &sight, &wanted, last)
     };
     let found = spawn_blocking(look).await;
     let records = found.map_err(|_| not_done(&NotDone::Stopped))??;
@@ -115,9 +130,44 @@ pub(super) async fn look(
     Ok(Json(FoundTold { records }))
 }
 
+/// What an officer may read: of his agency, or by a grant that is his agency's and opens something now.
+fn sight(signed: &Signed, grant: Option<&str>, now: Timestamp) -> Result<Sight, Problem> {
+    let holder = &signed.actor.holder;
+    let Some(name) = grant else {
+        signed.needs(Action::Audit, holder)?;
+        let agency = holder.agency().ok_or_else(Problem::absent)?;
+        return Ok(Sight::Own(agency.clone()));
+    };
+    let mut grants = signed.view.rulebook.registry().grants().iter();
+    let is_it = |it: &&Grant| it.id.as_str() == name && holder.agency() == Some(&it.agency);
+    let grant = grants.find(is_it).ok_or_else(Problem::absent)?;
+    let actor = signed.actor.clone().by_grant(grant, now);
+    let opened = Opened {
+        evidence: actor.may(Action::Evidence, &Holder::Board),
+        rulings: actor.may(Action::Rulings, &Holder::Board),
+        payload: actor.may(Action::Payload, &Holder::Board),
+    };
+    if opened.is_nothing() {
+        let Grant { from, to, .. } = grant;
+        let says =
+            format!("grant {name} opens the log to auditors, from {from} on and before {to}");
+        return Err(Problem::new(&FORBIDDEN, says));
+    }
+    Ok(Sight::Granted(opened))
+}
+
+impl Sight {
+    fn of(&self, entry: Entry) -> Vec<Item> {
+        match self {
+            Self::Own(agency) => seen::of_agency(agency, &entry),
+            Self::Granted(opened) => opened.of(entry).into_iter().collect(),
+        }
+    }
+}
+
 fn find(
     backbone: &Embedded,
-    agency: &AgencyId,
+    sight: &Sight,
     wanted: &LookedFor,
     last: usize,
 ) -> Result<Vec<Value>, Problem> {
@@ -128,9 +178,8 @@ fn find(
         let entry = telling
             .read(&stored)
             .map_err(|error| unread(error.to_string()))?;
-        let seen = seen::of_agency(agency, &entry);
-        for item in seen.into_iter().filter(|item| wanted.is(item)) {
-            found.push_back(item);
+        for item in sight.of(entry).into_iter().filter(|item| wanted.is(item)) {
+            found.push_back(item.told);
             if found.len() > last {
                 found.pop_front();
             }
@@ -140,11 +189,9 @@ fn find(
 }
 
 impl LookedFor {
-    fn is(&self, item: &Value) -> bool {
-        let has = |name: &str, wanted: &Option<String>| {
-            let there = item.get(name).and_then(Value::as_str);
-            wanted.is_none() || there == wanted.as_deref()
-        };
-        has("kind", &self.kind) && has("message_id", &self.message_id)
+    fn is(&self, item: &Item) -> bool {
+        let is_kind = self.kind.as_deref().is_none_or(|kind| kind == item.kind);
+        let is_id = self.message_id.is_none() || self.message_id == item.message_id;
+        is_kind && is_id
     }
 }

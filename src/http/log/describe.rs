@@ -308,6 +308,23 @@ impl Described {
         }
     }
 
+    /// That there was such a record, and nothing of what it says.
+    pub(crate) fn bare(self) -> Self {
+        Self {
+            says: String::new(),
+            below: Vec::new(),
+            fields: json!({}),
+            law: Vec::new(),
+            ..self
+        }
+    }
+
+    /// With a field more.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.add(name, value);
+        self
+    }
+
     /// This description, with what the clock said when the record was written.
     pub(crate) fn at_clock(mut self, clock: Option<Timestamp>) -> Self {
         self.clock = clock;
@@ -338,6 +355,11 @@ impl Described {
             _ = writeln!(text, "       {line}");
         }
         text
+    }
+
+    /// Its kind.
+    pub(crate) const fn kind(&self) -> &'static str {
+        self.kind
     }
 
     pub(crate) fn to_json(&self) -> Value {

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::Entry;
+use super::item::{Item, message_id};
+use super::{Described, Entry};
 use crate::broker::receipt::Receipt;
 use crate::broker::record::{
     CaseStep, Confidential, Exchange, Narrowed, Outcome, Recipient, Record, Rejected,
@@ -12,34 +13,48 @@ use crate::message::id::AgencyId;
 
 /// What an auditor of `agency` sees of a record: nothing where it is not his agency's, two items where
 /// it sent something to itself.
-pub(crate) fn of_agency(agency: &AgencyId, entry: &Entry) -> Vec<Value> {
+pub(crate) fn of_agency(agency: &AgencyId, entry: &Entry) -> Vec<Item> {
     match &entry.record {
-        Record::Exchange(exchange) => of_exchange(agency, exchange),
+        Record::Exchange(exchange) => of_exchange(agency, exchange, &entry.record),
         Record::Rejected(rejected) if rejected.sender.agency == *agency => {
-            vec![rejected_told(rejected)]
+            vec![Item {
+                kind: "rejected",
+                message_id: message_id(&entry.record),
+                told: rejected_told(rejected),
+            }]
         }
         Record::Narrowed(narrowed) if narrowed.unit.agency == *agency => {
-            vec![narrowed_told(narrowed)]
+            vec![item("narrowed", narrowed_told(narrowed))]
         }
         Record::Case(change) if change.sender.agency == *agency => {
-            vec![json!({"kind": "case", "at": change.at, "case": change.case,
-                "unit": change.sender, "step": step(&change.what)})]
+            let told = json!({"at": change.at, "case": change.case, "unit": change.sender,
+                "step": step(&change.what)});
+            vec![item("case", told)]
         }
         Record::RefusalsCounted(counted) if counted.party.agency() == agency => {
-            vec![
-                json!({"kind": "refusals-counted", "at": counted.to, "from": counted.from,
-                "count": counted.count}),
-            ]
+            let told = json!({"at": counted.to, "from": counted.from, "count": counted.count});
+            vec![item("refusals-counted", told)]
         }
         Record::Accessed(accessed) if accessed.act.by.holder.agency() == Some(agency) => {
-            let told = super::Described::of(None, entry.lsn, &entry.record, None);
-            let mut told = told.to_json();
+            let mut told = Described::of(None, entry.lsn, &entry.record, None).to_json();
             if let Some(fields) = told.as_object_mut() {
                 fields.retain(|name, _| !["number", "lsn", "clock"].contains(&name.as_str()));
             }
-            vec![told]
+            vec![item("accessed", told)]
         }
         _ => Vec::new(),
+    }
+}
+
+/// What is found by its kind alone.
+fn item(kind: &'static str, mut told: Value) -> Item {
+    if let Some(fields) = told.as_object_mut() {
+        fields.insert("kind".to_owned(), json!(kind));
+    }
+    Item {
+        kind,
+        message_id: None,
+        told,
     }
 }
 
@@ -51,7 +66,7 @@ const fn step(step: &CaseStep) -> &'static str {
     }
 }
 
-fn of_exchange(agency: &AgencyId, exchange: &Exchange) -> Vec<Value> {
+fn of_exchange(agency: &AgencyId, exchange: &Exchange, record: &Record) -> Vec<Item> {
     let mut seen = Vec::new();
     // A repeat has a record where it reached others, of which its sender is told nothing.
     if exchange.sender.agency == *agency && !exchange.is_repeat() {
@@ -59,12 +74,14 @@ fn of_exchange(agency: &AgencyId, exchange: &Exchange) -> Vec<Value> {
         let receipt = confidential
             .as_ref()
             .map(|it| Receipt::of_exchange(exchange, it));
-        let id = confidential.as_ref().map(|it| it.message_id);
-        seen.push(
-            json!({"kind": "sent", "at": exchange.at, "system": exchange.sender,
+        let id = message_id(record);
+        let told = json!({"at": exchange.at, "system": exchange.sender,
             "type": exchange.message_type, "case": exchange.case, "message_id": id,
-            "receipt": receipt}),
-        );
+            "receipt": receipt});
+        seen.push(Item {
+            message_id: id,
+            ..item("sent", told)
+        });
     }
     let own = exchange.recipients.iter();
     let own = own.filter(|recipient| recipient.unit.agency == *agency);
@@ -73,17 +90,15 @@ fn of_exchange(agency: &AgencyId, exchange: &Exchange) -> Vec<Value> {
 }
 
 /// A release, as its delivery says it; what was refused to a unit it is not told of.
-fn received(exchange: &Exchange, recipient: &Recipient) -> Option<Value> {
+fn received(exchange: &Exchange, recipient: &Recipient) -> Option<Item> {
     let Outcome::Released(released) = &recipient.outcome else {
         return None;
     };
-    Some(
-        json!({"kind": "received", "at": exchange.at, "unit": recipient.unit,
-        "sequence": released.number, "type": exchange.message_type,
-        "sender": exchange.sender.agency, "categories": released.mask,
-        "withheld": exchange.holds.without(released.mask),
-        "rulebook": exchange.rulebook}),
-    )
+    let told = json!({"at": exchange.at, "unit": recipient.unit, "sequence": released.number,
+        "type": exchange.message_type, "sender": exchange.sender.agency,
+        "categories": released.mask, "withheld": exchange.holds.without(released.mask),
+        "rulebook": exchange.rulebook});
+    Some(item("received", told))
 }
 
 fn rejected_told(rejected: &Rejected) -> Value {
@@ -98,5 +113,5 @@ fn rejected_told(rejected: &Rejected) -> Value {
 
 fn narrowed_told(narrowed: &Narrowed) -> Value {
     let left = &narrowed.left;
-    json!({"kind": "narrowed", "at": narrowed.at, "unit": narrowed.unit, "categories": left.mask, "rulebook": left.rulebook})
+    json!({"at": narrowed.at, "unit": narrowed.unit, "categories": left.mask, "rulebook": left.rulebook})
 }
