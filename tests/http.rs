@@ -6,6 +6,8 @@
 mod asked;
 #[path = "http/broker.rs"]
 mod broker;
+#[path = "http/crowded.rs"]
+mod crowded;
 #[path = "http/described.rs"]
 mod described;
 #[path = "http/life.rs"]
@@ -16,6 +18,8 @@ mod lines;
 mod looked;
 #[path = "http/roles.rs"]
 mod roles;
+#[path = "support/strangers.rs"]
+mod strangers;
 #[path = "http/tokens.rs"]
 mod tokens;
 #[expect(dead_code, reason = "a part of it is used here")]

@@ -74,6 +74,8 @@ mod settings;
 mod standing;
 #[path = "wire/stopping.rs"]
 mod stopping;
+#[path = "support/strangers.rs"]
+mod strangers;
 #[path = "wire/syncs.rs"]
 mod syncs;
 #[path = "wire/times.rs"]

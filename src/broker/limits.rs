@@ -190,8 +190,36 @@ pub const UNREAD_GOODBYE: Duration = Duration::from_secs(30);
 /// Connections at a time whose agency is known. Hit: `530 NOT_ALLOWED` once it is open.
 pub const CONNECTIONS: usize = 10_000;
 
-/// Connections of officers at a time. Hit: the next waits in front of the door.
-pub const OFFICERS_CONNECTIONS: usize = 256;
+/// Connections of officers at a time whose agency is known. Hit: `too-many-connections`, and the
+/// connection ends.
+pub const OFFICERS_CONNECTIONS: usize = 512;
+
+/// Connections of the officers of one agency, so that a few agencies do not take all places. Hit:
+/// `too-many-connections`, and the connection ends.
+pub const AGENCY_OFFICERS_CONNECTIONS: usize = 32;
+
+/// Connections of officers at a time that are told that there is no place. Hit: they are closed without a
+/// word.
+pub const OFFICERS_GOODBYES: usize = 64;
+
+/// Connections of one agency's officers at a time that are told that there is no place. Hit: they are
+/// closed without a word.
+pub const AGENCY_OFFICERS_GOODBYES: usize = 8;
+
+/// How long an officer's connection may rest between two requests, and how long the head of one may take.
+/// Hit: the connection is closed.
+pub const OFFICERS_REST: Duration = Duration::from_secs(10);
+
+/// How long an officer's connection lives. Hit: it ends with the request that is under way.
+pub const OFFICERS_CONNECTION: Duration = Duration::from_mins(10);
+
+/// How long the last request of an officer's connection may take, its answer included. Hit: the
+/// connection is cut.
+pub const OFFICERS_LAST_REQUEST: Duration = Duration::from_mins(2);
+
+/// Requests of an officer's connection that are refused one after the other as too many. Hit: the
+/// connection is closed.
+pub const OFFICERS_REFUSED: u32 = 10;
 
 /// Connections of one agency, all its systems together, so that no agency takes all places. Hit:
 /// `530 NOT_ALLOWED` once it is open.

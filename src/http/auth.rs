@@ -1,6 +1,7 @@
 //! Who asks: the officer of a request, found anew for each, under the rulebook in force.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
@@ -10,7 +11,9 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::SMALL;
-use super::problem::{FORBIDDEN, Problem, TOO_MANY_REQUESTS, TOO_SLOW, UNKNOWN_OFFICER};
+use super::problem::{
+    FORBIDDEN, Problem, TOO_MANY_CONNECTIONS, TOO_MANY_REQUESTS, TOO_SLOW, UNKNOWN_OFFICER,
+};
 use super::site::{Caller, Shared};
 use crate::agency::certificate::CertificateSummary;
 use crate::agency::identity::{Admitted, identify_officer};
@@ -19,6 +22,7 @@ use crate::agency::registry::{Officer, OfficerPeer};
 use crate::agency::token::Vouched;
 use crate::broker::admit::View;
 use crate::broker::governance::Act;
+use crate::broker::limits::OFFICERS_REFUSED;
 use crate::message::bundle::Fault;
 use crate::message::id::SystemId;
 use crate::policy::change::owner_of;
@@ -125,7 +129,11 @@ impl FromRequestParts<Arc<Shared>> for Signed {
         let Some(caller) = parts.extensions.get::<Caller>() else {
             return Err(unknown("no certificate was shown".to_owned()));
         };
+        if let Some(says) = &caller.declined {
+            return Err(Problem::new(&TOO_MANY_CONNECTIONS, says.as_ref()).closing());
+        }
         let (view, now) = (state.backbone.view(), state.backbone.now());
+        in_pace(caller, state.rates.take(caller.certificate, now)).await?;
         let registry = view.rulebook.registry();
         let found = identify_officer(&caller.chain, registry, now, caller.remote.ip());
         let Admitted {
@@ -135,11 +143,8 @@ impl FromRequestParts<Arc<Shared>> for Signed {
             ..
         } = found.map_err(|refusal| unknown(refusal.to_string()))?;
         (state.stands)(&grounds).map_err(|refusal| unknown(refusal.to_string()))?;
-        let limited = state.rates.take(certificate.fingerprint, now);
-        limited.map_err(|seconds| {
-            let says = format!("wait {seconds} s");
-            Problem::new(&TOO_MANY_REQUESTS, says)
-        })?;
+        in_pace(caller, state.rates.take_of(&peer.agency.id, now)).await?;
+        caller.refused.store(0, Ordering::Relaxed);
         let fingerprint = certificate.fingerprint;
         let vouched = bearer(parts).map(|it| (state.vouches)(&peer.agency, it, fingerprint, now));
         let vouched = vouched.transpose();
@@ -165,6 +170,22 @@ impl FromRequestParts<Arc<Shared>> for Signed {
             _place: place,
         })
     }
+}
+
+/// Refuses a request that was too many, once its client has waited: refusing takes its time too. A
+/// connection that goes on all the same is closed.
+async fn in_pace(caller: &Caller, taken: Result<(), u32>) -> Result<(), Problem> {
+    let Err(seconds) = taken else {
+        return Ok(());
+    };
+    let refused = caller.refused.fetch_add(1, Ordering::Relaxed) + 1;
+    tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+    let problem = Problem::new(&TOO_MANY_REQUESTS, format!("wait {seconds} s"));
+    Err(if refused < OFFICERS_REFUSED {
+        problem
+    } else {
+        problem.closing()
+    })
 }
 
 /// The token of a request, where it has one.
@@ -220,4 +241,27 @@ async fn place(
         .map_err(|_| too_slow())?
         .map(Some)
         .map_err(|_| too_slow())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::CONNECTION;
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_closed_on_which_too_many_requests_in_a_row_are_too_many() {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_time().build().unwrap();
+        let caller = Caller::new(Vec::new(), ([127, 0, 0, 1], 1).into(), None);
+        let refused = || runtime.block_on(in_pace(&caller, Err(0))).unwrap_err();
+        let closes = (0..=OFFICERS_REFUSED).map(|_| {
+            let response = refused().into_response();
+            response.headers().contains_key(CONNECTION)
+        });
+        let closes: Vec<bool> = closes.collect();
+        let first = closes.iter().position(|closes| *closes);
+        assert_eq!(first, usize::try_from(OFFICERS_REFUSED - 1).ok());
+    }
 }

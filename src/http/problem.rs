@@ -4,7 +4,7 @@
 //! them all.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -70,8 +70,11 @@ codes! {
         "The body did not come in 30 s, or other large bodies of your agency take longer."
         "Send it again."
     TOO_MANY_REQUESTS TOO_MANY_REQUESTS "too-many-requests" "Too many requests"
-        "This certificate has asked 100 times at once, and more than 20 times a second since."
+        "This certificate has asked 100 times at once, and more than 20 times a second since; or all of your agency's together have asked five times as often. The answer comes late, and after ten such answers the connection is closed."
         "Wait for the seconds of `Retry-After`."
+    TOO_MANY_CONNECTIONS TOO_MANY_REQUESTS "too-many-connections" "Too many connections"
+        "Your agency, or all agencies together, have as many connections open as there may be. This one ends with this answer."
+        "Close some: one connection takes any number of requests, one after the other."
     IF_MATCH_MISSING PRECONDITION_REQUIRED "if-match-missing" "If-Match is missing"
         "A file is edited on the text that you saw, so that nobody's change is written over."
         "Send `If-Match` with the `ETag` of the file, or `If-None-Match: *` for a new one."
@@ -131,6 +134,8 @@ pub(crate) struct Problem {
     code: &'static Code,
     detail: String,
     faults: Vec<Fault>,
+    /// Whether its connection ends with it.
+    closes: bool,
 }
 
 /// A problem as it is told.
@@ -179,6 +184,15 @@ impl Problem {
             code,
             detail: detail.into(),
             faults: Vec::new(),
+            closes: false,
+        }
+    }
+
+    /// This problem as the last answer of its connection.
+    pub(super) fn closing(self) -> Self {
+        Self {
+            closes: true,
+            ..self
         }
     }
 
@@ -216,6 +230,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, json);
+        if self.closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if *self.code == TOO_MANY_REQUESTS {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use rustls_pki_types::CertificateDer;
 
@@ -30,18 +31,36 @@ pub(crate) type Stands = Box<dyn Fn(&Grounds) -> Result<(), IdentityRefusal> + S
 pub(crate) type Vouches =
     Box<dyn Fn(&Agency, &str, Digest, Timestamp) -> Result<Vouched, TokenRefusal> + Send + Sync>;
 
-/// One client's connection: the certificates that it showed, its own first, and its address.
+/// One client's connection.
 #[derive(Clone)]
 pub(crate) struct Caller {
+    /// The certificates that it showed, its own first.
     pub(super) chain: Arc<[CertificateDer<'static>]>,
+    /// SHA-256 of its own one.
+    pub(super) certificate: Digest,
+    /// Its address.
     pub(super) remote: SocketAddr,
+    /// Why there is no place for it, where there is none.
+    pub(super) declined: Option<Arc<str>>,
+    /// How many requests in a row were too many.
+    pub(super) refused: Arc<AtomicU32>,
 }
 
 impl Caller {
-    pub(crate) fn new(chain: Vec<CertificateDer<'static>>, remote: SocketAddr) -> Self {
+    /// The connection on which these certificates were shown; `declined` says why there is no place for
+    /// it.
+    pub(crate) fn new(
+        chain: Vec<CertificateDer<'static>>,
+        remote: SocketAddr,
+        declined: Option<String>,
+    ) -> Self {
+        let own: &[u8] = chain.first().map(AsRef::as_ref).unwrap_or_default();
         Self {
+            certificate: Digest::of(own),
             chain: chain.into(),
             remote,
+            declined: declined.map(Into::into),
+            refused: Arc::default(),
         }
     }
 }

@@ -16,12 +16,15 @@ use crate::agency::network::Network;
 use crate::agency::refusal::{IdentityRefusal, RefusalKind};
 use crate::agency::registry::Peer;
 use crate::broker::limits::CONNECTIONS;
-use crate::message::id::Digest;
+use crate::message::id::{AgencyId, Digest};
 
 /// The shell with what it keeps count of.
 pub(super) struct House {
     pub(super) shell: Shell,
+    /// Where systems are.
     pub(super) places: Places,
+    /// Where officers are.
+    pub(super) offices: Places,
     pub(super) chatter: Chatter,
     /// The most work of a worker thread between two looks at its sockets, in octets: see `turns`.
     pub(super) octets_most: Arc<AtomicUsize>,
@@ -50,7 +53,8 @@ impl House {
     pub(super) fn new(shell: Shell) -> Self {
         Self {
             shell,
-            places: Places::default(),
+            places: Places::of_systems(),
+            offices: Places::of_officers(),
             chatter: Chatter::default(),
             octets_most: Arc::default(),
             advised: Advised::default(),
@@ -72,6 +76,13 @@ impl House {
             Some(says) => {
                 tracing::warn!(%remote, agency.id = %agency, system.name = %system, says, "a connection is declined");
             }
+        }
+    }
+
+    /// Says that there is no place for an officer's connection.
+    pub(super) fn turned_away(&self, agency: &AgencyId, remote: SocketAddr, says: &str) {
+        if self.chatter.may(Some(agency), self.shell.clock.monotonic()) {
+            tracing::warn!(%remote, agency.id = %agency, says, "an officer's connection is declined");
         }
     }
 

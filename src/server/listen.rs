@@ -37,7 +37,7 @@ pub(crate) async fn serve(shell: Shell, sockets: Sockets, stop: watch::Receiver<
     };
     let officers = web::start(&house, others, &stop);
     let mut placement = Placement::new(workers.len());
-    let open = Arc::new(Semaphore::new(house.shell.sockets));
+    let open = Arc::new(Semaphore::new(house.shell.sockets.systems));
     let inside = enter_all(sockets.systems, open, stop.clone(), |guest, handshake| {
         let (worker, seat) = placement.take();
         let accepted = Accepted::from(guest, handshake, seat);

@@ -33,5 +33,6 @@ mod translate;
 pub(crate) mod trust;
 mod turns;
 mod verifier;
+mod visit;
 mod web;
 mod worker;

@@ -10,10 +10,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::agency::registry::Party;
-use crate::broker::limits::{AGENCY_CONNECTIONS, AGENCY_GOODBYES, CONNECTIONS, GOODBYES};
+use crate::broker::limits::{
+    AGENCY_CONNECTIONS, AGENCY_GOODBYES, AGENCY_OFFICERS_CONNECTIONS, AGENCY_OFFICERS_GOODBYES,
+    CONNECTIONS, GOODBYES, OFFICERS_CONNECTIONS, OFFICERS_GOODBYES,
+};
 
-/// The places of one process.
+/// How many connections, and clients that are told why they are declined, there may be at a time.
+#[derive(Clone, Copy)]
+struct Width {
+    connections: usize,
+    goodbyes: usize,
+}
+
+/// The places of one interface.
 pub(super) struct Places {
+    width: Width,
+    party_width: Width,
     all: Both,
     /// The places of each party that has come.
     parties: Mutex<BTreeMap<Party, Both>>,
@@ -42,25 +54,51 @@ pub(super) struct NoPlace {
     pub(super) goodbye: Option<Place>,
 }
 
-impl Default for Places {
-    fn default() -> Self {
-        Self {
-            all: Both::of(CONNECTIONS, GOODBYES),
-            parties: Mutex::default(),
-        }
-    }
-}
-
 impl Both {
-    fn of(connections: usize, goodbyes: usize) -> Self {
+    fn of(width: Width) -> Self {
         Self {
-            connections: Arc::new(Semaphore::new(connections)),
-            goodbyes: Arc::new(Semaphore::new(goodbyes)),
+            connections: Arc::new(Semaphore::new(width.connections)),
+            goodbyes: Arc::new(Semaphore::new(width.goodbyes)),
         }
     }
 }
 
 impl Places {
+    /// The places of systems.
+    pub(super) fn of_systems() -> Self {
+        let all = Width {
+            connections: CONNECTIONS,
+            goodbyes: GOODBYES,
+        };
+        let of_a_party = Width {
+            connections: AGENCY_CONNECTIONS,
+            goodbyes: AGENCY_GOODBYES,
+        };
+        Self::new(all, of_a_party)
+    }
+
+    /// The places of officers.
+    pub(super) fn of_officers() -> Self {
+        let all = Width {
+            connections: OFFICERS_CONNECTIONS,
+            goodbyes: OFFICERS_GOODBYES,
+        };
+        let of_a_party = Width {
+            connections: AGENCY_OFFICERS_CONNECTIONS,
+            goodbyes: AGENCY_OFFICERS_GOODBYES,
+        };
+        Self::new(all, of_a_party)
+    }
+
+    fn new(width: Width, party_width: Width) -> Self {
+        Self {
+            width,
+            party_width,
+            all: Both::of(width),
+            parties: Mutex::default(),
+        }
+    }
+
     /// A place for a connection of `party`.
     ///
     /// # Errors
@@ -68,7 +106,7 @@ impl Places {
     pub(super) fn take(&self, party: Party) -> Result<Place, NoPlace> {
         let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
         let address = party.address();
-        let new = || Both::of(AGENCY_CONNECTIONS, AGENCY_GOODBYES);
+        let new = || Both::of(self.party_width);
         let own = parties.entry(party).or_insert_with(new).clone();
         drop(parties);
         let one = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
@@ -82,9 +120,9 @@ impl Places {
             return Ok(place);
         }
         let (whose, count) = if own.connections.available_permits() == 0 {
-            (address, AGENCY_CONNECTIONS)
+            (address, self.party_width.connections)
         } else {
-            ("the broker", CONNECTIONS)
+            ("the broker", self.width.connections)
         };
         Err(NoPlace {
             says: format!("{whose} has {count} connections open, which is the limit"),
@@ -94,7 +132,7 @@ impl Places {
 
     /// A place for the goodbye of a client that is not known; half of the places are for those that are.
     pub(super) fn stranger(&self) -> Option<SemaphorePermit<'_>> {
-        let is_free = self.all.goodbyes.available_permits() > GOODBYES / 2;
+        let is_free = self.all.goodbyes.available_permits() > self.width.goodbyes / 2;
         is_free
             .then(|| self.all.goodbyes.try_acquire().ok())
             .flatten()
@@ -104,8 +142,8 @@ impl Places {
     /// client that becomes known takes a place before it gives its handshake's back.
     pub(super) async fn all(&self) {
         for (places, count) in [
-            (&self.all.connections, CONNECTIONS),
-            (&self.all.goodbyes, GOODBYES),
+            (&self.all.connections, self.width.connections),
+            (&self.all.goodbyes, self.width.goodbyes),
         ] {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             if let Ok(all) = places.acquire_many(count).await {
@@ -121,7 +159,7 @@ mod tests {
 
     #[test]
     fn an_agency_has_its_own_places_and_all_have_no_more_than_there_are() {
-        let places = Places::default();
+        let places = Places::of_systems();
         let agency = |n: usize| Party::Agency(format!("a-{n}").parse().unwrap());
         let mut taken: Vec<Place> = (0..AGENCY_CONNECTIONS)
             .map(|_| places.take(agency(0)).unwrap())

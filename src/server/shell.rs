@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::Clock;
+use super::descriptors;
 use super::desk::Desk;
 use super::ends::Ends;
 use super::jwks::KeySets;
@@ -33,7 +34,7 @@ pub(crate) struct Shell {
     /// Heartbeat offered to clients.
     pub heartbeat_s: u16,
     /// Sockets that may be open at a time, those of clients that shake hands among them.
-    pub sockets: usize,
+    pub sockets: descriptors::Sockets,
     /// Runtimes, one a thread.
     pub runtimes: usize,
     /// How long a stop may take.

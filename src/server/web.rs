@@ -5,29 +5,17 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::time::timeout;
 
-use super::door::Handshake;
 use super::entrance::{Guest, enter_all};
-use super::greeting::{Greeted, greet};
 use super::health;
 use super::house::House;
-use crate::agency::identity::{Grounds, identify_officer};
-use crate::broker::limits::OFFICERS_CONNECTIONS;
-use crate::http::{Caller, Site, Vouches};
+use super::visit::visit;
+use crate::agency::identity::Grounds;
+use crate::http::{Site, Vouches};
 
-/// How long a client may take over the head of a request.
-const HEAD: Duration = Duration::from_secs(10);
-/// Octets that are read ahead of a request.
-const READ_AHEAD: usize = 64 << 10;
 /// Rulebooks that are compiled, and records that are read, at a time.
 const BLOCKING: usize = 2;
 
@@ -97,72 +85,22 @@ fn run(house: &Arc<House>, listeners: Listeners, stop: &watch::Receiver<bool>) -
             keys.verify(agency, token, certificate, now)
         });
         let site = Site::new(Arc::clone(&house.shell.backbone), stands, vouches);
-        let open = Arc::new(Semaphore::new(OFFICERS_CONNECTIONS));
+        let sockets = house.shell.sockets.officers;
+        let open = Arc::new(Semaphore::new(sockets));
         let stopping = stop.clone();
         let enter = |guest: Guest, handshake| {
             let (house, site, stop) = (Arc::clone(house), site.clone(), stop.clone());
             tokio::spawn(async move {
                 let remote = guest.remote;
-                if let Err(error) = connect(&house, site, guest, handshake, stop).await {
+                if let Err(error) = visit(&house, site, guest, handshake, stop).await {
                     house.handshake_failed(remote, &error);
                 }
             });
         };
         enter_all(listeners, Arc::clone(&open), stopping, enter).await;
         // Each connection has one of them.
-        let all = u32::try_from(OFFICERS_CONNECTIONS).unwrap_or(u32::MAX);
+        let all = u32::try_from(sockets).unwrap_or(u32::MAX);
         drop(open.acquire_many(all).await);
         Ok(())
     })
-}
-
-/// Shakes hands, and serves an officer's requests.
-async fn connect(
-    house: &House,
-    site: Site,
-    guest: Guest,
-    handshake: Handshake,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let Guest {
-        socket,
-        remote,
-        open,
-    } = guest;
-    let greeted = greet(house, identify_officer, socket, remote, handshake).await?;
-    let Some(Greeted {
-        stream, handshake, ..
-    }) = greeted
-    else {
-        return Ok(());
-    };
-    drop(handshake);
-    let shown = stream.get_ref().1.peer_certificates();
-    let chain = shown
-        .into_iter()
-        .flatten()
-        .cloned()
-        .map(CertificateDer::into_owned);
-    let caller = Caller::new(chain.collect(), remote);
-    let service = TowerToHyperService::new(site.serve(caller));
-    let mut connection = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .max_buf_size(READ_AHEAD)
-            .serve_connection(TokioIo::new(stream), service)
-    );
-    let stopping = async { drop(stop.wait_for(|stop| *stop).await) };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping => {
-            connection.as_mut().graceful_shutdown();
-            timeout(house.shell.drain, connection).await.unwrap_or(Ok(()))
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%remote, %error, "an officer's connection ended");
-    }
-    drop(open);
-    Ok(())
 }

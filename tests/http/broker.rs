@@ -70,13 +70,18 @@ impl Asked<'_> {
     }
 
     pub(crate) fn send(self) -> Answer {
+        self.send_and_stay().1
+    }
+
+    /// Also the client, whose connection stays open as long as it is kept.
+    pub(crate) fn send_and_stay(self) -> (Client, Answer) {
         let client = self.broker.client(&self.officer);
         let url = format!("{}{}", self.broker.running.http, self.path);
         let mut request = client.request(self.method, url).headers(self.headers);
         if let Some(body) = self.body {
             request = request.body(body);
         }
-        self.broker.runtime.block_on(async {
+        let answer = self.broker.runtime.block_on(async {
             let response = request.send().await.unwrap();
             let (status, headers) = (response.status(), response.headers().clone());
             let text = response.text().await.unwrap();
@@ -87,7 +92,8 @@ impl Asked<'_> {
                 text,
                 json,
             }
-        })
+        });
+        (client, answer)
     }
 }
 
@@ -139,6 +145,12 @@ impl Broker {
         self.running.child.kill().unwrap();
         self.running.child.wait().unwrap();
         self.running = serve(self.folder.path());
+    }
+
+    /// The port that officers connect to.
+    pub(crate) fn http_port(&self) -> u16 {
+        let (_, port) = self.running.http.rsplit_once(':').unwrap();
+        port.parse().unwrap()
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -1,14 +1,13 @@
 //! As many as there may be, and one more: who is refused is told why, and who is there goes on.
 
 use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
-
-use tokio::net::TcpSocket;
 
 use crate::broker::Broker;
 use crate::client::{Client, Message, consume, plain};
 use crate::octets::{Octets, Table, method};
+use crate::strangers::strangers;
 
 /// What the limits page says.
 const CONSUMERS: usize = 1_000;
@@ -64,20 +63,6 @@ fn a_consumer_too_many_of_a_channel_or_a_queue_is_refused_and_the_connection_goe
     start_consumers(&mut client, 4, "one", 1);
 }
 
-/// So many strangers who say nothing, of this address of the machine's.
-fn strangers(broker: &Broker, address: [u8; 4], count: usize) -> Vec<TcpStream> {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build().expect("a runtime");
-    let to = SocketAddr::from(([127, 0, 0, 1], broker.port()));
-    let one = || async {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::from((address, 0)))?;
-        socket.connect(to).await?.into_std()
-    };
-    let all = (0..count).map(|_| runtime.block_on(one()).expect("a connection"));
-    all.collect()
-}
-
 /// Whether the broker has closed it, once it has done something with it.
 fn is_closed(stranger: &TcpStream) -> bool {
     stranger.set_nonblocking(false).expect("a socket");
@@ -89,9 +74,13 @@ fn is_closed(stranger: &TcpStream) -> bool {
 fn strangers_of_a_network_in_all_its_places_are_closed_beyond_and_hold_up_no_other() {
     let broker = Broker::start();
     let elsewhere = [127, 9, 9, 9];
-    let waiting = strangers(&broker, elsewhere, NETWORK_HANDSHAKES + HANDSHAKES_WAITING);
+    let waiting = strangers(
+        broker.port(),
+        elsewhere,
+        NETWORK_HANDSHAKES + HANDSHAKES_WAITING,
+    );
     // One more of them is too many, and a client of another network is not.
-    let more = strangers(&broker, elsewhere, 1);
+    let more = strangers(broker.port(), elsewhere, 1);
     assert!(is_closed(&more[0]));
     broker.connect("post-items").quiet();
     drop(waiting);
@@ -116,7 +105,7 @@ fn however_many_come_the_log_has_its_files_and_a_low_limit_is_told_at_the_start(
         line.contains("136 clients at a time are accepted"),
         "{line}"
     );
-    let many = strangers(&broker, [127, 9, 9, 9], 400);
+    let many = strangers(broker.port(), [127, 9, 9, 9], 400);
     drop(many);
     let mut post = broker.connect("post-items").confirming();
     post.declare("work", 2, &Table::new());
@@ -129,7 +118,7 @@ fn a_stop_with_strangers_in_every_place_ends_in_its_bound() {
     let broker = Broker::start_with(|command| {
         command.env("CARNET__DRAIN_S", "2");
     });
-    let strangers = strangers(&broker, [127, 0, 0, 1], NETWORK_HANDSHAKES);
+    let strangers = strangers(broker.port(), [127, 0, 0, 1], NETWORK_HANDSHAKES);
     // One more, who waits for a place.
     let waiting = plain(&broker).expect("a connection");
     broker.terminate();
