@@ -104,18 +104,32 @@ impl Deeds {
 #[derive(Debug)]
 pub(super) struct Unprepared;
 
-/// Starts the thread that calls `look` once a second, to put into force what is due: what was approved
-/// before this process began, too. It also takes away views that no thread looks at any more, which
-/// takes its time. It ends with the sender.
+/// Work of the thread of activations, beside looking at what is due.
+pub(super) enum Chore {
+    /// A view that no thread looks at any more is taken away, which takes its time.
+    Retire(Arc<View>),
+    /// The rulebook of a proposal that is due is put into force.
+    Activate {
+        proposal: u64,
+        answer: oneshot::Sender<Answer>,
+    },
+}
+
+/// Starts the thread of activations, one after the other. Once a second it calls `look`, to put into force
+/// what is due: what was approved before this process began, too. `activate` does one that is asked for.
+/// It ends with the sender.
 pub(super) fn start_due(
-    retired: Receiver<Arc<View>>,
+    chores: Receiver<Chore>,
     mut look: impl FnMut() + Send + 'static,
+    activate: impl Fn(u64) -> Answer + Send + 'static,
 ) -> std::io::Result<()> {
     let run = move || {
         loop {
             look();
-            match retired.recv_timeout(LOOK) {
-                Ok(view) => drop(view),
+            match chores.recv_timeout(LOOK) {
+                Ok(Chore::Retire(view)) => drop(view),
+                // Who asked may be gone; what was done is done.
+                Ok(Chore::Activate { proposal, answer }) => _ = answer.send(activate(proposal)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::deeds::{Deeds, Prepared, Unprepared, start_due};
+use super::deeds::{Chore, Deeds, Prepared, Unprepared, start_due};
 use super::end_file::{self, EndFile, EndNote};
 use super::error::StartError;
 use super::fetch::{Fetcher, Found, Tray, Unread, Wanted};
@@ -33,6 +33,7 @@ use crate::broker::committer::{Committer, Step};
 use crate::broker::dedup::Looked;
 use crate::broker::event::Event;
 use crate::broker::format::RecordError;
+use crate::broker::governance::NotDone;
 use crate::broker::ids::{ConnectionId, EntryId};
 use crate::broker::limits::TICK;
 use crate::broker::record::{QueueId, Record, Stored};
@@ -59,6 +60,8 @@ pub struct Embedded {
     pub(super) reader: Reader<DiskVfs>,
     /// Bytes of a segment, in which a rulebook must have room.
     pub(super) segment_bytes: usize,
+    /// What the thread of activations does.
+    pub(super) chores: Sender<Chore>,
 }
 
 /// What tasks and the committer thread share.
@@ -125,7 +128,7 @@ impl Embedded {
         let shared = Shared::new(&committer, rulebook, basis, ids, clock);
         let (tell_fatal, fatal) = watch::channel(None);
         let (tell_in_force, in_force) = watch::channel(committer.ledger().rulebook_epoch());
-        let (retire, retired) = mpsc::channel();
+        let (ask, chores) = mpsc::channel();
         let tell = Tell {
             inbox: Arc::clone(&shared.inbox),
             fatal: tell_fatal,
@@ -141,7 +144,7 @@ impl Embedded {
             shared: shared.clone(),
             tell,
             in_force: tell_in_force,
-            retire,
+            chores: ask.clone(),
             keepers,
             asked: BTreeMap::new(),
             room: Room::new(data.join("journal")),
@@ -164,14 +167,20 @@ impl Embedded {
             development,
             reader,
             segment_bytes,
+            chores: ask,
         });
         let (weak, mut told) = (Arc::downgrade(&this), BTreeMap::new());
+        let asked = Weak::clone(&weak);
+        let activate = move |proposal| {
+            let this = asked.upgrade().ok_or(NotDone::Stopped)?;
+            this.activate_due_here(proposal)
+        };
         let look = move || {
             if let Some(this) = weak.upgrade() {
                 this.look_at_due(&mut told);
             }
         };
-        start_due(retired, look).map_err(StartError::Thread)?;
+        start_due(chores, look, activate).map_err(StartError::Thread)?;
         Ok(this)
     }
 
@@ -367,8 +376,8 @@ struct Run {
     tell: Tell,
     /// Tells that another rulebook is in force.
     in_force: watch::Sender<u64>,
-    /// To the thread that takes away views which are not looked at any more.
-    retire: Sender<Arc<View>>,
+    /// To the thread of activations, which takes away views that no thread looks at any more.
+    chores: Sender<Chore>,
     keepers: Keepers,
     asked: BTreeMap<QueueId, u64>,
     room: Room,
@@ -455,7 +464,7 @@ impl Run {
             self.in_force
                 .send_replace(self.committer.ledger().rulebook_epoch());
             // Where that thread is gone the process ends.
-            _ = self.retire.send(current);
+            _ = self.chores.send(Chore::Retire(current));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use tokio::sync::oneshot;
 
-use super::deeds::{Answer, Prepared};
+use super::deeds::{Answer, Chore, Prepared};
 use super::embedded::{Embedded, load};
 use super::fetch::{Found, Tray, Unread, Wanted};
 use super::start::{BESIDE_RULEBOOK, text_of, units_of};
@@ -59,16 +59,15 @@ impl Embedded {
 
     /// Puts the rulebook of a proposal into force that is due. It is when this returns: the
     /// [`view`](Self::view) has it.
-    pub async fn activate_due(self: &Arc<Self>, proposal: u64) -> Result<Done, NotDone> {
-        let this = Arc::clone(self);
-        let prepared = tokio::task::spawn_blocking(move || this.prepare_due(proposal));
-        let (activated, prepared) = prepared.await.map_err(|_| NotDone::Stopped)??;
-        let answered = self.hand_over(Deed::Activate(activated), Some(prepared))?;
+    pub async fn activate_due(&self, proposal: u64) -> Result<Done, NotDone> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.chores.send(Chore::Activate { proposal, answer });
+        asked.map_err(|_| NotDone::Stopped)?;
         answered.await.unwrap_or(Err(NotDone::Stopped))
     }
 
     /// Puts it into force on a thread that may wait, and may read the disk.
-    fn activate_due_here(&self, proposal: u64) -> Result<Done, NotDone> {
+    pub(super) fn activate_due_here(&self, proposal: u64) -> Result<Done, NotDone> {
         let (activated, prepared) = self.prepare_due(proposal)?;
         let answered = self.hand_over(Deed::Activate(activated), Some(prepared))?;
         answered.blocking_recv().unwrap_or(Err(NotDone::Stopped))

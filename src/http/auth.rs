@@ -12,9 +12,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::body::SMALL;
 use super::problem::{
-    FORBIDDEN, Problem, TOO_MANY_CONNECTIONS, TOO_MANY_REQUESTS, TOO_SLOW, UNKNOWN_OFFICER,
+    FORBIDDEN, NOT_TAKEN, Problem, TOO_MANY_CONNECTIONS, TOO_MANY_REQUESTS, TOO_SLOW,
+    UNKNOWN_OFFICER,
 };
 use super::site::{Caller, Shared};
+use super::work::{Gone, Kind, work};
 use crate::agency::certificate::CertificateSummary;
 use crate::agency::identity::{Admitted, identify_officer};
 use crate::agency::officer::{Holder, OfficerId};
@@ -41,8 +43,8 @@ pub(super) struct Signed {
     pub(super) view: Arc<View>,
     /// The token by which alone it is known who he is.
     pub(super) vouched: Option<Vouched>,
-    /// Held while the request has a large body.
-    _place: Option<OwnedSemaphorePermit>,
+    /// Held while something is done with a large body.
+    large_body: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Signed {
@@ -53,6 +55,26 @@ impl Signed {
             key: self.summary.public_key,
             vouched_by: self.vouched.as_ref().map(|vouched| vouched.claims.key),
         }
+    }
+
+    /// Has `job` done on a thread that may wait, in a place of his body's; it is told when he is gone.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        shared: &Shared,
+        kind: Kind,
+        job: impl FnOnce(&Gone) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        // The job may outlast the request, and has what came with its body.
+        let body = self.large_body.clone();
+        let job = move |gone: &Gone| {
+            let done = job(gone);
+            drop(body);
+            done
+        };
+        let stopped = || Problem::new(&NOT_TAKEN, "the broker stops");
+        let place = shared.work.place(kind, &self.actor.holder).await;
+        let done = work(place.ok_or_else(stopped)?, job).await;
+        done.ok_or_else(stopped)
     }
 
     /// The owner of a file of the rulebook that his request goes by.
@@ -167,7 +189,7 @@ impl FromRequestParts<Arc<Shared>> for Signed {
             summary: certificate,
             view,
             vouched,
-            _place: place,
+            large_body: place.map(Arc::new),
         })
     }
 }

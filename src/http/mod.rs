@@ -16,6 +16,7 @@ mod page;
 pub mod problem;
 mod rate;
 mod site;
+mod work;
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ use axum::Router;
 use self::rate::Rates;
 use self::site::Shared;
 pub(crate) use self::site::{Caller, Stands, Vouches};
+pub(crate) use self::work::THREADS;
+use self::work::Work;
 use crate::backbone::embedded::Embedded;
 
 /// The site that officers visit. Cheap to clone.
@@ -38,6 +41,7 @@ impl Site {
         let shared = Shared {
             backbone,
             rates: Rates::default(),
+            work: Work::default(),
             stands,
             vouches,
         };

@@ -32,8 +32,6 @@ pub(super) struct Rates {
     certificates: Lefts<Digest>,
     agencies: Lefts<AgencyId>,
     places: Mutex<BTreeMap<Holder, Arc<Semaphore>>>,
-    /// The one place of looks into the log.
-    pub(super) looks: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How many requests come at once, and how many a second after these.

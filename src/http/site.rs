@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU32;
 use rustls_pki_types::CertificateDer;
 
 use super::rate::Rates;
+use super::work::Work;
 use crate::agency::identity::Grounds;
 use crate::agency::refusal::IdentityRefusal;
 use crate::agency::registry::Agency;
@@ -19,6 +20,7 @@ use crate::message::time::Timestamp;
 pub(super) struct Shared {
     pub(super) backbone: Arc<Embedded>,
     pub(super) rates: Rates,
+    pub(super) work: Work,
     pub(super) stands: Stands,
     pub(super) vouches: Vouches,
 }

@@ -14,10 +14,7 @@ use super::health;
 use super::house::House;
 use super::visit::visit;
 use crate::agency::identity::Grounds;
-use crate::http::{Site, Vouches};
-
-/// Rulebooks that are compiled, and records that are read, at a time.
-const BLOCKING: usize = 2;
+use crate::http::{Site, THREADS, Vouches};
 
 /// What is listened on by the officers' thread.
 pub(super) struct Listeners {
@@ -63,7 +60,7 @@ pub(super) fn start(
 fn run(house: &Arc<House>, listeners: Listeners, stop: &watch::Receiver<bool>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(BLOCKING)
+        .max_blocking_threads(THREADS)
         .build()?;
     runtime.block_on(async {
         let here = |all: Vec<std::net::TcpListener>| {

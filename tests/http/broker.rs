@@ -11,6 +11,7 @@ use reqwest::{Certificate, Client, Identity, Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 use crate::lines::lines_of;
 
@@ -71,6 +72,24 @@ impl Asked<'_> {
 
     pub(crate) fn send(self) -> Answer {
         self.send_and_stay().1
+    }
+
+    /// Sends so many like it at once; each ends when it is answered. They go on while others are sent.
+    pub(crate) fn send_many(self, count: usize) -> JoinSet<()> {
+        let client = self.broker.client(&self.officer);
+        let url = format!("{}{}", self.broker.running.http, self.path);
+        let mut all = JoinSet::new();
+        for _ in 0..count {
+            let mut request = client.request(self.method.clone(), &url);
+            request = request.headers(self.headers.clone());
+            request = request.body(self.body.clone().unwrap_or_default());
+            let answered = async {
+                let response = request.send().await.unwrap();
+                assert_eq!(response.status(), StatusCode::OK);
+            };
+            all.spawn_on(answered, self.broker.runtime.handle());
+        }
+        all
     }
 
     /// Also the client, whose connection stays open as long as it is kept.
@@ -145,6 +164,12 @@ impl Broker {
         self.running.child.kill().unwrap();
         self.running.child.wait().unwrap();
         self.running = serve(self.folder.path());
+    }
+
+    /// Waits for one of these to end.
+    pub(crate) fn wait_for_one(&self, all: &mut JoinSet<()>) {
+        let one = self.runtime.block_on(all.join_next());
+        one.unwrap().unwrap();
     }
 
     /// The port that officers connect to.

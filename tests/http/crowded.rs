@@ -3,7 +3,9 @@
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 
+use carnet::config::write_text;
 use reqwest::{Method, StatusCode};
+use serde_json::json;
 
 use crate::broker::{Answer, Broker};
 use crate::strangers::strangers;
@@ -49,4 +51,33 @@ fn strangers_and_an_agency_in_all_its_places_keep_no_other_officer_out() {
     let again = || broker.get("post/m-0042", "/api/v1/me").status == StatusCode::OK;
     while !again() {}
     drop(silent);
+    checks_keep_no_activation_waiting(&broker);
+}
+
+/// While one agency has begun many checks, an activation of another's is answered before half of them.
+fn checks_keep_no_activation_waiting(broker: &Broker) {
+    let edited = |officer: &str, rules: &str| {
+        let path = format!("/api/v1/rulebook/file?path={rules}");
+        format!("{}\n// A remark.\n", broker.get(officer, &path).text)
+    };
+    let rules = edited("customs/o-2117", "policies/customs.cedar");
+    write_text(&broker.path().join("edited"), rules.as_bytes()).unwrap();
+    let edit = "policy edit policies/customs.cedar --with edited --title x --as customs/o-2117";
+    broker.told(edit);
+    broker.told("policy approve 1 --as customs/o-0934");
+    let rules = edited("post/m-0042", "policies/post.cedar");
+    let check = broker.ask("post/m-0042", Method::POST, "/api/v1/checks");
+    let check = check.json(&json!({"files": {"policies/post.cedar": rules}}));
+    let mut checks = check.send_many(AGENCY_CONNECTIONS - 2);
+    broker.wait_for_one(&mut checks);
+    let path = "/api/v1/proposals/1/activation";
+    let activation = broker.ask("customs/o-2117", Method::POST, path);
+    let answer = activation.json(&json!({})).send();
+    assert_eq!(answer.json["state"], "activated", "{}", answer.text);
+    let mut first = 0;
+    while let Some(check) = checks.try_join_next() {
+        check.unwrap();
+        first += 1;
+    }
+    assert!(first < AGENCY_CONNECTIONS / 2, "{first} checks came first");
 }

@@ -11,6 +11,7 @@ use super::super::body::{Asked, At};
 use super::super::page::{Page, PageAsked};
 use super::super::problem::{LATER_CHANGES, Problem, Told};
 use super::super::site::Shared;
+use super::super::work::Kind;
 use super::draft::{Wanted, changes_of, not_done, propose, seen};
 use super::told::{ActivationTold, ProposalTold, created};
 use crate::broker::governance::{NotDone, When};
@@ -51,8 +52,8 @@ pub(super) async fn take_back(
         .and_then(|before| governance.activation(before));
     let before = before.ok_or_else(Problem::absent)?.entry;
     let backbone = Arc::clone(&shared.backbone);
-    let before = tokio::task::spawn_blocking(move || backbone.text(before)).await;
-    let before = before.map_err(|_| not_done(&NotDone::Stopped))?;
+    let before = signed.work(&shared, Kind::Check, move |_| backbone.text(before));
+    let before = before.await?;
     let before = before.map_err(|unread| not_done(&NotDone::Unread(unread.0)))?;
     // Who changed these files again since would find his change gone.
     let active = signed.view.rulebook.bundle();

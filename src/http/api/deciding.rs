@@ -14,6 +14,7 @@ use super::super::auth::Signed;
 use super::super::body::{At, Body, text};
 use super::super::problem::{BAD_REQUEST, BAD_SIGNATURE, NEW_KEY, Problem, Told};
 use super::super::site::Shared;
+use super::super::work::Kind;
 use super::draft::{govern, not_done, seen, told};
 use super::told::ProposalTold;
 use crate::agency::signature;
@@ -99,7 +100,7 @@ pub(super) async fn approve(
     };
     if done == (Done::Approved { complete: true })
         && is_due
-        && let Err(why) = activate_now(&shared, number).await
+        && let Err(why) = activate_now(&shared, &signed, number).await
     {
         // The approval counts; what is due takes effect within a second of when it can.
         tracing::warn!(
@@ -140,15 +141,28 @@ pub(super) async fn activate(
     govern(&shared, schedule).await?;
     let is_now = at.is_none_or(|at| at <= shared.backbone.now());
     if is_complete && is_now {
-        activate_now(&shared, number).await?;
+        activate_now(&shared, &signed, number).await?;
     }
     told(&shared, number).map(Json)
 }
 
 /// Puts a proposal that is due into force. The broker does it by itself within a second: who asked is
 /// told when it is so.
-async fn activate_now(shared: &Shared, number: u64) -> Result<(), Problem> {
-    let Err(why) = shared.backbone.activate_due(number).await else {
+async fn activate_now(shared: &Shared, signed: &Signed, number: u64) -> Result<(), Problem> {
+    let stopped = || not_done(&NotDone::Stopped);
+    let place = shared
+        .work
+        .place(Kind::Activation, &signed.actor.holder)
+        .await;
+    let place = place.ok_or_else(stopped)?;
+    let backbone = Arc::clone(&shared.backbone);
+    // It ends whether its officer waits or not, and has its place until then.
+    let activation = tokio::spawn(async move {
+        let done = backbone.activate_due(number).await;
+        drop(place);
+        done
+    });
+    let Err(why) = activation.await.map_err(|_| stopped())? else {
         return Ok(());
     };
     let view = shared.backbone.view();

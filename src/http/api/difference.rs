@@ -6,13 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
 use super::super::auth::Signed;
 use super::super::body::At;
 use super::super::problem::{Problem, Told};
 use super::super::site::Shared;
+use super::super::work::Kind;
 use super::draft::{changes_of, not_done, seen};
 use crate::broker::governance::NotDone;
 use crate::policy::difference::Difference;
@@ -60,12 +60,12 @@ pub(super) async fn difference(
         .ok_or_else(|| unread("its rulebook is not remembered any more"))?
         .entry;
     let backbone = Arc::clone(&shared.backbone);
-    let told = spawn_blocking(move || {
+    let told = signed.work(&shared, Kind::Check, move |_| {
         let base = backbone.text(base).ok()?;
         let next = Rulebook::load(&changes.applied(&base)).ok()?;
         Some(DifferenceTold::between(&Rulebook::load(&base).ok()?, &next))
     });
-    let told = told.await.map_err(|_| not_done(&NotDone::Stopped))?;
+    let told = told.await?;
     told.map(Json)
         .ok_or_else(|| unread("its rulebook cannot be read back"))
 }

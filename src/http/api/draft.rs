@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::task::spawn_blocking;
-
 use super::super::auth::Signed;
 use super::super::problem::{self, Code, Problem};
 use super::super::site::Shared;
+use super::super::work::Kind;
 use super::told::ProposalTold;
 use crate::agency::officer::Holder;
 use crate::broker::governance::{Deed, Done, Draft, Needs, NotDone, Proposal, When};
@@ -36,7 +35,11 @@ pub(super) struct Good {
 
 /// Finds whether an officer may propose these changes of the rulebook in force, and whether they make
 /// a whole one. Nothing is told of a file that is not his to change.
-pub(super) async fn checked(signed: &Signed, changes: &Changes) -> Result<Good, Problem> {
+pub(super) async fn checked(
+    shared: &Shared,
+    signed: &Signed,
+    changes: &Changes,
+) -> Result<Good, Problem> {
     let owners: BTreeSet<Holder> = changes.paths().map(|path| signed.owner_of(path)).collect();
     for owner in &owners {
         signed.needs(Action::Propose, owner)?;
@@ -62,8 +65,8 @@ pub(super) async fn checked(signed: &Signed, changes: &Changes) -> Result<Good, 
         return Err(Problem::new(&problem::NO_CHANGE, says));
     }
     let changes = changes.clone();
-    let checked = spawn_blocking(move || check(&base, &changes)).await;
-    let checked = checked.map_err(|_| stopped())?;
+    let checked = signed.work(shared, Kind::Check, move |_| check(&base, &changes));
+    let checked = checked.await?;
     let checked = checked.map_err(|faults| Problem::faults(signed.told(faults)))?;
     // By what it says, the change of an agency's own file may be the board's.
     let owner = &checked.ownership.owner;
@@ -98,7 +101,7 @@ pub(super) async fn propose(
         let base = wanted.base;
         return Err(not_done(&NotDone::StaleBase { base, active }));
     }
-    let Good { needs, checked } = checked(signed, &wanted.changes).await?;
+    let Good { needs, checked } = checked(shared, signed, &wanted.changes).await?;
     let draft = Draft {
         act: signed.act(),
         owner: checked.ownership.owner,

@@ -8,7 +8,6 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::auth::Signed;
@@ -17,6 +16,7 @@ use super::super::log::granted::Opened;
 use super::super::log::{Entry, Item, Telling, seen};
 use super::super::problem::{BAD_REQUEST, FORBIDDEN, Problem, Told};
 use super::super::site::Shared;
+use super::super::work::{Gone, Kind};
 use super::draft::{govern, not_done};
 use crate::agency::officer::Holder;
 use crate::agency::registry::Grant;
@@ -107,16 +107,9 @@ pub(super) async fn look(
         return Err(Problem::new(&BAD_REQUEST, says));
     }
     let (why, query) = (wanted.why.clone(), serde_json::json!(wanted).to_string());
-    // One at a time: each reads the log from its beginning.
-    let place = Arc::clone(&shared.rates.looks).lock_owned().await;
     let backbone = Arc::clone(&shared.backbone);
-    // Kept until it has ended, whether its officer waits for it or not.
-    let look = move || {
-        let _place = place;
-        find(&backbone, &sight, &wanted, last)
-    };
-    let found = spawn_blocking(look).await;
-    let records = found.map_err(|_| not_done(&NotDone::Stopped))??;
+    let look = move |gone: &Gone| find(&backbone, &sight, &wanted, last, gone);
+    let records = signed.work(&shared, Kind::Look, look).await??;
     let inquiry = Inquiry {
         why: &why,
         query: &query,
@@ -170,10 +163,14 @@ fn find(
     sight: &Sight,
     wanted: &LookedFor,
     last: usize,
+    gone: &Gone,
 ) -> Result<Vec<Value>, Problem> {
     let unread = |says: String| not_done(&NotDone::Unread(says));
     let (mut telling, mut found) = (Telling::default(), VecDeque::new());
     for stored in backbone.scan() {
+        if gone.is_gone() {
+            return Err(not_done(&NotDone::Stopped));
+        }
         let stored = stored.map_err(|error| unread(error.to_string()))?;
         let entry = telling
             .read(&stored)

@@ -154,10 +154,11 @@ fn changes(files: BTreeMap<String, Option<String>>) -> Changes {
     (status = "4XX", body = Told, content_type = "application/problem+json"),
 ))]
 pub(super) async fn check(
+    extract::State(shared): extract::State<Arc<Shared>>,
     signed: Signed,
     Body(asked): Body<Checking>,
 ) -> Result<Json<CheckTold>, Problem> {
-    let Good { needs, checked } = checked(&signed, &changes(asked.files)).await?;
+    let Good { needs, checked } = checked(&shared, &signed, &changes(asked.files)).await?;
     let difference = DifferenceTold::between(&signed.view.rulebook, &checked.rulebook);
     let broken = checked.broken.iter().filter(|it| signed.knows(&it.system));
     let broken = broken.map(ToString::to_string);
