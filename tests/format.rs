@@ -17,6 +17,8 @@
 mod frames;
 #[path = "format/governed.rs"]
 mod governed;
+#[path = "format/measured.rs"]
+mod measured;
 #[path = "format/mutation.rs"]
 mod mutation;
 #[path = "format/segment.rs"]
@@ -117,7 +119,7 @@ fn every_kind_of_record_has_a_fixture_and_no_other_number_is_a_kind() {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert!(kinds.iter().copied().eq(1..=27), "{kinds:?}");
+    assert!(kinds.iter().copied().eq(1..=31), "{kinds:?}");
     for number in 0..=u8::MAX {
         let read = Record::decode(kind(number, SCHEMA), &[]);
         let unknown = matches!(read, Err(RecordError::Kind(_)));
@@ -134,11 +136,11 @@ fn records_of_another_schema_are_refused_by_their_number() {
     };
     assert_eq!(
         says(SCHEMA + 1),
-        "record schema 8 is newer than this version reads (7); upgrade carnet"
+        "record schema 9 is newer than this version reads (8); upgrade carnet"
     );
     assert_eq!(
         says(SCHEMA - 1),
-        "record schema 6 is of an early version, which this one (7) does not read; begin a new log"
+        "record schema 7 is of an early version, which this one (8) does not read; begin a new log"
     );
 }
 

@@ -40,9 +40,10 @@ use carnet::message::facts::FactValue;
 use carnet::message::id::{KeyedDigest, Mask};
 use carnet::message::time::Timestamp;
 use carnet::policy::explain::{InForce, unmet};
+use carnet::policy::measures::{Level, Measures, Until};
 use carnet::policy::rule::may_send;
 use carnet::policy::ruling::{Outcome, Refused, Told};
-use carnet::policy::standing::{ByKey, Level, Versioned};
+use carnet::policy::standing::{ByKey, Versioned};
 use carnet::policy::words::Onward;
 
 use fixture::{
@@ -301,19 +302,23 @@ fn ban_inherited() {
     assert_eq!(message.gets(&rulebook, "police/main"), "-");
 }
 
+/// The measures of an agency that works at this level until it is said otherwise.
+fn at_level(epoch: u64, value: Level) -> Versioned<Measures> {
+    let level = Some(Until { value, end: None });
+    let value = Measures {
+        level,
+        ..Measures::default()
+    };
+    Versioned { epoch, value }
+}
+
 #[test]
 fn standing_facts_open_and_close_rules() {
     let rulebook = rulebook();
     let mut declaration = export();
     assert_eq!(declaration.gets(&rulebook, "post/main"), "-");
-    let fallback = Versioned {
-        epoch: 1,
-        value: Level::Fallback,
-    };
-    declaration
-        .standing
-        .levels
-        .insert_mut(id("customs"), fallback);
+    let measures = &mut declaration.standing.measures;
+    measures.insert_mut(id("customs"), at_level(1, Level::Fallback));
     assert_eq!(declaration.gets(&rulebook, "post/main"), "route");
 
     let own_key = KeyedDigest([7; 16]);
@@ -378,22 +383,12 @@ fn a_ruling_knows_what_it_read_and_until_when_it_holds() {
     joined.cases.insert_mut(name, Versioned { epoch, value });
     assert!(!reads.still_hold(&joined, 5, message.now));
     let mut declared = message.standing.clone();
-    declared.levels.insert_mut(
-        id("customs"),
-        Versioned {
-            epoch: 9,
-            value: Level::Normal,
-        },
-    );
+    let normal = at_level(9, Level::Normal);
+    declared.measures.insert_mut(id("customs"), normal);
     assert!(!reads.still_hold(&declared, 5, message.now));
-    declared.levels = ByKey::default();
-    declared.levels.insert_mut(
-        id("police"),
-        Versioned {
-            epoch: 9,
-            value: Level::Closed,
-        },
-    );
+    declared.measures = ByKey::default();
+    let closed = at_level(9, Level::Closed);
+    declared.measures.insert_mut(id("police"), closed);
     assert!(
         reads.still_hold(&declared, 5, message.now),
         "others' levels are not read"

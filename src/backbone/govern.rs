@@ -91,7 +91,9 @@ impl Embedded {
             Deed::Withdraw { act, .. } | Deed::Schedule { act, .. } | Deed::Access { act, .. } => {
                 act.by.holder.agency()
             }
-            Deed::Activate(_) | Deed::Probe => None,
+            Deed::Declare(declaring) => declaring.act.by.holder.agency(),
+            Deed::Confirm(confirmation) => confirmation.act.by.holder.agency(),
+            Deed::Activate(_) | Deed::Gone(_) | Deed::Tell(_) | Deed::Probe => None,
         };
         let agency = agency.cloned();
         let (ticket, answered) = self.shared.deeds.open(prepared).ok_or(NotDone::Stopped)?;

@@ -13,6 +13,7 @@ mod exchange;
 mod form;
 mod governance;
 mod ledger;
+mod measures;
 mod names;
 mod page;
 mod payload;

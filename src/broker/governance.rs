@@ -6,6 +6,13 @@
 //!                +-> Withdraw -> Withdrawn
 //!                +-> superseded, once another activation takes away the rulebook that it rests on
 //! ```
+//! An agency's officers also declare measures, which change no rule: see [`Measure`].
+//!
+//! ```text
+//! Declare -> Declared: a suspension holds from here on -> Confirm -> Confirmed: all others hold
+//!                         +-> its time is over, or its permits are gone -> MeasureEnded
+//!                         +-> ended by the confirmation of another
+//! ```
 //! What is asked for is a [`Deed`], decided by `decide` alone; what was done is a record, from which
 //! [`Governance`] follows. Who may do what, by his role, is decided before a deed is handed over.
 //!
@@ -13,14 +20,20 @@
 //! so that no approval counts twice; a number is given once.
 
 mod decide;
+mod declare;
+mod declared;
 mod deed;
+mod measures;
 mod not_done;
 mod state;
+mod vote;
 
-pub use self::deed::{Deed, Done, Statement, Ticket};
+pub use self::deed::{Declaring, Deed, Done, Gone, Statement, Ticket};
+pub use self::measures::{Declaration, Declarations, MeasureStatement, Stage};
 pub use self::not_done::NotDone;
-pub use self::state::{Activation, Governance, Proposal, State, Vote};
-pub use super::record::{Act, Approval, Draft, Needs, When};
+pub use self::state::{Activation, Governance, Proposal, State};
+pub use self::vote::Vote;
+pub use super::record::{Act, Approval, Confirmation, Draft, Measure, Needs, SignedText, When};
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 mod bindings;
 mod died;
 mod entries;
+mod governed;
 mod lost;
 mod owned;
 
@@ -186,33 +187,16 @@ impl Ledger {
         self.leaves += u64::from(record.is_evidence());
         let mut changes = Vec::new();
         match record {
-            Record::Genesis(genesis) => {
-                self.time = self.time.max(genesis.at);
-                self.development = genesis.development;
-                self.activate(&genesis.units);
-                self.govern(&mut changes).begun(genesis, at);
-            }
-            Record::Activated(activated) => {
-                self.time = self.time.max(activated.at);
-                self.activate(&activated.units);
-                self.govern(&mut changes).activated(activated, at);
-            }
-            Record::Proposed(proposed) => {
-                self.time = self.time.max(proposed.at);
-                self.govern(&mut changes).proposed(proposed, at);
-            }
-            Record::Approved(approved) => {
-                self.time = self.time.max(approved.at);
-                self.govern(&mut changes).approved(approved, at);
-            }
-            Record::Withdrawn(withdrawn) => {
-                self.time = self.time.max(withdrawn.at);
-                self.govern(&mut changes).withdrawn(withdrawn);
-            }
-            Record::Scheduled(scheduled) => {
-                self.time = self.time.max(scheduled.at);
-                self.govern(&mut changes).scheduled(scheduled);
-            }
+            Record::Genesis(_)
+            | Record::Activated(_)
+            | Record::Proposed(_)
+            | Record::Approved(_)
+            | Record::Withdrawn(_)
+            | Record::Scheduled(_) => self.governed(record, at, &mut changes),
+            Record::Declared(_)
+            | Record::Confirmed(_)
+            | Record::MeasureEnded(_)
+            | Record::Expiring(_) => self.of_agency(record, at, &mut changes),
             Record::Accessed(accessed) => self.time = self.time.max(accessed.at),
             Record::Probed { at } => self.time = self.time.max(*at),
             Record::Exchange(exchange) => self.exchanged(exchange, at, &mut changes),
@@ -253,11 +237,6 @@ impl Ledger {
             Record::Lost(lost) => self.lost(lost, at, &mut changes),
         }
         changes
-    }
-
-    fn govern(&mut self, changes: &mut Vec<Change>) -> &mut Governance {
-        changes.push(Change::Governance);
-        Arc::make_mut(&mut self.governance)
     }
 
     fn activate(&mut self, units: &[UnitEntry]) {

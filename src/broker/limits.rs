@@ -396,6 +396,33 @@ pub const CLOSED_PROPOSALS: usize = 256;
 /// absent.
 pub const ACTIVATIONS_KEPT: usize = 256;
 
+/// The time for which a measure holds that one officer declared, or that a second one may confirm it: a
+/// long weekend. Hit: it ends by itself.
+pub const MEASURE_LASTS: Duration = Duration::from_hours(72);
+
+/// Measures of one officer that are open, so that no officer takes the places of his whole agency.
+/// Hit: refused.
+pub const OFFICER_MEASURES: usize = 4;
+
+/// Measures of one agency that are open: rulings on what it sends look at each suspension in force.
+/// Hit: refused.
+pub const AGENCY_MEASURES: usize = 32;
+
+/// Permits that one measure names: about 16 KiB. Hit: refused; all can be suspended by one word.
+pub const SUSPENDED_PERMITS: usize = 256;
+
+/// Closed measures of one agency that are remembered, the newest; all are in the log. Hit: nothing is
+/// told, the oldest is absent.
+pub const CLOSED_MEASURES: usize = 64;
+
+/// Certificates of one agency of which is remembered what it was told of their ends. Hit: the one that
+/// ends first is forgotten, and may be told again.
+pub const CERTIFICATES_TOLD: usize = 4_096;
+
+/// Measures whose time is over that end in one tick at most. Hit: the next tick ends more; none
+/// counts after its time, on record or not.
+pub const TICK_MEASURES: usize = 64;
+
 /// The time from one activation to the next at least: each has every ruling that is under way made anew,
 /// so publishers get on between two. Hit: the next one waits.
 pub const ACTIVATION_EVERY: Duration = Duration::from_millis(50);

@@ -5,7 +5,9 @@
 //! number; old ones stay readable.
 
 mod access;
+mod case;
 mod draft;
+mod measure;
 mod queues;
 mod rulebook;
 
@@ -23,7 +25,11 @@ use crate::policy::standing::{CaseId, Reads};
 use crate::policy::words::{Onward, PolicyId};
 
 pub use self::access::{Accessed, Inquiry};
-pub use self::draft::{Act, Approval, Draft, Needs, When};
+pub use self::case::{CaseChange, CaseStep};
+pub use self::draft::{Act, Approval, Draft, Needs, SignedText, When};
+pub use self::measure::{
+    Confirmation, Confirmed, Declared, EndedBy, Expiring, Measure, MeasureEnded,
+};
 pub use self::queues::{
     Argument, Binding, Cause, Moved, Placed, QueueProperties, Settled, SettledLine, Settling,
     Topology,
@@ -34,7 +40,7 @@ pub use self::rulebook::{
 pub use super::ids::QueueId;
 
 /// The schema number of records written now.
-pub const SCHEMA: u16 = 7;
+pub const SCHEMA: u16 = 8;
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +57,14 @@ pub enum Record {
     Withdrawn(Withdrawn),
     /// The time was set at which a proposal takes effect. Evidence.
     Scheduled(Scheduled),
+    /// An officer declared a measure of his agency. Evidence.
+    Declared(Box<Declared>),
+    /// A second officer confirmed it. Evidence.
+    Confirmed(Box<Confirmed>),
+    /// A measure has ended by itself. Evidence.
+    MeasureEnded(MeasureEnded),
+    /// A certificate of an agency ends soon, or has ended: the agency is told.
+    Expiring(Expiring),
     /// An officer looked into the log. Evidence.
     Accessed(Box<Accessed>),
     /// The broker tried whether the log takes a record.
@@ -442,40 +456,6 @@ pub struct Terms {
     pub rulebook: Digest,
 }
 
-/// A change of a case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaseChange {
-    /// When.
-    pub at: Timestamp,
-    /// The system that asked.
-    pub sender: SystemId,
-    /// Its unit.
-    pub unit: UnitId,
-    /// The case.
-    pub case: CaseId,
-    /// What changed.
-    pub what: CaseStep,
-    /// Keyed digest of unit, `message_id`, step and body, where it had a `message_id`: the same again
-    /// is a repeat, whatever has become of the case.
-    pub key: Option<KeyedDigest>,
-}
-
-/// What happens to a case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CaseStep {
-    /// Opened: areas, agencies invited to join.
-    Open {
-        /// Areas, such as `drugs`: sorted, each once.
-        areas: Vec<String>,
-        /// Agencies that may join: sorted, each once.
-        invites: Vec<AgencyId>,
-    },
-    /// Joined by the sender's agency.
-    Join,
-    /// Closed by its opener.
-    Close,
-}
-
 /// A release that a newer rulebook or standing narrowed before it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Narrowed {
@@ -565,6 +545,9 @@ impl Record {
             | Self::Approved(_)
             | Self::Withdrawn(_)
             | Self::Scheduled(_)
+            | Self::Declared(_)
+            | Self::Confirmed(_)
+            | Self::MeasureEnded(_)
             | Self::Accessed(_)
             | Self::Exchange(_)
             | Self::Rejected(_)
@@ -577,6 +560,7 @@ impl Record {
             | Self::Topology(_)
             | Self::Lease { .. }
             | Self::OrderEnded { .. }
+            | Self::Expiring(_)
             | Self::Recovered
             | Self::Probed { .. }
             | Self::RefusalsNoted(_)

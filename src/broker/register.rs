@@ -16,6 +16,7 @@ use crate::journal::Lsn;
 use crate::message::id::{AgencyId, KeyedDigest, UnitId};
 use crate::message::rule;
 use crate::message::time::Timestamp;
+use crate::policy::measures::Measures;
 use crate::policy::standing::{Case, CaseId, Standing, Versioned};
 use crate::policy::words::Onward;
 
@@ -210,6 +211,24 @@ impl Register {
                 standing.bans.remove_mut(&(oldest.clone(), holder));
             }
         }
+    }
+
+    /// Puts what an agency's officers have declared where policies read it; where nothing is left it is
+    /// left out. True where it has changed.
+    pub fn measured(&mut self, agency: &AgencyId, value: Measures, at: Lsn) -> bool {
+        let known = self.standing.measures.get(agency);
+        let nothing = Measures::default();
+        if known.map_or(&nothing, |known| &known.value) == &value {
+            return false;
+        }
+        let measures = &mut Arc::make_mut(&mut self.standing).measures;
+        if value == nothing {
+            measures.remove_mut(agency);
+        } else {
+            let epoch = at.0;
+            measures.insert_mut(agency.clone(), Versioned { epoch, value });
+        }
+        true
     }
 
     /// Whether an exchange of `owner` may open the order that it opens, if it opens one.

@@ -6,12 +6,13 @@
 use super::command::{Ask, Command, Fence, Settle};
 use super::event::Event;
 use super::exchange::{Returnable, Submission, Verdict};
-use super::governance::{Approval, Deed};
+use super::governance::Deed;
 use super::limits::{LEFT_TOGETHER, QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use super::record::{
-    Activated, Argument, CaseStep, Exchange, OrderChange, Outcome, QueueProperties, Recipient,
-    octets,
+    Activated, Argument, CaseStep, Exchange, Measure, OrderChange, Outcome, QueueProperties,
+    Recipient, SignedText, octets,
 };
+use crate::policy::measures::Permits;
 
 /// More than the record of a message takes beside its parts of any length.
 const MESSAGE_BYTES: usize = 4 << 10;
@@ -149,23 +150,36 @@ fn governed(deed: &Deed) -> usize {
             let changes = files(octets(&draft.changes), draft.changes.files().count());
             changes + draft.title.len() + agencies.sum::<usize>()
         }
-        Deed::Approve(approval) => {
-            let Approval {
-                statement,
-                scheme,
-                signature,
-                certificate,
-                ..
-            } = approval;
-            statement.len() + scheme.len() + signature.len() + certificate.len()
+        Deed::Approve(approval) => signed(&approval.signed),
+        Deed::Confirm(confirmation) => signed(&confirmation.signed),
+        Deed::Declare(declaring) => {
+            let permits = match &declaring.measure {
+                Measure::Suspend(Permits::Named(named)) => {
+                    let named = named.iter().map(|it| it.as_str().len() + NUMBER_BYTES);
+                    named.sum()
+                }
+                Measure::Suspend(Permits::All) | Measure::Level(_) | Measure::Lift(_) => 0,
+            };
+            permits + declaring.reason.len()
         }
+        Deed::Tell(expiring) => expiring.whose.len(),
         Deed::Access { asked, .. } => asked.sealed().len(),
-        Deed::Withdraw { .. } | Deed::Schedule { .. } | Deed::Probe => 0,
+        Deed::Withdraw { .. } | Deed::Schedule { .. } | Deed::Gone(_) | Deed::Probe => 0,
         Deed::Activate(activated) => {
             let Activated { text, units, .. } = activated;
             files(text.octets(), text.files()) + units.len() * ENTRY_BYTES
         }
     }
+}
+
+fn signed(signed: &SignedText) -> usize {
+    let SignedText {
+        statement,
+        scheme,
+        signature,
+        certificate,
+    } = signed;
+    statement.len() + scheme.len() + signature.len() + certificate.len()
 }
 
 fn submitted(submission: &Submission) -> (usize, usize) {

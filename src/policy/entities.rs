@@ -18,8 +18,9 @@ use crate::message::id::{AgencyId, MessageType, UnitId};
 use crate::message::time::Timestamp;
 
 use super::agreement::{Agreement, Board};
+use super::measures::Level;
 use super::request::RuleRequest;
-use super::standing::{Case, Level};
+use super::standing::Case;
 use super::words::{Words, uid};
 
 type Value = RestrictedExpression;

@@ -25,7 +25,7 @@ use super::words::PolicyId;
 pub struct InForce<'a> {
     /// The rulebook.
     pub rulebook: &'a Rulebook,
-    /// Levels, cases, bans and orders.
+    /// Levels, suspended permits, cases, bans and orders.
     pub standing: &'a Standing,
     /// The instant.
     pub now: Timestamp,
@@ -93,6 +93,9 @@ pub fn unmet(
             .iter()
             .any(|part| is_about_the_unit(&part.tree) && !waits(&agreements_of(&part.tree)));
         let needs = || {
+            let suspended = facts
+                .suspends(rule)
+                .then(|| "its suspension lifted".to_owned());
             let needs = parts.iter().map(|part| {
                 let mut needs = in_words(&part.tree, &may_know);
                 let asked = agreements_of(&part.tree);
@@ -102,7 +105,7 @@ pub fn unmet(
                 }
                 needs
             });
-            needs.collect()
+            suspended.into_iter().chain(needs).collect()
         };
         (!never).then(needs)
     };

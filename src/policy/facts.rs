@@ -10,15 +10,19 @@ use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
 use super::entities::{Broken, Moment};
+use super::measures::{Level, Measures};
 use super::request::RuleRequest;
 use super::rulebook::Rulebook;
 use super::slice::Slice;
-use super::standing::{Case, CaseId, Level, Reads, Standing, StandingKey};
+use super::source::Rule;
+use super::standing::{Case, CaseId, Reads, Standing, StandingKey};
 
 /// What standing and clock say for one message, and the record of having looked.
 pub(super) struct StandingFacts<'a> {
     now: Timestamp,
-    level: Level,
+    sender: AgencyId,
+    /// What officers have declared of the sender's agency.
+    measures: Option<&'a Measures>,
     /// The quoted case, where it is open and the sender's agency has joined it.
     case: Option<&'a Case>,
     bans: Vec<&'a AgencyId>,
@@ -35,12 +39,8 @@ impl<'a> StandingFacts<'a> {
         now: Timestamp,
     ) -> Self {
         let sender = request.sender.id.agency.clone();
-        let mut keys = vec![StandingKey::Level(sender.clone())];
-        let level = standing
-            .levels
-            .get(&sender)
-            .map(|level| level.value)
-            .unwrap_or_default();
+        let mut keys = vec![StandingKey::Measures(sender.clone())];
+        let measures = standing.measures.get(&sender).map(|it| &it.value);
         let (mut case, mut bans, mut orders) = (None, Vec::new(), BTreeSet::new());
         if let Some(id) =
             (request.question.asked.case.as_ref()).and_then(|text| text.parse::<CaseId>().ok())
@@ -61,7 +61,8 @@ impl<'a> StandingFacts<'a> {
                 None => StandingKey::NewestCase,
             });
         }
-        let mut ends = Vec::new();
+        let first_end = measures.and_then(|it| it.first_end(now));
+        let mut ends: Vec<Timestamp> = first_end.into_iter().collect();
         for own_key in &request.question.own_keys {
             let open = standing.orders.get(own_key).into_iter();
             for (holder, end) in open.flat_map(|open| &open.value) {
@@ -84,12 +85,30 @@ impl<'a> StandingFacts<'a> {
         let case = case.filter(|case| case.members.contains(&sender));
         Self {
             now,
-            level,
+            sender,
+            measures,
             case,
             bans,
             orders,
             reads,
         }
+    }
+
+    /// How far the systems of the sender's agency work.
+    fn level(&self) -> Level {
+        self.measures
+            .map(|it| it.level(self.now))
+            .unwrap_or_default()
+    }
+
+    /// Whether a rule gives nothing: a permit of the sender's agency that its officers have suspended. No
+    /// rule that forbids is ever left out.
+    pub(super) fn suspends(&self, rule: &Rule) -> bool {
+        let is_own = rule.permits && rule.owner == self.sender.as_str();
+        is_own
+            && self
+                .measures
+                .is_some_and(|it| it.suspends(&rule.id, self.now))
     }
 
     /// The agencies that hold an open order, as far as it is to count for `unit`: an order
@@ -140,7 +159,7 @@ fn first_change(times: &[Timestamp], now: Timestamp) -> Option<Timestamp> {
 pub(super) struct Bench<'a> {
     request: &'a RuleRequest<'a>,
     rulebook: &'a Rulebook,
-    facts: &'a StandingFacts<'a>,
+    pub(super) facts: &'a StandingFacts<'a>,
     entities: Result<Entities, Broken>,
     /// Cedar's question without and with the case, by the holders of orders.
     contexts: BTreeMap<(bool, Vec<&'a AgencyId>), Result<Context, Broken>>,
@@ -179,7 +198,7 @@ impl<'a> Bench<'a> {
             let bans = facts.bans.clone();
             world.context(&Moment {
                 now: facts.now,
-                level: facts.level,
+                level: facts.level(),
                 case,
                 bans,
                 orders,

@@ -22,9 +22,10 @@ use crate::message::id::{AgencyId, KeyedDigest, UnitId};
 use crate::message::identifier::is_hs_prefix;
 use crate::message::time::Timestamp;
 
+use super::measures::{Level, Measures, Until};
 use super::request::Question;
 use super::rulebook::Rulebook;
-use super::standing::{Case, CaseId, Level, Standing, Versioned};
+use super::standing::{Case, CaseId, Standing, Versioned};
 use super::vocabulary::Terms;
 
 /// When a row plays that does not say: noon of the demo's day.
@@ -103,10 +104,13 @@ impl Given {
                 }
                 "level" => {
                     let value: Level = parse(value)?;
-                    given
-                        .standing
-                        .levels
-                        .insert_mut(sender.clone(), Versioned { epoch: 1, value });
+                    let level = Some(Until { value, end: None });
+                    let value = Measures {
+                        level,
+                        ..Measures::default()
+                    };
+                    let measures = &mut given.standing.measures;
+                    measures.insert_mut(sender.clone(), Versioned { epoch: 1, value });
                 }
                 "to" => given.asked().to = addressees(value, registry)?,
                 "purpose" => given.asked().purpose = Some(parse(&word(value, &words.purposes)?)?),

@@ -31,6 +31,7 @@ pub(crate) mod given;
 pub(crate) mod head;
 pub mod headings;
 pub mod lints;
+pub mod measures;
 pub mod office;
 pub mod owner;
 mod parts;

@@ -157,9 +157,11 @@ fn judge(
     request: &RuleRequest<'_>,
     bench: &mut Bench<'_>,
 ) -> (Outcome, Vec<PolicyId>) {
+    let facts = bench.facts;
     match bench.question(&slice.unit) {
         Ok((question, entities)) => {
-            let findings = slice.evaluate(&question, entities);
+            let suspended = |rule: &Rule| facts.suspends(rule);
+            let findings = slice.evaluate(&question, entities, suspended);
             let errors = findings.errors.iter().map(|rule| rule.id.clone()).collect();
             (outcome(&findings, request), errors)
         }
@@ -181,6 +183,9 @@ fn outcome(findings: &Findings<'_>, request: &RuleRequest<'_>) -> Outcome {
     };
     let gave = |rule: &&&Rule| !rule.head.actions.intersection(given).is_empty();
     let permits: Vec<&Rule> = findings.permits.iter().filter(gave).copied().collect();
+    // Else a suspension could free what is given by another permit.
+    let suspended = findings.suspended.iter().filter(gave);
+    let binding = permits.iter().chain(suspended);
     let could = findings
         .permits
         .iter()
@@ -188,8 +193,8 @@ fn outcome(findings: &Findings<'_>, request: &RuleRequest<'_>) -> Outcome {
     let lost = within(could, request.entry.holds).without(mask);
     let took = |rule: &&&Rule| !rule.head.actions.disclose.intersection(lost).is_empty();
     let withholding: Vec<&Rule> = findings.forbids.iter().filter(took).copied().collect();
-    let retain = permits.iter().map(|rule| rule.retain_days).min();
-    let onward = permits.iter().map(|rule| rule.onward).max();
+    let retain = binding.clone().map(|rule| rule.retain_days).min();
+    let onward = binding.map(|rule| rule.onward).max();
     Outcome::Released(Released {
         mask,
         policies: ids(&permits),

@@ -30,6 +30,8 @@ pub(super) struct Slice {
 pub(super) struct Findings<'a> {
     /// Permits that hold.
     pub(super) permits: Vec<&'a Rule>,
+    /// Permits that hold and are suspended: they give nothing, and what they ask for binds still.
+    pub(super) suspended: Vec<&'a Rule>,
     /// Forbids that hold.
     pub(super) forbids: Vec<&'a Rule>,
     /// Rules that could not be evaluated.
@@ -88,11 +90,18 @@ impl Slice {
         conditions.flat_map(|condition| &condition.agreements)
     }
 
-    /// Evaluates every rule once.
-    pub(super) fn evaluate(&self, request: &Request, entities: &Entities) -> Findings<'_> {
+    /// Evaluates every rule once. One that is suspended and fails withholds as ever: less is given by a
+    /// suspension, and never more.
+    pub(super) fn evaluate(
+        &self,
+        request: &Request,
+        entities: &Entities,
+        suspended: impl Fn(&Rule) -> bool,
+    ) -> Findings<'_> {
         let mut findings = Findings::default();
         for rule in &self.permits {
             match holds(rule, request, entities) {
+                Some(true) if suspended(rule) => findings.suspended.push(rule),
                 Some(true) => findings.permits.push(rule),
                 Some(false) => {}
                 None => findings.errors.push(rule),

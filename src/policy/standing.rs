@@ -8,15 +8,14 @@
 //! INVARIANT (the ledger's): an epoch is never given twice, and never is 0.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 
 use rpds::RedBlackTreeMapSync;
 
 use crate::agency::registry::Party;
-use crate::message::id::{AgencyId, BadName, KeyedDigest, name};
+use crate::message::id::{AgencyId, KeyedDigest, name};
 use crate::message::time::Timestamp;
 
-use super::words::LEVELS;
+use super::measures::Measures;
 
 name!(
     /// A case's name, as its opener gave it: `CASE-2026-0317`. Its form is that of `CaseID` in every
@@ -41,47 +40,6 @@ pub struct Case {
     pub members: BTreeSet<AgencyId>,
 }
 
-/// How far an agency's own systems work, declared by two of its officers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// All systems work.
-    #[default]
-    Normal,
-    /// Some work slowly or in part.
-    Degraded,
-    /// Fallback procedures are in force.
-    Fallback,
-    /// Nothing works.
-    Closed,
-}
-
-impl Level {
-    /// The word in policies.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Degraded => "degraded",
-            Self::Fallback => "fallback",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-impl FromStr for Level {
-    type Err = BadName;
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let all = [Self::Normal, Self::Degraded, Self::Fallback, Self::Closed];
-        debug_assert!(
-            all.iter()
-                .zip(LEVELS)
-                .all(|(level, word)| level.name() == word)
-        );
-        all.into_iter()
-            .find(|level| level.name() == text)
-            .ok_or_else(|| BadName::new(text, "normal, degraded, fallback or closed"))
-    }
-}
-
 /// A value with the epoch at which it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned<T> {
@@ -102,8 +60,8 @@ pub struct Standing {
     pub cases: ByKey<CaseId, Case>,
     /// The epoch of the case that was opened last.
     pub newest_case: u64,
-    /// Continuity levels; absent means normal.
-    pub levels: ByKey<AgencyId, Level>,
+    /// What officers have declared of their agencies; absent means nothing.
+    pub measures: ByKey<AgencyId, Measures>,
     /// Per case and holder: the originators whose restricted data the holder has got in it.
     pub bans: ByKey<(CaseId, Party), BTreeSet<AgencyId>>,
     /// Per digest of a message's own key: who holds an open `control.order` on it, each until
@@ -117,7 +75,7 @@ impl Standing {
         let epoch = match key {
             StandingKey::Case(case) => self.cases.get(case).map(|v| v.epoch),
             StandingKey::NewestCase => Some(self.newest_case),
-            StandingKey::Level(agency) => self.levels.get(agency).map(|v| v.epoch),
+            StandingKey::Measures(agency) => self.measures.get(agency).map(|v| v.epoch),
             StandingKey::Bans(case, holder) => self
                 .bans
                 .get(&(case.clone(), holder.clone()))
@@ -136,8 +94,8 @@ pub enum StandingKey {
     /// That no case was opened since: a case that a message quotes is not open. Its name stays out of
     /// evidence, for where there is no such case its sender made it up.
     NewestCase,
-    /// An agency's continuity level.
-    Level(AgencyId),
+    /// An agency's continuity level and its suspended permits.
+    Measures(AgencyId),
     /// The originators that bind a holder in a case.
     Bans(CaseId, Party),
     /// The holders of orders on a message's own key.
@@ -174,7 +132,7 @@ mod tests {
     #[test]
     fn reads_are_stale_once_a_key_the_rulebook_or_the_time_has_moved() {
         let agency: AgencyId = "customs".parse().unwrap();
-        let key = StandingKey::Level(agency.clone());
+        let key = StandingKey::Measures(agency.clone());
         let until = Timestamp::from_millis(1000);
         let reads = Reads {
             rulebook_epoch: 3,
@@ -185,11 +143,11 @@ mod tests {
         assert!(reads.still_hold(&standing, 3, Timestamp::from_millis(999)));
         assert!(!reads.still_hold(&standing, 3, until));
         assert!(!reads.still_hold(&standing, 4, Timestamp::default()));
-        standing.levels.insert_mut(
+        standing.measures.insert_mut(
             agency,
             Versioned {
                 epoch: 9,
-                value: Level::Normal,
+                value: Measures::default(),
             },
         );
         assert!(!reads.still_hold(&standing, 3, Timestamp::default()));
@@ -208,13 +166,5 @@ mod tests {
         assert!(reads.still_hold(&standing, 0, Timestamp::default()));
         standing.newest_case = 5;
         assert!(!reads.still_hold(&standing, 0, Timestamp::default()));
-    }
-
-    #[test]
-    fn every_level_has_the_word_that_the_schema_lists() {
-        for word in LEVELS {
-            assert_eq!(word.parse::<Level>().unwrap().name(), word);
-        }
-        assert!("open".parse::<Level>().is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use carnet::agency::registry::InboxMode;
-use carnet::broker::governance::{Act, Approval, Draft, Needs, When};
+use carnet::broker::governance::{Act, Approval, Draft, Needs, SignedText, When};
 use carnet::broker::record::{
     Accessed, Activated, Approved, Inquiry, Proposed, Record, Scheduled, Text, UnitEntry, Withdrawn,
 };
@@ -126,11 +126,17 @@ pub(crate) fn approved(proposal: u64, by: &str, key: u8) -> Approved {
         approval: Approval {
             act: act(by, key),
             proposal,
-            statement: "carnet approval 1\n".to_owned(),
-            scheme: "ecdsa-p256-sha256".to_owned(),
-            signature: vec![0x30, 0x45],
-            certificate: vec![0x30, 0x82],
+            signed: signed("carnet approval 1\n"),
         },
+    }
+}
+
+pub(crate) fn signed(statement: &str) -> SignedText {
+    SignedText {
+        statement: statement.to_owned(),
+        scheme: "ecdsa-p256-sha256".to_owned(),
+        signature: vec![0x30, 0x45],
+        certificate: vec![0x30, 0x82],
     }
 }
 

@@ -8,17 +8,18 @@ use carnet::broker::ledger::Ledger;
 use carnet::broker::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use carnet::broker::queue::Entry;
 use carnet::broker::record::{
-    Binding, CaseChange, CaseStep, Cause, CountedRefusals, Exchange, Genesis, Moved, Narrowed,
-    OrderChange, Outcome, Placed, QueueId, QueueProperties, Recipient, Record, Rejected, Released,
-    Settled, Settling, Text, Topology, UnitEntry,
+    Binding, CaseChange, CaseStep, Cause, CountedRefusals, EndedBy, Exchange, Genesis, Measure,
+    Moved, Narrowed, OrderChange, Outcome, Placed, QueueId, QueueProperties, Recipient, Record,
+    Rejected, Released, Settled, Settling, Text, Topology, UnitEntry,
 };
 use carnet::journal::Lsn;
 use carnet::message::id::KeyedDigest;
+use carnet::policy::measures::{Level, Permits};
 use carnet::policy::standing::CaseId;
 use carnet::policy::words::Onward;
 
-use crate::governed;
 use crate::values::{at, genesis, keyed, least, rejected, terms, unit};
+use crate::{governed, measured};
 
 /// The standing queues of the units that the genesis has, in their order.
 const CUSTOMS_INBOX: QueueId = QueueId(0);
@@ -150,6 +151,30 @@ fn govern(log: &mut Log) {
     propose(log, 4);
 }
 
+/// A measure of each stage but one that its permits have left, and a certificate that was told.
+fn measure(log: &mut Log) {
+    let suspend = || Measure::Suspend(Permits::All);
+    let level = || Measure::Level(Level::Degraded);
+    let measures = [
+        level(),
+        suspend(),
+        level(),
+        suspend(),
+        Measure::Lift(4),
+        suspend(),
+    ];
+    for (number, measure) in (1..).zip(measures) {
+        log.apply(&measured::declared(number, measure));
+    }
+    for number in [1, 3, 5, 2] {
+        log.apply(&measured::confirmed(number));
+    }
+    log.apply(&measured::declared(7, level()));
+    log.apply(&measured::declared(8, suspend()));
+    log.apply(&measured::ended(8, EndedBy::Time));
+    log.apply(&measured::expiring());
+}
+
 /// A ledger with something of everything, and with a page of a queue on disk.
 pub(crate) fn ledger() -> Ledger {
     let mut log = Log {
@@ -163,6 +188,7 @@ pub(crate) fn ledger() -> Ledger {
     }
     log.case(2, CaseStep::Close);
     govern(&mut log);
+    measure(&mut log);
     let exchange = log.apply(&Record::Exchange(Box::new(exchange())));
     log.apply(&Record::Narrowed(Narrowed {
         at: at(5),

@@ -20,7 +20,7 @@ use carnet::message::time::Timestamp;
 use carnet::policy::standing::{CaseId, Reads, StandingKey};
 use carnet::policy::words::{Onward, PolicyId};
 
-use crate::governed;
+use crate::{governed, measured};
 
 /// A record with the name of its fixture.
 pub(crate) struct Sample {
@@ -83,6 +83,7 @@ pub(crate) fn records() -> Vec<Sample> {
         ),
     ];
     all.extend(governed::records());
+    all.extend(measured::records());
     all.extend(orders());
     all.extend(placed());
     all.extend(cases());
@@ -230,7 +231,7 @@ pub(crate) fn full() -> Exchange {
             rulebook_epoch: 3,
             keys: vec![
                 (StandingKey::Case(case()), 5),
-                (StandingKey::Level("post".parse().unwrap()), 0),
+                (StandingKey::Measures("post".parse().unwrap()), 0),
                 (StandingKey::Bans(case(), agency()), 6),
                 (StandingKey::Orders(keyed(9)), u64::MAX),
                 (StandingKey::NewestCase, 7),

@@ -7,9 +7,10 @@ use carnet::agency::registry::Party;
 use carnet::message::facts::FactValue;
 use carnet::message::id::KeyedDigest;
 use carnet::message::time::Timestamp;
+use carnet::policy::measures::{Level, Measures, Permits, Until};
 use carnet::policy::reference::compare;
 use carnet::policy::rulebook::Rulebook;
-use carnet::policy::standing::{Case, Level, Versioned};
+use carnet::policy::standing::{Case, Versioned};
 use carnet::policy::words::Actions;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -48,6 +49,16 @@ when { (principal.agency.kind == Border::Kind::"police" ||
 unless { principal in Border::Group::"some" &&
   resource.sender == Border::Unit::"customs/main" };
 "#;
+
+/// Permits of which some may be suspended: with those that fail.
+const PERMITS: [&str; 6] = [
+    "customs-environment-regulated",
+    "customs-police-declarations",
+    "failing-permit",
+    "one-unit",
+    "by-tag",
+    "post-customs",
+];
 
 /// Beside the board of the fixture: rules look from an agency to its groups, and no further.
 const BOARD: &str = r#"[board]
@@ -100,6 +111,7 @@ prop_compose! {
         ),
         (answers, open, quoted) in (some(UNITS), any::<bool>(), any::<bool>()),
         level in prop::sample::select(vec![Level::Normal, Level::Fallback]),
+        suspended in prop::option::weighted(0.3, prop::option::of(some(PERMITS))),
         year in 2018_i64..2031,
     ) -> Message {
         let now = Timestamp::from_rfc3339(&format!("{year}-07-01T00:00:00Z")).unwrap_or(noon());
@@ -124,7 +136,12 @@ prop_compose! {
         let sender = message.from.agency.clone();
         let bans: BTreeSet<_> = if bans.len() < 3 { set(&bans) } else { BTreeSet::new() };
         standing.bans.insert_mut((id("CASE-1"), Party::Agency(sender.clone())), Versioned { epoch: 2, value: bans });
-        standing.levels.insert_mut(sender, Versioned { epoch: 3, value: level });
+        let permits = suspended.map(|named| named.map_or(Permits::All, |it| Permits::Named(set(&it))));
+        let measures = Measures {
+            level: Some(Until { value: level, end: None }),
+            suspended: permits.into_iter().map(|value| Until { value, end: None }).collect(),
+        };
+        standing.measures.insert_mut(sender, Versioned { epoch: 3, value: measures });
         let orders = Versioned { epoch: 4, value: set(&orders).into_iter().map(|it| (Party::Agency(it), None)).collect() };
         standing.orders.insert_mut(KeyedDigest([1; 16]), orders);
         message

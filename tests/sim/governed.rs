@@ -10,7 +10,7 @@ use carnet::backbone::start::{recover, text_of};
 use carnet::broker::command::Command;
 use carnet::broker::committer::Committer;
 use carnet::broker::governance::{
-    Act, Approval, Deed, Done, Draft, Governance, Needs, NotDone, State, Ticket, When,
+    Act, Approval, Deed, Done, Draft, Governance, Needs, NotDone, SignedText, State, Ticket, When,
 };
 use carnet::broker::limits::ACTIVATION_EVERY;
 use carnet::broker::record::{Activated, Genesis, Record, Text};
@@ -184,12 +184,9 @@ impl<V: Vfs> Exchange<V> {
         let act = act(&format!("{owner}/o-12"));
         let statement = self.governance().statement(proposal, &act.by).unwrap();
         Deed::Approve(Approval {
-            statement: statement.to_string(),
             act,
             proposal,
-            scheme: "ecdsa-p256-sha256".to_owned(),
-            signature: vec![1; 70],
-            certificate: vec![2; 700],
+            signed: signed(statement.to_string()),
         })
     }
 
@@ -264,6 +261,15 @@ fn goes_on(disk: &SimVfs, nth: usize, now: Timestamp) -> (Vec<(u64, &'static str
         }
     }
     end(&exchange)
+}
+
+pub(crate) fn signed(statement: String) -> SignedText {
+    SignedText {
+        statement,
+        scheme: "ecdsa-p256-sha256".to_owned(),
+        signature: vec![1; 70],
+        certificate: vec![2; 700],
+    }
 }
 
 #[test]

@@ -8,7 +8,9 @@ use carnet::agency::keys::MasterKey;
 use carnet::backbone::embedded::{Basis, Embedded, Options};
 use carnet::backbone::loss::OnLoss;
 use carnet::backbone::start::Replay;
-use carnet::broker::governance::{Act, Approval, Deed, Done, Draft, Needs, NotDone, State, When};
+use carnet::broker::governance::{
+    Act, Approval, Deed, Done, Draft, Needs, NotDone, SignedText, State, When,
+};
 use carnet::broker::limits::ACTIVATION_EVERY;
 use carnet::broker::record::{Record, Text};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
@@ -107,12 +109,14 @@ async fn approved(backbone: &Embedded, more: &str, when: When) -> u64 {
     let act = act("post/m-0077");
     let statement = backbone.view().governance.statement(proposal, &act.by);
     let approval = Approval {
-        statement: statement.unwrap().to_string(),
         act,
         proposal,
-        scheme: "ed25519".to_owned(),
-        signature: Vec::new(),
-        certificate: Vec::new(),
+        signed: SignedText {
+            statement: statement.unwrap().to_string(),
+            scheme: "ed25519".to_owned(),
+            signature: Vec::new(),
+            certificate: Vec::new(),
+        },
     };
     let done = backbone.govern(Deed::Approve(approval)).await;
     assert_eq!(done, Ok(Done::Approved { complete: true }));

@@ -10,7 +10,7 @@ use crate::broker::exchange::Verdict;
 use crate::broker::ids::EntryAddress;
 use crate::broker::input::What;
 use crate::broker::ledger::QueueKind;
-use crate::broker::limits::{LEASE_BYTES, STEP_BURIED, TICK_ORDERS, TICK_QUEUES};
+use crate::broker::limits::{LEASE_BYTES, STEP_BURIED, TICK_MEASURES, TICK_ORDERS, TICK_QUEUES};
 use crate::broker::record::{CountedRefusals, Record, Topology};
 use crate::journal::Lsn;
 use crate::message::time::Timestamp;
@@ -27,6 +27,14 @@ impl Core {
         // What rests on an order ends by the clock; this tells the log.
         for order in self.ledger.register().overdue(now, TICK_ORDERS.min(most)) {
             self.record(&Record::OrderEnded { at: now, order }, None, turn);
+        }
+        // As with orders.
+        let over = self
+            .ledger
+            .governance()
+            .ended_measures(now, TICK_MEASURES.min(most));
+        for ended in over {
+            self.record(&Record::MeasureEnded(ended), None, turn);
         }
         let run = Timestamp::default().plus(run);
         for queue in self.dispatch.unused(run, TICK_QUEUES.min(most)) {

@@ -10,12 +10,12 @@ use crate::agency::keys::{KeyCheck, SealedPart};
 use crate::agency::officer::{Holder, OfficerId};
 use crate::agency::registry::InboxMode;
 use crate::broker::governance::{
-    Act, Activation, Approval, Draft, Governance, Needs, Proposal, State, Vote, When,
+    Act, Activation, Approval, Declarations, Draft, Governance, Needs, Proposal, State, Vote, When,
 };
 use crate::broker::ids::EntryId;
 use crate::broker::record::{
-    Accessed, Activated, Approved, Genesis, Inquiry, Proposed, Scheduled, Text, UnitEntry,
-    Withdrawn,
+    Accessed, Activated, Approved, Genesis, Inquiry, Proposed, Scheduled, SignedText, Text,
+    UnitEntry, Withdrawn,
 };
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
@@ -74,6 +74,10 @@ form!(Approved {
 form!(Approval {
     act: Act,
     proposal: u64,
+    signed: SignedText,
+});
+
+form!(SignedText {
     statement: String,
     scheme: String,
     signature: Vec<u8>,
@@ -182,6 +186,8 @@ form!(Governance {
     closed: VecDeque<u64>,
     activations: VecDeque<Activation>,
     whole: Option<EntryId>,
+    measures: BTreeMap<AgencyId, Arc<Declarations>>,
+    told: BTreeMap<AgencyId, BTreeMap<String, (Timestamp, u32)>>,
 });
 
 form!(Proposal {

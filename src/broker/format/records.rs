@@ -14,6 +14,8 @@
 //! | 12 | stopped | list of queue and address |
 //! | 13 | an order ended | time, order |
 //! | 14 | repeats | [`evidence`](super::evidence) |
+//! | 26, 27 | accessed, probed | [`governance`](super::governance), time |
+//! | 28 to 31 | a measure declared, confirmed, ended, a certificate that ends | [`measures`](super::measures) |
 
 use std::cmp::Ordering;
 
@@ -23,9 +25,9 @@ use super::take::{Malformed, Take};
 use super::words::{Numbered, numbered};
 use crate::broker::ids::OrderKey;
 use crate::broker::record::{
-    Accessed, Activated, Approved, Binding, CaseChange, CountedRefusals, Exchange, Genesis, Lost,
-    Narrowed, Placed, Proposed, QueueId, QueueProperties, Record, Rejected, Repeats, SCHEMA,
-    Scheduled, Settled, Topology, Withdrawn,
+    Accessed, Activated, Approved, Binding, CaseChange, Confirmed, CountedRefusals, Declared,
+    Exchange, Expiring, Genesis, Lost, MeasureEnded, Narrowed, Placed, Proposed, QueueId,
+    QueueProperties, Record, Rejected, Repeats, SCHEMA, Scheduled, Settled, Topology, Withdrawn,
 };
 use crate::journal::{Kind, Lsn};
 use crate::message::id::{KeyedDigest, UnitId};
@@ -73,6 +75,10 @@ numbered!(Record {
     25 = Scheduled(scheduled: Scheduled),
     26 = Accessed(accessed: Box<Accessed>),
     27 = Probed { at: Timestamp },
+    28 = Declared(declared: Box<Declared>),
+    29 = Confirmed(confirmed: Box<Confirmed>),
+    30 = MeasureEnded(ended: MeasureEnded),
+    31 = Expiring(expiring: Expiring),
     ; Topology(Topology)
 });
 

@@ -9,7 +9,8 @@ use crate::agency::registry::Party;
 use crate::broker::register::{CaseFile, CaseState, OpenOrder, Opened, OrderKey, Orders, Register};
 use crate::message::id::{AgencyId, KeyedDigest};
 use crate::message::time::Timestamp;
-use crate::policy::standing::{ByKey, Case, CaseId, Level, Standing, Versioned};
+use crate::policy::measures::Measures;
+use crate::policy::standing::{ByKey, Case, CaseId, Standing, Versioned};
 
 form!(Register {
     standing: Arc<Standing>,
@@ -21,7 +22,7 @@ form!(Register {
 form!(Standing {
     cases: ByKey<CaseId, Case>,
     newest_case: u64,
-    levels: ByKey<AgencyId, Level>,
+    measures: ByKey<AgencyId, Measures>,
     bans: ByKey<(CaseId, Party), BTreeSet<AgencyId>>,
     orders: ByKey<KeyedDigest, BTreeMap<Party, Option<Timestamp>>>,
 });

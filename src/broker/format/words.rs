@@ -10,10 +10,10 @@ use super::form::Form;
 use super::take::{Malformed, Take};
 use crate::agency::officer::{Holder, OfficerId};
 use crate::agency::registry::{InboxMode, Party};
-use crate::broker::governance::{State, When};
+use crate::broker::governance::{Stage, State, When};
 use crate::broker::ledger::QueueKind;
 use crate::broker::record::{
-    Argument, CaseStep, Cause, OrderChange, Outcome, Released, Settling, Text,
+    Argument, CaseStep, Cause, EndedBy, Measure, OrderChange, Outcome, Released, Settling, Text,
 };
 use crate::broker::register::CaseState;
 use crate::journal::Lsn;
@@ -23,7 +23,8 @@ use crate::message::id::{AgencyId, Category, KeyedDigest, UnitId};
 use crate::message::spans::{Part, Quoted};
 use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
-use crate::policy::standing::{CaseId, Level, StandingKey};
+use crate::policy::measures::{Level, Permits};
+use crate::policy::standing::{CaseId, StandingKey};
 use crate::policy::words::{Onward, PolicyId};
 
 /// A choice among words, each with its number, which can stand apart from what goes with the word.
@@ -143,6 +144,31 @@ words!(Level {
     4 = Closed,
 });
 
+words!(Permits {
+    1 = All,
+    2 = Named(permits: BTreeSet<PolicyId>),
+});
+
+words!(Measure {
+    1 = Level(level: Level),
+    2 = Suspend(permits: Permits),
+    3 = Lift(measure: u64),
+});
+
+words!(EndedBy {
+    1 = Time,
+    2 = Gone,
+});
+
+words!(Stage {
+    1 = Waits,
+    2 = Holds,
+    3 = Done { at: Timestamp },
+    4 = Ended { at: Timestamp, why: EndedBy },
+    5 = Lifted { at: Timestamp, by: u64 },
+    6 = Replaced { at: Timestamp, by: u64 },
+});
+
 words!(Category {
     1 = Reference,
     2 = Party,
@@ -203,7 +229,7 @@ words!(Party {
 
 words!(StandingKey {
     1 = Case(case: CaseId),
-    2 = Level(agency: AgencyId),
+    2 = Measures(agency: AgencyId),
     3 = Bans(case: CaseId, holder: Party),
     4 = Orders(key: KeyedDigest),
     5 = NewestCase,

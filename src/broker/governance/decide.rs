@@ -69,6 +69,10 @@ impl Governance {
                     done: Some(Done::Scheduled),
                 })
             }
+            Deed::Declare(declaring) => self.declare(declaring, now),
+            Deed::Confirm(confirmation) => self.confirm(confirmation, now),
+            Deed::Gone(gone) => self.gone(gone, now),
+            Deed::Tell(expiring) => self.notice(expiring, now),
             Deed::Activate(activated) => self.activate(activated, now, development),
         }
     }
@@ -133,7 +137,7 @@ impl Governance {
             return Err(NotDone::Voted(agency.clone()));
         }
         let statement = self.statement(proposal.number, by);
-        if statement.is_none_or(|it| it.to_string() != approval.statement) {
+        if statement.is_none_or(|it| it.to_string() != approval.signed.statement) {
             return Err(NotDone::OtherStatement);
         }
         let complete = proposal.vote_count() + 1 >= proposal.needs.votes();
@@ -199,7 +203,8 @@ impl Governance {
     }
 }
 
-fn is_title(text: &str) -> bool {
+/// Whether a text is one line, not empty and not too long.
+pub(super) fn is_title(text: &str) -> bool {
     let is_line = !text.chars().any(char::is_control);
     !text.trim().is_empty() && text.len() <= TITLE_BYTES && is_line
 }

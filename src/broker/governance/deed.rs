@@ -5,8 +5,8 @@ use std::fmt;
 use crate::agency::keys::SealedPart;
 use crate::agency::officer::{Holder, OfficerId};
 use crate::broker::ids::EntryId;
-use crate::broker::record::{Act, Activated, Approval, Draft};
-use crate::message::id::Digest;
+use crate::broker::record::{Act, Activated, Approval, Confirmation, Draft, Expiring, Measure};
+use crate::message::id::{AgencyId, Digest};
 use crate::message::time::Timestamp;
 
 /// Something that an officer, or the broker itself, wants done to the rulebook.
@@ -43,8 +43,40 @@ pub enum Deed {
         /// How many records he is to be shown.
         results: u64,
     },
+    /// An officer declares a measure of his agency.
+    Declare(Declaring),
+    /// A second officer confirms it.
+    Confirm(Confirmation),
+    /// A suspension ends since its permits are gone: by the broker itself.
+    Gone(Gone),
+    /// An agency is told that a certificate ends: by the broker itself.
+    Tell(Expiring),
     /// The broker tries whether the log takes a record.
     Probe,
+}
+
+/// A measure as an officer hands it over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declaring {
+    /// The officer; the measure is of his agency.
+    pub act: Act,
+    /// What it is to do.
+    pub measure: Measure,
+    /// When it is to end: of a level alone, since what else is declared lasts as long as it may.
+    pub until: Option<Timestamp>,
+    /// What it is for.
+    pub reason: String,
+}
+
+/// A suspension whose permits are gone from the rulebook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// The agency.
+    pub agency: AgencyId,
+    /// The number of its measure.
+    pub measure: u64,
+    /// The digest of the rulebook that has none of them.
+    pub rulebook: Digest,
 }
 
 /// What a deed has come to.
@@ -66,6 +98,12 @@ pub enum Done {
         /// The number of its activation, from 1, which is the first rulebook's.
         number: u64,
     },
+    /// The measure has this number.
+    Declared(u64),
+    /// The measure is confirmed.
+    Confirmed,
+    /// The measure has ended.
+    MeasureEnded,
     /// There is a record of it.
     Recorded(EntryId),
 }

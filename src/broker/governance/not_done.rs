@@ -1,8 +1,11 @@
 //! Why a deed was not done.
 
+use super::measures::Stage;
 use super::state::State;
 use crate::agency::officer::{Holder, OfficerId};
+use crate::broker::limits::{AGENCY_MEASURES, OFFICER_MEASURES};
 use crate::message::id::{AgencyId, Digest};
+use crate::message::time::Timestamp;
 
 /// Why a deed was not done: nothing is recorded of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +78,47 @@ pub enum NotDone {
     /// What was signed is not the statement of this proposal and officer.
     #[error("what was signed is not the statement of this proposal and this officer")]
     OtherStatement,
+    /// The agency has no measure of this number, or it is closed for too long to be remembered.
+    #[error("there is no measure {0}")]
+    NoMeasure(u64),
+    /// The measure is not open to this any more.
+    #[error("measure {number} cannot be changed any more: {stage}")]
+    MeasureClosed {
+        /// Its number.
+        number: u64,
+        /// What has become of it.
+        stage: Stage,
+    },
+    /// Who declared a measure cannot confirm it.
+    #[error("officer {0} declared it, and another must confirm it")]
+    OwnMeasure(OfficerId),
+    /// The officer or his agency has too many measures open.
+    #[error(
+        "an officer has at most {OFFICER_MEASURES} measures open, and an agency {AGENCY_MEASURES}; confirm \
+         or lift one, or wait for its end"
+    )]
+    TooManyMeasures,
+    /// A level without an end, or with one that is over or too late.
+    #[error("a level needs an end that is to come, and at most 72 hours ahead: by {latest}")]
+    MeasureEnd {
+        /// The latest end.
+        latest: Timestamp,
+    },
+    /// Normal is the absence of a level.
+    #[error("'normal' is declared by lifting the measure in force")]
+    NormalLevel,
+    /// The agency has no permit of this name.
+    #[error("'{0}' is no permit of this agency; a rule that forbids cannot be suspended")]
+    NoPermit(String),
+    /// Too many permits are named.
+    #[error("a measure names at most {most} permits; suspend all")]
+    TooManyPermits {
+        /// How many at most.
+        most: usize,
+    },
+    /// The agency was told so already.
+    #[error("the agency was told already")]
+    Told,
     /// It lacks approvals.
     #[error("it has {votes} of the {needed} approvals that it needs")]
     NotComplete {

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::deed::Statement;
+use super::measures::Declarations;
+use super::vote::Vote;
 use crate::agency::officer::{Holder, OfficerId};
 use crate::broker::ids::EntryId;
 use crate::broker::limits::{ACTIVATIONS_KEPT, CLOSED_PROPOSALS};
@@ -16,7 +18,8 @@ use crate::journal::Lsn;
 use crate::message::id::{AgencyId, Digest};
 use crate::message::time::Timestamp;
 
-/// The proposals that are pending, those closed last, and the rulebooks in force last. Texts and
+/// The proposals that are pending, those closed last, the rulebooks in force last, and the measures of
+/// agencies. Texts and
 /// signatures are in the records. Cheap to clone: a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Governance {
@@ -31,6 +34,9 @@ pub struct Governance {
     pub(in crate::broker) activations: VecDeque<Activation>,
     /// The newest record with the whole text of a rulebook.
     pub(in crate::broker) whole: Option<EntryId>,
+    pub(in crate::broker) measures: BTreeMap<AgencyId, Arc<Declarations>>,
+    /// By agency and certificate: its end, and the days before it, as it was told last.
+    pub(in crate::broker) told: BTreeMap<AgencyId, BTreeMap<String, (Timestamp, u32)>>,
 }
 
 /// A rulebook that came into force.
@@ -79,17 +85,6 @@ pub struct Proposal {
     pub votes: Vec<Vote>,
     /// What has become of it.
     pub state: State,
-}
-
-/// An approval that counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vote {
-    /// When.
-    pub at: Timestamp,
-    /// Who approved it.
-    pub act: Act,
-    /// The record, which has what he signed.
-    pub entry: EntryId,
 }
 
 /// What has become of a proposal.

@@ -124,12 +124,9 @@ impl Log {
         let act = act(by, key);
         let statement = self.governance().statement(proposal, &act.by);
         Approval {
-            statement: statement.map_or(String::new(), |it| it.to_string()),
             act,
             proposal,
-            scheme: "ecdsa-p256-sha256".to_owned(),
-            signature: Vec::new(),
-            certificate: Vec::new(),
+            signed: signed(statement.map_or(String::new(), |it| it.to_string())),
         }
     }
 
@@ -139,6 +136,15 @@ impl Log {
 
     fn state(&self, proposal: u64) -> &State {
         &self.governance().proposal(proposal).unwrap().state
+    }
+}
+
+fn signed(statement: String) -> SignedText {
+    SignedText {
+        statement,
+        scheme: "ecdsa-p256-sha256".to_owned(),
+        signature: Vec::new(),
+        certificate: Vec::new(),
     }
 }
 
@@ -273,47 +279,47 @@ fn an_approval_is_of_one_proposal_one_text_one_officer_and_one_log() {
     let mut log = Log::begin(false);
     let proposal = log.propose(draft(1, 2));
     let officer = "post/o-12".parse().unwrap();
-    let signed = log.governance().statement(proposal, &officer).unwrap();
+    let own = log.governance().statement(proposal, &officer).unwrap();
     let others = [
         Statement {
             log: digest(9),
-            ..signed.clone()
+            ..own.clone()
         },
         Statement {
             proposal: 2,
-            ..signed.clone()
+            ..own.clone()
         },
         Statement {
             owner: Holder::Board,
-            ..signed.clone()
+            ..own.clone()
         },
         Statement {
             base: digest(9),
-            ..signed.clone()
+            ..own.clone()
         },
         Statement {
             digest: digest(9),
-            ..signed.clone()
+            ..own.clone()
         },
         Statement {
             impact: Some(digest(9)),
-            ..signed.clone()
+            ..own.clone()
         },
         Statement {
             officer: "post/o-13".parse().unwrap(),
-            ..signed.clone()
+            ..own.clone()
         },
     ];
     let texts = others.iter().map(ToString::to_string);
-    for statement in texts.chain([String::new(), format!("{signed}\n")]) {
+    for statement in texts.chain([String::new(), format!("{own}\n")]) {
         let approval = Approval {
-            statement,
+            signed: signed(statement),
             ..log.approval(proposal, "post/o-12", 12)
         };
         let refused = log.does(Deed::Approve(approval));
         assert_eq!(refused, Err(NotDone::OtherStatement));
     }
-    let lines = signed.to_string();
+    let lines = own.to_string();
     let lines: Vec<&str> = lines
         .lines()
         .map(|it| it.split(' ').next().unwrap())

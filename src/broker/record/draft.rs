@@ -96,7 +96,15 @@ pub struct Approval {
     pub act: Act,
     /// The proposal's number.
     pub proposal: u64,
-    /// What he signed: the lines of a [`Statement`](crate::broker::governance::Statement).
+    /// The statement that he signed.
+    pub signed: SignedText,
+}
+
+/// A statement with the signature of an officer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedText {
+    /// What he signed: the lines of a [`Statement`](crate::broker::governance::Statement), or of one of a
+    /// measure.
     pub statement: String,
     /// How he signed it, such as `ecdsa-p256-sha256`.
     pub scheme: String,

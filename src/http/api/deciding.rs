@@ -19,7 +19,7 @@ use super::draft::{govern, not_done, seen, told};
 use super::told::ProposalTold;
 use crate::agency::signature;
 use crate::agency::token::Vouched;
-use crate::broker::governance::{Approval, Deed, Done, NotDone, State as Became};
+use crate::broker::governance::{Approval, Deed, Done, NotDone, SignedText, State as Became};
 use crate::message::time::Timestamp;
 use crate::policy::office::Action;
 
@@ -87,10 +87,12 @@ pub(super) async fn approve(
     let approval = Approval {
         act: signed.act(),
         proposal: number,
-        statement,
-        scheme: scheme.to_owned(),
-        signature: octets,
-        certificate: signed.certificate.to_vec(),
+        signed: SignedText {
+            statement,
+            scheme: scheme.to_owned(),
+            signature: octets,
+            certificate: signed.certificate.to_vec(),
+        },
     };
     let done = govern(&shared, Deed::Approve(approval)).await?;
     let is_due = {

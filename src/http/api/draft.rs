@@ -159,15 +159,19 @@ fn stopped() -> Problem {
 /// Why a deed was not done, as a problem.
 pub(super) fn not_done(why: &NotDone) -> Problem {
     let code: &'static Code = match why {
-        NotDone::Absent(_) => return Problem::absent(),
-        NotDone::Closed { .. } => &problem::CLOSED,
+        NotDone::Absent(_) | NotDone::NoMeasure(_) => return Problem::absent(),
+        NotDone::Closed { .. } | NotDone::MeasureClosed { .. } => &problem::CLOSED,
         NotDone::StaleBase { .. } => &problem::STALE_BASE,
         NotDone::NoChange => &problem::NO_CHANGE,
-        NotDone::Title { .. } => &problem::BAD_REQUEST,
+        NotDone::Title { .. }
+        | NotDone::MeasureEnd { .. }
+        | NotDone::NormalLevel
+        | NotDone::NoPermit(_)
+        | NotDone::TooManyPermits { .. } => &problem::BAD_REQUEST,
         NotDone::TooLarge { .. } => &problem::TOO_LARGE,
-        NotDone::TooMany { .. } => &problem::TOO_MANY_PENDING,
+        NotDone::TooMany { .. } | NotDone::TooManyMeasures => &problem::TOO_MANY_PENDING,
         NotDone::OtherNeeds(_) | NotDone::NoPart(_) => &problem::FORBIDDEN,
-        NotDone::OwnProposal(_) => &problem::OWN_PROPOSAL,
+        NotDone::OwnProposal(_) | NotDone::OwnMeasure(_) => &problem::OWN_PROPOSAL,
         NotDone::SameKey => &problem::SAME_KEY,
         NotDone::Twice(_) | NotDone::Voted(_) => &problem::ALREADY_APPROVED,
         NotDone::OtherStatement => &problem::BAD_SIGNATURE,
@@ -178,6 +182,7 @@ pub(super) fn not_done(why: &NotDone) -> Problem {
         NotDone::OtherText { .. }
         | NotDone::NoProposal
         | NotDone::Unread(_)
+        | NotDone::Told
         | NotDone::DiskFull
         | NotDone::Stopped => &problem::NOT_TAKEN,
     };

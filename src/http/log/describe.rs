@@ -1,6 +1,7 @@
 //! A record in words and as JSON. It sees no body, and nothing that is sealed.
 
 mod governed;
+mod measures;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -65,6 +66,10 @@ impl Described {
             Record::Approved(approved) => this.approved(approved),
             Record::Withdrawn(withdrawn) => this.withdrawn(withdrawn),
             Record::Scheduled(scheduled) => this.scheduled(scheduled),
+            Record::Declared(declared) => this.declared(declared),
+            Record::Confirmed(confirmed) => this.confirmed(confirmed),
+            Record::MeasureEnded(ended) => this.measure_ended(ended),
+            Record::Expiring(expiring) => this.expiring(expiring),
             Record::Accessed(accessed) => this.accessed(accessed),
             Record::Exchange(exchange) => this.exchange(exchange, rulebook),
             Record::Rejected(rejected) => this.rejected(rejected),

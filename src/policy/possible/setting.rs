@@ -17,11 +17,12 @@ use crate::message::id::{AgencyId, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::condition::Condition;
 use crate::policy::entities::{Moment, World};
+use crate::policy::measures::Level;
 use crate::policy::request::{Question, RuleRequest};
 use crate::policy::rule::unit_sends;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::source::Rule;
-use crate::policy::standing::{Case, Level};
+use crate::policy::standing::Case;
 
 /// Words of one set that are told apart, at most; of more, nothing is said.
 const WORDS_MAX: usize = 5;

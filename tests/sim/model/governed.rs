@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use carnet::broker::governance::{
-    Act as By, Approval, Deed, Done, Draft, Needs, NotDone, State, Ticket, When,
+    Act as By, Approval, Deed, Done, Draft, Needs, NotDone, SignedText, State, Ticket, When,
 };
 use carnet::broker::limits::{ACTIVATION_EVERY, OWNER_PROPOSALS};
 use carnet::message::id::Digest;
@@ -219,10 +219,12 @@ impl Life {
         Deed::Approve(Approval {
             act,
             proposal: number(nth),
-            statement: statement.to_string(),
-            scheme: "ed25519".to_owned(),
-            signature: Vec::new(),
-            certificate: Vec::new(),
+            signed: SignedText {
+                statement: statement.to_string(),
+                scheme: "ed25519".to_owned(),
+                signature: Vec::new(),
+                certificate: Vec::new(),
+            },
         })
     }
 

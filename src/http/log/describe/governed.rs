@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::Described;
-use crate::broker::governance::{Act, Approval, Draft, When};
+use crate::broker::governance::{Act, Approval, Draft, SignedText, When};
 use crate::broker::record::{
     Accessed, Activated, Approved, Genesis, Inquiry, Proposed, Scheduled, Withdrawn,
 };
@@ -75,17 +75,13 @@ impl Described {
         let Approval {
             act,
             proposal,
-            statement,
-            scheme,
-            signature,
-            certificate,
+            signed,
         } = &approved.approval;
         self.kind = "approved";
         self.at = Some(approved.at);
         self.says = format!("proposal {proposal} by {}", act.by);
-        let hex = |octets: &[u8]| data_encoding::HEXLOWER.encode(octets);
-        self.fields = json!({"proposal": proposal, "statement": statement, "scheme": scheme,
-            "signature": hex(signature), "certificate": hex(certificate)});
+        self.fields = json!({"proposal": proposal});
+        self.signed(signed);
         self.by(act);
     }
 
@@ -125,7 +121,15 @@ impl Described {
         self.by(&accessed.act);
     }
 
-    fn by(&mut self, act: &Act) {
+    pub(super) fn signed(&mut self, signed: &SignedText) {
+        let hex = |octets: &[u8]| data_encoding::HEXLOWER.encode(octets);
+        self.add("statement", json!(signed.statement));
+        self.add("scheme", json!(signed.scheme));
+        self.add("signature", json!(hex(&signed.signature)));
+        self.add("certificate", json!(hex(&signed.certificate)));
+    }
+
+    pub(super) fn by(&mut self, act: &Act) {
         self.add("by", json!(act.by));
         self.add("key", json!(act.key));
         self.add("vouched_by", json!(act.vouched_by));

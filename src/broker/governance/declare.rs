@@ -1,0 +1,175 @@
+//! What becomes of a measure that an officer declares, or confirms.
+
+use super::decide::{Decided, is_title};
+use super::deed::{Declaring, Done, Gone};
+use super::measures::{Declaration, Declarations, Stage};
+use super::not_done::NotDone;
+use super::state::Governance;
+use crate::broker::limits::{
+    AGENCY_MEASURES, MEASURE_LASTS, OFFICER_MEASURES, SUSPENDED_PERMITS, TITLE_BYTES,
+};
+use crate::broker::record::{
+    Act, Confirmation, Confirmed, Declared, EndedBy, Expiring, Measure, MeasureEnded, Record,
+};
+use crate::message::id::AgencyId;
+use crate::message::time::Timestamp;
+use crate::policy::measures::{Level, Permits};
+
+impl Governance {
+    pub(super) fn declare(&self, declaring: Declaring, now: Timestamp) -> Result<Decided, NotDone> {
+        let Declaring {
+            act,
+            measure,
+            until,
+            reason,
+        } = declaring;
+        let agency = act.by.holder.agency().cloned();
+        let agency = agency.ok_or_else(|| NotDone::NoPart(act.by.clone()))?;
+        if !is_title(&reason) {
+            return Err(NotDone::Title { most: TITLE_BYTES });
+        }
+        let of = self.measures(&agency);
+        let open = || of.into_iter().flat_map(Declarations::open);
+        if open().filter(|it| it.act.by == act.by).count() >= OFFICER_MEASURES
+            || open().count() >= AGENCY_MEASURES
+        {
+            return Err(NotDone::TooManyMeasures);
+        }
+        let until = self.end_of(&agency, &measure, until, now)?;
+        let number = of.map_or(0, |of| of.declared) + 1;
+        let declared = Declared {
+            at: now,
+            agency,
+            number,
+            act,
+            measure,
+            until,
+            reason,
+        };
+        Ok(Decided {
+            record: Record::Declared(Box::new(declared)),
+            done: Some(Done::Declared(number)),
+        })
+    }
+
+    /// When a measure that is declared now ends by itself.
+    fn end_of(
+        &self,
+        agency: &AgencyId,
+        measure: &Measure,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Timestamp, NotDone> {
+        let latest = now.plus(MEASURE_LASTS);
+        match measure {
+            Measure::Level(Level::Normal) => Err(NotDone::NormalLevel),
+            Measure::Level(_) => {
+                let until = until.filter(|until| now < *until && *until <= latest);
+                until.ok_or(NotDone::MeasureEnd { latest })
+            }
+            Measure::Suspend(Permits::Named(named)) if named.is_empty() => {
+                Err(NotDone::NoPermit("nothing".to_owned()))
+            }
+            Measure::Suspend(Permits::Named(named)) if named.len() > SUSPENDED_PERMITS => {
+                let most = SUSPENDED_PERMITS;
+                Err(NotDone::TooManyPermits { most })
+            }
+            Measure::Suspend(_) => Ok(latest),
+            Measure::Lift(number) => self.holding(agency, *number, now).map(|_| latest),
+        }
+    }
+
+    /// A measure that is in force.
+    fn holding(
+        &self,
+        agency: &AgencyId,
+        number: u64,
+        now: Timestamp,
+    ) -> Result<&Declaration, NotDone> {
+        let measure = self.measure(agency, number);
+        let measure = measure.ok_or(NotDone::NoMeasure(number))?;
+        let holds = measure.stage == Stage::Holds && !measure.is_over(now);
+        holds.then_some(measure).ok_or(NotDone::MeasureClosed {
+            number,
+            stage: measure.stage,
+        })
+    }
+
+    pub(super) fn confirm(
+        &self,
+        confirmation: Confirmation,
+        now: Timestamp,
+    ) -> Result<Decided, NotDone> {
+        let Act { by, key, .. } = &confirmation.act;
+        let number = confirmation.measure;
+        let agency = by.holder.agency();
+        let agency = agency.ok_or_else(|| NotDone::NoPart(by.clone()))?;
+        let measure = self.measure(agency, number);
+        let measure = measure.ok_or(NotDone::NoMeasure(number))?;
+        let stage = measure.stage;
+        if measure.act.by == *by {
+            return Err(NotDone::OwnMeasure(by.clone()));
+        }
+        if measure.act.key == *key {
+            return Err(NotDone::SameKey);
+        }
+        if !measure.is_open_to_confirm(now) {
+            return Err(NotDone::MeasureClosed { number, stage });
+        }
+        if let Measure::Lift(lifted) = measure.measure {
+            self.holding(agency, lifted, now)?;
+        }
+        let statement = self.measure_statement(number, by);
+        if statement.is_none_or(|it| it.to_string() != confirmation.signed.statement) {
+            return Err(NotDone::OtherStatement);
+        }
+        let confirmed = Confirmed {
+            at: now,
+            agency: agency.clone(),
+            confirmation,
+        };
+        Ok(Decided {
+            record: Record::Confirmed(Box::new(confirmed)),
+            done: Some(Done::Confirmed),
+        })
+    }
+
+    /// Ends a suspension of which the rulebook of this digest, which is to be in force still, has no
+    /// permit any more.
+    pub(super) fn gone(&self, gone: Gone, now: Timestamp) -> Result<Decided, NotDone> {
+        let Gone {
+            agency,
+            measure,
+            rulebook: base,
+        } = gone;
+        let active = self.active().map(|active| active.digest);
+        let active = active.ok_or(NotDone::Stopped)?;
+        if active != base {
+            return Err(NotDone::StaleBase { base, active });
+        }
+        self.holding(&agency, measure, now)?;
+        Ok(Decided {
+            record: Record::MeasureEnded(MeasureEnded {
+                at: now,
+                agency,
+                measure,
+                why: EndedBy::Gone,
+            }),
+            done: Some(Done::MeasureEnded),
+        })
+    }
+
+    pub(super) fn notice(&self, expiring: Expiring, now: Timestamp) -> Result<Decided, NotDone> {
+        if self.has_told(&expiring) {
+            return Err(NotDone::Told);
+        }
+        let expiring = Expiring {
+            at: now,
+            ..expiring
+        };
+        Ok(Decided {
+            record: Record::Expiring(expiring),
+            done: None,
+        })
+    }
+}
