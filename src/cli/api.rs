@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::client::{certs, reached};
 use super::failed::Failed;
 use super::runtime::on_a_runtime;
+use super::token;
 use crate::agency::officer::OfficerId;
 use crate::config::{Address, Config, HTTP_PORT, read_file};
 use crate::message::bundle::Fault;
@@ -25,6 +26,10 @@ pub(super) struct AsOfficer {
     /// The name in the broker's certificate, where it is not the host of the URL
     #[arg(long, value_name = "NAME")]
     server_name: Option<String>,
+    /// A command of the shell that prints your token, where your certificate names no officer [default: the
+    /// setting of this name, which is none]
+    #[arg(long, value_name = "COMMAND")]
+    token_command: Option<String>,
 }
 
 /// A connected officer.
@@ -34,6 +39,8 @@ pub(super) struct Api {
     officer: OfficerId,
     /// His key, PEM: he signs what he approves with it.
     key: Vec<u8>,
+    /// The token that names him, where his certificate does not.
+    bearer: Option<String>,
 }
 
 /// The name of an officer's files in a folder of certificates, without ending.
@@ -49,7 +56,11 @@ impl AsOfficer {
         work: impl FnOnce(Api) -> F,
     ) -> Result<T, Failed> {
         let (address, name) = (self.address(config)?, self.server_name.as_deref());
-        let api = Api::named(&address, name, &certs(config), self.officer.clone())?;
+        let mut api = Api::named(&address, name, &certs(config), self.officer.clone())?;
+        let command = self.token_command.as_ref().unwrap_or(&config.token_command);
+        if !command.is_empty() {
+            api.bearer = Some(token::of_command(command)?);
+        }
         on_a_runtime(work(api))
     }
 
@@ -116,6 +127,7 @@ impl Api {
             base,
             officer,
             key,
+            bearer: None,
         })
     }
 
@@ -132,9 +144,13 @@ impl Api {
     /// A request to a path below `/api/v1/`.
     pub(super) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failed> {
         let url = self.base.join(&format!("/api/v1/{path}"));
-        Ok(self
+        let request = self
             .client
-            .request(method, url.map_err(Failed::cannot_run)?))
+            .request(method, url.map_err(Failed::cannot_run)?);
+        Ok(match &self.bearer {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
     }
 
     /// The answer to a request, where it is what was asked for.

@@ -23,6 +23,7 @@ mod runtime;
 mod serve;
 mod served;
 mod start;
+mod token;
 mod trial;
 
 use std::process::ExitCode;

@@ -34,6 +34,9 @@ pub struct Config {
     pub policies: PathBuf,
     /// `server.pem`, `server.key`, and what `certs dev` writes.
     pub certs: PathBuf,
+    /// A command of the shell that prints the token of an officer whose certificate does not name him; none where
+    /// it is empty.
+    pub token_command: String,
     /// The file with the master key, outside data folder and rulebook; made by `init`.
     pub master_key: PathBuf,
     /// The file that says how far the log has come: on a disk of its own, outside the data folder. By

@@ -147,6 +147,9 @@ impl Broker {
                 write_text(&agency.join(&name), &issuer).unwrap();
             }
         }
+        if let Ok(issuer) = read_file(&folder.path().join("pki/board-ca.pem")) {
+            write_text(&folder.path().join("policies/board-ca.pem"), &issuer).unwrap();
+        }
         run("init --certs pki");
         let running = serve(folder.path());
         Self {
@@ -161,9 +164,22 @@ impl Broker {
 
     /// Kills it, and starts it again on the same log.
     pub(crate) fn killed_and_restarted(&mut self) {
+        self.killed_and_restarted_after(|_| {});
+    }
+
+    /// Kills it, and starts it again on the same log once `change` has been in its folder.
+    pub(crate) fn killed_and_restarted_after(&mut self, change: impl FnOnce(&Path)) {
         self.running.child.kill().unwrap();
         self.running.child.wait().unwrap();
+        change(self.folder.path());
         self.running = serve(self.folder.path());
+    }
+
+    /// Has it read revocation lists and keys now.
+    pub(crate) fn hang_up(&self) {
+        let mut kill = Command::new("kill");
+        kill.args(["-HUP", &self.running.child.id().to_string()]);
+        assert!(kill.status().unwrap().success());
     }
 
     /// Waits for one of these to end.

@@ -1,8 +1,12 @@
 //! Officers whom tokens name: bound to the certificate that was shown, by keys that are known for a day.
 
+use std::path::Path;
+
 use carnet::cli::certs::issue::{Authority, Profile, Usage, Validity};
 use carnet::config::{read_file, write_text};
+use carnet::journal::vfs::{DiskVfs, Vfs};
 use carnet::message::id::Digest;
+use carnet::message::time::Timestamp;
 use carnet::server::clock::Clock;
 use reqwest::{Method, StatusCode};
 use rustls::pki_types::CertificateDer;
@@ -53,6 +57,9 @@ impl Post {
         let pki = broker.path().join("pki");
         write_text(&pki.join("post.desk.pem"), desk.certificate.as_bytes()).unwrap();
         write_text(&pki.join("post.desk.key"), desk.key.as_bytes()).unwrap();
+        // As the commands look for it.
+        write_text(&pki.join("post.m-0099.pem"), desk.certificate.as_bytes()).unwrap();
+        write_text(&pki.join("post.m-0099.key"), desk.key.as_bytes()).unwrap();
         Self { broker, signer }
     }
 
@@ -128,9 +135,33 @@ fn a_token_names_an_officer_by_the_certificate_that_it_is_bound_to_and_by_no_oth
     assert_eq!(post.me("post/m-0042", &borrowed).code(), "unknown-officer");
 }
 
+/// Makes the times of a kept set of keys a day and an hour earlier, those of its keys, or that of its last
+/// reading.
+fn age(folder: &Path, is_reading: bool) {
+    let path = folder.join("data/keys/post.json");
+    let mut kept: Value = serde_json::from_slice(&read_file(&path).unwrap()).unwrap();
+    let earlier = |at: &mut Value| {
+        let time = Timestamp::from_rfc3339(at.as_str().unwrap()).unwrap();
+        let day = 25 * 3_600_000;
+        *at = Timestamp::from_millis(time.as_millis() - day)
+            .to_string()
+            .into();
+    };
+    if is_reading {
+        earlier(&mut kept["read"]);
+    } else {
+        kept["since"]
+            .as_object_mut()
+            .unwrap()
+            .values_mut()
+            .for_each(earlier);
+    }
+    write_text(&path, kept.to_string().as_bytes()).unwrap();
+}
+
 #[test]
-fn nothing_is_approved_by_a_token_whose_key_is_new() {
-    let post = Post::start();
+fn who_is_known_by_token_alone_approves_by_commands_once_the_key_is_a_day_old() {
+    let mut post = Post::start();
     let path = "/api/v1/rulebook/file?path=policies/post.cedar";
     let file = post.broker.get("post/m-0042", path);
     let edit = post
@@ -147,4 +178,36 @@ fn nothing_is_approved_by_a_token_whose_key_is_new() {
     let approve = approve.header("authorization", &format!("Bearer {token}"));
     let answer = approve.json(&json!({"signature": "AAAA"})).send();
     assert_eq!(answer.code(), "new-key", "{}", answer.text);
+
+    let token = post.token("post.desk", |_| {});
+    write_text(&post.broker.path().join("token"), token.as_bytes()).unwrap();
+    let by_token = "--as post/m-0099 --token-command \"cat token\"";
+    let status = post.broker.told(&format!("policy status {by_token}"));
+    assert!(
+        status.contains("remark") || status.contains("pending"),
+        "{status}"
+    );
+    let approve = format!("policy approve 1 {by_token}");
+    assert!(post.broker.refuses(&approve).contains("new-key"));
+    let unnamed = post.broker.refuses("policy status --as post/m-0099");
+    assert!(unnamed.contains("unknown-officer"), "{unnamed}");
+    let failed = post
+        .broker
+        .run("policy status --as post/m-0099 --token-command false");
+    assert_eq!(failed.status.code(), Some(3), "{failed:?}");
+    post.broker
+        .killed_and_restarted_after(|folder| age(folder, false));
+    post.broker.told(&approve);
+    post.broker.told("policy activate 1 --as post/m-0042");
+
+    // A provider that is gone: its keys count for a day.
+    let keys = post.broker.path().join("jwks.json");
+    DiskVfs.unlink(&keys).unwrap();
+    post.broker.killed_and_restarted();
+    assert_eq!(post.me(DESK, &token).status, StatusCode::OK);
+    post.broker
+        .killed_and_restarted_after(|folder| age(folder, true));
+    assert_eq!(post.me(DESK, &token).code(), "unknown-officer");
+    let (_, health) = post.broker.health("/readyz?verbose");
+    assert!(health.contains("[!] post: the keys at file://"), "{health}");
 }
