@@ -14,6 +14,8 @@ mod described;
 mod life;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "support/lists.rs"]
+mod lists;
 #[path = "http/looked.rs"]
 mod looked;
 #[path = "http/roles.rs"]
@@ -27,3 +29,5 @@ mod tokens;
 mod vouched;
 #[path = "http/walked.rs"]
 mod walked;
+#[path = "http/withdrawn.rs"]
+mod withdrawn;

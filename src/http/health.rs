@@ -1,7 +1,8 @@
 //! Health: whether the process lives, and whether it does its work, on an address of its own in plain HTTP.
 //!
 //! `/livez` answers while the process runs. `/readyz` answers 200 where each of the last looks at the real
-//! thing found it in order, else 503; `/readyz?verbose` says what was found and how long ago.
+//! thing found it in order, else 503; `/readyz?verbose` says what was found and how long ago, and what
+//! else an operator should know, as it is when he asks.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,8 +30,25 @@ struct Look {
 #[derive(Default)]
 pub(crate) struct Health {
     looks: Mutex<BTreeMap<&'static str, Look>>,
+}
+
+/// What an operator should know besides, each in a sentence.
+#[derive(Default)]
+pub(crate) struct Besides {
     /// What should be seen to and stops nothing.
-    notices: Mutex<Vec<String>>,
+    pub(crate) notices: Vec<String>,
+    /// How fresh is what is read from others.
+    pub(crate) ages: Vec<String>,
+}
+
+/// What the pages are made from.
+pub(crate) struct Sources {
+    /// The looks.
+    pub(crate) health: Arc<Health>,
+    /// Tells monotonic time.
+    pub(crate) now: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// Tells what else there is to know.
+    pub(crate) besides: Box<dyn Fn() -> Besides + Send + Sync>,
 }
 
 impl Health {
@@ -39,11 +57,6 @@ impl Health {
         let look = Look { at, found };
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         looks.insert(part, look);
-    }
-
-    /// Replaces what should be seen to.
-    pub(crate) fn notice(&self, notices: Vec<String>) {
-        *self.notices.lock().unwrap_or_else(PoisonError::into_inner) = notices;
     }
 
     /// Whether all is in order at `now`, and a line for each part.
@@ -64,45 +77,46 @@ impl Health {
             };
             _ = writeln!(text, "[{mark}] {part}: {says} ({} s ago)", age.as_secs());
         }
-        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        for notice in notices.iter() {
-            _ = writeln!(text, "[!] {notice}");
+        (ready, text)
+    }
+}
+
+impl Sources {
+    /// Whether all is in order, and in words what was found: all of it, or no more than that.
+    fn tell(&self, is_verbose: bool) -> (bool, String) {
+        let (ready, mut text) = self.health.tell((self.now)());
+        if is_verbose {
+            let Besides { notices, ages } = (self.besides)();
+            let notices = notices.iter().map(|says| ('!', says));
+            for (mark, says) in notices.chain(ages.iter().map(|says| ('i', says))) {
+                _ = writeln!(text, "[{mark}] {says}");
+            }
+        } else {
+            text.clear();
         }
         text.push_str(if ready { "ready\n" } else { "not ready\n" });
         (ready, text)
     }
 }
 
-/// Tells monotonic time.
-pub(crate) type Now = Arc<dyn Fn() -> Duration + Send + Sync>;
-
-/// The pages, by the time that `now` tells.
-pub(crate) fn router(health: Arc<Health>, now: Now) -> Router {
+/// The pages.
+pub(crate) fn router(sources: Arc<Sources>) -> Router {
     Router::new()
         .route(
             "/livez",
             get(async || text(StatusCode::OK, "alive\n".to_owned())),
         )
         .route("/readyz", get(readyz))
-        .with_state((health, now))
+        .with_state(sources)
 }
 
-async fn readyz(
-    State((health, now)): State<(Arc<Health>, Now)>,
-    RawQuery(asked): RawQuery,
-) -> Response {
-    let (ready, whole) = health.tell(now());
+async fn readyz(State(sources): State<Arc<Sources>>, RawQuery(asked): RawQuery) -> Response {
+    let is_verbose = asked.is_some_and(|asked| asked.split('&').any(|it| it == "verbose"));
+    let (ready, told) = sources.tell(is_verbose);
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
-    };
-    let is_verbose = asked.is_some_and(|asked| asked.split('&').any(|it| it == "verbose"));
-    let last = whole.lines().last().unwrap_or_default();
-    let told = if is_verbose {
-        whole
-    } else {
-        format!("{last}\n")
     };
     text(status, told)
 }

@@ -1,17 +1,18 @@
-//! Ends of certificates, told while there is time: those of systems, as far as they have connected, and
-//! of the issuers that agencies list.
+//! Ends of certificates, told while there is time: those of systems and officers, as far as they have
+//! connected, and of the issuers that agencies list.
 //!
-//! The broker sees a system's certificate when it connects, and never before.
+//! The broker sees a certificate when its bearer connects, and never before.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::clock::Clock;
 use crate::agency::certificate::CertificateSummary;
-use crate::agency::registry::{Peer, Registry};
+use crate::agency::registry::{OfficerPeer, Peer, Registry};
 use crate::backbone::embedded::Embedded;
-use crate::message::id::SystemId;
+use crate::message::id::{AgencyId, OfficerName, SystemId};
 use crate::message::time::Timestamp;
 
 /// How often it is looked.
@@ -51,16 +52,24 @@ impl Life {
 /// A certificate that ends soon, or has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ending {
-    /// Whose it is: a system, or an issuer's file with its subject.
+    /// Whose it is: a system, an officer, or an issuer's file with its subject.
     whose: String,
+    is_hidden: bool,
     life: Life,
     stage: u32,
 }
 
 impl Ending {
+    /// Whether it is a system's of a unit that is not listed.
+    pub(crate) const fn is_hidden(&self) -> bool {
+        self.is_hidden
+    }
+
     /// In a sentence.
     pub(crate) fn in_words(&self) -> String {
-        let Self { whose, life, stage } = self;
+        let Self {
+            whose, life, stage, ..
+        } = self;
         match stage {
             0 => format!("the certificate of {whose} ended at {}", life.ends),
             days => format!(
@@ -71,46 +80,97 @@ impl Ending {
     }
 }
 
-/// The certificates by which systems have connected.
+/// The certificates by which systems and officers have connected.
 #[derive(Debug, Default)]
-pub(crate) struct Ends(Mutex<BTreeMap<SystemId, Life>>);
+pub(crate) struct Ends(Mutex<BTreeMap<Bearer, Life>>);
+
+/// A bearer of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Bearer {
+    System(SystemId),
+    Officer(AgencyId, OfficerName),
+}
+
+impl Bearer {
+    /// Whether his unit is not listed; none where the registry does not have him any more.
+    fn is_hidden(&self, registry: &Registry) -> Option<bool> {
+        match self {
+            Self::System(id) => {
+                let agency = registry.agency(id.agency.as_str())?;
+                let system = agency.systems.get(&id.system)?;
+                let unit = agency.units.get(&system.unit)?;
+                Some(!unit.listed)
+            }
+            Self::Officer(agency, officer) => {
+                let body = registry.body_of(agency)?;
+                body.officers.get(officer).map(|_| false)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System(id) => write!(f, "{id}"),
+            Self::Officer(agency, officer) => write!(f, "officer {agency}/{officer}"),
+        }
+    }
+}
 
 impl Ends {
-    /// A system has connected by this certificate. Of several the one that lasts longest counts.
+    /// A system has connected by this certificate.
     pub(super) fn saw(&self, peer: &Peer, certificate: &CertificateSummary) {
         let id = SystemId {
             agency: peer.agency.id.clone(),
             system: peer.system.name.clone(),
         };
+        self.note(Bearer::System(id), certificate);
+    }
+
+    /// An officer has connected by this certificate, where it names him.
+    pub(super) fn saw_officer(&self, peer: &OfficerPeer, certificate: &CertificateSummary) {
+        if let Some(officer) = &peer.officer {
+            let bearer = Bearer::Officer(peer.agency.id.clone(), officer.id.clone());
+            self.note(bearer, certificate);
+        }
+    }
+
+    /// Of several certificates of a bearer the one that lasts longest counts.
+    fn note(&self, bearer: Bearer, certificate: &CertificateSummary) {
         let life = Life::of(certificate);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = seen.entry(id).or_insert(life);
+        let known = seen.entry(bearer).or_insert(life);
         if known.ends < life.ends {
             *known = life;
         }
     }
 
-    /// What ends soon, or has ended, of the systems and issuers of `registry`.
+    /// What ends soon, or has ended, of the systems, officers and issuers of `registry`.
     pub(crate) fn endings(&self, registry: &Registry, now: Timestamp) -> Vec<Ending> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|id, _| {
-            let agency = registry.agency(id.agency.as_str());
-            agency.is_some_and(|agency| agency.systems.contains_key(&id.system))
+        seen.retain(|bearer, _| bearer.is_hidden(registry).is_some());
+        let bearers = seen.iter().map(|(bearer, life)| {
+            let is_hidden = bearer.is_hidden(registry).unwrap_or(true);
+            (bearer.to_string(), is_hidden, *life)
         });
-        let systems = seen.iter().map(|(id, life)| (id.to_string(), *life));
-        let issuers = registry.agencies().flat_map(|agency| {
+        let issuers = registry.bodies().flat_map(|agency| {
             let read = |der: &Vec<u8>| CertificateSummary::read(der);
             let issuers = agency.issuers.iter();
             let issuers = issuers.filter_map(move |(file, der)| Some((file, read(der)?)));
             issuers.map(move |(file, issuer)| {
-                let whose = format!("issuer {} (agencies/{}/{file})", issuer.subject, agency.id);
-                (whose, Life::of(&issuer))
+                let whose = format!("issuer {} ({}: {file})", issuer.subject, agency.id);
+                (whose, false, Life::of(&issuer))
             })
         });
-        let all = systems.chain(issuers);
-        let ending = all.filter_map(|(whose, life)| {
-            let stage = life.stage(now)?;
-            Some(Ending { whose, life, stage })
+        let all = bearers.chain(issuers);
+        let ending = all.filter_map(|(whose, is_hidden, life)| {
+            Some(Ending {
+                whose,
+                is_hidden,
+                life,
+                stage: life.stage(now)?,
+            })
         });
         ending.collect()
     }
@@ -161,6 +221,7 @@ mod tests {
             let stage = life.stage(begins.plus(Duration::from_hours(1) * hour));
             let endings = stage.map(|stage| Ending {
                 whose: "customs/declarations".to_owned(),
+                is_hidden: false,
                 life,
                 stage,
             });

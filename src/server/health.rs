@@ -13,8 +13,9 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
+use super::ends::Ending;
 use super::house::House;
-use crate::http::health::{Health, Now, router};
+use crate::http::health::{Besides, Health, Sources, router};
 
 /// What is looked at.
 const LISTENER: &str = "listener";
@@ -35,12 +36,19 @@ pub(super) async fn serve(
     };
     let health = Arc::<Health>::default();
     let clock = house.shell.clock;
-    let now: Now = Arc::new(move || clock.monotonic());
+    let sources = Arc::new(Sources {
+        health: Arc::clone(&health),
+        now: Box::new(move || clock.monotonic()),
+        besides: {
+            let house = Arc::clone(&house);
+            Box::new(move || besides(&house))
+        },
+    });
     for part in [LISTENER, LOG] {
         health.note(part, clock.monotonic(), Err("is looked at now".to_owned()));
     }
     for listener in listeners {
-        let pages = router(Arc::clone(&health), Arc::clone(&now));
+        let pages = router(Arc::clone(&sources));
         tokio::spawn(async move { axum::serve(listener, pages).await });
     }
     loop {
@@ -61,11 +69,28 @@ async fn look(house: &House, health: &Health, systems: SocketAddr) {
     let synced = synced.await;
     let synced = synced.map(|()| format!("wrote, synced and read back in {} ms", took(began)));
     health.note(LOG, clock.monotonic(), synced);
-    let view = house.shell.backbone.view();
-    let now = clock.now();
+}
+
+/// What should be seen to, and how fresh lists and keys are.
+fn besides(house: &House) -> Besides {
+    let shell = &house.shell;
+    let (view, now) = (shell.backbone.view(), shell.clock.now());
+    let registry = view.rulebook.registry();
     let agreements = view.rulebook.agreements().iter();
     let agreements = agreements.filter_map(|it| Some(it.in_words(it.notice(now)?)));
-    health.notice(agreements.collect());
+    let lists = shell.tls.revocation().fresh(now);
+    let keys = shell.keys.fresh(registry, now);
+    let endings = shell.ends.endings(registry, now);
+    // The page may be read by a network of operators: a unit that is not listed is told in the log alone.
+    let endings = endings.iter().filter(|it| !it.is_hidden());
+    Besides {
+        notices: agreements
+            .chain(lists.late)
+            .chain(keys.late)
+            .chain(endings.map(Ending::in_words))
+            .collect(),
+        ages: lists.fresh.into_iter().chain(keys.fresh).collect(),
+    }
 }
 
 async fn in_time(look: impl Future<Output = io::Result<()>>) -> Result<(), String> {

@@ -17,9 +17,9 @@ use tokio::sync::{Notify, mpsc};
 
 use super::clock::Clock;
 use super::fetch::Wanted;
-use super::rounds::Rounds;
+use super::rounds::{Freshness, Rounds};
 use crate::agency::jwks::{JWKS_BYTES_MAX, Jwks};
-use crate::agency::registry::{Agency, IdentityProvider};
+use crate::agency::registry::{Agency, IdentityProvider, Registry};
 use crate::agency::token::{TokenRefusal, Vouched, verify};
 use crate::backbone::embedded::Embedded;
 use crate::journal::vfs::{DiskVfs, put_in_place, read_whole};
@@ -124,6 +124,35 @@ impl KeySets {
             self.wake.notify_one();
         }
         verified
+    }
+
+    /// How fresh the keys of all providers of `registry` are.
+    pub(super) fn fresh(&self, registry: &Registry, now: Timestamp) -> Freshness {
+        let known = self.known.load();
+        let mut found = Freshness {
+            late: self.late(now),
+            ..Freshness::default()
+        };
+        for agency in registry.bodies() {
+            let Some(provider) = &agency.identity_provider else {
+                continue;
+            };
+            let (id, source) = (&agency.id, &provider.jwks);
+            let set = known.get(id).filter(|set| set.provider == *provider);
+            match set.map(|set| now.since(set.read)) {
+                Some(age) if age > LATE => {}
+                Some(age) => {
+                    let age = age.as_secs();
+                    let says = format!("{id}: the keys at {source} were read {age} s ago");
+                    found.fresh.push(says);
+                }
+                None => {
+                    let says = format!("{id}: no keys were read at {source} yet");
+                    found.late.push(says);
+                }
+            }
+        }
+        found
     }
 
     /// Sets that could not be read for more than an hour, each in a sentence.

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
 use super::fetch::Wanted;
-use super::rounds::Rounds;
+use super::rounds::{Freshness, Rounds};
 use crate::agency::crl::{CRL_BYTES_MAX, RevocationList};
 use crate::agency::identity::Grounds;
 use crate::agency::refusal::IdentityRefusal;
@@ -71,6 +71,26 @@ impl Revocation {
     /// Tells of each change of what is withdrawn.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    /// How fresh the lists are.
+    pub(super) fn fresh(&self, now: Timestamp) -> Freshness {
+        let mut found = Freshness::default();
+        for (agency, followed) in self.known.load().all() {
+            let (source, age) = (&followed.source.source, followed.age(now).as_secs());
+            match followed.lateness(now) {
+                Some(says) => found.late.push(format!("{agency}: {says}")),
+                None if followed.lists().is_empty() => {
+                    let says = format!("{agency}: no revocation list was read at {source} yet");
+                    found.late.push(says);
+                }
+                None => {
+                    let says = format!("{agency}: the revocation list at {source} is {age} s old");
+                    found.fresh.push(says);
+                }
+            }
+        }
+        found
     }
 
     /// Lists that were not read when they should have been, each in a sentence.

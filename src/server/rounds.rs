@@ -9,6 +9,15 @@ pub(super) struct Rounds<K> {
     places: BTreeMap<K, Round>,
 }
 
+/// How fresh is what is read again and again, each in a sentence.
+#[derive(Debug, Default)]
+pub(super) struct Freshness {
+    /// What was not read when it should have been.
+    pub(super) late: Vec<String>,
+    /// What was, and how old it is.
+    pub(super) fresh: Vec<String>,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Round {
     every: Duration,

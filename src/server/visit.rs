@@ -63,6 +63,8 @@ pub(super) async fn visit(
         admitted,
         handshake,
     } = greeted;
+    let ends = &house.shell.ends;
+    ends.saw_officer(&admitted.peer, &admitted.certificate);
     let agency = Party::Agency(admitted.peer.agency.id.clone());
     let (place, declined) = match house.offices.take(agency) {
         Ok(place) => (Some(place), None),

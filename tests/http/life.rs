@@ -51,6 +51,7 @@ fn a_change_is_proposed_approved_by_another_activated_and_taken_back() {
     let mut broker = Broker::start();
     let before = in_force(&broker);
     let number = proposed(&broker, "Clearer:");
+    broker.killed_and_restarted();
     assert_eq!(in_force(&broker), before);
     let refused = broker.refuses(&format!("policy activate {number} --as {ADMINISTRATOR}"));
     assert!(refused.contains("not-complete"), "{refused}");
@@ -71,10 +72,12 @@ fn a_change_is_proposed_approved_by_another_activated_and_taken_back() {
     assert_eq!(log["items"][0]["proposal"]["number"], number);
     let back = broker.told(&format!("policy rollback 2 --as {ADMINISTRATOR} --json"));
     let back: serde_json::Value = serde_json::from_str(&back).unwrap();
+    broker.killed_and_restarted();
     broker.told(&format!(
         "policy approve {} --as {APPROVER}",
         back["number"]
     ));
+    broker.killed_and_restarted();
     assert_eq!(in_force(&broker), before);
     let first = broker.get(ADMINISTRATOR, "/api/v1/rulebook").json["digest"].clone();
     let log = broker.get(ADMINISTRATOR, "/api/v1/activations").json;
