@@ -19,6 +19,9 @@ mod faults;
 #[path = "ruling/fixture.rs"]
 mod fixture;
 #[cfg(test)]
+#[path = "ruling/known.rs"]
+mod known;
+#[cfg(test)]
 #[path = "support/shipped.rs"]
 mod repository;
 #[cfg(test)]

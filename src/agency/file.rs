@@ -43,7 +43,7 @@ pub(crate) struct Draft {
     /// Every certificate name with its place: systems' and officers'.
     pub(super) certificates: Vec<(String, String)>,
     /// The place of each system's entry.
-    pub(super) systems: BTreeMap<SystemName, String>,
+    pub(crate) systems: BTreeMap<SystemName, String>,
 }
 
 /// Reads the file of the agency whose folder is `folder`.

@@ -29,6 +29,7 @@ pub mod officer;
 mod parse;
 pub(crate) mod profile;
 pub(crate) mod public_key;
+mod reduced;
 pub mod refusal;
 pub mod registry;
 pub mod revocation;

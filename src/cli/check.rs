@@ -130,7 +130,7 @@ fn checked(read: &Bundle, now: Timestamp, looked: &mut Looked) -> Result<Checked
             (rulebook.registry().agencies().count(), "agencies"),
             (rulebook.catalogue().entries().count(), "message types"),
             (rulebook.rules().count(), "policies"),
-            (found.rows, "table rows"),
+            (found.rows.values().sum(), "table rows"),
         ],
         waiting: found.waiting,
     })

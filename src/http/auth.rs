@@ -25,8 +25,6 @@ use crate::agency::token::Vouched;
 use crate::broker::admit::View;
 use crate::broker::governance::Act;
 use crate::broker::limits::OFFICERS_REFUSED;
-use crate::message::bundle::Fault;
-use crate::message::id::SystemId;
 use crate::policy::change::owner_of;
 use crate::policy::office::{Action, Actor};
 
@@ -87,44 +85,6 @@ impl Signed {
     pub(super) fn sees(&self, path: &str) -> bool {
         let owner = self.owner_of(path);
         owner == Holder::Board || owner == self.actor.holder
-    }
-
-    /// Findings as he may read them: of another agency's files, that there is something.
-    pub(super) fn told(&self, found: Vec<Fault>) -> Vec<Fault> {
-        let agencies = self.view.rulebook.registry().agencies();
-        let others = agencies.filter(|it| self.actor.holder.agency() != Some(&it.id));
-        let units = others.flat_map(|agency| agency.units.values());
-        let hidden = units
-            .filter(|unit| !unit.listed)
-            .map(|unit| unit.id.to_string());
-        let hidden: Vec<String> = hidden.collect();
-        let told = found.into_iter().map(|fault| {
-            let path = fault.place.split(':').next().unwrap_or_default();
-            if !self.sees(path) {
-                let owner = self.owner_of(path).to_string();
-                let says = format!("something in the files of {owner} would not hold any more");
-                let cure = format!("ask officers of {owner}: they see what it is");
-                return Fault::new(owner, says, cure);
-            }
-            let names = |unit: &String| fault.says.contains(unit) || fault.cure.contains(unit);
-            if hidden.iter().any(names) {
-                let says = "names what there is none of, or what is not yours to know";
-                let cure = "name units of your own, or such as are listed";
-                return Fault::new(fault.place, says, cure);
-            }
-            fault
-        });
-        let mut told: Vec<Fault> = told.collect();
-        told.dedup();
-        told
-    }
-
-    /// Whether he may know of a system: of his own agency, or of a unit that is listed.
-    pub(super) fn knows(&self, system: &SystemId) -> bool {
-        let registry = self.view.rulebook.registry();
-        let agency = registry.agency(system.agency.as_str());
-        let unit = agency.and_then(|it| it.units.get(&it.systems.get(&system.system)?.unit));
-        self.actor.holder.agency() == Some(&system.agency) || unit.is_some_and(|it| it.listed)
     }
 
     /// Nothing where he may; what he cannot see is absent.

@@ -4,16 +4,19 @@
 //! against a change of something else: a release may know more faults than the one that took it in,
 //! and an agency is not kept from its own rules by a fault of another's.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use super::change::Changes;
 use super::contract::{Broken, broken};
-use super::lints::{self, Findings};
+use super::known::{Known, file_of, unknown};
+use super::lints;
+use super::names::borrowed;
 use super::owner::{Ownership, Step, is_able, ownership, undecidable};
 use super::rulebook::Rulebook;
 use super::vocabulary::Vocabulary;
-use super::words::PolicyId;
 use crate::agency::board::BOARD_PATH;
+use crate::agency::officer::Holder;
 use crate::agency::registry::Registry;
 use crate::message::bundle::{Bundle, Fault};
 
@@ -31,17 +34,17 @@ pub struct Checked {
     pub warnings: Vec<Fault>,
     /// Systems that a change of the catalogue would break.
     pub broken: BTreeSet<Broken>,
-    /// Rows of decision tables that were run.
+    /// Rows of the own decision table that were run.
     pub rows: usize,
-    /// Rules that ask for a purpose or a clearance that no unit has yet.
-    pub waiting: BTreeSet<PolicyId>,
 }
 
-/// Checks `changes` of the rulebook that holds now.
+/// Checks `changes` of the rulebook that holds now, for an officer of `holder`. What is told rests on
+/// nothing that he may not know ([`known`](super::known)), but for one answer: that something else is
+/// in the way.
 ///
 /// # Errors
 /// All that must be mended first, each with its place and cure.
-pub fn check(base: &Rulebook, changes: &Changes) -> Result<Checked, Vec<Fault>> {
+pub fn check(base: &Rulebook, changes: &Changes, holder: &Holder) -> Result<Checked, Vec<Fault>> {
     let misplaced: Vec<Fault> = changes.paths().filter_map(misplaced).collect();
     if !misplaced.is_empty() {
         return Err(misplaced);
@@ -51,63 +54,113 @@ pub fn check(base: &Rulebook, changes: &Changes) -> Result<Checked, Vec<Fault>> 
         let cure = "it is as the rulebook has it: there is nothing to propose";
         return Err(vec![Fault::new("proposal", "changes nothing", cure)]);
     }
-    let (next, mut warnings) = whole(base, &text)?;
-    let step = Step { base, next: &next };
-    let ownership = ownership(step, changes);
-    let mut faults = undecidable(step, changes);
-    faults.extend(strays(changes, next.registry()));
-    let Findings {
-        faults: found,
-        warnings: told,
+    let known = Known::of(base, holder);
+    let Seen {
+        mut faults,
+        mut warnings,
+        broken,
         rows,
-        waiting,
-    } = lints::look(&next);
-    if !found.is_empty() {
-        let before = lints::look(base).faults;
-        let (old, new): (Vec<Fault>, Vec<Fault>) =
-            found.into_iter().partition(|fault| stands(fault, &before));
-        warnings.extend(old);
-        faults.extend(new);
-    }
-    warnings.extend(told);
+    } = Seen::of(&known, &text)?;
+    let next = whole(base, &text)?;
+    let step = Step { base, next: &next };
+    faults.extend(undecidable(step, changes));
+    faults.extend(strays(changes, next.registry()));
     warnings.extend(unable(step));
-    let broken = broken(step);
-    match ownership {
+    match ownership(step, changes) {
         Ok(ownership) if faults.is_empty() => Ok(Checked {
             ownership,
             rulebook: next,
-            warnings,
+            warnings: known.told(warnings),
             broken,
             rows,
-            waiting,
         }),
         ownership => {
             faults.extend(ownership.err().unwrap_or_default());
-            faults.sort();
-            faults.dedup();
-            Err(faults)
+            Err(known.told(faults))
         }
     }
 }
 
-/// The rulebook of a text, and the faults that it has from the one before.
-fn whole(base: &Rulebook, text: &Bundle) -> Result<(Rulebook, Vec<Fault>), Vec<Fault>> {
+/// What is found of a change in the rulebook as one body knows it.
+struct Seen {
+    /// What hinders it, in files that officers of the body see.
+    faults: Vec<Fault>,
+    warnings: Vec<Fault>,
+    broken: BTreeSet<Broken>,
+    rows: usize,
+}
+
+impl Seen {
+    /// Looks at `text` by what is `known`, beside what holds now.
+    fn of(known: &Known<'_>, text: &Bundle) -> Result<Self, Vec<Fault>> {
+        let borrowed = borrowed(known.base, text);
+        if !borrowed.is_empty() {
+            return Err(known.told(borrowed));
+        }
+        let (next, found) = match known.partial(text) {
+            Ok((next, found)) => (Some(next), found),
+            Err(found) => (None, found),
+        };
+        let base = LazyCell::new(|| known.partial(known.base.bundle()));
+        let before = || {
+            base.as_ref()
+                .map(|(_, faults)| &**faults)
+                .unwrap_or_default()
+        };
+        // What is advised against the one that holds hinders no change.
+        let (mut old, new) = parted(found, before);
+        let Some(next) = next.filter(|_| new.is_empty()) else {
+            // All else would follow from a word that is gone.
+            let gone = words_in_use(known, text);
+            return Err(known.told(if gone.is_empty() { new } else { gone }));
+        };
+        let found = lints::look(&next);
+        let looked = LazyCell::new(|| base.as_ref().ok().map(|(base, _)| lints::look(base).faults));
+        let (still, new) = parted(found.faults, || looked.as_deref().unwrap_or_default());
+        // Rows and conditions are their owner's to mend: those of others do not bind who changes his own.
+        let (faults, others): (Vec<Fault>, Vec<Fault>) = new
+            .into_iter()
+            .partition(|fault| known.sees(file_of(fault)));
+        old.extend(still);
+        old.extend(found.warnings);
+        let changed = known.base.bundle().differences(text);
+        old.retain(|fault| {
+            let file = file_of(fault);
+            known.owns(file) || known.sees(file) && changed.contains(&file)
+        });
+        old.extend(others);
+        let rows = found.rows.iter().filter(|(path, _)| known.owns(path));
+        let mut of_catalogue = changed.iter().filter(|it| it.starts_with("messages/"));
+        let broken = of_catalogue.next().and_then(|_| {
+            let (base, _) = base.as_ref().ok()?;
+            Some(broken(Step { base, next: &next }))
+        });
+        Ok(Self {
+            faults,
+            warnings: old,
+            rows: rows.map(|(_, rows)| rows).sum(),
+            broken: broken.unwrap_or_default(),
+        })
+    }
+}
+
+/// Findings that stand before already, and those that are new.
+fn parted<'f>(found: Vec<Fault>, before: impl Fn() -> &'f [Fault]) -> (Vec<Fault>, Vec<Fault>) {
+    found.into_iter().partition(|fault| stands(fault, before()))
+}
+
+/// The rulebook of a text, of which nothing is to be told. One fault that is always the same stands for
+/// all that it has beside those of the one before.
+fn whole(base: &Rulebook, text: &Bundle) -> Result<Rulebook, Vec<Fault>> {
     let found = match Rulebook::parse(text) {
-        Ok(next) => return Ok((next, Vec::new())),
+        Ok(next) => return Ok(next),
         Err(found) => found,
     };
-    let gone = words_in_use(base, text);
-    if !gone.is_empty() {
-        // All else would follow from it.
-        return Err(gone);
-    }
     let before = Rulebook::parse(base.bundle()).err().unwrap_or_default();
-    let (old, new): (Vec<Fault>, Vec<Fault>) =
-        found.into_iter().partition(|fault| stands(fault, &before));
-    if !new.is_empty() {
-        return Err(new);
-    }
-    Rulebook::load(text).map(|next| (next, old))
+    let next = Rulebook::load(text).ok();
+    let is_new = |fault: &Fault| !stands(fault, &before);
+    let next = next.filter(|_| !found.iter().any(is_new));
+    next.ok_or_else(|| vec![unknown()])
 }
 
 /// Whether a fault is one of those, on whatever line of its file it stands.
@@ -160,11 +213,11 @@ fn unable(step: Step<'_>) -> Vec<Fault> {
 }
 
 /// Words that the board takes out of its vocabulary and that something uses, with where it does.
-fn words_in_use(base: &Rulebook, text: &Bundle) -> Vec<Fault> {
+fn words_in_use(known: &Known<'_>, text: &Bundle) -> Vec<Fault> {
     let Ok(words) = Vocabulary::read(text) else {
         return Vec::new();
     };
-    let before = base.vocabulary();
+    let before = known.base.vocabulary();
     let mut faults = Vec::new();
     for entity in ["Kind", "Purpose", "Area", "Clearance"] {
         let (Some(before), Some(after)) = (before.of_entity(entity), words.of_entity(entity))
@@ -172,11 +225,12 @@ fn words_in_use(base: &Rulebook, text: &Bundle) -> Vec<Fault> {
             continue;
         };
         for word in before.words().filter(|word| !after.has(word)) {
-            let used = uses(entity, word, text);
+            let used = uses(entity, word, text, known);
             if used.is_empty() {
                 continue;
             }
             let what = entity.to_ascii_lowercase();
+            let used: Vec<String> = used.into_iter().collect();
             let says = format!(
                 "no longer has the {what} {word:?}, which is used: {}",
                 used.join(", ")
@@ -188,9 +242,9 @@ fn words_in_use(base: &Rulebook, text: &Bundle) -> Vec<Fault> {
     faults
 }
 
-/// The lines that use a word of a vocabulary.
-fn uses(entity: &str, word: &str, text: &Bundle) -> Vec<String> {
-    let mut used = Vec::new();
+/// The lines that use a word of a vocabulary, and the agencies that use it otherwise.
+fn uses(entity: &str, word: &str, text: &Bundle, known: &Known<'_>) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
     let quoted = format!("\"{word}\"");
     let of_policies = format!("Border::{entity}::{quoted}");
     let keys: &[&str] = match entity {
@@ -202,7 +256,8 @@ fn uses(entity: &str, word: &str, text: &Bundle) -> Vec<String> {
     for (path, _) in text.files() {
         let is_policy = path.strip_suffix(".cedar").is_some();
         let is_toml = path.strip_suffix(".toml").is_some() && path != BOARD_PATH;
-        if !is_policy && !is_toml {
+        // What an agency's entries say is told by the units that are known.
+        if !(is_policy || is_toml && known.sees(path)) {
             continue;
         }
         let lines = text.text(path).unwrap_or_default().lines();
@@ -210,8 +265,20 @@ fn uses(entity: &str, word: &str, text: &Bundle) -> Vec<String> {
             let key = line.split('=').next().unwrap_or_default().trim();
             let is_named = keys.contains(&key) && line.contains(&quoted);
             if (is_policy && line.contains(&of_policies)) || (is_toml && is_named) {
-                used.push(format!("{path}:{at}"));
+                used.insert(known.place(path, at));
             }
+        }
+    }
+    for agency in known.seen(known.base.registry()).agencies() {
+        let is_used = match entity {
+            "Kind" => agency.kind == word,
+            "Purpose" => agency.units.values().any(|it| it.purpose.as_str() == word),
+            "Clearance" => agency.units.values().any(|it| it.clearances.contains(word)),
+            _ => false,
+        };
+        let file = format!("agencies/{}/agency.toml", agency.id);
+        if is_used && !known.sees(&file) {
+            used.insert(known.place(&file, 0));
         }
     }
     used

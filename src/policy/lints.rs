@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::headings;
+use super::known::file_of;
 use super::possible;
 use super::rulebook::Rulebook;
+use super::source::Rule;
 use super::table::{admit_example, run_tables};
 use super::words::PolicyId;
 use crate::agency::registry::{Agency, Registry};
@@ -22,8 +24,8 @@ pub struct Findings {
     pub faults: Vec<Fault>,
     /// What should be seen to.
     pub warnings: Vec<Fault>,
-    /// Rows of decision tables that were run.
-    pub rows: usize,
+    /// How many rows of decision tables were run, by their file.
+    pub rows: BTreeMap<String, usize>,
     /// Rules that ask for a purpose or a clearance that no unit has yet.
     pub waiting: BTreeSet<PolicyId>,
 }
@@ -41,10 +43,7 @@ pub fn look(rulebook: &Rulebook) -> Findings {
     let mut admit = |entry: &MessageEntry, name: &str| admit_example(bundle, entry, name);
     let report = run_tables(rulebook, &mut admit);
     let shown = report.decided.union(&impossible.waiting).collect();
-    // A row that does not hold shows nothing, and is told.
-    if report.faults.is_empty() {
-        warnings.extend(without_a_row(rulebook, &shown));
-    }
+    warnings.extend(without_a_row(rulebook, &shown, &report.faults));
     faults.extend(report.faults);
     warnings.extend(strays(rulebook));
     Findings {
@@ -55,10 +54,15 @@ pub fn look(rulebook: &Rulebook) -> Findings {
     }
 }
 
-/// Rules that decide in no row of a table: they can change unseen.
-fn without_a_row(rulebook: &Rulebook, shown: &BTreeSet<&PolicyId>) -> Vec<Fault> {
+/// Rules that decide in no row of a table: they can change unseen. Of those whose table has rows that
+/// do not hold nothing is said, since such a row shows nothing, and is told.
+fn without_a_row(rulebook: &Rulebook, shown: &BTreeSet<&PolicyId>, rows: &[Fault]) -> Vec<Fault> {
     let mut by_file: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for rule in rulebook.rules().filter(|rule| !shown.contains(&rule.id)) {
+    let is_shown = |rule: &&Rule| {
+        let table = format!("policies/tables/{}.csv", rule.owner);
+        shown.contains(&rule.id) || rows.iter().any(|fault| file_of(fault) == table)
+    };
+    for rule in rulebook.rules().filter(|rule| !is_shown(rule)) {
         by_file
             .entry(rule.path())
             .or_default()

@@ -29,13 +29,15 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Reads all of a bundle, with what is wrong in single files; faults alone where agencies or
-    /// messages cannot be read, for then nothing can be said of the rest.
+    /// messages cannot be read, for then nothing can be said of the rest. All is read by the agencies
+    /// as `seen` leaves them.
     pub(super) fn read(
         bundle: &Bundle,
         catalogue: Result<Catalogue, Vec<Fault>>,
+        seen: &dyn Fn(Registry) -> Registry,
     ) -> Result<(Self, Vec<Fault>), Vec<Fault>> {
         let (registry, catalogue) = match (Registry::parse(bundle), catalogue) {
-            (Ok(registry), Ok(catalogue)) => (registry, catalogue),
+            (Ok(registry), Ok(catalogue)) => (seen(registry), catalogue),
             (registry, catalogue) => {
                 let mut faults = registry.err().unwrap_or_default();
                 faults.extend(catalogue.err().unwrap_or_default());

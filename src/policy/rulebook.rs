@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{PolicySet, Schema};
 
+use crate::agency::officer::Holder;
 use crate::agency::registry::{Registry, Unit};
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::catalogue::{Catalogue, MessageEntry};
@@ -36,6 +37,8 @@ pub struct Rulebook {
     bundle: Bundle,
     digest: Digest,
     epoch: u64,
+    /// By whose eyes it was read, where units may be left out that it has.
+    seen_by: Option<Holder>,
     rules: Vec<Arc<Rule>>,
     agreements: Vec<Agreement>,
     board: Board,
@@ -63,15 +66,46 @@ impl Rulebook {
     /// Reads what folders propose; all faults, sorted by place, where it is not one whole rulebook in
     /// which every name names something and every rule is where it belongs.
     pub fn parse(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
-        let (parts, mut faults) = Parts::read(bundle, Catalogue::parse(bundle))?;
+        let (parts, mut faults) = Parts::read(bundle, Catalogue::parse(bundle), &whole)?;
         faults.extend(check::faults(&parts, bundle, &faults));
         Self::assemble(parts, bundle, faults)
+    }
+
+    /// Reads what folders propose as officers of `holder` know it, to whom its agencies are as `seen`
+    /// leaves them. With the rulebook come the faults with which it can still be read.
+    pub(super) fn partial(
+        bundle: &Bundle,
+        holder: &Holder,
+        seen: &dyn Fn(Registry) -> Registry,
+    ) -> Result<(Self, Vec<Fault>), Vec<Fault>> {
+        // A catalogue that is advised against can be one of an older release.
+        let (catalogue, advised) = match Catalogue::parse(bundle) {
+            Ok(catalogue) => (Ok(catalogue), Vec::new()),
+            Err(advised) => (Catalogue::load(bundle), advised),
+        };
+        let (parts, mut broken) = Parts::read(bundle, catalogue, seen)?;
+        let mut faults = check::faults(&parts, bundle, &broken);
+        faults.extend(advised);
+        if !broken.is_empty() {
+            broken.extend(faults);
+            broken.sort();
+            return Err(broken);
+        }
+        let rulebook = Self::assemble(parts, bundle, broken)?;
+        let seen_by = Some(holder.clone());
+        Ok((
+            Self {
+                seen_by,
+                ..rulebook
+            },
+            faults,
+        ))
     }
 
     /// Reads what a log says: every release accepts what any has written there, whatever it advises
     /// today. What is refused here can be no rulebook at all; a new advice goes to [`check`].
     pub fn load(bundle: &Bundle) -> Result<Self, Vec<Fault>> {
-        let (parts, faults) = Parts::read(bundle, Catalogue::load(bundle))?;
+        let (parts, faults) = Parts::read(bundle, Catalogue::load(bundle), &whole)?;
         Self::assemble(parts, bundle, faults)
     }
 
@@ -87,14 +121,14 @@ impl Rulebook {
         let world = world.map_err(|broken| Fault::new("agencies", broken, "see agencies/"));
         faults.sort();
         match world {
-            Ok(world) if faults.is_empty() => Ok(Self::whole(parts, bundle, world)),
+            Ok(world) if faults.is_empty() => Ok(Self::built(parts, bundle, world)),
             // Often only a consequence of the others, which say more.
             Err(fault) if faults.is_empty() => Err(vec![fault]),
             Ok(_) | Err(_) => Err(faults),
         }
     }
 
-    fn whole(parts: Parts, bundle: &Bundle, world: World) -> Self {
+    fn built(parts: Parts, bundle: &Bundle, world: World) -> Self {
         let by_id = parts.rules.iter();
         let by_id = by_id.map(|rule| (rule.id.clone(), Arc::clone(rule)));
         Self {
@@ -106,6 +140,7 @@ impl Rulebook {
             bundle: bundle.clone(),
             digest: bundle.digest(),
             epoch: 0,
+            seen_by: None,
             world,
             registry: parts.registry,
             catalogue: parts.catalogue,
@@ -127,6 +162,11 @@ impl Rulebook {
     /// Which activation it is; 0 before any.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The body by whose eyes it was read: units may be left out that officers of it do not know.
+    pub(super) fn seen_by(&self) -> Option<&Holder> {
+        self.seen_by.as_ref()
     }
 
     /// Its agencies.
@@ -254,6 +294,11 @@ impl Rulebook {
         let rules = self.rules_over.get(sender).unwrap_or(&self.rules);
         Some(Slice::new(unit, &groups, rules, sender, &entry.entity))
     }
+}
+
+/// All agencies, with all that they have.
+fn whole(registry: Registry) -> Registry {
+    registry
 }
 
 fn empty_slices(registry: &Registry, catalogue: &Catalogue) -> Slices {

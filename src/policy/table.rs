@@ -4,14 +4,14 @@
 //! example through the real admission, which the caller brings; the outcome is compared cell by
 //! cell, and with Cedar's own answer besides. Another `.csv` there is a code list and left alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::message::bundle::{Bundle, Fault, spreadsheet_slip};
 use crate::message::catalogue::{Addressed, MessageEntry};
 use crate::message::facts::Facts;
 use crate::message::fields;
-use crate::message::id::{Category, Mask, UnitId};
+use crate::message::id::{AgencyId, Category, Mask, UnitId};
 
 use super::given::Given;
 use super::reference::compare;
@@ -42,8 +42,8 @@ pub type Admit<'a> = dyn FnMut(&MessageEntry, &str) -> Result<Facts, String> + '
 /// How the tables of a rulebook went.
 #[derive(Debug, Default)]
 pub struct TablesReport {
-    /// Rows that were read and run.
-    pub rows: usize,
+    /// How many rows were read and run, by their file.
+    pub rows: BTreeMap<String, usize>,
     /// Rows that cannot be read or no longer hold.
     pub faults: Vec<Fault>,
     /// Rules that decided in a row: gave something, took something away, or refused.
@@ -112,7 +112,7 @@ pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
             }
         }
         for record in reader.records() {
-            report.rows += 1;
+            *report.rows.entry(path.clone()).or_default() += 1;
             match run_record(&path, name, record, rulebook, admit) {
                 Ok(decided) => report.decided.extend(decided),
                 Err(fault) => report.faults.push(fault),
@@ -120,6 +120,31 @@ pub fn run_tables(rulebook: &Rulebook, admit: &mut Admit<'_>) -> TablesReport {
         }
     }
     report
+}
+
+/// The units that the rows of an agency's table name.
+pub(super) fn units_named(bundle: &Bundle, agency: &AgencyId) -> BTreeSet<UnitId> {
+    let content = bundle.get(&format!("policies/tables/{agency}.csv"));
+    let mut reader = csv::Reader::from_reader(content.unwrap_or_default());
+    let rows = reader.records().filter_map(Result::ok);
+    let cells = rows.flat_map(|row| {
+        let cells = ["from", "given", "to"].map(|column| cell(&row, column).to_owned());
+        cells.into_iter()
+    });
+    let names = |cell: String| {
+        let words = cell.split(['=', '+', ';', ' ']);
+        words
+            .filter_map(|word| word.parse().ok())
+            .collect::<Vec<UnitId>>()
+    };
+    cells.flat_map(names).collect()
+}
+
+/// The cell of a row in the column of this name.
+fn cell<'r>(row: &'r csv::StringRecord, column: &str) -> &'r str {
+    let index = COLUMNS.iter().position(|name| *name == column);
+    let found = index.and_then(|index| row.get(index));
+    found.unwrap_or_default().trim()
 }
 
 fn run_record(
@@ -135,13 +160,7 @@ fn run_record(
         Fault::new(format!("{path}:{line}"), "is not a row of the table", cure)
     })?;
     let line = record.position().map_or(0, csv::Position::line);
-    let field = |column: &str| {
-        let index = COLUMNS.iter().position(|name| *name == column);
-        index
-            .and_then(|index| record.get(index))
-            .unwrap_or_default()
-            .trim()
-    };
+    let field = |column: &str| cell(&record, column);
     let place = format!("{path}:{line}");
     let row = field("row");
     let unreadable = |says: String| {
@@ -151,7 +170,12 @@ fn run_record(
             "see docs/policies.md, tables",
         )
     };
-    let ran = run_row(&field, rulebook, admit).map_err(unreadable)?;
+    let ran = match run_row(&field, rulebook, admit) {
+        Ok(ran) => ran,
+        // It may name what is left out of the rulebook.
+        Err(_) if is_of_others(owner, rulebook) => return Ok(Vec::new()),
+        Err(says) => return Err(unreadable(says)),
+    };
     let Ran {
         entry,
         expected,
@@ -180,6 +204,12 @@ fn run_record(
         says,
         "change back what changed it (a rule, an agreement, an agency's entry), or the row if that is meant",
     ))
+}
+
+/// Whether the table is of another body than the one by whose eyes the rulebook was read.
+fn is_of_others(owner: &str, rulebook: &Rulebook) -> bool {
+    let seen_by = rulebook.seen_by();
+    seen_by.is_some_and(|holder| holder.agency().is_none_or(|own| own.as_str() != owner))
 }
 
 /// What a row expects and what is found.

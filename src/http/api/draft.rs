@@ -64,10 +64,11 @@ pub(super) async fn checked(
         let says = "the files are as they are in force";
         return Err(Problem::new(&problem::NO_CHANGE, says));
     }
-    let changes = changes.clone();
-    let checked = signed.work(shared, Kind::Check, move |_| check(&base, &changes));
-    let checked = checked.await?;
-    let checked = checked.map_err(|faults| Problem::faults(signed.told(faults)))?;
+    let (changes, holder) = (changes.clone(), signed.id.holder.clone());
+    let checked = signed.work(shared, Kind::Check, move |_| {
+        check(&base, &changes, &holder)
+    });
+    let checked = checked.await?.map_err(Problem::faults)?;
     // By what it says, the change of an agency's own file may be the board's.
     let owner = &checked.ownership.owner;
     signed.needs(Action::Propose, owner)?;

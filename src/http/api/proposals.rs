@@ -69,7 +69,7 @@ pub(super) struct CheckTold {
     needed: u32,
     /// Agencies of which these must be
     needed_of: Vec<String>,
-    /// Rows of decision tables that were run and hold
+    /// Rows of your own decision table that were run and hold
     rows: usize,
     /// What should be seen to, and hinders nothing
     warnings: Vec<FaultTold>,
@@ -160,9 +160,8 @@ pub(super) async fn check(
 ) -> Result<Json<CheckTold>, Problem> {
     let Good { needs, checked } = checked(&shared, &signed, &changes(asked.files)).await?;
     let difference = DifferenceTold::between(&signed.view.rulebook, &checked.rulebook);
-    let broken = checked.broken.iter().filter(|it| signed.knows(&it.system));
-    let broken = broken.map(ToString::to_string);
-    let warnings = signed.told(checked.warnings).into_iter();
+    let broken = checked.broken.iter().map(ToString::to_string);
+    let warnings = checked.warnings.into_iter();
     Ok(Json(CheckTold {
         owner: checked.ownership.owner.to_string(),
         digest: checked.rulebook.digest().to_string(),

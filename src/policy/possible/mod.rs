@@ -83,7 +83,7 @@ fn of_rule(rule: &Rule, rulebook: &Rulebook, world: &World, found: &mut Impossib
     let Some(tried) = tried(rule, &domain, rulebook, world) else {
         return;
     };
-    if tried.waits(rule) {
+    if tried.waits(rule, rulebook.seen_by().is_some()) {
         found.waiting.insert(rule.id.clone());
     } else {
         found.faults.extend(tried.faults(rule, &domain, rulebook));
@@ -232,11 +232,11 @@ impl<'c> Tried<'c> {
     }
 
     /// Whether the rule fails only because no unit of today meets it: where all units are meant a later
-    /// one may, and any unit may be given a clearance.
-    fn waits(&self, rule: &Rule) -> bool {
+    /// one may, and any unit may be given a clearance. Of a `partial` rulebook one may that is left out.
+    fn waits(&self, rule: &Rule, partial: bool) -> bool {
         let is_of_units = |node: &Node| {
             let paths = paths_of(&node.tree);
-            let everybody = rule.head.recipient == Recipient::Any;
+            let everybody = partial || rule.head.recipient == Recipient::Any;
             let may_come = |path: &String| {
                 path == "principal.clearances" || (everybody && path.starts_with("principal."))
             };
@@ -244,7 +244,12 @@ impl<'c> Tried<'c> {
         };
         let leaves = self.nodes.iter().filter(|node| node.inner.is_empty());
         let unsettled: Vec<&Node> = leaves.filter(|node| !node.is_settled()).collect();
-        !unsettled.is_empty() && unsettled.into_iter().all(is_of_units)
+        if unsettled.is_empty() {
+            // All of it has been so, of different units.
+            let mut parts = self.condition.parts.iter();
+            return partial && !self.whole_was_true && parts.any(|part| is_of_a_unit(&part.tree));
+        }
+        unsettled.into_iter().all(is_of_units)
     }
 
     fn faults(&self, rule: &Rule, domain: &Domain<'_>, rulebook: &Rulebook) -> Vec<Fault> {
@@ -319,6 +324,12 @@ fn add(tree: &Arc<Expr>, nodes: &mut Vec<Node>) -> Option<usize> {
         was_false: false,
     });
     nodes.len().checked_sub(1)
+}
+
+/// Whether what the unit is is looked at.
+fn is_of_a_unit(tree: &Expr) -> bool {
+    let mut paths = paths_of(tree).into_iter();
+    paths.any(|path| path.starts_with("principal."))
 }
 
 /// Whether a fact of the message is compared with something.
