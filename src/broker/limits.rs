@@ -388,13 +388,14 @@ pub const PROPOSAL_BYTES: usize = 2 << 20;
 /// Octets of a proposal's title. Hit: refused.
 pub const TITLE_BYTES: usize = 200;
 
-/// Closed proposals that are remembered, the newest, of all owners together; all are in the log. Hit:
-/// nothing is told, the oldest is absent.
-pub const CLOSED_PROPOSALS: usize = 256;
+/// Closed proposals of one owner that are remembered, its newest, beside those that remembered
+/// activations came from; all are in the log. Each owner's are its own, so that none pushes out
+/// another's. Hit: nothing is told, the oldest is absent.
+pub const OWNER_CLOSED: usize = 64;
 
-/// Activations that are remembered, the newest; all are in the log. Hit: nothing is told, the oldest is
-/// absent.
-pub const ACTIVATIONS_KEPT: usize = 256;
+/// Activations of one owner's proposals that are remembered, its newest: those that can be taken back.
+/// All are in the log. Hit: nothing is told, the oldest is absent.
+pub const OWNER_ACTIVATIONS: usize = 64;
 
 /// The time for which a measure holds that one officer declared, or that a second one may confirm it: a
 /// long weekend. Hit: it ends by itself.

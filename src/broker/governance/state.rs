@@ -1,6 +1,6 @@
 //! What is proposed, decided and in force, as the records have it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::measures::Declarations;
 use super::vote::Vote;
 use crate::agency::officer::{Holder, OfficerId};
 use crate::broker::ids::EntryId;
-use crate::broker::limits::{ACTIVATIONS_KEPT, CLOSED_PROPOSALS};
+use crate::broker::limits::{OWNER_ACTIVATIONS, OWNER_CLOSED};
 use crate::broker::record::{
     Act, Activated, Approval, Approved, Draft, Genesis, Needs, Proposed, Scheduled, Text, When,
     Withdrawn,
@@ -283,6 +283,7 @@ impl Governance {
             by: withdrawn.act.by.clone(),
         };
         self.close(withdrawn.proposal, state);
+        self.forget_proposals();
     }
 
     pub(in crate::broker) fn scheduled(&mut self, scheduled: &Scheduled) {
@@ -307,6 +308,8 @@ impl Governance {
             };
             self.close(proposal, closed(number));
         }
+        self.forget_activations();
+        self.forget_proposals();
     }
 
     fn enter(&mut self, at: Timestamp, digest: Digest, proposal: Option<u64>, entry: Lsn) -> u64 {
@@ -318,10 +321,31 @@ impl Governance {
             proposal,
             entry: EntryId::new(entry),
         });
-        if self.activations.len() > ACTIVATIONS_KEPT {
-            self.activations.pop_front();
-        }
         number
+    }
+
+    /// Forgets of each owner the activations before its last ones, so that one that changes much takes no
+    /// return from another. The one before a remembered one stays: a return leads to it.
+    fn forget_activations(&mut self) {
+        let mut since: BTreeMap<Option<Holder>, usize> = BTreeMap::new();
+        let mut leads_back = false;
+        let proposals = &self.proposals;
+        let mut kept: VecDeque<Activation> = VecDeque::new();
+        for activation in self.activations.iter().rev() {
+            let proposal = activation
+                .proposal
+                .and_then(|number| proposals.get(&number));
+            let count = since
+                .entry(proposal.map(|it| it.owner.clone()))
+                .or_default();
+            *count += 1;
+            let is_remembered = *count <= OWNER_ACTIVATIONS;
+            if is_remembered || leads_back {
+                kept.push_front(activation.clone());
+            }
+            leads_back = is_remembered;
+        }
+        self.activations = kept;
     }
 
     fn change(&mut self, number: u64, change: impl FnOnce(&mut Proposal)) {
@@ -333,10 +357,31 @@ impl Governance {
     fn close(&mut self, number: u64, state: State) {
         self.change(number, |it| it.state = state);
         self.closed.push_back(number);
-        if self.closed.len() > CLOSED_PROPOSALS
-            && let Some(oldest) = self.closed.pop_front()
-        {
-            self.proposals.remove(&oldest);
+    }
+
+    /// Forgets of each owner the proposals that were closed before its last ones. Those that a remembered
+    /// activation came from stay.
+    fn forget_proposals(&mut self) {
+        let activated: BTreeSet<u64> = self
+            .activations
+            .iter()
+            .filter_map(|it| it.proposal)
+            .collect();
+        let mut since: BTreeMap<Holder, usize> = BTreeMap::new();
+        let mut kept = VecDeque::new();
+        for number in self.closed.iter().rev() {
+            let Some(proposal) = self.proposals.get(number) else {
+                continue;
+            };
+            let is_activated = activated.contains(number);
+            let count = since.entry(proposal.owner.clone()).or_default();
+            *count += usize::from(!is_activated);
+            if is_activated || *count <= OWNER_CLOSED {
+                kept.push_front(*number);
+            } else {
+                self.proposals.remove(number);
+            }
         }
+        self.closed = kept;
     }
 }

@@ -6,7 +6,7 @@ use crate::agency::officer::{Holder, OfficerId};
 use crate::agency::registry::InboxMode;
 use crate::broker::ledger::Ledger;
 use crate::broker::limits::{
-    ACTIVATIONS_KEPT, CLOSED_PROPOSALS, OWNER_PROPOSALS, PROPOSAL_BYTES, TITLE_BYTES,
+    OWNER_ACTIVATIONS, OWNER_CLOSED, OWNER_PROPOSALS, PROPOSAL_BYTES, TITLE_BYTES,
 };
 use crate::broker::record::{Activated, Genesis, Record, Text, UnitEntry};
 use crate::journal::Lsn;
@@ -444,37 +444,66 @@ fn proposals_that_say_too_little_or_too_much_are_not_taken() {
 }
 
 #[test]
-fn an_owner_has_so_many_pending_and_what_is_closed_is_remembered_for_a_while() {
+fn an_owner_has_so_many_pending() {
     let mut log = Log::begin(true);
     let most = OWNER_PROPOSALS;
     let all: Vec<u64> = (0..most).map(|_| log.propose(draft(1, 2))).collect();
     let more = log.does(Deed::Propose(draft(1, 3)));
     let owner = Holder::Agency(agency("post"));
     assert_eq!(more, Err(NotDone::TooMany { owner, most }));
-    let of_the_board = log.propose(of_the_board(1, 2));
+    log.propose(of_the_board(1, 2));
     let act = act("post/o-11", 11);
     let proposal = all[3];
     log.does(Deed::Withdraw { act, proposal }).unwrap();
     log.propose(draft(1, 3));
+}
 
-    log.does(activation(None, 2)).unwrap();
-    for next in (0..CLOSED_PROPOSALS + ACTIVATIONS_KEPT).map(|nth| 2 + u8::from(nth % 2 == 1)) {
+/// The rulebook in force has another text after each.
+fn changes_much(log: &mut Log, times: usize) {
+    for nth in 0..times {
         let base = log.governance().active().unwrap().digest.0[0];
-        let next = if next == base { 4 } else { next };
-        log.propose(draft(base, next));
-        log.does(activation(None, next)).unwrap();
+        let next = 2 + u8::try_from(nth % 200).unwrap();
+        let next = if next == base { 250 } else { next };
+        let withdrawn = log.propose(draft(base, next));
+        let act = act("post/o-11", 11);
+        let proposal = withdrawn;
+        log.does(Deed::Withdraw { act, proposal }).unwrap();
+        let activated = log.propose(draft(base, next));
+        log.approve(activated, "post/o-12", 12).unwrap();
+        log.does(activation(Some(activated), next)).unwrap();
     }
+}
+
+#[test]
+fn an_owner_that_changes_much_takes_no_return_and_no_closed_proposal_from_another() {
+    let mut log = Log::begin(true);
+    let of_the_board = log.propose(of_the_board(1, 2));
+    log.approve(of_the_board, "police/o-21", 21).unwrap();
+    log.approve(of_the_board, "post/o-12", 12).unwrap();
+    log.does(activation(Some(of_the_board), 2)).unwrap();
+    let activated = log.governance().active().unwrap().number;
+    changes_much(&mut log, OWNER_ACTIVATIONS + OWNER_CLOSED + 10);
+
     let governance = log.governance();
-    assert_eq!(governance.proposals().count(), CLOSED_PROPOSALS);
-    assert_eq!(governance.activations().count(), ACTIVATIONS_KEPT);
-    assert_eq!(governance.proposal(of_the_board), None);
-    let (last, oldest) = (
-        governance.active().unwrap(),
-        governance.activations.front().unwrap(),
-    );
+    // What is returned, what a return leads to, and the changes that it takes back are there.
+    for number in [activated - 1, activated] {
+        assert_eq!(
+            governance.activation(number).map(|it| it.number),
+            Some(number)
+        );
+    }
+    assert!(governance.proposal(of_the_board).is_some());
+    let post = Holder::Agency(agency("post"));
+    let posts = governance.proposals().filter(|it| it.owner == post);
+    let named = governance.activations().filter_map(|it| it.proposal);
+    let named: BTreeSet<u64> = named.collect();
+    let (activated, closed): (Vec<&Proposal>, Vec<&Proposal>) =
+        posts.partition(|it| named.contains(&it.number));
+    // The last of them, and the one that the first of these would lead back to.
+    assert_eq!(activated.len(), OWNER_ACTIVATIONS + 1);
+    assert_eq!(closed.len(), OWNER_CLOSED);
+    let last = governance.active().unwrap();
     assert_eq!(governance.activation(last.number), Some(last));
-    assert_eq!(governance.activation(oldest.number), Some(oldest));
-    assert_eq!(governance.activation(oldest.number - 1), None);
     let kept = Ledger::of_snapshot(&log.ledger.to_snapshot()).unwrap();
     assert_eq!(**kept.governance(), *governance);
 }
