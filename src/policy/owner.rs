@@ -1,7 +1,7 @@
 //! Whose a change is: by the paths of its files, and of an agency's own file by what it says there.
 //!
-//! What an agency is to others it cannot give to itself: its kind, its country, and clearances that a
-//! unit gains are the board's to change, though they stand in the agency's file. Who comes and who
+//! What an agency is to others it cannot give to itself: its kind, its country, clearances that a unit
+//! gains and the purpose that it serves are the board's to change, though they stand in the agency's file. Who comes and who
 //! goes is the board's, with all files of such an agency. And no change takes away those who decide.
 
 use std::collections::BTreeMap;
@@ -95,39 +95,67 @@ fn agency_file(agency: &AgencyId) -> String {
     format!("agencies/{agency}/agency.toml")
 }
 
-/// The clearances that a unit of `next` has beside those that it has in `base`.
-fn gained<'n>(base: &'n Agency, next: &'n Agency) -> impl Iterator<Item = (&'n Unit, &'n String)> {
-    next.units.values().flat_map(|unit| {
+/// What a unit gets that others' rules rest on.
+struct Granted<'n> {
+    unit: &'n Unit,
+    /// In words, such as `clearance special of post/main`.
+    what: String,
+}
+
+/// Clearances that units gain, and purposes that they get: another than the unit had, or one that no unit
+/// of the agency had.
+fn granted<'n>(base: &Agency, next: &'n Agency) -> Vec<Granted<'n>> {
+    let mut granted = Vec::new();
+    for unit in next.units.values() {
         let before = base.units.get(&unit.id.unit);
-        let is_new = move |word: &&String| before.is_none_or(|it| !it.clearances.contains(*word));
-        let new = unit.clearances.iter().filter(is_new);
-        new.map(move |word| (unit.as_ref(), word))
-    })
+        let is_new = |word: &&String| before.is_none_or(|it| !it.clearances.contains(*word));
+        let gained = unit.clearances.iter().filter(is_new);
+        let mut words: Vec<String> = gained.map(|word| format!("clearance {word}")).collect();
+        let mut served = base.units.values().map(|it| &it.purpose);
+        let is_served = match before {
+            Some(before) => before.purpose == unit.purpose,
+            None => served.any(|purpose| *purpose == unit.purpose),
+        };
+        if !is_served {
+            words.push(format!("purpose {}", unit.purpose));
+        }
+        granted.extend(words.into_iter().map(|word| Granted {
+            unit,
+            what: format!("{word} of {}", unit.id),
+        }));
+    }
+    granted
 }
 
 fn is_of_the_board(base: &Agency, next: &Agency) -> bool {
-    base.kind != next.kind || base.country != next.country || gained(base, next).next().is_some()
+    base.kind != next.kind || base.country != next.country || !granted(base, next).is_empty()
 }
 
-/// A fault where something of the agency's own changes in one file with what is the board's.
+/// A fault where something of the agency's own changes in one file with what is the board's. A unit that
+/// comes with something of the board's is so as a whole.
 fn mixed(base: &Agency, next: &Agency, path: &str) -> Option<Fault> {
     let mut own = next.clone();
     own.kind.clone_from(&base.kind);
     own.country.clone_from(&base.country);
-    for (unit, _) in gained(base, next) {
-        let mut without = unit.clone();
-        let before = base.units.get(&unit.id.unit);
-        without
-            .clearances
-            .retain(|word| before.is_some_and(|it| it.clearances.contains(word)));
-        own.units.insert(unit.id.unit.clone(), Arc::new(without));
+    let granted = granted(base, next);
+    for Granted { unit, .. } in &granted {
+        let name = &unit.id.unit;
+        let Some(before) = base.units.get(name) else {
+            own.units.remove(name);
+            continue;
+        };
+        let mut without = Unit::clone(unit);
+        without.purpose.clone_from(&before.purpose);
+        let held = &before.clearances;
+        without.clearances.retain(|word| held.contains(word));
+        own.units.insert(name.clone(), Arc::new(without));
     }
     if own == *base {
         return None;
     }
-    let words = gained(base, next).map(|it| format!("clearance {} of {}", it.1, it.0.id));
     let kind = (base.kind != next.kind).then(|| "its kind".to_owned());
     let country = (base.country != next.country).then(|| "its country".to_owned());
+    let words = granted.into_iter().map(|it| it.what);
     let parts: Vec<String> = kind.into_iter().chain(country).chain(words).collect();
     let says = format!(
         "changes what is {}'s own together with what is the board's to change: {}",

@@ -131,6 +131,18 @@ fn what_an_agency_is_to_others_is_the_boards_though_it_stands_in_the_agencys_fil
     let cleared = "id = \"main\"\nclearances = [\"controlled-delivery\"]";
     let gains = (POST, "id = \"main\"", cleared);
     assert_eq!(owner(&accepted(&[gains])), "board");
+    // A purpose too opens what others' rules give for it: another one, and one that the agency has not served.
+    let other = (
+        POST,
+        "purpose = \"postal-security\"",
+        "purpose = \"law-enforcement\"",
+    );
+    let new =
+        |purpose: &str| format!("[[unit]]\nid = \"desk\"\npurpose = \"{purpose}\"\n\n[limits]");
+    let (served, strange) = (new("postal-security"), new("statistics"));
+    assert_eq!(owner(&accepted(&[other])), "board");
+    assert_eq!(owner(&accepted(&[(POST, "[limits]", &strange)])), "board");
+    assert_eq!(owner(&accepted(&[(POST, "[limits]", &served)])), "post");
     // What a unit loses is its agency's to give up.
     let police = "agencies/police/agency.toml";
     let loses = (police, "clearances = [\"controlled-delivery\"]\n", "");
