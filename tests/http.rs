@@ -18,6 +18,8 @@ mod lines;
 mod lists;
 #[path = "http/looked.rs"]
 mod looked;
+#[path = "http/measured.rs"]
+mod measured;
 #[path = "http/roles.rs"]
 mod roles;
 #[path = "support/strangers.rs"]

@@ -22,6 +22,9 @@ mod fixture;
 #[path = "ruling/known.rs"]
 mod known;
 #[cfg(test)]
+#[path = "ruling/measured.rs"]
+mod measured;
+#[cfg(test)]
 #[path = "support/shipped.rs"]
 mod repository;
 #[cfg(test)]
@@ -43,7 +46,7 @@ use carnet::message::facts::FactValue;
 use carnet::message::id::{KeyedDigest, Mask};
 use carnet::message::time::Timestamp;
 use carnet::policy::explain::{InForce, unmet};
-use carnet::policy::measures::{Level, Measures, Until};
+use carnet::policy::measures::Level;
 use carnet::policy::rule::may_send;
 use carnet::policy::ruling::{Outcome, Refused, Told};
 use carnet::policy::standing::{ByKey, Versioned};
@@ -52,6 +55,7 @@ use carnet::policy::words::Onward;
 use fixture::{
     Message, bundle, id, later, noon, peer, releases, rulebook, rulebook_of, rulebook_with, set,
 };
+use measured::at_level;
 
 fn order() -> Message {
     Message::new("customs/main", "control.order")
@@ -303,16 +307,6 @@ fn ban_inherited() {
     bound_by(&mut message, "environment");
     message = message.fact("risk", FactValue::Long(90)).areas(&["drugs"]);
     assert_eq!(message.gets(&rulebook, "police/main"), "-");
-}
-
-/// The measures of an agency that works at this level until it is said otherwise.
-fn at_level(epoch: u64, value: Level) -> Versioned<Measures> {
-    let level = Some(Until { value, end: None });
-    let value = Measures {
-        level,
-        ..Measures::default()
-    };
-    Versioned { epoch, value }
 }
 
 #[test]

@@ -21,6 +21,8 @@ mod idle;
 mod live;
 #[path = "sim/lost.rs"]
 mod lost;
+#[path = "sim/measured.rs"]
+mod measured;
 #[path = "sim/model.rs"]
 mod model;
 #[path = "sim/moves.rs"]

@@ -178,6 +178,7 @@ impl Embedded {
         let look = move || {
             if let Some(this) = weak.upgrade() {
                 this.look_at_due(&mut told);
+                this.look_at_suspended();
             }
         };
         start_due(chores, look, activate).map_err(StartError::Thread)?;

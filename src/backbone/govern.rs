@@ -16,13 +16,14 @@ use super::fetch::{Found, Tray, Unread, Wanted};
 use super::start::{BESIDE_RULEBOOK, text_of, units_of};
 use crate::agency::registry::Party;
 use crate::broker::command::Command;
-use crate::broker::governance::{Deed, Done, NotDone, State};
+use crate::broker::governance::{Deed, Done, Gone, Measure, NotDone, State};
 use crate::broker::ids::EntryId;
 use crate::broker::input::{Input, Payer};
 use crate::broker::record::{Activated, Record, Stored, Text};
 use crate::journal::{Lsn, ReadError, StoredRecord};
 use crate::message::bundle::Bundle;
 use crate::message::time::Timestamp;
+use crate::policy::measures::Permits;
 use crate::policy::rulebook::Rulebook;
 
 impl Embedded {
@@ -184,6 +185,34 @@ impl Embedded {
         match stored.map_err(|error| unread(error.to_string()))?.record {
             Record::Probed { .. } => Ok(()),
             _ => Err(unread("another record stands in its place".to_owned())),
+        }
+    }
+
+    /// Ends suspensions of which the rulebook in force has no permit any more. It can have them again before
+    /// that is on record: what is decided goes by the digest.
+    pub(super) fn look_at_suspended(&self) {
+        let view = self.view();
+        let rulebook = &view.rulebook;
+        let gone = view.governance.open_measures().filter(|open| {
+            let is_permit = |id| rulebook.rule(id).is_some_and(|rule| rule.permits);
+            match &open.1.measure {
+                Measure::Suspend(Permits::Named(named)) => !named.iter().any(is_permit),
+                Measure::Suspend(Permits::All) | Measure::Level(_) | Measure::Lift(_) => false,
+            }
+        });
+        for (agency, it) in gone {
+            let gone = Gone {
+                agency: agency.clone(),
+                measure: it.number,
+                rulebook: rulebook.digest(),
+            };
+            let Ok(answered) = self.hand_over(Deed::Gone(gone), None) else {
+                return;
+            };
+            // Where it is not done now, it is looked at again.
+            if let Ok(Ok(_)) = answered.blocking_recv() {
+                tracing::info!(agency.id = %agency, measure = it.number, "the permits of a suspension are gone");
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod folders;
 mod init;
 mod list;
 mod log;
+mod measure;
 mod names;
 mod output;
 mod policy;
@@ -86,6 +87,9 @@ enum Command {
     /// What the log of a data folder made by --dev says, and of any log what its scrub has found
     #[command(subcommand)]
     Log(log::Log),
+    /// What officers declare of their own agency: how far its systems work, permits that are suspended
+    #[command(subcommand)]
+    Measure(measure::MeasureCommand),
     /// The rulebook of a running broker, from proposal to return
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -174,6 +178,7 @@ fn run_command(command: Command, config: &Config) -> Result<(), Failed> {
         Command::Agency(command) => command.run(config),
         Command::Message(command) => command.run(config),
         Command::Log(log) => log.run(config),
+        Command::Measure(command) => command.run(config),
         Command::Policy(command) => command.run(config),
         Command::Config(command) => command.run(config),
         Command::Bench(bench) => bench.run(config),

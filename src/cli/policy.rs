@@ -3,7 +3,7 @@
 pub(super) mod decide;
 mod new;
 mod propose;
-mod show;
+pub(super) mod show;
 
 use clap::Subcommand;
 

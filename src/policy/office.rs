@@ -33,6 +33,8 @@ pub enum Action {
     Activate,
     /// Suspend the permits of an agency.
     Suspend,
+    /// Declare how far an agency's systems work, or the end of a measure.
+    Declare,
     /// Read what the log has of a body.
     Audit,
     /// Read that there was something: what the log has of all bodies, by a grant.
@@ -47,12 +49,13 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::See,
         Self::Propose,
         Self::Approve,
         Self::Activate,
         Self::Suspend,
+        Self::Declare,
         Self::Audit,
         Self::Evidence,
         Self::Rulings,
@@ -68,6 +71,7 @@ impl Action {
             Self::Approve => "approve",
             Self::Activate => "activate",
             Self::Suspend => "suspend",
+            Self::Declare => "declare",
             Self::Audit => "audit",
             Self::Evidence => "evidence",
             Self::Rulings => "rulings",

@@ -74,6 +74,27 @@ const ROWS: &[Row] = &[
         operation: "get /api/v1/proposals/{number}/difference",
         statuses: [200, 200, 200, 200, 404, 404],
     },
+    // The number names a measure of the officer's own agency.
+    Row {
+        operation: "get /api/v1/measures",
+        statuses: [200; 6],
+    },
+    Row {
+        operation: "post /api/v1/measures",
+        statuses: [201, 201, 403, 403, 201, 201],
+    },
+    Row {
+        operation: "get /api/v1/measures/{number}",
+        statuses: [200; 6],
+    },
+    Row {
+        operation: "get /api/v1/measures/{number}/statement",
+        statuses: [200; 6],
+    },
+    Row {
+        operation: "post /api/v1/measures/{number}/confirmation",
+        statuses: [403, 422, 403, 403, 403, 403],
+    },
     Row {
         operation: "get /api/v1/log",
         statuses: [403, 403, 200, 403, 403, 403],
@@ -160,7 +181,8 @@ fn ask(broker: &Broker, officer: &str, operation: &str, proposal: u64) -> Answer
             let base = broker.get(officer, "/api/v1/rulebook").json["digest"].clone();
             Some(json!({"base": base, "title": "x", "files": files}))
         }
-        Some("approvals") => Some(json!({"signature": "AAAA"})),
+        Some("approvals" | "confirmation") => Some(json!({"signature": "AAAA"})),
+        Some("measures") => Some(json!({"measure": {"kind": "suspend-all"}, "reason": "x"})),
         Some("activation") => Some(json!({})),
         _ => None,
     };

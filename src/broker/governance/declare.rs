@@ -62,6 +62,9 @@ impl Governance {
     ) -> Result<Timestamp, NotDone> {
         let latest = now.plus(MEASURE_LASTS);
         match measure {
+            Measure::Suspend(_) | Measure::Lift(_) if until.is_some() => {
+                Err(NotDone::MeasureEnd { latest })
+            }
             Measure::Level(Level::Normal) => Err(NotDone::NormalLevel),
             Measure::Level(_) => {
                 let until = until.filter(|until| now < *until && *until <= latest);

@@ -98,8 +98,11 @@ pub enum NotDone {
          or lift one, or wait for its end"
     )]
     TooManyMeasures,
-    /// A level without an end, or with one that is over or too late.
-    #[error("a level needs an end that is to come, and at most 72 hours ahead: by {latest}")]
+    /// A level without an end, or with one that is over or too late; an end of anything else.
+    #[error(
+        "a level needs an end that is to come, and at most 72 hours ahead: by {latest}; anything else has \
+         none of your own"
+    )]
     MeasureEnd {
         /// The latest end.
         latest: Timestamp,

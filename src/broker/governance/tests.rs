@@ -1,3 +1,5 @@
+mod measures;
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -163,7 +163,8 @@ async fn look_at(api: &Api, number: u64, statement: &str) -> Result<(), Failed> 
     Ok(())
 }
 
-fn sign(key: &[u8], statement: &[u8]) -> Result<Vec<u8>, Failed> {
+/// The signature of a statement by an officer's key.
+pub(in crate::cli) fn sign(key: &[u8], statement: &[u8]) -> Result<Vec<u8>, Failed> {
     let key = PrivateKeyDer::from_pem_slice(key).map_err(Failed::cannot_run)?;
     let key = any_supported_type(&key).map_err(Failed::cannot_run)?;
     let signer = key.choose_scheme(&SCHEMES);

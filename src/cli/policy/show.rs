@@ -46,7 +46,7 @@ pub(in crate::cli) struct Export {
 }
 
 /// A text of an answer; empty where it is none.
-pub(super) fn member<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(in crate::cli) fn member<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

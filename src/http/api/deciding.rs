@@ -26,7 +26,7 @@ use crate::policy::office::Action;
 /// How long a key of an identity provider must be known before who is known by its tokens alone approves.
 const KEY_TRUSTED: Duration = Duration::from_hours(24);
 
-/// An approval.
+/// An approval, or a confirmation.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Approving {
@@ -71,28 +71,11 @@ pub(super) async fn approve(
     Body(asked): Body<Approving>,
 ) -> Result<Json<ProposalTold>, Problem> {
     signed.needs(Action::Approve, &seen(&signed, number)?.owner)?;
-    let is_new = |vouched: &Vouched| shared.backbone.now().since(vouched.key_since) < KEY_TRUSTED;
-    if signed.vouched.as_ref().is_some_and(is_new) {
-        let says = "the key that signed your token is new at the identity provider";
-        return Err(Problem::new(&NEW_KEY, says));
-    }
-    let octets = BASE64.decode(asked.signature.as_bytes());
-    let octets = octets.map_err(|_| Problem::new(&BAD_REQUEST, "/signature is not Base64"))?;
     let statement = statement_of(&signed, number)?;
-    let scheme = signature::verify(&signed.certificate, statement.as_bytes(), &octets);
-    let scheme = scheme.ok_or_else(|| {
-        let says = "the signature is not one of the statement by your certificate's key";
-        Problem::new(&BAD_SIGNATURE, says)
-    })?;
     let approval = Approval {
         act: signed.act(),
         proposal: number,
-        signed: SignedText {
-            statement,
-            scheme: scheme.to_owned(),
-            signature: octets,
-            certificate: signed.certificate.to_vec(),
-        },
+        signed: signed_text(&shared, &signed, statement, &asked)?,
     };
     let done = govern(&shared, Deed::Approve(approval)).await?;
     let is_due = {
@@ -114,6 +97,33 @@ pub(super) async fn approve(
     told(&shared, number).map(Json)
 }
 
+/// A statement that an officer has signed with the key of his certificate.
+pub(super) fn signed_text(
+    shared: &Shared,
+    signed: &Signed,
+    statement: String,
+    asked: &Approving,
+) -> Result<SignedText, Problem> {
+    let is_new = |vouched: &Vouched| shared.backbone.now().since(vouched.key_since) < KEY_TRUSTED;
+    if signed.vouched.as_ref().is_some_and(is_new) {
+        let says = "the key that signed your token is new at the identity provider";
+        return Err(Problem::new(&NEW_KEY, says));
+    }
+    let octets = BASE64.decode(asked.signature.as_bytes());
+    let octets = octets.map_err(|_| Problem::new(&BAD_REQUEST, "/signature is not Base64"))?;
+    let scheme = signature::verify(&signed.certificate, statement.as_bytes(), &octets);
+    let scheme = scheme.ok_or_else(|| {
+        let says = "the signature is not one of the statement by your certificate's key";
+        Problem::new(&BAD_SIGNATURE, says)
+    })?;
+    Ok(SignedText {
+        statement,
+        scheme: scheme.to_owned(),
+        signature: octets,
+        certificate: signed.certificate.to_vec(),
+    })
+}
+
 /// Have an approved proposal take effect, now or at a time
 #[utoipa::path(post, path = "/api/v1/proposals/{number}/activation", params(("number" = u64, Path)), request_body = Activating, responses(
     (status = OK, body = ProposalTold),
@@ -128,7 +138,8 @@ pub(super) async fn activate(
 ) -> Result<Json<ProposalTold>, Problem> {
     let proposal = seen(&signed, number)?;
     signed.needs(Action::Activate, &proposal.owner)?;
-    let at = asked.at.as_deref().map(time).transpose()?;
+    let at = asked.at.as_deref().map(|at| time("/at", at));
+    let at = at.transpose()?;
     let is_complete = proposal.is_complete();
     if at.is_none() && proposal.is_pending() && !is_complete {
         let (votes, needed) = (proposal.vote_count(), proposal.needs.votes());
@@ -177,10 +188,10 @@ async fn activate_now(shared: &Shared, signed: &Signed, number: u64) -> Result<(
     }
 }
 
-/// A time in a request.
-fn time(text: &str) -> Result<Timestamp, Problem> {
+/// The time that stands at `place` of a request.
+pub(super) fn time(place: &str, text: &str) -> Result<Timestamp, Problem> {
     Timestamp::from_rfc3339(text).ok_or_else(|| {
-        let says = "/at is no time: write 2026-07-01T06:00:00Z";
+        let says = format!("{place} is no time: write 2026-07-01T06:00:00Z");
         Problem::new(&BAD_REQUEST, says)
     })
 }

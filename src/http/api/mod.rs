@@ -11,6 +11,7 @@ mod difference;
 mod draft;
 mod log;
 mod me;
+mod measures;
 mod proposals;
 mod rulebook;
 mod told;
@@ -64,6 +65,10 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(deciding::activate))
         .routes(routes!(activations::list))
         .routes(routes!(activations::take_back))
+        .routes(routes!(measures::list, measures::declare))
+        .routes(routes!(measures::one))
+        .routes(routes!(measures::statement))
+        .routes(routes!(measures::confirm))
         .routes(routes!(log::look))
 }
 

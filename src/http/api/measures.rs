@@ -1,0 +1,288 @@
+//! `measures`: what officers declare of their own agency without a change of its rules.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::super::auth::Signed;
+use super::super::body::{Asked, At, Body, text};
+use super::super::page::{Page, PageAsked};
+use super::super::problem::{BAD_REQUEST, Problem, Told};
+use super::super::site::Shared;
+use super::deciding::{Approving, signed_text, time};
+use super::draft::{govern, not_done};
+use super::told::VoteTold;
+use crate::agency::officer::Holder;
+use crate::broker::governance::{
+    Confirmation, Declaration, Declarations, Declaring, Deed, Done, Measure, NotDone,
+};
+use crate::message::id::AgencyId;
+use crate::policy::measures::{Level, Permits};
+use crate::policy::office::Action;
+use crate::policy::words::PolicyId;
+
+/// A measure of your agency.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MeasureAsked {
+    /// What it does
+    measure: MeasureTold,
+    /// When a level ends, at most 72 hours ahead; none for anything else
+    until: Option<String>,
+    /// What it is for, in one line
+    #[schema(min_length = 1, max_length = 200)]
+    reason: String,
+}
+
+/// What a measure does.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[schema(as = Measure)]
+enum MeasureTold {
+    /// Your agency's systems work this far, once a second officer has confirmed it
+    Level {
+        /// How far
+        level: LevelTold,
+    },
+    /// These permits of your agency give nothing from now on
+    Suspend {
+        /// Their ids
+        #[schema(min_items = 1, max_items = 256)]
+        permits: BTreeSet<String>,
+    },
+    /// No permit of your agency gives anything from now on
+    SuspendAll,
+    /// A measure in force ends, once a second officer has confirmed it
+    Lift {
+        /// Its number
+        measure: u64,
+    },
+}
+
+/// How far an agency's systems work.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Level)]
+enum LevelTold {
+    /// Some work slowly or in part
+    Degraded,
+    /// Fallback procedures are in force
+    Fallback,
+    /// Nothing works
+    Closed,
+}
+
+/// A measure, and what has become of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Declaration)]
+pub(super) struct DeclarationTold {
+    /// Counts the agency's measures from 1
+    number: u64,
+    /// The agency
+    agency: String,
+    /// What it does
+    measure: MeasureTold,
+    /// What it does, in words
+    does: String,
+    /// `waits` for a second officer, `holds`, or `done`, `ended`, `lifted`, `replaced`
+    stage: &'static str,
+    /// The stage in words
+    says: String,
+    /// Who declared it
+    by: String,
+    /// When
+    at: String,
+    /// When it ends by itself: of a suspension unless it is confirmed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    /// What it is for
+    reason: String,
+    /// Who confirmed it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed: Option<VoteTold>,
+}
+
+/// Measures of your agency, the newest first
+#[utoipa::path(get, path = "/api/v1/measures", params(PageAsked), responses(
+    (status = OK, body = Page<DeclarationTold>),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn list(
+    signed: Signed,
+    Asked(asked): Asked<PageAsked>,
+) -> Result<Json<Page<DeclarationTold>>, Problem> {
+    let agency = signed.id.holder.agency();
+    let of = agency.and_then(|agency| signed.view.governance.measures(agency));
+    let all = of.into_iter().flat_map(Declarations::all);
+    let tell = |it: &Declaration| DeclarationTold::of(&signed.id.holder, it);
+    Page::of("measures", &asked, all, |it| it.number, tell).map(Json)
+}
+
+/// Declare a measure of your agency
+#[utoipa::path(post, path = "/api/v1/measures", request_body = MeasureAsked, responses(
+    (status = CREATED, body = DeclarationTold),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn declare(
+    State(shared): State<Arc<Shared>>,
+    signed: Signed,
+    Body(asked): Body<MeasureAsked>,
+) -> Result<Response, Problem> {
+    let action = match asked.measure {
+        MeasureTold::Suspend { .. } | MeasureTold::SuspendAll => Action::Suspend,
+        MeasureTold::Level { .. } | MeasureTold::Lift { .. } => Action::Declare,
+    };
+    signed.needs(action, &signed.id.holder)?;
+    let until = asked.until.as_deref().map(|at| time("/until", at));
+    let declaring = Declaring {
+        act: signed.act(),
+        measure: measure(&signed, asked.measure)?,
+        until: until.transpose()?,
+        reason: asked.reason,
+    };
+    let Done::Declared(number) = govern(&shared, Deed::Declare(declaring)).await? else {
+        return Err(not_done(&NotDone::Stopped));
+    };
+    let location = format!("/api/v1/measures/{number}");
+    let told = told(&shared, &signed, number)?;
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(told)).into_response())
+}
+
+/// A measure of your agency
+#[utoipa::path(get, path = "/api/v1/measures/{number}", params(("number" = u64, Path)), responses(
+    (status = OK, body = DeclarationTold),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn one(
+    State(shared): State<Arc<Shared>>,
+    signed: Signed,
+    At(number): At<u64>,
+) -> Result<Json<DeclarationTold>, Problem> {
+    told(&shared, &signed, number).map(Json)
+}
+
+/// What you sign to confirm a measure
+#[utoipa::path(get, path = "/api/v1/measures/{number}/statement", params(("number" = u64, Path)), responses(
+    (status = OK, body = String, content_type = "text/plain"),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn statement(signed: Signed, At(number): At<u64>) -> Result<Response, Problem> {
+    statement_of(&signed, number).map(text)
+}
+
+/// What this officer signs; one that cannot be confirmed any more has no statement.
+fn statement_of(signed: &Signed, number: u64) -> Result<String, Problem> {
+    let governance = &signed.view.governance;
+    let agency = signed.id.holder.agency();
+    let measure = agency.and_then(|agency| governance.measure(agency, number));
+    let stage = measure.ok_or_else(Problem::absent)?.stage;
+    let statement = governance.measure_statement(number, &signed.id);
+    let statement = statement.filter(|_| stage.is_open());
+    let closed = || not_done(&NotDone::MeasureClosed { number, stage });
+    Ok(statement.ok_or_else(closed)?.to_string())
+}
+
+/// Confirm a measure that another officer of your agency declared
+#[utoipa::path(post, path = "/api/v1/measures/{number}/confirmation", params(("number" = u64, Path)), request_body = Approving, responses(
+    (status = OK, body = DeclarationTold),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn confirm(
+    State(shared): State<Arc<Shared>>,
+    signed: Signed,
+    At(number): At<u64>,
+    Body(asked): Body<Approving>,
+) -> Result<Json<DeclarationTold>, Problem> {
+    told(&shared, &signed, number)?;
+    signed.needs(Action::Approve, &signed.id.holder)?;
+    let statement = statement_of(&signed, number)?;
+    let confirmation = Confirmation {
+        act: signed.act(),
+        measure: number,
+        signed: signed_text(&shared, &signed, statement, &asked)?,
+    };
+    govern(&shared, Deed::Confirm(confirmation)).await?;
+    told(&shared, &signed, number).map(Json)
+}
+
+/// A measure as it stands now.
+fn told(shared: &Shared, signed: &Signed, number: u64) -> Result<DeclarationTold, Problem> {
+    let view = shared.backbone.view();
+    let agency = signed.id.holder.agency();
+    let measure = agency.and_then(|agency| view.governance.measure(agency, number));
+    let tell = |it| DeclarationTold::of(&signed.id.holder, it);
+    measure.map(tell).ok_or_else(Problem::absent)
+}
+
+/// What an officer asks for. Permits that he names are of his own agency: any other is none of them, as
+/// are rules that forbid.
+fn measure(signed: &Signed, asked: MeasureTold) -> Result<Measure, Problem> {
+    let permit = |name: String| {
+        let id: Option<PolicyId> = name.parse().ok();
+        let agency = signed.id.holder.agency().map(AgencyId::as_str);
+        let rule = id.as_ref().and_then(|id| signed.view.rulebook.rule(id));
+        let is_own = rule.is_some_and(|it| it.permits && Some(it.owner.as_str()) == agency);
+        let id = id.filter(|_| is_own);
+        id.ok_or_else(|| Problem::new(&BAD_REQUEST, NotDone::NoPermit(name).to_string()))
+    };
+    Ok(match asked {
+        MeasureTold::Level { level } => Measure::Level(match level {
+            LevelTold::Degraded => Level::Degraded,
+            LevelTold::Fallback => Level::Fallback,
+            LevelTold::Closed => Level::Closed,
+        }),
+        MeasureTold::Suspend { permits } => {
+            let named: BTreeSet<PolicyId> =
+                permits.into_iter().map(permit).collect::<Result<_, _>>()?;
+            Measure::Suspend(Permits::Named(named))
+        }
+        MeasureTold::SuspendAll => Measure::Suspend(Permits::All),
+        MeasureTold::Lift { measure } => Measure::Lift(measure),
+    })
+}
+
+impl DeclarationTold {
+    fn of(holder: &Holder, declaration: &Declaration) -> Self {
+        Self {
+            number: declaration.number,
+            agency: holder.to_string(),
+            measure: MeasureTold::from(&declaration.measure),
+            does: declaration.measure.to_string(),
+            stage: declaration.stage.name(),
+            says: declaration.stage.to_string(),
+            by: declaration.act.by.to_string(),
+            at: declaration.at.to_string(),
+            until: declaration.until.map(|until| until.to_string()),
+            reason: declaration.reason.clone(),
+            confirmed: declaration.confirmed.as_ref().map(VoteTold::from),
+        }
+    }
+}
+
+impl From<&Measure> for MeasureTold {
+    fn from(measure: &Measure) -> Self {
+        match measure {
+            Measure::Level(level) => Self::Level {
+                level: match level {
+                    Level::Normal | Level::Degraded => LevelTold::Degraded,
+                    Level::Fallback => LevelTold::Fallback,
+                    Level::Closed => LevelTold::Closed,
+                },
+            },
+            Measure::Suspend(Permits::All) => Self::SuspendAll,
+            Measure::Suspend(Permits::Named(named)) => Self::Suspend {
+                permits: named.iter().map(ToString::to_string).collect(),
+            },
+            Measure::Lift(measure) => Self::Lift { measure: *measure },
+        }
+    }
+}

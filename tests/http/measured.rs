@@ -1,0 +1,156 @@
+//! Measures of an agency: declared by one officer, confirmed by another, and what they do to its messages.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::broker::{Answer, Broker};
+
+const ADMINISTRATOR: &str = "post/m-0042";
+const APPROVER: &str = "post/m-0077";
+const ITEM: &str = "messages/postal.item/examples/valid/ornaments.json";
+
+fn declare(broker: &Broker, officer: &str, asked: &Value) -> Answer {
+    let asked = asked.clone();
+    let declare = broker.ask(officer, Method::POST, "/api/v1/measures");
+    declare.json(&asked).send()
+}
+
+fn stage(broker: &Broker, number: u64) -> String {
+    let measure = broker.get(ADMINISTRATOR, &format!("/api/v1/measures/{number}"));
+    measure.json["stage"].as_str().unwrap().to_owned()
+}
+
+/// Whether an item of the post reaches customs.
+fn reaches(broker: &Broker, id: &str) -> bool {
+    let words = format!("publish postal.item {ITEM} --id {id} --as post/items");
+    let mut carnet = std::process::Command::new(env!("CARGO_BIN_EXE_carnet"));
+    let output = broker
+        .as_user(carnet.args(words.split(' ')))
+        .output()
+        .unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    output.status.success()
+}
+
+#[test]
+fn a_permit_is_suspended_by_one_officer_and_given_back_by_two() {
+    let mut broker = Broker::start();
+    assert!(reaches(&broker, "before"));
+    broker.told(&format!(
+        "measure suspend post-customs --reason \"A key is lost\" --as {ADMINISTRATOR}"
+    ));
+    assert!(!reaches(&broker, "suspended"));
+    let own = broker.refuses(&format!("measure confirm 1 --as {ADMINISTRATOR}"));
+    assert!(own.contains("forbidden"), "{own}");
+    broker.killed_and_restarted();
+    assert!(!reaches(&broker, "killed"));
+    let confirmed = broker.told(&format!("measure confirm 1 --as {APPROVER}"));
+    assert!(
+        confirmed.contains("until two officers lift it"),
+        "{confirmed}"
+    );
+    let again = broker.refuses(&format!("measure confirm 1 --as {APPROVER}"));
+    assert!(again.contains("closed"), "{again}");
+    broker.told(&format!(
+        "measure lift 1 --reason \"Another key\" --as {ADMINISTRATOR}"
+    ));
+    assert!(!reaches(&broker, "one"));
+    broker.killed_and_restarted();
+    broker.told(&format!("measure confirm 2 --as {APPROVER}"));
+    assert!(reaches(&broker, "two"));
+    let listed = broker.told(&format!("measure list --as {ADMINISTRATOR}"));
+    assert!(
+        listed.contains("measure 2  done  lift measure 1"),
+        "{listed}"
+    );
+    assert!(
+        listed.contains("measure 1  lifted  suspend post-customs"),
+        "{listed}"
+    );
+    // Officers of others have no part in it, and see none of it.
+    let others = broker.get("customs/o-2117", "/api/v1/measures");
+    assert_eq!(others.json, json!({"items": []}));
+    let absent = broker.get("customs/o-2117", "/api/v1/measures/1");
+    assert_eq!(
+        (absent.status, absent.code()),
+        (StatusCode::NOT_FOUND, "absent")
+    );
+    with_its_permit_it_ends(&broker);
+}
+
+/// A suspension whose permit is gone ends by itself.
+fn with_its_permit_it_ends(broker: &Broker) {
+    let suspend =
+        json!({"measure": {"kind": "suspend", "permits": ["post-customs"]}, "reason": "x"});
+    let suspended = declare(broker, APPROVER, &suspend);
+    assert_eq!(suspended.status, StatusCode::CREATED, "{}", suspended.text);
+    broker.told(&format!("policy export rules --as {ADMINISTRATOR}"));
+    for (file, there, instead) in [
+        (
+            "policies/post.cedar",
+            "\"post-customs\"",
+            "\"post-advance\"",
+        ),
+        (
+            "policies/tables/post.csv",
+            ",post-customs\n",
+            ",post-advance\n",
+        ),
+    ] {
+        let text = broker
+            .read(&format!("rules/{file}"))
+            .replace(there, instead);
+        let path = broker.path().join("rules").join(file);
+        carnet::config::write_text(&path, text.as_bytes()).unwrap();
+    }
+    broker.told(&format!(
+        "policy propose --from rules --title renamed --once-approved --as {ADMINISTRATOR}"
+    ));
+    broker.told(&format!("policy approve 1 --as {APPROVER}"));
+    while stage(broker, 3) == "holds" {
+        std::thread::yield_now();
+    }
+    assert_eq!(stage(broker, 3), "ended");
+}
+
+#[test]
+fn a_measure_is_of_own_permits_and_of_a_level_with_an_end() {
+    let broker = Broker::start();
+    let named =
+        |permits: Value| json!({"measure": {"kind": "suspend", "permits": permits}, "reason": "x"});
+    let mut said = Vec::new();
+    for id in ["customs-post-order", "floor-secret", "there-is-none"] {
+        let refused = declare(&broker, ADMINISTRATOR, &named(json!([id])));
+        assert_eq!(refused.code(), "bad-request");
+        said.push(refused.text.replace(id, "ID"));
+    }
+    said.dedup();
+    assert_eq!(said.len(), 1, "foreign, forbidding and absent: {said:?}");
+    let level = |level: &str, until: Value| json!({"measure": {"kind": "level", "level": level}, "until": until, "reason": "x"});
+    for wrong in [
+        named(json!([])),
+        level("normal", Value::Null),
+        level("fallback", Value::Null),
+        level("fallback", json!("2020-01-01T00:00:00Z")),
+        level("fallback", json!("9999-01-01T00:00:00Z")),
+        level("fallback", json!("soon")),
+        json!({"measure": {"kind": "lift", "measure": 1}, "reason": "x"}),
+        json!({"measure": {"kind": "suspend-all"}, "reason": ""}),
+    ] {
+        let refused = declare(&broker, ADMINISTRATOR, &wrong);
+        assert!(
+            refused.status.is_client_error(),
+            "{wrong}: {}",
+            refused.text
+        );
+    }
+    assert_eq!(
+        broker.get(ADMINISTRATOR, "/api/v1/measures").json,
+        json!({"items": []})
+    );
+    // Four of one officer, and his colleague has places still.
+    let all = json!({"measure": {"kind": "suspend-all"}, "reason": "x"});
+    let statuses = [0; 5].map(|_| declare(&broker, ADMINISTRATOR, &all).status.as_u16());
+    assert_eq!(statuses, [201, 201, 201, 201, 409]);
+    assert_eq!(declare(&broker, APPROVER, &all).status, StatusCode::CREATED);
+}

@@ -1,0 +1,206 @@
+//! Measures of agencies: what rules give under a level, and what a suspended permit gives no more, in what
+//! is published and in what waits.
+
+use std::time::Duration;
+
+use carnet::backbone::start::recover;
+use carnet::broker::command::{Command, Settle};
+use carnet::broker::delivery::Rendered;
+use carnet::broker::governance::{
+    Act, Confirmation, Declaring, Deed, Done, Measure, NotDone, Stage, Ticket,
+};
+use carnet::broker::ledger::Ledger;
+use carnet::broker::limits::MEASURE_LASTS;
+use carnet::message::id::{AgencyId, Digest};
+use carnet::policy::measures::{Level, Permits};
+use carnet_disk::Pattern;
+
+use crate::desk::{Desk, Outcome, Place};
+use crate::governed::signed;
+use crate::recovered::{data, options};
+
+const RULES: &str = "policies/post.cedar";
+
+/// The post and customs, whose officers declare measures.
+struct Border {
+    desk: Desk,
+    post: Place,
+    customs: Place,
+}
+
+impl Border {
+    fn open() -> Self {
+        let mut desk = Desk::open();
+        Self {
+            post: desk.seat("post", "items"),
+            customs: desk.seat("customs", "declarations"),
+            desk,
+        }
+    }
+
+    fn does(&mut self, deed: Deed) -> Result<Done, NotDone> {
+        self.desk.now = self.desk.now.plus(Duration::from_millis(10));
+        let command = Command::Govern(Ticket(1), Box::new(deed));
+        let step = self.desk.committer.step(vec![command], self.desk.now);
+        step.unwrap().governed.pop().unwrap().1
+    }
+
+    fn declare(&mut self, by: &str, measure: Measure, hours: Option<u64>) -> u64 {
+        let until = hours.map(|hours| self.desk.now.plus(Duration::from_hours(hours)));
+        let declaring = Declaring {
+            act: act(by),
+            measure,
+            until,
+            reason: "a test".to_owned(),
+        };
+        match self.does(Deed::Declare(declaring)) {
+            Ok(Done::Declared(number)) => number,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn confirm(&mut self, measure: u64, by: &str) {
+        let act = act(by);
+        let governance = self.desk.committer.ledger().governance();
+        let statement = governance.measure_statement(measure, &act.by).unwrap();
+        let done = self.does(Deed::Confirm(Confirmation {
+            act,
+            measure,
+            signed: signed(statement.to_string()),
+        }));
+        assert_eq!(done, Ok(Done::Confirmed));
+    }
+
+    fn stage(&self, agency: &str, measure: u64) -> Stage {
+        let agency: AgencyId = agency.parse().unwrap();
+        let governance = self.desk.committer.ledger().governance();
+        governance.measure(&agency, measure).unwrap().stage
+    }
+
+    fn item(&mut self, id: &str) -> Outcome {
+        let example = "postal.item/valid/ornaments";
+        self.desk.example(self.post, example, id, &[])
+    }
+
+    /// An order to the post: fallback opens its goods.
+    fn order(&mut self, id: &str) {
+        let to = [("to", "post/main")];
+        let example = "control.order/valid/story-03";
+        let taken = self.desk.example(self.customs, example, id, &to);
+        assert_eq!(taken, Outcome::Taken);
+    }
+
+    /// What a system is shown of the newest message of its inbox; all stay there.
+    fn newest(&mut self, place: Place) -> Rendered {
+        let mut all = Vec::new();
+        while let Some(got) = self.desk.get(place, "inbox") {
+            all.push(got);
+        }
+        let newest = all.pop().expect("a message");
+        let shown = self.desk.shown(place, &newest);
+        all.push(newest);
+        for got in all.iter().rev() {
+            self.desk.settle(got, Settle::Unsent);
+        }
+        shown
+    }
+
+    fn sees_goods(&mut self) -> bool {
+        let shown = self.newest(self.post);
+        String::from_utf8_lossy(&shown.body).contains("resin ornaments")
+    }
+
+    /// The process ends where it is, and another one begins.
+    fn restarts(&mut self) {
+        let disk = self.desk.disk.crash(Pattern::Nothing, 1);
+        let before = self.desk.committer.ledger().clone();
+        let (governance, standing) = (before.governance(), before.register().standing());
+        let after = recover(&disk, data(), &options()).unwrap().committer;
+        assert_eq!(after.ledger().governance(), governance);
+        assert_eq!(after.ledger().register().standing(), standing);
+        let kept = Ledger::of_snapshot(&before.to_snapshot()).unwrap();
+        assert_eq!(kept.governance(), governance);
+        assert_eq!(kept.register().standing(), standing);
+    }
+}
+
+/// An officer whose key is his own.
+fn act(by: &str) -> Act {
+    Act {
+        by: by.parse().unwrap(),
+        key: Digest::of(by.as_bytes()),
+        vouched_by: None,
+    }
+}
+
+#[test]
+fn a_level_opens_what_rules_give_in_it_up_to_its_end_for_what_waits_too() {
+    let mut border = Border::open();
+    border.order("o-1");
+    assert!(!border.sees_goods());
+    let fallback = Measure::Level(Level::Fallback);
+    let level = border.declare("customs/o-2117", fallback, Some(24));
+    border.order("o-2");
+    assert!(!border.sees_goods(), "one officer declares no level");
+    border.confirm(level, "customs/o-0934");
+    assert!(!border.sees_goods(), "what waits is given no more");
+    border.order("o-3");
+    assert!(border.sees_goods());
+    border.restarts();
+    // Its time is over, and no record has said so yet.
+    border.desk.now = border.desk.now.plus(Duration::from_hours(24));
+    assert_eq!(border.stage("customs", level), Stage::Holds);
+    assert!(!border.sees_goods(), "what waits is narrowed");
+    border.order("o-4");
+    assert!(!border.sees_goods());
+    assert!(matches!(
+        border.stage("customs", level),
+        Stage::Ended { .. }
+    ));
+    border.restarts();
+}
+
+#[test]
+fn a_suspended_permit_gives_nothing_and_withholds_what_waits_until_its_time_is_over() {
+    let mut border = Border::open();
+    assert_eq!(border.item("i-1"), Outcome::Taken);
+    let named = Permits::Named(["post-customs".parse().unwrap()].into());
+    // Customs have no say in what the post gives.
+    border.declare("customs/o-2117", Measure::Suspend(named.clone()), None);
+    border.declare("customs/o-2117", Measure::Suspend(Permits::All), None);
+    assert_eq!(border.item("i-2"), Outcome::Taken);
+    let suspended = border.declare("post/m-0042", Measure::Suspend(named), None);
+    border.restarts();
+    assert!(matches!(border.item("i-3"), Outcome::Returned(_)));
+    assert_eq!(
+        border.newest(border.customs).routing_key,
+        "carnet.withdrawn"
+    );
+    // It holds by the permit's name, whatever the rulebook says of it.
+    let title = (RULES, "@title(\"Customs receive", "@title(\"Customs get");
+    border.desk.activate(&[title]);
+    assert!(matches!(border.item("i-4"), Outcome::Returned(_)));
+    border.desk.now = border.desk.now.plus(MEASURE_LASTS);
+    assert_eq!(border.item("i-5"), Outcome::Taken);
+    assert!(matches!(
+        border.stage("post", suspended),
+        Stage::Ended { .. }
+    ));
+    let newest = border.newest(border.customs);
+    assert_ne!(newest.routing_key, "carnet.withdrawn");
+    border.restarts();
+}
+
+#[test]
+fn a_suspension_that_was_confirmed_lasts_until_two_officers_lift_it() {
+    let mut border = Border::open();
+    let suspended = border.declare("post/m-0042", Measure::Suspend(Permits::All), None);
+    border.confirm(suspended, "post/m-0077");
+    border.desk.now = border.desk.now.plus(2 * MEASURE_LASTS);
+    assert!(matches!(border.item("i-1"), Outcome::Returned(_)));
+    let lift = border.declare("post/m-0077", Measure::Lift(suspended), None);
+    assert!(matches!(border.item("i-2"), Outcome::Returned(_)));
+    border.confirm(lift, "post/m-0042");
+    assert_eq!(border.item("i-3"), Outcome::Taken);
+    border.restarts();
+}
