@@ -16,7 +16,7 @@ use super::fetch::{Found, Tray, Unread, Wanted};
 use super::start::{BESIDE_RULEBOOK, text_of, units_of};
 use crate::agency::registry::Party;
 use crate::broker::command::Command;
-use crate::broker::governance::{Deed, Done, Gone, Measure, NotDone, State};
+use crate::broker::governance::{Deed, Done, Gone, Measure, NotDone, Noted, State};
 use crate::broker::ids::EntryId;
 use crate::broker::input::{Input, Payer};
 use crate::broker::record::{Activated, Record, Stored, Text};
@@ -32,6 +32,14 @@ impl Embedded {
     pub async fn govern(&self, deed: Deed) -> Result<Done, NotDone> {
         let answered = self.hand_over(deed, None)?;
         answered.await.unwrap_or(Err(NotDone::Stopped))
+    }
+
+    /// Has something recorded that the broker noted: nothing where the log takes no record, which its
+    /// alarm in the broker's own log outlives.
+    pub(crate) async fn note(&self, noted: Noted) {
+        if let Err(why) = self.govern(Deed::Note(noted)).await {
+            tracing::error!(%why, "what was noted of those whom an agency vouches for is not recorded");
+        }
     }
 
     /// A record with its message.
@@ -94,6 +102,7 @@ impl Embedded {
             }
             Deed::Declare(declaring) => declaring.act.by.holder.agency(),
             Deed::Confirm(confirmation) => confirmation.act.by.holder.agency(),
+            Deed::Note(noted) => Some(noted.agency()),
             Deed::Activate(_) | Deed::Gone(_) | Deed::Tell(_) | Deed::Probe => None,
         };
         let agency = agency.cloned();

@@ -21,6 +21,7 @@ mod queues;
 mod records;
 mod register;
 mod take;
+mod trust;
 mod words;
 
 pub use ledger::PageName;

@@ -28,7 +28,7 @@ mod not_done;
 mod state;
 mod vote;
 
-pub use self::deed::{Declaring, Deed, Done, Gone, Statement, Ticket};
+pub use self::deed::{Declaring, Deed, Done, Gone, Noted, Statement, Ticket};
 pub use self::measures::{Declaration, Declarations, MeasureStatement, Stage};
 pub use self::not_done::NotDone;
 pub use self::state::{Activation, Governance, Proposal, State};

@@ -198,6 +198,8 @@ impl Ledger {
             | Record::MeasureEnded(_)
             | Record::Expiring(_) => self.of_agency(record, at, &mut changes),
             Record::Accessed(accessed) => self.time = self.time.max(accessed.at),
+            Record::Revoked(revoked) => self.time = self.time.max(revoked.at),
+            Record::NewKey(key) => self.time = self.time.max(key.at),
             Record::Probed { at } => self.time = self.time.max(*at),
             Record::Exchange(exchange) => self.exchanged(exchange, at, &mut changes),
             Record::Rejected(rejected) => self.rejected(rejected, at, &mut changes),

@@ -10,6 +10,7 @@ mod draft;
 mod measure;
 mod queues;
 mod rulebook;
+mod trust;
 
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub use self::queues::{
 pub use self::rulebook::{
     Activated, Approved, Genesis, Proposed, Scheduled, Text, UnitEntry, Withdrawn, octets,
 };
+pub use self::trust::{NewKey, Revoked, shortened};
 pub use super::ids::QueueId;
 
 /// The schema number of records written now.
@@ -65,6 +67,10 @@ pub enum Record {
     MeasureEnded(MeasureEnded),
     /// A certificate of an agency ends soon, or has ended: the agency is told.
     Expiring(Expiring),
+    /// A connection was closed since its certificate is withdrawn. Evidence.
+    Revoked(Box<Revoked>),
+    /// A key is new at an agency's identity provider. Evidence.
+    NewKey(Box<NewKey>),
     /// An officer looked into the log. Evidence.
     Accessed(Box<Accessed>),
     /// The broker tried whether the log takes a record.
@@ -548,6 +554,8 @@ impl Record {
             | Self::Declared(_)
             | Self::Confirmed(_)
             | Self::MeasureEnded(_)
+            | Self::Revoked(_)
+            | Self::NewKey(_)
             | Self::Accessed(_)
             | Self::Exchange(_)
             | Self::Rejected(_)

@@ -6,11 +6,11 @@
 use super::command::{Ask, Command, Fence, Settle};
 use super::event::Event;
 use super::exchange::{Returnable, Submission, Verdict};
-use super::governance::Deed;
+use super::governance::{Deed, Noted};
 use super::limits::{LEFT_TOGETHER, QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
 use super::record::{
     Activated, Argument, CaseStep, Exchange, Measure, OrderChange, Outcome, QueueProperties,
-    Recipient, SignedText, octets,
+    Recipient, Revoked, SignedText, octets,
 };
 use crate::policy::measures::Permits;
 
@@ -163,6 +163,16 @@ fn governed(deed: &Deed) -> usize {
             permits + declaring.reason.len()
         }
         Deed::Tell(expiring) => expiring.whose.len(),
+        Deed::Note(Noted::Revoked(revoked)) => {
+            let Revoked {
+                whose,
+                serial,
+                remote,
+                ..
+            } = &**revoked;
+            whose.len() + serial.len() + remote.len()
+        }
+        Deed::Note(Noted::NewKey(key)) => key.issuer.len() + key.kid.len(),
         Deed::Access { asked, .. } => asked.sealed().len(),
         Deed::Withdraw { .. } | Deed::Schedule { .. } | Deed::Gone(_) | Deed::Probe => 0,
         Deed::Activate(activated) => {

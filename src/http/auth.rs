@@ -20,11 +20,13 @@ use super::work::{Gone, Kind, work};
 use crate::agency::certificate::CertificateSummary;
 use crate::agency::identity::{Admitted, identify_officer};
 use crate::agency::officer::{Holder, OfficerId};
+use crate::agency::refusal::RefusalKind;
 use crate::agency::registry::{Officer, OfficerPeer};
 use crate::agency::token::Vouched;
 use crate::broker::admit::View;
-use crate::broker::governance::Act;
+use crate::broker::governance::{Act, Noted};
 use crate::broker::limits::OFFICERS_REFUSED;
+use crate::broker::record::Revoked;
 use crate::policy::change::owner_of;
 use crate::policy::office::{Action, Actor};
 
@@ -118,13 +120,11 @@ impl FromRequestParts<Arc<Shared>> for Signed {
         in_pace(caller, state.rates.take(caller.certificate, now)).await?;
         let registry = view.rulebook.registry();
         let found = identify_officer(&caller.chain, registry, now, caller.remote.ip());
+        let found = found.map_err(|refusal| unknown(refusal.to_string()))?;
+        stands(state, caller, &found).await?;
         let Admitted {
-            peer,
-            certificate,
-            grounds,
-            ..
-        } = found.map_err(|refusal| unknown(refusal.to_string()))?;
-        (state.stands)(&grounds).map_err(|refusal| unknown(refusal.to_string()))?;
+            peer, certificate, ..
+        } = found;
         in_pace(caller, state.rates.take_of(&peer.agency.id, now)).await?;
         caller.refused.store(0, Ordering::Relaxed);
         let fingerprint = certificate.fingerprint;
@@ -168,6 +168,35 @@ async fn in_pace(caller: &Caller, taken: Result<(), u32>) -> Result<(), Problem>
     } else {
         problem.closing()
     })
+}
+
+/// Refuses a request of an officer whose certificate is withdrawn, or of whom that is not known, and
+/// closes his connection; that it was withdrawn is recorded once.
+async fn stands(
+    state: &Shared,
+    caller: &Caller,
+    found: &Admitted<OfficerPeer>,
+) -> Result<(), Problem> {
+    let Err(refusal) = (state.stands)(&found.grounds) else {
+        return Ok(());
+    };
+    let is_first = !caller.is_withdrawn.swap(true, Ordering::Relaxed);
+    if is_first && refusal.kind == RefusalKind::Revoked {
+        let agency = &found.peer.agency.id;
+        let officer = found.peer.officer.as_ref();
+        let whose = match officer {
+            Some(officer) => format!("officer {agency}/{}", officer.id),
+            None => format!("an officer of {agency}"),
+        };
+        tracing::error!(
+            agency.id = %agency, %whose, remote = %caller.remote,
+            "ALARM a withdrawn certificate was used: its connection is closed"
+        );
+        let revoked = Revoked::of(agency, whose, &found.certificate, caller.remote.ip());
+        let noted = Noted::Revoked(Box::new(revoked));
+        state.backbone.note(noted).await;
+    }
+    Err(Problem::new(&UNKNOWN_OFFICER, refusal.to_string()).closing())
 }
 
 /// The token of a request, where it has one.

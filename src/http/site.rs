@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use rustls_pki_types::CertificateDer;
 
@@ -46,6 +46,8 @@ pub(crate) struct Caller {
     pub(super) declined: Option<Arc<str>>,
     /// How many requests in a row were too many.
     pub(super) refused: Arc<AtomicU32>,
+    /// Whether its certificate was found withdrawn.
+    pub(super) is_withdrawn: Arc<AtomicBool>,
 }
 
 impl Caller {
@@ -63,6 +65,7 @@ impl Caller {
             remote,
             declined: declined.map(Into::into),
             refused: Arc::default(),
+            is_withdrawn: Arc::default(),
         }
     }
 }

@@ -12,6 +12,8 @@ use super::clock::Clock;
 use crate::agency::certificate::CertificateSummary;
 use crate::agency::registry::{OfficerPeer, Peer, Registry};
 use crate::backbone::embedded::Embedded;
+use crate::broker::governance::{Deed, NotDone};
+use crate::broker::record::{Expiring, shortened};
 use crate::message::id::{AgencyId, OfficerName, SystemId};
 use crate::message::time::Timestamp;
 
@@ -52,6 +54,7 @@ impl Life {
 /// A certificate that ends soon, or has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ending {
+    agency: AgencyId,
     /// Whose it is: a system, an officer, or an issuer's file with its subject.
     whose: String,
     is_hidden: bool,
@@ -60,6 +63,17 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
+    /// As its agency is told of it.
+    fn notice(&self) -> Expiring {
+        Expiring {
+            at: Timestamp::default(),
+            agency: self.agency.clone(),
+            whose: shortened(&self.whose).to_owned(),
+            ends: self.life.ends,
+            days: self.stage,
+        }
+    }
+
     /// Whether it is a system's of a unit that is not listed.
     pub(crate) const fn is_hidden(&self) -> bool {
         self.is_hidden
@@ -92,6 +106,13 @@ enum Bearer {
 }
 
 impl Bearer {
+    const fn agency(&self) -> &AgencyId {
+        match self {
+            Self::System(id) => &id.agency,
+            Self::Officer(agency, _) => agency,
+        }
+    }
+
     /// Whether his unit is not listed; none where the registry does not have him any more.
     fn is_hidden(&self, registry: &Registry) -> Option<bool> {
         match self {
@@ -152,7 +173,12 @@ impl Ends {
         seen.retain(|bearer, _| bearer.is_hidden(registry).is_some());
         let bearers = seen.iter().map(|(bearer, life)| {
             let is_hidden = bearer.is_hidden(registry).unwrap_or(true);
-            (bearer.to_string(), is_hidden, *life)
+            (
+                bearer.agency().clone(),
+                bearer.to_string(),
+                is_hidden,
+                *life,
+            )
         });
         let issuers = registry.bodies().flat_map(|agency| {
             let read = |der: &Vec<u8>| CertificateSummary::read(der);
@@ -160,12 +186,13 @@ impl Ends {
             let issuers = issuers.filter_map(move |(file, der)| Some((file, read(der)?)));
             issuers.map(move |(file, issuer)| {
                 let whose = format!("issuer {} ({}: {file})", issuer.subject, agency.id);
-                (whose, false, Life::of(&issuer))
+                (agency.id.clone(), whose, false, Life::of(&issuer))
             })
         });
         let all = bearers.chain(issuers);
-        let ending = all.filter_map(|(whose, is_hidden, life)| {
+        let ending = all.filter_map(|(agency, whose, is_hidden, life)| {
             Some(Ending {
+                agency,
                 whose,
                 is_hidden,
                 life,
@@ -176,7 +203,7 @@ impl Ends {
     }
 }
 
-/// Tells each ending once at each stage. Goes on for ever.
+/// Tells each ending once at each stage, its agency too. Goes on for ever.
 pub(crate) async fn warn_of_ends(ends: Arc<Ends>, backbone: Arc<Embedded>, clock: Clock) {
     let mut told = Told::default();
     loop {
@@ -184,6 +211,15 @@ pub(crate) async fn warn_of_ends(ends: Arc<Ends>, backbone: Arc<Embedded>, clock
         for ending in told.news(ends.endings(registry.registry(), clock.now())) {
             let cure = "have it renewed, and connect with the new one before then";
             tracing::warn!(cure, "{}", ending.in_words());
+            // The board has no units, and what an unlisted one has is not its agency's to be told.
+            let is_told = registry.registry().agency(ending.agency.as_str()).is_some();
+            if is_told && !ending.is_hidden {
+                match backbone.govern(Deed::Tell(ending.notice())).await {
+                    // It was told before a restart.
+                    Ok(_) | Err(NotDone::Told) => {}
+                    Err(why) => tracing::warn!(%why, "its agency was not told"),
+                }
+            }
         }
         drop(registry);
         tokio::time::sleep(LOOK).await;
@@ -220,6 +256,7 @@ mod tests {
         for hour in 0..24 * (lasts + 2) {
             let stage = life.stage(begins.plus(Duration::from_hours(1) * hour));
             let endings = stage.map(|stage| Ending {
+                agency: "customs".parse().unwrap(),
                 whose: "customs/declarations".to_owned(),
                 is_hidden: false,
                 life,

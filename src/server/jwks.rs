@@ -22,6 +22,8 @@ use crate::agency::jwks::{JWKS_BYTES_MAX, Jwks};
 use crate::agency::registry::{Agency, IdentityProvider, Registry};
 use crate::agency::token::{TokenRefusal, Vouched, verify};
 use crate::backbone::embedded::Embedded;
+use crate::broker::governance::Noted;
+use crate::broker::record::{NewKey, shortened};
 use crate::journal::vfs::{DiskVfs, put_in_place, read_whole};
 use crate::message::id::{AgencyId, Digest};
 use crate::message::time::Timestamp;
@@ -52,23 +54,39 @@ struct KeySet {
     since: BTreeMap<Digest, Timestamp>,
 }
 
+/// A set that was read.
+struct Taken {
+    set: KeySet,
+    /// Keys that were not known before.
+    new: Vec<Unknown>,
+    /// What of it is no key here, and why.
+    left_out: Vec<String>,
+}
+
+/// A key that was not known before: its id and thumbprint.
+struct Unknown {
+    kid: String,
+    key: Digest,
+}
+
 impl KeySet {
-    /// The set that was read at `now`, after `before`; with the ids of keys that were not known.
+    /// The set that was read at `now`, after `before`.
     fn after(
         before: Option<&Self>,
         provider: &IdentityProvider,
         text: String,
         now: Timestamp,
-    ) -> Result<(Self, Vec<String>, Vec<String>), String> {
+    ) -> Result<Taken, String> {
         let parsed = Jwks::parse(text.as_bytes()).map_err(|error| error.to_string())?;
         let mut new = Vec::new();
         let mut since = BTreeMap::new();
-        for (kid, thumbprint) in parsed.keys.thumbprints() {
-            let known = before.and_then(|before| before.since.get(&thumbprint));
+        for (kid, key) in parsed.keys.thumbprints() {
+            let known = before.and_then(|before| before.since.get(&key));
             if known.is_none() {
-                new.push(kid.to_owned());
+                let kid = kid.to_owned();
+                new.push(Unknown { kid, key });
             }
-            since.insert(thumbprint, known.copied().unwrap_or(now));
+            since.insert(key, known.copied().unwrap_or(now));
         }
         let set = Self {
             provider: provider.clone(),
@@ -77,7 +95,11 @@ impl KeySet {
             read: now,
             since,
         };
-        Ok((set, new, parsed.left_out))
+        Ok(Taken {
+            set,
+            new,
+            left_out: parsed.left_out,
+        })
     }
 }
 
@@ -296,7 +318,7 @@ impl Keeper {
         let taken =
             read.and_then(|text| KeySet::after(before.map(Arc::as_ref), &provider, text, now));
         let source = &provider.jwks;
-        let (set, new, left_out) = match taken {
+        let Taken { set, new, left_out } = match taken {
             Ok(taken) => taken,
             Err(says) => {
                 if self.is_news(&agency, &says) {
@@ -308,7 +330,16 @@ impl Keeper {
                 return;
             }
         };
-        for kid in &new {
+        for Unknown { kid, key } in new {
+            let backbone = Arc::clone(&self.backbone);
+            let noted = Noted::NewKey(Box::new(NewKey {
+                at: now,
+                agency: agency.clone(),
+                issuer: provider.issuer.clone(),
+                kid: shortened(&kid).to_owned(),
+                key,
+            }));
+            tokio::spawn(async move { backbone.note(noted).await });
             tracing::error!(
                 agency.id = %agency, %source, key.id = kid,
                 "ALARM a key is new at an identity provider: for 24 hours no approval by a token of it counts"
@@ -390,7 +421,7 @@ fn kept(folder: &Path, agency: &AgencyId, provider: &IdentityProvider) -> Option
         return None;
     }
     let parsed = KeySet::after(None, provider, written.set, written.read);
-    let (mut set, ..) = parsed.ok()?;
+    let mut set = parsed.ok()?.set;
     for (thumbprint, since) in &mut set.since {
         if let Some(kept) = written.since.get(&thumbprint.to_string()) {
             *since = *kept;

@@ -22,6 +22,8 @@ pub(crate) use super::shell::Shell;
 use super::web::{self, Listeners};
 use super::worker::Worker;
 use crate::agency::identity::identify;
+use crate::broker::governance::Noted;
+use crate::broker::record::Revoked;
 
 /// Serves until `stop` says so: then nothing is accepted, clients are told, and what is under way
 /// has the drain time to end.
@@ -210,8 +212,15 @@ async fn connect(
     let parted = Connection::new(stream, client, shared).serve(stop).await;
     // Before its place is free: at a stop, nothing is said of connections after the last has ended.
     if let Some(mut refusal) = parted.withdrawn {
+        let (agency, whose) = (
+            &peer.agency.id,
+            format!("{}/{}", peer.agency.id, peer.system.name),
+        );
+        let revoked = Revoked::of(agency, whose, &admitted.certificate, remote.ip());
         refusal.certificate = Some(admitted.certificate);
         house.declined(&refusal, remote);
+        let noted = Noted::Revoked(Box::new(revoked));
+        shell.backbone.note(noted).await;
     }
     house.farewell(&peer, remote, since, &parted.how);
     drop((place, seat, open));

@@ -83,6 +83,8 @@ fn of_disk() -> Vec<Seed> {
         (29, "record-measure-confirmed"),
         (30, "record-measure-ended"),
         (31, "record-expiring"),
+        (32, "record-revoked"),
+        (33, "record-new-key"),
         (24, "record-withdrawn"),
         (25, "record-scheduled"),
         (record::FRAME_OF_EXCHANGE, "frame-exchange"),

@@ -1,14 +1,15 @@
-//! What the fixtures of measures and of certificates that end hold.
+//! What the fixtures of measures, and of certificates and keys, hold.
 
 use std::collections::BTreeSet;
 
 use carnet::broker::record::{
-    Confirmation, Confirmed, Declared, EndedBy, Expiring, Measure, MeasureEnded, Record,
+    Confirmation, Confirmed, Declared, EndedBy, Expiring, Measure, MeasureEnded, NewKey, Record,
+    Revoked,
 };
 use carnet::policy::measures::{Level, Permits};
 
 use crate::governed::{act, signed};
-use crate::values::{Sample, at, sample};
+use crate::values::{Sample, at, digest, sample};
 
 /// All samples of records of them.
 pub(crate) fn records() -> Vec<Sample> {
@@ -26,6 +27,8 @@ pub(crate) fn records() -> Vec<Sample> {
         sample("measure-ended", ended(2, EndedBy::Time)),
         sample("measure-gone", ended(3, EndedBy::Gone)),
         sample("expiring", expiring()),
+        sample("revoked", revoked()),
+        sample("new-key", new_key()),
     ]
 }
 
@@ -71,4 +74,25 @@ pub(crate) fn expiring() -> Record {
         ends: at(99_000),
         days: 30,
     })
+}
+
+fn revoked() -> Record {
+    Record::Revoked(Box::new(Revoked {
+        at: at(19),
+        agency: "post".parse().unwrap(),
+        whose: "post/items".to_owned(),
+        certificate: digest(11),
+        serial: "0A1B".to_owned(),
+        remote: "192.0.2.7".to_owned(),
+    }))
+}
+
+fn new_key() -> Record {
+    Record::NewKey(Box::new(NewKey {
+        at: at(20),
+        agency: "post".parse().unwrap(),
+        issuer: "https://login.post.example".to_owned(),
+        kid: "k2".to_owned(),
+        key: digest(12),
+    }))
 }

@@ -95,12 +95,18 @@ impl Asked<'_> {
     /// Also the client, whose connection stays open as long as it is kept.
     pub(crate) fn send_and_stay(self) -> (Client, Answer) {
         let client = self.broker.client(&self.officer);
+        let answer = self.send_by(&client);
+        (client, answer)
+    }
+
+    /// By a client whose connection is open.
+    pub(crate) fn send_by(self, client: &Client) -> Answer {
         let url = format!("{}{}", self.broker.running.http, self.path);
         let mut request = client.request(self.method, url).headers(self.headers);
         if let Some(body) = self.body {
             request = request.body(body);
         }
-        let answer = self.broker.runtime.block_on(async {
+        self.broker.runtime.block_on(async {
             let response = request.send().await.unwrap();
             let (status, headers) = (response.status(), response.headers().clone());
             let text = response.text().await.unwrap();
@@ -111,8 +117,7 @@ impl Asked<'_> {
                 text,
                 json,
             }
-        });
-        (client, answer)
+        })
     }
 }
 
@@ -190,8 +195,7 @@ impl Broker {
 
     /// The port that officers connect to.
     pub(crate) fn http_port(&self) -> u16 {
-        let (_, port) = self.running.http.rsplit_once(':').unwrap();
-        port.parse().unwrap()
+        port_of(&self.running.http)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -325,6 +329,11 @@ fn carnet(folder: &Path, words: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     command.current_dir(folder).args(split(words));
     command.output().unwrap()
+}
+
+fn port_of(url: &str) -> u16 {
+    let (_, port) = url.rsplit_once(':').unwrap();
+    port.parse().unwrap()
 }
 
 /// Words, of which those in quotes stay together.

@@ -2,8 +2,9 @@
 //! approved takes effect.
 
 use std::path::Path;
+use std::time::Duration;
 
-use carnet::cli::certs::issue::Authority;
+use carnet::cli::certs::issue::{Authority, Profile, Validity};
 use carnet::config::{read_file, write_text};
 use carnet::journal::vfs::{DiskVfs, Vfs};
 use carnet::message::time::Timestamp;
@@ -30,14 +31,31 @@ fn start() -> Broker {
             at("keys.json"),
         );
         change(&folder.join("policies/board.toml"), |text| text + &board);
+        let old = old_issuer();
+        write_text(&folder.join("agencies/customs/old-ca.pem"), old.as_bytes()).unwrap();
         change(&folder.join("agencies/customs/agency.toml"), |text| {
-            let issuers = "issuers = [\"customs-ca.pem\"]\n";
+            let issuers = "issuers = [\"customs-ca.pem\", \"old-ca.pem\"]\n";
+            let text = text.replacen(
+                "[\"customs-ca.pem\"]",
+                "[\"customs-ca.pem\", \"old-ca.pem\"]",
+                1,
+            );
             let list = at("customs.crl");
             let crl =
                 format!("crl = {{ url = \"{list}\", refresh = \"30m\", stale_after = \"2h\" }}\n");
             text.replacen(issuers, &format!("{issuers}{crl}"), 1)
         });
     })
+}
+
+/// An issuer that ends in 20 days.
+fn old_issuer() -> String {
+    let (now, day) = (Clock::default().now(), Duration::from_hours(24));
+    let mut profile = Profile::issuer("Customs before", now);
+    let began = Timestamp::from_millis(now.as_millis() - 345 * 86_400_000);
+    profile.validity = Validity::starting(began, 365 * day);
+    let issuer = Authority::create(&profile);
+    issuer.unwrap().to_issued().certificate
 }
 
 fn change(file: &Path, change: impl FnOnce(String) -> String) {
@@ -80,12 +98,35 @@ fn officers_whose_certificates_are_withdrawn_do_nothing_more_and_what_they_did_s
     let mut broker = start();
     healthy(&broker, "[!] board: no revocation list was read at file://");
     healthy(&broker, "[i] board: the keys at file://");
+    healthy(&broker, "(customs: old-ca.pem) ends at");
     publish(&broker, "board", 1, &[]);
     healthy(&broker, "[i] board: the revocation list at file://");
     let me = "/api/v1/me";
     assert_eq!(broker.get("board/b-0107", me).status, StatusCode::OK);
     publish(&broker, "board", 2, &["board.b-0107"]);
     while !broker.declines("board.b-0107") {}
+
+    // On a connection that is open the next request is refused, and it ends with a record.
+    let asked = broker.ask("customs/o-3350", Method::GET, me);
+    let (visit, answer) = asked.send_and_stay();
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    publish(&broker, "customs", 1, &["customs.o-3350"]);
+    let refused = loop {
+        let again = broker.ask("customs/o-3350", Method::GET, me);
+        let answer = again.send_by(&visit);
+        if answer.status != StatusCode::OK {
+            break answer;
+        }
+    };
+    assert_eq!(refused.code(), "unknown-officer", "{}", refused.text);
+    assert_eq!(refused.headers["connection"], "close");
+    let log = "/api/v1/log?why=x&kind=certificate-withdrawn";
+    let own = broker.get("customs/o-0934", log).json;
+    let records = own["records"].as_array().unwrap();
+    assert_eq!(records.len(), 1, "{own}");
+    assert_eq!(records[0]["whose"], "officer customs/o-3350");
+    let others = broker.get("post/m-0077", log).json;
+    assert_eq!(others["records"], json!([]));
 
     let path = "/api/v1/rulebook/file?path=policies/customs.cedar";
     let rules = format!(
@@ -95,7 +136,7 @@ fn officers_whose_certificates_are_withdrawn_do_nothing_more_and_what_they_did_s
     write_text(&broker.path().join("edited"), rules.as_bytes()).unwrap();
     broker.told("policy edit policies/customs.cedar --with edited --title x --as customs/o-2117");
     broker.told("policy approve 1 --as customs/o-0934");
-    publish(&broker, "customs", 1, &["customs.o-0934"]);
+    publish(&broker, "customs", 2, &["customs.o-3350", "customs.o-0934"]);
     // The list comes into force while this does.
     let activation = broker.ask(
         "customs/o-2117",

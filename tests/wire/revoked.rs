@@ -136,6 +136,20 @@ fn declined(broker: &Broker) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// What the log says of connections that were closed.
+fn recorded(broker: &Broker) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    command
+        .args(["log", "tail", "-n", "1000", "--json", "--data"])
+        .arg(broker.data());
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines();
+    lines
+        .filter(|line| line.contains("certificate-withdrawn"))
+        .collect()
+}
+
 fn item(number: u32) -> Message {
     let body = example("postal.item/valid/ornaments");
     Message::of_type("postal.item", &format!("r-{number}"), &body)
@@ -185,6 +199,7 @@ fn a_withdrawn_certificate_ends_its_connections_at_once_and_nobody_elses() {
     }
     let told = alert(&broker, &stolen);
     assert!(told.contains("CertificateRevoked"), "{told}");
+    while !recorded(&broker).contains("\"whose\":\"customs/declarations\"") {}
     let declined = declined(&broker);
     let last = declined.last().unwrap();
     assert_eq!(

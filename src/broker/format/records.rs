@@ -16,6 +16,7 @@
 //! | 14 | repeats | [`evidence`](super::evidence) |
 //! | 26, 27 | accessed, probed | [`governance`](super::governance), time |
 //! | 28 to 31 | a measure declared, confirmed, ended, a certificate that ends | [`measures`](super::measures) |
+//! | 32, 33 | a connection closed for its certificate, a new key | [`trust`](super::trust) |
 
 use std::cmp::Ordering;
 
@@ -26,8 +27,9 @@ use super::words::{Numbered, numbered};
 use crate::broker::ids::OrderKey;
 use crate::broker::record::{
     Accessed, Activated, Approved, Binding, CaseChange, Confirmed, CountedRefusals, Declared,
-    Exchange, Expiring, Genesis, Lost, MeasureEnded, Narrowed, Placed, Proposed, QueueId,
-    QueueProperties, Record, Rejected, Repeats, SCHEMA, Scheduled, Settled, Topology, Withdrawn,
+    Exchange, Expiring, Genesis, Lost, MeasureEnded, Narrowed, NewKey, Placed, Proposed, QueueId,
+    QueueProperties, Record, Rejected, Repeats, Revoked, SCHEMA, Scheduled, Settled, Topology,
+    Withdrawn,
 };
 use crate::journal::{Kind, Lsn};
 use crate::message::id::{KeyedDigest, UnitId};
@@ -79,6 +81,8 @@ numbered!(Record {
     29 = Confirmed(confirmed: Box<Confirmed>),
     30 = MeasureEnded(ended: MeasureEnded),
     31 = Expiring(expiring: Expiring),
+    32 = Revoked(revoked: Box<Revoked>),
+    33 = NewKey(key: Box<NewKey>),
     ; Topology(Topology)
 });
 

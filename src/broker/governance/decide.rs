@@ -1,6 +1,6 @@
 //! What a deed comes to: a record, or the reason for which there is none.
 
-use super::deed::{Deed, Done};
+use super::deed::{Deed, Done, Noted};
 use super::not_done::NotDone;
 use super::state::{Governance, Proposal, State};
 use crate::agency::officer::Holder;
@@ -38,6 +38,19 @@ impl Governance {
                     asked,
                     results,
                 })),
+                done: None,
+            }),
+            Deed::Note(noted) => Ok(Decided {
+                record: match noted {
+                    Noted::Revoked(mut revoked) => {
+                        revoked.at = now;
+                        Record::Revoked(revoked)
+                    }
+                    Noted::NewKey(mut key) => {
+                        key.at = now;
+                        Record::NewKey(key)
+                    }
+                },
                 done: None,
             }),
             Deed::Probe => Ok(Decided {

@@ -5,7 +5,9 @@ use std::fmt;
 use crate::agency::keys::SealedPart;
 use crate::agency::officer::{Holder, OfficerId};
 use crate::broker::ids::EntryId;
-use crate::broker::record::{Act, Activated, Approval, Confirmation, Draft, Expiring, Measure};
+use crate::broker::record::{
+    Act, Activated, Approval, Confirmation, Draft, Expiring, Measure, NewKey, Revoked,
+};
 use crate::message::id::{AgencyId, Digest};
 use crate::message::time::Timestamp;
 
@@ -51,8 +53,29 @@ pub enum Deed {
     Gone(Gone),
     /// An agency is told that a certificate ends: by the broker itself.
     Tell(Expiring),
+    /// The broker noted something of those whom an agency vouches for: its record has the time.
+    Note(Noted),
     /// The broker tries whether the log takes a record.
     Probe,
+}
+
+/// What the broker noted of those whom an agency vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Noted {
+    /// A connection was closed since its certificate is withdrawn.
+    Revoked(Box<Revoked>),
+    /// A key is new at the agency's identity provider.
+    NewKey(Box<NewKey>),
+}
+
+impl Noted {
+    /// The agency.
+    pub const fn agency(&self) -> &AgencyId {
+        match self {
+            Self::Revoked(revoked) => &revoked.agency,
+            Self::NewKey(key) => &key.agency,
+        }
+    }
 }
 
 /// A measure as an officer hands it over.

@@ -47,6 +47,8 @@ impl Record {
             | Self::Confirmed(_)
             | Self::MeasureEnded(_)
             | Self::Expiring(_)
+            | Self::Revoked(_)
+            | Self::NewKey(_)
             | Self::Case(_)
             | Self::Narrowed(_)
             | Self::RefusalsCounted(_)

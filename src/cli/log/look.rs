@@ -20,7 +20,8 @@ pub(in crate::cli) struct Look {
     /// How many, the last of all
     #[arg(short = 'n', long, default_value_t = 10, value_name = "N")]
     records: usize,
-    /// Of one kind alone: sent, received, rejected, narrowed, case, accessed, refusals-counted
+    /// Of one kind alone: sent, received, rejected, narrowed, case, accessed, refusals-counted,
+    /// certificate-withdrawn, new-key
     #[arg(long)]
     kind: Option<String>,
     /// What was sent under this id alone

@@ -51,7 +51,7 @@ pub(super) struct LookedFor {
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<usize>,
     /// Of this kind alone: `sent`, `received`, `rejected`, `narrowed`, `case`, `accessed`,
-    /// `refusals-counted`
+    /// `refusals-counted`, `certificate-withdrawn`, `new-key`
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<String>,
     /// Of messages that the agency sent under this id alone

@@ -2,6 +2,7 @@
 
 mod governed;
 mod measures;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -70,6 +71,8 @@ impl Described {
             Record::Confirmed(confirmed) => this.confirmed(confirmed),
             Record::MeasureEnded(ended) => this.measure_ended(ended),
             Record::Expiring(expiring) => this.expiring(expiring),
+            Record::Revoked(revoked) => this.revoked(revoked),
+            Record::NewKey(key) => this.new_key(key),
             Record::Accessed(accessed) => this.accessed(accessed),
             Record::Exchange(exchange) => this.exchange(exchange, rulebook),
             Record::Rejected(rejected) => this.rejected(rejected),

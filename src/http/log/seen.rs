@@ -36,14 +36,23 @@ pub(crate) fn of_agency(agency: &AgencyId, entry: &Entry) -> Vec<Item> {
             vec![item("refusals-counted", told)]
         }
         Record::Accessed(accessed) if accessed.act.by.holder.agency() == Some(agency) => {
-            let mut told = Described::of(None, entry.lsn, &entry.record, None).to_json();
-            if let Some(fields) = told.as_object_mut() {
-                fields.retain(|name, _| !["number", "lsn", "clock"].contains(&name.as_str()));
-            }
-            vec![item("accessed", told)]
+            vec![described("accessed", entry)]
         }
+        Record::Revoked(revoked) if revoked.agency == *agency => {
+            vec![described("certificate-withdrawn", entry)]
+        }
+        Record::NewKey(key) if key.agency == *agency => vec![described("new-key", entry)],
         _ => Vec::new(),
     }
+}
+
+/// A record that is the agency's as a whole, without its place in the log.
+fn described(kind: &'static str, entry: &Entry) -> Item {
+    let mut told = Described::of(None, entry.lsn, &entry.record, None).to_json();
+    if let Some(fields) = told.as_object_mut() {
+        fields.retain(|name, _| !["number", "lsn", "clock"].contains(&name.as_str()));
+    }
+    item(kind, told)
 }
 
 /// What is found by its kind alone.
