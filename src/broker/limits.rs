@@ -206,6 +206,12 @@ pub const OFFICERS_GOODBYES: usize = 64;
 /// closed without a word.
 pub const AGENCY_OFFICERS_GOODBYES: usize = 8;
 
+/// Connections at a time that ask how the broker is. Hit: the next wait to be accepted.
+pub const HEALTH_CONNECTIONS: usize = 64;
+
+/// How long such a connection lives, its requests included. Hit: it is cut.
+pub const HEALTH_CONNECTION: Duration = Duration::from_secs(10);
+
 /// How long an officer's connection may rest between two requests, and how long the head of one may take.
 /// Hit: the connection is closed.
 pub const OFFICERS_REST: Duration = Duration::from_secs(10);

@@ -3,12 +3,14 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::broker::limits::{
-    CONNECTIONS, GOODBYES, HANDSHAKES, HANDSHAKES_WAITING, OFFICERS_CONNECTIONS, OFFICERS_GOODBYES,
+    CONNECTIONS, GOODBYES, HANDSHAKES, HANDSHAKES_WAITING, HEALTH_CONNECTIONS,
+    OFFICERS_CONNECTIONS, OFFICERS_GOODBYES,
 };
 use crate::message::bundle::Fault;
 
-/// Descriptors that the log, its snapshots and pages, certificates and the broker's own output take.
-const KEPT: usize = 256;
+/// Descriptors that the log, its snapshots and pages, certificates, the broker's own output and those who
+/// ask how it is take.
+const KEPT: usize = 192 + HEALTH_CONNECTIONS;
 /// What the runtime of a thread takes.
 const OF_A_RUNTIME: usize = 8;
 /// Sockets that all systems take that may connect, who may come to shake hands, and who are declined.

@@ -5,16 +5,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::ends::Ending;
 use super::house::House;
+use crate::broker::limits::{HEALTH_CONNECTION, HEALTH_CONNECTIONS};
 use crate::http::health::{Besides, Health, Sources, router};
 
 /// What is looked at.
@@ -47,13 +53,37 @@ pub(super) async fn serve(
     for part in [LISTENER, LOG] {
         health.note(part, clock.monotonic(), Err("is looked at now".to_owned()));
     }
+    let open = Arc::new(Semaphore::new(HEALTH_CONNECTIONS));
     for listener in listeners {
         let pages = router(Arc::clone(&sources));
-        tokio::spawn(async move { axum::serve(listener, pages).await });
+        tokio::spawn(answer(listener, pages, Arc::clone(&open)));
     }
     loop {
         look(&house, &health, systems).await;
         sleep(LOOK).await;
+    }
+}
+
+/// Answers all who connect, at most so many at a time: the log has its own files, however many come.
+async fn answer(listener: TcpListener, pages: Router, open: Arc<Semaphore>) {
+    while let Ok(place) = Arc::clone(&open).acquire_owned().await {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let pages = TowerToHyperService::new(pages.clone());
+                tokio::spawn(async move {
+                    let mut served = http1::Builder::new();
+                    served
+                        .timer(TokioTimer::new())
+                        .header_read_timeout(HEALTH_CONNECTION);
+                    let served = served.serve_connection(TokioIo::new(socket), pages);
+                    // However that ends, the socket is dropped.
+                    drop(timeout(HEALTH_CONNECTION, served).await);
+                    drop(place);
+                });
+            }
+            // Out of file descriptors: let some go before the next try.
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
     }
 }
 

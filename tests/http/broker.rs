@@ -198,6 +198,11 @@ impl Broker {
         port_of(&self.running.http)
     }
 
+    /// The port of the pages of health.
+    pub(crate) fn health_port(&self) -> u16 {
+        port_of(&self.running.health)
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -23,6 +23,7 @@ fn is_open(mut stranger: &TcpStream) -> bool {
 #[test]
 fn strangers_and_an_agency_in_all_its_places_keep_no_other_officer_out() {
     let broker = Broker::start();
+    let asks_nothing = strangers(broker.health_port(), [127, 9, 9, 9], 1);
     // He comes in before the time of a stranger ends, unless the machine takes longer than that.
     let silent = loop {
         let silent = strangers(broker.http_port(), [127, 9, 9, 9], CONNECTIONS);
@@ -52,6 +53,10 @@ fn strangers_and_an_agency_in_all_its_places_keep_no_other_officer_out() {
     while !again() {}
     drop(silent);
     checks_keep_no_activation_waiting(&broker);
+    // Who asks for no page of health is closed in time.
+    let mut closed = &asks_nothing[0];
+    closed.set_nonblocking(false).unwrap();
+    assert_eq!(closed.read(&mut [0]).unwrap(), 0);
 }
 
 /// While one agency has begun many checks, an activation of another's is answered before half of them.

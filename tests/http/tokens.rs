@@ -65,6 +65,12 @@ impl Post {
 
     /// A token for the bearer of these files, as `change` leaves its claims.
     fn token(&self, stem: &str, change: impl FnOnce(&mut Value)) -> String {
+        let header = json!({"alg": "ES256", "kid": "k1", "typ": "at+jwt"});
+        self.token_with(&header, stem, change)
+    }
+
+    /// One with this header.
+    fn token_with(&self, header: &Value, stem: &str, change: impl FnOnce(&mut Value)) -> String {
         let pem = self.broker.read(&format!("pki/{stem}.pem"));
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         let mut claims = json!({
@@ -75,8 +81,7 @@ impl Post {
             "cnf": {"x5t#S256": base64(&Digest::of(&der).0)},
         });
         change(&mut claims);
-        let header = json!({"alg": "ES256", "kid": "k1", "typ": "at+jwt"});
-        self.signer.token(&header, &claims)
+        self.signer.token(header, &claims)
     }
 
     fn me(&self, officer: &str, token: &str) -> Answer {
@@ -104,7 +109,14 @@ fn a_token_names_an_officer_by_the_certificate_that_it_is_bound_to_and_by_no_oth
         claims["roles"] = json!(["administrator"]);
     });
     assert_eq!(post.me(DESK, &more).json["roles"], json!(["approver"]));
-    let wrong: [(&str, String); 6] = [
+    let none = json!({"alg": "none", "typ": "at+jwt"});
+    let unknown = json!({"alg": "ES256", "kid": "k9", "typ": "at+jwt"});
+    let wrong: [(&str, String); 8] = [
+        ("no algorithm", post.token_with(&none, "post.desk", |_| {})),
+        (
+            "an unknown key",
+            post.token_with(&unknown, "post.desk", |_| {}),
+        ),
         ("another certificate", post.token("post.m-0042", |_| {})),
         (
             "another audience",

@@ -16,12 +16,14 @@ mod proposals;
 mod rulebook;
 mod told;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
@@ -92,8 +94,14 @@ pub(crate) fn description() -> Description {
     resources().split_for_parts().1
 }
 
-async fn openapi(_: Signed) -> axum::Json<Description> {
-    axum::Json(description())
+async fn openapi(_: Signed) -> Response {
+    // Made once: it is large, and asked for by anyone who is an officer.
+    static DESCRIBED: LazyLock<Bytes> = LazyLock::new(|| {
+        let described = serde_json::to_vec(&description());
+        described.unwrap_or_default().into()
+    });
+    let json = [(CONTENT_TYPE, "application/json")];
+    (json, DESCRIBED.clone()).into_response()
 }
 
 async fn page(_: Signed, At(code): At<String>) -> Result<Response, Problem> {
