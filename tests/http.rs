@@ -26,6 +26,8 @@ mod roles;
 mod strangers;
 #[path = "http/tokens.rs"]
 mod tokens;
+#[path = "http/unseen.rs"]
+mod unseen;
 #[expect(dead_code, reason = "a part of it is used here")]
 #[path = "support/vouched.rs"]
 mod vouched;

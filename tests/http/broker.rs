@@ -229,9 +229,15 @@ impl Broker {
     /// Publishes a file as a system does.
     #[track_caller]
     pub(crate) fn publishes(&self, file: &str, id: &str, system: &str) {
+        self.sends("postal.item", &format!("{file} --id {id}"), system);
+    }
+
+    /// Publishes as a system does; `words` are the file, and what else there is to say.
+    #[track_caller]
+    pub(crate) fn sends(&self, message_type: &str, words: &str, system: &str) {
         let at = &self.running.amqp;
         self.local(&format!(
-            "publish postal.item {file} --id {id} --as {system} --amqp {at} --certs pki"
+            "publish {message_type} {words} --as {system} --amqp {at} --certs pki"
         ));
     }
 
