@@ -18,6 +18,8 @@ use axum::routing::get;
 
 /// How old a look may be: three of them were missed then.
 const STALE: Duration = Duration::from_mins(3);
+/// How long what else there is to know is told again as it was: it takes its time to find.
+const TOLD_AGAIN: Duration = Duration::from_secs(1);
 
 /// What was found of one part.
 #[derive(Debug, Clone)]
@@ -49,6 +51,14 @@ pub(crate) struct Sources {
     pub(crate) now: Box<dyn Fn() -> Duration + Send + Sync>,
     /// Tells what else there is to know.
     pub(crate) besides: Box<dyn Fn() -> Besides + Send + Sync>,
+    /// What was told of it last, and when.
+    pub(crate) told: Mutex<Option<Told>>,
+}
+
+/// Lines of what else there is to know, and when they were found.
+pub(crate) struct Told {
+    at: Duration,
+    lines: String,
 }
 
 impl Health {
@@ -84,18 +94,32 @@ impl Health {
 impl Sources {
     /// Whether all is in order, and in words what was found: all of it, or no more than that.
     fn tell(&self, is_verbose: bool) -> (bool, String) {
-        let (ready, mut text) = self.health.tell((self.now)());
+        let now = (self.now)();
+        let (ready, mut text) = self.health.tell(now);
         if is_verbose {
-            let Besides { notices, ages } = (self.besides)();
-            let notices = notices.iter().map(|says| ('!', says));
-            for (mark, says) in notices.chain(ages.iter().map(|says| ('i', says))) {
-                _ = writeln!(text, "[{mark}] {says}");
-            }
+            text.push_str(&self.besides(now));
         } else {
             text.clear();
         }
         text.push_str(if ready { "ready\n" } else { "not ready\n" });
         (ready, text)
+    }
+
+    fn besides(&self, now: Duration) -> String {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = |told: &&Told| now.saturating_sub(told.at) < TOLD_AGAIN;
+        if let Some(told) = told.as_ref().filter(is_fresh) {
+            return told.lines.clone();
+        }
+        let Besides { notices, ages } = (self.besides)();
+        let notices = notices.iter().map(|says| ('!', says));
+        let mut lines = String::new();
+        for (mark, says) in notices.chain(ages.iter().map(|says| ('i', says))) {
+            _ = writeln!(lines, "[{mark}] {says}");
+        }
+        let found = lines.clone();
+        *told = Some(Told { at: now, lines });
+        found
     }
 }
 
@@ -127,7 +151,36 @@ fn text(status: StatusCode, text: String) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
+
+    #[test]
+    fn what_takes_its_time_to_find_is_found_once_a_second_however_often_it_is_asked_for() {
+        let time = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&time);
+        let found = Arc::new(AtomicU64::new(0));
+        let finds = Arc::clone(&found);
+        let sources = Sources {
+            health: Arc::default(),
+            now: Box::new(move || Duration::from_millis(clock.load(Ordering::Relaxed))),
+            besides: Box::new(move || {
+                finds.fetch_add(1, Ordering::Relaxed);
+                let notices = vec!["an issuer ends".to_owned()];
+                let ages = vec!["keys are 3 s old".to_owned()];
+                Besides { notices, ages }
+            }),
+            told: Mutex::default(),
+        };
+        for at in 0..3_000 {
+            time.store(at, Ordering::Relaxed);
+            let (_, text) = sources.tell(true);
+            let says = "[!] an issuer ends\n[i] keys are 3 s old\nnot ready\n";
+            assert_eq!(text, says);
+            assert_eq!(sources.tell(false).1, "not ready\n");
+        }
+        assert_eq!(found.load(Ordering::Relaxed), 3);
+    }
 
     #[test]
     fn it_is_ready_while_every_look_is_good_and_fresh() {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -49,6 +49,7 @@ pub(super) async fn serve(
             let house = Arc::clone(&house);
             Box::new(move || besides(&house))
         },
+        told: Mutex::default(),
     });
     for part in [LISTENER, LOG] {
         health.note(part, clock.monotonic(), Err("is looked at now".to_owned()));
