@@ -6,6 +6,7 @@
 
 mod access;
 mod case;
+mod closed;
 mod draft;
 mod measure;
 mod queues;

@@ -1,7 +1,5 @@
-//! Records of looks at the log itself, and records as they are for readers who may not open what is
-//! sealed in them.
+//! Records of looks at the log itself.
 
-use super::Record;
 use super::draft::Act;
 use crate::agency::keys::SealedPart;
 use crate::message::time::Timestamp;
@@ -26,44 +24,4 @@ pub struct Inquiry<'a> {
     pub why: &'a str,
     /// What, as the interface has it.
     pub query: &'a str,
-}
-
-impl Record {
-    /// This record without what is sealed in it: what a sender wrote and was told, what an officer
-    /// asked and why.
-    #[must_use]
-    pub fn closed(mut self) -> Self {
-        match &mut self {
-            Self::Exchange(exchange) => exchange.sealed = SealedPart::closed(),
-            Self::Rejected(rejected) => rejected.sealed = SealedPart::closed(),
-            Self::Accessed(accessed) => accessed.asked = SealedPart::closed(),
-            Self::Genesis(_)
-            | Self::Activated(_)
-            | Self::Proposed(_)
-            | Self::Approved(_)
-            | Self::Withdrawn(_)
-            | Self::Scheduled(_)
-            | Self::Declared(_)
-            | Self::Confirmed(_)
-            | Self::MeasureEnded(_)
-            | Self::Expiring(_)
-            | Self::Revoked(_)
-            | Self::NewKey(_)
-            | Self::Case(_)
-            | Self::Narrowed(_)
-            | Self::RefusalsCounted(_)
-            | Self::Lost(_)
-            | Self::Placed(_)
-            | Self::Settled(_)
-            | Self::Topology(_)
-            | Self::Lease { .. }
-            | Self::OrderEnded { .. }
-            | Self::Recovered
-            | Self::Probed { .. }
-            | Self::RefusalsNoted(_)
-            | Self::Stopped { .. }
-            | Self::Repeats(_) => {}
-        }
-        self
-    }
 }
