@@ -269,28 +269,3 @@ fn systems_and_strangers_are_no_officers() {
     assert!(broker.declines("post-items"), "a system");
     assert!(broker.declines("post-ca"), "an issuer");
 }
-
-#[test]
-fn no_finding_names_a_unit_that_others_must_not_know() {
-    let broker = broker();
-    let path = "/api/v1/rulebook/file?path=policies/post.cedar";
-    let text = broker.get("post/m-01", path).text;
-    for unit in ["zzzz/zzzz", "customs/investigatio"] {
-        let rule = text.replacen(
-            "principal in Border::Agency::\"customs\"",
-            &format!("principal == Border::Unit::\"{unit}\""),
-            1,
-        );
-        assert_ne!(rule, text);
-        let asked = broker.ask("post/m-01", Method::POST, "/api/v1/checks");
-        let answer = asked
-            .json(&json!({"files": {"policies/post.cedar": rule}}))
-            .send();
-        assert_eq!(answer.code(), "faults");
-        assert!(
-            !answer.text.contains("customs/investigation"),
-            "{}",
-            answer.text
-        );
-    }
-}
