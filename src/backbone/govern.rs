@@ -3,7 +3,7 @@
 //! A rulebook is read and its keys are derived by who asks for its activation, never by the committer,
 //! which writes one record and puts it in its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,11 +14,13 @@ use super::deeds::{Answer, Chore, Prepared};
 use super::embedded::{Embedded, load};
 use super::fetch::{Found, Tray, Unread, Wanted};
 use super::start::{BESIDE_RULEBOOK, text_of, units_of};
+use crate::agency::officer::Holder;
 use crate::agency::registry::Party;
 use crate::broker::command::Command;
 use crate::broker::governance::{Deed, Done, Gone, Measure, NotDone, Noted, State};
 use crate::broker::ids::EntryId;
 use crate::broker::input::{Input, Payer};
+use crate::broker::notice::changed_agencies;
 use crate::broker::record::{Activated, Record, Stored, Text};
 use crate::journal::{Lsn, ReadError, StoredRecord};
 use crate::message::bundle::Bundle;
@@ -151,7 +153,12 @@ impl Embedded {
             let first = faults.first().map(ToString::to_string);
             NotDone::Faulty(first.unwrap_or_default())
         })?;
-        self.prepare(rulebook, Some(number))
+        let (activated, prepared) = self.prepare(rulebook, Some(number))?;
+        let tells = match proposal.owner {
+            Holder::Board => changed_agencies(&proposed.draft.changes),
+            Holder::Agency(_) => BTreeSet::new(),
+        };
+        Ok((Activated { tells, ..activated }, prepared))
     }
 
     fn prepare(
@@ -171,6 +178,7 @@ impl Embedded {
         let activated = Activated {
             at: Timestamp::default(),
             proposal,
+            tells: BTreeSet::new(),
             digest: rulebook.digest(),
             text,
             units: units_of(&rulebook),

@@ -2,7 +2,8 @@
 //!
 //! INVARIANT: what is shown follows from whose the record is, never from the queue that it lies in: its
 //! sender's unit sees its receipt, a unit that it was released to its release, the unit that put it
-//! into queues of its own the message as it was, and any other nothing.
+//! into queues of its own the message as it was, an agency that is told of it a notice, and any other
+//! nothing.
 //!
 //! Runs in the consumer's task, after the sync that released it. It looks at what the ruling rested
 //! on once more: a newer ruling narrows, and never widens, what was released.
@@ -16,6 +17,7 @@ use super::ids::EntryId;
 use super::ledger::Died;
 use super::ledger::QueueKind;
 use super::limits::REASON_BYTES;
+use super::notice::Notice;
 use super::payload::PrivateHead;
 use super::receipt::Receipt;
 use super::record::{Confidential, Exchange, Outcome, QueueId, Record, Released, Stored, Terms};
@@ -192,12 +194,24 @@ pub fn prepare(
             let route = (head.exchange.to_owned(), head.routing_key.to_owned());
             Rendered::new(route, properties, body)
         }
-        _ => return Err(Unrenderable::Foreign),
+        record => {
+            let told = Notice::of(record, unit).ok_or(Unrenderable::Foreign)?;
+            noticed(&told)
+        }
     };
     rendered.died.clone_from(&deliver.overlay.died);
     rendered.moved_to.clone_from(&deliver.moved_to);
     rendered.returns = deliver.returns;
     Ok(Prepared::Send(Box::new(rendered)))
+}
+
+fn noticed(notice: &Notice<'_>) -> Rendered {
+    let made = Made {
+        timestamp: notice.at,
+        ..Made::default()
+    };
+    let route = ("carnet".to_owned(), "carnet.notice".to_owned());
+    Rendered::new(route, Shown::Made(Box::new(made)), notice.octets().into())
 }
 
 fn notice(receipt: &Receipt<'_>, message_id: Option<&str>, at: Timestamp) -> Rendered {

@@ -32,6 +32,7 @@ pub mod input;
 pub(crate) mod lanes;
 pub mod ledger;
 pub mod limits;
+pub(crate) mod notice;
 pub mod pace;
 pub mod payload;
 pub mod queue;

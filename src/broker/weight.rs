@@ -160,7 +160,9 @@ fn governed(deed: &Deed) -> usize {
                 }
                 Measure::Suspend(Permits::All) | Measure::Level(_) | Measure::Lift(_) => 0,
             };
-            permits + declaring.reason.len()
+            let names = declaring.board.iter();
+            let names = names.map(|it| it.as_str().len() + NUMBER_BYTES);
+            permits + declaring.reason.len() + names.sum::<usize>()
         }
         Deed::Tell(expiring) => expiring.whose.len(),
         Deed::Note(Noted::Revoked(revoked)) => {
@@ -176,8 +178,10 @@ fn governed(deed: &Deed) -> usize {
         Deed::Access { asked, .. } => asked.sealed().len(),
         Deed::Withdraw { .. } | Deed::Schedule { .. } | Deed::Gone(_) | Deed::Probe => 0,
         Deed::Activate(activated) => {
-            let Activated { text, units, .. } = activated;
-            files(text.octets(), text.files()) + units.len() * ENTRY_BYTES
+            let Activated {
+                text, units, tells, ..
+            } = activated;
+            files(text.octets(), text.files()) + (units.len() + tells.len()) * ENTRY_BYTES
         }
     }
 }

@@ -161,6 +161,10 @@ pub(crate) fn activated(proposal: Option<u64>, text: Text) -> Activated {
     Activated {
         at: at(14),
         proposal,
+        tells: proposal
+            .map(|_| "customs".parse().unwrap())
+            .into_iter()
+            .collect(),
         digest: digest(8),
         text,
         units: vec![UnitEntry {

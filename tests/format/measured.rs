@@ -42,6 +42,7 @@ pub(crate) fn declared(number: u64, measure: Measure) -> Record {
         measure,
         until: at(90_000),
         reason: "a key is lost".to_owned(),
+        alarms: ["customs", "police"].map(|it| it.parse().unwrap()).into(),
     }))
 }
 

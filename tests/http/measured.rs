@@ -40,6 +40,7 @@ fn a_permit_is_suspended_by_one_officer_and_given_back_by_two() {
         "measure suspend post-customs --reason \"A key is lost\" --as {ADMINISTRATOR}"
     ));
     assert!(!reaches(&broker, "suspended"));
+    alarms(&broker);
     let own = broker.refuses(&format!("measure confirm 1 --as {ADMINISTRATOR}"));
     assert!(own.contains("forbidden"), "{own}");
     broker.killed_and_restarted();
@@ -76,6 +77,20 @@ fn a_permit_is_suspended_by_one_officer_and_given_back_by_two() {
         (StatusCode::NOT_FOUND, "absent")
     );
     with_its_permit_it_ends(&broker);
+}
+
+/// Customs have a seat on the board, and are told of the suspension without the names of permits.
+fn alarms(broker: &Broker) {
+    let words = "consume receipts --as customs/declarations --count 1 --json";
+    let mut carnet = std::process::Command::new(env!("CARGO_BIN_EXE_carnet"));
+    let consume = broker.as_user(carnet.args(words.split(' ')));
+    let output = consume.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.contains("carnet.notice") && told.contains("suspension"),
+        "{told}"
+    );
+    assert!(!told.contains("post-customs"), "{told}");
 }
 
 /// A suspension whose permit is gone ends by itself.

@@ -1,6 +1,6 @@
 //! The repository's own agencies, messages and policies, and publishes admitted under them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +100,7 @@ impl Border {
         Deed::Activate(Activated {
             at,
             proposal,
+            tells: BTreeSet::new(),
             digest,
             text: Text::Whole(Bundle::default()),
             units,

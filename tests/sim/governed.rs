@@ -171,6 +171,7 @@ impl<V: Vfs> Exchange<V> {
                 Deed::Activate(Activated {
                     at: Timestamp::default(),
                     proposal: Some(proposal),
+                    tells: BTreeSet::new(),
                     digest: next.digest(),
                     text: Text::since(self.governance().whole().unwrap().at(), &bundle(), &next),
                     units: Vec::new(),

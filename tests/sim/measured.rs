@@ -7,11 +7,13 @@ use carnet::backbone::start::recover;
 use carnet::broker::command::{Command, Settle};
 use carnet::broker::delivery::Rendered;
 use carnet::broker::governance::{
-    Act, Confirmation, Declaring, Deed, Done, Measure, NotDone, Stage, Ticket,
+    Act, Confirmation, Declaring, Deed, Done, Draft, Measure, Needs, NotDone, Stage, Ticket, When,
 };
 use carnet::broker::ledger::Ledger;
 use carnet::broker::limits::MEASURE_LASTS;
+use carnet::broker::record::Expiring;
 use carnet::message::id::{AgencyId, Digest};
+use carnet::policy::change::Changes;
 use carnet::policy::measures::{Level, Permits};
 use carnet_disk::Pattern;
 
@@ -52,6 +54,7 @@ impl Border {
             measure,
             until,
             reason: "a test".to_owned(),
+            board: ["customs", "post"].map(|it| it.parse().unwrap()).into(),
         };
         match self.does(Deed::Declare(declaring)) {
             Ok(Done::Declared(number)) => number,
@@ -108,6 +111,47 @@ impl Border {
     fn sees_goods(&mut self) -> bool {
         let shown = self.newest(self.post);
         String::from_utf8_lossy(&shown.body).contains("resin ornaments")
+    }
+
+    /// What waits in `receipts` of a unit that are notices, each with its body; it is taken.
+    fn notices(&mut self, place: Place) -> Vec<serde_json::Value> {
+        let mut notices = Vec::new();
+        while let Some(got) = self.desk.get(place, "receipts") {
+            let shown = self.desk.shown(place, &got);
+            self.desk.settle(&got, Settle::Ack);
+            if shown.routing_key == "carnet.notice" {
+                notices.push(serde_json::from_slice(&shown.body).unwrap());
+            }
+        }
+        notices
+    }
+
+    /// A proposal that `owner` has of a file.
+    fn propose(&mut self, owner: &str, path: &str, members: &[&str]) {
+        let base = self
+            .desk
+            .committer
+            .ledger()
+            .governance()
+            .active()
+            .unwrap()
+            .digest;
+        let mut changes = Changes::default();
+        changes.insert(path, Some(b"x".to_vec()));
+        let members = members.iter().map(|it| it.parse().unwrap()).collect();
+        let done = self.does(Deed::Propose(Draft {
+            act: act("customs/o-2117"),
+            owner: owner.parse().unwrap(),
+            base,
+            digest: Digest::of(path.as_bytes()),
+            impact: None,
+            changes,
+            title: "a test".to_owned(),
+            when: When::Asked,
+            returns: None,
+            needs: Needs::quorum(1, members).unwrap(),
+        }));
+        assert!(done.is_ok(), "{done:?}");
     }
 
     /// The process ends where it is, and another one begins.
@@ -203,4 +247,57 @@ fn a_suspension_that_was_confirmed_lasts_until_two_officers_lift_it() {
     border.confirm(lift, "post/m-0042");
     assert_eq!(border.item("i-3"), Outcome::Taken);
     border.restarts();
+}
+
+#[test]
+fn an_agency_is_told_once_of_what_it_should_see_to_and_of_others_that_something_is_so() {
+    let mut border = Border::open();
+    let investigation = border.desk.seat("customs", "investigation");
+    let told = |notices: Vec<serde_json::Value>| {
+        let mut texts = notices.into_iter().map(|mut notice| {
+            for at in ["time", "until", "ends"] {
+                notice.as_object_mut().unwrap().remove(at);
+            }
+            notice.to_string()
+        });
+        let texts: Vec<String> = texts.by_ref().collect();
+        texts.join("\n")
+    };
+    border.propose("post", "policies/post.cedar", &["post"]);
+    border.propose("board", "policies/floor.cedar", &["customs", "police"]);
+    border.propose("board", "agencies/post/agency.toml", &["customs"]);
+    let named = Permits::Named(["post-customs".parse().unwrap()].into());
+    border.declare("post/m-0042", Measure::Suspend(named), None);
+    border.declare("post/m-0042", Measure::Level(Level::Closed), Some(1));
+    let ends = border.desk.now.plus(Duration::from_hours(24 * 30));
+    for (days, is_news) in [(30, true), (30, false), (7, true)] {
+        let done = border.does(Deed::Tell(Expiring {
+            at: ends,
+            agency: "customs".parse().unwrap(),
+            whose: "customs/declarations".to_owned(),
+            ends,
+            days,
+        }));
+        assert_eq!(done.is_ok(), is_news, "{done:?}");
+    }
+    border.restarts();
+    let (post, customs) = (border.post, border.customs);
+    insta::assert_snapshot!(told(border.notices(post)), @r#"
+    {"approvals":1,"notice":"proposal","proposal":1,"owner":"post"}
+    {"approvals":1,"notice":"proposal","proposal":3,"owner":"board"}
+    {"does":"suspend","notice":"measure","measure":1}
+    {"does":"level closed","notice":"measure","measure":2}
+    "#);
+    insta::assert_snapshot!(told(border.notices(customs)), @r#"
+    {"approvals":1,"notice":"proposal","proposal":2,"owner":"board"}
+    {"approvals":1,"notice":"proposal","proposal":3,"owner":"board"}
+    {"measure":1,"notice":"suspension","agency":"post"}
+    {"days":30,"notice":"certificate","whose":"customs/declarations"}
+    {"days":7,"notice":"certificate","whose":"customs/declarations"}
+    "#);
+    assert!(
+        border.notices(investigation).is_empty(),
+        "it is not the main unit"
+    );
+    assert!(border.notices(post).is_empty() && border.notices(customs).is_empty());
 }

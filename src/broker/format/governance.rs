@@ -42,6 +42,7 @@ form!(UnitEntry {
 form!(Activated {
     at: Timestamp,
     proposal: Option<u64>,
+    tells: BTreeSet<AgencyId>,
     digest: Digest,
     text: Text,
     units: Vec<UnitEntry>,

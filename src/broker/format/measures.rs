@@ -1,6 +1,6 @@
 //! Measures of agencies, field by field in the order in which they stand on disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::form::{Form, form};
@@ -22,6 +22,7 @@ form!(Declared {
     measure: Measure,
     until: Timestamp,
     reason: String,
+    alarms: BTreeSet<AgencyId>,
 });
 
 form!(Confirmed {

@@ -1,5 +1,7 @@
 //! What becomes of a measure that an officer declares, or confirms.
 
+use std::collections::BTreeSet;
+
 use super::decide::{Decided, is_title};
 use super::deed::{Declaring, Done, Gone};
 use super::measures::{Declaration, Declarations, Stage};
@@ -22,6 +24,7 @@ impl Governance {
             measure,
             until,
             reason,
+            board,
         } = declaring;
         let agency = act.by.holder.agency().cloned();
         let agency = agency.ok_or_else(|| NotDone::NoPart(act.by.clone()))?;
@@ -37,6 +40,10 @@ impl Governance {
         }
         let until = self.end_of(&agency, &measure, until, now)?;
         let number = of.map_or(0, |of| of.declared) + 1;
+        let alarms = match measure {
+            Measure::Suspend(_) => board,
+            Measure::Level(_) | Measure::Lift(_) => BTreeSet::new(),
+        };
         let declared = Declared {
             at: now,
             agency,
@@ -45,6 +52,7 @@ impl Governance {
             measure,
             until,
             reason,
+            alarms,
         };
         Ok(Decided {
             record: Record::Declared(Box::new(declared)),

@@ -1,5 +1,6 @@
 //! Deeds: what officers, and the broker itself, want done to the rulebook, and what it comes to.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::agency::keys::SealedPart;
@@ -89,6 +90,8 @@ pub struct Declaring {
     pub until: Option<Timestamp>,
     /// What it is for.
     pub reason: String,
+    /// Members of the board, whom a suspension alarms.
+    pub board: BTreeSet<AgencyId>,
 }
 
 /// A suspension whose permits are gone from the rulebook.

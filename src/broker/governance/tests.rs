@@ -71,6 +71,7 @@ fn activation(proposal: Option<u64>, next: u8) -> Deed {
     Deed::Activate(Activated {
         at: Timestamp::default(),
         proposal,
+        tells: BTreeSet::new(),
         digest: digest(next),
         text: Text::Whole(Bundle::default()),
         units: Vec::new(),

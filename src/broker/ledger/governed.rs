@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::{Change, Ledger};
 use crate::broker::governance::Governance;
+use crate::broker::notice::{told_of, unit_of};
+use crate::broker::queue::Entry;
 use crate::broker::record::Record;
 use crate::journal::Lsn;
 use crate::message::id::AgencyId;
@@ -20,12 +22,15 @@ impl Ledger {
             }
             Record::Activated(activated) => {
                 self.time = self.time.max(activated.at);
+                // An agency that takes part from here on knows it.
+                self.notify(record, at, changes);
                 self.activate(&activated.units);
                 self.govern(changes).activated(activated, at);
             }
             Record::Proposed(proposed) => {
                 self.time = self.time.max(proposed.at);
                 self.govern(changes).proposed(proposed, at);
+                self.notify(record, at, changes);
             }
             Record::Approved(approved) => {
                 self.time = self.time.max(approved.at);
@@ -50,6 +55,7 @@ impl Ledger {
                 self.time = self.time.max(declared.at);
                 self.govern(changes).declared(declared, at);
                 self.measured(&declared.agency, at, changes);
+                self.notify(record, at, changes);
             }
             Record::Confirmed(confirmed) => {
                 self.time = self.time.max(confirmed.at);
@@ -64,8 +70,20 @@ impl Ledger {
             Record::Expiring(expiring) => {
                 self.time = self.time.max(expiring.at);
                 self.govern(changes).tell(expiring);
+                self.notify(record, at, changes);
             }
             _ => {}
+        }
+    }
+
+    /// Puts the record into `receipts` of those who are told of it.
+    fn notify(&mut self, record: &Record, at: Lsn, changes: &mut Vec<Change>) {
+        let units = told_of(record).into_iter();
+        for unit in units.filter_map(|agency| unit_of(&agency)) {
+            let receipts = self.units.get(&unit).map(|state| state.receipts);
+            if let Some(receipts) = receipts {
+                self.enqueue(receipts, Entry::new(at, None), changes);
+            }
         }
     }
 

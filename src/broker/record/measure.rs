@@ -1,6 +1,8 @@
 //! Records of measures: what officers declare of their own agency without a change of its rules, and of
 //! certificates that end.
 
+use std::collections::BTreeSet;
+
 use super::draft::{Act, SignedText};
 use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
@@ -36,6 +38,8 @@ pub struct Declared {
     pub until: Timestamp,
     /// What it is for, in one line of up to [`TITLE_BYTES`](crate::broker::limits::TITLE_BYTES).
     pub reason: String,
+    /// Other agencies that are told of a suspension: the members of the board.
+    pub alarms: BTreeSet<AgencyId>,
 }
 
 /// A measure that a second officer of its agency has confirmed.

@@ -1,11 +1,13 @@
 //! Records of the rulebook: how it changes, and by whom.
 
+use std::collections::BTreeSet;
+
 use super::draft::{Act, Approval, Draft};
 use crate::agency::keys::KeyCheck;
 use crate::agency::registry::InboxMode;
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
-use crate::message::id::{Digest, UnitId};
+use crate::message::id::{AgencyId, Digest, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
 
@@ -58,6 +60,8 @@ pub struct Activated {
     pub at: Timestamp,
     /// The proposal that it came from; none in a development log, whose folders are its rulebook.
     pub proposal: Option<u64>,
+    /// Agencies whose files it changes in the board's name: each is told.
+    pub tells: BTreeSet<AgencyId>,
     /// Its digest.
     pub digest: Digest,
     /// Its text.

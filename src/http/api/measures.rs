@@ -147,6 +147,7 @@ pub(super) async fn declare(
         measure: measure(&signed, asked.measure)?,
         until: until.transpose()?,
         reason: asked.reason,
+        board: signed.view.rulebook.board().members.clone(),
     };
     let Done::Declared(number) = govern(&shared, Deed::Declare(declaring)).await? else {
         return Err(not_done(&NotDone::Stopped));

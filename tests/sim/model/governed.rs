@@ -110,10 +110,12 @@ impl Life {
             let Some((deed, expected)) = life.deed(govern) else {
                 return;
             };
+            let at = turn.next;
             let done = life.does(deed, turn);
             assert_eq!(done.is_ok(), expected, "{govern:?}: {done:?}");
             if expected {
                 life.done(govern);
+                life.told(govern, at);
                 life.seen.insert("governed");
             }
         });
@@ -153,6 +155,24 @@ impl Life {
             }
             Govern::Activate { .. } => return None,
         })
+    }
+
+    /// Whose approval a proposal needs is told of it.
+    fn told(&mut self, govern: Govern, at: Lsn) {
+        let Govern::Propose { owner, .. } = govern else {
+            return;
+        };
+        let own = [OWNERS[owner]];
+        let told = if own == ["board"] {
+            &MEMBERS[..]
+        } else {
+            &own[..]
+        };
+        for agency in told {
+            let main: UnitId = format!("{agency}/main").parse().unwrap();
+            let receipts = self.naive.of_kind(&main, QueueKind::Receipts);
+            self.naive.put(receipts, at, Entry::new(at, None));
+        }
     }
 
     fn done(&mut self, govern: Govern) {

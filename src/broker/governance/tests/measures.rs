@@ -19,6 +19,7 @@ impl Log {
             measure,
             until,
             reason: "a key is lost".to_owned(),
+            board: BTreeSet::from([agency("customs")]),
         };
         match self.does(Deed::Declare(declaring))? {
             Done::Declared(number) => Ok(number),
@@ -253,6 +254,7 @@ fn what_is_declared_has_an_end_a_reason_and_no_more_permits_than_it_may() {
             measure,
             until,
             reason: reason.to_owned(),
+            board: BTreeSet::new(),
         };
         let done = log.does(Deed::Declare(declaring.clone()));
         assert!(done.is_err(), "{declaring:?}");

@@ -16,6 +16,7 @@ impl Described {
             measure,
             until,
             reason,
+            alarms: _,
         } = declared;
         self.kind = "declared";
         self.at = Some(*at);
