@@ -357,7 +357,14 @@ fn literals(
             if known.iter().any(|known| known == name) {
                 continue;
             }
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            // An unlisted unit is named to no reader who did not name it.
+            let unlisted: BTreeSet<String> = registry
+                .units()
+                .filter(|unit| !unit.listed)
+                .map(|unit| unit.id.to_string())
+                .collect();
+            let known = known.iter().filter(|name| !unlisted.contains(*name));
+            let known: Vec<&str> = known.map(String::as_str).collect();
             let cure = match (nearest(name, &known), known.join(", ")) {
                 (Some(near), _) => format!("write Border::{kind}::\"{near}\""),
                 (None, none) if none.is_empty() => format!("add it to {place}, which names none"),
