@@ -22,8 +22,10 @@ use crate::broker::ids::EntryId;
 use crate::broker::input::{Input, Payer};
 use crate::broker::notice::changed_agencies;
 use crate::broker::record::{Activated, Record, Stored, Text};
-use crate::journal::{Lsn, ReadError, StoredRecord};
+use crate::journal::Reader;
+use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::Bundle;
+use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 use crate::policy::measures::Permits;
 use crate::policy::rulebook::Rulebook;
@@ -187,9 +189,17 @@ impl Embedded {
         Ok((activated, Prepared { rulebook, keys }))
     }
 
-    /// The records of the log from its beginning, up to what was synced last.
-    pub(crate) fn scan(&self) -> impl Iterator<Item = Result<StoredRecord, ReadError>> {
-        self.reader.scan(Lsn::START)
+    /// What reads the log, up to what was synced last.
+    pub(crate) fn reader(&self) -> Reader<DiskVfs> {
+        self.reader.clone()
+    }
+
+    /// A rulebook that is or was in force, as far back as activations are remembered. It reads the disk.
+    pub(crate) fn rulebook(&self, digest: Digest) -> Option<Rulebook> {
+        let view = self.view();
+        let mut activations = view.governance.activations();
+        let activation = activations.find(|it| it.digest == digest)?;
+        Rulebook::load(&self.text(activation.entry).ok()?).ok()
     }
 
     /// Has a record written and synced that says nothing, and reads it back from the disk.

@@ -21,15 +21,43 @@ pub(super) struct AsOfficer {
     #[arg(long = "as", value_name = "AGENCY/OFFICER")]
     officer: OfficerId,
     /// Where officers act [default: https:// and the setting http]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", requires = "officer")]
     url: Option<String>,
     /// The name in the broker's certificate, where it is not the host of the URL
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "officer")]
     server_name: Option<String>,
     /// A command of the shell that prints your token, where your certificate names no officer [default: the
     /// setting of this name, which is none]
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", requires = "officer")]
     token_command: Option<String>,
+}
+
+/// Who acts, where an officer is named.
+#[derive(Debug, Clone)]
+pub(super) struct PerhapsOfficer(pub(super) Option<AsOfficer>);
+
+impl clap::Args for PerhapsOfficer {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        // For an update none of them is required.
+        AsOfficer::augment_args_for_update(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for PerhapsOfficer {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let is_named = matches.contains_id("officer");
+        let named = is_named.then(|| AsOfficer::from_arg_matches(matches));
+        named.transpose().map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// A connected officer.

@@ -1,10 +1,10 @@
-//! `carnet log`: what the log of a data folder says, also while it is served.
+//! `carnet log`: what a log says: of a folder made by `--dev`, also while it is served, and of any running
+//! broker to an auditor, who names himself by `--as`.
 //!
-//! Records only of a folder made by `--dev`: a real log is read by an officer's right, which the
-//! command line cannot judge. Never a body: messages stay with their recipients.
+//! A real log is read by an officer's right, which the command line cannot judge: the broker does.
 
+mod audit;
 mod entries;
-mod look;
 mod rulebook;
 mod scrub;
 
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use self::audit::{Auditor, Filter, Numbered, Sought, Tail};
 use self::entries::DevelopmentLog;
 use self::rulebook::RulebookOf;
 use super::failed::Failed;
@@ -23,11 +24,11 @@ use super::runtime::on_a_runtime;
 use super::start::failed;
 use crate::agency::keys::SealedPart;
 use crate::backbone::error::StartError;
-use crate::broker::record::{Confidential, Record};
+use crate::broker::record::{Confidential, Outcome, Recipient, Record};
 use crate::config::Config;
 use crate::http::log::{About, Entry, InForce};
 use crate::journal::Lsn;
-use crate::message::id::ExchangeId;
+use crate::message::id::{ExchangeId, UnitId};
 
 /// How often `--follow` looks for more.
 const LOOK: Duration = Duration::from_millis(200);
@@ -36,9 +37,7 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, Subcommand)]
 pub(super) enum Log {
     #[command(flatten)]
-    Read(Read),
-    /// What your agency sent and was given, by the log of a running broker; the look is a record, too
-    Look(look::Look),
+    Read(Box<Read>),
     /// How far the log was looked through for damage while it is served, and what was found
     #[command(
         after_help = "Examples:\n  carnet log scrub\n  carnet log scrub --json\n\nThe scrub reads every full segment once a week. Exit code 4: it has found damage."
@@ -55,7 +54,7 @@ pub(super) enum Log {
 pub(super) enum Read {
     /// The last records
     #[command(
-        after_help = "Examples:\n  carnet log tail\n  carnet log tail -n 50 --follow --json\n\nEvidence is numbered from 0, the genesis rulebook. With --all also what only keeps queues: without a number."
+        after_help = "Examples:\n  carnet log tail    # of a folder made by --dev\n  carnet log tail -n 50 --follow --json\n\nOf a running broker:\n  carnet log tail --why \"monthly sample\" --as post/m-0077\n  carnet log tail --why \"complaint 12\" --grant audit-2026 --as audit/a-01\n\nEvidence is numbered from 0, the genesis rulebook. With --all also what only keeps queues: without a number. An auditor is shown what his agency sent and was given, or what a grant opens; who looked, why, for what and how much was shown is written into the log before anything is shown."
     )]
     Tail {
         /// How many
@@ -65,19 +64,25 @@ pub(super) enum Read {
         #[arg(short, long)]
         follow: bool,
         /// Also records of queues: leases, acknowledgements, declarations
-        #[arg(long)]
+        #[arg(long, conflicts_with = "officer")]
         all: bool,
+        #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
+        auditor: Auditor,
         /// As JSON, one record a line
         #[arg(long)]
         json: bool,
     },
     /// One record: who received it and who did not, by which policies, on which basis
     #[command(
-        after_help = "Examples:\n  carnet log show 0\n  carnet log show 1 --json\n  carnet log show --message-id item-1    # all that came of it\n\nAlso by its address in the journal, as `log tail` shows it: @ and a number."
+        after_help = "Examples:\n  carnet log show 0\n  carnet log show 1 --json\n  carnet log show --message-id item-1    # all that came of it\n\nOf a running broker:\n  carnet log show --sent post/main/1 --why complaint --as post/m-0077\n\nAlso by its address in the journal, as `log tail` shows it: @ and a number."
     )]
     Show {
         #[command(flatten)]
         wanted: Wanted,
+        #[command(flatten)]
+        auditor: Auditor,
         /// As JSON, one record a line
         #[arg(long)]
         json: bool,
@@ -99,6 +104,12 @@ pub(super) struct Wanted {
     /// The exchange of this id, as the records show it
     #[arg(long, value_name = "ID")]
     exchange: Option<ExchangeId>,
+    /// What a unit sent under this number of its own, as its receipts have it
+    #[arg(long, value_name = "UNIT/N")]
+    sent: Option<Numbered>,
+    /// What a unit was given under this number of its own, as x-carnet-sequence has it
+    #[arg(long, value_name = "UNIT/N")]
+    received: Option<Numbered>,
 }
 
 /// Where one record stands.
@@ -128,11 +139,53 @@ impl Wanted {
             (Some(Place::Number(number)), _) => entry.number == Some(number),
             (Some(Place::At(lsn)), _) => entry.lsn == lsn,
             (None, Record::Exchange(exchange)) => {
-                self.exchange == Some(exchange.id) || self.is_sealed_in(&exchange.sealed)
+                self.exchange == Some(exchange.id)
+                    || self.is_sealed_in(&exchange.sealed)
+                    || self.is_sent(&exchange.unit, exchange.number)
+                    || exchange.recipients.iter().any(|it| self.is_given(it))
             }
-            (None, Record::Rejected(rejected)) => self.is_sealed_in(&rejected.sealed),
+            (None, Record::Rejected(rejected)) => {
+                self.is_sealed_in(&rejected.sealed)
+                    || self.is_sent(&rejected.unit, Some(rejected.number))
+            }
             (None, _) => false,
         }
+    }
+
+    fn is_sent(&self, unit: &UnitId, number: Option<u64>) -> bool {
+        let wanted = self.sent.as_ref();
+        wanted.is_some_and(|it| it.unit == *unit && Some(it.number) == number)
+    }
+
+    fn is_given(&self, recipient: &Recipient) -> bool {
+        match (&self.received, &recipient.outcome) {
+            (Some(it), Outcome::Released(released)) => {
+                it.unit == recipient.unit && it.number == released.number
+            }
+            _ => false,
+        }
+    }
+
+    /// What an auditor wants, in words that mean his own.
+    fn sought(&self) -> Result<Sought<'_>, Failed> {
+        let found = match self {
+            Self {
+                message_id: Some(id),
+                ..
+            } => Some(Sought::MessageId(id)),
+            Self {
+                exchange: Some(id), ..
+            } => Some(Sought::Exchange(*id)),
+            Self { sent: Some(it), .. } => Some(Sought::Sent(it)),
+            Self {
+                received: Some(it), ..
+            } => Some(Sought::Received(it)),
+            Self { .. } => None,
+        };
+        found.ok_or_else(|| {
+            let says = "numbers of evidence and addresses are of a folder made by --dev; give --message-id, --sent, --received or --exchange";
+            Failed::Usage(says.to_owned())
+        })
     }
 
     fn is_sealed_in(&self, sealed: &SealedPart) -> bool {
@@ -151,8 +204,8 @@ impl Wanted {
                 "no record begins at {lsn} in {}; `carnet log tail --all` shows addresses",
                 folder.display()
             ),
-            None => "no sender has published under this id; a recipient knows the message by \
-                 another id, and by the number in x-carnet-sequence: docs/log.md says how to look"
+            None => "there is none; a recipient knows the message by another id than its sender, and by \
+                 the number in x-carnet-sequence: docs/log.md says how to look"
                 .to_owned(),
         }
     }
@@ -162,7 +215,6 @@ impl Log {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         match self {
             Self::Read(read) => read.run(config),
-            Self::Look(look) => look.run(config),
             Self::Scrub { json } => scrub::run(config, *json),
         }
     }
@@ -170,6 +222,38 @@ impl Log {
 
 impl Read {
     fn run(&self, config: &Config) -> Result<(), Failed> {
+        let audit = match self {
+            Self::Tail { auditor, .. } | Self::Show { auditor, .. } => auditor.audit()?,
+            Self::Rulebook(rulebook) => rulebook.auditor().audit()?,
+        };
+        match (self, audit) {
+            (
+                Self::Tail {
+                    records,
+                    follow,
+                    filter,
+                    json,
+                    ..
+                },
+                Some(audit),
+            ) => {
+                let tail = Tail {
+                    records: *records,
+                    follow: *follow,
+                    filter,
+                    json: *json,
+                };
+                audit.tail(config, &tail)
+            }
+            (Self::Show { wanted, json, .. }, Some(audit)) => {
+                audit.show(config, wanted.sought()?, *json)
+            }
+            (Self::Rulebook(rulebook), Some(audit)) => rulebook.of_broker(config, &audit),
+            (_, None) => self.of_folder(config),
+        }
+    }
+
+    fn of_folder(&self, config: &Config) -> Result<(), Failed> {
         let (mut log, loss) = DevelopmentLog::open(config)?;
         // What is left of a log is shown, and that it is not all.
         let told = self.tell(&mut log, loss.is_some());
@@ -178,13 +262,14 @@ impl Read {
 
     fn tell(&self, log: &mut DevelopmentLog, is_cut: bool) -> Result<(), Failed> {
         match self {
-            Self::Show { wanted, json } => log.show(wanted, *json),
+            Self::Show { wanted, json, .. } => log.show(wanted, *json),
             Self::Rulebook(rulebook) => rulebook.run(log),
             &Self::Tail {
                 records,
                 follow,
                 all,
                 json,
+                ..
             } => log.tail(records, all, json).and_then(|()| {
                 if follow && !is_cut {
                     on_a_runtime(log.follow(all, json))

@@ -11,7 +11,7 @@ pub mod api;
 mod auth;
 mod body;
 pub(crate) mod health;
-pub(crate) mod log;
+pub mod log;
 mod page;
 pub mod problem;
 mod rate;
@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
+use self::log::Past;
 use self::rate::Rates;
 use self::site::Shared;
 pub(crate) use self::site::{Caller, Stands, Vouches};
@@ -39,6 +40,7 @@ impl Site {
     /// The site over this core, for officers whose certificates stand, or whom tokens name.
     pub(crate) fn new(backbone: Arc<Embedded>, stands: Stands, vouches: Vouches) -> Self {
         let shared = Shared {
+            past: Past::new(backbone.reader()),
             backbone,
             rates: Rates::default(),
             work: Work::default(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use rustls_pki_types::CertificateDer;
 
+use super::log::Past;
 use super::rate::Rates;
 use super::work::Work;
 use crate::agency::identity::Grounds;
@@ -13,12 +14,15 @@ use crate::agency::refusal::IdentityRefusal;
 use crate::agency::registry::Agency;
 use crate::agency::token::{TokenRefusal, Vouched};
 use crate::backbone::embedded::Embedded;
+use crate::journal::vfs::DiskVfs;
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 
 /// What all requests share.
 pub(super) struct Shared {
     pub(super) backbone: Arc<Embedded>,
+    /// The log as auditors look into it.
+    pub(super) past: Past<DiskVfs>,
     pub(super) rates: Rates,
     pub(super) work: Work,
     pub(super) stands: Stands,

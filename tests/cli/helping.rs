@@ -34,15 +34,18 @@ const COMMANDS: [&str; 25] = [
     "log",
 ];
 
-/// Examples that have no end by themselves, take another's port, or play for long: what they say is
+/// Examples that have no end by themselves, take another's port, want an officer's, or play for long: what they say is
 /// parsed, and other tests run them.
-const LONG: [&str; 6] = [
+const LONG: [&str; 9] = [
     "carnet demo",
     "carnet serve",
     "carnet bench",
     "carnet init && carnet serve",
     "carnet consume receipts",
     "carnet log tail -n 50 --follow",
+    "carnet log tail --why",
+    "carnet log show --sent",
+    "carnet log rulebook --why",
 ];
 
 /// One whose longer forms have an end.

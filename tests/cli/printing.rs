@@ -16,7 +16,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 /// How each command is run here; `CLIENT` says where the broker is, `OFFICER` who acts there, `NEW` is a
 /// name of its own. A row without words prints nothing that a command waits for, and has a test of its own;
 /// officers' are in `tests/http`.
-const ROWS: [(&str, &[&str]); 48] = [
+const ROWS: [(&str, &[&str]); 47] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -101,7 +101,6 @@ const ROWS: [(&str, &[&str]); 48] = [
             "log rulebook active policies/board.toml --data dev",
         ],
     ),
-    ("log look", &[]),
     (
         "measure list",
         &["measure list OFFICER", "measure list --json OFFICER"],

@@ -19,9 +19,12 @@ use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Volume;
 use carnet::broker::record::{LeafSecret, QueueId, QueueProperties, Terms};
 use carnet::broker::reply::Refusal;
+use carnet::http::log::{Look, Past, Query, Sight};
+use carnet::journal::Reader;
 use carnet::message::envelope::expires_after;
-use carnet::message::id::{Digest, ExchangeId, SystemId};
+use carnet::message::id::{AgencyId, Digest, ExchangeId, SystemId};
 use carnet::message::time::Timestamp;
+use carnet_disk::SimVfs;
 
 use crate::letter::Letter;
 
@@ -248,4 +251,22 @@ pub(crate) fn answered(answer: &Answer) -> String {
         Answer::Refused(Refusal { code, text }) => format!("the channel is closed: {code} {text}"),
         Answer::Fenced(_) => "done, all before it too".to_owned(),
     }
+}
+
+/// What the auditor of an agency is told of the log: a line for each item of a page, and its cursor.
+pub(crate) fn audited(reader: Reader<SimVfs>, agency: &AgencyId, now: Timestamp) -> Vec<String> {
+    let look = Look {
+        whose: agency.to_string(),
+        sight: Sight::Own(agency.clone()),
+        query: Query::default(),
+        cursor: None,
+        from: None,
+        most: 100,
+        full: false,
+    };
+    let told = look.at(&Past::new(reader), now, &|_| None, &|| false);
+    let told = told.unwrap();
+    let head = format!("audited: {} {:?}", told.items.len(), told.older);
+    let items = told.items.iter().map(ToString::to_string);
+    [head].into_iter().chain(items).collect()
 }

@@ -8,7 +8,7 @@ use carnet::agency::registry::AgencyLimits;
 use crate::border::{Border, Change};
 use crate::parties::BORDER;
 use crate::transcript::Transcript;
-use crate::world::World;
+use crate::world::{SYSTEMS, World};
 
 /// Acts that are kept free for a step of what is hidden.
 const STEP_ACTS: u32 = 30;
@@ -24,6 +24,8 @@ pub(crate) struct Trial {
     pub(crate) excluded: &'static [&'static str],
     /// Who sees it: else nothing was hidden.
     pub(crate) seen_by: &'static [&'static str],
+    /// Agencies whose auditors may know of it, though none of the systems here does.
+    pub(crate) known_to: &'static [&'static str],
     /// Whether when something is told, and after how many syncs, may differ: a stated limit.
     pub(crate) untimed: bool,
 }
@@ -35,6 +37,7 @@ pub(crate) const PLAIN: Trial = Trial {
     blank: &[],
     excluded: &[],
     seen_by: &[],
+    known_to: &[],
     untimed: false,
 };
 
@@ -109,6 +112,12 @@ fn both(trial: &Trial, run: impl Fn(&mut World, bool) + Sync) -> (Told, Told) {
     let told = |border: &Arc<Border>, with| {
         let mut world = World::begin(border);
         run(&mut world, with);
+        // Times of records are in all answers.
+        if !trial.untimed {
+            for system in audited(&world, trial) {
+                world.audit(system);
+            }
+        }
         let digest = border.rulebook.digest().to_string();
         let digest = (!is_same).then_some(&*digest);
         let blank: Vec<&str> = trial.blank.iter().copied().chain(digest).collect();
@@ -130,6 +139,18 @@ fn both(trial: &Trial, run: impl Fn(&mut World, bool) + Sync) -> (Told, Told) {
         let other = told(&with, true);
         (one.join().unwrap(), other)
     })
+}
+
+/// One system of each agency that takes part and of which none may know of it: its auditor may not either.
+fn audited(world: &World, trial: &Trial) -> Vec<&'static str> {
+    let agency = |system: &str| system.split('/').next().unwrap().to_owned();
+    let there = || SYSTEMS.into_iter().filter(|system| world.has(system));
+    let knows = |it: &&str| !trial.excluded.contains(it);
+    let may_know =
+        |of: &str| trial.known_to.contains(&of) || there().filter(knows).any(|it| agency(it) == of);
+    let mut audited: Vec<&str> = there().filter(|it| !may_know(&agency(it))).collect();
+    audited.dedup_by_key(|system| agency(system));
+    audited
 }
 
 /// What whoever may not know of it was told otherwise.

@@ -160,6 +160,7 @@ fn an_order_that_it_alone_gets_shows_in_nobodys_events() {
         without: TAKES_NO_ORDERS,
         with: TAKES_ORDERS,
         excluded: &["customs/declarations", "post/items", "environment/permits"],
+        known_to: &["environment"],
         ..PLAIN
     };
     nobody_excluded_sees_in(&trial, |world, _| {

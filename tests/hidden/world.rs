@@ -305,6 +305,15 @@ impl World {
         }
     }
 
+    /// What the auditor of a system's agency is told of the log, as a line of the system's.
+    pub(crate) fn audit(&mut self, system: &'static str) {
+        let (reader, now) = (self.committer.journal().reader(), self.now);
+        let client = self.client(system).1;
+        for says in adapter::audited(reader, &client.peer.agency.id, now) {
+            client.transcript.says(now, says);
+        }
+    }
+
     /// Gets and acknowledges until a queue has nothing more, or may not be read.
     pub(crate) fn drain(&mut self, system: &'static str, queue: &str) {
         let (channel, now) = (1, self.now);

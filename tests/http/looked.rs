@@ -1,11 +1,14 @@
 //! What auditors see of the log, and that their looks are in it; and how the broker tells how it is.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use carnet::config::{read_file, write_text};
 use serde_json::{Value, json};
 
 use crate::broker::Broker;
+use crate::lines::lines_of;
 
 const AUDITOR: &str = "post/m-0077";
 const ITEM: &str = "messages/postal.item/examples/valid/ornaments.json";
@@ -64,7 +67,11 @@ fn granting(folder: &Path) {
 }
 
 fn records(broker: &Broker, officer: &str, more: &str) -> Vec<Value> {
-    let look = format!("log look --why \"a test\" --json {more} --as {officer}");
+    found(broker, officer, &format!("tail {more}"))
+}
+
+fn found(broker: &Broker, officer: &str, command: &str) -> Vec<Value> {
+    let look = format!("log {command} --why \"a test\" --json --as {officer}");
     let told = broker.told(&look);
     told.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -94,10 +101,10 @@ fn an_auditor_sees_what_his_agency_sent_and_was_given_and_each_look_is_a_record(
         (&look["by"], &look["why"], &look["results"]),
         (&AUDITOR.into(), &"a test".into(), &1.into())
     );
-    let one = records(&broker, AUDITOR, "--message-id item-1");
-    assert_eq!(kinds(&one), ["sent"]);
-    let none = records(&broker, AUDITOR, "--message-id item-2");
-    assert!(none.is_empty());
+    for sought in ["--message-id item-1", "--sent post/main/1"] {
+        let one = found(&broker, AUDITOR, &format!("show {sought}"));
+        assert_eq!(one, sent, "{sought}");
+    }
 
     let received = records(&broker, "customs/o-0934", "");
     assert_eq!(kinds(&received), ["received"]);
@@ -109,15 +116,125 @@ fn an_auditor_sees_what_his_agency_sent_and_was_given_and_each_look_is_a_record(
         !received[0].to_string().contains("item-1"),
         "the sender's own id"
     );
+    let one = found(&broker, "customs/o-0934", "show --received customs/main/1");
+    assert_eq!(one, received);
     let elsewhere = records(&broker, "police/p-1209", "");
     assert!(elsewhere.is_empty(), "{elsewhere:?}");
-    let refused = broker.refuses("log look --why x --as post/m-0042");
+    let refused = broker.refuses("log tail --why x --as post/m-0042");
     assert!(refused.contains("forbidden"), "{refused}");
-    let unsaid = broker.refuses("log look --why \" \" --as post/m-0077");
+    let unsaid = broker.refuses("log tail --why \" \" --as post/m-0077");
     assert!(unsaid.contains("bad-request"), "{unsaid}");
 
     a_grant_opens_what_it_says(&broker);
     no_other_grant_opens_anything(&broker);
+    nothing_is_told_of_what_is_not_ones_own(&broker);
+    pages_go_on_by_their_own_cursors(&broker);
+    who_follows_is_told_what_comes(&broker);
+    rulebooks_are_told_to_whom_they_bind(&broker);
+}
+
+fn rulebooks_are_told_to_whom_they_bind(broker: &Broker) {
+    let owners = |officer: &str, grant: &str| {
+        let told = broker.told(&format!(
+            "log rulebook active --json --why x {grant} --as {officer}"
+        ));
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let files = told["files"].as_array().unwrap().iter();
+        let mut owners: Vec<String> = files
+            .map(|file| file["owner"].as_str().unwrap().to_owned())
+            .collect();
+        owners.sort();
+        owners.dedup();
+        owners
+    };
+    assert_eq!(owners(AUDITOR, ""), ["board", "post"]);
+    let all = owners(OVERSIGHT, "--grant audit-act");
+    assert_eq!(all.len(), 6, "{all:?}");
+    let refused = "log rulebook active --why x --grant proof --as";
+    assert!(
+        broker
+            .refuses(&format!("{refused} {OVERSIGHT}"))
+            .contains("forbidden")
+    );
+    let list = broker.told("log rulebook --why x --as post/m-0077");
+    assert!(list.contains("  active"), "{list}");
+    for path in ["agencies/customs/agency.toml", "policies/none.cedar"] {
+        let path = format!("/api/v1/log/rulebooks/1?why=x&path={path}");
+        assert_eq!(broker.get(AUDITOR, &path).code(), "absent", "{path}");
+    }
+    let file = "log rulebook active policies/post.cedar --why x --as post/m-0077";
+    assert_eq!(broker.told(file), broker.read("policies/post.cedar"));
+    let looks = records(broker, AUDITOR, "-n 1 --kind accessed");
+    let query = looks[0]["query"].as_str().unwrap();
+    assert!(query.contains(r#""path":"policies/post.cedar""#), "{query}");
+}
+
+/// What is another's and what there is none of: the same words.
+fn nothing_is_told_of_what_is_not_ones_own(broker: &Broker) {
+    let id = records(broker, OVERSIGHT, "--grant audit-act --kind exchange")[0]["id"].clone();
+    let id = id.as_str().unwrap().to_owned();
+    let none = "0".repeat(id.len());
+    for (one, other) in [
+        (format!("--exchange {id}"), format!("--exchange {none}")),
+        (
+            "--sent post/main/1".to_owned(),
+            "--sent post/main/2".to_owned(),
+        ),
+        (
+            "--message-id item-1".to_owned(),
+            "--message-id item-9".to_owned(),
+        ),
+    ] {
+        let answers = [&one, &other].map(|sought| {
+            let output = broker.run(&format!("log show {sought} --why x --as customs/o-0934"));
+            assert_eq!(output.status.code(), Some(2), "{sought}: {output:?}");
+            let says = String::from_utf8(output.stderr).unwrap();
+            says.replace(sought.split(' ').nth(1).unwrap(), "it")
+                .replace(['1', '2', '9'], "n")
+        });
+        assert_eq!(answers[0], answers[1]);
+    }
+}
+
+fn pages_go_on_by_their_own_cursors(broker: &Broker) {
+    let path = "/api/v1/log?why=x&limit=1&kind=accessed";
+    let first = broker.get(AUDITOR, path).json;
+    let cursor = first["older"].as_str().unwrap();
+    let second = broker.get(AUDITOR, &format!("{path}&cursor={cursor}")).json;
+    assert!(second["items"][0]["at"].as_str() <= first["items"][0]["at"].as_str());
+    assert_ne!(second["items"], first["items"]);
+    for (officer, path) in [
+        ("customs/o-0934", path),
+        (AUDITOR, "/api/v1/log?why=x&limit=1"),
+        (OVERSIGHT, "/api/v1/log?why=x&kind=accessed&grant=audit-act"),
+    ] {
+        let answer = broker.get(officer, &format!("{path}&cursor={cursor}"));
+        assert_eq!(answer.code(), "bad-cursor", "{officer} {path}");
+    }
+}
+
+fn who_follows_is_told_what_comes(broker: &Broker) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    let command = broker.as_user(&mut command).stdout(Stdio::piped());
+    let words = "log tail -n 1 --follow --json --kind received --why follow --as customs/o-0934";
+    let mut follower = command.args(words.split(' ')).spawn().unwrap();
+    let lines = lines_of(follower.stdout.take().unwrap());
+    let next = || {
+        let line = lines.recv_timeout(Duration::from_mins(1)).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()["sequence"].clone()
+    };
+    assert_eq!(next(), 1);
+    for (id, sequence) in [("item-2", 2), ("item-3", 3)] {
+        broker.publishes(ITEM, id, "post/items");
+        assert_eq!(next(), sequence);
+    }
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    // One for what was there, and one for each answer with what came.
+    let looks = records(broker, "customs/o-0934", "-n 3 --kind accessed");
+    let told = looks.iter().map(|look| (&look["why"], &look["results"]));
+    let follow = (&json!("follow"), &json!(1));
+    assert!(told.eq([follow; 3]), "{looks:?}");
 }
 
 const OVERSIGHT: &str = "customs-xa/xa-702";
@@ -152,13 +269,45 @@ fn a_grant_opens_what_it_says(broker: &Broker) {
     let opened = exchange("inquiry");
     assert_eq!(opened["asked"]["message_id"], "item-1");
     assert!(opened.get("digests").is_none(), "{opened}");
+    in_full(broker, ruled["id"].as_str().unwrap());
     // Looks of others are told, and what they were for is sealed.
-    let looks = records(broker, OVERSIGHT, "--grant audit-act --kind accessed");
+    let looks = records(
+        broker,
+        OVERSIGHT,
+        "-n 100 --grant audit-act --kind accessed",
+    );
     assert_eq!(looks[0]["by"], AUDITOR);
     assert!(looks.iter().all(|look| look["why"].is_null()), "{looks:?}");
-    let looks = records(broker, OVERSIGHT, "--grant inquiry --kind accessed");
+    let looks = records(broker, OVERSIGHT, "-n 100 --grant inquiry --kind accessed");
     let query = looks.last().unwrap()["query"].as_str().unwrap();
     assert!(query.contains(r#""grant":"audit-act""#), "{query}");
+}
+
+/// One exchange by two grants, with all that each opens.
+fn in_full(broker: &Broker, id: &str) {
+    let show = |grant: &str| {
+        let shown = found(
+            broker,
+            OVERSIGHT,
+            &format!("show --exchange {id} --grant {grant}"),
+        );
+        assert_eq!(shown.len(), 1);
+        shown[0].clone()
+    };
+    let ruled = show("audit-act");
+    assert_eq!(ruled["policies"][0]["id"], "post-customs");
+    assert_eq!(
+        (&ruled["asked"], &ruled["body"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert!(!ruled.to_string().contains("item-1"), "{ruled}");
+    let opened = show("inquiry");
+    assert!(
+        opened["body"].as_str().unwrap().contains("Kestrel"),
+        "{opened}"
+    );
+    let proof = show("proof");
+    assert!(!proof.to_string().contains("post"), "{proof}");
 }
 
 fn no_other_grant_opens_anything(broker: &Broker) {
@@ -170,7 +319,7 @@ fn no_other_grant_opens_anything(broker: &Broker) {
         ("audit-act", AUDITOR, "absent"),
         ("none-such", OVERSIGHT, "absent"),
     ] {
-        let look = format!("log look --why x --grant {grant} --as {officer}");
+        let look = format!("log tail --why x --grant {grant} --as {officer}");
         let refused = broker.refuses(&look);
         assert!(refused.contains(code), "{grant}, {officer}: {refused}");
     }

@@ -100,6 +100,14 @@ const ROWS: &[Row] = &[
         statuses: [403, 403, 200, 403, 403, 403],
     },
     Row {
+        operation: "get /api/v1/log/rulebooks",
+        statuses: [403, 403, 200, 403, 403, 403],
+    },
+    Row {
+        operation: "get /api/v1/log/rulebooks/{number}",
+        statuses: [403, 403, 200, 403, 403, 403],
+    },
+    Row {
         operation: "get /api/v1/proposals/{number}/statement",
         statuses: [200, 200, 200, 200, 404, 404],
     },
@@ -147,7 +155,7 @@ fn broker() -> Broker {
 /// A request to an operation, with what it takes at least.
 fn ask(broker: &Broker, officer: &str, operation: &str, proposal: u64) -> Answer {
     let (method, path) = operation.split_once(' ').unwrap();
-    let number = if path.contains("activations") {
+    let number = if path.contains("activations") || path.contains("rulebooks") {
         1
     } else {
         proposal
@@ -157,7 +165,7 @@ fn ask(broker: &Broker, officer: &str, operation: &str, proposal: u64) -> Answer
     if path.ends_with("/file") {
         path.push_str("?path=policies/post.cedar");
     }
-    if path.ends_with("/log") {
+    if path.starts_with("/api/v1/log") {
         path.push_str("?why=x");
     }
     if is_edit {

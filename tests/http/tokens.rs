@@ -214,14 +214,14 @@ fn who_is_known_by_token_alone_approves_by_commands_once_the_key_is_a_day_old() 
 
     let log = "/api/v1/log?why=x&kind=new-key";
     let new = post.broker.get("post/m-0077", log).json;
-    let records = new["records"].as_array().unwrap();
+    let records = new["items"].as_array().unwrap();
     assert_eq!(
         (records.len(), &records[0]["kid"]),
         (1, &"k1".into()),
         "{new}"
     );
     let others = post.broker.get("police/p-1209", log).json;
-    assert_eq!(others["records"], json!([]));
+    assert_eq!(others["items"], json!([]));
 
     // A provider that is gone: its keys count for a day.
     let keys = post.broker.path().join("jwks.json");

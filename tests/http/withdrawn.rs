@@ -122,11 +122,11 @@ fn officers_whose_certificates_are_withdrawn_do_nothing_more_and_what_they_did_s
     assert_eq!(refused.headers["connection"], "close");
     let log = "/api/v1/log?why=x&kind=certificate-withdrawn";
     let own = broker.get("customs/o-0934", log).json;
-    let records = own["records"].as_array().unwrap();
+    let records = own["items"].as_array().unwrap();
     assert_eq!(records.len(), 1, "{own}");
     assert_eq!(records[0]["whose"], "officer customs/o-3350");
     let others = broker.get("post/m-0077", log).json;
-    assert_eq!(others["records"], json!([]));
+    assert_eq!(others["items"], json!([]));
 
     let path = "/api/v1/rulebook/file?path=policies/customs.cedar";
     let rules = format!(

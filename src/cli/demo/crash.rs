@@ -113,7 +113,7 @@ fn events(script: &Script) -> Result<Vec<Outgoing>, Failed> {
 }
 
 /// A postal item's number with the check digit of UPU S10.
-fn s10(serial: u32) -> String {
+pub(super) fn s10(serial: u32) -> String {
     let digits = format!("{serial:08}");
     let weights = [8, 6, 4, 2, 3, 5, 9, 7];
     let sum: u32 = digits

@@ -6,6 +6,7 @@
 
 mod crash;
 mod play;
+mod rule;
 mod stage;
 mod story;
 mod tell;
@@ -94,6 +95,7 @@ async fn play(config: &Config) -> Result<Played, Failed> {
             }
             Scene::Case(step) => play::case(&mut stage, step).await?,
             Scene::Crash => crash::crash(&mut stage, &script, &mut served).await?,
+            Scene::Rule => rule::changed(&mut stage, &script, &served).await?,
         }
     }
     stage.all_settled().await?;

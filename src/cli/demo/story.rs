@@ -12,6 +12,8 @@ pub(super) enum Scene {
     Case(CaseStep),
     /// The broker is killed while messages are on their way.
     Crash,
+    /// A rule is changed while messages are on their way, and the change is taken back.
+    Rule,
 }
 
 /// A message and what is to become of it.
@@ -147,7 +149,7 @@ const RESULT: Row = Row {
 };
 
 /// 17 March 2026 at the port and mail centre of Meridia.
-pub(super) const STORY: [Scene; 24] = [
+pub(super) const STORY: [Scene; 25] = [
     Scene::Message(Row {
         number: "1",
         time: "08:02",
@@ -407,6 +409,7 @@ pub(super) const STORY: [Scene; 24] = [
         ],
         ..PLAIN
     }),
+    Scene::Rule,
 ];
 
 #[cfg(test)]

@@ -67,8 +67,8 @@ impl DevelopmentLog {
                 Ok((log, loss))
             }
             Some(_) => Err(Failed::CannotRun(format!(
-                "{place} was not begun with --dev: its log is read with an officer's access alone, \
-                 which this version does not have yet"
+                "{place} was not begun with --dev: its log is read by an auditor, of the running broker; \
+                 say who with --as, and why with --why"
             ))),
             None => Err(Failed::CannotRun(format!("the log in {place} is empty"))),
         }

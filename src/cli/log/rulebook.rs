@@ -1,10 +1,14 @@
 //! `carnet log rulebook`: the rulebooks that were in force, as text. Each is in the log as it was.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::super::failed::Failed;
 use super::super::output;
+use super::audit::{Audit, Auditor, Parameters};
 use super::entries::DevelopmentLog;
+use crate::cli::api::Api;
+use crate::config::Config;
 use crate::http::log::{About, Entry, InForce};
 use crate::journal::Lsn;
 use crate::message::id::Digest;
@@ -12,7 +16,7 @@ use crate::message::id::Digest;
 /// Print the rulebooks that were in force.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  carnet log rulebook           # all that were in force, and since when\n  carnet log rulebook active    # the files of one; or a digest\n  carnet log rulebook active policies/post.cedar    # as it is in the log"
+    after_help = "Examples:\n  carnet log rulebook           # all that were in force, and since when\n  carnet log rulebook active    # the files of one; or a digest\n  carnet log rulebook active policies/post.cedar    # as it is in the log\n\nOf a running broker, your agency's files and the board's:\n  carnet log rulebook --why \"monthly sample\" --as post/m-0077"
 )]
 pub(in crate::cli) struct RulebookOf {
     /// `active`, or the first digits of a digest, as `log show` tells it
@@ -21,6 +25,8 @@ pub(in crate::cli) struct RulebookOf {
     /// A file to print
     #[arg(requires = "wanted")]
     file: Option<String>,
+    #[command(flatten)]
+    auditor: Auditor,
     /// As JSON; a file is printed as it is
     #[arg(long)]
     json: bool,
@@ -33,6 +39,69 @@ struct Numbered {
 }
 
 impl RulebookOf {
+    /// Who looks.
+    pub(super) fn auditor(&self) -> &Auditor {
+        &self.auditor
+    }
+
+    /// What an auditor may see of a running broker's.
+    pub(super) fn of_broker(&self, config: &Config, audit: &Audit<'_>) -> Result<(), Failed> {
+        audit.officer.run(config, async |api| {
+            let all = rulebooks(&api, &audit.says).await?;
+            let Some(wanted) = &self.wanted else {
+                return self.list_told(&all);
+            };
+            let mut says = audit.says.clone();
+            says.extend(self.file.clone().map(|file| ("path", file)));
+            let path = format!("log/rulebooks/{}", numbered(&all, wanted)?);
+            let request = api.request(Method::GET, &path)?.query(&says);
+            let found = api.json(request).await?;
+            let text = |file: &Value, name: &str| {
+                let text = file.get(name).and_then(Value::as_str);
+                text.unwrap_or_default().to_owned()
+            };
+            let files = found.get("files").and_then(Value::as_array);
+            let files = files.into_iter().flatten();
+            if self.file.is_some() {
+                let texts: String = files.map(|file| text(file, "text")).collect();
+                return output::bytes(texts.as_bytes());
+            }
+            if self.json {
+                return output::line(&found.to_string());
+            }
+            let lines =
+                files.map(|file| format!("{}  {}\n", text(file, "sha256"), text(file, "path")));
+            output::text(&lines.collect::<String>())
+        })
+    }
+
+    fn list_told(&self, all: &[Value]) -> Result<(), Failed> {
+        if self.json {
+            return output::line(&Value::Array(all.to_vec()).to_string());
+        }
+        let text = |value: &Value, name: &str| {
+            let text = value.get(name).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        for (place, rulebook) in all.iter().enumerate() {
+            let active = if place == 0 { "  active" } else { "" };
+            let (at, digest) = (text(rulebook, "at"), text(rulebook, "digest"));
+            output::line(&format!("{:>5}  {at}  {digest}{active}", number(rulebook)))?;
+            let Some(proposal) = rulebook.get("proposal") else {
+                continue;
+            };
+            let (owner, title) = (text(proposal, "owner"), text(proposal, "title"));
+            let by = text(proposal, "by");
+            output::line(&format!("       {owner}: {title}, proposed by {by}"))?;
+            let votes = proposal.get("votes").and_then(Value::as_array);
+            for vote in votes.into_iter().flatten() {
+                let (by, at) = (text(vote, "by"), text(vote, "at"));
+                output::line(&format!("       approved by {by} at {at}"))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn run(&self, log: &mut DevelopmentLog) -> Result<(), Failed> {
         let mut all = Vec::new();
         for entry in log.entries(Lsn::START) {
@@ -99,6 +168,42 @@ impl RulebookOf {
         }
         Ok(())
     }
+}
+
+/// The rulebooks of a running broker, the newest first.
+async fn rulebooks(api: &Api, says: &Parameters) -> Result<Vec<Value>, Failed> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let request = api.request(Method::GET, "log/rulebooks")?.query(says);
+        let cursors = cursor.iter().map(|cursor| ("cursor", cursor));
+        let request = request.query(&cursors.collect::<Vec<(&str, &String)>>());
+        let mut page = api.json(request).await?;
+        if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
+            all.extend(items);
+        }
+        cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
+        if cursor.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+fn number(rulebook: &Value) -> u64 {
+    let number = rulebook.get("number").and_then(Value::as_u64);
+    number.unwrap_or_default()
+}
+
+/// The number of the newest one that is meant: active, or of a digest.
+fn numbered(all: &[Value], wanted: &str) -> Result<u64, Failed> {
+    let is_it = |rulebook: &&Value| {
+        let digest = rulebook.get("digest").and_then(Value::as_str);
+        wanted == "active" || digest.is_some_and(|digest| digest.starts_with(wanted))
+    };
+    let found = all.iter().find(is_it).map(number);
+    found.ok_or_else(|| {
+        let says = format!("no rulebook {wanted:?} was in force; `carnet log rulebook` lists them");
+        Failed::Usage(says)
+    })
 }
 
 fn find<'a>(all: &'a [Numbered], wanted: &str) -> Result<&'a InForce, Failed> {

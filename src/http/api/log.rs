@@ -1,88 +1,126 @@
 //! `log`: what an auditor finds in the log. Each look is a record of the log itself, before its results
 //! are told.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::auth::Signed;
 use super::super::body::Asked;
-use super::super::log::granted::Opened;
-use super::super::log::{Entry, Item, Telling, seen};
-use super::super::problem::{BAD_REQUEST, FORBIDDEN, Problem, Told};
+use super::super::log::{Look, Numbered, Opened, Query, Sight, Told, Untold};
+use super::super::problem::{self, BAD_CURSOR, BAD_REQUEST, FORBIDDEN, Problem};
 use super::super::site::Shared;
 use super::super::work::{Gone, Kind};
 use super::draft::{govern, not_done};
 use crate::agency::officer::Holder;
 use crate::agency::registry::Grant;
-use crate::backbone::embedded::Embedded;
 use crate::broker::governance::{Deed, NotDone};
 use crate::broker::record::Inquiry;
-use crate::message::id::AgencyId;
+use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 use crate::policy::office::Action;
 
-/// Records of a look, where none is asked for.
-const LAST: usize = 10;
-/// Records of a look, at most.
-const LAST_MAX: usize = 1_000;
+/// Items of a page, where none is asked for.
+const ITEMS: usize = 10;
+/// Items of a page, at most.
+const ITEMS_MAX: usize = 1_000;
+/// Items that are told in full, at most: a message may have a megabyte.
+const FULL_MAX: usize = 20;
 /// Octets of what an officer says of why, at most.
 const WHY_MAX: usize = 500;
-
-/// Octets of a kind or of a message's id, at most: AMQP's short texts have no more.
+/// Octets of any other text, at most: AMQP's short texts have no more.
 const TEXT_MAX: usize = 255;
+/// How long a look waits for something new, at most, in seconds: who follows the log makes one record
+/// in this time where nothing happens.
+const WAIT_MAX: u64 = 60;
+/// How often it looks for that.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What an auditor looks for, and why.
-#[derive(Deserialize, Serialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Default, Deserialize, Serialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct LookedFor {
     /// Why: it is written into the log
-    #[param(min_length = 1, max_length = 500)]
+    #[param(min_length = 1, max_length = 500, required = true)]
     #[serde(skip_serializing)]
     why: String,
-    /// So many records, the last of all
-    #[param(minimum = 1, maximum = 1000)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last: Option<usize>,
-    /// Of this kind alone: `sent`, `received`, `rejected`, `narrowed`, `case`, `accessed`,
-    /// `refusals-counted`, `certificate-withdrawn`, `new-key`
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<String>,
-    /// Of messages that the agency sent under this id alone
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message_id: Option<String>,
     /// By this grant of the board, which opens the log of all agencies; none for what is your agency's
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<String>,
-}
-
-/// What of the log an officer reads.
-enum Sight {
-    /// What his agency sent and was given.
-    Own(AgencyId),
-    /// What of all agencies a grant opens.
-    Granted(Opened),
+    /// Of this kind alone: `sent`, `received`, `rejected`, `narrowed`, `case`, `accessed`,
+    /// `refusals-counted`, `declared`, `confirmed`, `measure-ended`, `certificate-withdrawn`, `new-key`; by a
+    /// grant a record's own, such as `exchange`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// What was sent under this id
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<String>,
+    /// Messages of this type
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    message_type: Option<String>,
+    /// The exchange of this id, which is told by a grant
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exchange: Option<String>,
+    /// With `sent` or `received`: the unit whose number that is
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<String>,
+    /// What `unit` sent under this number of its own
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent: Option<u64>,
+    /// What `unit` was given under this number of its own
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<u64>,
+    /// Not before this time, such as `2026-11-30T08:00:00Z`
+    #[param(format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    /// Before this time
+    #[param(format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    /// By a grant: each with the rules that decided, and with the message where the grant says so
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full: Option<bool>,
+    /// `older` or `newer` of an answer
+    #[param(pattern = "^[A-Za-z0-9_-]{4,64}$")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    /// So many, at most: 10 where it is not said, and 20 in full
+    #[param(minimum = 1, maximum = 1000)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+    /// With a cursor `newer`: how many seconds to wait for something
+    #[param(minimum = 0, maximum = 60)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait: Option<u64>,
 }
 
 /// What was found.
 #[derive(Serialize, ToSchema)]
 pub(super) struct FoundTold {
-    /// The records, the oldest first
+    /// The newest first; behind a cursor `newer` the oldest first
     #[schema(value_type = Vec<Object>)]
-    records: Vec<Value>,
+    items: Vec<Value>,
+    /// The cursor of what is older; none where there is nothing
+    #[serde(skip_serializing_if = "Option::is_none")]
+    older: Option<String>,
+    /// The cursor of what comes from now on; none on the way back
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newer: Option<String>,
 }
 
-/// Look into the log: what the agency sent, and what its units were given
+/// Look into the log: what the agency sent and was given, or what a grant opens of all agencies
 #[utoipa::path(get, path = "/api/v1/log", params(LookedFor), responses(
     (status = OK, body = FoundTold),
-    (status = "4XX", body = Told, content_type = "application/problem+json"),
-    (status = SERVICE_UNAVAILABLE, body = Told, content_type = "application/problem+json"),
+    (status = "4XX", body = problem::Told, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, body = problem::Told, content_type = "application/problem+json"),
 ))]
 pub(super) async fn look(
     State(shared): State<Arc<Shared>>,
@@ -90,41 +128,79 @@ pub(super) async fn look(
     Asked(wanted): Asked<LookedFor>,
 ) -> Result<Json<FoundTold>, Problem> {
     let sight = sight(&signed, wanted.grant.as_deref(), shared.backbone.now())?;
-    let last = wanted.last.unwrap_or(LAST);
-    if !(1..=LAST_MAX).contains(&last) {
-        let says = format!("last is from 1 to {LAST_MAX}");
-        return Err(Problem::new(&BAD_REQUEST, says));
-    }
-    if wanted.why.trim().is_empty() || wanted.why.len() > WHY_MAX {
-        let says = format!("why is a text of 1 to {WHY_MAX} octets");
-        return Err(Problem::new(&BAD_REQUEST, says));
-    }
-    let texts = [&wanted.kind, &wanted.message_id, &wanted.grant];
-    let texts = texts.into_iter().flatten();
-    if let Some(long) = texts.map(String::len).find(|length| *length > TEXT_MAX) {
-        let says =
-            format!("{long} octets are more than any kind, message_id or grant has: {TEXT_MAX}");
-        return Err(Problem::new(&BAD_REQUEST, says));
-    }
-    let (why, query) = (wanted.why.clone(), serde_json::json!(wanted).to_string());
-    let backbone = Arc::clone(&shared.backbone);
-    let look = move |gone: &Gone| find(&backbone, &sight, &wanted, last, gone);
-    let records = signed.work(&shared, Kind::Look, look).await??;
+    let mut look = wanted.read(&signed, sight)?;
+    let until = Instant::now() + Duration::from_secs(wanted.wait.unwrap_or_default());
+    let found = loop {
+        let found = once(&shared, &signed, look.clone()).await?;
+        let may_come = found.items.is_empty() && look.cursor.is_some() && found.newer.is_some();
+        if !may_come || Instant::now() >= until {
+            break found;
+        }
+        look.from = found.read_to.or(look.from);
+        sleep(LOOK).await;
+    };
+    let results = found.items.len();
+    record(&shared, &signed, &wanted.asked(), results).await?;
+    let Told {
+        items,
+        older,
+        newer,
+        ..
+    } = found;
+    Ok(Json(FoundTold {
+        items,
+        older,
+        newer,
+    }))
+}
+
+/// What an officer asked of the log, and why, as its record has it.
+pub(super) struct AskedOf<'a> {
+    pub(super) why: &'a str,
+    pub(super) query: String,
+}
+
+/// Writes down who looked, why, for what and how much he is told: before he is.
+pub(super) async fn record(
+    shared: &Arc<Shared>,
+    signed: &Signed,
+    asked: &AskedOf<'_>,
+    results: usize,
+) -> Result<(), Problem> {
     let inquiry = Inquiry {
-        why: &why,
-        query: &query,
+        why: asked.why,
+        query: &asked.query,
     };
     let access = Deed::Access {
         act: signed.act(),
         asked: inquiry.seal(),
-        results: u64::try_from(records.len()).unwrap_or(u64::MAX),
+        results: u64::try_from(results).unwrap_or(u64::MAX),
     };
-    govern(&shared, access).await?;
-    Ok(Json(FoundTold { records }))
+    govern(shared, access).await.map(drop)
+}
+
+/// Looks once, on a thread that may wait for the disk.
+async fn once(shared: &Arc<Shared>, signed: &Signed, look: Look) -> Result<Told, Problem> {
+    let log = Arc::clone(shared);
+    let looked = move |gone: &Gone| {
+        let (past, now) = (&log.past, log.backbone.now());
+        let rulebooks = |digest: Digest| log.backbone.rulebook(digest);
+        look.at(past, now, &rulebooks, &|| gone.is_gone())
+    };
+    let looked = signed.work(shared, Kind::Look, looked).await?;
+    looked.map_err(|untold| match untold {
+        Untold::BadCursor => Problem::new(&BAD_CURSOR, untold.to_string()),
+        Untold::Unread(says) => not_done(&NotDone::Unread(says)),
+        Untold::Gone => not_done(&NotDone::Stopped),
+    })
 }
 
 /// What an officer may read: of his agency, or by a grant that is his agency's and opens something now.
-fn sight(signed: &Signed, grant: Option<&str>, now: Timestamp) -> Result<Sight, Problem> {
+pub(super) fn sight(
+    signed: &Signed,
+    grant: Option<&str>,
+    now: Timestamp,
+) -> Result<Sight, Problem> {
     let holder = &signed.actor.holder;
     let Some(name) = grant else {
         signed.needs(Action::Audit, holder)?;
@@ -149,46 +225,88 @@ fn sight(signed: &Signed, grant: Option<&str>, now: Timestamp) -> Result<Sight, 
     Ok(Sight::Granted(opened))
 }
 
-impl Sight {
-    fn of(&self, entry: Entry) -> Vec<Item> {
-        match self {
-            Self::Own(agency) => seen::of_agency(agency, &entry),
-            Self::Granted(opened) => opened.of(entry).into_iter().collect(),
-        }
-    }
+fn bad(says: impl Into<String>) -> Problem {
+    Problem::new(&BAD_REQUEST, says)
 }
 
-fn find(
-    backbone: &Embedded,
-    sight: &Sight,
-    wanted: &LookedFor,
-    last: usize,
-    gone: &Gone,
-) -> Result<Vec<Value>, Problem> {
-    let unread = |says: String| not_done(&NotDone::Unread(says));
-    let (mut telling, mut found) = (Telling::default(), VecDeque::new());
-    for stored in backbone.scan() {
-        if gone.is_gone() {
-            return Err(not_done(&NotDone::Stopped));
-        }
-        let stored = stored.map_err(|error| unread(error.to_string()))?;
-        let entry = telling
-            .read(&stored)
-            .map_err(|error| unread(error.to_string()))?;
-        for item in sight.of(entry).into_iter().filter(|item| wanted.is(item)) {
-            found.push_back(item.told);
-            if found.len() > last {
-                found.pop_front();
-            }
-        }
+/// Refuses a reason that says nothing, or too much.
+pub(super) fn reasoned(why: &str) -> Result<(), Problem> {
+    if why.trim().is_empty() || why.len() > WHY_MAX {
+        return Err(bad(format!("why is a text of 1 to {WHY_MAX} octets")));
     }
-    Ok(found.into())
+    Ok(())
 }
 
 impl LookedFor {
-    fn is(&self, item: &Item) -> bool {
-        let is_kind = self.kind.as_deref().is_none_or(|kind| kind == item.kind);
-        let is_id = self.message_id.is_none() || self.message_id == item.message_id;
-        is_kind && is_id
+    /// The look that it describes.
+    fn read(&self, signed: &Signed, sight: Sight) -> Result<Look, Problem> {
+        reasoned(&self.why)?;
+        let texts = [
+            &self.kind,
+            &self.message_id,
+            &self.message_type,
+            &self.grant,
+        ];
+        let texts = texts.into_iter().flatten().map(String::len);
+        if let Some(long) = texts.max().filter(|length| *length > TEXT_MAX) {
+            let says = format!("a text of {long} octets is more than any has: {TEXT_MAX}");
+            return Err(bad(says));
+        }
+        let full = self.full.unwrap_or_default();
+        let most = if full { FULL_MAX } else { ITEMS_MAX };
+        let limit = self.limit.unwrap_or(if full { FULL_MAX } else { ITEMS });
+        if !(1..=most).contains(&limit) {
+            return Err(bad(format!("limit is from 1 to {most}")));
+        }
+        if self.wait.is_some_and(|seconds| seconds > WAIT_MAX) {
+            return Err(bad(format!("wait is from 0 to {WAIT_MAX} seconds")));
+        }
+        let exchange = self.exchange.as_deref().map(str::parse).transpose();
+        let grant = self.grant.as_deref().unwrap_or_default();
+        Ok(Look {
+            whose: format!("{} {grant}", signed.actor.holder),
+            sight,
+            query: Query {
+                kind: self.kind.clone(),
+                message_id: self.message_id.clone(),
+                message_type: self.message_type.clone(),
+                exchange: exchange.map_err(|_| bad("exchange is an id as records show it"))?,
+                number: self.number()?,
+                since: time("since", self.since.as_deref())?,
+                until: time("until", self.until.as_deref())?,
+            },
+            cursor: self.cursor.clone(),
+            from: None,
+            most: limit,
+            full,
+        })
     }
+
+    fn number(&self) -> Result<Option<Numbered>, Problem> {
+        let number = match (self.sent, self.received) {
+            (None, None) if self.unit.is_none() => return Ok(None),
+            (Some(number), None) => (true, number),
+            (None, Some(number)) => (false, number),
+            _ => return Err(bad("of sent and received one, with unit")),
+        };
+        let (sent, number) = number;
+        let unit = self.unit.as_deref().and_then(|unit| unit.parse().ok());
+        let unit = unit.ok_or_else(|| bad("unit is an address, such as customs/main"))?;
+        Ok(Some(Numbered { unit, sent, number }))
+    }
+
+    /// As it is written into the log.
+    fn asked(&self) -> AskedOf<'_> {
+        AskedOf {
+            why: &self.why,
+            query: serde_json::json!(self).to_string(),
+        }
+    }
+}
+
+fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+    let read = |text| Timestamp::from_rfc3339(text).or_else(|| Timestamp::from_date(text));
+    let says = || format!("{name} is a time such as 2026-11-30T08:00:00Z");
+    text.map(|text| read(text).ok_or_else(|| bad(says())))
+        .transpose()
 }

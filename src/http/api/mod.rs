@@ -14,6 +14,7 @@ mod me;
 mod measures;
 mod proposals;
 mod rulebook;
+mod rulebooks;
 mod told;
 
 use std::sync::{Arc, LazyLock};
@@ -72,6 +73,8 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(measures::statement))
         .routes(routes!(measures::confirm))
         .routes(routes!(log::look))
+        .routes(routes!(rulebooks::list))
+        .routes(routes!(rulebooks::files))
 }
 
 /// The interface as a router; what it does not know is a problem like any other.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::auth::Signed;
+use crate::agency::officer::Holder;
 use crate::broker::governance::{Activation, Proposal, State, Vote, When};
 use crate::policy::office::Action;
 
@@ -135,9 +136,19 @@ pub(super) struct ActivationTold {
 impl ActivationTold {
     /// As an officer may see it: of another agency's change, that there was one.
     pub(super) fn to(signed: &Signed, activation: &Activation) -> Self {
+        let sees = |owner: &Holder| signed.actor.may(Action::See, owner);
+        Self::of(signed, activation, sees)
+    }
+
+    /// With its proposal where the owner's are to be seen.
+    pub(super) fn of(
+        signed: &Signed,
+        activation: &Activation,
+        sees: impl Fn(&Holder) -> bool,
+    ) -> Self {
         let proposal = activation.proposal;
         let proposal = proposal.and_then(|number| signed.view.governance.proposal(number));
-        let proposal = proposal.filter(|it| signed.actor.may(Action::See, &it.owner));
+        let proposal = proposal.filter(|it| sees(&it.owner));
         Self {
             number: activation.number,
             at: activation.at.to_string(),

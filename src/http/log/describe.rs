@@ -370,6 +370,15 @@ impl Described {
         self.kind
     }
 
+    /// Its fields, for readers of whom no number of the evidence is known.
+    pub(crate) fn without_number(&self) -> Value {
+        let mut told = self.to_json();
+        if let Some(fields) = told.as_object_mut() {
+            fields.remove("number");
+        }
+        told
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         let mut all = Map::new();
         all.insert("number".to_owned(), json!(self.number));

@@ -46,7 +46,34 @@ pub(crate) struct Entry {
     pub(crate) clock: Option<Timestamp>,
 }
 
+/// What is told of a record as an item of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All that the officer may know of it.
+    Whole,
+    /// An exchange, to its sender.
+    Sent,
+    /// An exchange, to this one of its recipients.
+    Received(usize),
+}
+
 impl Entry {
+    /// A record that is read apart from those before it: without its number, and what these say of it.
+    pub(super) fn alone(stored: &StoredRecord) -> Result<Self, StartError> {
+        Ok(Self {
+            number: None,
+            lsn: stored.lsn,
+            record: decoded(stored)?,
+            about: None,
+            clock: stored.clock.map(Timestamp::from_millis),
+        })
+    }
+
+    /// The name of its kind.
+    pub(super) fn kind(&self) -> &'static str {
+        Described::of(None, self.lsn, &self.record, None).kind()
+    }
+
     /// Whether it says what happened, and not only how queues are kept.
     pub(crate) fn is_told(&self) -> bool {
         let is_story = matches!(

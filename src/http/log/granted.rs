@@ -3,19 +3,29 @@
 
 use serde_json::{Value, json};
 
-use super::item::{Item, message_id};
-use super::{Described, Entry};
+use super::describe::Described;
+use super::entry::Entry;
 use crate::broker::record::{Confidential, Record};
+use crate::policy::rulebook::Rulebook;
 
 /// What a grant opens to an officer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Opened {
+pub struct Opened {
     /// That there was something, and its digests.
-    pub(crate) evidence: bool,
+    pub evidence: bool,
     /// What it says: who got what, and by which rules.
-    pub(crate) rulings: bool,
-    /// What is sealed: what senders wrote and were told, what officers looked for and why.
-    pub(crate) payload: bool,
+    pub rulings: bool,
+    /// What is sealed, and messages: what senders wrote and were told, what officers looked for and why.
+    pub payload: bool,
+}
+
+/// What is told of an exchange besides, as far as the grant opens it.
+#[derive(Default)]
+pub(super) struct InFull {
+    /// The rulebook that decided.
+    pub(super) rulebook: Option<Rulebook>,
+    /// The message.
+    pub(super) body: Option<String>,
 }
 
 impl Opened {
@@ -24,23 +34,18 @@ impl Opened {
         !self.evidence && !self.rulings && !self.payload
     }
 
-    /// What is told of a record; nothing where it is no evidence.
-    pub(crate) fn of(self, entry: Entry) -> Option<Item> {
-        entry.number?;
-        let message_id = message_id(&entry.record);
+    /// What is told of a record.
+    pub(super) fn tell(self, entry: Entry, full: Option<&InFull>) -> Value {
         let Entry {
-            number,
-            lsn,
-            record,
-            about,
-            clock,
+            lsn, record, clock, ..
         } = entry;
         let record = if self.payload {
             record
         } else {
             record.closed()
         };
-        let mut told = Described::of(number, lsn, &record, None).with_earlier(about.as_ref());
+        let rulebook = full.and_then(|full| full.rulebook.as_ref());
+        let mut told = Described::of(None, lsn, &record, rulebook);
         if !self.rulings {
             told = told.bare();
         }
@@ -50,11 +55,10 @@ impl Opened {
         if let Some(digests) = digests(&record).filter(|_| self.evidence) {
             told = told.with("digests", digests);
         }
-        Some(Item {
-            kind: told.kind(),
-            message_id,
-            told: told.at_clock(clock).to_json(),
-        })
+        if let Some(body) = full.and_then(|full| full.body.as_ref()) {
+            told = told.with("body", json!(body));
+        }
+        told.at_clock(clock).without_number()
     }
 }
 

@@ -1,14 +1,27 @@
-//! The log as it is told: its records one after the other, in words and as JSON, and what of them an
-//! agency's auditor sees, and an oversight body's.
+//! The log as it is told: its records one after the other, in words and as JSON, and what an officer sees
+//! of them.
+//!
+//! [`look::Look`] is what an officer asks; read it first. [`sight::Sight`] is what he may know: `seen` has
+//! what his own agency's auditor sees, `granted` what an oversight body's does.
 
+mod cursor;
 mod describe;
 mod earlier;
 mod entry;
-pub(super) mod granted;
-mod item;
-pub(super) mod seen;
+mod granted;
+mod look;
+mod past;
+mod query;
+mod seen;
+mod sight;
 
-pub(crate) use self::describe::Described;
 pub(crate) use self::earlier::{About, InForce};
 pub(crate) use self::entry::{Entry, Telling};
-pub(crate) use self::item::Item;
+pub use self::granted::Opened;
+pub use self::look::{Look, Rulebooks, Told};
+pub use self::past::{Past, Untold};
+pub use self::query::{Numbered, Query};
+pub use self::sight::Sight;
+
+#[cfg(test)]
+mod tests;

@@ -3,68 +3,95 @@
 
 use serde_json::{Value, json};
 
-use super::item::{Item, message_id};
-use super::{Described, Entry};
+use super::describe::Described;
+use super::entry::{Entry, Part};
 use crate::broker::receipt::Receipt;
 use crate::broker::record::{
     CaseStep, Confidential, Exchange, Narrowed, Outcome, Recipient, Record, Rejected,
 };
 use crate::message::id::AgencyId;
 
-/// What an auditor of `agency` sees of a record: nothing where it is not his agency's, two items where
-/// it sent something to itself.
-pub(crate) fn of_agency(agency: &AgencyId, entry: &Entry) -> Vec<Item> {
-    match &entry.record {
-        Record::Exchange(exchange) => of_exchange(agency, exchange, &entry.record),
-        Record::Rejected(rejected) if rejected.sender.agency == *agency => {
-            vec![Item {
-                kind: "rejected",
-                message_id: message_id(&entry.record),
-                told: rejected_told(rejected),
-            }]
-        }
-        Record::Narrowed(narrowed) if narrowed.unit.agency == *agency => {
-            vec![item("narrowed", narrowed_told(narrowed))]
-        }
-        Record::Case(change) if change.sender.agency == *agency => {
-            let told = json!({"at": change.at, "case": change.case, "unit": change.sender,
-                "step": step(&change.what)});
-            vec![item("case", told)]
-        }
-        Record::RefusalsCounted(counted) if counted.party.agency() == agency => {
-            let told = json!({"at": counted.to, "from": counted.from, "count": counted.count});
-            vec![item("refusals-counted", told)]
-        }
-        Record::Accessed(accessed) if accessed.act.by.holder.agency() == Some(agency) => {
-            vec![described("accessed", entry)]
-        }
-        Record::Revoked(revoked) if revoked.agency == *agency => {
-            vec![described("certificate-withdrawn", entry)]
-        }
-        Record::NewKey(key) if key.agency == *agency => vec![described("new-key", entry)],
-        _ => Vec::new(),
+/// What an auditor of `agency` sees of a record: nothing where it is not his agency's, several parts
+/// where it sent something to itself.
+pub(super) fn parts(agency: &AgencyId, record: &Record) -> Vec<Part> {
+    let is_own = match record {
+        Record::Exchange(exchange) => return parts_of(agency, exchange),
+        Record::Rejected(rejected) => rejected.sender.agency == *agency,
+        Record::Narrowed(narrowed) => narrowed.unit.agency == *agency,
+        Record::Case(change) => change.sender.agency == *agency,
+        Record::RefusalsCounted(counted) => counted.party.agency() == agency,
+        Record::Declared(declared) => declared.agency == *agency,
+        Record::Confirmed(confirmed) => confirmed.agency == *agency,
+        Record::MeasureEnded(ended) => ended.agency == *agency,
+        Record::Revoked(revoked) => revoked.agency == *agency,
+        Record::NewKey(key) => key.agency == *agency,
+        Record::Accessed(accessed) => accessed.act.by.holder.agency() == Some(agency),
+        _ => false,
+    };
+    is_own.then_some(Part::Whole).into_iter().collect()
+}
+
+fn parts_of(agency: &AgencyId, exchange: &Exchange) -> Vec<Part> {
+    // A repeat has a record where it reached others, of which its sender is told nothing.
+    let is_sent = exchange.sender.agency == *agency && !exchange.is_repeat();
+    let sent = is_sent.then_some(Part::Sent);
+    // What was refused to a unit it is not told of.
+    let is_given = |recipient: &Recipient| {
+        recipient.unit.agency == *agency && matches!(recipient.outcome, Outcome::Released(_))
+    };
+    let recipients = exchange.recipients.iter().enumerate();
+    let own = recipients.filter(|(_, recipient)| is_given(recipient));
+    let given = own.map(|(at, _)| Part::Received(at));
+    sent.into_iter().chain(given).collect()
+}
+
+/// The name of its kind.
+pub(super) fn kind(part: Part, entry: &Entry) -> &'static str {
+    match (part, &entry.record) {
+        (Part::Sent, _) => "sent",
+        (Part::Received(_), _) => "received",
+        (Part::Whole, Record::Rejected(_)) => "rejected",
+        (Part::Whole, Record::Narrowed(_)) => "narrowed",
+        (Part::Whole, Record::Case(_)) => "case",
+        (Part::Whole, Record::RefusalsCounted(_)) => "refusals-counted",
+        (Part::Whole, _) => entry.kind(),
     }
 }
 
-/// A record that is the agency's as a whole, without its place in the log.
-fn described(kind: &'static str, entry: &Entry) -> Item {
-    let mut told = Described::of(None, entry.lsn, &entry.record, None).to_json();
+/// What is told of it.
+pub(super) fn tell(part: Part, entry: &Entry) -> Value {
+    let mut told = match (part, &entry.record) {
+        (Part::Sent, Record::Exchange(exchange)) => sent(exchange),
+        (Part::Received(at), Record::Exchange(exchange)) => received(exchange, at),
+        (_, Record::Rejected(rejected)) => rejected_told(rejected),
+        (_, Record::Narrowed(narrowed)) => narrowed_told(narrowed),
+        (_, Record::Case(change)) => json!({"at": change.at, "case": change.case,
+            "unit": change.sender, "step": step(&change.what)}),
+        (_, Record::RefusalsCounted(counted)) => {
+            let at = entry.clock.unwrap_or(counted.to);
+            json!({"at": at, "from": counted.from, "to": counted.to, "count": counted.count})
+        }
+        (_, record) => Described::of(None, entry.lsn, record, None).to_json(),
+    };
     if let Some(fields) = told.as_object_mut() {
+        // Where a record lies says how much others do.
         fields.retain(|name, _| !["number", "lsn", "clock"].contains(&name.as_str()));
+        fields.insert("kind".to_owned(), json!(kind(part, entry)));
     }
-    item(kind, told)
+    told
 }
 
-/// What is found by its kind alone.
-fn item(kind: &'static str, mut told: Value) -> Item {
-    if let Some(fields) = told.as_object_mut() {
-        fields.insert("kind".to_owned(), json!(kind));
-    }
-    Item {
-        kind,
-        message_id: None,
-        told,
-    }
+fn sent(exchange: &Exchange) -> Value {
+    let confidential = Confidential::open(&exchange.sealed);
+    let receipt = confidential
+        .as_ref()
+        .map(|it| Receipt::of_exchange(exchange, it));
+    let id = confidential.as_ref().map(|it| it.message_id);
+    // One that counted for units alone that the sender may not know of says that there are some.
+    let case = exchange.case.as_ref().filter(|_| exchange.case_shown);
+    json!({"at": exchange.at, "system": exchange.sender, "unit": exchange.unit,
+        "type": exchange.message_type, "case": case, "message_id": id,
+        "receipt": receipt})
 }
 
 const fn step(step: &CaseStep) -> &'static str {
@@ -75,39 +102,20 @@ const fn step(step: &CaseStep) -> &'static str {
     }
 }
 
-fn of_exchange(agency: &AgencyId, exchange: &Exchange, record: &Record) -> Vec<Item> {
-    let mut seen = Vec::new();
-    // A repeat has a record where it reached others, of which its sender is told nothing.
-    if exchange.sender.agency == *agency && !exchange.is_repeat() {
-        let confidential = Confidential::open(&exchange.sealed);
-        let receipt = confidential
-            .as_ref()
-            .map(|it| Receipt::of_exchange(exchange, it));
-        let id = message_id(record);
-        let told = json!({"at": exchange.at, "system": exchange.sender,
-            "type": exchange.message_type, "case": exchange.case, "message_id": id,
-            "receipt": receipt});
-        seen.push(Item {
-            message_id: id,
-            ..item("sent", told)
-        });
-    }
-    let own = exchange.recipients.iter();
-    let own = own.filter(|recipient| recipient.unit.agency == *agency);
-    seen.extend(own.filter_map(|recipient| received(exchange, recipient)));
-    seen
-}
-
-/// A release, as its delivery says it; what was refused to a unit it is not told of.
-fn received(exchange: &Exchange, recipient: &Recipient) -> Option<Item> {
-    let Outcome::Released(released) = &recipient.outcome else {
-        return None;
+/// A release, as its delivery says it.
+fn received(exchange: &Exchange, at: usize) -> Value {
+    let Some(Recipient {
+        unit,
+        outcome: Outcome::Released(released),
+        ..
+    }) = exchange.recipients.get(at)
+    else {
+        return Value::Null;
     };
-    let told = json!({"at": exchange.at, "unit": recipient.unit, "sequence": released.number,
+    json!({"at": exchange.at, "unit": unit, "sequence": released.number,
         "type": exchange.message_type, "sender": exchange.sender.agency,
         "categories": released.mask, "withheld": exchange.holds.without(released.mask),
-        "rulebook": exchange.rulebook});
-    Some(item("received", told))
+        "rulebook": exchange.rulebook})
 }
 
 fn rejected_told(rejected: &Rejected) -> Value {
@@ -116,7 +124,7 @@ fn rejected_told(rejected: &Rejected) -> Value {
         .as_ref()
         .map(|it| Receipt::of_rejected(rejected, it));
     let id = confidential.as_ref().map(|it| it.message_id);
-    json!({"kind": "rejected", "at": rejected.at, "system": rejected.sender,
+    json!({"at": rejected.at, "system": rejected.sender, "unit": rejected.unit,
         "type": rejected.message_type, "message_id": id, "receipt": receipt})
 }
 

@@ -1,0 +1,237 @@
+//! The log of a running broker, as an auditor sees it. Each look is a record of that log.
+
+use std::fmt;
+use std::str::FromStr;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::cli::api::{Api, AsOfficer, PerhapsOfficer};
+use crate::cli::failed::Failed;
+use crate::cli::output::{self, Reader};
+use crate::config::Config;
+use crate::message::id::{ExchangeId, UnitId};
+
+/// How many seconds the broker waits for something new before it says that there is nothing.
+const WAIT: &str = "60";
+/// What is shown in full, at most.
+const SHOWN_MAX: &str = "20";
+
+/// Who looks, and why.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct Auditor {
+    #[command(flatten)]
+    officer: PerhapsOfficer,
+    /// Why you look: it is written into the log
+    #[arg(long, requires = "officer")]
+    why: Option<String>,
+    /// By this grant of the board, which opens the log of all agencies
+    #[arg(long, value_name = "GRANT", requires = "officer")]
+    grant: Option<String>,
+}
+
+/// Which records an auditor wants.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct Filter {
+    /// Of one kind alone: sent, received, rejected, narrowed, case, accessed, refusals-counted, declared,
+    /// confirmed, measure-ended, certificate-withdrawn, new-key; by a grant as records are named
+    #[arg(long, requires = "officer")]
+    kind: Option<String>,
+    /// Messages of one type alone
+    #[arg(long = "type", value_name = "TYPE", requires = "officer")]
+    message_type: Option<String>,
+    /// Not before this time, such as 2026-11-30T08:00:00Z
+    #[arg(long, value_name = "TIME", requires = "officer")]
+    since: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", requires = "officer")]
+    until: Option<String>,
+}
+
+/// A message by its unit's own number: `customs/main/3`.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Numbered {
+    pub(super) unit: UnitId,
+    pub(super) number: u64,
+}
+
+impl FromStr for Numbered {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (unit, number) = text.rsplit_once('/')?;
+            let (unit, number) = (unit.parse().ok()?, number.parse().ok()?);
+            Some(Self { unit, number })
+        };
+        read().ok_or("is no unit with a number, such as customs/main/3")
+    }
+}
+
+/// The one thing that an auditor wants to be shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sought<'a> {
+    MessageId(&'a str),
+    Exchange(ExchangeId),
+    Sent(&'a Numbered),
+    Received(&'a Numbered),
+}
+
+impl fmt::Display for Sought<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MessageId(id) => write!(f, "under the id {id:?}"),
+            Self::Exchange(id) => write!(f, "of the id {id}"),
+            Self::Sent(Numbered { unit, number }) => write!(f, "that {unit} sent as {number}"),
+            Self::Received(Numbered { unit, number }) => {
+                write!(f, "that {unit} was given as {number}")
+            }
+        }
+    }
+}
+
+/// Parameters of a look.
+pub(super) type Parameters = Vec<(&'static str, String)>;
+
+/// An officer at the log of a running broker.
+pub(super) struct Audit<'a> {
+    pub(super) officer: &'a AsOfficer,
+    /// What every request of his says.
+    pub(super) says: Parameters,
+}
+
+impl Auditor {
+    /// Who looks into the log of a running broker; none where it is a folder's.
+    pub(super) fn audit(&self) -> Result<Option<Audit<'_>>, Failed> {
+        let Some(officer) = &self.officer.0 else {
+            return Ok(None);
+        };
+        let says = "--why says why you look: it is written into the log";
+        let why = self.why.clone().ok_or_else(|| Failed::Usage(says.into()))?;
+        let grant = self.grant.clone().map(|grant| ("grant", grant));
+        let says = [("why", why)].into_iter().chain(grant).collect();
+        Ok(Some(Audit { officer, says }))
+    }
+}
+
+impl Audit<'_> {
+    /// The last records, and those to come where he follows them.
+    pub(super) fn tail(self, config: &Config, tail: &Tail<'_>) -> Result<(), Failed> {
+        let mut wanted = self.says;
+        wanted.extend(tail.filter.parameters());
+        self.officer.run(config, async |api| {
+            let last = ("limit", tail.records.to_string());
+            let mut found = look(&api, wanted.iter().chain([&last])).await?;
+            // They come the newest first.
+            if let Some(items) = found.get_mut("items").and_then(Value::as_array_mut) {
+                items.reverse();
+            }
+            while print(&found, tail.json)? == Reader::There && tail.follow {
+                let newer = found.get("newer").and_then(Value::as_str);
+                let newer = newer.unwrap_or_default().to_owned();
+                let more = [("cursor", newer), ("wait", WAIT.to_owned())];
+                found = look(&api, wanted.iter().chain(&more)).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What he wants to be shown, in full.
+    pub(super) fn show(
+        self,
+        config: &Config,
+        sought: Sought<'_>,
+        json: bool,
+    ) -> Result<(), Failed> {
+        let mut wanted = self.says;
+        wanted.extend(sought.parameters());
+        wanted.push(("full", "true".to_owned()));
+        wanted.push(("limit", SHOWN_MAX.to_owned()));
+        self.officer.run(config, async |api| {
+            let found = look(&api, wanted.iter()).await?;
+            let items = found.get("items").and_then(Value::as_array);
+            if items.is_none_or(Vec::is_empty) {
+                let says = format!("there is nothing {sought} that you may see");
+                return Err(Failed::Usage(says));
+            }
+            print(&found, json).map(drop)
+        })
+    }
+}
+
+/// What of the newest an auditor wants.
+pub(super) struct Tail<'a> {
+    pub(super) records: usize,
+    pub(super) follow: bool,
+    pub(super) filter: &'a Filter,
+    pub(super) json: bool,
+}
+
+impl Filter {
+    fn parameters(&self) -> Parameters {
+        let all = [
+            ("kind", &self.kind),
+            ("type", &self.message_type),
+            ("since", &self.since),
+            ("until", &self.until),
+        ];
+        let set = all.into_iter();
+        set.filter_map(|(name, value)| Some((name, value.clone()?)))
+            .collect()
+    }
+}
+
+impl Sought<'_> {
+    fn parameters(&self) -> Parameters {
+        let numbered = |name, it: &Numbered| {
+            vec![(name, it.number.to_string()), ("unit", it.unit.to_string())]
+        };
+        match self {
+            Self::MessageId(id) => vec![("message_id", (*id).to_owned())],
+            Self::Exchange(id) => vec![("exchange", id.to_string())],
+            Self::Sent(it) => numbered("sent", it),
+            Self::Received(it) => numbered("received", it),
+        }
+    }
+}
+
+async fn look<'p>(
+    api: &Api,
+    parameters: impl Iterator<Item = &'p (&'static str, String)>,
+) -> Result<Value, Failed> {
+    let request = api.request(Method::GET, "log")?;
+    api.json(request.query(&parameters.collect::<Vec<_>>()))
+        .await
+}
+
+fn print(found: &Value, json: bool) -> Result<Reader, Failed> {
+    let items = found.get("items").and_then(Value::as_array);
+    let items = items.into_iter().flatten();
+    let text: String = items
+        .map(|item| {
+            if json {
+                format!("{item}\n")
+            } else {
+                told(item)
+            }
+        })
+        .collect();
+    output::while_read(text.as_bytes())
+}
+
+/// A line of what happened, and one for each field below it.
+fn told(record: &Value) -> String {
+    let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
+    let mut lines = format!("{}  {}  {}\n", text("at"), text("kind"), text("type"));
+    let fields = record.as_object().into_iter().flatten();
+    for (name, value) in fields {
+        let is_told = ["at", "kind", "type"].contains(&name.as_str()) || value.is_null();
+        if !is_told {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            lines.push_str(&[" ".repeat(7).as_str(), name, " ", &value, "\n"].concat());
+        }
+    }
+    lines
+}

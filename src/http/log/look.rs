@@ -1,0 +1,151 @@
+//! A look into the log: what an officer is told of what he may see, page by page. Read this first.
+
+use serde_json::Value;
+
+use super::cursor::{Cursor, Mark, Way};
+use super::entry::Entry;
+use super::granted::{InFull, Opened};
+use super::past::{Found, Past, Reached, Untold, Walk};
+use super::query::Query;
+use super::sight::Sight;
+use crate::broker::format::PayloadRef;
+use crate::broker::record::Record;
+use crate::journal::vfs::Vfs;
+use crate::journal::{Lsn, StoredRecord};
+use crate::message::id::Digest;
+use crate::message::time::Timestamp;
+use crate::policy::rulebook::Rulebook;
+
+/// A look into the log.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// Who looks, and by which grant: cursors of others are none of this look.
+    pub whose: String,
+    /// What he sees.
+    pub sight: Sight,
+    /// What he looks for.
+    pub query: Query,
+    /// Where it goes on; none to begin with the newest.
+    pub cursor: Option<String>,
+    /// On the way to what is newer: up to where the log was read and nothing found.
+    pub from: Option<Lsn>,
+    /// Items, at most.
+    pub most: usize,
+    /// Whether all of each is told that he may know: by which law, and the message.
+    pub full: bool,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// The newest first; behind a cursor of what is newer the oldest first.
+    pub items: Vec<Value>,
+    /// The cursor of what is older; none where there is nothing.
+    pub older: Option<String>,
+    /// The cursor of what is newer; none on the way back.
+    pub newer: Option<String>,
+    /// On the way to what is newer: up to where nothing is left to find.
+    pub read_to: Option<Lsn>,
+}
+
+/// Reads a rulebook that was in force, by its digest.
+pub type Rulebooks<'a> = &'a dyn Fn(Digest) -> Option<Rulebook>;
+
+impl Look {
+    /// What is told of what came before `now`; `is_gone` says whether its reader still waits.
+    ///
+    /// # Errors
+    /// Where nothing is told.
+    pub fn at<V: Vfs>(
+        &self,
+        past: &Past<V>,
+        now: Timestamp,
+        rulebooks: Rulebooks<'_>,
+        is_gone: &dyn Fn() -> bool,
+    ) -> Result<Told, Untold> {
+        let words = format!("{} {:?} {}", self.whose, self.query, self.full);
+        let mark = Mark::of(&words);
+        let cursor = self.cursor.as_deref().map(|text| Cursor::read(text, mark));
+        let begun = match cursor {
+            None => Cursor::before(now),
+            Some(cursor) => cursor.ok_or(Untold::BadCursor)?,
+        };
+        let walk = Walk {
+            past,
+            sight: &self.sight,
+            query: &self.query,
+            // Each answer is a look: told to those who follow the log, it would make another.
+            looks: begun.way == Way::Back,
+            is_gone,
+        };
+        let mut read_to = None;
+        let (found, older, newer) = match begun.way {
+            Way::Back => {
+                let mut found = walk.back(begun, self.most.saturating_add(1))?;
+                let is_all = found.len() <= self.most;
+                found.truncate(self.most);
+                let older = Found::end(&found, begun).filter(|_| !is_all);
+                let newer = self.cursor.is_none().then(|| Cursor::since(now));
+                (found, older, newer)
+            }
+            Way::On => {
+                let found = walk.on(begun, self.from, now, self.most)?;
+                let Reached { found, to } = found;
+                read_to = to;
+                let is_all = found.len() < self.most;
+                let end = Found::end(&found, begun).filter(|_| !is_all);
+                let newer = end.unwrap_or_else(|| Cursor::since(now));
+                (found, None, Some(newer))
+            }
+        };
+        let items = found.iter().map(|found| self.tell(past, found, rulebooks));
+        Ok(Told {
+            items: items.collect::<Result<_, _>>()?,
+            older: older.map(|cursor| cursor.written(mark)),
+            newer: newer.map(|cursor| cursor.written(mark)),
+            read_to,
+        })
+    }
+
+    fn tell<V: Vfs>(
+        &self,
+        past: &Past<V>,
+        found: &Found,
+        rulebooks: Rulebooks<'_>,
+    ) -> Result<Value, Untold> {
+        let stored = past.reader.record(found.lsn)?;
+        let mut entry = Entry::alone(&stored)?;
+        entry.clock = found.clock;
+        let full = match (&self.sight, self.full) {
+            (Sight::Granted(opened), true) => Some(in_full(past, &stored, *opened, rulebooks)?),
+            _ => None,
+        };
+        Ok(self.sight.tell(found.part, entry, full.as_ref()))
+    }
+}
+
+/// The law and the message of an exchange, as far as a grant opens them.
+fn in_full<V: Vfs>(
+    past: &Past<V>,
+    stored: &StoredRecord,
+    opened: Opened,
+    rulebooks: Rulebooks<'_>,
+) -> Result<InFull, Untold> {
+    let Record::Exchange(exchange) = Entry::alone(stored)?.record else {
+        return Ok(InFull::default());
+    };
+    let frame = stored.frame.filter(|_| opened.payload);
+    let frame = frame.map(|frame| past.reader.frame(&frame)).transpose()?;
+    let body = frame.map(|frame| {
+        let payload = PayloadRef::open(exchange.id, &frame);
+        payload.map(|it| String::from_utf8_lossy(it.body()).into_owned())
+    });
+    let damaged = |_| Untold::Unread(format!("the message of {} is damaged", exchange.id));
+    Ok(InFull {
+        rulebook: opened
+            .rulings
+            .then(|| rulebooks(exchange.rulebook))
+            .flatten(),
+        body: body.transpose().map_err(damaged)?,
+    })
+}

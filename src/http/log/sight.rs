@@ -1,0 +1,83 @@
+//! What an officer sees of the log: what is his agency's, or what a grant opens of all agencies'.
+
+use serde_json::Value;
+
+use super::entry::{Entry, Part};
+use super::granted::{InFull, Opened};
+use super::seen;
+use crate::broker::record::Record;
+use crate::message::id::AgencyId;
+use crate::message::time::Timestamp;
+
+/// What an officer sees of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// What his agency sent and was given.
+    Own(AgencyId),
+    /// What a grant opens of all agencies.
+    Granted(Opened),
+}
+
+impl Sight {
+    /// What it has of a record.
+    pub(super) fn parts(&self, record: &Record) -> Vec<Part> {
+        match self {
+            Self::Own(agency) => seen::parts(agency, record),
+            Self::Granted(_) if record.is_evidence() => vec![Part::Whole],
+            Self::Granted(_) => Vec::new(),
+        }
+    }
+
+    /// Whether part of a record is told as one of this kind.
+    pub(super) fn is_kind(&self, kind: &str, part: Part, entry: &Entry) -> bool {
+        let name = match self {
+            Self::Own(_) => seen::kind(part, entry),
+            Self::Granted(_) => entry.kind(),
+        };
+        name == kind
+    }
+
+    /// What is told of it.
+    pub(super) fn tell(&self, part: Part, entry: Entry, full: Option<&InFull>) -> Value {
+        match self {
+            Self::Own(_) => seen::tell(part, &entry),
+            Self::Granted(opened) => opened.tell(entry, full),
+        }
+    }
+}
+
+/// When a record of evidence was written, by the log's time, which never steps back. Counted refusals
+/// have the clock's: they tell of a minute that is over.
+pub(super) fn written_at(entry: &Entry) -> Option<Timestamp> {
+    Some(match &entry.record {
+        Record::Genesis(it) => it.at,
+        Record::Activated(it) => it.at,
+        Record::Proposed(it) => it.at,
+        Record::Approved(it) => it.at,
+        Record::Withdrawn(it) => it.at,
+        Record::Scheduled(it) => it.at,
+        Record::Declared(it) => it.at,
+        Record::Confirmed(it) => it.at,
+        Record::MeasureEnded(it) => it.at,
+        Record::Revoked(it) => it.at,
+        Record::NewKey(it) => it.at,
+        Record::Accessed(it) => it.at,
+        Record::Exchange(it) => it.at,
+        Record::Rejected(it) => it.at,
+        Record::Case(it) => it.at,
+        Record::Narrowed(it) => it.at,
+        Record::Lost(it) => it.at,
+        Record::RefusalsCounted(it) => entry.clock.unwrap_or(it.to),
+        Record::Expiring(_)
+        | Record::Placed(_)
+        | Record::Settled(_)
+        | Record::Topology(_)
+        | Record::Lease { .. }
+        | Record::OrderEnded { .. }
+        | Record::Recovered
+        | Record::Probed { .. }
+        | Record::RefusalsNoted(_)
+        | Record::Stopped { .. }
+        | Record::Repeats(_) => return None,
+    })
+}
