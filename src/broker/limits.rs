@@ -404,11 +404,12 @@ pub const OWNER_CLOSED: usize = 64;
 pub const OWNER_ACTIVATIONS: usize = 64;
 
 /// The time for which a measure holds that one officer declared, or that a second one may confirm it: a
-/// long weekend. Hit: it ends by itself.
+/// long weekend. As long after the end of his suspensions an officer cannot suspend again by his word
+/// alone. Hit: it ends by itself.
 pub const MEASURE_LASTS: Duration = Duration::from_hours(72);
 
-/// Measures of one officer that are open, so that no officer takes the places of his whole agency.
-/// Hit: refused.
+/// Measures of one officer that wait for a second one's word, so that no officer takes the places of his
+/// whole agency; as many more that end others. Hit: refused.
 pub const OFFICER_MEASURES: usize = 4;
 
 /// Measures of one agency that are open: rulings on what it sends look at each suspension in force.

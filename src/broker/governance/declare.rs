@@ -7,6 +7,7 @@ use super::deed::{Declaring, Done, Gone};
 use super::measures::{Declaration, Declarations, Stage};
 use super::not_done::NotDone;
 use super::state::Governance;
+use crate::agency::officer::OfficerId;
 use crate::broker::limits::{
     AGENCY_MEASURES, MEASURE_LASTS, OFFICER_MEASURES, SUSPENDED_PERMITS, TITLE_BYTES,
 };
@@ -32,13 +33,13 @@ impl Governance {
             return Err(NotDone::Title { most: TITLE_BYTES });
         }
         let of = self.measures(&agency);
-        let open = || of.into_iter().flat_map(Declarations::open);
-        if open().filter(|it| it.act.by == act.by).count() >= OFFICER_MEASURES
-            || open().count() >= AGENCY_MEASURES
-        {
-            return Err(NotDone::TooManyMeasures);
+        if let Some(of) = of {
+            of.has_place(&act.by, &measure)?;
         }
-        let until = self.end_of(&agency, &measure, until, now)?;
+        let mut until = self.end_of(&agency, &measure, until, now)?;
+        if let (Some(of), Measure::Suspend(_)) = (of, &measure) {
+            until = until.min(of.alone_until(&act.by, now)?);
+        }
         let number = of.map_or(0, |of| of.declared) + 1;
         let alarms = match measure {
             Measure::Suspend(_) => board,
@@ -182,5 +183,53 @@ impl Governance {
             record: Record::Expiring(expiring),
             done: None,
         })
+    }
+}
+
+impl Declarations {
+    /// Refuses a measure beyond what an officer, or his agency, may have open. What ends another one has
+    /// places of its own, or nothing could be ended once all are taken.
+    fn has_place(&self, by: &OfficerId, measure: &Measure) -> Result<(), NotDone> {
+        let is_lift = |measure: &Measure| matches!(measure, Measure::Lift(_));
+        let alike = || {
+            let open = self.open();
+            open.filter(|it| is_lift(&it.measure) == is_lift(measure))
+        };
+        let waiting = alike().filter(|it| it.act.by == *by && it.confirmed.is_none());
+        if waiting.count() >= OFFICER_MEASURES || alike().count() >= AGENCY_MEASURES {
+            return Err(NotDone::TooManyMeasures);
+        }
+        Ok(())
+    }
+
+    /// Until when an officer's suspensions hold by his word alone, from his first one on; none before as
+    /// long a time is over since they ended, or one officer could suspend for ever.
+    fn alone_until(&self, by: &OfficerId, now: Timestamp) -> Result<Timestamp, NotDone> {
+        let alone = self.all().filter(|it| {
+            let is_suspension = matches!(it.measure, Measure::Suspend(_));
+            is_suspension && it.act.by == *by && it.confirmed.is_none()
+        });
+        let mut until = now.plus(MEASURE_LASTS);
+        for suspension in alone {
+            match suspension.stage {
+                Stage::Holds => until = suspension.until.map_or(until, |end| until.min(end)),
+                Stage::Ended {
+                    at,
+                    why: EndedBy::Time,
+                }
+                | Stage::Lifted { at, .. } => {
+                    let from = at.plus(MEASURE_LASTS);
+                    if now < from {
+                        return Err(NotDone::SuspendedBefore { from });
+                    }
+                }
+                _ => {}
+            }
+        }
+        if until <= now {
+            let from = until.plus(MEASURE_LASTS);
+            return Err(NotDone::SuspendedBefore { from });
+        }
+        Ok(until)
     }
 }

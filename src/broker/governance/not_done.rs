@@ -98,6 +98,15 @@ pub enum NotDone {
          or lift one, or wait for its end"
     )]
     TooManyMeasures,
+    /// The officer has suspended permits by his word alone, and no second officer confirmed it.
+    #[error(
+        "what this officer suspended before has ended without a second officer's word; he can suspend again \
+         from {from} on, and another officer at once"
+    )]
+    SuspendedBefore {
+        /// From when on he can again.
+        from: Timestamp,
+    },
     /// A level without an end, or with one that is over or too late; an end of anything else.
     #[error(
         "a level needs an end that is to come, and at most 72 hours ahead: by {latest}; anything else has \

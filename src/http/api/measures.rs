@@ -14,18 +14,18 @@ use utoipa::ToSchema;
 use super::super::auth::Signed;
 use super::super::body::{Asked, At, Body, text};
 use super::super::page::{Page, PageAsked};
-use super::super::problem::{BAD_REQUEST, Problem, Told};
+use super::super::problem::{BAD_REQUEST, FORBIDDEN, Problem, Told};
 use super::super::site::Shared;
 use super::deciding::{Approving, signed_text, time};
 use super::draft::{govern, not_done};
 use super::told::VoteTold;
-use crate::agency::officer::Holder;
+use crate::agency::officer::{Holder, OfficerId};
 use crate::broker::governance::{
     Confirmation, Declaration, Declarations, Declaring, Deed, Done, Measure, NotDone,
 };
 use crate::message::id::AgencyId;
 use crate::policy::measures::{Level, Permits};
-use crate::policy::office::Action;
+use crate::policy::office::{Action, Actor};
 use crate::policy::words::PolicyId;
 
 /// A measure of your agency.
@@ -136,15 +136,12 @@ pub(super) async fn declare(
     signed: Signed,
     Body(asked): Body<MeasureAsked>,
 ) -> Result<Response, Problem> {
-    let action = match asked.measure {
-        MeasureTold::Suspend { .. } | MeasureTold::SuspendAll => Action::Suspend,
-        MeasureTold::Level { .. } | MeasureTold::Lift { .. } => Action::Declare,
-    };
-    signed.needs(action, &signed.id.holder)?;
+    let measure = measure(&signed, asked.measure)?;
+    signed.needs(action_of(&measure), &signed.id.holder)?;
     let until = asked.until.as_deref().map(|at| time("/until", at));
     let declaring = Declaring {
         act: signed.act(),
-        measure: measure(&signed, asked.measure)?,
+        measure,
         until: until.transpose()?,
         reason: asked.reason,
         board: signed.view.rulebook.board().members.clone(),
@@ -205,6 +202,7 @@ pub(super) async fn confirm(
 ) -> Result<Json<DeclarationTold>, Problem> {
     told(&shared, &signed, number)?;
     signed.needs(Action::Approve, &signed.id.holder)?;
+    both_stand(&shared, &signed, number)?;
     let statement = statement_of(&signed, number)?;
     let confirmation = Confirmation {
         act: signed.act(),
@@ -215,6 +213,31 @@ pub(super) async fn confirm(
     told(&shared, &signed, number).map(Json)
 }
 
+/// Refuses a confirmation where one of the two is no such officer any more under the rulebook in force:
+/// measures, unlike proposals, outlast the rulebook under which they were declared.
+fn both_stand(shared: &Shared, signed: &Signed, number: u64) -> Result<(), Problem> {
+    let view = shared.backbone.view();
+    let holder = &signed.id.holder;
+    let may = |id: &OfficerId, action| {
+        let officer = view.rulebook.registry().officer(id);
+        officer.is_some_and(|it| {
+            let roles = it.roles.clone();
+            Actor::new(holder.clone(), roles, view.rulebook.board()).may(action, holder)
+        })
+    };
+    let agency = holder.agency();
+    let measure = agency.and_then(|agency| view.governance.measure(agency, number));
+    let declared = measure.ok_or_else(Problem::absent)?;
+    let action = action_of(&declared.measure);
+    for (id, action) in [(&declared.act.by, action), (&signed.id, Action::Approve)] {
+        if !may(id, action) {
+            let says = format!("{id} is no officer any more who may: declare it anew");
+            return Err(Problem::new(&FORBIDDEN, says));
+        }
+    }
+    Ok(())
+}
+
 /// A measure as it stands now.
 fn told(shared: &Shared, signed: &Signed, number: u64) -> Result<DeclarationTold, Problem> {
     let view = shared.backbone.view();
@@ -222,6 +245,14 @@ fn told(shared: &Shared, signed: &Signed, number: u64) -> Result<DeclarationTold
     let measure = agency.and_then(|agency| view.governance.measure(agency, number));
     let tell = |it| DeclarationTold::of(&signed.id.holder, it);
     measure.map(tell).ok_or_else(Problem::absent)
+}
+
+/// What it takes to declare a measure.
+const fn action_of(measure: &Measure) -> Action {
+    match measure {
+        Measure::Suspend(_) => Action::Suspend,
+        Measure::Level(_) | Measure::Lift(_) => Action::Declare,
+    }
 }
 
 /// What an officer asks for. Permits that he names are of his own agency: any other is none of them, as

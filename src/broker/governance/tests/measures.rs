@@ -275,6 +275,7 @@ fn no_officer_takes_all_places_of_his_agency_and_no_agency_those_of_another() {
     assert_eq!(log.declare("customs/o-21", SUSPEND), Ok(1));
     for _ in 0..=CLOSED_MEASURES / AGENCY_MEASURES {
         log.passes(MEASURE_LASTS);
+        log.passes(MEASURE_LASTS);
         for officer in 1..=8 {
             for _ in 0..OFFICER_MEASURES {
                 log.declare(&format!("post/o-0{officer}"), SUSPEND).unwrap();
@@ -286,6 +287,37 @@ fn no_officer_takes_all_places_of_his_agency_and_no_agency_those_of_another() {
     assert_eq!(of.all().count(), CLOSED_MEASURES);
     let kept = Ledger::of_snapshot(&log.ledger.to_snapshot()).unwrap();
     assert_eq!(**kept.governance(), *log.governance());
+}
+
+#[test]
+fn one_officer_alone_suspends_for_a_weekend_and_not_for_ever() {
+    let mut log = Log::begin(false);
+    let first = log.declare("post/o-11", SUSPEND).unwrap();
+    log.passes(MEASURE_LASTS / 2);
+    let second = log.declare("post/o-11", SUSPEND).unwrap();
+    let end = |number| {
+        let measure = log.governance().measure(&agency("post"), number);
+        measure.unwrap().until
+    };
+    assert_eq!(end(second), end(first), "no new weekend");
+    log.passes(MEASURE_LASTS / 2);
+    assert!(log.measures().suspended.is_empty());
+    let from = log.now().plus(MEASURE_LASTS);
+    let again = log.declare("post/o-11", SUSPEND);
+    assert_eq!(again, Err(NotDone::SuspendedBefore { from }));
+    log.declare("post/o-12", SUSPEND).expect("another officer can");
+    log.passes(MEASURE_LASTS);
+    log.declare("post/o-11", SUSPEND).expect("so can he, in the end");
+}
+
+#[test]
+fn where_all_places_are_taken_a_measure_can_still_be_lifted() {
+    let mut log = Log::begin(false);
+    let taken: Vec<u64> = std::iter::repeat_with(|| log.declare("post/o-11", SUSPEND))
+        .map_while(Result::ok)
+        .collect();
+    assert_eq!(taken.len(), OFFICER_MEASURES);
+    log.declare("post/o-11", Measure::Lift(taken[0])).unwrap();
 }
 
 #[test]
