@@ -23,6 +23,7 @@ use super::recent::Recent;
 use super::room::Room;
 use super::scrub::{self, ReadClock, Scrub, ScrubFile};
 use super::start::{Replay, Started, open_ids, start};
+use super::steps::Steps;
 use super::tell::Tell;
 use super::watch::Watch;
 use crate::agency::keys::{Keys, MasterKey};
@@ -76,6 +77,7 @@ pub(super) struct Shared {
     clock: ReadClock,
     /// Journal time in milliseconds, as of the last step.
     time: Arc<AtomicI64>,
+    steps: Arc<Steps>,
     pub(super) deeds: Arc<Deeds>,
 }
 
@@ -100,6 +102,7 @@ impl Shared {
             basis: Arc::new(basis),
             clock,
             time: Arc::new(AtomicI64::new(time)),
+            steps: Arc::default(),
             deeds: Arc::default(),
         }
     }
@@ -195,6 +198,14 @@ impl Embedded {
     pub fn now(&self) -> Timestamp {
         let journal = Timestamp::from_millis(self.shared.time.load(Ordering::Relaxed));
         (self.shared.clock)().max(journal)
+    }
+
+    /// A time before which all that is ever written stands in the log already, by which a reader passes
+    /// over nothing: now, once the step is done that is under way. It waits, and is for threads that may.
+    pub fn settled(&self) -> Timestamp {
+        let now = self.now();
+        self.shared.steps.wait();
+        now
     }
 
     /// Whether the log was begun with `--dev`.
@@ -405,6 +416,7 @@ impl Drop for EndsWithPanic {
 impl Drop for Run {
     fn drop(&mut self) {
         self.shared.deeds.close();
+        self.shared.steps.end();
     }
 }
 
@@ -419,6 +431,7 @@ impl Run {
                 TICK
             };
             self.shared.inbox.take(patience, &mut inputs);
+            self.shared.steps.begin();
             let clock = (self.shared.clock)();
             self.watch.note(clock, self.committer.ledger().time());
             match self.committer.step(inputs.drain(..), clock) {
@@ -426,6 +439,7 @@ impl Run {
                     let stopped = step.stopped;
                     let time = self.committer.ledger().time();
                     self.shared.time.store(time.as_millis(), Ordering::Relaxed);
+                    self.shared.steps.end();
                     if step.view_changed && self.publish(&step).is_err() {
                         let says = "a rulebook has come into force that this process has not read";
                         self.tell.fatal(says);

@@ -20,6 +20,7 @@ mod recent;
 mod room;
 pub mod scrub;
 pub mod start;
+mod steps;
 mod sync;
 mod tell;
 #[cfg(test)]

@@ -251,6 +251,16 @@ fn a_grant_opens_what_it_says(broker: &Broker) {
         assert_eq!(kinds(&found), ["exchange"], "{grant}");
         found[0].clone()
     };
+    // What a grant does not open is not found by it either.
+    for (grant, sought) in [
+        ("proof", "--sent post/main/1"),
+        ("proof", "--received customs/main/1"),
+        ("audit-act", "--message-id item-1"),
+    ] {
+        let look = format!("log show {sought} --grant {grant} --why x --as {OVERSIGHT}");
+        let refused = broker.refuses(&look);
+        assert!(refused.contains("forbidden"), "{look}: {refused}");
+    }
     let ruled = exchange("audit-act");
     assert_eq!(ruled["sender"], "post/items");
     assert_eq!(ruled["recipients"][0]["policies"], json!(["post-customs"]));

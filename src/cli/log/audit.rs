@@ -219,17 +219,26 @@ fn print(found: &Value, json: bool) -> Result<Reader, Failed> {
     output::while_read(text.as_bytes())
 }
 
-/// A line of what happened, and one for each field below it.
+/// A line of what happened, and one for each field below it. What senders wrote has no control characters
+/// here: it would forge lines, or command the terminal.
 fn told(record: &Value) -> String {
-    let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
+    let escaped = |text: &str| -> String {
+        let each = |character: char| {
+            if character.is_control() {
+                character.escape_default().to_string()
+            } else {
+                character.to_string()
+            }
+        };
+        text.chars().map(each).collect()
+    };
+    let text = |name: &str| escaped(record.get(name).and_then(Value::as_str).unwrap_or_default());
     let mut lines = format!("{}  {}  {}\n", text("at"), text("kind"), text("type"));
     let fields = record.as_object().into_iter().flatten();
     for (name, value) in fields {
         let is_told = ["at", "kind", "type"].contains(&name.as_str()) || value.is_null();
         if !is_told {
-            let value = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
+            let value = value.as_str().map_or_else(|| value.to_string(), escaped);
             lines.push_str(&[" ".repeat(7).as_str(), name, " ", &value, "\n"].concat());
         }
     }

@@ -170,9 +170,9 @@ pub(super) fn not_done(why: &NotDone) -> Problem {
         | NotDone::NoPermit(_)
         | NotDone::TooManyPermits { .. } => &problem::BAD_REQUEST,
         NotDone::TooLarge { .. } => &problem::TOO_LARGE,
-        NotDone::TooMany { .. }
-        | NotDone::TooManyMeasures
-        | NotDone::SuspendedBefore { .. } => &problem::TOO_MANY_PENDING,
+        NotDone::TooMany { .. } | NotDone::TooManyMeasures | NotDone::SuspendedBefore { .. } => {
+            &problem::TOO_MANY_PENDING
+        }
         NotDone::OtherNeeds(_) | NotDone::NoPart(_) => &problem::FORBIDDEN,
         NotDone::OwnProposal(_) | NotDone::OwnMeasure(_) => &problem::OWN_PROPOSAL,
         NotDone::SameKey => &problem::SAME_KEY,

@@ -35,7 +35,7 @@ const FULL_MAX: usize = 20;
 /// Octets of what an officer says of why, at most.
 const WHY_MAX: usize = 500;
 /// Octets of any other text, at most: AMQP's short texts have no more.
-const TEXT_MAX: usize = 255;
+pub(super) const TEXT_MAX: usize = 255;
 /// How long a look waits for something new, at most, in seconds: who follows the log makes one record
 /// in this time where nothing happens.
 const WAIT_MAX: u64 = 60;
@@ -183,7 +183,7 @@ pub(super) async fn record(
 async fn once(shared: &Arc<Shared>, signed: &Signed, look: Look) -> Result<Told, Problem> {
     let log = Arc::clone(shared);
     let looked = move |gone: &Gone| {
-        let (past, now) = (&log.past, log.backbone.now());
+        let (past, now) = (&log.past, log.backbone.settled());
         let rulebooks = |digest: Digest| log.backbone.rulebook(digest);
         look.at(past, now, &rulebooks, &|| gone.is_gone())
     };
@@ -238,9 +238,27 @@ pub(super) fn reasoned(why: &str) -> Result<(), Problem> {
 }
 
 impl LookedFor {
+    /// Refuses to look by what a grant does not open: whether something is found would tell it.
+    fn is_open_to(&self, sight: &Sight) -> Result<(), Problem> {
+        let Sight::Granted(opened) = sight else {
+            return Ok(());
+        };
+        let by_ruling = [&self.message_type, &self.unit];
+        if !opened.rulings && by_ruling.into_iter().any(Option::is_some) {
+            let says = "type and unit are looked for by a grant of rulings";
+            return Err(Problem::new(&FORBIDDEN, says));
+        }
+        if !opened.payload && self.message_id.is_some() {
+            let says = "message_id is looked for by a grant of payload: it is sealed";
+            return Err(Problem::new(&FORBIDDEN, says));
+        }
+        Ok(())
+    }
+
     /// The look that it describes.
     fn read(&self, signed: &Signed, sight: Sight) -> Result<Look, Problem> {
         reasoned(&self.why)?;
+        self.is_open_to(&sight)?;
         let texts = [
             &self.kind,
             &self.message_id,

@@ -17,7 +17,7 @@ use super::super::problem::{FORBIDDEN, Problem, Told};
 use super::super::site::Shared;
 use super::super::work::Kind;
 use super::draft::not_done;
-use super::log::{AskedOf, reasoned, record, sight};
+use super::log::{AskedOf, TEXT_MAX, reasoned, record, sight};
 use super::told::ActivationTold;
 use crate::agency::officer::Holder;
 use crate::broker::governance::{Activation, NotDone};
@@ -179,6 +179,10 @@ pub(super) async fn files(
 ) -> Result<Json<RulebookInForce>, Problem> {
     let seeing = Seeing::of(&shared, &signed, asked.grant.as_deref())?;
     reasoned(&asked.why)?;
+    let long = asked.path.as_ref().filter(|path| path.len() > TEXT_MAX);
+    if long.is_some() {
+        return Err(Problem::absent());
+    }
     let activation = signed.view.governance.activation(number);
     let activation = activation.ok_or_else(Problem::absent)?;
     let (backbone, entry) = (Arc::clone(&shared.backbone), activation.entry);

@@ -305,9 +305,11 @@ fn one_officer_alone_suspends_for_a_weekend_and_not_for_ever() {
     let from = log.now().plus(MEASURE_LASTS);
     let again = log.declare("post/o-11", SUSPEND);
     assert_eq!(again, Err(NotDone::SuspendedBefore { from }));
-    log.declare("post/o-12", SUSPEND).expect("another officer can");
+    log.declare("post/o-12", SUSPEND)
+        .expect("another officer can");
     log.passes(MEASURE_LASTS);
-    log.declare("post/o-11", SUSPEND).expect("so can he, in the end");
+    log.declare("post/o-11", SUSPEND)
+        .expect("so can he, in the end");
 }
 
 #[test]
