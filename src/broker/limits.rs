@@ -383,9 +383,15 @@ pub const CASE_STEPS_PER_SECOND: u32 = 20;
 /// holder in a case makes one, and the next ones do not.
 pub const STANDING_CHANGES_PER_SECOND: u32 = 20;
 
-/// Proposals of one owner that are pending: an activation supersedes all others that rest on the same
-/// rulebook, so more are of no use. Each takes about 1 KiB in memory and in snapshots. Hit: refused.
-pub const OWNER_PROPOSALS: usize = 20;
+/// Pending proposals of officers of one body to change what is its own, and to change what is the
+/// board's: an activation supersedes all others that rest on the same rulebook, so more are of no use.
+/// Each body has its own places, so that no agency takes the board's. Each takes about 1 KiB in memory and in snapshots. Hit: refused.
+pub const BODY_PROPOSALS: usize = 20;
+
+/// Octets of files that officers of one body propose in a day (UTC): what is proposed stays in the log, be it
+/// withdrawn or not. A shipped rulebook has half a megabyte, and a change is mostly one file; at most a
+/// body fills 23 GiB in a year. Hit: refused.
+pub const BODY_DAY_BYTES: u64 = 64 << 20;
 
 /// Octets of the files of one proposal, with their paths: its record lies in one batch, and others wait
 /// for its sync. Hit: refused.

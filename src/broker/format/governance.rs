@@ -10,7 +10,8 @@ use crate::agency::keys::{KeyCheck, SealedPart};
 use crate::agency::officer::{Holder, OfficerId};
 use crate::agency::registry::InboxMode;
 use crate::broker::governance::{
-    Act, Activation, Approval, Declarations, Draft, Governance, Needs, Proposal, State, Vote, When,
+    Act, Activation, Approval, Budgets, Declarations, Draft, Governance, Needs, Proposal, Spent,
+    State, Vote, When,
 };
 use crate::broker::ids::EntryId;
 use crate::broker::record::{
@@ -187,8 +188,18 @@ form!(Governance {
     closed: VecDeque<u64>,
     activations: VecDeque<Activation>,
     whole: Option<EntryId>,
+    budgets: Budgets,
     measures: BTreeMap<AgencyId, Arc<Declarations>>,
     told: BTreeMap<AgencyId, BTreeMap<String, (Timestamp, u32)>>,
+});
+
+form!(Budgets {
+    spent: BTreeMap<Holder, Spent>,
+});
+
+form!(Spent {
+    day: u64,
+    octets: u64,
 });
 
 form!(Proposal {

@@ -2,9 +2,10 @@
 
 use super::deed::{Deed, Done, Noted};
 use super::not_done::NotDone;
+use super::spent::octets_of;
 use super::state::{Governance, Proposal, State};
 use crate::agency::officer::Holder;
-use crate::broker::limits::{OWNER_PROPOSALS, PROPOSAL_BYTES, TITLE_BYTES};
+use crate::broker::limits::{BODY_DAY_BYTES, BODY_PROPOSALS, PROPOSAL_BYTES, TITLE_BYTES};
 use crate::broker::record::{
     Accessed, Act, Activated, Approval, Approved, Draft, Needs, Proposed, Record, Scheduled,
     Withdrawn, octets,
@@ -115,9 +116,17 @@ impl Governance {
             return Err(NotDone::TooLarge { bytes, most });
         }
         let pending = self.proposals().filter(|it| it.is_pending());
-        if pending.filter(|it| it.owner == *owner).count() >= OWNER_PROPOSALS {
-            let (owner, most) = (draft.owner, OWNER_PROPOSALS);
-            return Err(NotDone::TooMany { owner, most });
+        let by = &draft.act.by.holder;
+        let pending = pending.filter(|it| it.owner == *owner && it.act.by.holder == *by);
+        if pending.count() >= BODY_PROPOSALS {
+            let (by, most) = (by.clone(), BODY_PROPOSALS);
+            return Err(NotDone::TooMany { by, most });
+        }
+        let most = BODY_DAY_BYTES;
+        let spent = self.budgets.today(by, now);
+        if spent.saturating_add(octets_of(&draft.changes)) > most {
+            let by = by.clone();
+            return Err(NotDone::TooMuchToday { by, most });
         }
         let number = self.proposed + 1;
         Ok(Decided {
@@ -209,7 +218,8 @@ impl Governance {
     /// A pending proposal, for an officer who is to have a part in it.
     fn pending_for(&self, number: u64, act: &Act) -> Result<&Proposal, NotDone> {
         let proposal = self.pending(number)?;
-        let is_his = proposal.act.by == act.by || proposal.concerns(&act.by.holder);
+        let holder = &act.by.holder;
+        let is_his = proposal.act.by.holder == *holder || proposal.concerns(holder);
         is_his
             .then_some(proposal)
             .ok_or_else(|| NotDone::NoPart(act.by.clone()))

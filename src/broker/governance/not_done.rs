@@ -52,13 +52,23 @@ pub enum NotDone {
         /// Octets at most.
         most: usize,
     },
-    /// Its owner has too many pending.
-    #[error("{owner} has {most} proposals pending, and no more are taken; withdraw one")]
+    /// The body of its proposer has too many pending of the owner.
+    #[error("officers of {by} have {most} proposals pending, and no more are taken; withdraw one")]
     TooMany {
-        /// The owner.
-        owner: Holder,
+        /// The proposer's body.
+        by: Holder,
         /// How many at most.
         most: usize,
+    },
+    /// The body of its proposer has proposed too much today.
+    #[error(
+        "officers of {by} have proposed too much today: {most} octets are taken, until midnight (UTC)"
+    )]
+    TooMuchToday {
+        /// The proposer's body.
+        by: Holder,
+        /// Octets at most.
+        most: u64,
     },
     /// An officer of a body that has no part in it.
     #[error("officer {0} is of no agency that has a part in it")]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::deed::Statement;
 use super::measures::Declarations;
+use super::spent::Budgets;
 use super::vote::Vote;
 use crate::agency::officer::{Holder, OfficerId};
 use crate::broker::ids::EntryId;
@@ -34,6 +35,7 @@ pub struct Governance {
     pub(in crate::broker) activations: VecDeque<Activation>,
     /// The newest record with the whole text of a rulebook.
     pub(in crate::broker) whole: Option<EntryId>,
+    pub(in crate::broker) budgets: Budgets,
     pub(in crate::broker) measures: BTreeMap<AgencyId, Arc<Declarations>>,
     /// By agency and certificate: its end, and the days before it, as it was told last.
     pub(in crate::broker) told: BTreeMap<AgencyId, BTreeMap<String, (Timestamp, u32)>>,
@@ -247,6 +249,7 @@ impl Governance {
             returns,
             needs,
         } = proposed.draft.clone();
+        self.budgets.spend(proposed);
         self.proposed = proposed.number;
         let proposal = Proposal {
             number: proposed.number,

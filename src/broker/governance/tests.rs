@@ -8,7 +8,7 @@ use crate::agency::officer::{Holder, OfficerId};
 use crate::agency::registry::InboxMode;
 use crate::broker::ledger::Ledger;
 use crate::broker::limits::{
-    OWNER_ACTIVATIONS, OWNER_CLOSED, OWNER_PROPOSALS, PROPOSAL_BYTES, TITLE_BYTES,
+    BODY_DAY_BYTES, BODY_PROPOSALS, OWNER_ACTIVATIONS, OWNER_CLOSED, PROPOSAL_BYTES, TITLE_BYTES,
 };
 use crate::broker::record::{Activated, Genesis, Record, Text, UnitEntry};
 use crate::journal::Lsn;
@@ -447,17 +447,58 @@ fn proposals_that_say_too_little_or_too_much_are_not_taken() {
 }
 
 #[test]
-fn an_owner_has_so_many_pending() {
+fn a_body_has_so_many_pending_of_its_own_and_of_the_board() {
     let mut log = Log::begin(true);
-    let most = OWNER_PROPOSALS;
+    let most = BODY_PROPOSALS;
     let all: Vec<u64> = (0..most).map(|_| log.propose(draft(1, 2))).collect();
     let more = log.does(Deed::Propose(draft(1, 3)));
-    let owner = Holder::Agency(agency("post"));
-    assert_eq!(more, Err(NotDone::TooMany { owner, most }));
-    log.propose(of_the_board(1, 2));
+    let by = Holder::Agency(agency("post"));
+    let too_many = Err(NotDone::TooMany { by, most });
+    assert_eq!(more, too_many);
+    for _ in 0..most {
+        log.propose(of_the_board(1, 2));
+    }
+    assert_eq!(log.does(Deed::Propose(of_the_board(1, 3))), too_many);
+    // Another member has places of its own.
+    log.propose(Draft {
+        act: act("customs/o-31", 31),
+        ..of_the_board(1, 3)
+    });
     let act = act("post/o-11", 11);
     let proposal = all[3];
     log.does(Deed::Withdraw { act, proposal }).unwrap();
+    log.propose(draft(1, 3));
+}
+
+#[test]
+fn a_body_proposes_so_many_octets_a_day_whatever_it_withdraws() {
+    let mut log = Log::begin(true);
+    let large = || {
+        let mut changes = Changes::default();
+        changes.insert(PATH, Some(vec![0; PROPOSAL_BYTES - PATH.len()]));
+        Draft {
+            changes,
+            ..draft(1, 2)
+        }
+    };
+    let most = BODY_DAY_BYTES;
+    for _ in 0..most / u64::try_from(PROPOSAL_BYTES).unwrap() {
+        let proposal = log.propose(large());
+        let act = act("post/o-11", 11);
+        log.does(Deed::Withdraw { act, proposal }).unwrap();
+    }
+    let by = Holder::Agency(agency("post"));
+    let too_much = Err(NotDone::TooMuchToday { by, most });
+    assert_eq!(log.does(Deed::Propose(draft(1, 3))), too_much);
+    assert_eq!(log.does(Deed::Propose(of_the_board(1, 3))), too_much);
+    let kept = Ledger::of_snapshot(&log.ledger.to_snapshot()).unwrap();
+    assert_eq!(kept.governance(), log.ledger.governance());
+    // Another body has a budget of its own, and the next day is another.
+    log.propose(Draft {
+        act: act("customs/o-31", 31),
+        ..of_the_board(1, 3)
+    });
+    log.at += 86_400;
     log.propose(draft(1, 3));
 }
 

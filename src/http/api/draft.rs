@@ -173,6 +173,7 @@ pub(super) fn not_done(why: &NotDone) -> Problem {
         NotDone::TooMany { .. } | NotDone::TooManyMeasures | NotDone::SuspendedBefore { .. } => {
             &problem::TOO_MANY_PENDING
         }
+        NotDone::TooMuchToday { .. } => &problem::TOO_MUCH_TODAY,
         NotDone::OtherNeeds(_) | NotDone::NoPart(_) => &problem::FORBIDDEN,
         NotDone::OwnProposal(_) | NotDone::OwnMeasure(_) => &problem::OWN_PROPOSAL,
         NotDone::SameKey => &problem::SAME_KEY,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use carnet::broker::governance::{
     Act as By, Approval, Deed, Done, Draft, Needs, NotDone, SignedText, State, Ticket, When,
 };
-use carnet::broker::limits::{ACTIVATION_EVERY, OWNER_PROPOSALS};
+use carnet::broker::limits::{ACTIVATION_EVERY, BODY_PROPOSALS};
 use carnet::message::id::Digest;
 use carnet::policy::change::Changes;
 
@@ -131,7 +131,9 @@ impl Life {
                 by,
             } => {
                 let pending = self.proposals.iter().filter(|it| it.state == "pending");
-                let room = pending.filter(|it| it.owner == owner).count() < OWNER_PROPOSALS;
+                let alike =
+                    |it: &&Naive| it.owner == owner && body(it.took_part[0].0) == body(by.0);
+                let room = pending.filter(alike).count() < BODY_PROPOSALS;
                 let expected = room && rulebook != self.rulebook;
                 (Deed::Propose(self.draft(owner, rulebook, by)), expected)
             }
@@ -204,7 +206,7 @@ impl Life {
 
     fn is_his(&self, nth: usize, by: usize) -> bool {
         let proposal = &self.proposals[nth];
-        let is_his = proposal.concerns(body(by)) || proposal.took_part[0].0 == by;
+        let is_his = proposal.concerns(body(by)) || body(proposal.took_part[0].0) == body(by);
         proposal.state == "pending" && is_his
     }
 
