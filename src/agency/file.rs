@@ -51,6 +51,25 @@ pub(super) fn read(folder: &str, path: &str, text: &str) -> Result<Draft, Vec<Fa
     strict::read(path, text, |root| read_agency(folder, root))
 }
 
+/// Reads entries of officers that are to be added to an agency's file.
+///
+/// # Errors
+/// All that is wrong in them, and whatever else stands there.
+pub(crate) fn officers_alone(path: &str, agency: &AgencyId, text: &str) -> Result<(), Vec<Fault>> {
+    strict::read(path, text, |root| {
+        let mut entries = Entries {
+            owner: agency.clone(),
+            certificates: Vec::new(),
+        };
+        // Whether the agency has an identity provider is told with its whole file.
+        if read_officers(true, root, &mut entries).is_empty() {
+            let cure = "give [[officer]] entries: they are added to those of the agency";
+            root.spot.fault("names no officer", cure);
+        }
+        Some(())
+    })
+}
+
 fn read_agency(folder: &str, root: &Table<'_>) -> Option<Draft> {
     let id = root.need("id");
     if id.text().is_some_and(|text| text != folder) {

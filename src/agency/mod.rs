@@ -38,4 +38,5 @@ pub(crate) mod signature;
 pub mod source;
 pub mod token;
 
+pub(crate) use self::file::officers_alone;
 pub(crate) use self::parse::drafts;

@@ -1,5 +1,6 @@
 //! `carnet policy`: the rulebook of a running broker, from proposal to return.
 
+mod agency;
 pub(super) mod decide;
 mod new;
 mod propose;
@@ -43,6 +44,8 @@ pub(super) enum PolicyCommand {
     Propose(propose::Propose),
     /// Propose another text of one file
     Edit(propose::Edit),
+    /// Propose to the board officers for an agency that has lost its own, or the agency's end
+    Agency(agency::Agency),
     /// Approve what another officer proposed: signed here, with your own key
     Approve(decide::Approve),
     /// Have an approved proposal take effect
@@ -71,6 +74,7 @@ impl PolicyCommand {
             Self::Diff(diff) => diff.run(config),
             Self::Propose(propose) => propose.run(config),
             Self::Edit(edit) => edit.run(config),
+            Self::Agency(agency) => agency.run(config),
             Self::Approve(approve) => approve.run(config),
             Self::Activate(activate) => activate.run(config),
             Self::Withdraw(withdraw) => withdraw.run(config),

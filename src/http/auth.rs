@@ -24,11 +24,12 @@ use crate::agency::refusal::RefusalKind;
 use crate::agency::registry::{Officer, OfficerPeer};
 use crate::agency::token::Vouched;
 use crate::broker::admit::View;
-use crate::broker::governance::{Act, Noted};
+use crate::broker::governance::{Act, Noted, Proposal};
 use crate::broker::limits::OFFICERS_REFUSED;
 use crate::broker::record::Revoked;
 use crate::policy::change::owner_of;
 use crate::policy::office::{Action, Actor};
+use crate::policy::recovery::agency_file;
 
 /// How long a large body waits for its place.
 const PLACE_TIME: Duration = Duration::from_secs(30);
@@ -81,6 +82,33 @@ impl Signed {
     pub(super) fn owner_of(&self, path: &str) -> Holder {
         let registry = self.view.rulebook.registry();
         owner_of(path, |agency| registry.agency(agency).is_some())
+    }
+
+    /// The body for which he changes a file. Of another agency's own one the board changes what is the board's.
+    pub(super) fn acts_for(&self, path: &str) -> Holder {
+        let owner = self.owner_of(path);
+        let foreign = owner.agency().filter(|_| owner != self.id.holder);
+        let is_its_file = foreign.is_some_and(|agency| agency_file(agency) == path);
+        if is_its_file && self.actor.may(Action::Propose, &Holder::Board) {
+            Holder::Board
+        } else {
+            owner
+        }
+    }
+
+    /// Whether a proposal is his to see: of his own body's or the board's part where he may, and what his
+    /// body asks the board for.
+    pub(super) fn sees_proposal(&self, proposal: &Proposal) -> bool {
+        self.actor.may(Action::See, self.side(proposal))
+    }
+
+    /// The body on whose side he has a part in a proposal: his own where it proposed it, else the owner.
+    pub(super) fn side<'p>(&'p self, proposal: &'p Proposal) -> &'p Holder {
+        if proposal.act.by.holder == self.id.holder {
+            &self.id.holder
+        } else {
+            &proposal.owner
+        }
     }
 
     /// Whether a file of the rulebook is his to see: his own body's, or the board's, which bind all.

@@ -25,6 +25,16 @@ impl Changes {
         )
     }
 
+    /// The changes of the files that `is_kept`.
+    #[must_use]
+    pub fn only(&self, is_kept: impl Fn(&str) -> bool) -> Self {
+        let kept = self.0.iter().filter(|(path, _)| is_kept(path));
+        Self(
+            kept.map(|(path, new)| (path.clone(), new.clone()))
+                .collect(),
+        )
+    }
+
     /// Adds the change of a file; `None` removes it.
     pub fn insert(&mut self, path: impl Into<String>, content: Option<Vec<u8>>) {
         self.0.insert(path.into(), content);

@@ -66,7 +66,7 @@ pub fn check(base: &Rulebook, changes: &Changes, holder: &Holder) -> Result<Chec
     faults.extend(undecidable(step, changes));
     faults.extend(strays(changes, next.registry()));
     warnings.extend(unable(step));
-    match ownership(step, changes) {
+    match ownership(step, changes, holder) {
         Ok(ownership) if faults.is_empty() => Ok(Checked {
             ownership,
             rulebook: next,

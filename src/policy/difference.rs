@@ -100,6 +100,15 @@ impl Difference {
         Self { things: told }
     }
 
+    /// As it is told to officers who see these files: of other agencies' that go, that they do.
+    #[must_use]
+    pub fn seen(mut self, sees: impl Fn(&str) -> bool) -> Self {
+        let is_told =
+            |it: &Differing| sees(&it.path) || it.kind == Kind::Agency || it.change != Fate::Gone;
+        self.things.retain(is_told);
+        self
+    }
+
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.things.is_empty()

@@ -38,6 +38,7 @@ pub mod office;
 pub mod owner;
 mod parts;
 pub(crate) mod possible;
+pub mod recovery;
 pub mod reference;
 pub mod request;
 pub mod rule;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Changes, owner_of};
+use super::recovery::agency_file;
 use super::rulebook::Rulebook;
 use crate::agency::board::BOARD_PATH;
 use crate::agency::officer::{Holder, Role};
@@ -20,9 +21,8 @@ use crate::message::id::AgencyId;
 pub struct Ownership {
     /// The one body that owns all that changes.
     pub owner: Holder,
-    /// Whether the board may make it in the owner's place: officers are added to an agency, and
-    /// nothing else changes. So an agency that has lost its officers gets others.
-    pub recovers: bool,
+    /// The agency that gets officers from the board by it.
+    pub recovers: Option<AgencyId>,
 }
 
 /// A rulebook, and the one that is to take its place.
@@ -43,21 +43,31 @@ impl<'r> Step<'r> {
     }
 }
 
-/// Whose the changes from `base` to `next` are.
+/// Whose the changes from `base` to `next` are, which an officer of `holder` wants. In the file of
+/// another agency the board changes what is the board's, or adds officers and nothing else: so an agency
+/// that has lost its own gets others.
 ///
 /// # Errors
 /// Faults that name what belongs to whom, where it is more than one body's.
-pub(super) fn ownership(step: Step<'_>, changes: &Changes) -> Result<Ownership, Vec<Fault>> {
+pub(super) fn ownership(
+    step: Step<'_>,
+    changes: &Changes,
+    holder: &Holder,
+) -> Result<Ownership, Vec<Fault>> {
     let mut owners: BTreeMap<Holder, Vec<&str>> = BTreeMap::new();
-    let mut recovers = changes.paths().count() == 1;
+    let mut recovers = None;
     for path in changes.paths() {
         let owner = owner_of(path, |agency| step.agency(agency).is_some());
         let file = owner.agency().and_then(|agency| {
             let is_file = path == agency_file(agency);
             step.agency(agency.as_str()).filter(|_| is_file)
         });
-        recovers &= file.is_some_and(|(base, next)| adds_officers_alone(base, next));
+        let is_foreign = owner.agency().is_some() && owner != *holder;
         let owner = match file {
+            Some((base, next)) if is_foreign && adds_officers_alone(base, next) => {
+                recovers = Some(base.id.clone());
+                Holder::Board
+            }
             Some((base, next)) if is_of_the_board(base, next) => {
                 if let Some(fault) = mixed(base, next, path) {
                     return Err(vec![fault]);
@@ -69,6 +79,12 @@ pub(super) fn ownership(step: Step<'_>, changes: &Changes) -> Result<Ownership, 
         owners.entry(owner).or_default().push(path);
     }
     match (owners.pop_first(), owners.is_empty()) {
+        (Some((owner @ Holder::Agency(_), paths)), true) if owner != *holder => {
+            let path = paths.first().copied().unwrap_or_default();
+            let says = format!("is {owner}'s own to change");
+            let cure = "have its officers propose it; the board adds officers alone";
+            Err(vec![Fault::new(path, says, cure)])
+        }
         (Some((owner, _)), true) => Ok(Ownership { owner, recovers }),
         (Some(first), false) => {
             let of = |holder: &Holder| match holder {
@@ -89,10 +105,6 @@ pub(super) fn ownership(step: Step<'_>, changes: &Changes) -> Result<Ownership, 
             "change a file",
         )]),
     }
-}
-
-fn agency_file(agency: &AgencyId) -> String {
-    format!("agencies/{agency}/agency.toml")
 }
 
 /// What a unit gets that others' rules rest on.

@@ -244,6 +244,87 @@ fn the_board_decides_by_its_quorum_of_different_members() {
     assert!(outside.contains("absent"), "{outside}");
 }
 
+const OFFICERS: &str = "[[officer]]\nid = \"xa-900\"\nroles = [\"administrator\", \"auditor\"]\n\
+                        certificate = \"urn:carnet:customs-xa:officer:xa-900\"\n";
+
+/// Three members say yes.
+fn decided_by_the_board(broker: &Broker, number: u64) {
+    let police = approver(broker, "police");
+    for officer in ["customs/o-0934", "post/m-0077", &police] {
+        broker.told(&format!("policy approve {number} --as {officer}"));
+    }
+}
+
+#[test]
+fn the_board_gives_officers_to_an_agency_without_its_file_and_what_an_agency_asks_for() {
+    let broker = Broker::start();
+    let write = |name: &str, text: &str| {
+        write_text(&broker.path().join(name), text.as_bytes()).unwrap();
+    };
+    let file = "agencies/customs-xa/agency.toml";
+    let read = format!("/api/v1/rulebook/file?path={file}");
+    let before = broker.get("customs-xa/xa-611", &read).text;
+
+    write("officers.toml", &format!("kind = \"police\"\n{OFFICERS}"));
+    let gives = "policy agency customs-xa --add-officers officers.toml --title Recovery --as";
+    let refused = broker.refuses(&format!("{gives} customs/o-2117"));
+    assert!(refused.contains("\"kind\" is no key"), "{refused}");
+    write("officers.toml", OFFICERS);
+    let refused = broker.refuses(&format!("{gives} post/m-0077"));
+    assert!(
+        refused.contains("absent"),
+        "an approver proposes nothing: {refused}"
+    );
+    let told = broker.told(&format!("{gives} customs/o-2117"));
+    assert!(told.contains("needs 3 approvals of customs"), "{told}");
+    // Members see what it gives, and neither the file nor a digest of it.
+    let proposal = broker.get("post/m-0077", "/api/v1/proposals/1");
+    assert_eq!(proposal.json["files"], json!([]));
+    let text = format!("/api/v1/proposals/1/file?path={file}");
+    assert_eq!(
+        broker.get("post/m-0077", &text).status,
+        StatusCode::NOT_FOUND
+    );
+    let difference = broker.told("policy diff 1 --as post/m-0077");
+    assert!(
+        difference.starts_with("+ officer customs-xa/xa-900"),
+        "{difference}"
+    );
+    assert_eq!(difference.matches("agency.toml").count(), 1, "{difference}");
+    decided_by_the_board(&broker, 1);
+    broker.told("policy activate 1 --as customs/o-2117");
+    let after = broker.get("customs-xa/xa-611", &read).text;
+    assert_eq!(after, format!("{}\n\n{OFFICERS}", before.trim_end()));
+
+    // An agency without a seat asks for a clearance, sees what becomes of it, and takes it back.
+    let cleared = after.replacen(
+        "[[unit]]",
+        "[[unit]]\nclearances = [\"controlled-delivery\"]",
+        1,
+    );
+    write("cleared.toml", &cleared);
+    let asks =
+        format!("policy edit {file} --with cleared.toml --title Clearance --as customs-xa/xa-611");
+    let told = broker.told(&asks);
+    assert!(told.contains("needs 3 approvals of customs"), "{told}");
+    assert!(
+        broker
+            .told("policy diff 2 --as police/p-4471")
+            .contains("controlled-delivery")
+    );
+    broker.told("policy withdraw 2 --as customs-xa/xa-611");
+    broker.told(&asks);
+    decided_by_the_board(&broker, 3);
+    broker.told("policy activate 3 --as customs-xa/xa-611");
+    assert_eq!(broker.get("customs-xa/xa-611", &read).text, cleared);
+
+    // Others' rules name it: it cannot go before they do not.
+    let ends = "policy agency customs-xa --ends --title End --as customs/o-2117";
+    let refused = broker.refuses(ends);
+    assert!(refused.contains("policies/agreements.toml"), "{refused}");
+    assert!(!refused.contains("xa-611"), "{refused}");
+}
+
 /// The approver of an agency.
 fn approver(broker: &Broker, agency: &str) -> String {
     let text = broker.read(&format!("agencies/{agency}/agency.toml"));

@@ -7,6 +7,7 @@ use carnet::cli::certs::pki::DevelopmentPki;
 use carnet::message::bundle::{Bundle, Fault};
 use carnet::policy::change::{Changes, owner_of};
 use carnet::policy::checked::{Checked, check};
+use carnet::policy::recovery::made;
 use carnet::policy::rulebook::Rulebook;
 
 use super::fixture::{self, noon};
@@ -106,7 +107,7 @@ fn an_agencys_rules_and_tables_and_entries_are_its_own_and_the_floor_is_the_boar
         let checked = accepted(&[edit]);
         assert_eq!(owner(&checked), expected);
         assert_eq!(checked.rows > 15, expected == "post");
-        assert!(!checked.ownership.recovers);
+        assert_eq!(checked.ownership.recovers, None);
         assert_ne!(checked.rulebook.digest(), base().digest());
     }
 }
@@ -208,21 +209,50 @@ fn nobody_can_decide_away_who_decides() {
 }
 
 #[test]
-fn an_agency_without_officers_gets_others_from_the_board() {
-    let more = "[[officer]]\nid = \"m-0099\"\nroles = [\"approver\"]\n\
-                certificate = \"urn:carnet:post:officer:m-0099\"\n\n[limits]";
-    let adds = (POST, "[limits]", more);
-    let checked = accepted(&[adds]);
-    assert!(checked.ownership.recovers);
-    assert_eq!(owner(&checked), "post");
-    let limits = (
-        POST,
-        "refusals_per_minute = 600",
-        "refusals_per_minute = 60",
+fn an_agency_without_officers_gets_others_from_the_board_which_does_not_know_its_file() {
+    let police: Holder = "police".parse().unwrap();
+    let given = |entries: &str| {
+        let mut changes = Changes::default();
+        changes.insert(POST, Some(entries.as_bytes().to_vec()));
+        made(base(), &changes, &police)
+    };
+    let entry = "[[officer]]\nid = \"m-0099\"\nroles = [\"approver\"]\n\
+                 certificate = \"urn:carnet:post:officer:m-0099\"\n";
+    let changes = given(entry).unwrap();
+    let of_police = check(base(), &changes, &police).unwrap();
+    assert_eq!(of_police.ownership.recovers, "post".parse().ok());
+    assert_eq!(owner(&of_police), "board");
+    // Its own officers do it by themselves.
+    let own = check(base(), &changes, &"post".parse().unwrap()).unwrap();
+    assert_eq!(
+        (owner(&own), own.ownership.recovers),
+        ("post".to_owned(), None)
     );
-    assert!(!accepted(&[adds, limits]).ownership.recovers);
-    let takes = (POST, "\"auditor\"]", "\"operator\"]");
-    assert!(!accepted(&[adds, takes]).ownership.recovers);
+
+    for (more, says) in [
+        (format!("kind = \"police\"\n{entry}"), "\"kind\" is no key"),
+        (
+            format!("{entry}[limits]\nmessages_per_second = 1\n"),
+            "\"limits\" is no key",
+        ),
+        (
+            entry.replace("approver", "owner"),
+            "agencies/post/agency.toml:3",
+        ),
+        (String::new(), "names no officer"),
+    ] {
+        let told = lines(&given(&more).unwrap_err());
+        assert!(told.contains(says), "{told}");
+    }
+    // Nothing else is the board's, and no text tells whether it is the one that stands there.
+    for before in [
+        "refusals_per_minute = 600",
+        "roles = [\"approver\", \"auditor\"]",
+    ] {
+        let changes = Changes::between(base().bundle(), &edited(&[(POST, before, "")]));
+        assert!(check(base(), &changes, &police).is_err());
+        assert!(made(base(), &changes, &police).is_err());
+    }
 }
 
 #[test]
@@ -235,7 +265,11 @@ fn who_comes_and_who_goes_is_the_boards_with_all_that_is_theirs() {
     let joined = checked(&next).unwrap_or_else(|faults| panic!("{}", lines(&faults)));
     assert_eq!(owner(&joined), "board");
     assert!(lines(&joined.warnings).contains("has no administrator and another officer"));
-    let changes = Changes::between(&next, base().bundle());
+    // With its file all others go.
+    let mut changes = Changes::default();
+    changes.insert("agencies/vet/agency.toml", None);
+    let changes = made(&joined.rulebook, &changes, &Holder::Board).unwrap();
+    assert_eq!(changes, Changes::between(&next, base().bundle()));
     let left = check(&joined.rulebook, &changes, &Holder::Board).unwrap();
     assert_eq!(owner(&left), "board");
 }

@@ -137,7 +137,7 @@ pub(super) async fn activate(
     Body(asked): Body<Activating>,
 ) -> Result<Json<ProposalTold>, Problem> {
     let proposal = seen(&signed, number)?;
-    signed.needs(Action::Activate, &proposal.owner)?;
+    signed.needs(Action::Activate, signed.side(proposal))?;
     let at = asked.at.as_deref().map(|at| time("/at", at));
     let at = at.transpose()?;
     let is_complete = proposal.is_complete();

@@ -30,8 +30,9 @@ pub(super) struct DifferenceTold {
 }
 
 impl DifferenceTold {
-    pub(super) fn between(base: &Rulebook, next: &Rulebook) -> Self {
-        let difference = Difference::between(base, next);
+    /// As an officer may know it.
+    pub(super) fn to(signed: &Signed, difference: Difference) -> Self {
+        let difference = difference.seen(|path| signed.sees(path));
         Self {
             text: difference.to_string(),
             things: json!(difference),
@@ -63,9 +64,9 @@ pub(super) async fn difference(
     let told = signed.work(&shared, Kind::Check, move |_| {
         let base = backbone.text(base).ok()?;
         let next = Rulebook::load(&changes.applied(&base)).ok()?;
-        Some(DifferenceTold::between(&Rulebook::load(&base).ok()?, &next))
+        Some(Difference::between(&Rulebook::load(&base).ok()?, &next))
     });
     let told = told.await?;
-    told.map(Json)
+    told.map(|difference| Json(DifferenceTold::to(&signed, difference)))
         .ok_or_else(|| unread("its rulebook cannot be read back"))
 }

@@ -16,6 +16,7 @@ use crate::message::id::Digest;
 use crate::policy::change::Changes;
 use crate::policy::checked::{Checked, check};
 use crate::policy::office::Action;
+use crate::policy::recovery::made;
 
 /// What an officer wants to propose.
 pub(super) struct Wanted {
@@ -29,6 +30,8 @@ pub(super) struct Wanted {
 
 /// Changes that are found good, with the approvals that they need.
 pub(super) struct Good {
+    /// Those that are made: in an agency's file the board's part alone.
+    changes: Changes,
     pub(super) needs: Needs,
     pub(super) checked: Checked,
 }
@@ -40,7 +43,7 @@ pub(super) async fn checked(
     signed: &Signed,
     changes: &Changes,
 ) -> Result<Good, Problem> {
-    let owners: BTreeSet<Holder> = changes.paths().map(|path| signed.owner_of(path)).collect();
+    let owners: BTreeSet<Holder> = changes.paths().map(|path| signed.acts_for(path)).collect();
     for owner in &owners {
         signed.needs(Action::Propose, owner)?;
     }
@@ -52,11 +55,12 @@ pub(super) async fn checked(
         let says = format!("some of the files belong to {owner}, some to {other}");
         return Err(Problem::new(&problem::SEVERAL_OWNERS, says));
     }
-    let (bytes, most) = (octets(changes), PROPOSAL_BYTES);
+    let base = Arc::clone(&signed.view.rulebook);
+    let changes = made(&base, changes, &signed.id.holder).map_err(Problem::faults)?;
+    let (bytes, most) = (octets(&changes), PROPOSAL_BYTES);
     if bytes > most {
         return Err(not_done(&NotDone::TooLarge { bytes, most }));
     }
-    let base = Arc::clone(&signed.view.rulebook);
     if changes
         .files()
         .all(|(path, content)| base.bundle().get(path) == content)
@@ -64,16 +68,16 @@ pub(super) async fn checked(
         let says = "the files are as they are in force";
         return Err(Problem::new(&problem::NO_CHANGE, says));
     }
-    let (changes, holder) = (changes.clone(), signed.id.holder.clone());
+    let holder = signed.id.holder.clone();
     let checked = signed.work(shared, Kind::Check, move |_| {
-        check(&base, &changes, &holder)
+        let checked = check(&base, &changes, &holder);
+        checked.map(|checked| (checked, changes))
     });
-    let checked = checked.await?.map_err(Problem::faults)?;
-    // By what it says, the change of an agency's own file may be the board's.
-    let owner = &checked.ownership.owner;
-    signed.needs(Action::Propose, owner)?;
+    let (checked, changes) = checked.await?.map_err(Problem::faults)?;
+    // By what it says, the change of an agency's own file may be the board's: the agency asks for it.
     Ok(Good {
-        needs: needs(signed, owner)?,
+        changes,
+        needs: needs(signed, &checked.ownership.owner)?,
         checked,
     })
 }
@@ -102,14 +106,18 @@ pub(super) async fn propose(
         let base = wanted.base;
         return Err(not_done(&NotDone::StaleBase { base, active }));
     }
-    let Good { needs, checked } = checked(shared, signed, &wanted.changes).await?;
+    let Good {
+        changes,
+        needs,
+        checked,
+    } = checked(shared, signed, &wanted.changes).await?;
     let draft = Draft {
         act: signed.act(),
         owner: checked.ownership.owner,
         base: wanted.base,
         digest: checked.rulebook.digest(),
         impact: None,
-        changes: wanted.changes,
+        changes,
         title: wanted.title,
         when: wanted.when,
         returns: wanted.returns,
@@ -131,7 +139,7 @@ pub(super) fn told(shared: &Shared, number: u64) -> Result<ProposalTold, Problem
 /// A proposal that the officer may see.
 pub(super) fn seen(signed: &Signed, number: u64) -> Result<&Proposal, Problem> {
     let proposal = signed.view.governance.proposal(number);
-    let proposal = proposal.filter(|it| signed.actor.may(Action::See, &it.owner));
+    let proposal = proposal.filter(|it| signed.sees_proposal(it));
     proposal.ok_or_else(Problem::absent)
 }
 

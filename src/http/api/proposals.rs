@@ -20,6 +20,7 @@ use super::told::{ProposalTold, created};
 use crate::broker::governance::{Deed, Proposal, State, When};
 use crate::message::id::Digest;
 use crate::policy::change::Changes;
+use crate::policy::difference::Difference;
 use crate::policy::office::Action;
 
 /// Files that are to change, and why.
@@ -84,7 +85,7 @@ pub(super) struct CheckTold {
 pub(super) struct ProposalWhole {
     #[serde(flatten)]
     proposal: ProposalTold,
-    /// What it changes
+    /// What it changes, of files that you may read
     files: Vec<ChangeTold>,
 }
 
@@ -158,8 +159,9 @@ pub(super) async fn check(
     signed: Signed,
     Body(asked): Body<Checking>,
 ) -> Result<Json<CheckTold>, Problem> {
-    let Good { needs, checked } = checked(&shared, &signed, &changes(asked.files)).await?;
-    let difference = DifferenceTold::between(&signed.view.rulebook, &checked.rulebook);
+    let Good { needs, checked, .. } = checked(&shared, &signed, &changes(asked.files)).await?;
+    let difference = Difference::between(&signed.view.rulebook, &checked.rulebook);
+    let difference = DifferenceTold::to(&signed, difference);
     let broken = checked.broken.iter().map(ToString::to_string);
     let warnings = checked.warnings.into_iter();
     Ok(Json(CheckTold {
@@ -210,9 +212,8 @@ pub(super) async fn list(
     Asked(which): Asked<Which>,
 ) -> Result<Json<Page<ProposalTold>>, Problem> {
     let state = which.state;
-    let is_wanted = |it: &&Proposal| {
-        signed.actor.may(Action::See, &it.owner) && state.is_none_or(|state| state.is(&it.state))
-    };
+    let is_wanted =
+        |it: &&Proposal| signed.sees_proposal(it) && state.is_none_or(|state| state.is(&it.state));
     let all = signed.view.governance.proposals().filter(is_wanted);
     let asked = PageAsked {
         cursor: which.cursor,
@@ -235,7 +236,9 @@ pub(super) async fn proposal(
 ) -> Result<Json<ProposalWhole>, Problem> {
     let proposal = seen(&signed, number)?;
     let changes = changes_of(&shared, proposal).await?;
-    let files = changes.files().map(|(path, content)| ChangeTold {
+    // A digest would tell who guesses a file that he does not see.
+    let files = changes.files().filter(|(path, _)| signed.sees(path));
+    let files = files.map(|(path, content)| ChangeTold {
         path: path.to_owned(),
         sha256: content.map(|content| Digest::of(content).to_string()),
     });
@@ -277,7 +280,7 @@ pub(super) async fn withdraw(
     signed: Signed,
     At(proposal): At<u64>,
 ) -> Result<Json<ProposalTold>, Problem> {
-    let owner = &seen(&signed, proposal)?.owner;
+    let owner = signed.side(seen(&signed, proposal)?);
     signed.needs(Action::Propose, owner)?;
     let act = signed.act();
     govern(&shared, Deed::Withdraw { act, proposal }).await?;
@@ -296,10 +299,12 @@ pub(super) async fn rebase(
     At(number): At<u64>,
 ) -> Result<Response, Problem> {
     let proposal = seen(&signed, number)?;
-    signed.needs(Action::Propose, &proposal.owner)?;
+    signed.needs(Action::Propose, signed.side(proposal))?;
+    let changes = changes_of(&shared, proposal).await?;
     let wanted = Wanted {
         base: signed.view.rulebook.digest(),
-        changes: changes_of(&shared, proposal).await?,
+        // With an agency all of its files go, of which he named the first.
+        changes: changes.only(|path| signed.sees(path) || signed.acts_for(path) == proposal.owner),
         title: proposal.title.clone(),
         when: match proposal.when {
             When::At(at) if at <= shared.backbone.now() => When::Asked,

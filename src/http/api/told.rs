@@ -148,7 +148,7 @@ impl ActivationTold {
     ) -> Self {
         let proposal = activation.proposal;
         let proposal = proposal.and_then(|number| signed.view.governance.proposal(number));
-        let proposal = proposal.filter(|it| sees(&it.owner));
+        let proposal = proposal.filter(|it| sees(signed.side(it)));
         Self {
             number: activation.number,
             at: activation.at.to_string(),

@@ -260,12 +260,19 @@ impl<'c> Tried<'c> {
                 "ask for what can be so, or leave it out: as it stands, it reads as a safeguard";
             Fault::new(line_of(rule, tree, rulebook.bundle()), says, cure)
         };
+        let may_come = |node: &Node| {
+            let paths = paths_of(&node.tree);
+            let of_units = paths.iter().all(|path| path.starts_with("principal."));
+            rulebook.seen_by().is_some() && !paths.is_empty() && of_units
+        };
         let mut faults = Vec::new();
         let mut is_told = BTreeSet::new();
         for (index, node) in self.nodes.iter().enumerate() {
             // What is made of something impossible is told by that.
             if node.inner.iter().any(|inner| is_told.contains(inner)) {
                 is_told.insert(index);
+            } else if !node.was_true && may_come(node) {
+                // A unit that is left out may be so.
             } else if !node.was_true {
                 is_told.insert(index);
                 faults.push(told(&node.tree, "can never be so"));
