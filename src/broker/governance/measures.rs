@@ -123,7 +123,7 @@ impl fmt::Display for Stage {
 /// one measure, what it does and him. Shown it is the statement, with a line feed behind each line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasureStatement {
-    /// The log's digest: see [`Governance::log`].
+    /// The log's digest: see [`Governance::log`](super::Governance::log).
     pub log: Digest,
     /// The agency.
     pub agency: AgencyId,

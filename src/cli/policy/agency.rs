@@ -21,7 +21,7 @@ pub(in crate::cli) struct Agency {
     /// The agency
     #[arg(value_name = "AGENCY")]
     id: AgencyId,
-    /// A file with [[officer]] entries as agency.toml has them: they are added to the agency's own
+    /// A file with `[[officer]]` entries as agency.toml has them: they are added to the agency's own
     #[arg(long, value_name = "FILE", required_unless_present = "ends")]
     add_officers: Option<PathBuf>,
     /// Propose that it takes part no more: all of its files go
