@@ -11,6 +11,9 @@ use crate::cli::failed::Failed;
 use crate::cli::output;
 use crate::message::id::{SystemId, UnitId};
 
+/// The routing key of what tells an agency that something waits for its officers.
+const NOTICE: &str = "carnet.notice";
+
 /// Far beyond what a debug build needs on a busy machine.
 pub(super) const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
@@ -163,13 +166,19 @@ impl Stage {
 
     /// The next receipt of a unit, acknowledged. None, and a surprise, where none comes.
     pub(super) async fn receipt(&mut self, unit: &str) -> Result<Option<(String, Value)>, Failed> {
-        let next = timeout(ARRIVES_WITHIN, self.unit(unit)?.receipts.next()).await;
-        let Ok(arrival) = next else {
-            self.surprise(format!("{unit} did not get a receipt"))?;
-            return Ok(None);
+        let arrival = loop {
+            let next = timeout(ARRIVES_WITHIN, self.unit(unit)?.receipts.next()).await;
+            let Ok(arrival) = next else {
+                self.surprise(format!("{unit} did not get a receipt"))?;
+                return Ok(None);
+            };
+            let arrival = arrival?;
+            arrival.ack().await?;
+            // That something waits for an officer is told there, too.
+            if arrival.key != NOTICE {
+                break arrival;
+            }
         };
-        let arrival = arrival?;
-        arrival.ack().await?;
         let body = serde_json::from_slice(&arrival.body).map_err(Failed::cannot_run)?;
         Ok(Some((arrival.correlation_id, body)))
     }
@@ -180,7 +189,8 @@ impl Stage {
         for seat in &mut self.seats {
             let rest = seat.rest().await?;
             let unit = &seat.unit;
-            for arrival in rest.inbox.into_iter().chain(rest.receipts) {
+            let receipts = rest.receipts.into_iter().filter(|it| it.key != NOTICE);
+            for arrival in rest.inbox.into_iter().chain(receipts) {
                 let key = arrival.key;
                 surprises.push(format!("{unit} got {key}, which it was not to get"));
             }
