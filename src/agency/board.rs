@@ -19,11 +19,6 @@ use crate::message::time::Timestamp;
 pub(crate) const BOARD_PATH: &str = "policies/board.toml";
 /// What of the file is read here.
 pub(crate) const BOARD_KEYS: [&str; 4] = ["trust", "identity_provider", "officer", "grant"];
-const SCOPES: [(&str, Scope); 3] = [
-    (Scope::Evidence.name(), Scope::Evidence),
-    (Scope::Rulings.name(), Scope::Rulings),
-    (Scope::Payload.name(), Scope::Payload),
-];
 
 /// The board as its file has it; nothing where it has no officers and no issuers of its own, or where
 /// the file is missing, which its other reader tells.
@@ -114,7 +109,8 @@ fn read_grant(table: &Table<'_>, agencies: &BTreeSet<AgencyId>) -> Option<Grant>
         let cure = "name what it opens: evidence, rulings, payload";
         scope.spot.fault("the grant opens nothing", cure);
     }
-    let items = items.iter().filter_map(|item| item.word(&SCOPES));
+    let words = Scope::ALL.map(|scope| (scope.name(), scope));
+    let items = items.iter().filter_map(|item| item.word(&words));
     let items: BTreeSet<Scope> = items.collect();
     let (begins, ends) = (table.need("from"), table.need("to"));
     let (from, to) = (day(&begins), day(&ends));

@@ -205,13 +205,13 @@ pub fn prepare(
     Ok(Prepared::Send(Box::new(rendered)))
 }
 
-fn noticed(notice: &Notice<'_>) -> Rendered {
+fn noticed(told: &Notice<'_>) -> Rendered {
     let made = Made {
-        timestamp: notice.at,
+        timestamp: told.at,
         ..Made::default()
     };
-    let route = ("carnet".to_owned(), "carnet.notice".to_owned());
-    Rendered::new(route, Shown::Made(Box::new(made)), notice.octets().into())
+    let route = ("carnet".to_owned(), Notice::KEY.to_owned());
+    Rendered::new(route, Shown::Made(Box::new(made)), told.octets().into())
 }
 
 fn notice(receipt: &Receipt<'_>, message_id: Option<&str>, at: Timestamp) -> Rendered {

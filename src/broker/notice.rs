@@ -101,6 +101,9 @@ pub(crate) fn unit_of(agency: &AgencyId) -> Option<UnitId> {
 }
 
 impl<'a> Notice<'a> {
+    /// Its routing key.
+    pub(crate) const KEY: &'static str = "carnet.notice";
+
     /// What a unit is told of a record; nothing where it is not told of it.
     pub(crate) fn of(record: &'a Record, unit: &UnitId) -> Option<Self> {
         let agency = &unit.agency;

@@ -22,13 +22,11 @@ use super::failed::Failed;
 use super::output::{self, Reader};
 use super::runtime::on_a_runtime;
 use super::start::failed;
-use crate::agency::keys::SealedPart;
 use crate::backbone::error::StartError;
-use crate::broker::record::{Confidential, Outcome, Recipient, Record};
 use crate::config::Config;
-use crate::http::log::{About, Entry, InForce};
+use crate::http::log::{About, Entry, InForce, Query};
 use crate::journal::Lsn;
-use crate::message::id::{ExchangeId, UnitId};
+use crate::message::id::ExchangeId;
 
 /// How often `--follow` looks for more.
 const LOOK: Duration = Duration::from_millis(200);
@@ -134,35 +132,23 @@ impl FromStr for Place {
 }
 
 impl Wanted {
-    fn is(&self, entry: &Entry) -> bool {
-        match (self.record, &entry.record) {
-            (Some(Place::Number(number)), _) => entry.number == Some(number),
-            (Some(Place::At(lsn)), _) => entry.lsn == lsn,
-            (None, Record::Exchange(exchange)) => {
-                self.exchange == Some(exchange.id)
-                    || self.is_sealed_in(&exchange.sealed)
-                    || self.is_sent(&exchange.unit, exchange.number)
-                    || exchange.recipients.iter().any(|it| self.is_given(it))
-            }
-            (None, Record::Rejected(rejected)) => {
-                self.is_sealed_in(&rejected.sealed)
-                    || self.is_sent(&rejected.unit, Some(rejected.number))
-            }
-            (None, _) => false,
+    fn is(&self, entry: &Entry, query: &Query) -> bool {
+        match self.record {
+            Some(Place::Number(number)) => entry.number == Some(number),
+            Some(Place::At(lsn)) => entry.lsn == lsn,
+            None => query.is_of(entry),
         }
     }
 
-    fn is_sent(&self, unit: &UnitId, number: Option<u64>) -> bool {
-        let wanted = self.sent.as_ref();
-        wanted.is_some_and(|it| it.unit == *unit && Some(it.number) == number)
-    }
-
-    fn is_given(&self, recipient: &Recipient) -> bool {
-        match (&self.received, &recipient.outcome) {
-            (Some(it), Outcome::Released(released)) => {
-                it.unit == recipient.unit && it.number == released.number
-            }
-            _ => false,
+    /// What is looked for where it is not the place of a record.
+    fn query(&self) -> Query {
+        let sent = self.sent.as_ref().map(|it| it.looked_for(true));
+        let received = self.received.as_ref().map(|it| it.looked_for(false));
+        Query {
+            message_id: self.message_id.clone(),
+            exchange: self.exchange,
+            number: sent.or(received),
+            ..Query::default()
         }
     }
 
@@ -186,12 +172,6 @@ impl Wanted {
             let says = "numbers of evidence and addresses are of a folder made by --dev; give --message-id, --sent, --received or --exchange";
             Failed::Usage(says.to_owned())
         })
-    }
-
-    fn is_sealed_in(&self, sealed: &SealedPart) -> bool {
-        let wanted = self.message_id.as_ref();
-        let is_its = |id| Confidential::open(sealed).is_some_and(|told| told.message_id == id);
-        wanted.is_some_and(is_its)
     }
 
     /// Why nothing was found in a log of so many records of evidence.
@@ -318,13 +298,13 @@ impl DevelopmentLog {
 
     fn show(&mut self, wanted: &Wanted, json: bool) -> Result<(), Failed> {
         let mut rulebooks: Vec<InForce> = Vec::new();
-        let mut found = Vec::new();
+        let (mut found, query) = (Vec::new(), wanted.query());
         for entry in self.entries(Lsn::START) {
             let entry = entry?;
             if let Some(About::Rulebook(in_force)) = &entry.about {
                 rulebooks.push(in_force.clone());
             }
-            if wanted.is(&entry) {
+            if wanted.is(&entry, &query) {
                 found.push(entry);
                 // An id may have been used by several, and again when it was free.
                 if wanted.message_id.is_none() {

@@ -27,9 +27,8 @@ use crate::broker::admit::View;
 use crate::broker::governance::{Act, Noted, Proposal};
 use crate::broker::limits::OFFICERS_REFUSED;
 use crate::broker::record::Revoked;
-use crate::policy::change::owner_of;
+use crate::policy::change::{agency_file, owner_of};
 use crate::policy::office::{Action, Actor};
-use crate::policy::recovery::agency_file;
 
 /// How long a large body waits for its place.
 const PLACE_TIME: Duration = Duration::from_secs(30);

@@ -1,11 +1,17 @@
 //! Changes of a rulebook's text, and the one body that may make them.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use super::source::FLOOR_PATH;
 use crate::agency::officer::Holder;
 use crate::message::bundle::Bundle;
 use crate::message::id::AgencyId;
+
+/// The path of an agency's file.
+pub fn agency_file(agency: impl Display) -> String {
+    format!("agencies/{agency}/agency.toml")
+}
 
 /// Files that are written or removed, by path: what a proposal carries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

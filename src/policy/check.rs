@@ -16,6 +16,7 @@ use crate::message::catalogue::Catalogue;
 use crate::message::nearest;
 
 use super::agreement::Board;
+use super::change::agency_file;
 use super::head::Recipient;
 use super::parts::Parts;
 use super::schema::committed_schema_fault;
@@ -161,7 +162,7 @@ fn words(parts: &Parts, bundle: &Bundle) -> Vec<Fault> {
         }
     };
     for agency in registry.agencies() {
-        let path = format!("agencies/{}/agency.toml", agency.id);
+        let path = agency_file(&agency.id);
         closed(&path, "kind of agency", &agency.kind, &vocabulary.kinds);
         for unit in agency.units.values() {
             let purpose = unit.purpose.as_str();
@@ -203,7 +204,7 @@ fn patterns(registry: &Registry, catalogue: &Catalogue, bundle: &Bundle) -> Vec<
         for pattern in patterns.filter(|pattern| !types.iter().any(|it| pattern.covers(it))) {
             let cure = "`carnet message list` names the types";
             let says = format!("\"{pattern}\" covers no message type");
-            let path = format!("agencies/{}/agency.toml", agency.id);
+            let path = agency_file(&agency.id);
             let place = line_of_word(&path, &pattern.to_string(), bundle);
             faults.push(Fault::new(place, says, cure));
         }

@@ -7,7 +7,7 @@
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
-use super::change::Changes;
+use super::change::{Changes, agency_file};
 use super::contract::{Broken, broken};
 use super::known::{Known, file_of, unknown};
 use super::lints;
@@ -207,7 +207,7 @@ fn unable(step: Step<'_>) -> Vec<Fault> {
         let says = "has no administrator and another officer who approves: it can change nothing \
                     of its own";
         let cure = "name both; the board can add them later";
-        Fault::new(format!("agencies/{}/agency.toml", agency.id), says, cure)
+        Fault::new(agency_file(&agency.id), says, cure)
     });
     unable.collect()
 }
@@ -276,7 +276,7 @@ fn uses(entity: &str, word: &str, text: &Bundle, known: &Known<'_>) -> BTreeSet<
             "Clearance" => agency.units.values().any(|it| it.clearances.contains(word)),
             _ => false,
         };
-        let file = format!("agencies/{}/agency.toml", agency.id);
+        let file = agency_file(&agency.id);
         if is_used && !known.sees(&file) {
             used.insert(known.place(&file, 0));
         }

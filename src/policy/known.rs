@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::Policy;
+use cedar_policy::{Policy, PolicyId};
 
 use super::change::owner_of;
 use super::rulebook::Rulebook;
@@ -34,11 +34,8 @@ impl<'r> Known<'r> {
         let is_seen =
             |path: &str| path == FLOOR_PATH || own.as_ref().is_some_and(|it| it.1 == path);
         let (_, policies) = base.cedar();
-        let seen = policies.policies().filter(|policy| {
-            let id: &str = policy.id().as_ref();
-            let rule = base.rules().find(|rule| rule.id.as_str() == id);
-            rule.is_some_and(|rule| is_seen(rule.path()))
-        });
+        let seen = base.rules().filter(|rule| is_seen(rule.path()));
+        let seen = seen.filter_map(|rule| policies.policy(&PolicyId::new(rule.id.as_str())));
         let literals = seen.flat_map(Policy::entity_literals);
         let named = literals.filter(|literal| literal.type_name().basename() == "Unit");
         let mut named: BTreeSet<UnitId> = named

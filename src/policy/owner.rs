@@ -1,14 +1,14 @@
 //! Whose a change is: by the paths of its files, and of an agency's own file by what it says there.
 //!
 //! What an agency is to others it cannot give to itself: its kind, its country, clearances that a unit
-//! gains and the purpose that it serves are the board's to change, though they stand in the agency's file. Who comes and who
-//! goes is the board's, with all files of such an agency. And no change takes away those who decide.
+//! gains and the purpose that it serves are the board's to change, though they stand in the agency's
+//! file. Who comes and who goes is the board's, with all files of such an agency. And no change takes
+//! away those who decide.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::change::{Changes, owner_of};
-use super::recovery::agency_file;
+use super::change::{Changes, agency_file, owner_of};
 use super::rulebook::Rulebook;
 use crate::agency::board::BOARD_PATH;
 use crate::agency::officer::{Holder, Role};

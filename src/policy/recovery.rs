@@ -4,17 +4,12 @@
 //! The board does not read an agency's file, and does not write it: it gives the entries of officers, which
 //! are added to whatever stands there.
 
-use super::change::{Changes, owner_of};
+use super::change::{Changes, agency_file, owner_of};
 use super::rulebook::Rulebook;
 use crate::agency::officer::Holder;
 use crate::agency::officers_alone;
 use crate::message::bundle::Fault;
 use crate::message::id::AgencyId;
-
-/// The path of an agency's file.
-pub fn agency_file(agency: &AgencyId) -> String {
-    format!("agencies/{agency}/agency.toml")
-}
 
 /// Changes that an officer of `holder` wants, as they are made in `base`: what is given for the file of
 /// another agency is entries of officers, and an agency whose file goes has all of its files go.

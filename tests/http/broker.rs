@@ -41,6 +41,17 @@ impl Answer {
     }
 }
 
+/// Whose the files of a rulebook are that is told, in order.
+pub(crate) fn owners_of_files(told: &Value) -> Vec<String> {
+    let files = told["files"].as_array().unwrap().iter();
+    let mut owners: Vec<String> = files
+        .map(|file| file["owner"].as_str().unwrap().to_owned())
+        .collect();
+    owners.sort();
+    owners.dedup();
+    owners
+}
+
 /// A request, before it is sent.
 pub(crate) struct Asked<'b> {
     broker: &'b Broker,

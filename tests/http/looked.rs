@@ -7,7 +7,7 @@ use std::time::Duration;
 use carnet::config::{read_file, write_text};
 use serde_json::{Value, json};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, owners_of_files};
 use crate::lines::lines_of;
 
 const AUDITOR: &str = "post/m-0077";
@@ -139,13 +139,7 @@ fn rulebooks_are_told_to_whom_they_bind(broker: &Broker) {
             "log rulebook active --json --why x {grant} --as {officer}"
         ));
         let told: Value = serde_json::from_str(&told).unwrap();
-        let files = told["files"].as_array().unwrap().iter();
-        let mut owners: Vec<String> = files
-            .map(|file| file["owner"].as_str().unwrap().to_owned())
-            .collect();
-        owners.sort();
-        owners.dedup();
-        owners
+        owners_of_files(&told)
     };
     assert_eq!(owners(AUDITOR, ""), ["board", "post"]);
     let all = owners(OVERSIGHT, "--grant audit-act");

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::broker::{Answer, Broker};
+use crate::broker::{Answer, Broker, owners_of_files};
 
 /// Officers of the post with one role each, of another member of the board, and of an agency without a
 /// seat.
@@ -239,16 +239,7 @@ fn every_operation_is_for_the_roles_that_it_is_for_and_absent_to_others() {
 fn an_officer_sees_own_files_and_the_boards_and_nothing_of_others() {
     let broker = broker();
     let rulebook = broker.get("post/m-03", "/api/v1/rulebook").json;
-    let owners = |rulebook: &Value| {
-        let files = rulebook["files"].as_array().unwrap().iter();
-        let mut owners: Vec<String> = files
-            .map(|file| file["owner"].as_str().unwrap().to_owned())
-            .collect();
-        owners.sort();
-        owners.dedup();
-        owners
-    };
-    assert_eq!(owners(&rulebook), ["board", "post"]);
+    assert_eq!(owners_of_files(&rulebook), ["board", "post"]);
     let texts = broker.get("post/m-03", "/api/v1/rulebook/files").text;
     assert!(!texts.contains("urn:carnet:customs"), "entries of customs");
     for path in [

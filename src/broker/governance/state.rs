@@ -20,8 +20,7 @@ use crate::message::id::{AgencyId, Digest};
 use crate::message::time::Timestamp;
 
 /// The proposals that are pending, those closed last, the rulebooks in force last, and the measures of
-/// agencies. Texts and
-/// signatures are in the records. Cheap to clone: a snapshot.
+/// agencies. Texts and signatures are in the records. Cheap to clone: a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Governance {
     /// The log's digest; none before it is begun.

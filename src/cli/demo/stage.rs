@@ -6,13 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::broker::notice::Notice;
 use crate::cli::client::{Arrival, Broker, Client, ClientError, Inbox};
 use crate::cli::failed::Failed;
 use crate::cli::output;
 use crate::message::id::{SystemId, UnitId};
-
-/// The routing key of what tells an agency that something waits for its officers.
-const NOTICE: &str = "carnet.notice";
 
 /// Far beyond what a debug build needs on a busy machine.
 pub(super) const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
@@ -175,7 +173,7 @@ impl Stage {
             let arrival = arrival?;
             arrival.ack().await?;
             // That something waits for an officer is told there, too.
-            if arrival.key != NOTICE {
+            if arrival.key != Notice::KEY {
                 break arrival;
             }
         };
@@ -189,7 +187,7 @@ impl Stage {
         for seat in &mut self.seats {
             let rest = seat.rest().await?;
             let unit = &seat.unit;
-            let receipts = rest.receipts.into_iter().filter(|it| it.key != NOTICE);
+            let receipts = rest.receipts.into_iter().filter(|it| it.key != Notice::KEY);
             for arrival in rest.inbox.into_iter().chain(receipts) {
                 let key = arrival.key;
                 surprises.push(format!("{unit} got {key}, which it was not to get"));

@@ -10,6 +10,7 @@ use crate::cli::api::{Api, AsOfficer, PerhapsOfficer};
 use crate::cli::failed::Failed;
 use crate::cli::output::{self, Reader};
 use crate::config::Config;
+use crate::http::log;
 use crate::message::id::{ExchangeId, UnitId};
 
 /// How many seconds the broker waits for something new before it says that there is nothing.
@@ -53,6 +54,17 @@ pub(in crate::cli) struct Filter {
 pub(in crate::cli) struct Numbered {
     pub(super) unit: UnitId,
     pub(super) number: u64,
+}
+
+impl Numbered {
+    /// As it is looked for: a message that the unit `sent`, or was given.
+    pub(super) fn looked_for(&self, sent: bool) -> log::Numbered {
+        log::Numbered {
+            unit: self.unit.clone(),
+            sent,
+            number: self.number,
+        }
+    }
 }
 
 impl FromStr for Numbered {

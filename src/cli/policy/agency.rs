@@ -10,7 +10,7 @@ use crate::cli::api::AsOfficer;
 use crate::cli::failed::Failed;
 use crate::config::{Config, read_file};
 use crate::message::id::AgencyId;
-use crate::policy::recovery::agency_file;
+use crate::policy::change::agency_file;
 
 /// Propose to the board officers for an agency that has lost its own, or the agency's end.
 #[derive(Debug, clap::Args)]

@@ -21,7 +21,7 @@ use super::draft::{govern, not_done};
 use super::told::VoteTold;
 use crate::agency::officer::{Holder, OfficerId};
 use crate::broker::governance::{
-    Confirmation, Declaration, Declarations, Declaring, Deed, Done, Measure, NotDone,
+    Confirmation, Declaration, Declarations, Declaring, Deed, Done, Governance, Measure, NotDone,
 };
 use crate::message::id::AgencyId;
 use crate::policy::measures::{Level, Permits};
@@ -179,9 +179,7 @@ pub(super) async fn statement(signed: Signed, At(number): At<u64>) -> Result<Res
 /// What this officer signs; one that cannot be confirmed any more has no statement.
 fn statement_of(signed: &Signed, number: u64) -> Result<String, Problem> {
     let governance = &signed.view.governance;
-    let agency = signed.id.holder.agency();
-    let measure = agency.and_then(|agency| governance.measure(agency, number));
-    let stage = measure.ok_or_else(Problem::absent)?.stage;
+    let stage = own(governance, signed, number)?.stage;
     let statement = governance.measure_statement(number, &signed.id);
     let statement = statement.filter(|_| stage.is_open());
     let closed = || not_done(&NotDone::MeasureClosed { number, stage });
@@ -225,9 +223,7 @@ fn both_stand(shared: &Shared, signed: &Signed, number: u64) -> Result<(), Probl
             Actor::new(holder.clone(), roles, view.rulebook.board()).may(action, holder)
         })
     };
-    let agency = holder.agency();
-    let measure = agency.and_then(|agency| view.governance.measure(agency, number));
-    let declared = measure.ok_or_else(Problem::absent)?;
+    let declared = own(&view.governance, signed, number)?;
     let action = action_of(&declared.measure);
     for (id, action) in [(&declared.act.by, action), (&signed.id, Action::Approve)] {
         if !may(id, action) {
@@ -241,10 +237,19 @@ fn both_stand(shared: &Shared, signed: &Signed, number: u64) -> Result<(), Probl
 /// A measure as it stands now.
 fn told(shared: &Shared, signed: &Signed, number: u64) -> Result<DeclarationTold, Problem> {
     let view = shared.backbone.view();
+    let measure = own(&view.governance, signed, number)?;
+    Ok(DeclarationTold::of(&signed.id.holder, measure))
+}
+
+/// A measure of the officer's own agency.
+fn own<'g>(
+    governance: &'g Governance,
+    signed: &Signed,
+    number: u64,
+) -> Result<&'g Declaration, Problem> {
     let agency = signed.id.holder.agency();
-    let measure = agency.and_then(|agency| view.governance.measure(agency, number));
-    let tell = |it| DeclarationTold::of(&signed.id.holder, it);
-    measure.map(tell).ok_or_else(Problem::absent)
+    let measure = agency.and_then(|agency| governance.measure(agency, number));
+    measure.ok_or_else(Problem::absent)
 }
 
 /// What it takes to declare a measure.

@@ -23,7 +23,7 @@ use crate::agency::officer::Holder;
 use crate::broker::governance::{Activation, NotDone};
 use crate::message::bundle::Bundle;
 use crate::message::id::Digest;
-use crate::policy::change::owner_of;
+use crate::policy::change::{agency_file, owner_of};
 use crate::policy::office::Action;
 
 /// Which rulebooks an auditor asks for, and why.
@@ -114,8 +114,7 @@ impl<'a> Seeing<'a> {
         let registry = self.signed.view.rulebook.registry();
         // What was an agency's is no one else's once that agency is gone.
         let is_agency = |agency: &str| {
-            let file = format!("agencies/{agency}/agency.toml");
-            bundle.get(&file).is_some() || registry.agency(agency).is_some()
+            bundle.get(&agency_file(agency)).is_some() || registry.agency(agency).is_some()
         };
         let own = &self.signed.actor.holder;
         let files = bundle.files().filter_map(|(path, content)| {

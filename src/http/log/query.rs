@@ -36,6 +36,11 @@ pub struct Numbered {
 }
 
 impl Query {
+    /// Whether it looks for this record, for a reader who may see all of it.
+    pub(crate) fn is_of(&self, entry: &Entry) -> bool {
+        self.is(Part::Whole, entry)
+    }
+
     /// Whether it may look for part of a record, its kind and time apart.
     pub(super) fn is(&self, part: Part, entry: &Entry) -> bool {
         let record = &entry.record;
