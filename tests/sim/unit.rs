@@ -92,3 +92,13 @@ pub(crate) fn in_head(backlog: &Backlog) -> impl Iterator<Item = &Entry> {
         Some(entry)
     })
 }
+
+/// Live entries of a queue of any length whose pages are in memory, as consumers would come to them.
+pub(crate) fn all_of(backlog: &Backlog) -> impl Iterator<Item = Entry> {
+    let mut backlog = backlog.clone();
+    std::iter::from_fn(move || {
+        let entry = *backlog.next_after(None)?;
+        backlog.settle(entry.lsn)?;
+        Some(entry)
+    })
+}
