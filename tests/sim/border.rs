@@ -27,6 +27,7 @@ pub(crate) fn noon() -> Timestamp {
     Timestamp::from_rfc3339("2026-03-16T12:00:00Z").unwrap()
 }
 
+#[derive(Clone)]
 pub(crate) struct Border {
     bundle: Bundle,
     rulebook: Arc<Rulebook>,

@@ -15,8 +15,9 @@ use carnet::broker::exchange::Submission;
 use carnet::broker::ids::{ChannelKey, ConnectionId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::limits::ACTIVATION_EVERY;
-use carnet::broker::record::Stored;
+use carnet::broker::record::{Record, Stored};
 use carnet::broker::reply::Refusal;
+use carnet::journal::vfs::Vfs;
 use carnet::message::envelope::Publish;
 use carnet::message::time::Timestamp;
 use carnet_disk::SimVfs;
@@ -27,10 +28,10 @@ use crate::recovered::{data, options};
 /// A system's place at the desk.
 pub(crate) type Place = usize;
 
-pub(crate) struct Desk {
+pub(crate) struct Desk<V: Vfs = SimVfs> {
     pub(crate) border: Border,
-    pub(crate) committer: Committer<SimVfs>,
-    pub(crate) disk: SimVfs,
+    pub(crate) committer: Committer<V>,
+    pub(crate) disk: V,
     pub(crate) now: Timestamp,
     peers: Vec<Peer>,
     published: u64,
@@ -47,9 +48,16 @@ pub(crate) enum Outcome {
 impl Desk {
     pub(crate) fn open() -> Self {
         let border = Border::read();
-        let disk = SimVfs::new(1);
+        let genesis = border.genesis();
+        Self::open_on(SimVfs::new(1), border, &genesis)
+    }
+}
+
+impl<V: Vfs> Desk<V> {
+    /// At what a disk holds; this record begins it, or says that a crash was before.
+    pub(crate) fn open_on(disk: V, border: Border, first: &Record) -> Self {
         let mut committer = recover(&disk, data(), &options()).unwrap().committer;
-        committer.begin(&border.genesis()).unwrap();
+        committer.begin(first).unwrap();
         Self {
             border,
             committer,

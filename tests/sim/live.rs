@@ -12,6 +12,9 @@ use carnet::broker::committer::{Committer, Step};
 use carnet::broker::delivery::{Prepared, prepare};
 use carnet::broker::effect::{Deliver, Effect};
 use carnet::broker::event::Event;
+use carnet::broker::governance::{
+    Act, Confirmation, Declaring, Deed, Done, Governance, Measure, Ticket,
+};
 use carnet::broker::ids::{ChannelKey, ConnectionId, DeliveryId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::record::{Argument, QueueId, QueueProperties};
@@ -20,6 +23,7 @@ use carnet::message::envelope::Publish;
 use carnet::message::id::{Digest, Mask};
 
 use crate::border::{Admitted, Border, Fact, noon, publish};
+use crate::governed::signed;
 use crate::recovered::{Told, data, options, released};
 use crate::unit::published;
 use crate::watched::Watched;
@@ -293,6 +297,46 @@ impl Live {
         self.attach(place);
     }
 
+    /// An officer of `agency` declares a measure; a level ends after so many milliseconds.
+    pub(crate) fn declare_measure(&mut self, agency: &str, measure: Measure, ms: Option<u64>) {
+        let until = ms.map(|ms| self.told.now.plus(Duration::from_millis(ms)));
+        self.govern(Deed::Declare(Declaring {
+            act: officer(agency, 1),
+            measure,
+            until,
+            reason: "what happens".to_owned(),
+            board: BTreeSet::from(["police".parse().unwrap()]),
+        }));
+    }
+
+    /// Another officer confirms a measure of the agency, where it has so many.
+    pub(crate) fn confirm_measure(&mut self, agency: &str, measure: u64) {
+        let act = officer(agency, 2);
+        let statement = self.governance().measure_statement(measure, &act.by);
+        if let Some(statement) = statement {
+            let signed = signed(statement.to_string());
+            self.govern(Deed::Confirm(Confirmation {
+                act,
+                measure,
+                signed,
+            }));
+        }
+    }
+
+    fn govern(&mut self, deed: Deed) {
+        self.hand(Command::Govern(Ticket(1), Box::new(deed)));
+    }
+
+    fn governance(&self) -> &Governance {
+        self.committer.as_ref().unwrap().ledger().governance()
+    }
+
+    /// How many measures the agency has had.
+    pub(crate) fn measures(&self, agency: &str) -> u64 {
+        let of = self.governance().measures(&agency.parse().unwrap());
+        of.map_or(0, |of| u64::try_from(of.all().count()).unwrap())
+    }
+
     /// The same rulebook comes into force once more: what was ruled by the one before is ruled again.
     pub(crate) fn activate(&mut self) {
         let epoch = self.committer().ledger().rulebook_epoch() + 1;
@@ -328,6 +372,14 @@ impl Live {
 
     /// Tells clients what a step came to.
     pub(crate) fn tell(&mut self, step: Step) {
+        self.told.governance = Some(self.governance().clone());
+        for (_, done) in &step.governed {
+            match done {
+                Ok(Done::Declared(_)) => self.count("declared"),
+                Ok(Done::Confirmed) => self.count("confirmed"),
+                _ => {}
+            }
+        }
         for (connection, effect) in step.effects {
             let place = self.connections.iter().position(|c| *c == connection.0);
             let Some(place) = place else {
@@ -444,5 +496,14 @@ impl Live {
 
     pub(crate) fn units(&self) -> usize {
         self.peers.len()
+    }
+}
+
+/// The officer of this number of an agency, with a key of his own.
+fn officer(agency: &str, number: u8) -> Act {
+    Act {
+        by: format!("{agency}/o-1{number}").parse().unwrap(),
+        key: Digest([number; 32]),
+        vouched_by: None,
     }
 }

@@ -11,28 +11,31 @@ use carnet::broker::governance::{
 };
 use carnet::broker::ledger::Ledger;
 use carnet::broker::limits::MEASURE_LASTS;
-use carnet::broker::record::Expiring;
+use carnet::broker::record::{Expiring, Record};
+use carnet::journal::vfs::Vfs;
 use carnet::message::id::{AgencyId, Digest};
+use carnet::message::time::Timestamp;
 use carnet::policy::change::Changes;
 use carnet::policy::measures::{Level, Permits};
-use carnet_disk::Pattern;
+use carnet_disk::{Pattern, SimVfs};
 
+use crate::Tally;
 use crate::desk::{Desk, Outcome, Place};
 use crate::governed::signed;
 use crate::recovered::{data, options};
+use crate::watched::Watched;
 
 const RULES: &str = "policies/post.cedar";
 
 /// The post and customs, whose officers declare measures.
-struct Border {
-    desk: Desk,
+struct Border<V: Vfs = SimVfs> {
+    desk: Desk<V>,
     post: Place,
     customs: Place,
 }
 
-impl Border {
-    fn open() -> Self {
-        let mut desk = Desk::open();
+impl<V: Vfs> Border<V> {
+    fn at(mut desk: Desk<V>) -> Self {
         Self {
             post: desk.seat("post", "items"),
             customs: desk.seat("customs", "declarations"),
@@ -152,6 +155,12 @@ impl Border {
             needs: Needs::quorum(1, members).unwrap(),
         }));
         assert!(done.is_ok(), "{done:?}");
+    }
+}
+
+impl Border {
+    fn open() -> Self {
+        Self::at(Desk::open())
     }
 
     /// The process ends where it is, and another one begins.
@@ -300,4 +309,156 @@ fn an_agency_is_told_once_of_what_it_should_see_to_and_of_others_that_something_
         "it is not the main unit"
     );
     assert!(border.notices(post).is_empty() && border.notices(customs).is_empty());
+}
+
+/// Until when something holds.
+#[derive(Debug, Clone, Copy)]
+enum Holds {
+    No,
+    To(Timestamp),
+    On,
+}
+
+/// What holds at a moment of a life: that customs get nothing of the post, and what fallback opens.
+#[derive(Debug, Clone, Copy)]
+struct Stands {
+    suspended: Holds,
+    level: Holds,
+}
+
+impl Border<SimVfs> {
+    /// What was suspended is not back before its end, and what a level opened is closed at it.
+    fn keeps_time(&mut self, stands: Stands) {
+        let before = |end: Timestamp| Timestamp::from_millis(end.as_millis() - 100);
+        let long = self.desk.now.plus(3 * MEASURE_LASTS);
+        if let Holds::To(end) = stands.level {
+            self.desk.now = self.desk.now.max(before(end));
+            self.order("late");
+            assert!(self.sees_goods(), "{stands:?}");
+            self.desk.now = end;
+        }
+        self.order("later");
+        assert!(!self.sees_goods(), "{stands:?}");
+        let end = match stands.suspended {
+            Holds::No => return assert_eq!(self.item("open"), Outcome::Taken, "{stands:?}"),
+            Holds::To(end) => end,
+            Holds::On => long,
+        };
+        self.desk.now = self.desk.now.max(before(end));
+        let is_refused = matches!(self.item("late-item"), Outcome::Returned(_));
+        assert!(is_refused, "{stands:?}");
+        self.desk.now = end;
+        let is_refused = matches!(self.item("later-item"), Outcome::Returned(_));
+        assert_eq!(
+            is_refused,
+            matches!(stands.suspended, Holds::On),
+            "{stands:?}"
+        );
+    }
+}
+
+/// A life of measures on a disk of which is known what each crash leaves.
+struct Watching {
+    border: Border<Watched>,
+    stands: Stands,
+    crashes: usize,
+    tried: usize,
+}
+
+impl Watching {
+    /// After a crash at any call of it, what was before it or what is after it stands, and ends in time.
+    /// One in five is tried; each where `CARNET_TEST_LONG` is set.
+    fn does(&mut self, does: impl FnOnce(&mut Border<Watched>, Stands) -> Stands) {
+        let left = |ledger: &Ledger| {
+            let (governance, register) = (ledger.governance().clone(), ledger.register());
+            (governance, register.standing().clone())
+        };
+        let desk = &self.border.desk;
+        let (before, now, stood) = (left(desk.committer.ledger()), desk.now, self.stands);
+        self.stands = does(&mut self.border, stood);
+        let desk = &self.border.desk;
+        let after = left(desk.committer.ledger());
+        let every = if Tally::is_long() { 1 } else { 5 };
+        for crash in desk.disk.take() {
+            self.crashes += 1;
+            if !self.crashes.is_multiple_of(every) {
+                continue;
+            }
+            self.tried += 1;
+            let mut again = Desk::open_on(crash, desk.border.clone(), &Record::Recovered);
+            let is_left = left(again.committer.ledger());
+            let is_done = is_left == after;
+            assert!(is_done || is_left == before, "other measures: {is_left:?}");
+            again.now = if is_done { desk.now } else { now };
+            let stands = if is_done { self.stands } else { stood };
+            Border::at(again).keeps_time(stands);
+        }
+    }
+}
+
+#[test]
+fn whatever_was_suspended_or_declared_stands_and_ends_in_time_after_a_crash_at_any_call() {
+    let border = crate::border::Border::read();
+    let genesis = border.genesis();
+    let desk = Desk::open_on(Watched::with_sectors(512), border, &genesis);
+    desk.disk.take();
+    let mut life = Watching {
+        border: Border::at(desk),
+        stands: Stands {
+            suspended: Holds::No,
+            level: Holds::No,
+        },
+        crashes: 0,
+        tried: 0,
+    };
+    let named = Permits::Named(["post-customs".parse().unwrap()].into());
+    life.does(|it, stands| {
+        it.declare("post/m-0042", Measure::Suspend(Permits::All), None);
+        let suspended = Holds::To(it.desk.now.plus(MEASURE_LASTS));
+        Stands {
+            suspended,
+            ..stands
+        }
+    });
+    life.does(|it, stands| {
+        it.declare("customs/o-2117", Measure::Level(Level::Fallback), Some(48));
+        stands
+    });
+    let ends = life.border.desk.now;
+    life.does(|it, stands| {
+        it.confirm(1, "customs/o-0934");
+        let level = Holds::To(ends.plus(Duration::from_hours(48)));
+        Stands { level, ..stands }
+    });
+    // An hour before the first suspension is over, another officer has one of his own, confirmed.
+    life.does(|it, _| {
+        it.desk.now = it.desk.now.plus(Duration::from_hours(71));
+        it.declare("post/m-0077", Measure::Suspend(named), None);
+        let suspended = Holds::To(it.desk.now.plus(MEASURE_LASTS));
+        let level = Holds::No;
+        Stands { suspended, level }
+    });
+    life.does(|it, stands| {
+        it.confirm(2, "post/m-0042");
+        let suspended = Holds::On;
+        Stands {
+            suspended,
+            ..stands
+        }
+    });
+    life.does(|it, stands| {
+        it.desk.now = it.desk.now.plus(2 * MEASURE_LASTS);
+        it.declare("post/m-0042", Measure::Lift(2), None);
+        stands
+    });
+    life.does(|it, stands| {
+        it.confirm(3, "post/m-0077");
+        let suspended = Holds::No;
+        Stands {
+            suspended,
+            ..stands
+        }
+    });
+    println!("{} crashes, {} tried", life.crashes, life.tried);
+    assert!(life.tried >= 15, "{} of {}", life.tried, life.crashes);
 }

@@ -11,6 +11,8 @@ mod acts;
 mod clients;
 #[path = "model/governed.rs"]
 mod governed;
+#[path = "model/measured.rs"]
+mod measured;
 #[path = "model/publishes.rs"]
 mod publishes;
 
@@ -110,6 +112,7 @@ struct Life {
     rulebook: usize,
     /// In the order of their numbers.
     proposals: Vec<governed::Naive>,
+    measures: measured::Plain,
     places: Vec<Place>,
     connections: u64,
     consumers: u64,
@@ -163,6 +166,7 @@ impl Life {
             border,
             rulebook: 0,
             proposals: Vec::new(),
+            measures: measured::Plain::default(),
             connections: 0,
             consumers: 0,
             sent: Vec::new(),
@@ -236,6 +240,7 @@ impl Life {
     fn step(&mut self, does: impl FnOnce(&mut Self, &mut Turn)) {
         self.wait(10);
         self.naive.now = self.now;
+        self.measures.pass(self.now);
         let (now, run) = (self.now, self.run);
         let mut turn = Turn::new(self.next, Moment { now, run }, Vec::new());
         turn.buries = true;
@@ -270,6 +275,7 @@ impl Life {
         let ledger = self.core.ledger();
         self.naive.agrees(ledger);
         self.governance_agrees();
+        self.measures.agrees(ledger);
         assert!(self.ends.is_empty() && self.cancels.is_empty());
         assert!(self.replayed == *ledger, "the records make another ledger");
         assert!(self.replayed.to_snapshot() == ledger.to_snapshot());
@@ -391,6 +397,7 @@ impl Life {
         match act {
             Act::Activate(rulebook) => self.activate(rulebook),
             Act::Govern(govern) => self.govern(govern),
+            Act::Measure { does, by } => self.measure(does, by),
             Act::Wait(tens) => self.wait(tens * 10),
             Act::Restart { clean } => self.restart(clean),
             act => self.step(|life, turn| life.act_in(act, turn)),
@@ -434,7 +441,11 @@ impl Life {
             }
             Act::Settle(which, how) => self.settle(which, how, turn),
             Act::Reconnect { place, ended } => self.reconnect(place, ended, turn),
-            Act::Activate(_) | Act::Govern(_) | Act::Wait(_) | Act::Restart { .. } => {}
+            Act::Activate(_)
+            | Act::Govern(_)
+            | Act::Measure { .. }
+            | Act::Wait(_)
+            | Act::Restart { .. } => {}
         }
     }
 

@@ -4,7 +4,9 @@
 //! A life is drawn from a seed, which a failure names; `CARNET_TEST_SEED` leads that one alone.
 
 use carnet::broker::command::{Ask, Settle};
+use carnet::broker::governance::Measure;
 use carnet::broker::record::Argument;
+use carnet::policy::measures::{Level, Permits};
 
 use crate::live::Live;
 use crate::{CUSTOMS, ENVIRONMENT, POLICE, POST, Tally};
@@ -53,7 +55,7 @@ impl Life {
 
     /// Something that a client, an agency or the time does.
     fn act(&mut self) {
-        match self.drawn.below(30) {
+        match self.drawn.below(33) {
             0..=13 => self.send(),
             14 if self.case < 3 => {
                 let id = self.id();
@@ -98,8 +100,25 @@ impl Life {
             22 | 23 => self.live.settle(Settle::Requeue, self.drawn.count(3)),
             24 => self.live.settle(Settle::Reject, self.drawn.count(2)),
             25 | 26 => self.live.wait(self.drawn.below(500)),
+            27..=29 => self.measure(),
             _ => self.live.settle(Settle::Ack, self.drawn.count(5)),
         }
+    }
+
+    /// Two officers, of the post or of customs, about measures of their agency.
+    fn measure(&mut self) {
+        let agency = ["post", "customs"][self.drawn.count(2) - 1];
+        let known = self.live.measures(agency);
+        let number = 1 + self.drawn.below(known.max(1));
+        let named = ["post-customs".parse().unwrap()].into();
+        let (measure, ms) = match self.drawn.below(8) {
+            0 => (Measure::Suspend(Permits::All), None),
+            1 => (Measure::Suspend(Permits::Named(named)), None),
+            2 => (Measure::Level(Level::Fallback), Some(self.drawn.below(400))),
+            3 => (Measure::Lift(number), None),
+            _ => return self.live.confirm_measure(agency, number),
+        };
+        self.live.declare_measure(agency, measure, ms);
     }
 
     /// Queues of customs' own: what dies in one goes to the other, which holds three.

@@ -10,6 +10,7 @@ use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::effect::{Deliver, Effect};
 use carnet::broker::event::Event;
+use carnet::broker::governance::Governance;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::input::Input;
 use carnet::broker::ledger::Ledger;
@@ -48,6 +49,8 @@ pub(crate) struct Told {
     pub(crate) delivered: BTreeMap<(QueueId, Lsn), Option<Mask>>,
     /// Acknowledged or rejected by a client.
     pub(crate) settled: BTreeSet<(QueueId, Lsn)>,
+    /// What officers were shown last, where they were.
+    pub(crate) governance: Option<Governance>,
     /// The ledger at every place where a batch may end.
     pub(crate) history: BTreeMap<Lsn, Ledger>,
 }
@@ -205,6 +208,7 @@ fn lives_on(disk: &SimVfs, told: &Told, deeply: bool) {
         assert!(told.confirmed.is_empty() && told.delivered.is_empty());
         return;
     };
+    measures_stand(committer.ledger(), told);
     let log = Log::read(&committer);
     for fact in &told.confirmed {
         assert_eq!(log.facts.get(fact), Some(&1), "confirmed: {fact:?}");
@@ -220,6 +224,16 @@ fn lives_on(disk: &SimVfs, told: &Told, deeply: bool) {
     if deeply {
         repeats_make_no_second_record(&mut committer, told, now);
         second_life_replays(disk, &mut committer, &delivered, now);
+    }
+}
+
+/// Each measure that officers were told of is known, confirmed where it was.
+fn measures_stand(ledger: &Ledger, told: &Told) {
+    let told = told.governance.iter().flat_map(Governance::open_measures);
+    for (agency, told) in told {
+        let it = ledger.governance().measure(agency, told.number);
+        let is = it.is_some_and(|it| told.confirmed.is_none() || it.confirmed == told.confirmed);
+        assert!(is, "told: {told:?}, found: {it:?}");
     }
 }
 

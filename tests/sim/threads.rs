@@ -1,5 +1,6 @@
-//! Changes of the rulebook through the threads of a backbone, on a disk.
+//! Changes of the rulebook, and measures of agencies, through the threads of a backbone, on a disk.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -9,15 +10,17 @@ use carnet::backbone::embedded::{Basis, Embedded, Options};
 use carnet::backbone::loss::OnLoss;
 use carnet::backbone::start::Replay;
 use carnet::broker::governance::{
-    Act, Approval, Deed, Done, Draft, Needs, NotDone, SignedText, State, When,
+    Act, Approval, Declaring, Deed, Done, Draft, Measure, Needs, NotDone, SignedText, Stage, State,
+    When,
 };
-use carnet::broker::limits::ACTIVATION_EVERY;
-use carnet::broker::record::{Record, Text};
+use carnet::broker::limits::{ACTIVATION_EVERY, MEASURE_LASTS};
+use carnet::broker::record::{EndedBy, Record, Text};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::Bundle;
 use carnet::message::id::Digest;
 use carnet::message::time::Timestamp;
 use carnet::policy::change::Changes;
+use carnet::policy::measures::Permits;
 
 use crate::shipped::shipped;
 
@@ -88,7 +91,13 @@ fn act(by: &str) -> Act {
 /// Post's rules with something behind them, proposed and approved.
 async fn approved(backbone: &Embedded, more: &str, when: When) -> u64 {
     let base = Arc::clone(&backbone.view().rulebook);
-    let text = format!("{}\n{more}\n", base.bundle().text(POST).unwrap());
+    let text = base.bundle().text(POST).unwrap();
+    rewritten(backbone, format!("{text}\n{more}\n"), when).await
+}
+
+/// Post's rules, proposed and approved with this text.
+async fn rewritten(backbone: &Embedded, text: String, when: When) -> u64 {
+    let base = Arc::clone(&backbone.view().rulebook);
     let mut changes = Changes::default();
     changes.insert(POST, Some(text.into_bytes()));
     let draft = Draft {
@@ -123,6 +132,34 @@ async fn approved(backbone: &Embedded, more: &str, when: When) -> u64 {
     proposal
 }
 
+/// What an officer of the post suspends.
+async fn suspended(backbone: &Embedded, permits: Permits) -> u64 {
+    let declaring = Declaring {
+        act: act("post/m-0042"),
+        measure: Measure::Suspend(permits),
+        until: None,
+        reason: "A key is lost".to_owned(),
+        board: BTreeSet::new(),
+    };
+    match backbone.govern(Deed::Declare(declaring)).await {
+        Ok(Done::Declared(number)) => number,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Until a measure of the post's has ended; how it did.
+async fn ended(backbone: &Embedded, measure: u64) -> EndedBy {
+    let post = "post".parse().unwrap();
+    loop {
+        let view = backbone.view();
+        match view.governance.measure(&post, measure).unwrap().stage {
+            Stage::Holds => backbone.govern(Deed::Probe).await.unwrap(),
+            Stage::Ended { why, .. } => return why,
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.worker_threads(2).enable_all().build();
@@ -130,7 +167,7 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn what_was_approved_for_a_time_takes_effect_by_itself_and_at_the_next_start_too() {
+fn what_was_approved_for_a_time_takes_effect_after_a_stop_and_what_was_suspended_stands_and_ends() {
     let log = Log::new();
     run(async {
         let backbone = log.open();
@@ -138,6 +175,9 @@ fn what_was_approved_for_a_time_takes_effect_by_itself_and_at_the_next_start_too
         let at = When::At(backbone.now().plus(hour));
         let proposal = approved(&backbone, "// at one", at).await;
         assert_eq!(backbone.activate_due(proposal).await, Err(NotDone::NotDue));
+        let permits = Permits::Named(["post-customs".parse().unwrap()].into());
+        let named = suspended(&backbone, permits).await;
+        let end = backbone.now().plus(MEASURE_LASTS);
         backbone.stop();
         let late = withdrawn_late(&backbone).await;
         assert_eq!(late, Err(NotDone::Stopped));
@@ -165,12 +205,29 @@ fn what_was_approved_for_a_time_takes_effect_by_itself_and_at_the_next_start_too
         // Half a megabyte of text, of which one file of seven kilobytes has changed.
         assert!(matches!(activated.text, Text::Since { .. }));
         assert!(activated.text.octets() < 20_000);
+        let stands = view.standing.measures.get("post").unwrap();
+        assert_eq!(stands.value.first_end(backbone.now()), Some(end));
+        ends_with_permits_or_time(&log, &backbone, named).await;
+        let digest = backbone.view().rulebook.digest();
         backbone.stop();
-        let digest = view.rulebook.digest();
         let backbone = log.open();
         assert_eq!(backbone.view().rulebook.digest(), digest);
         backbone.stop();
     });
+}
+
+/// A suspension of what customs get ends once the rulebook has it no more, one of all by its time.
+async fn ends_with_permits_or_time(log: &Log, backbone: &Embedded, named: u64) {
+    let base = Arc::clone(&backbone.view().rulebook);
+    let rules = base.bundle().text(POST).unwrap();
+    let other = rules.replace("@id(\"post-customs\")", "@id(\"post-others\")");
+    log.pass(ACTIVATION_EVERY);
+    rewritten(backbone, other, When::Approved).await;
+    assert_eq!(ended(backbone, named).await, EndedBy::Gone);
+    let all = suspended(backbone, Permits::All).await;
+    log.pass(MEASURE_LASTS);
+    assert_eq!(ended(backbone, all).await, EndedBy::Time);
+    assert!(backbone.view().standing.measures.get("post").is_none());
 }
 
 /// A withdrawal after the stop.

@@ -1,6 +1,7 @@
 //! What is done in a random life, by whom.
 
-use super::governed::{Govern, governs};
+use super::governed::{Govern, governs, officers};
+use super::measured::{Does, does};
 use super::*;
 
 /// Who is connected; two systems of customs share its queues.
@@ -98,7 +99,7 @@ pub(super) fn border(rulebook: usize, epoch: u64) -> Arc<Border> {
 }
 
 /// What a thousand random lives come across, all taken together.
-pub(super) const SEEN: [&str; 22] = [
+pub(super) const SEEN: [&str; 28] = [
     // Causes of death, where something takes what dies.
     "rejected",
     "expired",
@@ -126,6 +127,13 @@ pub(super) const SEEN: [&str; 22] = [
     // And of changes of the rulebook.
     "governed",
     "activated by a proposal",
+    // And of measures.
+    "suspended",
+    "suspended for longer",
+    "lifted",
+    "confirmed",
+    "replaced",
+    "ended without its permits",
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -161,6 +169,11 @@ pub(super) enum Act {
     },
     Activate(usize),
     Govern(Govern),
+    /// By an officer with this key.
+    Measure {
+        does: Does,
+        by: (usize, usize),
+    },
     Wait(u64),
     Restart {
         clean: bool,
@@ -169,7 +182,7 @@ pub(super) enum Act {
 
 /// What hardly comes by itself: a repeat of what was refused reaches somebody of whom its sender must not
 /// know; a release is narrowed; a connection is gone before its delivery could be.
-pub(super) const RARE: [Act; 22] = [
+pub(super) const RARE: [Act; 38] = [
     published(4),
     Act::Activate(3),
     Act::Again {
@@ -224,7 +237,32 @@ pub(super) const RARE: [Act; 22] = [
         which: 0,
         rulebook: 0,
     }),
+    // All that post gives is suspended, for longer than one officer's word lasts, until two lift it.
+    published(5),
+    measure(Does::Suspend(0), 0),
+    published(5),
+    measure(Does::Confirm(0), 1),
+    measure(Does::Pass(2), 0),
+    published(5),
+    measure(Does::Lift(0), 1),
+    measure(Does::Confirm(0), 0),
+    published(5),
+    // By one officer's word, up to its end.
+    measure(Does::Suspend(1), 1),
+    measure(Does::Pass(2), 0),
+    published(5),
+    // One level takes the place of another.
+    measure(Does::Level { level: 2, tens: 50 }, 0),
+    measure(Does::Confirm(0), 1),
+    measure(Does::Level { level: 3, tens: 50 }, 1),
+    measure(Does::Confirm(0), 0),
 ];
+
+/// By an officer with his own key.
+const fn measure(does: Does, officer: usize) -> Act {
+    let by = (officer, officer);
+    Act::Measure { does, by }
+}
 
 /// What is in hand, and comes back.
 const BACK: Act = Act::Settle(1, Settle::Requeue);
@@ -268,6 +306,7 @@ pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
             .prop_map(|(place, ended)| Act::Reconnect { place, ended }),
         1 => (0..RULEBOOKS.len()).prop_map(Act::Activate),
         9 => governs().prop_map(Act::Govern),
+        9 => (does(), officers()).prop_map(|(does, by)| Act::Measure { does, by }),
         4 => (1..30_u64).prop_map(Act::Wait),
         1 => any::<bool>().prop_map(|clean| Act::Restart { clean }),
     ];

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use carnet::broker::governance::{
-    Act as By, Approval, Deed, Done, Draft, Needs, NotDone, SignedText, State, Ticket, When,
+    Act as By, Approval, Deed, Done, Draft, Needs, NotDone, State, Ticket, When,
 };
 use carnet::broker::limits::{ACTIVATION_EVERY, BODY_PROPOSALS};
-use carnet::message::id::Digest;
+use carnet::message::id::{AgencyId, Digest};
 use carnet::policy::change::Changes;
 
 use super::acts::RULEBOOKS;
 use super::*;
+use crate::governed::signed;
 
 /// Officers; the last of the board's own.
 const OFFICERS: [&str; 6] = [
@@ -23,7 +24,7 @@ const OFFICERS: [&str; 6] = [
 ];
 /// Owners, and those of them that have a vote: two of three for the board.
 const OWNERS: [&str; 3] = ["post", "customs", "board"];
-const MEMBERS: [&str; 3] = ["customs", "police", "post"];
+pub(super) const MEMBERS: [&str; 3] = ["customs", "police", "post"];
 
 /// What is done to the rulebook. A key is its officer's own where it has his number.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +90,7 @@ impl Naive {
     }
 }
 
-fn act((officer, key): (usize, usize)) -> By {
+pub(super) fn act((officer, key): (usize, usize)) -> By {
     By {
         by: OFFICERS[officer].parse().unwrap(),
         key: Digest([u8::try_from(key).unwrap(); 32]),
@@ -170,7 +171,12 @@ impl Life {
         } else {
             &own[..]
         };
-        for agency in told {
+        self.notified(told.iter().map(|name| name.parse().unwrap()).collect(), at);
+    }
+
+    /// The record at `at` is a notice in `receipts` of these agencies.
+    pub(super) fn notified(&mut self, agencies: BTreeSet<AgencyId>, at: Lsn) {
+        for agency in agencies {
             let main: UnitId = format!("{agency}/main").parse().unwrap();
             let receipts = self.naive.of_kind(&main, QueueKind::Receipts);
             self.naive.put(receipts, at, Entry::new(at, None));
@@ -200,7 +206,7 @@ impl Life {
         }
     }
 
-    fn at(&self, tens: i64) -> Timestamp {
+    pub(super) fn at(&self, tens: i64) -> Timestamp {
         Timestamp::from_millis(self.now.as_millis() + tens * 10)
     }
 
@@ -241,16 +247,11 @@ impl Life {
         Deed::Approve(Approval {
             act,
             proposal: number(nth),
-            signed: SignedText {
-                statement: statement.to_string(),
-                scheme: "ed25519".to_owned(),
-                signature: Vec::new(),
-                certificate: Vec::new(),
-            },
+            signed: signed(statement.to_string()),
         })
     }
 
-    fn does(&mut self, deed: Deed, turn: &mut Turn) -> Result<Done, NotDone> {
+    pub(super) fn does(&mut self, deed: Deed, turn: &mut Turn) -> Result<Done, NotDone> {
         let command = Command::Govern(Ticket(1), Box::new(deed));
         let come = self.take(command, turn);
         let done = turn.out.governed.pop().expect("an answer").1;
@@ -318,11 +319,15 @@ fn number(nth: usize) -> u64 {
     wide(nth + 1)
 }
 
-pub(super) fn governs() -> impl Strategy<Value = Govern> {
+/// An officer with a key, which mostly is his own.
+pub(super) fn officers() -> impl Strategy<Value = (usize, usize)> + Clone {
     let officer = 0..OFFICERS.len();
-    // Mostly his own key.
-    let by = (officer.clone(), officer.clone(), 0..5_u8);
-    let by = by.prop_map(|(officer, key, own)| (officer, if own == 0 { key } else { officer }));
+    let by = (officer.clone(), officer, 0..5_u8);
+    by.prop_map(|(officer, key, own)| (officer, if own == 0 { key } else { officer }))
+}
+
+pub(super) fn governs() -> impl Strategy<Value = Govern> {
+    let (officer, by) = (0..OFFICERS.len(), officers());
     let which = 0..9_usize;
     let rulebook = 0..RULEBOOKS.len();
     prop_oneof![

@@ -1,5 +1,6 @@
 //! Publishes of a random life, and what must become of each.
 
+use super::measured::HALF;
 use super::*;
 
 impl Life {
@@ -56,6 +57,8 @@ impl Life {
     pub(super) fn submit(&mut self, sent: Sent, turn: &mut Turn) {
         let seen = self.seen();
         let changed = sent.seen.epoch != seen.epoch || sent.seen.standing != seen.standing;
+        // An order holds up to its deadline.
+        let changed = changed || self.now.since(sent.seen.now) >= HALF;
         let is_new = sent.seen == seen;
         let fresh = if is_new {
             sent.admitted.clone()
