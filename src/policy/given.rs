@@ -5,7 +5,8 @@
 //!   item   = "case=" areas ":" agencies     quoted, open, joined by these agencies
 //!          | "quotes=" agencies | "orders=" agencies | "bans=" agencies | "answers=" units
 //!          | "to=" addressees | "purpose=" purpose | "handling=" word
-//!          | "level=" level | "now=" RFC 3339
+//!          | "level=" level | "suspended=" ( "all" | permits )
+//!          | "now=" RFC 3339
 //!          | fact "=" value                 overrides a fact of the message
 //!   lists  = word { "+" word }
 //! ```
@@ -22,11 +23,12 @@ use crate::message::id::{AgencyId, KeyedDigest, UnitId};
 use crate::message::identifier::is_hs_prefix;
 use crate::message::time::Timestamp;
 
-use super::measures::{Level, Measures, Until};
+use super::measures::{Level, Measures, Permits, Until};
 use super::request::Question;
 use super::rulebook::Rulebook;
 use super::standing::{Case, CaseId, Standing, Versioned};
 use super::vocabulary::Terms;
+use super::words::PolicyId;
 
 /// When a row plays that does not say: noon of the demo's day.
 const NOW_MS: i64 = 1_773_748_800_000;
@@ -67,6 +69,7 @@ impl Given {
             standing: Standing::default(),
             now: Timestamp::from_millis(NOW_MS),
         };
+        let mut measures = Measures::default();
         for item in text
             .split(';')
             .map(str::trim)
@@ -88,29 +91,14 @@ impl Given {
                     let orders = &mut given.standing.orders;
                     orders.insert_mut(OWN_KEY, Versioned { epoch: 1, value });
                 }
-                "bans" => {
-                    let value = agencies(value, registry)?;
-                    let key = (case_id()?, Party::Agency(sender.clone()));
-                    given
-                        .standing
-                        .bans
-                        .insert_mut(key, Versioned { epoch: 1, value });
-                    given
-                        .question
-                        .asked
-                        .to_mut()
-                        .case
-                        .get_or_insert_with(|| CASE.to_owned());
-                }
+                "bans" => given.set_bans(agencies(value, registry)?, sender)?,
                 "level" => {
                     let value: Level = parse(value)?;
-                    let level = Some(Until { value, end: None });
-                    let value = Measures {
-                        level,
-                        ..Measures::default()
-                    };
-                    let measures = &mut given.standing.measures;
-                    measures.insert_mut(sender.clone(), Versioned { epoch: 1, value });
+                    measures.level = Some(Until { value, end: None });
+                }
+                "suspended" => {
+                    let value = permits(value, sender, rulebook)?;
+                    measures.suspended.push(Until { value, end: None });
                 }
                 "to" => given.asked().to = addressees(value, registry)?,
                 "purpose" => given.asked().purpose = Some(parse(&word(value, &words.purposes)?)?),
@@ -125,11 +113,26 @@ impl Given {
                 }
             }
         }
+        let measures = Versioned {
+            epoch: 1,
+            value: measures,
+        };
+        given.standing.measures.insert_mut(sender.clone(), measures);
         Ok(given)
     }
 
     fn asked(&mut self) -> &mut Asked {
         self.question.asked.to_mut()
+    }
+
+    /// The sender holds restricted data of these agencies in the case that its message quotes.
+    fn set_bans(&mut self, value: BTreeSet<AgencyId>, sender: &AgencyId) -> Result<(), String> {
+        let key = (case_id()?, Party::Agency(sender.clone()));
+        let bans = Versioned { epoch: 1, value };
+        self.standing.bans.insert_mut(key, bans);
+        let case = &mut self.asked().case;
+        case.get_or_insert_with(|| CASE.to_owned());
+        Ok(())
     }
 
     fn set_case(&mut self, value: &str, rulebook: &Rulebook) -> Result<(), String> {
@@ -200,6 +203,25 @@ fn units(text: &str, registry: &Registry) -> Result<BTreeSet<UnitId>, String> {
             .ok_or(format!("{name:?} is no unit"))
     };
     list(text).map(known).collect()
+}
+
+/// Permits of the sender's agency: its officers suspend no others, and no rule that forbids.
+fn permits(text: &str, agency: &AgencyId, rulebook: &Rulebook) -> Result<Permits, String> {
+    if text == "all" {
+        return Ok(Permits::All);
+    }
+    let own = |name: &str| {
+        let id: PolicyId = parse(name)?;
+        let rule = rulebook.rule(&id);
+        let is_own = rule.is_some_and(|it| it.permits && it.owner == agency.as_str());
+        let none = || format!("{name:?} is no permit of {agency}: name some, or all");
+        is_own.then_some(id).ok_or_else(none)
+    };
+    let named: BTreeSet<PolicyId> = list(text).map(own).collect::<Result<_, _>>()?;
+    if named.is_empty() {
+        return Err("suspended= names no permit: name some, or all".to_owned());
+    }
+    Ok(Permits::Named(named))
 }
 
 /// As header `to`, it names some unit where it is there: without any the message would be for all.

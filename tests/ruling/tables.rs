@@ -65,6 +65,10 @@ not joined,declaration.export/export,customs/main,case=drugs:customs,police/main
 score,declaration.export/export,customs/main,risk=60;areas=drugs+ipr,police/main,release,reference goods route,customs-police-case
 banned,declaration.export/export,customs/main,case=drugs:customs+police;bans=post,police/main,refuse,,floor-originator
 fallback,declaration.export/export,customs/main,level=fallback,post/main,release,route,customs-continuity
+suspended,declaration.export/export,customs/main,level=fallback;suspended=customs-continuity,post/main,refuse,,not permitted
+others suspended,declaration.export/export,customs/main,suspended=customs-orders;level=fallback,post/main,release,route,customs-continuity
+all suspended,postal.item/ornaments,post/main,suspended=all,customs/main,refuse,,not permitted
+suspended twice,postal.item/orchids,post/main,suspended=post-customs;suspended=post-environment-regulated,environment/main,refuse,,not permitted
 agreement,declaration.export/export,customs/main,now=2029-06-30,customs-xa/main,release,reference party goods,customs-partner-export
 agreement over,declaration.export/export,customs/main,now=2029-07-01T00:00:00Z,customs-xa/main,refuse,,not permitted
 order,control.order/order,customs/main,,police/main,release,all -officer,customs-orders
@@ -124,6 +128,9 @@ p,postal.item/orchids,post/main,to=customs/mian,customs/main,release,all,post-cu
 q,control.order/order,post/main,,police/main,release,all -officer,customs-orders
 r,postal.item/orchids,post/main,purpose=control,customs/main,release,all,post-customs
 s,postal.item/orchids,post/main,to=+,customs/main,release,all,post-customs
+t,postal.item/orchids,post/main,suspended=customs-orders,customs/main,release,all,post-customs
+u,postal.item/orchids,post/main,suspended=post-customs+floor-secret,customs/main,refuse,,not permitted
+v,postal.item/orchids,post/main,suspended=,customs/main,refuse,,not permitted
 ";
     insta::assert_snapshot!(faults(rows).join("\n"), @r#"
     policies/tables/post.csv:2: row "a": "postal.item" is not TYPE/EXAMPLE; see docs/policies.md, tables
@@ -145,6 +152,9 @@ s,postal.item/orchids,post/main,to=+,customs/main,release,all,post-customs
     policies/tables/post.csv:18: row "q": no system of post/main sends control.order; see docs/policies.md, tables
     policies/tables/post.csv:19: row "r": "control" is none of customs-control, law-enforcement, environment-protection, postal-security, statistics, mutual-assistance, integrity; see docs/policies.md, tables
     policies/tables/post.csv:20: row "s": to= names no unit: name one, such as customs/main, or leave it out; see docs/policies.md, tables
+    policies/tables/post.csv:21: row "t": "customs-orders" is no permit of post: name some, or all; see docs/policies.md, tables
+    policies/tables/post.csv:22: row "u": "floor-secret" is no permit of post: name some, or all; see docs/policies.md, tables
+    policies/tables/post.csv:23: row "v": suspended= names no permit: name some, or all; see docs/policies.md, tables
     "#);
 }
 
