@@ -27,6 +27,7 @@ use crate::broker::admit::View;
 use crate::broker::governance::{Act, Noted, Proposal};
 use crate::broker::limits::OFFICERS_REFUSED;
 use crate::broker::record::Revoked;
+use crate::message::time::Timestamp;
 use crate::policy::change::{agency_file, owner_of};
 use crate::policy::office::{Action, Actor};
 
@@ -35,6 +36,9 @@ const PLACE_TIME: Duration = Duration::from_secs(30);
 
 /// An officer who asks, and the rulebook and standing that his request is answered by.
 pub(super) struct Signed {
+    caller: Caller,
+    /// The token of his request, where it has one.
+    bearer: Option<String>,
     pub(super) id: OfficerId,
     pub(super) actor: Actor,
     /// His certificate as DER, by whose key he signs.
@@ -57,7 +61,25 @@ impl Signed {
         }
     }
 
-    /// Has `job` done on a thread that may wait, in a place of his body's; it is told when he is gone.
+    /// This officer, found anew: asked once more before something is done, or told, that he has waited for.
+    /// What has taken the right from him meanwhile refuses it as if he asked now.
+    pub(super) async fn again(&self, shared: &Shared) -> Result<Self, Problem> {
+        let known = Known::of(shared, &self.caller).await?;
+        let again = known.named(shared, &self.caller, self.bearer.clone())?;
+        if (&again.id, &again.actor) != (&self.id, &self.actor) {
+            return Err(self.changed());
+        }
+        Ok(again)
+    }
+
+    /// Why he is told nothing whose rights became others while he waited.
+    pub(super) fn changed(&self) -> Problem {
+        let says = format!("what {} may do has changed meanwhile: ask again", self.id);
+        Problem::new(&FORBIDDEN, says)
+    }
+
+    /// Has `job` done on a thread that may wait, in a place of his body's; it is told when he is gone. Before
+    /// he is told what has come of it he is to be found [`again`](Self::again).
     pub(super) async fn work<T: Send + 'static>(
         &self,
         shared: &Shared,
@@ -136,49 +158,85 @@ impl FromRequestParts<Arc<Shared>> for Signed {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<Shared>) -> Result<Self, Problem> {
-        let unknown = |says: String| Problem::new(&UNKNOWN_OFFICER, says);
         let Some(caller) = parts.extensions.get::<Caller>() else {
-            return Err(unknown("no certificate was shown".to_owned()));
+            return Err(unknown("no certificate was shown"));
         };
         if let Some(says) = &caller.declined {
             return Err(Problem::new(&TOO_MANY_CONNECTIONS, says.as_ref()).closing());
         }
-        let (view, now) = (state.backbone.view(), state.backbone.now());
+        let now = state.backbone.now();
         in_pace(caller, state.rates.take(caller.certificate, now)).await?;
+        let known = Known::of(state, caller).await?;
+        let agency = &known.found.peer.agency.id;
+        in_pace(caller, state.rates.take_of(agency, now)).await?;
+        caller.refused.store(0, Ordering::Relaxed);
+        let signed = known.named(state, caller, bearer(parts).map(str::to_owned))?;
+        let place = place(parts, state, &signed.actor.holder).await?;
+        Ok(Self {
+            large_body: place.map(Arc::new),
+            ..signed
+        })
+    }
+}
+
+/// An officer as far as his certificate says who he is.
+struct Known {
+    view: Arc<View>,
+    now: Timestamp,
+    found: Admitted<OfficerPeer>,
+}
+
+impl Known {
+    /// Under the rulebook in force, by a certificate that stands now.
+    async fn of(state: &Shared, caller: &Caller) -> Result<Self, Problem> {
+        let (view, now) = (state.backbone.view(), state.backbone.now());
         let registry = view.rulebook.registry();
         let found = identify_officer(&caller.chain, registry, now, caller.remote.ip());
         let found = found.map_err(|refusal| unknown(refusal.to_string()))?;
         stands(state, caller, &found).await?;
+        Ok(Self { view, now, found })
+    }
+
+    /// With what a token says of him, where there is one.
+    fn named(
+        self,
+        state: &Shared,
+        caller: &Caller,
+        bearer: Option<String>,
+    ) -> Result<Signed, Problem> {
+        let Self { view, now, found } = self;
         let Admitted {
             peer, certificate, ..
         } = found;
-        in_pace(caller, state.rates.take_of(&peer.agency.id, now)).await?;
-        caller.refused.store(0, Ordering::Relaxed);
         let fingerprint = certificate.fingerprint;
-        let vouched = bearer(parts).map(|it| (state.vouches)(&peer.agency, it, fingerprint, now));
-        let vouched = vouched.transpose();
+        let says = |token: &str| (state.vouches)(&peer.agency, token, fingerprint, now);
+        let vouched = bearer.as_deref().map(says).transpose();
         let vouched =
             vouched.map_err(|refusal| unknown(format!("{}: {refusal}", refusal.code())))?;
         let body = peer.agency.id.as_str().parse::<Holder>();
         let (officer, vouched) = named(peer, vouched).map_err(unknown)?;
         let (Some(own), Ok(holder)) = (caller.chain.first(), body) else {
-            return Err(unknown("no certificate was shown".to_owned()));
+            return Err(unknown("no certificate was shown"));
         };
-        let place = place(parts, state, &holder).await?;
-        let actor = Actor::new(holder.clone(), officer.roles, view.rulebook.board());
-        Ok(Self {
+        Ok(Signed {
+            caller: caller.clone(),
+            bearer,
             id: OfficerId {
-                holder,
+                holder: holder.clone(),
                 officer: officer.id,
             },
-            actor,
+            actor: Actor::new(holder, officer.roles, view.rulebook.board()),
             certificate: own.clone(),
             summary: certificate,
             view,
             vouched,
-            large_body: place.map(Arc::new),
+            large_body: None,
         })
     }
+}
+
+fn unknown(says: impl Into<String>) -> Problem {
+    Problem::new(&UNKNOWN_OFFICER, says)
 }
 
 /// Refuses a request that was too many, once its client has waited: refusing takes its time too. A
@@ -223,7 +281,7 @@ async fn stands(
         let noted = Noted::Revoked(Box::new(revoked));
         state.backbone.note(noted).await;
     }
-    Err(Problem::new(&UNKNOWN_OFFICER, refusal.to_string()).closing())
+    Err(unknown(refusal.to_string()).closing())
 }
 
 /// The token of a request, where it has one.

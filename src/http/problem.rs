@@ -46,7 +46,7 @@ codes! {
         "The certificate stands for no officer of the rulebook in force, or does no longer; or its agency's identity provider must say who you are, and no token came."
         "Connect with an officer's certificate, or send the token as `Authorization: Bearer`; `carnet agency show` lists officers."
     FORBIDDEN FORBIDDEN "forbidden" "Not permitted"
-        "You may see this, and your roles do not let you do what you asked."
+        "You may see this, and your roles do not let you do what you asked; or what you may do has changed while you waited."
         "Ask an officer with the role that the text names."
     ABSENT NOT_FOUND "absent" "Not there"
         "There is nothing of this name, or it is another agency's: both get this answer."

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use carnet::config::{read_file, write_text};
 use reqwest::header::{HeaderMap, HeaderName};
-use reqwest::{Certificate, Client, Identity, Method, StatusCode};
+use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::lines::lines_of;
 
@@ -112,23 +112,36 @@ impl Asked<'_> {
 
     /// By a client whose connection is open.
     pub(crate) fn send_by(self, client: &Client) -> Answer {
+        let runtime = &self.broker.runtime;
+        runtime.block_on(answered(self.by(client)))
+    }
+
+    /// Sends it, and goes on while it waits for its answer.
+    pub(crate) fn send_and_go_on(self) -> JoinHandle<Answer> {
+        let (client, runtime) = (self.broker.client(&self.officer), &self.broker.runtime);
+        runtime.spawn(answered(self.by(&client)))
+    }
+
+    fn by(self, client: &Client) -> RequestBuilder {
         let url = format!("{}{}", self.broker.running.http, self.path);
-        let mut request = client.request(self.method, url).headers(self.headers);
-        if let Some(body) = self.body {
-            request = request.body(body);
+        let request = client.request(self.method, url).headers(self.headers);
+        match self.body {
+            Some(body) => request.body(body),
+            None => request,
         }
-        self.broker.runtime.block_on(async {
-            let response = request.send().await.unwrap();
-            let (status, headers) = (response.status(), response.headers().clone());
-            let text = response.text().await.unwrap();
-            let json = serde_json::from_str(&text).unwrap_or_default();
-            Answer {
-                status,
-                headers,
-                text,
-                json,
-            }
-        })
+    }
+}
+
+async fn answered(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await.unwrap();
+    let json = serde_json::from_str(&text).unwrap_or_default();
+    Answer {
+        status,
+        headers,
+        text,
+        json,
     }
 }
 
@@ -202,6 +215,11 @@ impl Broker {
     pub(crate) fn wait_for_one(&self, all: &mut JoinSet<()>) {
         let one = self.runtime.block_on(all.join_next());
         one.unwrap().unwrap();
+    }
+
+    /// The answer to a request that was sent before.
+    pub(crate) fn answer_to(&self, sent: JoinHandle<Answer>) -> Answer {
+        self.runtime.block_on(sent).unwrap()
     }
 
     /// The port that officers connect to.

@@ -5,9 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use carnet::config::{read_file, write_text};
+use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
-use crate::broker::{Broker, owners_of_files};
+use crate::broker::{Answer, Broker, owners_of_files};
 use crate::lines::lines_of;
 
 const AUDITOR: &str = "post/m-0077";
@@ -131,6 +133,38 @@ fn an_auditor_sees_what_his_agency_sent_and_was_given_and_each_look_is_a_record(
     pages_go_on_by_their_own_cursors(&broker);
     who_follows_is_told_what_comes(&broker);
     rulebooks_are_told_to_whom_they_bind(&broker);
+    a_look_that_waits_ends_with_its_grant(&broker);
+}
+
+/// A look of an officer that waits for something new.
+pub(crate) fn waits_for_more(broker: &Broker, officer: &str, query: &str) -> JoinHandle<Answer> {
+    let path = format!("/api/v1/log?why=waits&{query}");
+    let newer = broker.get(officer, &path).json["newer"].clone();
+    let path = format!("{path}&wait=60&cursor={}", newer.as_str().unwrap());
+    let waits = broker.ask(officer, Method::GET, &path).send_and_go_on();
+    // It is sent while others of his are answered.
+    for _ in 0..3 {
+        broker.get(officer, "/api/v1/me");
+    }
+    waits
+}
+
+fn a_look_that_waits_ends_with_its_grant(broker: &Broker) {
+    let waits = waits_for_more(broker, OVERSIGHT, "kind=exchange&grant=audit-act");
+    let file = "policies/board.toml";
+    let ended = broker.read(file).replacen("2099-01-01", "2020-01-02", 1);
+    write_text(&broker.path().join(file), ended.as_bytes()).unwrap();
+    broker.told("policy propose --from . --board --title End --as customs/o-2117");
+    for officer in ["customs/o-0934", "post/m-0077", "police/p-1209"] {
+        broker.told(&format!("policy approve 1 --as {officer}"));
+    }
+    broker.told("policy activate 1 --as customs/o-2117");
+    broker.publishes(ITEM, "item-4", "post/items");
+    let answer = broker.answer_to(waits);
+    assert_eq!(answer.code(), "forbidden", "{}", answer.text);
+    let looks = records(broker, OVERSIGHT, "--grant inquiry --kind accessed -n 100");
+    let told = looks.iter().filter(|look| look["why"] == "waits");
+    assert_eq!(told.count(), 1, "the look that gave the cursor");
 }
 
 fn rulebooks_are_told_to_whom_they_bind(broker: &Broker) {

@@ -1,7 +1,9 @@
 //! Officers whose certificates are withdrawn: the board's by its own list, an approver's while what he
 //! approved takes effect.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use carnet::cli::certs::issue::{Authority, Profile, Validity};
@@ -14,7 +16,12 @@ use serde_json::json;
 
 use crate::broker::Broker;
 use crate::lists::Edition;
+use crate::looked::waits_for_more;
 use crate::vouched::Signer;
+
+const ITEM: &str = "messages/postal.item/examples/valid/ornaments.json";
+/// Octets of a body that is read once it is known whose it is.
+const LARGE: usize = 100_000;
 
 /// The shipped folders, with lists of customs and the board, and an identity provider of the board's.
 fn start() -> Broker {
@@ -93,6 +100,65 @@ fn healthy(broker: &Broker, has: &str) {
     while !broker.health("/readyz?verbose").1.contains(has) {}
 }
 
+/// An officer's measure whose body is on its way: `openssl` speaks for him, since no other client waits
+/// in the middle of one.
+struct Speaks {
+    client: Child,
+    says: BufReader<ChildStdout>,
+}
+
+impl Speaks {
+    /// He is known, and his body is waited for.
+    fn of_a_suspension(broker: &Broker, stem: &str) -> Self {
+        let at = format!("localhost:{}", broker.http_port());
+        let (pem, key) = (format!("pki/{stem}.pem"), format!("pki/{stem}.key"));
+        let mut openssl = Command::new("openssl");
+        let openssl = openssl
+            .args([
+                "s_client",
+                "-quiet",
+                "-CAfile",
+                "pki/ca.pem",
+                "-connect",
+                &at,
+            ])
+            .args(["-cert", &pem, "-key", &key])
+            .current_dir(broker.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut client = openssl.spawn().unwrap();
+        let says = BufReader::new(client.stdout.take().unwrap());
+        let mut this = Self { client, says };
+        let length = LARGE;
+        this.say(&format!(
+            "POST /api/v1/measures HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n"
+        ));
+        let mut line = String::new();
+        this.says.read_line(&mut line).unwrap();
+        assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
+        this
+    }
+
+    fn say(&mut self, text: &str) {
+        let stdin = self.client.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// The body, and what is answered.
+    fn ends(&mut self) -> String {
+        let suspension = json!({"measure": {"kind": "suspend-all"}, "reason": "x"}).to_string();
+        let rest = " ".repeat(LARGE - suspension.len());
+        self.say(&(suspension + &rest));
+        let mut answer = String::new();
+        self.says.read_to_string(&mut answer).unwrap();
+        self.client.wait().unwrap();
+        answer
+    }
+}
+
 #[test]
 fn officers_whose_certificates_are_withdrawn_do_nothing_more_and_what_they_did_stays() {
     let mut broker = start();
@@ -136,6 +202,8 @@ fn officers_whose_certificates_are_withdrawn_do_nothing_more_and_what_they_did_s
     write_text(&broker.path().join("edited"), rules.as_bytes()).unwrap();
     broker.told("policy edit policies/customs.cedar --with edited --title x --as customs/o-2117");
     broker.told("policy approve 1 --as customs/o-0934");
+    let waits = waits_for_more(&broker, "customs/o-0934", "kind=received");
+    let mut speaks = Speaks::of_a_suspension(&broker, "customs.o-0934");
     publish(&broker, "customs", 2, &["customs.o-3350", "customs.o-0934"]);
     // The list comes into force while this does.
     let activation = broker.ask(
@@ -146,6 +214,14 @@ fn officers_whose_certificates_are_withdrawn_do_nothing_more_and_what_they_did_s
     let answer = activation.json(&json!({})).send();
     assert_eq!(answer.json["state"], "activated", "{}", answer.text);
     while !broker.declines("customs.o-0934") {}
+    // What he had begun before comes to nothing.
+    let answer = speaks.ends();
+    assert!(answer.contains("unknown-officer"), "{answer}");
+    let measures = broker.get("customs/o-2117", "/api/v1/measures").json;
+    assert_eq!(measures["items"], json!([]));
+    broker.publishes(ITEM, "item-1", "post/items");
+    let answer = broker.answer_to(waits);
+    assert_eq!(answer.code(), "unknown-officer", "{}", answer.text);
     broker.killed_and_restarted();
     assert!(broker.declines("customs.o-0934"), "the list is kept");
     assert!(broker.declines("board.b-0107"), "the board's too");

@@ -46,7 +46,7 @@ pub(super) async fn take_back(
     let activation = governance.activation(number).ok_or_else(Problem::absent)?;
     let proposal = seen(&signed, activation.proposal.ok_or_else(Problem::absent)?)?;
     signed.needs(Action::Activate, &proposal.owner)?;
-    let changed = changes_of(&shared, proposal).await?;
+    let changed = changes_of(&shared, &signed, proposal).await?;
     let before = number
         .checked_sub(1)
         .and_then(|before| governance.activation(before));
@@ -54,6 +54,7 @@ pub(super) async fn take_back(
     let backbone = Arc::clone(&shared.backbone);
     let before = signed.work(&shared, Kind::Check, move |_| backbone.text(before));
     let before = before.await?;
+    signed.again(&shared).await?;
     let before = before.map_err(|unread| not_done(&NotDone::Unread(unread.0)))?;
     // Who changed these files again since would find his change gone.
     let active = signed.view.rulebook.bundle();

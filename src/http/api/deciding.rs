@@ -77,7 +77,7 @@ pub(super) async fn approve(
         proposal: number,
         signed: signed_text(&shared, &signed, statement, &asked)?,
     };
-    let done = govern(&shared, Deed::Approve(approval)).await?;
+    let done = govern(&shared, &signed, Deed::Approve(approval)).await?;
     let is_due = {
         let view = shared.backbone.view();
         let proposal = view.governance.proposal(number);
@@ -151,7 +151,7 @@ pub(super) async fn activate(
         proposal: number,
         at,
     };
-    govern(&shared, schedule).await?;
+    govern(&shared, &signed, schedule).await?;
     let is_now = at.is_none_or(|at| at <= shared.backbone.now());
     if is_complete && is_now {
         activate_now(&shared, &signed, number).await?;

@@ -52,7 +52,7 @@ pub(super) async fn difference(
     At(number): At<u64>,
 ) -> Result<Json<DifferenceTold>, Problem> {
     let proposal = seen(&signed, number)?;
-    let changes = changes_of(&shared, proposal).await?;
+    let changes = changes_of(&shared, &signed, proposal).await?;
     let unread = |says: &str| not_done(&NotDone::Unread(says.to_owned()));
     // The rulebook that it rests on was in force when it was proposed.
     let mut activations = signed.view.governance.activations();
@@ -67,6 +67,7 @@ pub(super) async fn difference(
         Some(Difference::between(&Rulebook::load(&base).ok()?, &next))
     });
     let told = told.await?;
+    signed.again(&shared).await?;
     told.map(|difference| Json(DifferenceTold::to(&signed, difference)))
         .ok_or_else(|| unread("its rulebook cannot be read back"))
 }

@@ -73,7 +73,9 @@ pub(super) async fn checked(
         let checked = check(&base, &changes, &holder);
         checked.map(|checked| (checked, changes))
     });
-    let (checked, changes) = checked.await?.map_err(Problem::faults)?;
+    let checked = checked.await?;
+    signed.again(shared).await?;
+    let (checked, changes) = checked.map_err(Problem::faults)?;
     // By what it says, the change of an agency's own file may be the board's: the agency asks for it.
     Ok(Good {
         changes,
@@ -123,7 +125,7 @@ pub(super) async fn propose(
         returns: wanted.returns,
         needs,
     };
-    match govern(shared, Deed::Propose(draft)).await? {
+    match govern(shared, signed, Deed::Propose(draft)).await? {
         Done::Proposed(number) => told(shared, number),
         _ => Err(stopped()),
     }
@@ -143,9 +145,15 @@ pub(super) fn seen(signed: &Signed, number: u64) -> Result<&Proposal, Problem> {
     proposal.ok_or_else(Problem::absent)
 }
 
-/// The changes of a proposal, as its record has them.
-pub(super) async fn changes_of(shared: &Shared, proposal: &Proposal) -> Result<Changes, Problem> {
+/// The changes of a proposal, as its record has them, for an officer who may see it still once that is
+/// read.
+pub(super) async fn changes_of(
+    shared: &Shared,
+    signed: &Signed,
+    proposal: &Proposal,
+) -> Result<Changes, Problem> {
     let stored = shared.backbone.record(proposal.entry).await;
+    signed.again(shared).await?;
     let stored = stored.map_err(|unread| not_done(&NotDone::Unread(unread.0)))?;
     match &stored.record {
         Record::Proposed(proposed) => Ok(proposed.draft.changes.clone()),
@@ -155,8 +163,9 @@ pub(super) async fn changes_of(shared: &Shared, proposal: &Proposal) -> Result<C
     }
 }
 
-/// Has the core do it.
-pub(super) async fn govern(shared: &Shared, deed: Deed) -> Result<Done, Problem> {
+/// Has the core do what an officer may do still: he may have waited for a place, a thread or his body.
+pub(super) async fn govern(shared: &Shared, signed: &Signed, deed: Deed) -> Result<Done, Problem> {
+    signed.again(shared).await?;
     let done = shared.backbone.govern(deed).await;
     done.map_err(|why| not_done(&why))
 }

@@ -17,7 +17,7 @@ use super::super::log::{Look, Numbered, Opened, Query, Sight, Told, Untold};
 use super::super::problem::{self, BAD_CURSOR, BAD_REQUEST, FORBIDDEN, Problem};
 use super::super::site::Shared;
 use super::super::work::{Gone, Kind};
-use super::draft::{govern, not_done};
+use super::draft::not_done;
 use crate::agency::officer::Holder;
 use crate::agency::registry::Grant;
 use crate::broker::governance::{Deed, NotDone};
@@ -140,7 +140,7 @@ pub(super) async fn look(
         sleep(LOOK).await;
     };
     let results = found.items.len();
-    record(&shared, &signed, &wanted.asked(), results).await?;
+    record(&shared, &signed, &wanted.asked(&look.sight), results).await?;
     let Told {
         items,
         older,
@@ -154,19 +154,27 @@ pub(super) async fn look(
     }))
 }
 
-/// What an officer asked of the log, and why, as its record has it.
+/// What an officer asked of the log, and why, as its record has it; and by what right.
 pub(super) struct AskedOf<'a> {
     pub(super) why: &'a str,
     pub(super) query: String,
+    pub(super) grant: Option<&'a str>,
+    /// What he could see when he asked.
+    pub(super) sight: &'a Sight,
 }
 
-/// Writes down who looked, why, for what and how much he is told: before he is.
+/// Writes down who looked, why, for what and how much he is told: before he is, and where he may see it
+/// still. His look may have waited for its place, or for something new.
 pub(super) async fn record(
     shared: &Arc<Shared>,
     signed: &Signed,
     asked: &AskedOf<'_>,
     results: usize,
 ) -> Result<(), Problem> {
+    let again = signed.again(shared).await?;
+    if sight(&again, asked.grant, shared.backbone.now())? != *asked.sight {
+        return Err(signed.changed());
+    }
     let inquiry = Inquiry {
         why: asked.why,
         query: &asked.query,
@@ -176,7 +184,8 @@ pub(super) async fn record(
         asked: inquiry.seal(),
         results: u64::try_from(results).unwrap_or(u64::MAX),
     };
-    govern(shared, access).await.map(drop)
+    let recorded = shared.backbone.govern(access).await;
+    recorded.map(drop).map_err(|why| not_done(&why))
 }
 
 /// Looks once, on a thread that may wait for the disk.
@@ -314,10 +323,12 @@ impl LookedFor {
     }
 
     /// As it is written into the log.
-    fn asked(&self) -> AskedOf<'_> {
+    fn asked<'a>(&'a self, sight: &'a Sight) -> AskedOf<'a> {
         AskedOf {
             why: &self.why,
             query: serde_json::json!(self).to_string(),
+            grant: self.grant.as_deref(),
+            sight,
         }
     }
 }

@@ -146,7 +146,7 @@ pub(super) async fn declare(
         reason: asked.reason,
         board: signed.view.rulebook.board().members.clone(),
     };
-    let Done::Declared(number) = govern(&shared, Deed::Declare(declaring)).await? else {
+    let Done::Declared(number) = govern(&shared, &signed, Deed::Declare(declaring)).await? else {
         return Err(not_done(&NotDone::Stopped));
     };
     let location = format!("/api/v1/measures/{number}");
@@ -207,7 +207,7 @@ pub(super) async fn confirm(
         measure: number,
         signed: signed_text(&shared, &signed, statement, &asked)?,
     };
-    govern(&shared, Deed::Confirm(confirmation)).await?;
+    govern(&shared, &signed, Deed::Confirm(confirmation)).await?;
     told(&shared, &signed, number).map(Json)
 }
 

@@ -235,7 +235,7 @@ pub(super) async fn proposal(
     At(number): At<u64>,
 ) -> Result<Json<ProposalWhole>, Problem> {
     let proposal = seen(&signed, number)?;
-    let changes = changes_of(&shared, proposal).await?;
+    let changes = changes_of(&shared, &signed, proposal).await?;
     // A digest would tell who guesses a file that he does not see.
     let files = changes.files().filter(|(path, _)| signed.sees(path));
     let files = files.map(|(path, content)| ChangeTold {
@@ -260,7 +260,7 @@ pub(super) async fn file(
     At(number): At<u64>,
     Asked(asked): Asked<FileAsked>,
 ) -> Result<Response, Problem> {
-    let changes = changes_of(&shared, seen(&signed, number)?).await?;
+    let changes = changes_of(&shared, &signed, seen(&signed, number)?).await?;
     let mut files = changes.files();
     // The board decides about an agency's file by its difference, and does not read it.
     let is_asked = |path: &str| path == asked.path() && signed.sees(path);
@@ -283,7 +283,7 @@ pub(super) async fn withdraw(
     let owner = signed.side(seen(&signed, proposal)?);
     signed.needs(Action::Propose, owner)?;
     let act = signed.act();
-    govern(&shared, Deed::Withdraw { act, proposal }).await?;
+    govern(&shared, &signed, Deed::Withdraw { act, proposal }).await?;
     told(&shared, proposal).map(Json)
 }
 
@@ -300,7 +300,7 @@ pub(super) async fn rebase(
 ) -> Result<Response, Problem> {
     let proposal = seen(&signed, number)?;
     signed.needs(Action::Propose, signed.side(proposal))?;
-    let changes = changes_of(&shared, proposal).await?;
+    let changes = changes_of(&shared, &signed, proposal).await?;
     let wanted = Wanted {
         base: signed.view.rulebook.digest(),
         // With an agency all of its files go, of which he named the first.

@@ -86,26 +86,28 @@ pub(super) struct FileInForce {
 /// What an auditor sees of rulebooks.
 struct Seeing<'a> {
     signed: &'a Signed,
-    /// Whether a grant opens all of them.
-    all: bool,
+    sight: Sight,
 }
 
 impl<'a> Seeing<'a> {
     fn of(shared: &Shared, signed: &'a Signed, grant: Option<&str>) -> Result<Self, Problem> {
-        let all = match sight(signed, grant, shared.backbone.now())? {
-            Sight::Own(_) => false,
-            Sight::Granted(opened) if opened.rulings => true,
-            Sight::Granted(_) => {
-                let says = "rules are opened by a grant of rulings";
-                return Err(Problem::new(&FORBIDDEN, says));
-            }
-        };
-        Ok(Self { signed, all })
+        let sight = sight(signed, grant, shared.backbone.now())?;
+        if matches!(&sight, Sight::Granted(opened) if !opened.rulings) {
+            let says = "rules are opened by a grant of rulings";
+            return Err(Problem::new(&FORBIDDEN, says));
+        }
+        Ok(Self { signed, sight })
+    }
+
+    /// Whether a grant opens all of them.
+    fn all(&self) -> bool {
+        matches!(self.sight, Sight::Granted(_))
     }
 
     fn activation(&self, activation: &Activation) -> ActivationTold {
         let actor = &self.signed.actor;
-        let sees = |owner: &Holder| self.all || actor.may(Action::See, owner);
+        let all = self.all();
+        let sees = |owner: &Holder| all || actor.may(Action::See, owner);
         ActivationTold::of(self.signed, activation, sees)
     }
 
@@ -116,10 +118,10 @@ impl<'a> Seeing<'a> {
         let is_agency = |agency: &str| {
             bundle.get(&agency_file(agency)).is_some() || registry.agency(agency).is_some()
         };
-        let own = &self.signed.actor.holder;
+        let (own, all) = (&self.signed.actor.holder, self.all());
         let files = bundle.files().filter_map(|(path, content)| {
             let owner = owner_of(path, is_agency);
-            let is_seen = self.all || owner == Holder::Board || owner == *own;
+            let is_seen = all || owner == Holder::Board || owner == *own;
             is_seen.then(|| FileInForce {
                 path: path.to_owned(),
                 owner: owner.to_string(),
@@ -159,7 +161,12 @@ pub(super) async fn list(
     let all = signed.view.governance.activations();
     let tell = |it| seeing.activation(it);
     let page = Page::of("rulebooks", &page, all, |it| it.number, tell)?;
-    let asked = AskedOf { why: &why, query };
+    let asked = AskedOf {
+        why: &why,
+        query,
+        grant: grant.as_deref(),
+        sight: &seeing.sight,
+    };
     record(&shared, &signed, &asked, page.items.len()).await?;
     Ok(Json(page))
 }
@@ -190,9 +197,13 @@ pub(super) async fn files(
     let bundle = bundle.map_err(|unread| not_done(&NotDone::Unread(unread.0)))?;
     let files = seeing.files(&bundle, asked.path.as_deref());
     let query = json!({"rulebook": number, "grant": asked.grant, "path": asked.path});
-    let query = query.to_string();
-    let why = asked.why.as_str();
-    record(&shared, &signed, &AskedOf { why, query }, files.len()).await?;
+    let asked = AskedOf {
+        why: &asked.why,
+        query: query.to_string(),
+        grant: asked.grant.as_deref(),
+        sight: &seeing.sight,
+    };
+    record(&shared, &signed, &asked, files.len()).await?;
     if files.is_empty() {
         return Err(Problem::absent());
     }
