@@ -442,7 +442,7 @@ pub struct CountedRefusals {
     pub party: Party,
     /// When the first was told.
     pub from: Timestamp,
-    /// When the last was.
+    /// When the last was; of evidence, when it was written.
     pub to: Timestamp,
     /// How many.
     pub count: u64,

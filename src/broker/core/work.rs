@@ -115,9 +115,11 @@ impl Core {
         self.record(&Record::Stopped { out }, None, turn);
     }
 
-    /// Counts become evidence.
+    /// Counts become evidence, of the time until now: like any other it has the log's time.
     fn write_counted(&mut self, counts: Vec<CountedRefusals>, most: usize, turn: &mut Turn) {
+        let to = turn.moment.now;
         for counted in counts.into_iter().take(most) {
+            let counted = CountedRefusals { to, ..counted };
             self.record(&Record::RefusalsCounted(counted), None, turn);
         }
     }

@@ -92,9 +92,7 @@ impl<V: Vfs> Past<V> {
                 break;
             }
             let entry = Entry::alone(&stored)?;
-            // What counts refusals has the clock's time, and not the log's.
-            let is_timed = !matches!(entry.record, Record::RefusalsCounted(_));
-            if let Some(at) = written_at(&entry).filter(|_| is_timed) {
+            if let Some(at) = written_at(&entry.record) {
                 known().insert(first, at);
                 return Ok(Some(at));
             }
@@ -206,7 +204,7 @@ impl<V: Vfs> Walk<'_, V> {
                 break;
             }
             let entry = Entry::alone(&stored)?;
-            let Some(at) = written_at(&entry).filter(|at| self.is_in_time(*at)) else {
+            let Some(at) = written_at(&entry.record).filter(|at| self.is_in_time(*at)) else {
                 continue;
             };
             for part in self.sight.parts(&entry.record) {

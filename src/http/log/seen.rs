@@ -7,7 +7,8 @@ use super::describe::Described;
 use super::entry::{Entry, Part};
 use crate::broker::receipt::Receipt;
 use crate::broker::record::{
-    CaseStep, Confidential, Exchange, Narrowed, Outcome, Recipient, Record, Rejected,
+    CaseStep, Confidential, CountedRefusals, Exchange, Narrowed, Outcome, Recipient, Record,
+    Rejected,
 };
 use crate::message::id::AgencyId;
 
@@ -68,8 +69,8 @@ pub(super) fn tell(part: Part, entry: &Entry) -> Value {
         (_, Record::Case(change)) => json!({"at": change.at, "case": change.case,
             "unit": change.sender, "step": step(&change.what)}),
         (_, Record::RefusalsCounted(counted)) => {
-            let at = entry.clock.unwrap_or(counted.to);
-            json!({"at": at, "from": counted.from, "to": counted.to, "count": counted.count})
+            let CountedRefusals { from, to, .. } = counted;
+            json!({"at": to, "from": from, "to": to, "count": counted.count})
         }
         (_, record) => Described::of(None, entry.lsn, record, None).to_json(),
     };

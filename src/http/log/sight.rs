@@ -46,10 +46,9 @@ impl Sight {
     }
 }
 
-/// When a record of evidence was written, by the log's time, which never steps back. Counted refusals
-/// have the clock's: they tell of a minute that is over.
-pub(super) fn written_at(entry: &Entry) -> Option<Timestamp> {
-    Some(match &entry.record {
+/// When a record of evidence was written, by the log's time, which never steps back.
+pub(super) fn written_at(record: &Record) -> Option<Timestamp> {
+    Some(match record {
         Record::Genesis(it) => it.at,
         Record::Activated(it) => it.at,
         Record::Proposed(it) => it.at,
@@ -67,7 +66,7 @@ pub(super) fn written_at(entry: &Entry) -> Option<Timestamp> {
         Record::Case(it) => it.at,
         Record::Narrowed(it) => it.at,
         Record::Lost(it) => it.at,
-        Record::RefusalsCounted(it) => entry.clock.unwrap_or(it.to),
+        Record::RefusalsCounted(it) => it.to,
         Record::Expiring(_)
         | Record::Placed(_)
         | Record::Settled(_)

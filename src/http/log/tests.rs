@@ -6,11 +6,13 @@ use super::cursor::Cursor;
 use super::past::Walk;
 use super::{Look, Past, Query, Sight, Told, Untold};
 use crate::agency::keys::KeyCheck;
+use crate::agency::registry::Party;
 use crate::broker::command::Command;
 use crate::broker::committer::Committer;
+use crate::broker::event::Event;
 use crate::broker::governance::{Act, Deed, Ticket};
 use crate::broker::ledger::Ledger;
-use crate::broker::record::{Genesis, Inquiry, Record};
+use crate::broker::record::{CountedRefusals, Genesis, Inquiry, Record};
 use crate::journal::vfs::SimVfs;
 use crate::journal::{Config, Journal};
 use crate::message::bundle::Bundle;
@@ -158,6 +160,31 @@ fn pages_of_any_size_tell_each_item_once_and_the_newest_first() {
             all,
             "{most}"
         );
+    }
+}
+
+#[test]
+fn pages_tell_counted_refusals_once_though_the_clock_was_set_back() {
+    let mut log = Log::begin();
+    let noted = at(BEGIN_MS + 1);
+    let noted = CountedRefusals {
+        party: Party::Agency("post".parse().unwrap()),
+        from: noted,
+        to: noted,
+        count: 3,
+    };
+    let committer = &mut log.committer;
+    committer.begin(&Record::RefusalsNoted(noted)).unwrap();
+    log.ms += 1_000;
+    log.looks(&["post"]);
+    let earlier = at(BEGIN_MS - 3_600_000);
+    log.committer.step(vec![Event::Stop], earlier).unwrap();
+    let past = log.past();
+    for most in [1, 10] {
+        let told = pages(&past, &Query::default(), most);
+        let told = told.iter().flat_map(|page| &page.items);
+        let told: Vec<_> = told.map(|item| item["kind"].as_str().unwrap()).collect();
+        assert_eq!(told, ["refusals-counted", "accessed"], "{most}");
     }
 }
 
