@@ -223,6 +223,9 @@ pub const OFFICERS_CONNECTION: Duration = Duration::from_mins(10);
 /// connection is cut.
 pub const OFFICERS_LAST_REQUEST: Duration = Duration::from_mins(2);
 
+/// How long an officer's client may take to read what it is answered. Hit: the connection is cut.
+pub const OFFICERS_ANSWER: Duration = Duration::from_secs(30);
+
 /// Requests of an officer's connection that are refused one after the other as too many. Hit: the
 /// connection is closed.
 pub const OFFICERS_REFUSED: u32 = 10;

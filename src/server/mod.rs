@@ -17,6 +17,7 @@ mod greeting;
 mod handshake;
 mod health;
 mod house;
+mod in_time;
 pub(crate) mod jwks;
 pub(crate) mod listen;
 pub(crate) mod notices;

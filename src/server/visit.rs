@@ -1,7 +1,8 @@
 //! The visit of one officer: the handshake, a place of his agency's, then his requests.
 //!
 //! A connection ends when nothing is asked on it for a while, and after a time of its own: none is kept
-//! for ever. One for which there is no place is told so at its first request, and ends.
+//! for ever. One whose client does not read its answer in time ends, so that no answer fills the memory
+//! for long. One for which there is no place is told so at its first request, and ends.
 
 use std::io;
 use std::time::Duration;
@@ -19,10 +20,13 @@ use super::door::Handshake;
 use super::entrance::Guest;
 use super::greeting::{Greeted, greet};
 use super::house::House;
+use super::in_time::InTime;
 use super::places::NoPlace;
 use crate::agency::identity::identify_officer;
 use crate::agency::registry::Party;
-use crate::broker::limits::{OFFICERS_CONNECTION, OFFICERS_LAST_REQUEST, OFFICERS_REST};
+use crate::broker::limits::{
+    OFFICERS_ANSWER, OFFICERS_CONNECTION, OFFICERS_LAST_REQUEST, OFFICERS_REST,
+};
 use crate::http::{Caller, Site};
 
 /// Octets that are read ahead of a request.
@@ -33,6 +37,8 @@ const READ_AHEAD: usize = 64 << 10;
 struct Patience {
     /// Between two requests, and over the head of one.
     rest: Duration,
+    /// Over an answer, until its client has read it.
+    answer: Duration,
     /// Altogether.
     whole: Duration,
     /// Over its last request, once `whole` is over.
@@ -86,6 +92,7 @@ pub(super) async fn visit(
     let caller = Caller::new(chain.collect(), remote, declined);
     let patience = Patience {
         rest: OFFICERS_REST,
+        answer: OFFICERS_ANSWER,
         whole: OFFICERS_CONNECTION,
         last: OFFICERS_LAST_REQUEST,
         drain: house.shell.drain,
@@ -111,7 +118,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             .timer(TokioTimer::new())
             .header_read_timeout(patience.rest)
             .max_buf_size(READ_AHEAD)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(InTime::new(stream, patience.answer)), service)
     );
     let stopping = async { drop(stop.wait_for(|stop| *stop).await) };
     let left = tokio::select! {
@@ -134,6 +141,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(50);
     const PATIENT: Patience = Patience {
         rest: LONG,
+        answer: LONG,
         whole: LONG,
         last: LONG,
         drain: LONG,
@@ -153,7 +161,7 @@ mod tests {
             let served = tokio::spawn(serve(there, site, patience, stopping));
             client.write_all(sent.as_bytes()).await.unwrap();
             if sent.contains("/long") {
-                served.await.unwrap().unwrap();
+                drop(served.await.unwrap());
                 return String::new();
             }
             let mut read = String::new();
@@ -197,6 +205,15 @@ mod tests {
         assert_eq!(read(&request("/"), patience).matches("here").count(), 1);
         assert_eq!(read(&request("/never"), patience), "");
         // One that reads nothing of its answer.
+        read(&request("/long"), patience);
+    }
+
+    #[test]
+    fn a_connection_ends_whose_client_does_not_read_its_answer() {
+        let patience = Patience {
+            answer: SHORT,
+            ..PATIENT
+        };
         read(&request("/long"), patience);
     }
 }
