@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use reqwest::Method;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::api::{Api, AsOfficer, PerhapsOfficer};
@@ -16,7 +17,7 @@ use crate::message::id::{ExchangeId, UnitId};
 /// How many seconds the broker waits for something new before it says that there is nothing.
 const WAIT: &str = "60";
 /// What is shown in full, at most.
-const SHOWN_MAX: &str = "20";
+const SHOWN_MAX: usize = 20;
 
 /// Who looks, and why.
 #[derive(Debug, Clone, clap::Args)]
@@ -132,15 +133,11 @@ impl Audit<'_> {
         let mut wanted = self.says;
         wanted.extend(tail.filter.parameters());
         self.officer.run(config, async |api| {
-            let last = ("limit", tail.records.to_string());
-            let mut found = look(&api, wanted.iter().chain([&last])).await?;
+            let mut found = newest(&api, &wanted, tail.records).await?;
             // They come the newest first.
-            if let Some(items) = found.get_mut("items").and_then(Value::as_array_mut) {
-                items.reverse();
-            }
-            while print(&found, tail.json)? == Reader::There && tail.follow {
-                let newer = found.get("newer").and_then(Value::as_str);
-                let newer = newer.unwrap_or_default().to_owned();
+            found.items.reverse();
+            while print(&found.items, tail.json)? == Reader::There && tail.follow {
+                let newer = found.newer.unwrap_or_default();
                 let more = [("cursor", newer), ("wait", WAIT.to_owned())];
                 found = look(&api, wanted.iter().chain(&more)).await?;
             }
@@ -158,15 +155,13 @@ impl Audit<'_> {
         let mut wanted = self.says;
         wanted.extend(sought.parameters());
         wanted.push(("full", "true".to_owned()));
-        wanted.push(("limit", SHOWN_MAX.to_owned()));
         self.officer.run(config, async |api| {
-            let found = look(&api, wanted.iter()).await?;
-            let items = found.get("items").and_then(Value::as_array);
-            if items.is_none_or(Vec::is_empty) {
+            let found = newest(&api, &wanted, SHOWN_MAX).await?;
+            if found.items.is_empty() {
                 let says = format!("there is nothing {sought} that you may see");
                 return Err(Failed::Usage(says));
             }
-            print(&found, json).map(drop)
+            print(&found.items, json).map(drop)
         })
     }
 }
@@ -207,19 +202,53 @@ impl Sought<'_> {
     }
 }
 
+/// The newest so many, the newest first, in as many looks as that takes.
+async fn newest(api: &Api, wanted: &Parameters, most: usize) -> Result<Found, Failed> {
+    let ask = async |more: Parameters| look(api, wanted.iter().chain(&more)).await;
+    all_of(most, ask).await
+}
+
+/// What is found by `ask`, page after page, until it is so many or nothing is older.
+async fn all_of(
+    most: usize,
+    ask: impl AsyncFn(Parameters) -> Result<Found, Failed>,
+) -> Result<Found, Failed> {
+    let mut all = ask(vec![("limit", most.to_string())]).await?;
+    while let Some(older) = all.older.take()
+        && all.items.len() < most
+    {
+        let found = all.items.len();
+        output::note(&format!(
+            "{found} found so far; the broker reads on in what is older"
+        ));
+        let left = (most - found).to_string();
+        let next = ask(vec![("limit", left), ("cursor", older)]).await?;
+        all.items.extend(next.items);
+        all.older = next.older;
+    }
+    Ok(all)
+}
+
+/// What a look has found, and where others go on.
+#[derive(Debug, Deserialize)]
+struct Found {
+    items: Vec<Value>,
+    older: Option<String>,
+    newer: Option<String>,
+}
+
 async fn look<'p>(
     api: &Api,
     parameters: impl Iterator<Item = &'p (&'static str, String)>,
-) -> Result<Value, Failed> {
+) -> Result<Found, Failed> {
     let request = api.request(Method::GET, "log")?;
-    api.json(request.query(&parameters.collect::<Vec<_>>()))
-        .await
+    let found = api.json(request.query(&parameters.collect::<Vec<_>>()));
+    serde_json::from_value(found.await?).map_err(Failed::cannot_run)
 }
 
-fn print(found: &Value, json: bool) -> Result<Reader, Failed> {
-    let items = found.get("items").and_then(Value::as_array);
-    let items = items.into_iter().flatten();
+fn print(items: &[Value], json: bool) -> Result<Reader, Failed> {
     let text: String = items
+        .iter()
         .map(|item| {
             if json {
                 format!("{item}\n")
@@ -255,4 +284,44 @@ fn told(record: &Value) -> String {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::cli::runtime::on_a_runtime;
+
+    fn page(items: &[u64], older: Option<&str>, newer: Option<&str>) -> Found {
+        Found {
+            items: items.iter().copied().map(Value::from).collect(),
+            older: older.map(str::to_owned),
+            newer: newer.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn short_and_empty_pages_are_gone_on_from_up_to_the_wanted_number() {
+        let pages = RefCell::new(vec![
+            page(&[1], Some("d"), None),
+            page(&[3, 2], Some("c"), None),
+            page(&[], Some("b"), None),
+            page(&[5, 4], Some("a"), Some("n")),
+        ]);
+        let asked = RefCell::new(Vec::new());
+        let ask = async |parameters: Parameters| {
+            asked.borrow_mut().push(parameters);
+            Ok(pages.borrow_mut().pop().unwrap())
+        };
+        let found = on_a_runtime(all_of(4, ask)).unwrap();
+        assert_eq!(found.items, [5, 4, 3, 2]);
+        assert_eq!(found.newer.as_deref(), Some("n"));
+        let asked = asked.into_inner();
+        let of = |limit: &str, cursor: &str| {
+            vec![("limit", limit.to_owned()), ("cursor", cursor.to_owned())]
+        };
+        let first = vec![("limit", "4".to_owned())];
+        assert_eq!(asked, [first, of("2", "a"), of("2", "b")]);
+    }
 }

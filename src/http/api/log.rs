@@ -30,7 +30,7 @@ use crate::policy::office::Action;
 const ITEMS: usize = 10;
 /// Items of a page, at most.
 const ITEMS_MAX: usize = 1_000;
-/// Items that are told in full, at most: a message may have a megabyte.
+/// Items that are told in full, at most: each by the rulebook that decided.
 const FULL_MAX: usize = 20;
 /// Octets of what an officer says of why, at most.
 const WHY_MAX: usize = 500;
@@ -105,7 +105,8 @@ pub(super) struct LookedFor {
 /// What was found.
 #[derive(Serialize, ToSchema)]
 pub(super) struct FoundTold {
-    /// The newest first; behind a cursor `newer` the oldest first
+    /// The newest first; behind a cursor `newer` the oldest first. Fewer than were asked for, or none, where
+    /// these are large or more of the log would have to be read than one look may: the cursor goes on
     #[schema(value_type = Vec<Object>)]
     items: Vec<Value>,
     /// The cursor of what is older; none where there is nothing
@@ -132,7 +133,8 @@ pub(super) async fn look(
     let until = Instant::now() + Duration::from_secs(wanted.wait.unwrap_or_default());
     let found = loop {
         let found = once(&shared, &signed, look.clone()).await?;
-        let may_come = found.items.is_empty() && look.cursor.is_some() && found.newer.is_some();
+        let is_empty = found.items.is_empty() && !found.goes_on;
+        let may_come = is_empty && look.cursor.is_some() && found.newer.is_some();
         if !may_come || Instant::now() >= until {
             break found;
         }

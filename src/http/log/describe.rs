@@ -52,7 +52,7 @@ impl Described {
         let mut this = Self {
             number,
             lsn,
-            kind: "",
+            kind: kind(record),
             at: None,
             clock: None,
             says: String::new(),
@@ -87,7 +87,6 @@ impl Described {
     }
 
     fn narrowed(&mut self, narrowed: &Narrowed) {
-        self.kind = "narrowed";
         self.at = Some(narrowed.at);
         let (unit, left) = (&narrowed.unit, &narrowed.left);
         let data = if left.mask.is_empty() {
@@ -103,7 +102,6 @@ impl Described {
     }
 
     fn exchange(&mut self, exchange: &Exchange, rulebook: Option<&Rulebook>) {
-        self.kind = "exchange";
         self.at = Some(exchange.at);
         let (message_type, sender) = (&exchange.message_type, &exchange.sender);
         let number = match exchange.number {
@@ -141,7 +139,6 @@ impl Described {
     }
 
     fn rejected(&mut self, rejected: &Rejected) {
-        self.kind = "rejected";
         self.at = Some(rejected.at);
         let Rejected {
             sender, code, rule, ..
@@ -201,7 +198,6 @@ impl Described {
     }
 
     fn counted(&mut self, counted: &CountedRefusals) {
-        self.kind = "refusals-counted";
         self.at = Some(counted.to);
         let (agency, count) = (&counted.party, counted.count);
         self.says = format!("{count} of {agency} beyond its limit, without records of their own");
@@ -212,7 +208,6 @@ impl Described {
     }
 
     fn lost(&mut self, lost: &Lost) {
-        self.kind = "lost";
         self.at = Some(lost.at);
         let (left, jump) = (lost.evidence, lost.jump);
         let known = match lost.evidence_known {
@@ -232,7 +227,6 @@ impl Described {
     }
 
     fn case(&mut self, change: &CaseChange) {
-        self.kind = "case";
         self.at = Some(change.at);
         let (case, sender) = (&change.case, &change.sender);
         self.fields = json!({"case": case, "sender": sender});
@@ -254,7 +248,6 @@ impl Described {
     }
 
     fn repeats(&mut self, repeats: &Repeats) {
-        self.kind = "repeats";
         self.at = Some(repeats.at);
         let total: u64 = repeats.counts.iter().map(|(_, count)| count).sum();
         self.says = format!("{total} since {}, answered from the first", repeats.since);
@@ -267,33 +260,25 @@ impl Described {
     }
 
     fn bookkeeping(&mut self, record: &Record) {
-        (self.kind, self.says) = match record {
+        self.says = match record {
             Record::Placed(placed) => {
                 self.at = Some(placed.at);
                 let what = if placed.private { "private" } else { "moved" };
-                let text = format!(
-                    "{what}, to {} queues of {}",
-                    placed.queues.len(),
-                    placed.unit
-                );
-                ("placed", text)
+                let (queues, unit) = (placed.queues.len(), &placed.unit);
+                format!("{what}, to {queues} queues of {unit}")
             }
-            Record::Settled(settled) => ("settled", settled_text(settled)),
-            Record::Topology(topology) => ("topology", topology_text(topology)),
-            Record::Lease { queue, up_to } => {
-                ("lease", format!("queue {} up to @{up_to}", queue.0))
-            }
+            Record::Settled(settled) => settled_text(settled),
+            Record::Topology(topology) => topology_text(topology),
+            Record::Lease { queue, up_to } => format!("queue {} up to @{up_to}", queue.0),
             Record::OrderEnded { order, .. } => {
-                let text = format!("an order of {}: its deadline has passed", order.owner);
-                ("order-ended", text)
+                format!("an order of {}: its deadline has passed", order.owner)
             }
-            Record::Probed { .. } => ("probed", "the log takes records".to_owned()),
-            Record::Stopped { out } => ("stopped", format!("cleanly, {} entries out", out.len())),
+            Record::Probed { .. } => "the log takes records".to_owned(),
+            Record::Stopped { out } => format!("cleanly, {} entries out", out.len()),
             Record::RefusalsNoted(noted) => {
-                let text = format!("{} of {} in this batch", noted.count, noted.party);
-                ("refusals-noted", text)
+                format!("{} of {} in this batch", noted.count, noted.party)
             }
-            _ => ("recovered", "after a stop that was not clean".to_owned()),
+            _ => "after a stop that was not clean".to_owned(),
         };
         self.fields = json!({"says": self.says});
         if let Record::Probed { at } = record {
@@ -365,11 +350,6 @@ impl Described {
         text
     }
 
-    /// Its kind.
-    pub(crate) const fn kind(&self) -> &'static str {
-        self.kind
-    }
-
     /// Its fields, for readers of whom no number of the evidence is known.
     pub(crate) fn without_number(&self) -> Value {
         let mut told = self.to_json();
@@ -399,6 +379,41 @@ impl Described {
             _ = writeln!(text, "       {line}");
         }
         text
+    }
+}
+
+/// The name of a record's kind.
+pub(super) const fn kind(record: &Record) -> &'static str {
+    match record {
+        Record::Genesis(_) => "genesis",
+        Record::Activated(_) => "activated",
+        Record::Proposed(_) => "proposed",
+        Record::Approved(_) => "approved",
+        Record::Withdrawn(_) => "withdrawn",
+        Record::Scheduled(_) => "scheduled",
+        Record::Declared(_) => "declared",
+        Record::Confirmed(_) => "confirmed",
+        Record::MeasureEnded(_) => "measure-ended",
+        Record::Expiring(_) => "expiring",
+        Record::Revoked(_) => "certificate-withdrawn",
+        Record::NewKey(_) => "new-key",
+        Record::Accessed(_) => "accessed",
+        Record::Exchange(_) => "exchange",
+        Record::Rejected(_) => "rejected",
+        Record::Case(_) => "case",
+        Record::Narrowed(_) => "narrowed",
+        Record::Lost(_) => "lost",
+        Record::Repeats(_) => "repeats",
+        Record::RefusalsNoted(_) => "refusals-noted",
+        Record::RefusalsCounted(_) => "refusals-counted",
+        Record::OrderEnded { .. } => "order-ended",
+        Record::Placed(_) => "placed",
+        Record::Settled(_) => "settled",
+        Record::Topology(_) => "topology",
+        Record::Lease { .. } => "lease",
+        Record::Probed { .. } => "probed",
+        Record::Recovered => "recovered",
+        Record::Stopped { .. } => "stopped",
     }
 }
 

@@ -69,11 +69,6 @@ impl Entry {
         })
     }
 
-    /// The name of its kind.
-    pub(super) fn kind(&self) -> &'static str {
-        Described::of(None, self.lsn, &self.record, None).kind()
-    }
-
     /// Whether it says what happened, and not only how queues are kept.
     pub(crate) fn is_told(&self) -> bool {
         let is_story = matches!(

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::cursor::{Cursor, Mark, Way};
 use super::entry::Entry;
 use super::granted::{InFull, Opened};
-use super::past::{Found, Past, Reached, Untold, Walk};
+use super::past::{Found, Past, Untold, Walk, Walked};
 use super::query::Query;
 use super::sight::Sight;
 use crate::broker::format::PayloadRef;
@@ -15,6 +15,10 @@ use crate::journal::{Lsn, StoredRecord};
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
+
+/// Octets of the items of a page, behind which no other is told: a page with messages has as many as
+/// one of other items, and who reads it slowly keeps no more of it in memory.
+const PAGE_BYTES: usize = 1 << 20;
 
 /// A look into the log.
 #[derive(Debug, Clone)]
@@ -46,6 +50,8 @@ pub struct Told {
     pub newer: Option<String>,
     /// On the way to what is newer: up to where nothing is left to find.
     pub read_to: Option<Lsn>,
+    /// Whether it has read as much as one look may, and another goes on.
+    pub goes_on: bool,
 }
 
 /// Reads a rulebook that was in force, by its digest.
@@ -66,8 +72,9 @@ impl Look {
         let words = format!("{} {:?} {}", self.whose, self.query, self.full);
         let mark = Mark::of(&words);
         let cursor = self.cursor.as_deref().map(|text| Cursor::read(text, mark));
+        let newest = self.query.until.map_or(now, |until| until.min(now));
         let begun = match cursor {
-            None => Cursor::before(now),
+            None => Cursor::before(newest),
             Some(cursor) => cursor.ok_or(Untold::BadCursor)?,
         };
         let walk = Walk {
@@ -78,33 +85,56 @@ impl Look {
             looks: begun.way == Way::Back,
             is_gone,
         };
-        let mut read_to = None;
-        let (found, older, newer) = match begun.way {
+        let Walked {
+            mut found,
+            rest,
+            to,
+        } = match begun.way {
+            Way::Back => walk.back(begun, self.most.saturating_add(1))?,
+            Way::On => walk.on(begun, self.from, Cursor::before(now).at, self.most)?,
+        };
+        let shown = found.get(..self.most).unwrap_or(&found);
+        let items = self.tell_all(past, shown, rulebooks)?;
+        let is_all = found.len() == items.len();
+        found.truncate(items.len());
+        let end = Found::end(&found, begun);
+        let (older, newer) = match begun.way {
             Way::Back => {
-                let mut found = walk.back(begun, self.most.saturating_add(1))?;
-                let is_all = found.len() <= self.most;
-                found.truncate(self.most);
-                let older = Found::end(&found, begun).filter(|_| !is_all);
                 let newer = self.cursor.is_none().then(|| Cursor::since(now));
-                (found, older, newer)
+                (if is_all { rest } else { end }, newer)
             }
             Way::On => {
-                let found = walk.on(begun, self.from, now, self.most)?;
-                let Reached { found, to } = found;
-                read_to = to;
-                let is_all = found.len() < self.most;
-                let end = Found::end(&found, begun).filter(|_| !is_all);
-                let newer = end.unwrap_or_else(|| Cursor::since(now));
-                (found, None, Some(newer))
+                let is_end = is_all && found.len() < self.most;
+                let end = if is_end { rest } else { end };
+                (None, Some(end.unwrap_or_else(|| Cursor::since(now))))
             }
         };
-        let items = found.iter().map(|found| self.tell(past, found, rulebooks));
         Ok(Told {
-            items: items.collect::<Result<_, _>>()?,
+            items,
             older: older.map(|cursor| cursor.written(mark)),
             newer: newer.map(|cursor| cursor.written(mark)),
-            read_to,
+            read_to: to,
+            goes_on: rest.is_some(),
         })
+    }
+
+    /// What is told of these, as far as a page takes it, and of the first in any case.
+    fn tell_all<V: Vfs>(
+        &self,
+        past: &Past<V>,
+        found: &[Found],
+        rulebooks: Rulebooks<'_>,
+    ) -> Result<Vec<Value>, Untold> {
+        let (mut items, mut octets) = (Vec::new(), 0);
+        for found in found {
+            if octets >= PAGE_BYTES {
+                break;
+            }
+            let item = self.tell(past, found, rulebooks)?;
+            octets += item.to_string().len();
+            items.push(item);
+        }
+        Ok(items)
     }
 
     fn tell<V: Vfs>(

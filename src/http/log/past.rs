@@ -3,8 +3,11 @@
 //!
 //! Places are times, and how many items of one time were told: nothing that he may not know of moves
 //! them. A look tells what is older than itself, so that no item comes into a time that was told.
+//! One look reads a piece of the log, and ends where a segment begins: within one its end would tell
+//! when others wrote anything at all. So much it does tell: when some segments began.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::cursor::{Cursor, Way};
@@ -17,9 +20,15 @@ use crate::journal::vfs::Vfs;
 use crate::journal::{Lsn, Reader};
 use crate::message::time::Timestamp;
 
+/// Octets of the log, messages included, behind which a look begins no other segment: a second's work
+/// with the default segment of as many, for which others wait who look.
+const LOOK_BYTES: u64 = 256 << 20;
+
 /// A log to look into.
 pub struct Past<V: Vfs> {
     pub(super) reader: Reader<V>,
+    /// Octets behind which a look begins no other segment.
+    pub(super) piece: u64,
     /// The log's time at the beginning of segments, as far as that was looked at.
     begins: Mutex<BTreeMap<Lsn, Timestamp>>,
 }
@@ -53,10 +62,13 @@ pub(super) struct Found {
     pub(super) clock: Option<Timestamp>,
 }
 
-/// What was found on the way to what is newer.
-pub(super) struct Reached {
+/// What a walk has found, and where it ended.
+#[derive(Default)]
+pub(super) struct Walked {
     pub(super) found: Vec<Found>,
-    /// Up to where nothing is left to find, where that is known.
+    /// Where another goes on, since this one has read as much as one may.
+    pub(super) rest: Option<Cursor>,
+    /// On the way to what is newer: up to where nothing is left to find, where that is known.
     pub(super) to: Option<Lsn>,
 }
 
@@ -76,6 +88,7 @@ impl<V: Vfs> Past<V> {
     pub fn new(reader: Reader<V>) -> Self {
         Self {
             reader,
+            piece: LOOK_BYTES,
             begins: Mutex::default(),
         }
     }
@@ -103,43 +116,50 @@ impl<V: Vfs> Past<V> {
 
 impl<V: Vfs> Walk<'_, V> {
     /// The newest `most` before a place, the newest first.
-    pub(super) fn back(&self, before: Cursor, most: usize) -> Result<Vec<Found>, Untold> {
-        let mut found: Vec<Found> = Vec::new();
+    pub(super) fn back(&self, before: Cursor, most: usize) -> Result<Walked, Untold> {
+        let mut walked = Walked::default();
         let mut skip = usize::try_from(before.told).unwrap_or(usize::MAX);
-        let mut end = self.past.reader.end();
-        for first in self.past.reader.segments().into_iter().rev() {
+        let (mut end, mut read) = (self.past.reader.end(), 0);
+        let mut segments = self.past.reader.segments().into_iter().rev().peekable();
+        while let Some(first) = segments.next() {
             let begins = self.past.begins(first, end)?;
             if begins.is_none_or(|begins| begins <= before.at) {
-                let room = most.saturating_sub(found.len()).saturating_add(skip);
+                let room = most.saturating_sub(walked.found.len()).saturating_add(skip);
                 for item in self.newest(first..end, before.at, room)?.into_iter().rev() {
                     if item.at == before.at && skip > 0 {
                         skip -= 1;
-                    } else if found.len() < most {
-                        found.push(item);
+                    } else if walked.found.len() < most {
+                        walked.found.push(item);
                     }
                 }
+                read += end.bytes_since(first);
             }
             let is_before = |since| begins.is_some_and(|begins| begins < since);
-            if found.len() >= most || self.query.since.is_some_and(is_before) {
+            if walked.found.len() >= most || self.query.since.is_some_and(is_before) {
+                break;
+            }
+            if let Some(at) = begins.filter(|begins| *begins < before.at)
+                && read >= self.past.piece
+                && segments.peek().is_some()
+            {
+                walked.rest = Some(Found::place(&walked.found, at, before));
                 break;
             }
             end = first;
         }
-        Ok(found)
+        Ok(walked)
     }
 
     /// The newest `most` up to a time in part of the log, the oldest first.
     fn newest(
         &self,
-        range: std::ops::Range<Lsn>,
+        range: Range<Lsn>,
         until: Timestamp,
         most: usize,
     ) -> Result<VecDeque<Found>, Untold> {
         let mut found = VecDeque::new();
-        self.each(range, |item| {
-            if item.at <= until {
-                found.push_back(item);
-            }
+        self.each(range, until, |item| {
+            found.push_back(item);
             if found.len() > most {
                 found.pop_front();
             }
@@ -148,7 +168,7 @@ impl<V: Vfs> Walk<'_, V> {
         Ok(found)
     }
 
-    /// The first `most` behind a place and before a time, the oldest first; `from` where all before that
+    /// The first `most` behind a place and up to a time, the oldest first; `from` where all before that
     /// was read, and nothing found.
     pub(super) fn on(
         &self,
@@ -156,23 +176,40 @@ impl<V: Vfs> Walk<'_, V> {
         from: Option<Lsn>,
         until: Timestamp,
         most: usize,
-    ) -> Result<Reached, Untold> {
+    ) -> Result<Walked, Untold> {
+        let mut walked = Walked::default();
         let last = self.past.reader.end();
-        let begin = from.map_or_else(|| self.segment_before(after.at, last), Ok)?;
+        let mut begin = from.map_or_else(|| self.segment_before(after.at, last), Ok)?;
         let mut skip = if from.is_some() { 0 } else { after.told };
-        let (mut found, mut is_all) = (Vec::new(), true);
-        self.each(begin..last, |item| {
-            if item.at == after.at && skip > 0 {
-                skip -= 1;
-            } else if item.at >= until {
-                is_all = false;
-            } else if item.at >= after.at {
-                found.push(item);
+        let mut read = 0;
+        let segments = self.past.reader.segments().into_iter();
+        let behind = begin;
+        let ends = segments.filter(|first| behind < *first && *first < last);
+        for end in ends.chain([last]) {
+            let is_all = self.each(begin..end, until, |item| {
+                if item.at == after.at && skip > 0 {
+                    skip -= 1;
+                } else if item.at >= after.at {
+                    walked.found.push(item);
+                }
+                walked.found.len() < most
+            })?;
+            if !is_all {
+                return Ok(walked);
             }
-            found.len() < most
-        })?;
-        let to = is_all.then_some(last);
-        Ok(Reached { found, to })
+            read += end.bytes_since(begin);
+            if read >= self.past.piece
+                && end < last
+                && let Some(at) = self.past.begins(end, last)?
+                && (after.at < at && at <= until)
+            {
+                walked.rest = Some(Found::place(&walked.found, at, after));
+                return Ok(walked);
+            }
+            begin = end;
+        }
+        walked.to = Some(last);
+        Ok(walked)
     }
 
     /// Where a segment begins before which nothing is of this time.
@@ -189,12 +226,14 @@ impl<V: Vfs> Walk<'_, V> {
         Ok(from)
     }
 
-    /// Each item of part of the log that is looked for, in order, while `take` wants more.
+    /// Each item of part of the log that is looked for, in order, up to a time, while `take` wants more;
+    /// whether the part came to its end.
     fn each(
         &self,
-        range: std::ops::Range<Lsn>,
+        range: Range<Lsn>,
+        until: Timestamp,
         mut take: impl FnMut(Found) -> bool,
-    ) -> Result<(), Untold> {
+    ) -> Result<bool, Untold> {
         for stored in self.past.reader.scan(range.start) {
             let stored = stored?;
             if (self.is_gone)() {
@@ -204,9 +243,15 @@ impl<V: Vfs> Walk<'_, V> {
                 break;
             }
             let entry = Entry::alone(&stored)?;
-            let Some(at) = written_at(&entry.record).filter(|at| self.is_in_time(*at)) else {
+            let Some(at) = written_at(&entry.record) else {
                 continue;
             };
+            if at > until {
+                return Ok(false);
+            }
+            if !self.is_in_time(at) {
+                continue;
+            }
             for part in self.sight.parts(&entry.record) {
                 let (lsn, clock) = (entry.lsn, entry.clock);
                 let item = Found {
@@ -216,11 +261,11 @@ impl<V: Vfs> Walk<'_, V> {
                     clock,
                 };
                 if self.is(part, &entry) && !take(item) {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn is_in_time(&self, at: Timestamp) -> bool {
@@ -233,19 +278,23 @@ impl<V: Vfs> Walk<'_, V> {
         let is_look = matches!(entry.record, Record::Accessed(_));
         (self.looks || !is_look)
             && self.query.is(part, entry)
-            && kind.is_none_or(|it| self.sight.is_kind(it, part, entry))
+            && kind.is_none_or(|it| self.sight.is_kind(it, part, &entry.record))
     }
 }
 
 impl Found {
     /// The place behind the last of these, on a way that was begun at `from`.
     pub(super) fn end(items: &[Self], from: Cursor) -> Option<Cursor> {
-        let at = items.last()?.at;
+        Some(Self::place(items, items.last()?.at, from))
+    }
+
+    /// The place at a time, behind those of these that are of it, on a way that was begun at `from`.
+    fn place(items: &[Self], at: Timestamp, from: Cursor) -> Cursor {
         let of_its_time = items.iter().filter(|item| item.at == at).count();
         let before = if at == from.at { from.told } else { 0 };
         let told = u32::try_from(of_its_time).unwrap_or(u32::MAX);
         let told = told.saturating_add(before);
-        Some(Cursor { at, told, ..from })
+        Cursor { at, told, ..from }
     }
 }
 

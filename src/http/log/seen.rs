@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::describe::Described;
+use super::describe::{self, Described};
 use super::entry::{Entry, Part};
 use crate::broker::receipt::Receipt;
 use crate::broker::record::{
@@ -47,15 +47,11 @@ fn parts_of(agency: &AgencyId, exchange: &Exchange) -> Vec<Part> {
 }
 
 /// The name of its kind.
-pub(super) fn kind(part: Part, entry: &Entry) -> &'static str {
-    match (part, &entry.record) {
-        (Part::Sent, _) => "sent",
-        (Part::Received(_), _) => "received",
-        (Part::Whole, Record::Rejected(_)) => "rejected",
-        (Part::Whole, Record::Narrowed(_)) => "narrowed",
-        (Part::Whole, Record::Case(_)) => "case",
-        (Part::Whole, Record::RefusalsCounted(_)) => "refusals-counted",
-        (Part::Whole, _) => entry.kind(),
+pub(super) const fn kind(part: Part, record: &Record) -> &'static str {
+    match part {
+        Part::Sent => "sent",
+        Part::Received(_) => "received",
+        Part::Whole => describe::kind(record),
     }
 }
 
@@ -77,7 +73,7 @@ pub(super) fn tell(part: Part, entry: &Entry) -> Value {
     if let Some(fields) = told.as_object_mut() {
         // Where a record lies says how much others do.
         fields.retain(|name, _| !["number", "lsn", "clock"].contains(&name.as_str()));
-        fields.insert("kind".to_owned(), json!(kind(part, entry)));
+        fields.insert("kind".to_owned(), json!(kind(part, &entry.record)));
     }
     told
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::describe;
 use super::entry::{Entry, Part};
 use super::granted::{InFull, Opened};
 use super::seen;
@@ -29,10 +30,10 @@ impl Sight {
     }
 
     /// Whether part of a record is told as one of this kind.
-    pub(super) fn is_kind(&self, kind: &str, part: Part, entry: &Entry) -> bool {
+    pub(super) fn is_kind(&self, kind: &str, part: Part, record: &Record) -> bool {
         let name = match self {
-            Self::Own(_) => seen::kind(part, entry),
-            Self::Granted(_) => entry.kind(),
+            Self::Own(_) => seen::kind(part, record),
+            Self::Granted(_) => describe::kind(record),
         };
         name == kind
     }
@@ -46,7 +47,7 @@ impl Sight {
     }
 }
 
-/// When a record of evidence was written, by the log's time, which never steps back.
+/// When a record was written, by the log's time, which never steps back; none where it does not say so.
 pub(super) fn written_at(record: &Record) -> Option<Timestamp> {
     Some(match record {
         Record::Genesis(it) => it.at,
@@ -66,17 +67,15 @@ pub(super) fn written_at(record: &Record) -> Option<Timestamp> {
         Record::Case(it) => it.at,
         Record::Narrowed(it) => it.at,
         Record::Lost(it) => it.at,
-        Record::RefusalsCounted(it) => it.to,
-        Record::Expiring(_)
-        | Record::Placed(_)
-        | Record::Settled(_)
+        Record::Expiring(it) => it.at,
+        Record::Placed(it) => it.at,
+        Record::Repeats(it) => it.at,
+        Record::RefusalsNoted(it) | Record::RefusalsCounted(it) => it.to,
+        Record::OrderEnded { at, .. } | Record::Probed { at } => *at,
+        Record::Settled(_)
         | Record::Topology(_)
         | Record::Lease { .. }
-        | Record::OrderEnded { .. }
         | Record::Recovered
-        | Record::Probed { .. }
-        | Record::RefusalsNoted(_)
-        | Record::Stopped { .. }
-        | Record::Repeats(_) => return None,
+        | Record::Stopped { .. } => return None,
     })
 }

@@ -26,6 +26,7 @@ struct Log {
     committer: Committer<SimVfs>,
     ms: i64,
     tickets: u64,
+    why: String,
 }
 
 fn at(ms: i64) -> Timestamp {
@@ -55,6 +56,7 @@ impl Log {
             committer,
             ms: BEGIN_MS,
             tickets: 0,
+            why: "test".to_owned(),
         }
     }
 
@@ -67,7 +69,7 @@ impl Log {
             let by = format!("{agency}/o-0001").parse().unwrap();
             let query = format!("{} of {}", self.tickets, self.ms);
             let asked = Inquiry {
-                why: "test",
+                why: &self.why,
                 query: &query,
             };
             let access = Deed::Access {
@@ -186,6 +188,64 @@ fn pages_tell_counted_refusals_once_though_the_clock_was_set_back() {
         let told: Vec<_> = told.map(|item| item["kind"].as_str().unwrap()).collect();
         assert_eq!(told, ["refusals-counted", "accessed"], "{most}");
     }
+}
+
+#[test]
+fn a_look_that_may_read_no_more_goes_on_where_a_segment_begins() {
+    let log = Log::of(true);
+    let all = queries(&pages(&log.past(), &Query::default(), 1_000));
+    let mut past = log.past();
+    past.piece = 1;
+    let pieces = pages(&past, &Query::default(), 1_000);
+    assert_eq!(pieces.len(), past.reader.segments().len());
+    assert_eq!(queries(&pieces), all);
+    // What is not there is looked for in as many pieces.
+    let nothing = Query {
+        kind: Some("sent".to_owned()),
+        ..Query::default()
+    };
+    let empty = pages(&past, &nothing, 10);
+    assert!(empty.len() == pieces.len() && queries(&empty).is_empty());
+    // One that ends earlier reads none of what came since.
+    let early = Query {
+        until: Some(at(BEGIN_MS + 1)),
+        ..nothing
+    };
+    assert_eq!(pages(&past, &early, 10).len(), 1);
+
+    let (sight, query) = (Sight::Own("post".parse().unwrap()), Query::default());
+    let walk = Walk {
+        past: &past,
+        sight: &sight,
+        query: &query,
+        looks: true,
+        is_gone: &|| false,
+    };
+    let (mut place, mut walks, mut found) = (Cursor::since(at(BEGIN_MS)), 0, Vec::new());
+    loop {
+        let walked = walk.on(place, None, at(BEGIN_MS + 10_000), 1_000).unwrap();
+        walks += 1;
+        found.extend(walked.found.into_iter().map(|it| it.lsn));
+        match walked.rest {
+            Some(rest) => place = rest,
+            None => break,
+        }
+    }
+    assert!(walks == pieces.len() && found.is_sorted());
+    found.dedup();
+    assert_eq!(found.len(), all.len());
+}
+
+#[test]
+fn a_page_of_large_items_has_fewer() {
+    let mut log = Log::begin();
+    log.why = "x".repeat(300_000);
+    for _ in 0..10 {
+        log.looks(&["post"]);
+    }
+    let pages = pages(&log.past(), &Query::default(), 10);
+    let items: Vec<usize> = pages.iter().map(|page| page.items.len()).collect();
+    assert_eq!(items, [4, 4, 2]);
 }
 
 #[test]

@@ -13,14 +13,12 @@ use crate::message::id::{AgencyId, Digest};
 
 impl Described {
     pub(super) fn genesis(&mut self, genesis: &Genesis) {
-        self.kind = "genesis";
         self.at = Some(genesis.at);
         self.says = format!("rulebook {}", genesis.digest);
         self.fields = json!({"rulebook": genesis.digest, "development": genesis.development});
     }
 
     pub(super) fn activated(&mut self, activated: &Activated) {
-        self.kind = "activated";
         self.at = Some(activated.at);
         self.says = format!("rulebook {}", activated.digest);
         if let Some(number) = activated.proposal {
@@ -43,7 +41,6 @@ impl Described {
             needs,
             changes,
         } = draft;
-        self.kind = "proposed";
         self.at = Some(*at);
         self.says = format!("proposal {number} of {owner} by {}: {title}", act.by);
         self.below.push(format!("on rulebook  {base}"));
@@ -77,7 +74,6 @@ impl Described {
             proposal,
             signed,
         } = &approved.approval;
-        self.kind = "approved";
         self.at = Some(approved.at);
         self.says = format!("proposal {proposal} by {}", act.by);
         self.fields = json!({"proposal": proposal});
@@ -87,7 +83,6 @@ impl Described {
 
     pub(super) fn withdrawn(&mut self, withdrawn: &Withdrawn) {
         let Withdrawn { at, act, proposal } = withdrawn;
-        self.kind = "withdrawn";
         self.at = Some(*at);
         self.says = format!("proposal {proposal} by {}", act.by);
         self.fields = json!({"proposal": proposal});
@@ -101,7 +96,6 @@ impl Described {
             proposal,
             until,
         } = scheduled;
-        self.kind = "scheduled";
         self.at = Some(*at);
         let when = until.map_or("once it is approved".to_owned(), |at| format!("for {at}"));
         self.says = format!("proposal {proposal} {when} by {}", act.by);
@@ -110,7 +104,6 @@ impl Described {
     }
 
     pub(super) fn accessed(&mut self, accessed: &Accessed) {
-        self.kind = "accessed";
         self.at = Some(accessed.at);
         let inquiry = Inquiry::open(&accessed.asked);
         let query = inquiry.map(|it| it.query);

@@ -18,7 +18,6 @@ impl Described {
             reason,
             alarms: _,
         } = declared;
-        self.kind = "declared";
         self.at = Some(*at);
         self.says = format!(
             "measure {number} of {agency} by {}: {measure}, until {until}: {reason}",
@@ -32,7 +31,6 @@ impl Described {
     pub(super) fn confirmed(&mut self, confirmed: &Confirmed) {
         let (agency, confirmation) = (&confirmed.agency, &confirmed.confirmation);
         let (number, act) = (confirmation.measure, &confirmation.act);
-        self.kind = "confirmed";
         self.at = Some(confirmed.at);
         self.says = format!("measure {number} of {agency} by {}", act.by);
         self.fields = json!({"agency": agency, "measure": number});
@@ -42,7 +40,6 @@ impl Described {
 
     pub(super) fn measure_ended(&mut self, ended: &MeasureEnded) {
         let (at, why) = (ended.at, ended.why);
-        self.kind = "measure-ended";
         self.at = Some(at);
         let stage = Stage::Ended { at, why };
         self.says = format!("measure {} of {}: {stage}", ended.measure, ended.agency);
@@ -52,7 +49,6 @@ impl Described {
 
     pub(super) fn expiring(&mut self, expiring: &Expiring) {
         let (whose, ends, days) = (&expiring.whose, expiring.ends, expiring.days);
-        self.kind = "expiring";
         self.at = Some(expiring.at);
         self.says = format!("the certificate of {whose} ends at {ends}");
         self.fields =

@@ -15,7 +15,6 @@ impl Described {
             serial,
             remote,
         } = revoked;
-        self.kind = "certificate-withdrawn";
         self.at = Some(*at);
         self.says = format!("the connection of {whose} from {remote} was closed");
         self.below.push(format!("certificate  {certificate}"));
@@ -32,7 +31,6 @@ impl Described {
             kid,
             key,
         } = new;
-        self.kind = "new-key";
         self.at = Some(*at);
         let shown = kid.escape_debug();
         self.says = format!("{shown} of {agency}'s identity provider {issuer}");
