@@ -5,6 +5,7 @@
 //! a socket. The octets themselves are compared on the wire, by `tests/wire/hidden.rs`.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use carnet::agency::registry::Peer;
@@ -26,6 +27,7 @@ use carnet::message::id::{AgencyId, Digest, ExchangeId, SystemId};
 use carnet::message::time::Timestamp;
 use carnet_disk::SimVfs;
 
+use crate::border::morning;
 use crate::letter::Letter;
 
 /// A system has connected.
@@ -253,20 +255,53 @@ pub(crate) fn answered(answer: &Answer) -> String {
     }
 }
 
-/// What the auditor of an agency is told of the log: a line for each item of a page, and its cursor.
+/// What the auditor of an agency is told of the log, of all and by filters, page by page: a line for each
+/// page with its cursor, and one for each item.
 pub(crate) fn audited(reader: Reader<SimVfs>, agency: &AgencyId, now: Timestamp) -> Vec<String> {
-    let look = Look {
-        whose: agency.to_string(),
-        sight: Sight::Own(agency.clone()),
-        query: Query::default(),
-        cursor: None,
-        from: None,
-        most: 100,
-        full: false,
+    let past = Past::new(reader);
+    let mut lines = Vec::new();
+    for (query, most) in looked_for() {
+        let mut look = Look {
+            whose: agency.to_string(),
+            sight: Sight::Own(agency.clone()),
+            query,
+            cursor: None,
+            from: None,
+            most,
+            full: true,
+        };
+        loop {
+            let told = look.at(&past, now, &|_| None, &|| false).unwrap();
+            lines.push(format!("audited: {} {:?}", told.items.len(), told.older));
+            lines.extend(told.items.iter().map(ToString::to_string));
+            look.cursor = told.older;
+            if look.cursor.is_none() {
+                break;
+            }
+        }
+    }
+    lines
+}
+
+/// What he looks for, and by how many a page: also for what is hidden.
+fn looked_for() -> [(Query, usize); 4] {
+    let received = Query {
+        kind: Some("received".to_owned()),
+        since: Some(morning().plus(Duration::from_millis(1))),
+        ..Query::default()
     };
-    let told = look.at(&Past::new(reader), now, &|_| None, &|| false);
-    let told = told.unwrap();
-    let head = format!("audited: {} {:?}", told.items.len(), told.older);
-    let items = told.items.iter().map(ToString::to_string);
-    [head].into_iter().chain(items).collect()
+    let orders = Query {
+        message_type: Some("control.order".to_owned()),
+        ..Query::default()
+    };
+    let one = Query {
+        message_id: Some("hidden-order".to_owned()),
+        ..Query::default()
+    };
+    [
+        (Query::default(), 100),
+        (received, 2),
+        (orders, 10),
+        (one, 10),
+    ]
 }

@@ -300,6 +300,10 @@ fn a_grant_opens_what_it_says(broker: &Broker) {
     let proof = exchange("proof");
     let digests = &proof["digests"];
     assert_eq!(digests, &ruled["digests"]);
+    // Whatever it was, no more than this is told of it.
+    let mut told: Vec<&String> = proof.as_object().unwrap().keys().collect();
+    told.sort();
+    assert_eq!(told, ["at", "clock", "digests", "kind", "lsn"]);
     assert!(
         !proof.to_string().contains("post"),
         "who sent what: {proof}"

@@ -11,6 +11,27 @@ use crate::broker::{Answer, Broker};
 
 /// The administrator of the post, its auditor, and an officer without a seat on the board.
 const WATCHERS: [&str; 3] = ["post/m-0042", "post/m-0077", "customs-xa/xa-611"];
+/// Auditors of the post, and of an agency with grants.
+const AUDITORS: [&str; 2] = ["post/m-0077", "customs-xa/xa-702"];
+/// What they look for in the log: looks themselves come between.
+const LOOKS: [(&str, &str); 6] = [
+    ("", "&kind=received&limit=1"),
+    ("", "&kind=exchange&full=true"),
+    ("", "&type=control.order"),
+    ("", "&grant=proof&full=true&until=2020-01-01"),
+    ("/rulebooks", "&limit=1"),
+    ("/rulebooks/1", ""),
+];
+/// A grant of all that was, which is looked at before there was anything.
+const GRANTS: &str = r#"
+[[grant]]
+id = "proof"
+agency = "customs-xa"
+scope = ["evidence", "rulings", "payload"]
+from = "2020-01-01"
+to = "2099-01-01"
+basis = "Audit Act s. 2"
+"#;
 const OWN: &str = "policies/post.cedar";
 /// One that is unlisted, and one that there is none of.
 const UNITS: [&str; 2] = ["customs/quiet", "customs/quiek"];
@@ -76,10 +97,28 @@ fn seen(broker: &Broker, own: u64) -> Seen {
         }
         paths.push(format!("proposals/{number}/file?path={OWN}"));
     }
+    let visit = |officer: &str| {
+        let me = broker.ask(officer, Method::GET, "/api/v1/me");
+        me.send_and_stay().0
+    };
     for officer in WATCHERS {
+        let client = visit(officer);
         for path in &paths {
-            let answer = broker.get(officer, &format!("/api/v1/{path}"));
+            let asked = broker.ask(officer, Method::GET, &format!("/api/v1/{path}"));
+            let answer = asked.send_by(&client);
             all.push((format!("{officer} {path}"), told(&answer, &digests)));
+        }
+    }
+    for officer in AUDITORS {
+        let client = visit(officer);
+        for (at, sought) in LOOKS {
+            let look = format!("/api/v1/log{at}?why=x{sought}");
+            let answer = broker.ask(officer, Method::GET, &look).send_by(&client);
+            let mut found = answer.json;
+            // The time of the look.
+            found.as_object_mut().unwrap().remove("newer");
+            let told = format!("{} {found}", answer.status);
+            all.push((format!("{officer} {look}"), told));
         }
     }
     Seen(all)
@@ -136,6 +175,9 @@ fn what_others_do_for_themselves_changes_no_answer() {
     let broker = Broker::start_with(|folder| {
         let file = folder.join("agencies/customs/agency.toml");
         let text = String::from_utf8(read_file(&file).unwrap()).unwrap();
+        let board = folder.join("policies/board.toml");
+        let granting = String::from_utf8(read_file(&board).unwrap()).unwrap() + GRANTS;
+        write_text(&board, granting.as_bytes()).unwrap();
         let quiet = "\n[[unit]]\nid = \"quiet\"\npurpose = \"integrity\"\nlisted = false\n";
         write_text(&file, (text + quiet).as_bytes()).unwrap();
     });
