@@ -157,7 +157,7 @@ fn a_rule_cannot_ask_for_an_unlisted_unit_of_another_agency_nor_for_what_it_is()
         ),
     ]);
     // A unit may be there, or come: such a rule can be written.
-    assert!(told.starts_with("post 15\n"), "{told}");
+    assert!(told.starts_with("post 17\n"), "{told}");
     tells_nothing_by_rules(&[rule(
         "post-both",
         customs,
