@@ -17,7 +17,7 @@ use crate::message::id::Digest;
 /// Octets of a set, at most.
 pub const JWKS_BYTES_MAX: usize = 256 << 10;
 /// Keys of a set, at most.
-const KEYS_MAX: usize = 64;
+pub const KEYS_MAX: usize = 64;
 /// Characters of a key's id, at most.
 pub(super) const KID_MAX: usize = 256;
 
@@ -138,6 +138,11 @@ impl Jwks {
     /// The key of an id.
     pub fn get(&self, kid: &str) -> Option<&Key> {
         self.keys.get(kid)
+    }
+
+    /// Leaves out the keys of whose thumbprints `is_kept` says no.
+    pub fn retain(&mut self, is_kept: impl Fn(Digest) -> bool) {
+        self.keys.retain(|_, key| is_kept(key.thumbprint));
     }
 
     /// Thumbprints of all keys, each with its id.

@@ -38,12 +38,14 @@ impl Embedded {
         answered.await.unwrap_or(Err(NotDone::Stopped))
     }
 
-    /// Has something recorded that the broker noted: nothing where the log takes no record, which its
-    /// alarm in the broker's own log outlives.
-    pub(crate) async fn note(&self, noted: Noted) {
-        if let Err(why) = self.govern(Deed::Note(noted)).await {
+    /// Has something recorded that the broker noted. False where the log takes no record, which is told in
+    /// the broker's own log.
+    pub(crate) async fn note(&self, noted: Noted) -> bool {
+        let noted = self.govern(Deed::Note(noted)).await;
+        if let Err(why) = &noted {
             tracing::error!(%why, "what was noted of those whom an agency vouches for is not recorded");
         }
+        noted.is_ok()
     }
 
     /// A record with its message.

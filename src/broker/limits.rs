@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::agency::jwks::KEYS_MAX;
+
 /// Entries of a queue in memory, the only ones that can be out. Half of it is one page.
 /// Hit: nothing is told; the rest of the queue waits on disk.
 pub const QUEUE_HEAD_ENTRIES: usize = 4_096;
@@ -399,6 +401,10 @@ pub const BODY_DAY_BYTES: u64 = 64 << 20;
 /// Octets of the files of one proposal, with their paths: its record lies in one batch, and others wait
 /// for its sync. Hit: refused.
 pub const PROPOSAL_BYTES: usize = 2 << 20;
+
+/// Keys that are new at one agency's identity provider within 24 hours: each is a record, for ever. Twice a
+/// whole set, so one can be replaced at once. Hit: the others do not count, with an alarm.
+pub const AGENCY_NEW_KEYS: usize = 2 * KEYS_MAX;
 
 /// Octets of a proposal's title. Hit: refused.
 pub const TITLE_BYTES: usize = 200;

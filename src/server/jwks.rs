@@ -4,6 +4,8 @@
 //! One task owns all of it ([`keep`]); who verifies a token looks at what it has published. A token by an
 //! unknown key has the set read again, with pauses: that is how keys are rotated, and how a stranger
 //! could have a provider asked for ever.
+//!
+//! INVARIANT: no key counts, and none is kept, before it is on record that it is new.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,11 +20,12 @@ use tokio::sync::{Notify, mpsc};
 use super::clock::Clock;
 use super::fetch::Wanted;
 use super::rounds::{Freshness, Rounds};
-use crate::agency::jwks::{JWKS_BYTES_MAX, Jwks};
+use crate::agency::jwks::{JWKS_BYTES_MAX, Jwks, Parsed};
 use crate::agency::registry::{Agency, IdentityProvider, Registry};
 use crate::agency::token::{TokenRefusal, Vouched, verify};
 use crate::backbone::embedded::Embedded;
 use crate::broker::governance::Noted;
+use crate::broker::limits::AGENCY_NEW_KEYS;
 use crate::broker::record::{NewKey, shortened};
 use crate::journal::vfs::{DiskVfs, put_in_place, read_whole};
 use crate::message::id::{AgencyId, Digest};
@@ -35,7 +38,8 @@ const REFRESH: Duration = Duration::from_mins(5);
 /// The pause between two readings that tokens by unknown keys ask for.
 const ASKED_PAUSE: Duration = Duration::from_secs(15);
 /// How long keys count after they were read last: a provider may be gone for a night.
-const KEPT_FOR: Duration = Duration::from_hours(24);
+const KEPT_FOR: Duration = DAY;
+const DAY: Duration = Duration::from_hours(24);
 /// How old a set may be before it is told, again and again.
 const LATE: Duration = Duration::from_hours(1);
 const FOLDER: &str = "keys";
@@ -50,15 +54,18 @@ struct KeySet {
     /// The set as it was read.
     text: String,
     read: Timestamp,
-    /// Since when each key is known, by its thumbprint.
+    /// Since when each key is known, by its thumbprint; of those that are gone, for a day.
     since: BTreeMap<Digest, Timestamp>,
 }
 
-/// A set that was read.
+/// A set that was read: none of its new keys counts yet.
 struct Taken {
+    /// With all of its keys, and since when those are known that were known before.
     set: KeySet,
-    /// Keys that were not known before.
+    /// Keys that were not known before, as many as may come in a day.
     new: Vec<Unknown>,
+    /// How many there are besides.
+    beyond: usize,
     /// What of it is no key here, and why.
     left_out: Vec<String>,
 }
@@ -69,37 +76,65 @@ struct Unknown {
     key: Digest,
 }
 
-impl KeySet {
+impl Taken {
     /// The set that was read at `now`, after `before`.
     fn after(
-        before: Option<&Self>,
+        before: Option<&KeySet>,
         provider: &IdentityProvider,
         text: String,
         now: Timestamp,
-    ) -> Result<Taken, String> {
-        let parsed = Jwks::parse(text.as_bytes()).map_err(|error| error.to_string())?;
-        let mut new = Vec::new();
-        let mut since = BTreeMap::new();
-        for (kid, key) in parsed.keys.thumbprints() {
-            let known = before.and_then(|before| before.since.get(&key));
-            if known.is_none() {
-                let kid = kid.to_owned();
-                new.push(Unknown { kid, key });
-            }
-            since.insert(key, known.copied().unwrap_or(now));
-        }
-        let set = Self {
+    ) -> Result<Self, String> {
+        let parsed = Jwks::parse(text.as_bytes());
+        let Parsed { keys, left_out } = parsed.map_err(|error| error.to_string())?;
+        let kids = keys.thumbprints().map(|(kid, key)| (key, kid.to_owned()));
+        let kids: BTreeMap<Digest, String> = kids.collect();
+        let mut since = before.map(|it| it.since.clone()).unwrap_or_default();
+        let is_of_the_day = |since: Timestamp| now.since(since) < DAY;
+        since.retain(|key, since| kids.contains_key(key) || is_of_the_day(*since));
+        let of_the_day = since.values().filter(|since| is_of_the_day(**since));
+        let room = AGENCY_NEW_KEYS.saturating_sub(of_the_day.count());
+        let unknown = kids.into_iter().filter(|(key, _)| !since.contains_key(key));
+        let mut new: Vec<_> = unknown.map(|(key, kid)| Unknown { kid, key }).collect();
+        let beyond = new.len().saturating_sub(room);
+        new.truncate(room);
+        let set = KeySet {
             provider: provider.clone(),
-            keys: parsed.keys,
+            keys,
             text,
             read: now,
             since,
         };
-        Ok(Taken {
+        Ok(Self {
             set,
             new,
-            left_out: parsed.left_out,
+            beyond,
+            left_out,
         })
+    }
+
+    /// The set without the new keys that do not come on record, and the ids of those that do.
+    async fn noted(
+        self,
+        agency: &AgencyId,
+        backbone: &Embedded,
+        clock: &Clock,
+    ) -> (KeySet, Vec<String>) {
+        let (mut set, mut new) = (self.set, Vec::new());
+        for Unknown { kid, key } in self.new {
+            let noted = Noted::NewKey(Box::new(NewKey {
+                at: Timestamp::default(),
+                agency: agency.clone(),
+                issuer: set.provider.issuer.clone(),
+                kid: shortened(&kid).to_owned(),
+                key,
+            }));
+            if backbone.note(noted).await {
+                set.since.insert(key, clock.now());
+                new.push(kid);
+            }
+        }
+        set.keys.retain(|key| set.since.contains_key(&key));
+        (set, new)
     }
 }
 
@@ -194,7 +229,15 @@ impl KeySets {
     }
 }
 
-/// A set that was read.
+/// What the keeper is told by those who read and note for it.
+enum Heard {
+    /// What was read.
+    Read(Answer),
+    /// A set whose new keys are on record, of these ids.
+    Noted(AgencyId, KeySet, Vec<String>),
+}
+
+/// What was read at a provider.
 struct Answer {
     agency: AgencyId,
     provider: IdentityProvider,
@@ -270,7 +313,7 @@ impl Keeper {
     }
 
     /// Has those read that are due, or that tokens have asked for.
-    fn read_due(&mut self, answers: &mpsc::UnboundedSender<Answer>) {
+    fn read_due(&mut self, tell: &mpsc::UnboundedSender<Heard>) {
         let now = self.clock.monotonic();
         for agency in self.sets.take_asked() {
             self.rounds.ask(&agency, now, ASKED_PAUSE);
@@ -286,7 +329,7 @@ impl Keeper {
             if let Some(ca) = &provider.ca {
                 wanted.authorities.clone_from(&ca.certificates);
             }
-            let answers = answers.clone();
+            let tell = tell.clone();
             tokio::spawn(async move {
                 let read = wanted.read().await.map_err(|error| error.to_string());
                 let read = read.and_then(|octets| {
@@ -299,62 +342,79 @@ impl Keeper {
                     read,
                 };
                 // The task that takes it is gone only where the broker stops.
-                drop(answers.send(answer));
+                drop(tell.send(Heard::Read(answer)));
             });
         }
     }
 
-    /// Goes by the keys that were read; what is no set changes nothing, and is told.
-    fn take(&mut self, answer: Answer) {
+    /// Looks at what was read, and has new keys noted: what is no set changes nothing, and is told.
+    fn look_at(&mut self, answer: Answer, tell: &mpsc::UnboundedSender<Heard>) {
         let Answer {
             agency,
             provider,
             read,
         } = answer;
-        self.rounds.done(&agency);
         let known = self.sets.known.load();
         let before = known.get(&agency).filter(|set| set.provider == provider);
         let now = self.clock.now();
         let taken =
-            read.and_then(|text| KeySet::after(before.map(Arc::as_ref), &provider, text, now));
+            read.and_then(|text| Taken::after(before.map(Arc::as_ref), &provider, text, now));
         let source = &provider.jwks;
-        let Taken { set, new, left_out } = match taken {
-            Ok(taken) => taken,
+        match taken {
+            Ok(taken) => {
+                self.tell_left_out(&agency, &taken);
+                let backbone = Arc::clone(&self.backbone);
+                let (clock, tell) = (self.clock, tell.clone());
+                tokio::spawn(async move {
+                    let (set, new) = taken.noted(&agency, &backbone, &clock).await;
+                    drop(tell.send(Heard::Noted(agency, set, new)));
+                });
+            }
             Err(says) => {
+                self.rounds.done(&agency);
                 if self.is_news(&agency, &says) {
                     tracing::error!(
                         agency.id = %agency, %source,
                         "the keys of an identity provider were not taken, and those of before stay: {says}"
                     );
                 }
-                return;
             }
-        };
-        for Unknown { kid, key } in new {
-            let backbone = Arc::clone(&self.backbone);
-            let noted = Noted::NewKey(Box::new(NewKey {
-                at: now,
-                agency: agency.clone(),
-                issuer: provider.issuer.clone(),
-                kid: shortened(&kid).to_owned(),
-                key,
-            }));
-            tokio::spawn(async move { backbone.note(noted).await });
+        }
+    }
+
+    /// Says what of a set does not count, once.
+    fn tell_left_out(&mut self, agency: &AgencyId, taken: &Taken) {
+        let (source, beyond) = (&taken.set.provider.jwks, taken.beyond);
+        let left_out = taken.left_out.join("; ");
+        if !self.is_news(agency, &format!("{beyond} {left_out}")) {
+            return;
+        }
+        if beyond > 0 {
             tracing::error!(
-                agency.id = %agency, %source, key.id = kid,
+                agency.id = %agency, %source, beyond,
+                "ALARM an identity provider has more than {AGENCY_NEW_KEYS} new keys in a day: others do not count"
+            );
+        }
+        if !left_out.is_empty() {
+            tracing::warn!(agency.id = %agency, %source, "keys are left out: {left_out}");
+        }
+    }
+
+    /// Goes by a set from now on, and keeps it.
+    fn put(&mut self, agency: AgencyId, set: KeySet, new: Vec<String>) {
+        self.rounds.done(&agency);
+        let (folder, id, kept) = (self.folder.clone(), agency.clone(), set.clone());
+        let mut all = BTreeMap::clone(&self.sets.known.load());
+        all.insert(agency, Arc::new(set));
+        self.sets.known.store(Arc::new(all));
+        for kid in new {
+            tracing::error!(
+                agency.id = %id, source = %kept.provider.jwks, key.id = kid,
                 "ALARM a key is new at an identity provider: for 24 hours no approval by a token of it counts"
             );
         }
-        let left_out = left_out.join("; ");
-        if self.is_news(&agency, &left_out) && !left_out.is_empty() {
-            tracing::warn!(agency.id = %agency, %source, "keys are left out: {left_out}");
-        }
-        let (folder, id, kept) = (self.folder.clone(), agency.clone(), set.clone());
         // A disk that takes its time does not hold up the sockets.
         tokio::task::spawn_blocking(move || write(&folder, &id, &kept));
-        let mut all = BTreeMap::clone(&known);
-        all.insert(agency, Arc::new(set));
-        self.sets.known.store(Arc::new(all));
     }
 
     /// Says which sets are read no more, once an hour.
@@ -380,14 +440,17 @@ impl Keeper {
 
 /// Keeps the keys up to date: each set in its time, and all of them at each SIGHUP.
 pub(crate) async fn keep(mut keeper: Keeper, mut hangup: Signal) {
-    let (sender, mut answers) = mpsc::unbounded_channel();
+    let (tell, mut heard) = mpsc::unbounded_channel();
     let sets = Arc::clone(&keeper.sets);
     loop {
         keeper.follow();
-        keeper.read_due(&sender);
+        keeper.read_due(&tell);
         keeper.tell_late();
         tokio::select! {
-            Some(answer) = answers.recv() => keeper.take(answer),
+            Some(heard) = heard.recv() => match heard {
+                Heard::Read(answer) => keeper.look_at(answer, &tell),
+                Heard::Noted(agency, set, new) => keeper.put(agency, set, new),
+            },
             Some(()) = hangup.recv() => keeper.rounds.hurry(keeper.clock.monotonic()),
             () = sets.wake.notified() => {}
             () = tokio::time::sleep(LOOK) => {}
@@ -420,14 +483,18 @@ fn kept(folder: &Path, agency: &AgencyId, provider: &IdentityProvider) -> Option
     if (&written.issuer, written.source) != (&provider.issuer, provider.jwks.to_string()) {
         return None;
     }
-    let parsed = KeySet::after(None, provider, written.set, written.read);
-    let mut set = parsed.ok()?.set;
-    for (thumbprint, since) in &mut set.since {
-        if let Some(kept) = written.since.get(&thumbprint.to_string()) {
-            *since = *kept;
-        }
-    }
-    Some(set)
+    let mut keys = Jwks::parse(written.set.as_bytes()).ok()?.keys;
+    let since = written.since.iter();
+    let since = since.filter_map(|(key, since)| Some((key.parse().ok()?, *since)));
+    let since: BTreeMap<Digest, Timestamp> = since.collect();
+    keys.retain(|key| since.contains_key(&key));
+    Some(KeySet {
+        provider: provider.clone(),
+        keys,
+        text: written.set,
+        read: written.read,
+        since,
+    })
 }
 
 fn write(folder: &Path, agency: &AgencyId, set: &KeySet) {

@@ -316,27 +316,69 @@ fn a_rotated_key_is_found_by_its_first_token_and_told_as_an_alarm() {
         .is_ok_and(|told| matches!(told, crate::client::Told::Method { id: (10, 30), .. }))
     {}
     assert!(declined(&broker, &old).text.contains("token.unknown-key"));
+
+    // Ever new keys: two were new today, and 128 may be.
+    for _ in 0..2 {
+        let others = (0..63).map(|number| Signer::ed25519().jwk(&format!("n{number}")));
+        let set: Vec<Value> = others.chain([next.jwk("k2")]).collect();
+        provider.publish(&set);
+        broker.hang_up();
+        (0..63).for_each(|_| drop(broker.logged("ALARM a key is new")));
+    }
+    let more = Signer::p256();
+    provider.publish(&[next.jwk("k2"), more.jwk("k3")]);
+    broker.hang_up();
+    broker.logged("ALARM an identity provider has more than 128 new keys in a day");
+    log_in(&broker, &token).quiet();
+    let header = json!({"alg": "ES256", "kid": "k3"});
+    let token = more.token(&header, &claims(&broker, HOUR_S));
+    assert!(declined(&broker, &token).text.contains("token.unknown-key"));
 }
 
 #[test]
 fn keys_outlive_the_process_and_a_provider_that_is_gone_for_less_than_a_day() {
-    let provider = Provider::new();
+    let (provider, faults) = (Provider::new(), Faults::new());
     let agencies = provider.agencies();
-    let broker = start(&agencies, TempDir::new().unwrap());
+    let start = |data| {
+        Broker::start_in(data, |command| {
+            faults.load(command);
+            command.arg("--agencies").arg(agencies.path());
+        })
+    };
+    let broker = start(TempDir::new().unwrap());
     broker.logged("a key is new at an identity provider");
     drop(log_in(&broker, &provider.token(&broker, HOUR_S, None)));
-    DiskVfs.unlink(&provider.path()).unwrap();
     let kept = broker.data().join("keys/post.json");
     while !kept.exists() {
         std::thread::yield_now();
     }
+
+    // One that is new does not count before that is on the disk, and is new again where it never was.
+    let next = Signer::ed25519();
+    let set = [
+        provider.signer.jwk("k1"),
+        next.jwk("k2"),
+        json!({"kty": "oct"}),
+    ];
+    faults.hold_commits();
+    provider.publish(&set);
+    broker.hang_up();
+    broker.logged("keys are left out");
+    let header = json!({"alg": "EdDSA", "kid": "k2"});
+    let token = next.token(&header, &claims(&broker, HOUR_S));
+    assert!(declined(&broker, &token).text.contains("token.unknown-key"));
+    DiskVfs.unlink(&provider.path()).unwrap();
     let data = broker.killed();
-    let faults = Faults::new();
-    let broker = Broker::start_in(data, |command| {
-        faults.load(command);
-        command.arg("--agencies").arg(agencies.path());
-    });
+    faults.let_all_commits();
+    let broker = start(data);
     log_in(&broker, &provider.token(&broker, HOUR_S, None)).quiet();
+    provider.publish(&set);
+    broker.hang_up();
+    let alarm = broker.logged("ALARM a key is new");
+    assert!(alarm.contains("key.id=\"k2\""), "{alarm}");
+    log_in(&broker, &token).quiet();
+
+    DiskVfs.unlink(&provider.path()).unwrap();
     let day = 24 * HOUR_S;
     faults.step_clock(day - 120);
     log_in(&broker, &provider.token(&broker, day, None)).quiet();
