@@ -27,6 +27,7 @@ mod measures;
 mod not_done;
 mod spent;
 mod state;
+mod told;
 mod vote;
 
 pub use self::deed::{Declaring, Deed, Done, Gone, Noted, Statement, Ticket};
@@ -34,6 +35,7 @@ pub use self::measures::{Declaration, Declarations, MeasureStatement, Stage};
 pub use self::not_done::NotDone;
 pub(in crate::broker) use self::spent::{Budgets, Spent};
 pub use self::state::{Activation, Governance, Proposal, State};
+pub(in crate::broker) use self::told::Told;
 pub use self::vote::Vote;
 pub use super::record::{Act, Approval, Confirmation, Draft, Measure, Needs, SignedText, When};
 

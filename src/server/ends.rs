@@ -3,7 +3,7 @@
 //!
 //! The broker sees a certificate when its bearer connects, and never before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,8 +14,9 @@ use crate::agency::registry::{OfficerPeer, Peer, Registry};
 use crate::backbone::embedded::Embedded;
 use crate::broker::governance::{Deed, NotDone};
 use crate::broker::record::{Expiring, shortened};
-use crate::message::id::{AgencyId, OfficerName, SystemId};
+use crate::message::id::{AgencyId, Digest, OfficerName, SystemId};
 use crate::message::time::Timestamp;
+use crate::policy::rulebook::Rulebook;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_mins(10);
@@ -51,14 +52,29 @@ impl Life {
     }
 }
 
-/// A certificate that ends soon, or has ended.
+/// A certificate that is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ending {
+struct InUse {
     agency: AgencyId,
     /// Whose it is: a system, an officer, or an issuer's file with its subject.
     whose: String,
     is_hidden: bool,
     life: Life,
+}
+
+impl InUse {
+    /// What is to be told of it; nothing while it is good for longer.
+    fn ending(&self, now: Timestamp) -> Option<Ending> {
+        let stage = self.life.stage(now)?;
+        let of = self.clone();
+        Some(Ending { of, stage })
+    }
+}
+
+/// A certificate that ends soon, or has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ending {
+    of: InUse,
     stage: u32,
 }
 
@@ -67,24 +83,22 @@ impl Ending {
     fn notice(&self) -> Expiring {
         Expiring {
             at: Timestamp::default(),
-            agency: self.agency.clone(),
-            whose: shortened(&self.whose).to_owned(),
-            ends: self.life.ends,
+            agency: self.of.agency.clone(),
+            whose: shortened(&self.of.whose).to_owned(),
+            ends: self.of.life.ends,
             days: self.stage,
         }
     }
 
     /// Whether it is a system's of a unit that is not listed.
     pub(crate) const fn is_hidden(&self) -> bool {
-        self.is_hidden
+        self.of.is_hidden
     }
 
     /// In a sentence.
     pub(crate) fn in_words(&self) -> String {
-        let Self {
-            whose, life, stage, ..
-        } = self;
-        match stage {
+        let InUse { whose, life, .. } = &self.of;
+        match self.stage {
             0 => format!("the certificate of {whose} ended at {}", life.ends),
             days => format!(
                 "the certificate of {whose} ends at {}, within {days} days",
@@ -94,9 +108,16 @@ impl Ending {
     }
 }
 
-/// The certificates by which systems and officers have connected.
+/// The certificates by which systems and officers have connected, and those of issuers.
 #[derive(Debug, Default)]
-pub(crate) struct Ends(Mutex<BTreeMap<Bearer, Life>>);
+pub(crate) struct Ends(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    bearers: BTreeMap<Bearer, Life>,
+    /// Certificates of issuers in the rulebook of this digest: reading them takes its time.
+    issuers: (Option<Digest>, Vec<InUse>),
+}
 
 /// A bearer of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,68 +182,81 @@ impl Ends {
     fn note(&self, bearer: Bearer, certificate: &CertificateSummary) {
         let life = Life::of(certificate);
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = seen.entry(bearer).or_insert(life);
+        let known = seen.bearers.entry(bearer).or_insert(life);
         if known.ends < life.ends {
             *known = life;
         }
     }
 
-    /// What ends soon, or has ended, of the systems, officers and issuers of `registry`.
-    pub(crate) fn endings(&self, registry: &Registry, now: Timestamp) -> Vec<Ending> {
+    /// What ends soon, or has ended, of the systems, officers and issuers of `rulebook`.
+    pub(crate) fn endings(&self, rulebook: &Rulebook, now: Timestamp) -> Vec<Ending> {
+        let (registry, digest) = (rulebook.registry(), Some(rulebook.digest()));
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|bearer, _| bearer.is_hidden(registry).is_some());
-        let bearers = seen.iter().map(|(bearer, life)| {
-            let is_hidden = bearer.is_hidden(registry).unwrap_or(true);
-            (
-                bearer.agency().clone(),
-                bearer.to_string(),
-                is_hidden,
-                *life,
-            )
+        let Seen { bearers, issuers } = &mut *seen;
+        bearers.retain(|bearer, _| bearer.is_hidden(registry).is_some());
+        if issuers.0 != digest {
+            *issuers = (digest, issuers_of(registry));
+        }
+        let bearers = bearers.iter().filter_map(|(bearer, life)| {
+            let of = InUse {
+                agency: bearer.agency().clone(),
+                whose: bearer.to_string(),
+                is_hidden: bearer.is_hidden(registry).unwrap_or(true),
+                life: *life,
+            };
+            of.ending(now)
         });
-        let issuers = registry.bodies().flat_map(|agency| {
-            let read = |der: &Vec<u8>| CertificateSummary::read(der);
-            let issuers = agency.issuers.iter();
-            let issuers = issuers.filter_map(move |(file, der)| Some((file, read(der)?)));
-            issuers.map(move |(file, issuer)| {
-                let whose = format!("issuer {} ({}: {file})", issuer.subject, agency.id);
-                (agency.id.clone(), whose, false, Life::of(&issuer))
-            })
-        });
-        let all = bearers.chain(issuers);
-        let ending = all.filter_map(|(agency, whose, is_hidden, life)| {
-            Some(Ending {
-                agency,
-                whose,
-                is_hidden,
-                life,
-                stage: life.stage(now)?,
-            })
-        });
-        ending.collect()
+        let issuers = issuers.1.iter().filter_map(|it| it.ending(now));
+        bearers.chain(issuers).collect()
     }
+}
+
+/// The certificates of all issuers.
+fn issuers_of(registry: &Registry) -> Vec<InUse> {
+    let issuers = registry.bodies().flat_map(|agency| {
+        let issuers = agency.issuers.iter();
+        issuers.map(move |(file, der)| (agency, file, der))
+    });
+    let read = issuers.filter_map(|(agency, file, der)| {
+        let issuer = CertificateSummary::read(der)?;
+        Some(InUse {
+            agency: agency.id.clone(),
+            whose: format!("issuer {} ({}: {file})", issuer.subject, agency.id),
+            is_hidden: false,
+            life: Life::of(&issuer),
+        })
+    });
+    read.collect()
 }
 
 /// Tells each ending once at each stage, its agency too. Goes on for ever.
 pub(crate) async fn warn_of_ends(ends: Arc<Ends>, backbone: Arc<Embedded>, clock: Clock) {
     let mut told = Told::default();
     loop {
-        let registry = Arc::clone(&backbone.view().rulebook);
-        for ending in told.news(ends.endings(registry.registry(), clock.now())) {
+        let rulebook = Arc::clone(&backbone.view().rulebook);
+        for ending in told.news(ends.endings(&rulebook, clock.now())) {
             let cure = "have it renewed, and connect with the new one before then";
             tracing::warn!(cure, "{}", ending.in_words());
             // The board has no units, and what an unlisted one has is not its agency's to be told.
-            let is_told = registry.registry().agency(ending.agency.as_str()).is_some();
-            if is_told && !ending.is_hidden {
-                match backbone.govern(Deed::Tell(ending.notice())).await {
-                    // It was told before a restart.
-                    Ok(_) | Err(NotDone::Told) => {}
-                    Err(why) => tracing::warn!(%why, "its agency was not told"),
-                }
+            let agency = rulebook.registry().agency(ending.of.agency.as_str());
+            if agency.is_none() || ending.is_hidden() || has_heard(&backbone, &ending).await {
+                told.has_told(&ending);
             }
         }
-        drop(registry);
+        drop(rulebook);
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Tells an agency of an ending. False where that is not on record: it is told again.
+async fn has_heard(backbone: &Embedded, ending: &Ending) -> bool {
+    match backbone.govern(Deed::Tell(ending.notice())).await {
+        // The second: before a restart.
+        Ok(_) | Err(NotDone::Told) => true,
+        Err(why) => {
+            tracing::warn!(%why, "an agency was not told of the end of its certificate yet");
+            false
+        }
     }
 }
 
@@ -233,11 +267,19 @@ struct Told(BTreeMap<String, (Timestamp, u32)>);
 impl Told {
     /// Those that stand otherwise than was told.
     fn news(&mut self, endings: Vec<Ending>) -> Vec<Ending> {
-        let stand = |it: &Ending| (it.life.ends, it.stage);
-        let now = endings.iter().map(|it| (it.whose.clone(), stand(it)));
-        let before = std::mem::replace(&mut self.0, now.collect());
-        let is_new = |it: &Ending| before.get(&it.whose) != Some(&stand(it));
+        let there: BTreeSet<&str> = endings.iter().map(|it| it.of.whose.as_str()).collect();
+        self.0.retain(|whose, _| there.contains(whose.as_str()));
+        let is_new = |it: &Ending| self.0.get(&it.of.whose) != Some(&Self::stand(it));
         endings.into_iter().filter(is_new).collect()
+    }
+
+    /// It was told, and is no news any more.
+    fn has_told(&mut self, ending: &Ending) {
+        self.0.insert(ending.of.whose.clone(), Self::stand(ending));
+    }
+
+    const fn stand(ending: &Ending) -> (Timestamp, u32) {
+        (ending.of.life.ends, ending.stage)
     }
 }
 
@@ -254,15 +296,19 @@ mod tests {
         let mut told = Told::default();
         let mut days = Vec::new();
         for hour in 0..24 * (lasts + 2) {
-            let stage = life.stage(begins.plus(Duration::from_hours(1) * hour));
-            let endings = stage.map(|stage| Ending {
+            let of = InUse {
                 agency: "customs".parse().unwrap(),
                 whose: "customs/declarations".to_owned(),
                 is_hidden: false,
                 life,
-                stage,
-            });
-            for ending in told.news(endings.into_iter().collect()) {
+            };
+            let ending = of.ending(begins.plus(Duration::from_hours(1) * hour));
+            let endings = || ending.iter().cloned().collect();
+            // What could not be told is news still.
+            let news: Vec<Ending> = told.news(endings());
+            assert_eq!(told.news(endings()), news);
+            for ending in news {
+                told.has_told(&ending);
                 days.push(format!("{} {}", hour / 24, ending.stage));
             }
         }

@@ -111,7 +111,7 @@ fn besides(house: &House) -> Besides {
     let agreements = agreements.filter_map(|it| Some(it.in_words(it.notice(now)?)));
     let lists = shell.tls.revocation().fresh(now);
     let keys = shell.keys.fresh(registry, now);
-    let endings = shell.ends.endings(registry, now);
+    let endings = shell.ends.endings(&view.rulebook, now);
     // The page may be read by a network of operators: a unit that is not listed is told in the log alone.
     let endings = endings.iter().filter(|it| !it.is_hidden());
     Besides {

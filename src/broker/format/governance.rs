@@ -11,7 +11,7 @@ use crate::agency::officer::{Holder, OfficerId};
 use crate::agency::registry::InboxMode;
 use crate::broker::governance::{
     Act, Activation, Approval, Budgets, Declarations, Draft, Governance, Needs, Proposal, Spent,
-    State, Vote, When,
+    State, Told, Vote, When,
 };
 use crate::broker::ids::EntryId;
 use crate::broker::record::{
@@ -190,7 +190,11 @@ form!(Governance {
     whole: Option<EntryId>,
     budgets: Budgets,
     measures: BTreeMap<AgencyId, Arc<Declarations>>,
-    told: BTreeMap<AgencyId, BTreeMap<String, (Timestamp, u32)>>,
+    told: BTreeMap<AgencyId, Arc<Told>>,
+});
+
+form!(Told {
+    ends: BTreeMap<String, (Timestamp, u32)>,
 });
 
 form!(Budgets {

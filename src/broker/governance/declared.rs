@@ -7,7 +7,6 @@ use super::state::Governance;
 use super::vote::Vote;
 use crate::agency::officer::OfficerId;
 use crate::broker::ids::EntryId;
-use crate::broker::limits::CERTIFICATES_TOLD;
 use crate::broker::record::{Confirmed, Declared, EndedBy, Expiring, Measure, MeasureEnded};
 use crate::journal::Lsn;
 use crate::message::id::AgencyId;
@@ -131,18 +130,11 @@ impl Governance {
     /// Whether the agency was told this of the certificate last.
     pub(super) fn has_told(&self, expiring: &Expiring) -> bool {
         let of = self.told.get(&expiring.agency);
-        let told = of.and_then(|of| of.get(&expiring.whose));
-        told == Some(&(expiring.ends, expiring.days))
+        of.is_some_and(|of| of.has(expiring))
     }
 
     pub(in crate::broker) fn tell(&mut self, expiring: &Expiring) {
         let of = self.told.entry(expiring.agency.clone()).or_default();
-        let stands = (expiring.ends, expiring.days);
-        of.insert(expiring.whose.clone(), stands);
-        if of.len() > CERTIFICATES_TOLD {
-            let first = of.iter().min_by_key(|told| told.1.0);
-            let first = first.map(|told| told.0.clone());
-            first.map(|whose| of.remove(&whose));
-        }
+        Arc::make_mut(of).tell(expiring);
     }
 }

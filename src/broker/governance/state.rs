@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::deed::Statement;
 use super::measures::Declarations;
 use super::spent::Budgets;
+use super::told::Told;
 use super::vote::Vote;
 use crate::agency::officer::{Holder, OfficerId};
 use crate::broker::ids::EntryId;
@@ -36,8 +37,7 @@ pub struct Governance {
     pub(in crate::broker) whole: Option<EntryId>,
     pub(in crate::broker) budgets: Budgets,
     pub(in crate::broker) measures: BTreeMap<AgencyId, Arc<Declarations>>,
-    /// By agency and certificate: its end, and the days before it, as it was told last.
-    pub(in crate::broker) told: BTreeMap<AgencyId, BTreeMap<String, (Timestamp, u32)>>,
+    pub(in crate::broker) told: BTreeMap<AgencyId, Arc<Told>>,
 }
 
 /// A rulebook that came into force.

@@ -1,5 +1,6 @@
 //! Measures: who declares and confirms them, and when they hold.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -385,4 +386,9 @@ fn an_end_of_a_certificate_is_told_once_at_each_stage() {
         .map(|stage| tell(stage.0, stage.1) == Ok::<(), NotDone>(()))
         .collect();
     assert_eq!(told, [true, false, true, true, false]);
+    // A record of something else copies none of it.
+    let before = Arc::clone(log.ledger.governance());
+    log.propose(draft(1, 2));
+    let of = |governance: &Governance| Arc::clone(&governance.told[&agency("post")]);
+    assert!(Arc::ptr_eq(&of(&before), &of(log.governance())));
 }
