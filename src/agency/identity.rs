@@ -276,23 +276,31 @@ fn bears(own: &CertificateSummary, name: &str) -> bool {
     }
 }
 
+/// The names of certificates that an agency's entries give.
+fn names(agency: &Agency) -> impl Iterator<Item = &str> {
+    let systems = agency.systems.values();
+    let systems = systems.map(|system| system.certificate.as_str());
+    let officers = agency.officers.values();
+    systems.chain(officers.filter_map(|officer| officer.certificate.as_deref()))
+}
+
+/// Whether a certificate bears a name `urn:carnet:<agency>:`, which no other agency can list.
+fn is_reserved(own: &CertificateSummary, agency: &AgencyId) -> bool {
+    own.uris.iter().any(|uri| {
+        let rest = uri.strip_prefix("urn:carnet:");
+        let rest = rest.and_then(|rest| rest.strip_prefix(agency.as_str()));
+        rest.is_some_and(|rest| rest.starts_with(':'))
+    })
+}
+
 /// The agencies whose URIs a certificate bears: entries' or `urn:carnet:<agency>:`.
 fn claimed<'r>(
     own: &CertificateSummary,
     registry: &'r Registry,
 ) -> BTreeMap<&'r AgencyId, &'r Arc<Agency>> {
     let claimed = registry.bodies().filter(|agency| {
-        let systems = agency.systems.values();
-        let systems = systems.map(|system| system.certificate.as_str());
-        let officers = agency.officers.values();
-        let officers = officers.filter_map(|officer| officer.certificate.as_deref());
-        let mut entries = systems.chain(officers);
-        entries.any(|name| !name.starts_with("CN=") && bears(own, name))
-            || own.uris.iter().any(|uri| {
-                let rest = uri.strip_prefix("urn:carnet:");
-                let rest = rest.and_then(|rest| rest.strip_prefix(agency.id.as_str()));
-                rest.is_some_and(|rest| rest.starts_with(':'))
-            })
+        names(agency).any(|name| !name.starts_with("CN=") && bears(own, name))
+            || is_reserved(own, &agency.id)
     });
     claimed.map(|agency| (&agency.id, agency)).collect()
 }
@@ -350,22 +358,17 @@ impl Bearer<'_> {
     }
 
     /// The agency with an identity provider that has issued a certificate which names no one else: no
-    /// system, and nothing of another agency.
+    /// system of its own, and nothing that is reserved for another agency.
     fn vouched_for(&self, registry: &Registry, now: Timestamp) -> Option<Arc<Agency>> {
-        let names_a_system = registry.bodies().any(|agency| {
-            let mut systems = agency.systems.values();
-            systems.any(|system| bears(self.own, &system.certificate))
-        });
-        if names_a_system {
-            return None;
-        }
-        let claimed = claimed(self.own, registry);
         let mut issuing = registry.bodies().filter(|agency| {
             agency.identity_provider.is_some() && self.presented.issued_by(agency, now).is_ok()
         });
-        let agency = issuing.next()?;
-        let is_its_own = claimed.keys().all(|id| **id == agency.id) && issuing.next().is_none();
-        is_its_own.then(|| Arc::clone(agency))
+        let agency = issuing.next().filter(|_| issuing.next().is_none())?;
+        let mut systems = agency.systems.values();
+        let names_a_system = systems.any(|system| bears(self.own, &system.certificate));
+        let mut others = registry.bodies().filter(|other| other.id != agency.id);
+        let names_another = others.any(|other| is_reserved(self.own, &other.id));
+        (!names_a_system && !names_another).then(|| Arc::clone(agency))
     }
 
     /// The one system or officer whose name the certificate bears under its own agency's issuer.
@@ -374,8 +377,19 @@ impl Bearer<'_> {
         registry: &Registry,
         now: Timestamp,
     ) -> Result<(Arc<Agency>, E), IdentityRefusal> {
-        let claimed = claimed(self.own, registry);
-        for agency in claimed.values() {
+        // A name is its issuer's: elsewhere it may be anything.
+        let owners = registry.bodies().filter(|agency| {
+            names(agency).any(|name| bears(self.own, name))
+                && self.presented.issued_by(agency, now).is_ok()
+        });
+        let owners: Vec<&Arc<Agency>> = owners.collect();
+        for agency in claimed(self.own, registry).into_values() {
+            let is_owner = owners.iter().any(|owner| owner.id == agency.id);
+            // An agency may list whatever URI others have: that keeps out nobody whose own agency stands
+            // for him.
+            if is_owner || !owners.is_empty() && !is_reserved(self.own, &agency.id) {
+                continue;
+            }
             self.presented.issued_by(agency, now).map_err(|no_path| {
                 let mut refusal = match no_path {
                     NoPath::Flawed(refusal) => refusal,
@@ -385,19 +399,11 @@ impl Bearer<'_> {
                 refusal
             })?;
         }
-        let mut found = Vec::new();
-        for agency in registry.bodies() {
+        let found = owners.into_iter().flat_map(|agency| {
             let named = E::all(agency).filter(|(name, _)| bears(self.own, name));
-            // A common name is nobody's property: elsewhere it may be anything.
-            let named: Vec<_> = named.collect();
-            // Those that are claimed have issued it, or it would not have come as far.
-            let issued = |agency: &Agency| {
-                claimed.contains_key(&agency.id) || self.presented.issued_by(agency, now).is_ok()
-            };
-            if !named.is_empty() && issued(agency) {
-                found.extend(named.into_iter().map(|(_, entry)| (agency, entry)));
-            }
-        }
+            named.map(move |(_, entry)| (agency, entry))
+        });
+        let found: Vec<(&Arc<Agency>, E)> = found.collect();
         match found.as_slice() {
             [(agency, entry)] => Ok((Arc::clone(agency), entry.clone())),
             [] => Err(self.unknown::<E>(registry, now)),

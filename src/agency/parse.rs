@@ -110,18 +110,18 @@ pub(crate) fn drafts(bundle: &Bundle) -> (Vec<Draft>, Vec<Fault>) {
     (drafts, faults)
 }
 
-/// Two entries with one certificate: a connection could be either.
+/// Two entries of an agency with one certificate: a connection could be either. What others name is told
+/// apart by who issued it, and none finds out by it what another names.
 fn shared_certificates(drafts: &[Draft]) -> Vec<Fault> {
-    let entries = drafts.iter().flat_map(|draft| &draft.certificates);
-    twice(
-        entries.map(|(name, place)| (name.clone(), place.clone())),
-        |name, first| {
+    let of_one = drafts.iter().flat_map(|draft| {
+        twice(draft.certificates.iter().cloned(), |name, first| {
             (
                 format!("certificate {name:?} is also named at {first}"),
                 "name another: a certificate stands for one system or officer",
             )
-        },
-    )
+        })
+    });
+    of_one.collect()
 }
 
 /// `<agency>-<system>` names the system in `user_id` and its files among certificates, so it must

@@ -70,6 +70,7 @@ fn days(days: i64) -> Timestamp {
 /// Three agencies with their issuers. `customs` has two systems by URI and one officer; `police`
 /// one by URI, within a network; `post` one by common name and one by URI.
 struct Border {
+    bundle: Bundle,
     registry: Registry,
     pki: DevelopmentPki,
 }
@@ -90,7 +91,22 @@ impl Border {
         }
         let pki = DevelopmentPki::create(&bundle, now()).unwrap();
         let registry = Registry::parse(&development_bundle(&bundle, &pki).unwrap()).unwrap();
-        Self { registry, pki }
+        Self {
+            bundle,
+            registry,
+            pki,
+        }
+    }
+
+    /// The registry where these agencies have a system of this certificate name besides.
+    fn listing(&self, agencies: &[&str], name: &str) -> Registry {
+        let mut bundle = self.bundle.clone();
+        for id in agencies {
+            let path = format!("agencies/{id}/agency.toml");
+            let text = bundle.text(&path).unwrap().to_owned();
+            bundle.insert(path, text + &system("desk", "main", name));
+        }
+        Registry::parse(&development_bundle(&bundle, &self.pki).unwrap()).unwrap()
     }
 
     fn text(&self, file: &str) -> String {
@@ -335,6 +351,29 @@ fn several_names_of_one_system_are_one_and_of_two_systems_are_none() {
     );
     let both_ways = issued("post", "post items", &["urn:carnet:post:system:parcels"]);
     border.refused(&both_ways, RefusalKind::Ambiguous);
+}
+
+#[test]
+fn who_lists_a_name_of_anothers_stops_nobody() {
+    let border = Border::new();
+    let desk = "https://customs.example/a";
+    let certificate = border
+        .issued("customs", "x", &[DECLARATIONS, desk])
+        .certificate;
+    let alone = border.issued("customs", "x", &[desk]).certificate;
+    let remote = CLIENT.parse().unwrap();
+    for others in [&["police"][..], &["police", "post"]] {
+        let registry = border.listing(others, desk);
+        let found = identify(&chain(&certificate), &registry, now(), remote).unwrap();
+        assert_eq!(name(&found.peer), "declarations of customs/main");
+        // Where its issuer has no such name it is an alarm still.
+        let refusal = identify(&chain(&alone), &registry, now(), remote).unwrap_err();
+        assert_eq!(refusal.kind, RefusalKind::ForeignIssuer, "{refusal}");
+    }
+    // Two may list one name: each means its own issuer's.
+    let registry = border.listing(&["customs", "police"], desk);
+    let found = identify(&chain(&alone), &registry, now(), remote).unwrap();
+    assert_eq!(name(&found.peer), "desk of customs/main");
 }
 
 #[test]

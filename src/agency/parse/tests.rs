@@ -405,17 +405,16 @@ fn all_faults_of_all_files_are_found_at_once() {
 }
 
 #[test]
-fn two_entries_with_one_certificate_are_found_across_agencies() {
+fn two_entries_of_an_agency_with_one_certificate_are_found_and_what_others_name_is_theirs() {
     let name = "spiffe://border.example/items";
     let customs = CUSTOMS.replace("urn:carnet:customs:system:declarations", name);
-    let found = faults(&with_issuers(&bundle(
-        &customs,
-        &POST.replace("CN=post items", name),
-    )));
+    let post = POST.replace("CN=post items", name);
+    Registry::parse(&with_issuers(&bundle(&customs, &post))).unwrap();
+    let customs = customs.replace("urn:carnet:customs:officer:o-2117", name);
     assert_eq!(
-        found,
+        faults(&with_issuers(&bundle(&customs, &post))),
         [
-            "agencies/post/agency.toml:14: certificate \"spiffe://border.example/items\" is also named \
+            "agencies/customs/agency.toml:42: certificate \"spiffe://border.example/items\" is also named \
           at agencies/customs/agency.toml:32; name another: a certificate stands for one system or \
           officer"
         ]
