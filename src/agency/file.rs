@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::duration;
 use super::entries::{Entries, read_officers, read_systems, read_units};
-use super::officer::BOARD;
+use super::officer::{BOARD, GIVEN};
 use super::registry::{
-    Agency, AgencyLimits, Contact, CrlSource, IdentityProvider, TrustFile, TypePattern,
+    Agency, AgencyLimits, Contact, CrlSource, IdentityProvider, Officer, TrustFile, TypePattern,
 };
 use super::source::Source;
 use crate::message::bundle::Fault;
@@ -51,23 +51,44 @@ pub(super) fn read(folder: &str, path: &str, text: &str) -> Result<Draft, Vec<Fa
     strict::read(path, text, |root| read_agency(folder, root))
 }
 
-/// Reads entries of officers that are to be added to an agency's file.
+/// Reads entries of officers whom the board adds to an agency's file, which it does not see. So none has a
+/// number or certificate name that could be found there: it would be refused, and tell that it is.
 ///
 /// # Errors
 /// All that is wrong in them, and whatever else stands there.
 pub(crate) fn officers_alone(path: &str, agency: &AgencyId, text: &str) -> Result<(), Vec<Fault>> {
-    strict::read(path, text, |root| {
+    let officers = strict::read(path, text, |root| {
         let mut entries = Entries {
             owner: agency.clone(),
             certificates: Vec::new(),
         };
         // Whether the agency has an identity provider is told with its whole file.
-        if read_officers(true, root, &mut entries).is_empty() {
+        let officers = read_officers(true, root, &mut entries);
+        if officers.is_empty() {
             let cure = "give [[officer]] entries: they are added to those of the agency";
             root.spot.fault("names no officer", cure);
         }
-        Some(())
-    })
+        Some(officers)
+    })?;
+    let faults = officers.into_values().filter_map(|officer| {
+        let Officer {
+            id, certificate, ..
+        } = officer;
+        let name = format!("urn:carnet:{agency}:officer:{id}");
+        let is_given = id.as_str().starts_with(GIVEN) && certificate.is_none_or(|it| it == name);
+        let says = format!("officer {id} may have a number or certificate name of another");
+        let cure = format!(
+            "let his number begin with {GIVEN}, and name his certificate \
+             urn:carnet:{agency}:officer:NUMBER, or give a token"
+        );
+        (!is_given).then(|| Fault::new(path, says, cure))
+    });
+    let faults: Vec<Fault> = faults.collect();
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults)
+    }
 }
 
 fn read_agency(folder: &str, root: &Table<'_>) -> Option<Draft> {

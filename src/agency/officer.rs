@@ -57,6 +57,9 @@ impl fmt::Display for Role {
 /// The word that stands in addresses for the board, which no agency can have as its name.
 pub const BOARD: &str = "board";
 
+/// How the numbers of officers begin whom the board adds to an agency.
+pub const GIVEN: &str = "b-";
+
 /// The body that an officer acts for, or that a part of the rulebook belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Holder {

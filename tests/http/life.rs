@@ -244,8 +244,8 @@ fn the_board_decides_by_its_quorum_of_different_members() {
     assert!(outside.contains("absent"), "{outside}");
 }
 
-const OFFICERS: &str = "[[officer]]\nid = \"xa-900\"\nroles = [\"administrator\", \"auditor\"]\n\
-                        certificate = \"urn:carnet:customs-xa:officer:xa-900\"\n";
+const OFFICERS: &str = "[[officer]]\nid = \"b-900\"\nroles = [\"administrator\", \"auditor\"]\n\
+                        certificate = \"urn:carnet:customs-xa:officer:b-900\"\n";
 
 /// Three members say yes.
 fn decided_by_the_board(broker: &Broker, number: u64) {
@@ -287,7 +287,7 @@ fn the_board_gives_officers_to_an_agency_without_its_file_and_what_an_agency_ask
     );
     let difference = broker.told("policy diff 1 --as post/m-0077");
     assert!(
-        difference.starts_with("+ officer customs-xa/xa-900"),
+        difference.starts_with("+ officer customs-xa/b-900"),
         "{difference}"
     );
     assert_eq!(difference.matches("agency.toml").count(), 1, "{difference}");

@@ -216,8 +216,8 @@ fn an_agency_without_officers_gets_others_from_the_board_which_does_not_know_its
         changes.insert(POST, Some(entries.as_bytes().to_vec()));
         made(base(), &changes, &police)
     };
-    let entry = "[[officer]]\nid = \"m-0099\"\nroles = [\"approver\"]\n\
-                 certificate = \"urn:carnet:post:officer:m-0099\"\n";
+    let entry = "[[officer]]\nid = \"b-0099\"\nroles = [\"approver\"]\n\
+                 certificate = \"urn:carnet:post:officer:b-0099\"\n";
     let changes = given(entry).unwrap();
     let of_police = check(base(), &changes, &police).unwrap();
     assert_eq!(of_police.ownership.recovers, "post".parse().ok());
@@ -240,10 +240,34 @@ fn an_agency_without_officers_gets_others_from_the_board_which_does_not_know_its
             "agencies/post/agency.toml:3",
         ),
         (String::new(), "names no officer"),
+        // Nobody asks by them what stands in the file.
+        (entry.replace("b-", "m-"), "let his number begin with b-"),
+        (
+            entry.replace(
+                "urn:carnet:post:officer:b-0099",
+                "https://post.example/desk",
+            ),
+            "name his certificate urn:carnet:post:officer:NUMBER",
+        ),
+        (
+            entry.replace(":officer:", ":system:"),
+            "name his certificate urn:carnet:post:officer:NUMBER",
+        ),
     ] {
         let told = lines(&given(&more).unwrap_err());
         assert!(told.contains(says), "{told}");
     }
+    // What is in the way is not told: a number, a token, or that nobody vouches for one.
+    let token = entry.replace(
+        "certificate = \"urn:carnet:post:officer:b-0099\"",
+        "token = \"8d1f\"",
+    );
+    let token = check(base(), &given(&token).unwrap(), &police).unwrap_err();
+    assert_eq!(
+        lines(&token),
+        "post: something in the files of post would not hold any more; ask officers of post: they see what \
+         it is"
+    );
     // Nothing else is the board's, and no text tells whether it is the one that stands there.
     for before in [
         "refusals_per_minute = 600",
