@@ -9,9 +9,13 @@ use serde_json::{Value, json};
 use super::api::{Api, AsOfficer};
 use super::failed::Failed;
 use super::output;
-use super::policy::decide::sign;
+use super::policy::decide::{sign, statement};
 use super::policy::show::member;
+use crate::agency::officer::OfficerId;
+use crate::broker::governance::MeasureStatement;
 use crate::config::Config;
+use crate::message::id::Digest;
+use crate::message::time::Timestamp;
 
 /// Levels and suspended permits of an agency.
 #[derive(Debug, clap::Subcommand)]
@@ -183,25 +187,37 @@ impl Confirm {
 
     async fn confirm(&self, api: &Api) -> Result<Value, Failed> {
         let number = self.number;
-        let asked = api.request(Method::GET, &format!("measures/{number}/statement"))?;
-        let statement = api.text(asked).await?;
+        let measure = api.get(&format!("measures/{number}")).await?;
+        let path = format!("measures/{number}/statement");
+        let statement = statement(api, &path, |log| {
+            expected(&measure, number, api.officer(), log)
+        })
+        .await?;
         // What is signed is what is seen.
         output::note(statement.trim_end());
-        let has = |line: String| statement.lines().any(|it| it == line);
-        let officer = api.officer();
-        if !has(format!("measure {number}"))
-            || !has(format!("agency {}", officer.holder))
-            || !has(format!("officer {officer}"))
-        {
-            let says =
-                "the broker gives another statement to sign than one of this measure for you";
-            return Err(Failed::Refused(says.to_owned()));
-        }
         let signature = sign(api.key(), statement.as_bytes())?;
         let confirm = api.request(Method::POST, &format!("measures/{number}/confirmation"))?;
         let confirmation = json!({"signature": BASE64.encode(&signature)});
         api.json(confirm.json(&confirmation)).await
     }
+}
+
+/// What an officer signs to confirm a measure that is told so.
+fn expected(
+    measure: &Value,
+    number: u64,
+    officer: &OfficerId,
+    log: Digest,
+) -> Option<MeasureStatement> {
+    Some(MeasureStatement {
+        log,
+        agency: officer.holder.agency()?.clone(),
+        number,
+        does: member(measure, "does").to_owned(),
+        until: Timestamp::from_rfc3339(member(measure, "until"))?,
+        reason: member(measure, "reason").to_owned(),
+        officer: officer.clone(),
+    })
 }
 
 /// A measure as text.
@@ -234,4 +250,34 @@ fn told(measure: &Value) -> String {
         _ => _ = write!(text, "\n  {says}"),
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::policy::decide::reads_as;
+
+    #[test]
+    fn a_statement_is_signed_where_it_is_the_one_of_the_measure_and_nothing_else() {
+        let officer = "post/m-0077".parse().unwrap();
+        let measure =
+            json!({"does": "suspend orchids", "until": "2026-07-01T06:00:00.000Z", "reason": "x"});
+        let good = expected(&measure, 3, &officer, Digest::of(b"log")).unwrap();
+        let reads =
+            |statement: String| reads_as(&statement, |log| expected(&measure, 3, &officer, log));
+        let good = good.to_string();
+        assert!(reads(good.clone()));
+        for (part, instead) in [
+            ("orchids", "orchids lilies"),
+            ("06:00", "07:00"),
+            ("reason x", "reason y"),
+            ("reason x", "reason x\ndoes suspend all permits"),
+            ("measure 3", "measure 4"),
+            ("post", "police"),
+            ("m-0077", "m-0042"),
+            ("log ", "log 0"),
+        ] {
+            assert!(!reads(good.replace(part, instead)), "{instead}");
+        }
+    }
 }

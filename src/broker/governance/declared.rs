@@ -40,7 +40,7 @@ impl Governance {
             log: self.log?,
             agency: agency.clone(),
             number,
-            measure: declaration.measure.clone(),
+            does: declaration.measure.to_string(),
             until: declaration.until?,
             reason: declaration.reason.clone(),
             officer: officer.clone(),

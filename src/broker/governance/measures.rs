@@ -129,8 +129,8 @@ pub struct MeasureStatement {
     pub agency: AgencyId,
     /// The measure's number.
     pub number: u64,
-    /// What it does.
-    pub measure: Measure,
+    /// What it does, in words.
+    pub does: String,
     /// When it ends by itself, or ends unless it is confirmed.
     pub until: Timestamp,
     /// What it is for.
@@ -145,7 +145,7 @@ impl fmt::Display for MeasureStatement {
         writeln!(f, "log {}", self.log)?;
         writeln!(f, "agency {}", self.agency)?;
         writeln!(f, "measure {}", self.number)?;
-        writeln!(f, "does {}", self.measure)?;
+        writeln!(f, "does {}", self.does)?;
         writeln!(f, "until {}", self.until)?;
         writeln!(f, "reason {}", self.reason)?;
         writeln!(f, "officer {}", self.officer)

@@ -1,5 +1,6 @@
 //! How an officer decides about a proposal.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
@@ -11,10 +12,13 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use super::show::{member, print};
+use crate::agency::officer::OfficerId;
+use crate::broker::governance::Statement;
 use crate::cli::api::{Api, AsOfficer};
 use crate::cli::failed::Failed;
 use crate::cli::output;
 use crate::config::{Config, write_text};
+use crate::message::id::Digest;
 
 /// The schemes by which a statement is signed, the preferred first.
 const SCHEMES: [SignatureScheme; 5] = [
@@ -130,9 +134,12 @@ pub(in crate::cli) async fn approve(
     number: u64,
     out: Option<&Path>,
 ) -> Result<Value, Failed> {
-    let asked = api.request(Method::GET, &format!("proposals/{number}/statement"))?;
-    let statement = api.text(asked).await?;
-    look_at(api, number, &statement).await?;
+    let proposal = api.get(&format!("proposals/{number}")).await?;
+    let path = format!("proposals/{number}/statement");
+    let statement = statement(api, &path, |log| {
+        expected(&proposal, number, api.officer(), log)
+    })
+    .await?;
     let signature = sign(api.key(), statement.as_bytes())?;
     if let Some(out) = out {
         let write = |ending, content: &[u8]| {
@@ -147,20 +154,49 @@ pub(in crate::cli) async fn approve(
     api.json(approve.json(&approval)).await
 }
 
-/// What is signed is what is seen: the statement names the proposal that this officer asked about.
-async fn look_at(api: &Api, number: u64, statement: &str) -> Result<(), Failed> {
-    let proposal = api.get(&format!("proposals/{number}")).await?;
-    let has = |line: String| statement.lines().any(|it| it == line);
-    let of = |name: &str| member(&proposal, name).to_owned();
-    let is_of_it = has(format!("proposal {number}"))
-        && has(format!("rulebook {}", of("digest")))
-        && has(format!("base {}", of("base")))
-        && has(format!("officer {}", api.officer()));
-    if !is_of_it {
-        let says = "the broker gives another statement to sign than one of this proposal for you";
-        return Err(Failed::Refused(says.to_owned()));
+/// What an officer signs to approve a proposal that is told so.
+fn expected(
+    proposal: &Value,
+    number: u64,
+    officer: &OfficerId,
+    log: Digest,
+) -> Option<impl Display> {
+    let of = |name: &str| member(proposal, name);
+    Some(Statement {
+        log,
+        proposal: number,
+        owner: of("owner").parse().ok()?,
+        base: of("base").parse().ok()?,
+        digest: of("digest").parse().ok()?,
+        impact: None,
+        officer: officer.clone(),
+    })
+}
+
+/// What this officer is to sign, by the broker at `path`. What is signed is what was asked for: it reads as
+/// `expected`, whole, of the log that it names.
+pub(in crate::cli) async fn statement<E: Display>(
+    api: &Api,
+    path: &str,
+    expected: impl FnOnce(Digest) -> Option<E>,
+) -> Result<String, Failed> {
+    let statement = api.text(api.request(Method::GET, path)?).await?;
+    if reads_as(&statement, expected) {
+        return Ok(statement);
     }
-    Ok(())
+    let says = format!("the broker gives another statement to sign than is expected:\n{statement}");
+    Err(Failed::Refused(says))
+}
+
+/// Whether a statement is what is expected of the log that it names.
+pub(in crate::cli) fn reads_as<E: Display>(
+    statement: &str,
+    expected: impl FnOnce(Digest) -> Option<E>,
+) -> bool {
+    let log = statement.lines().nth(1);
+    let log = log.and_then(|line| line.strip_prefix("log ")?.parse().ok());
+    let expected = log.and_then(expected);
+    expected.is_some_and(|expected| expected.to_string() == statement)
 }
 
 /// The signature of a statement by an officer's key.

@@ -72,6 +72,8 @@ enum MeasureTold {
 #[schema(as = Level)]
 enum LevelTold {
     /// Some work slowly or in part
+    /// All systems work: so it is once the measure in force is lifted, and cannot be declared
+    Normal,
     Degraded,
     /// Fallback procedures are in force
     Fallback,
@@ -310,7 +312,8 @@ impl From<&Measure> for MeasureTold {
         match measure {
             Measure::Level(level) => Self::Level {
                 level: match level {
-                    Level::Normal | Level::Degraded => LevelTold::Degraded,
+                    Level::Normal => LevelTold::Normal,
+                    Level::Degraded => LevelTold::Degraded,
                     Level::Fallback => LevelTold::Fallback,
                     Level::Closed => LevelTold::Closed,
                 },
@@ -323,3 +326,4 @@ impl From<&Measure> for MeasureTold {
         }
     }
 }
+            LevelTold::Normal => Level::Normal,

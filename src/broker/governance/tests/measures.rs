@@ -180,7 +180,7 @@ fn a_confirmation_counts_for_one_measure_once() {
             ..own.clone()
         },
         MeasureStatement {
-            measure: SUSPEND,
+            does: SUSPEND.to_string(),
             ..own.clone()
         },
         MeasureStatement {
