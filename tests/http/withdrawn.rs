@@ -165,6 +165,14 @@ fn officers_whose_certificates_are_withdrawn_do_nothing_more_and_what_they_did_s
     healthy(&broker, "[!] board: no revocation list was read at file://");
     healthy(&broker, "[i] board: the keys at file://");
     healthy(&broker, "(customs: old-ca.pem) ends at");
+    let mut carnet = Command::new(env!("CARGO_BIN_EXE_carnet"));
+    let words = "consume receipts --as customs/declarations --count 1 --json";
+    let told = broker.as_user(carnet.args(words.split(' '))).output();
+    let told = String::from_utf8(told.unwrap().stdout).unwrap();
+    assert!(
+        told.contains("carnet.notice") && told.contains("old-ca.pem"),
+        "{told}"
+    );
     publish(&broker, "board", 1, &[]);
     healthy(&broker, "[i] board: the revocation list at file://");
     let me = "/api/v1/me";
