@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::record::{Activated, Declared, Expiring, Measure, Proposed, Record};
+use super::record::{
+    Activated, Confirmed, Declared, EndedBy, Expiring, MeasureEnded, Proposed, Record,
+};
 use crate::agency::officer::Holder;
 use crate::message::id::{AgencyId, Digest, UnitId};
 use crate::message::time::Timestamp;
@@ -48,6 +50,10 @@ enum What<'a> {
         does: String,
         until: Timestamp,
     },
+    /// A second officer has confirmed a measure of the agency.
+    Confirmation { measure: u64 },
+    /// A measure of the agency has ended by itself.
+    End { measure: u64, why: &'static str },
     /// Another agency has suspended permits.
     Suspension {
         agency: &'a AgencyId,
@@ -78,6 +84,8 @@ pub(crate) fn told_of(record: &Record) -> BTreeSet<AgencyId> {
             told.insert(declared.agency.clone());
             told
         }
+        Record::Confirmed(confirmed) => BTreeSet::from([confirmed.agency.clone()]),
+        Record::MeasureEnded(ended) => BTreeSet::from([ended.agency.clone()]),
         Record::Expiring(expiring) => BTreeSet::from([expiring.agency.clone()]),
         _ => BTreeSet::new(),
     }
@@ -113,6 +121,8 @@ impl<'a> Notice<'a> {
             Record::Proposed(proposed) => of_proposed(proposed),
             Record::Activated(activated) => of_activated(activated),
             Record::Declared(declared) => of_declared(declared, agency),
+            Record::Confirmed(confirmed) => of_confirmed(confirmed),
+            Record::MeasureEnded(ended) => of_ended(ended),
             Record::Expiring(expiring) => of_expiring(expiring),
             _ => return None,
         };
@@ -157,7 +167,8 @@ fn of_declared<'a>(declared: &'a Declared, reader: &AgencyId) -> (Timestamp, Wha
     let what = if agency == reader {
         What::Measure {
             measure: measure_number,
-            does: in_short(measure),
+            // Systems read receipts, and officers the measure.
+            does: measure.in_short(),
             until,
         }
     } else {
@@ -170,12 +181,20 @@ fn of_declared<'a>(declared: &'a Declared, reader: &AgencyId) -> (Timestamp, Wha
     (*at, what)
 }
 
-/// What a measure does, without the names of permits: systems read receipts, and officers the measure.
-fn in_short(measure: &Measure) -> String {
-    match measure {
-        Measure::Suspend(_) => "suspend".to_owned(),
-        Measure::Level(_) | Measure::Lift(_) => measure.to_string(),
-    }
+fn of_confirmed(confirmed: &Confirmed) -> (Timestamp, What<'_>) {
+    let measure = confirmed.confirmation.measure;
+    (confirmed.at, What::Confirmation { measure })
+}
+
+fn of_ended(ended: &MeasureEnded) -> (Timestamp, What<'_>) {
+    let what = What::End {
+        measure: ended.measure,
+        why: match ended.why {
+            EndedBy::Time => "time",
+            EndedBy::Gone => "gone",
+        },
+    };
+    (ended.at, what)
 }
 
 fn of_expiring(expiring: &Expiring) -> (Timestamp, What<'_>) {

@@ -112,6 +112,9 @@ fn besides(house: &House) -> Besides {
     let lists = shell.tls.revocation().fresh(now);
     let keys = shell.keys.fresh(registry, now);
     let endings = shell.ends.endings(&view.rulebook, now);
+    let measures = view.governance.open_measures();
+    let measures = measures.filter(|(_, it)| it.holds(now));
+    let measures = measures.map(|(agency, it)| it.in_words(agency));
     // The page may be read by a network of operators: a unit that is not listed is told in the log alone.
     let endings = endings.iter().filter(|it| !it.is_hidden());
     Besides {
@@ -119,6 +122,7 @@ fn besides(house: &House) -> Besides {
             .chain(lists.late)
             .chain(keys.late)
             .chain(endings.map(Ending::in_words))
+            .chain(measures)
             .collect(),
         ages: lists.fresh.into_iter().chain(keys.fresh).collect(),
     }

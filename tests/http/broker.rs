@@ -15,7 +15,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::lines::lines_of;
 
-const STARTS_WITHIN: Duration = Duration::from_mins(1);
+/// What is not said by then is never said.
+const SAYS_WITHIN: Duration = Duration::from_mins(1);
 
 /// A running broker, its folder, and a runtime for its clients.
 pub(crate) struct Broker {
@@ -211,6 +212,18 @@ impl Broker {
         assert!(kill.status().unwrap().success());
     }
 
+    /// A line of its log that holds `words`; waits for it.
+    pub(crate) fn logged(&self, words: &str) -> String {
+        let mut seen = Vec::new();
+        while let Ok(line) = self.running.log.recv_timeout(SAYS_WITHIN) {
+            if line.contains(words) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("the broker did not log `{words}`, only: {seen:#?}");
+    }
+
     /// Waits for one of these to end.
     pub(crate) fn wait_for_one(&self, all: &mut JoinSet<()>) {
         let one = self.runtime.block_on(all.join_next());
@@ -391,6 +404,7 @@ struct Running {
     child: Child,
     /// Read to the end, so that the broker can print.
     _output: Receiver<String>,
+    log: Receiver<String>,
     amqp: String,
     http: String,
     health: String,
@@ -404,11 +418,13 @@ fn serve(folder: &Path) -> Running {
         .args(["--certs", "pki"])
         .env("CARNET_LOG", "carnet=warn")
         .current_dir(folder)
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let output = lines_of(child.stdout.take().unwrap());
+    let log = lines_of(child.stderr.take().unwrap());
     let mut lines = Vec::new();
-    while let Ok(line) = output.recv_timeout(STARTS_WITHIN) {
+    while let Ok(line) = output.recv_timeout(SAYS_WITHIN) {
         let is_last = line.starts_with("rulebook");
         lines.push(line);
         if is_last {
@@ -424,7 +440,8 @@ fn serve(folder: &Path) -> Running {
     let (Some(amqp), Some(http), Some(health)) = found else {
         drop(child.kill());
         drop(child.wait());
-        panic!("the broker did not say where it is: {lines:?}");
+        let log: Vec<String> = log.iter().collect();
+        panic!("the broker did not say where it is: {lines:?} {log:?}");
     };
     Running {
         child,
@@ -432,5 +449,6 @@ fn serve(folder: &Path) -> Running {
         http: format!("https://localhost:{http}"),
         health: health.trim_end_matches("/readyz").to_owned(),
         _output: output,
+        log,
     }
 }

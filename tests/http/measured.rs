@@ -41,6 +41,11 @@ fn a_permit_is_suspended_by_one_officer_and_given_back_by_two() {
     ));
     assert!(!reaches(&broker, "suspended"));
     alarms(&broker);
+    let held = "post: measure 1 (suspend) was declared at";
+    assert!(
+        broker.health("/readyz?verbose").1.contains(held),
+        "the page of health"
+    );
     let own = broker.refuses(&format!("measure confirm 1 --as {ADMINISTRATOR}"));
     assert!(own.contains("forbidden"), "{own}");
     broker.killed_and_restarted();
@@ -50,6 +55,8 @@ fn a_permit_is_suspended_by_one_officer_and_given_back_by_two() {
         confirmed.contains("until two officers lift it"),
         "{confirmed}"
     );
+    let status = broker.told("policy status --as police/p-4471");
+    assert!(status.contains("until it is lifted"), "{status}");
     let again = broker.refuses(&format!("measure confirm 1 --as {APPROVER}"));
     assert!(again.contains("closed"), "{again}");
     broker.told(&format!(
@@ -79,18 +86,38 @@ fn a_permit_is_suspended_by_one_officer_and_given_back_by_two() {
     with_its_permit_it_ends(&broker);
 }
 
-/// Customs have a seat on the board, and are told of the suspension without the names of permits.
-fn alarms(broker: &Broker) {
-    let words = "consume receipts --as customs/declarations --count 1 --json";
+/// What comes to `receipts` of a system.
+fn receipts(broker: &Broker, system: &str, count: usize) -> String {
+    let words = format!("consume receipts --as {system} --count {count} --json");
     let mut carnet = std::process::Command::new(env!("CARGO_BIN_EXE_carnet"));
     let consume = broker.as_user(carnet.args(words.split(' ')));
-    let output = consume.output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
+    String::from_utf8(consume.output().unwrap().stdout).unwrap()
+}
+
+/// Customs have a seat on the board, and are told of the suspension without the names of permits; who has
+/// none is not.
+fn alarms(broker: &Broker) {
+    let told = receipts(broker, "customs/declarations", 1);
     assert!(
         told.contains("carnet.notice") && told.contains("suspension"),
         "{told}"
     );
     assert!(!told.contains("post-customs"), "{told}");
+    let alarm = broker.logged("ALARM an officer has suspended permits of his agency");
+    assert!(
+        alarm.contains("post") && alarm.contains("m-0042"),
+        "{alarm}"
+    );
+    let suspended = broker.get("customs/o-2117", "/api/v1/suspensions").json;
+    assert_eq!(suspended["items"][0]["agency"], "post", "{suspended}");
+    assert!(
+        !suspended.to_string().contains("post-customs"),
+        "{suspended}"
+    );
+    let told = broker.told("policy status --as customs/o-2117");
+    assert!(told.contains("post has suspended permits since"), "{told}");
+    let outside = broker.get("customs-xa/xa-611", "/api/v1/suspensions");
+    assert_eq!(outside.json, json!({"items": []}));
 }
 
 /// A suspension whose permit is gone ends by itself.
@@ -126,6 +153,10 @@ fn with_its_permit_it_ends(broker: &Broker) {
         std::thread::yield_now();
     }
     assert_eq!(stage(broker, 3), "ended");
+    // Five receipts; a proposal, three measures, two confirmations, and the end.
+    let told = receipts(broker, "post/items", 12);
+    assert_eq!(told.matches("confirmation").count(), 2, "{told}");
+    assert_eq!(told.matches("gone").count(), 1, "{told}");
 }
 
 #[test]

@@ -84,6 +84,10 @@ const ROWS: &[Row] = &[
         statuses: [201, 201, 403, 403, 201, 201],
     },
     Row {
+        operation: "get /api/v1/suspensions",
+        statuses: [200; 6],
+    },
+    Row {
         operation: "get /api/v1/measures/{number}",
         statuses: [200; 6],
     },

@@ -121,6 +121,10 @@ fn seen(broker: &Broker, own: u64) -> Seen {
             all.push((format!("{officer} {look}"), told));
         }
     }
+    // Members of the board see that others suspend.
+    let path = "/api/v1/suspensions";
+    let answer = broker.get(WATCHERS[2], path);
+    all.push((path.to_owned(), told(&answer, &digests)));
     Seen(all)
 }
 

@@ -343,7 +343,15 @@ impl Life {
                     self.naive.units(registry.units().map(|unit| &unit.id));
                 }
                 Record::Lease { .. } | Record::Repeats(_) | Record::OrderEnded { .. } => {}
-                record => come.records.push((at, record)),
+                record => {
+                    let told = match &record {
+                        Record::Confirmed(it) => Some(it.agency.clone()),
+                        Record::MeasureEnded(it) => Some(it.agency.clone()),
+                        _ => None,
+                    };
+                    self.notified(told.into_iter().collect(), at);
+                    come.records.push((at, record));
+                }
             }
         }
         for (connection, effect) in std::mem::take(&mut turn.out.effects) {

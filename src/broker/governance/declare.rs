@@ -100,11 +100,13 @@ impl Governance {
     ) -> Result<&Declaration, NotDone> {
         let measure = self.measure(agency, number);
         let measure = measure.ok_or(NotDone::NoMeasure(number))?;
-        let holds = measure.stage == Stage::Holds && !measure.is_over(now);
-        holds.then_some(measure).ok_or(NotDone::MeasureClosed {
-            number,
-            stage: measure.stage,
-        })
+        measure
+            .holds(now)
+            .then_some(measure)
+            .ok_or(NotDone::MeasureClosed {
+                number,
+                stage: measure.stage,
+            })
     }
 
     pub(super) fn confirm(

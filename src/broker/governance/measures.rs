@@ -166,7 +166,35 @@ impl fmt::Display for Measure {
     }
 }
 
+impl Measure {
+    /// What it does without the names of permits, for others than officers of its agency.
+    pub fn in_short(&self) -> String {
+        match self {
+            Self::Suspend(_) => "suspend".to_owned(),
+            Self::Level(_) | Self::Lift(_) => self.to_string(),
+        }
+    }
+}
+
 impl Declaration {
+    /// Whether it is in force at `now`.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.stage == Stage::Holds && !self.is_over(now)
+    }
+
+    /// In a sentence, without the names of permits.
+    pub fn in_words(&self, agency: &AgencyId) -> String {
+        let (number, does, at) = (self.number, self.measure.in_short(), self.at);
+        let end = match self.until {
+            Some(until) if self.confirmed.is_none() => {
+                format!("until {until} unless a second officer confirms it")
+            }
+            Some(until) => format!("until {until}"),
+            None => "until two officers lift it".to_owned(),
+        };
+        format!("{agency}: measure {number} ({does}) was declared at {at} and holds {end}")
+    }
+
     /// Whether a second officer can confirm it at `now`.
     pub fn is_open_to_confirm(&self, now: Timestamp) -> bool {
         self.stage.is_open() && self.confirmed.is_none() && !self.is_over(now)

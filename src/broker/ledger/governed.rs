@@ -61,11 +61,13 @@ impl Ledger {
                 self.time = self.time.max(confirmed.at);
                 self.govern(changes).confirmed(confirmed, at);
                 self.measured(&confirmed.agency, at, changes);
+                self.notify(record, at, changes);
             }
             Record::MeasureEnded(ended) => {
                 self.time = self.time.max(ended.at);
                 self.govern(changes).measure_ended(ended);
                 self.measured(&ended.agency, at, changes);
+                self.notify(record, at, changes);
             }
             Record::Expiring(expiring) => {
                 self.time = self.time.max(expiring.at);

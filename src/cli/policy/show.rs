@@ -104,6 +104,16 @@ fn told(proposal: &Value) -> String {
     text
 }
 
+/// A suspension of permits as text.
+fn suspended(suspension: &Value) -> String {
+    let [agency, since, until] = ["agency", "since", "until"].map(|name| member(suspension, name));
+    let end = match until {
+        "" => "until it is lifted".to_owned(),
+        until => format!("until {until} unless a second officer confirms it"),
+    };
+    format!("{agency} has suspended permits since {since}, {end}")
+}
+
 /// Prints a proposal.
 pub(super) fn print(proposal: &Value, as_json: bool) -> Result<(), Failed> {
     if as_json {
@@ -120,9 +130,11 @@ impl Status {
             }
             let mut rulebook = api.get("rulebook").await?;
             let pending = api.all("proposals?state=pending").await?;
+            let suspensions = api.all("suspensions").await?;
             if self.json {
                 if let Some(rulebook) = rulebook.as_object_mut() {
                     rulebook.insert("pending".to_owned(), json!(pending));
+                    rulebook.insert("suspensions".to_owned(), json!(suspensions));
                 }
                 return output::line(&rulebook.to_string());
             }
@@ -135,6 +147,9 @@ impl Status {
                 member(&rulebook, "digest"),
                 member(&rulebook, "since")
             ))?;
+            for suspension in &suspensions {
+                output::line(&suspended(suspension))?;
+            }
             if pending.is_empty() {
                 return output::line("no proposal is pending");
             }

@@ -1,5 +1,6 @@
 //! `measures`: what officers declare of their own agency without a change of its rules.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -71,9 +72,9 @@ enum MeasureTold {
 #[serde(rename_all = "lowercase")]
 #[schema(as = Level)]
 enum LevelTold {
-    /// Some work slowly or in part
     /// All systems work: so it is once the measure in force is lifted, and cannot be declared
     Normal,
+    /// Some work slowly or in part
     Degraded,
     /// Fallback procedures are in force
     Fallback,
@@ -111,6 +112,51 @@ pub(super) struct DeclarationTold {
     confirmed: Option<VoteTold>,
 }
 
+/// A suspension of permits that is in force.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suspension)]
+pub(super) struct SuspensionTold {
+    /// The agency that suspended permits of its own
+    agency: String,
+    /// The number of its measure
+    measure: u64,
+    /// Since when
+    since: String,
+    /// When it ends by itself; none where a second officer has confirmed it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+/// Suspensions in force: of all agencies for who has a seat on the board, else of your own
+#[utoipa::path(get, path = "/api/v1/suspensions", responses(
+    (status = OK, body = Page<SuspensionTold>),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn suspensions(
+    State(shared): State<Arc<Shared>>,
+    signed: Signed,
+) -> Json<Page<SuspensionTold>> {
+    let now = shared.backbone.now();
+    let sees_all = signed.actor.may(Action::See, &Holder::Board);
+    let open = signed.view.governance.open_measures().filter(|(of, it)| {
+        let is_seen = sees_all || signed.id.holder.agency() == Some(*of);
+        is_seen && it.holds(now) && matches!(it.measure, Measure::Suspend(_))
+    });
+    let mut open: Vec<(&AgencyId, &Declaration)> = open.collect();
+    open.sort_by_key(|(_, it)| Reverse(it.at));
+    let told = open.into_iter().map(|(agency, it)| SuspensionTold {
+        agency: agency.to_string(),
+        measure: it.number,
+        since: it.at.to_string(),
+        until: it.until.map(|until| until.to_string()),
+    });
+    // An agency has a few at most: all fit on one page.
+    Json(Page {
+        items: told.collect(),
+        next: None,
+    })
+}
+
 /// Measures of your agency, the newest first
 #[utoipa::path(get, path = "/api/v1/measures", params(PageAsked), responses(
     (status = OK, body = Page<DeclarationTold>),
@@ -139,7 +185,8 @@ pub(super) async fn declare(
     Body(asked): Body<MeasureAsked>,
 ) -> Result<Response, Problem> {
     let measure = measure(&signed, asked.measure)?;
-    signed.needs(action_of(&measure), &signed.id.holder)?;
+    let action = action_of(&measure);
+    signed.needs(action, &signed.id.holder)?;
     let until = asked.until.as_deref().map(|at| time("/until", at));
     let declaring = Declaring {
         act: signed.act(),
@@ -151,6 +198,12 @@ pub(super) async fn declare(
     let Done::Declared(number) = govern(&shared, &signed, Deed::Declare(declaring)).await? else {
         return Err(not_done(&NotDone::Stopped));
     };
+    if action == Action::Suspend {
+        tracing::error!(
+            agency.id = %signed.id.holder, officer.id = %signed.id.officer, measure = number,
+            "ALARM an officer has suspended permits of his agency"
+        );
+    }
     let location = format!("/api/v1/measures/{number}");
     let told = told(&shared, &signed, number)?;
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(told)).into_response())
@@ -275,6 +328,7 @@ fn measure(signed: &Signed, asked: MeasureTold) -> Result<Measure, Problem> {
     };
     Ok(match asked {
         MeasureTold::Level { level } => Measure::Level(match level {
+            LevelTold::Normal => Level::Normal,
             LevelTold::Degraded => Level::Degraded,
             LevelTold::Fallback => Level::Fallback,
             LevelTold::Closed => Level::Closed,
@@ -326,4 +380,3 @@ impl From<&Measure> for MeasureTold {
         }
     }
 }
-            LevelTold::Normal => Level::Normal,

@@ -69,6 +69,7 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(activations::list))
         .routes(routes!(activations::take_back))
         .routes(routes!(measures::list, measures::declare))
+        .routes(routes!(measures::suspensions))
         .routes(routes!(measures::one))
         .routes(routes!(measures::statement))
         .routes(routes!(measures::confirm))
