@@ -1,5 +1,8 @@
 //! Measures of an agency: declared by one officer, confirmed by another, and what they do to its messages.
 
+use std::time::Duration;
+
+use carnet::server::clock::Clock;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -84,6 +87,16 @@ fn a_permit_is_suspended_by_one_officer_and_given_back_by_two() {
         (StatusCode::NOT_FOUND, "absent")
     );
     with_its_permit_it_ends(&broker);
+    let until = Clock::default().now().plus(Duration::from_hours(1));
+    broker.told(&format!(
+        "measure level fallback --until {until} --reason Fire --as {ADMINISTRATOR}"
+    ));
+    broker.told(&format!("measure confirm 4 --as {APPROVER}"));
+    let alarm = broker.logged("ALARM not all systems of an agency work");
+    assert!(
+        alarm.contains("post") && alarm.contains("fallback"),
+        "{alarm}"
+    );
 }
 
 /// What comes to `receipts` of a system.

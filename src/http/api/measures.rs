@@ -253,7 +253,8 @@ pub(super) async fn confirm(
     At(number): At<u64>,
     Body(asked): Body<Approving>,
 ) -> Result<Json<DeclarationTold>, Problem> {
-    told(&shared, &signed, number)?;
+    let view = shared.backbone.view();
+    let measure = &own(&view.governance, &signed, number)?.measure;
     signed.needs(Action::Approve, &signed.id.holder)?;
     both_stand(&shared, &signed, number)?;
     let statement = statement_of(&signed, number)?;
@@ -263,6 +264,12 @@ pub(super) async fn confirm(
         signed: signed_text(&shared, &signed, statement, &asked)?,
     };
     govern(&shared, &signed, Deed::Confirm(confirmation)).await?;
+    if let Measure::Level(level) = measure {
+        tracing::error!(
+            agency.id = %signed.id.holder, measure = number, level = level.name(),
+            "ALARM not all systems of an agency work: two officers have declared it"
+        );
+    }
     told(&shared, &signed, number).map(Json)
 }
 
