@@ -35,6 +35,7 @@
 //! - [`broker`]: the core, pure
 //! - [`policy`]: Cedar rules become rulings
 //! - [`agency`]: who: agencies, units, systems, certificates, keys
+//! - [`evidence`]: proof that a log only grows: trees, checkpoints, cosignatures
 //! - [`message`]: what: types, schemas, categories of data, withholding
 //! - [`journal`], [`amqp`]: the disk and the wire; they know nothing of the others
 //!
@@ -51,6 +52,7 @@ pub mod backbone;
 pub mod broker;
 pub mod cli;
 pub mod config;
+pub mod evidence;
 pub mod http;
 pub mod journal;
 pub mod message;

@@ -34,6 +34,8 @@ mod settings;
 mod starting;
 #[path = "cli/trying.rs"]
 mod trying;
+#[path = "cli/witness.rs"]
+mod witness;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -7,6 +7,7 @@ mod audit;
 mod entries;
 mod rulebook;
 mod scrub;
+mod verify;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -18,6 +19,7 @@ use clap::Subcommand;
 use self::audit::{Auditor, Filter, Numbered, Sought, Tail};
 use self::entries::DevelopmentLog;
 use self::rulebook::RulebookOf;
+use self::verify::Verify;
 use super::failed::Failed;
 use super::output::{self, Reader};
 use super::runtime::on_a_runtime;
@@ -45,6 +47,8 @@ pub(super) enum Log {
         #[arg(long)]
         json: bool,
     },
+    /// Whether a proof shows that an entry is in a log: offline, without that log or its broker
+    Verify(Verify),
 }
 
 /// What is read from the log's records.
@@ -196,6 +200,7 @@ impl Log {
         match self {
             Self::Read(read) => read.run(config),
             Self::Scrub { json } => scrub::run(config, *json),
+            Self::Verify(verify) => verify.run(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod served;
 mod start;
 mod token;
 mod trial;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -93,6 +94,9 @@ enum Command {
     /// The rulebook of a running broker, from proposal to return
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Cosign checkpoints of other exchanges' logs, so that none of them can show two histories
+    #[command(subcommand)]
+    Witness(witness::WitnessCommand),
     /// The configuration in force
     #[command(subcommand)]
     Config(list::ConfigCommand),
@@ -180,6 +184,7 @@ fn run_command(command: Command, config: &Config) -> Result<(), Failed> {
         Command::Log(log) => log.run(config),
         Command::Measure(command) => command.run(config),
         Command::Policy(command) => command.run(config),
+        Command::Witness(command) => command.run(),
         Command::Config(command) => command.run(config),
         Command::Bench(bench) => bench.run(config),
         Command::Completion { .. } => Ok(()),

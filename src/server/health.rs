@@ -5,10 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -20,6 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::ends::Ending;
 use super::house::House;
+use super::plain::answer;
 use crate::broker::limits::{HEALTH_CONNECTION, HEALTH_CONNECTIONS};
 use crate::http::health::{Besides, Health, Sources, router};
 
@@ -57,34 +54,12 @@ pub(super) async fn serve(
     let open = Arc::new(Semaphore::new(HEALTH_CONNECTIONS));
     for listener in listeners {
         let pages = router(Arc::clone(&sources));
-        tokio::spawn(answer(listener, pages, Arc::clone(&open)));
+        let open = Arc::clone(&open);
+        tokio::spawn(answer(listener, pages, open, HEALTH_CONNECTION));
     }
     loop {
         look(&house, &health, systems).await;
         sleep(LOOK).await;
-    }
-}
-
-/// Answers all who connect, at most so many at a time: the log has its own files, however many come.
-async fn answer(listener: TcpListener, pages: Router, open: Arc<Semaphore>) {
-    while let Ok(place) = Arc::clone(&open).acquire_owned().await {
-        match listener.accept().await {
-            Ok((socket, _)) => {
-                let pages = TowerToHyperService::new(pages.clone());
-                tokio::spawn(async move {
-                    let mut served = http1::Builder::new();
-                    served
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(HEALTH_CONNECTION);
-                    let served = served.serve_connection(TokioIo::new(socket), pages);
-                    // However that ends, the socket is dropped.
-                    drop(timeout(HEALTH_CONNECTION, served).await);
-                    drop(place);
-                });
-            }
-            // Out of file descriptors: let some go before the next try.
-            Err(_) => sleep(Duration::from_millis(50)).await,
-        }
     }
 }
 

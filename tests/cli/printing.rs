@@ -16,7 +16,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 /// How each command is run here; `CLIENT` says where the broker is, `OFFICER` who acts there, `NEW` is a
 /// name of its own. A row without words prints nothing that a command waits for, and has a test of its own;
 /// officers' are in `tests/http`.
-const ROWS: [(&str, &[&str]); 48] = [
+const ROWS: [(&str, &[&str]); 51] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -101,6 +101,9 @@ const ROWS: [(&str, &[&str]); 48] = [
             "log rulebook active policies/board.toml --data dev",
         ],
     ),
+    ("log verify", &[]),
+    ("witness key", &["witness key witness.example --out NEW"]),
+    ("witness serve", &[]),
     (
         "measure list",
         &["measure list OFFICER", "measure list --json OFFICER"],
