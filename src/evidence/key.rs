@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublic
 use data_encoding::BASE64;
 
 use super::Malformed;
-use super::note::{Signature, Signed};
+use super::signature::{Signature, Signed, is_name};
 use crate::message::id::Digest;
 use crate::message::time::Timestamp;
 
@@ -35,12 +35,6 @@ pub struct VerifierKey {
 pub struct Signer {
     pair: Ed25519KeyPair,
     verifier: VerifierKey,
-}
-
-/// Whether a key may have this name.
-pub(super) fn is_name(name: &str) -> bool {
-    let is_none = |it: char| it.is_whitespace() || it == '+';
-    !name.is_empty() && !name.contains(is_none)
 }
 
 impl Kind {
@@ -78,8 +72,13 @@ impl VerifierKey {
         &self.public
     }
 
+    /// Whether a line says to be of this key.
+    pub(super) fn is_named(&self, line: &Signature) -> bool {
+        line.key == self.id() && line.name == self.name
+    }
+
     /// Its number: the first four octets of a digest of name, kind and key.
-    pub(super) fn id(&self) -> u32 {
+    fn id(&self) -> u32 {
         let kind = [b'\n', self.kind.number()];
         let digest = Digest::of(&[self.name.as_bytes(), &kind, &self.public].concat());
         let [a, b, c, d, ..] = digest.0;
@@ -161,7 +160,7 @@ impl<'t> Parts<'t> {
         })
     }
 
-    /// The key that was made of these, where its number is theirs.
+    /// The key that was made of these, where they have its number.
     fn checked(&self, key: VerifierKey) -> Result<VerifierKey, Malformed> {
         if !is_name(&key.name) || format!("{:08x}", key.id()) != self.id {
             let says = "the number of the key is not that of its name and octets";

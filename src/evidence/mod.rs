@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod key;
 pub mod note;
 pub mod proof;
+pub mod signature;
 pub mod tree;
 pub mod trust;
 pub mod witness;

@@ -1,17 +1,13 @@
 //! Signed notes: a text, and lines that sign it (<https://c2sp.org/signed-note>).
 
 use std::fmt;
-use std::str::FromStr;
-
-use data_encoding::BASE64;
 
 use super::Malformed;
-use super::key::{VerifierKey, is_name};
+use super::key::VerifierKey;
+use super::signature::{Signature, Signed};
 
 /// Octets of a note, at most: more than sixteen signatures of any kind take.
 pub const NOTE_BYTES_MAX: usize = 128 << 10;
-/// What a line of a signature begins with.
-const DASH: &str = "\u{2014} ";
 
 /// A text and the signatures below it; none of them is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,28 +16,6 @@ pub struct Note {
     pub text: String,
     /// The signatures, as they stand.
     pub signatures: Vec<Signature>,
-}
-
-/// A line that signs a note.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature {
-    /// The name of its key.
-    pub name: String,
-    /// The number of its key: the first octets of a digest, so that equal ones happen.
-    pub key: u32,
-    /// The octets of the signature.
-    pub octets: Vec<u8>,
-}
-
-/// What a key has to do with a note.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signed {
-    /// It signed it; a cosignature has its time, in seconds since 1970.
-    By(Option<u64>),
-    /// No line is of this key.
-    Not,
-    /// A line that says to be of this key is not: the whole note is to be refused.
-    Forged,
 }
 
 impl Note {
@@ -76,14 +50,14 @@ impl Note {
     #[must_use]
     pub fn signed_by_these(mut self, keys: &[VerifierKey]) -> Self {
         self.signatures
-            .retain(|line| keys.iter().any(|key| line.names(key)));
+            .retain(|line| keys.iter().any(|key| key.is_named(line)));
         self
     }
 
     /// Whether this key signed it.
     pub fn signed_by(&self, key: &VerifierKey) -> Signed {
         let mut found = Signed::Not;
-        for line in self.signatures.iter().filter(|line| line.names(key)) {
+        for line in self.signatures.iter().filter(|line| key.is_named(line)) {
             found = key.verify(&self.text, &line.octets);
             if found == Signed::Forged {
                 break;
@@ -97,42 +71,6 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
         self.signatures.iter().try_for_each(|line| line.fmt(f))
-    }
-}
-
-impl Signature {
-    /// Whether it says to be of this key.
-    fn names(&self, key: &VerifierKey) -> bool {
-        self.key == key.id() && self.name == key.name()
-    }
-}
-
-impl FromStr for Signature {
-    type Err = Malformed;
-
-    fn from_str(line: &str) -> Result<Self, Malformed> {
-        let parts = line.strip_prefix(DASH).and_then(|it| it.split_once(' '));
-        let read = parts.and_then(|(name, signature)| {
-            let octets = BASE64.decode(signature.as_bytes()).ok()?;
-            let (key, octets) = octets.split_first_chunk()?;
-            is_name(name).then(|| Self {
-                name: name.to_owned(),
-                key: u32::from_be_bytes(*key),
-                octets: octets.to_vec(),
-            })
-        });
-        read.ok_or_else(|| {
-            let says = "a line that signs is a dash (U+2014), a key's name and octets in base64, with blanks between";
-            Malformed::new(says)
-        })
-    }
-}
-
-/// With its newline.
-impl fmt::Display for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let octets = [&self.key.to_be_bytes(), &self.octets[..]].concat();
-        writeln!(f, "{DASH}{} {}", self.name, BASE64.encode(&octets))
     }
 }
 

@@ -39,7 +39,7 @@ pub enum Unproved {
 }
 
 impl Proof {
-    /// Reads a `.tlog-proof`. Its `extra` data are of no meaning here: nobody signed them.
+    /// Reads a `.tlog-proof`. Its `extra` data, which no signature covers, are passed over.
     ///
     /// # Errors
     /// What is no proof.

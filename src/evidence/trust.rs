@@ -6,7 +6,8 @@ use std::str::FromStr;
 use super::Malformed;
 use super::checkpoint::Checkpoint;
 use super::key::{Kind, VerifierKey};
-use super::note::{Note, Signed};
+use super::note::Note;
+use super::signature::Signed;
 
 /// Logs that are known, witnesses, and which of these must have cosigned.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use super::checkpoint::Checkpoint;
 use super::key::VerifierKey;
-use super::note::{NOTE_BYTES_MAX, Note, Signed};
+use super::note::{NOTE_BYTES_MAX, Note};
 use super::proof::PATH_MAX;
+use super::signature::Signed;
 use super::tree::{Head, is_consistent};
 use super::{Malformed, decimal, hash};
 use crate::message::id::Digest;
