@@ -15,6 +15,7 @@ use crate::agency::officer::Holder;
 use crate::message::id::{AgencyId, Digest, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
+use crate::policy::recovery::in_words;
 
 /// The unit that each agency has.
 const MAIN: &str = "main";
@@ -36,6 +37,9 @@ enum What<'a> {
     Proposal {
         proposal: u64,
         owner: String,
+        /// What it comes to for agencies that the board gives officers, or ends.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        about: Vec<String>,
         approvals: u32,
     },
     /// The board has changed the agency's files.
@@ -118,7 +122,7 @@ impl<'a> Notice<'a> {
         let is_told = unit.unit.as_str() == MAIN && told_of(record).contains(agency);
         let (at, what) = match record {
             _ if !is_told => return None,
-            Record::Proposed(proposed) => of_proposed(proposed),
+            Record::Proposed(proposed) => of_proposed(proposed, agency),
             Record::Activated(activated) => of_activated(activated),
             Record::Declared(declared) => of_declared(declared, agency),
             Record::Confirmed(confirmed) => of_confirmed(confirmed),
@@ -136,11 +140,16 @@ impl<'a> Notice<'a> {
     }
 }
 
-fn of_proposed(proposed: &Proposed) -> (Timestamp, What<'_>) {
+/// Who has no vote is told of his own agency alone.
+fn of_proposed<'a>(proposed: &'a Proposed, reader: &AgencyId) -> (Timestamp, What<'a>) {
+    let draft = &proposed.draft;
+    let mut turns = draft.turns();
+    turns.retain(|agency, _| agency == reader || draft.needs.of().contains(reader));
     let what = What::Proposal {
         proposal: proposed.number,
-        owner: proposed.draft.owner.to_string(),
-        approvals: proposed.draft.needs.votes(),
+        owner: draft.owner.to_string(),
+        about: in_words(&turns),
+        approvals: draft.needs.votes(),
     };
     (proposed.at, what)
 }

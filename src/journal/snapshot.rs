@@ -24,7 +24,7 @@ use super::vfs::{Access, Through, UNFINISHED, Vfs, VfsFile};
 use super::vfs::{is_full, make_folder, put_in_place, read_whole};
 
 const MAGIC: [u8; 8] = *b"CARNETS1";
-const VERSION: u32 = 10;
+const VERSION: u32 = 11;
 const HEADER: usize = 56;
 
 /// Whole files in one folder, each under a name and a number of its own.

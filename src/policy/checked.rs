@@ -12,7 +12,7 @@ use super::contract::{Broken, broken};
 use super::known::{Known, file_of, unknown};
 use super::lints;
 use super::names::borrowed;
-use super::owner::{Ownership, Step, is_able, ownership, undecidable};
+use super::owner::{Step, is_able, ownership, undecidable};
 use super::rulebook::Rulebook;
 use super::vocabulary::Vocabulary;
 use crate::agency::board::BOARD_PATH;
@@ -27,7 +27,7 @@ const PATH_MAX: usize = 200;
 #[derive(Debug)]
 pub struct Checked {
     /// The body whose change it is.
-    pub ownership: Ownership,
+    pub owner: Holder,
     /// The rulebook with the change.
     pub rulebook: Rulebook,
     /// What should be seen to, and hinders nothing.
@@ -45,6 +45,28 @@ pub struct Checked {
 /// # Errors
 /// All that must be mended first, each with its place and cure.
 pub fn check(base: &Rulebook, changes: &Changes, holder: &Holder) -> Result<Checked, Vec<Fault>> {
+    checked(base, changes, holder, false)
+}
+
+/// Checks as [`check`] does what the broker itself makes of its log: files as they were before the board
+/// gave an agency officers, or ended it.
+///
+/// # Errors
+/// As with [`check`].
+pub fn check_return(
+    base: &Rulebook,
+    changes: &Changes,
+    holder: &Holder,
+) -> Result<Checked, Vec<Fault>> {
+    checked(base, changes, holder, true)
+}
+
+fn checked(
+    base: &Rulebook,
+    changes: &Changes,
+    holder: &Holder,
+    is_return: bool,
+) -> Result<Checked, Vec<Fault>> {
     let misplaced: Vec<Fault> = changes.paths().filter_map(misplaced).collect();
     if !misplaced.is_empty() {
         return Err(misplaced);
@@ -63,19 +85,19 @@ pub fn check(base: &Rulebook, changes: &Changes, holder: &Holder) -> Result<Chec
     } = Seen::of(&known, &text)?;
     let next = whole(base, &text)?;
     let step = Step { base, next: &next };
-    faults.extend(undecidable(step, changes));
+    faults.extend(undecidable(step, changes, is_return));
     faults.extend(strays(changes, next.registry()));
     warnings.extend(unable(step));
-    match ownership(step, changes, holder) {
-        Ok(ownership) if faults.is_empty() => Ok(Checked {
-            ownership,
+    match ownership(step, changes, holder, is_return) {
+        Ok(owner) if faults.is_empty() => Ok(Checked {
+            owner,
             rulebook: next,
             warnings: known.told(warnings),
             broken,
             rows,
         }),
-        ownership => {
-            faults.extend(ownership.err().unwrap_or_default());
+        owner => {
+            faults.extend(owner.err().unwrap_or_default());
             Err(known.told(faults))
         }
     }

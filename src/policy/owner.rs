@@ -14,16 +14,6 @@ use crate::agency::board::BOARD_PATH;
 use crate::agency::officer::{Holder, Role};
 use crate::agency::registry::{Agency, Unit};
 use crate::message::bundle::Fault;
-use crate::message::id::AgencyId;
-
-/// The body whose change it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ownership {
-    /// The one body that owns all that changes.
-    pub owner: Holder,
-    /// The agency that gets officers from the board by it.
-    pub recovers: Option<AgencyId>,
-}
 
 /// A rulebook, and the one that is to take its place.
 #[derive(Clone, Copy)]
@@ -45,7 +35,7 @@ impl<'r> Step<'r> {
 
 /// Whose the changes from `base` to `next` are, which an officer of `holder` wants. In the file of
 /// another agency the board changes what is the board's, or adds officers and nothing else: so an agency
-/// that has lost its own gets others.
+/// that has lost its own gets others. It takes them out again where it takes that back.
 ///
 /// # Errors
 /// Faults that name what belongs to whom, where it is more than one body's.
@@ -53,9 +43,12 @@ pub(super) fn ownership(
     step: Step<'_>,
     changes: &Changes,
     holder: &Holder,
-) -> Result<Ownership, Vec<Fault>> {
+    is_return: bool,
+) -> Result<Holder, Vec<Fault>> {
+    let gives = |base: &Agency, next: &Agency| {
+        adds_officers_alone(base, next) || is_return && adds_officers_alone(next, base)
+    };
     let mut owners: BTreeMap<Holder, Vec<&str>> = BTreeMap::new();
-    let mut recovers = None;
     for path in changes.paths() {
         let owner = owner_of(path, |agency| step.agency(agency).is_some());
         let file = owner.agency().and_then(|agency| {
@@ -64,10 +57,7 @@ pub(super) fn ownership(
         });
         let is_foreign = owner.agency().is_some() && owner != *holder;
         let owner = match file {
-            Some((base, next)) if is_foreign && adds_officers_alone(base, next) => {
-                recovers = Some(base.id.clone());
-                Holder::Board
-            }
+            Some((base, next)) if is_foreign && gives(base, next) => Holder::Board,
             Some((base, next)) if is_of_the_board(base, next) => {
                 if let Some(fault) = mixed(base, next, path) {
                     return Err(vec![fault]);
@@ -85,7 +75,7 @@ pub(super) fn ownership(
             let cure = "have its officers propose it; the board adds officers alone";
             Err(vec![Fault::new(path, says, cure)])
         }
-        (Some((owner, _)), true) => Ok(Ownership { owner, recovers }),
+        (Some((owner, _)), true) => Ok(owner),
         (Some(first), false) => {
             let of = |holder: &Holder| match holder {
                 Holder::Agency(agency) => agency.to_string(),
@@ -184,14 +174,16 @@ fn adds_officers_alone(base: &Agency, next: &Agency) -> bool {
     others == *base && next.officers.len() > base.officers.len() && base.officers.iter().all(keeps)
 }
 
-/// Faults where, after the change, an agency or the board could change nothing more.
-pub(super) fn undecidable(step: Step<'_>, changes: &Changes) -> Vec<Fault> {
+/// Faults where, after the change, an agency or the board could change nothing more. Where the board takes
+/// officers out again whom it gave, the agency is as it was, and gets others when the board decides so.
+pub(super) fn undecidable(step: Step<'_>, changes: &Changes, is_return: bool) -> Vec<Fault> {
     let agencies = step.next.registry().agencies();
     let touched = agencies.filter_map(|agency| {
         let path = agency_file(&agency.id);
         let (base, next) = step.agency(agency.id.as_str())?;
         let is_touched = changes.paths().any(|changed| changed == path);
-        (is_touched && is_able(base) && !is_able(next)).then(|| {
+        let is_last = is_touched && is_able(base) && !is_able(next);
+        (is_last && !is_return).then(|| {
             let says = format!(
                 "leaves {} without an administrator and another officer who approves: it could \
                  change nothing of its own any more",

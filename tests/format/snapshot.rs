@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use carnet::agency::registry::{InboxMode, Party};
+use carnet::broker::governance::Draft;
 use carnet::broker::ids::EntryAddress;
 use carnet::broker::ledger::Ledger;
 use carnet::broker::limits::{QUEUE_HEAD_ENTRIES, QUEUE_PAGE_ENTRIES};
@@ -14,6 +15,7 @@ use carnet::broker::record::{
 };
 use carnet::journal::Lsn;
 use carnet::message::id::KeyedDigest;
+use carnet::policy::change::Changes;
 use carnet::policy::measures::{Level, Permits};
 use carnet::policy::standing::CaseId;
 use carnet::policy::words::Onward;
@@ -135,20 +137,34 @@ fn exchange() -> Exchange {
 
 /// A proposal of each state, and activations with a text that is whole and one that is not.
 fn govern(log: &mut Log) {
-    let propose = |log: &mut Log, number| {
-        let proposed = governed::proposed(number, governed::full());
+    let propose = |log: &mut Log, number, draft| {
+        let proposed = governed::proposed(number, draft);
         log.apply(&Record::Proposed(Box::new(proposed)))
     };
-    let whole = propose(log, 1);
-    propose(log, 2);
-    propose(log, 3);
+    let whole = propose(log, 1, governed::full());
+    propose(log, 2, governed::full());
+    propose(log, 3, governed::full());
     log.apply(&Record::Withdrawn(governed::withdrawn(1)));
     let approved = governed::approved(2, "customs/o-2117", 2);
     log.apply(&Record::Approved(Box::new(approved)));
     let changes = governed::full().changes;
     let activated = governed::activated(Some(2), Text::Since { whole, changes });
     log.apply(&Record::Activated(Box::new(activated)));
-    propose(log, 4);
+    propose(log, 4, governed::full());
+    // An agency gets officers and another ends, and that is taken back.
+    for (number, returns) in [(5, None), (6, Some(2))] {
+        let vet = returns.map(|_| Vec::new());
+        let mut changes = Changes::default();
+        changes.insert("agencies/coast/agency.toml", Some(Vec::new()));
+        changes.insert("agencies/vet/agency.toml", vet.clone());
+        changes.insert("agencies/vet/vet-ca.pem", vet);
+        let draft = Draft {
+            changes,
+            returns,
+            ..governed::full()
+        };
+        propose(log, number, draft);
+    }
 }
 
 /// A measure of each stage but one that its permits have left, and a certificate that was told.

@@ -277,6 +277,10 @@ fn the_board_gives_officers_to_an_agency_without_its_file_and_what_an_agency_ask
     );
     let told = broker.told(&format!("{gives} customs/o-2117"));
     assert!(told.contains("needs 3 approvals of customs"), "{told}");
+    assert!(told.contains("\n  recovery of customs-xa\n"), "{told}");
+    let statement = broker.get("post/m-0077", "/api/v1/proposals/1/statement");
+    let says = "\nowner board\nrecovery of customs-xa\nbase ";
+    assert!(statement.text.contains(says), "{}", statement.text);
     // Members see what it gives, and neither the file nor a digest of it.
     let proposal = broker.get("post/m-0077", "/api/v1/proposals/1");
     assert_eq!(proposal.json["files"], json!([]));
@@ -291,13 +295,10 @@ fn the_board_gives_officers_to_an_agency_without_its_file_and_what_an_agency_ask
         "{difference}"
     );
     assert_eq!(difference.matches("agency.toml").count(), 1, "{difference}");
-    decided_by_the_board(&broker, 1);
-    broker.told("policy activate 1 --as customs/o-2117");
-    let after = broker.get("customs-xa/xa-611", &read).text;
-    assert_eq!(after, format!("{}\n\n{OFFICERS}", before.trim_end()));
+    proposed_again_and_taken_back(&broker, &read, &before);
 
     // An agency without a seat asks for a clearance, sees what becomes of it, and takes it back.
-    let cleared = after.replacen(
+    let cleared = before.replacen(
         "[[unit]]",
         "[[unit]]\nclearances = [\"controlled-delivery\"]",
         1,
@@ -309,13 +310,13 @@ fn the_board_gives_officers_to_an_agency_without_its_file_and_what_an_agency_ask
     assert!(told.contains("needs 3 approvals of customs"), "{told}");
     assert!(
         broker
-            .told("policy diff 2 --as police/p-4471")
+            .told("policy diff 5 --as police/p-4471")
             .contains("controlled-delivery")
     );
-    broker.told("policy withdraw 2 --as customs-xa/xa-611");
+    broker.told("policy withdraw 5 --as customs-xa/xa-611");
     broker.told(&asks);
-    decided_by_the_board(&broker, 3);
-    broker.told("policy activate 3 --as customs-xa/xa-611");
+    decided_by_the_board(&broker, 6);
+    broker.told("policy activate 6 --as customs-xa/xa-611");
     assert_eq!(broker.get("customs-xa/xa-611", &read).text, cleared);
 
     // Others' rules name it: it cannot go before they do not.
@@ -323,6 +324,33 @@ fn the_board_gives_officers_to_an_agency_without_its_file_and_what_an_agency_ask
     let refused = broker.refuses(ends);
     assert!(refused.contains("policies/agreements.toml"), "{refused}");
     assert!(!refused.contains("xa-611"), "{refused}");
+}
+
+/// The recovery that is proposal 1, once its rulebook is over; the file reads as it did before in the end.
+fn proposed_again_and_taken_back(broker: &Broker, read: &str, before: &str) {
+    let seat = "customs/o-2117";
+    // Another change takes effect meanwhile: it is proposed again as it was given.
+    let other = proposed(broker, "Meanwhile:");
+    broker.told(&format!("policy approve {other} --as {APPROVER}"));
+    broker.told(&format!("policy activate {other} --as {ADMINISTRATOR}"));
+    assert_eq!(
+        broker.get(seat, "/api/v1/proposals/1").json["state"],
+        "superseded"
+    );
+    let again = broker.told("policy rebase 1 --as customs/o-2117");
+    assert!(again.starts_with("proposal 3  pending"), "{again}");
+    assert!(again.contains("\n  recovery of customs-xa\n"), "{again}");
+    decided_by_the_board(broker, 3);
+    broker.told("policy activate 3 --as customs/o-2117");
+    let after = broker.get("customs-xa/xa-611", read).text;
+    assert_eq!(after, format!("{}\n\n{OFFICERS}", before.trim_end()));
+
+    // And back in one step.
+    let back = broker.told("policy rollback 3 --as customs/o-2117");
+    let says = "\n  recovery of customs-xa taken back\n";
+    assert!(back.contains(says), "{back}");
+    decided_by_the_board(broker, 4);
+    assert_eq!(broker.get("customs-xa/xa-611", read).text, before);
 }
 
 /// The approver of an agency.

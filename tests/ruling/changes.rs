@@ -6,8 +6,8 @@ use carnet::agency::officer::Holder;
 use carnet::cli::certs::pki::DevelopmentPki;
 use carnet::message::bundle::{Bundle, Fault};
 use carnet::policy::change::{Changes, owner_of};
-use carnet::policy::checked::{Checked, check};
-use carnet::policy::recovery::made;
+use carnet::policy::checked::{Checked, check, check_return};
+use carnet::policy::recovery::{self, in_words, made, turns};
 use carnet::policy::rulebook::Rulebook;
 
 use super::fixture::{self, noon};
@@ -81,7 +81,7 @@ fn lines(faults: &[Fault]) -> String {
 }
 
 fn owner(checked: &Checked) -> String {
-    checked.ownership.owner.to_string()
+    checked.owner.to_string()
 }
 
 #[test]
@@ -107,7 +107,6 @@ fn an_agencys_rules_and_tables_and_entries_are_its_own_and_the_floor_is_the_boar
         let checked = accepted(&[edit]);
         assert_eq!(owner(&checked), expected);
         assert_eq!(checked.rows > 15, expected == "post");
-        assert_eq!(checked.ownership.recovers, None);
         assert_ne!(checked.rulebook.digest(), base().digest());
     }
 }
@@ -208,6 +207,17 @@ fn nobody_can_decide_away_who_decides() {
     assert!(checked(&alone).is_err());
 }
 
+/// The board takes out again whom it gave by a return alone.
+fn taken_back(changes: &Changes, police: &Holder) {
+    let recovered = check(base(), changes, police).unwrap().rulebook;
+    let back = changes.inverse(base().bundle());
+    assert!(check(&recovered, &back, police).is_err());
+    let returned = check_return(&recovered, &back, police).unwrap();
+    assert_eq!(returned.rulebook.digest(), base().digest());
+    let told = in_words(&turns(&Holder::Board, police, &back, true));
+    assert_eq!(told, ["recovery of post taken back"]);
+}
+
 #[test]
 fn an_agency_without_officers_gets_others_from_the_board_which_does_not_know_its_file() {
     let police: Holder = "police".parse().unwrap();
@@ -220,14 +230,17 @@ fn an_agency_without_officers_gets_others_from_the_board_which_does_not_know_its
                  certificate = \"urn:carnet:post:officer:b-0099\"\n";
     let changes = given(entry).unwrap();
     let of_police = check(base(), &changes, &police).unwrap();
-    assert_eq!(of_police.ownership.recovers, "post".parse().ok());
     assert_eq!(owner(&of_police), "board");
+    let recovery = turns(&Holder::Board, &police, &changes, false);
+    assert_eq!(in_words(&recovery), ["recovery of post"]);
+    let asked = recovery::given(base().bundle(), &changes, &recovery);
+    assert_eq!(asked.files().next(), Some((POST, Some(entry.as_bytes()))));
     // Its own officers do it by themselves.
     let own = check(base(), &changes, &"post".parse().unwrap()).unwrap();
-    assert_eq!(
-        (owner(&own), own.ownership.recovers),
-        ("post".to_owned(), None)
-    );
+    assert_eq!(owner(&own), "post");
+    let of_post = turns(&Holder::Board, &"post".parse().unwrap(), &changes, false);
+    assert!(of_post.is_empty(), "it asks for itself");
+    taken_back(&changes, &police);
 
     for (more, says) in [
         (format!("kind = \"police\"\n{entry}"), "\"kind\" is no key"),
@@ -296,6 +309,15 @@ fn who_comes_and_who_goes_is_the_boards_with_all_that_is_theirs() {
     assert_eq!(changes, Changes::between(&next, base().bundle()));
     let left = check(&joined.rulebook, &changes, &Holder::Board).unwrap();
     assert_eq!(owner(&left), "board");
+    let police = "police".parse().unwrap();
+    let told = |changes: &Changes, returns| {
+        let turns = turns(&Holder::Board, &police, changes, returns);
+        in_words(&turns)
+    };
+    let joins = changes.inverse(joined.rulebook.bundle());
+    assert_eq!(told(&joins, false), Vec::<String>::new());
+    assert_eq!(told(&changes, false), ["end of vet"]);
+    assert_eq!(told(&joins, true), ["end of vet taken back"]);
 }
 
 /// An issuer for the agency that comes.

@@ -79,7 +79,7 @@ fn answer(base: &Rulebook, edits: &[Edit<'_>], holder: &str) -> String {
     let mut told = String::new();
     match check(base, &changes, &holder.parse().unwrap()) {
         Ok(checked) => {
-            writeln!(told, "{} {}", checked.ownership.owner, checked.rows).unwrap();
+            writeln!(told, "{} {}", checked.owner, checked.rows).unwrap();
             checked
                 .warnings
                 .iter()

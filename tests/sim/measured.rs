@@ -293,13 +293,13 @@ fn an_agency_is_told_once_of_what_it_should_see_to_and_of_others_that_something_
     let (post, customs) = (border.post, border.customs);
     insta::assert_snapshot!(told(border.notices(post)), @r#"
     {"approvals":1,"notice":"proposal","proposal":1,"owner":"post"}
-    {"approvals":1,"notice":"proposal","proposal":3,"owner":"board"}
+    {"approvals":1,"notice":"proposal","proposal":3,"owner":"board","about":["recovery of post"]}
     {"does":"suspend","notice":"measure","measure":1}
     {"does":"level closed","notice":"measure","measure":2}
     "#);
     insta::assert_snapshot!(told(border.notices(customs)), @r#"
     {"approvals":1,"notice":"proposal","proposal":2,"owner":"board"}
-    {"approvals":1,"notice":"proposal","proposal":3,"owner":"board"}
+    {"approvals":1,"notice":"proposal","proposal":3,"owner":"board","about":["recovery of post"]}
     {"measure":1,"notice":"suspension","agency":"post"}
     {"days":30,"notice":"certificate","whose":"customs/declarations"}
     {"days":7,"notice":"certificate","whose":"customs/declarations"}

@@ -23,6 +23,7 @@ use crate::message::bundle::Bundle;
 use crate::message::id::{AgencyId, Digest, OfficerName, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
+use crate::policy::recovery::Turn;
 
 form!(Genesis {
     at: Timestamp,
@@ -218,6 +219,7 @@ form!(Proposal {
     title: String,
     when: When,
     returns: Option<u64>,
+    turns: BTreeMap<AgencyId, Turn>,
     needs: Needs,
     votes: Vec<Vote>,
     state: State,

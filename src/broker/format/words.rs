@@ -24,6 +24,7 @@ use crate::message::spans::{Part, Quoted};
 use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
 use crate::policy::measures::{Level, Permits};
+use crate::policy::recovery::Turn;
 use crate::policy::standing::{CaseId, StandingKey};
 use crate::policy::words::{Onward, PolicyId};
 
@@ -167,6 +168,13 @@ words!(Stage {
     4 = Ended { at: Timestamp, why: EndedBy },
     5 = Lifted { at: Timestamp, by: u64 },
     6 = Replaced { at: Timestamp, by: u64 },
+});
+
+words!(Turn {
+    1 = Recovery,
+    2 = RecoveryBack,
+    3 = End,
+    4 = EndBack,
 });
 
 words!(Category {

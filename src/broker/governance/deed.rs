@@ -149,6 +149,8 @@ pub struct Statement {
     pub proposal: u64,
     /// The body whose part of the rulebook changes.
     pub owner: Holder,
+    /// What it comes to for agencies that the board gives officers, or ends: a line each.
+    pub about: Vec<String>,
     /// The digest of the rulebook that it rests on.
     pub base: Digest,
     /// The digest of the rulebook that it makes.
@@ -166,6 +168,9 @@ impl fmt::Display for Statement {
         writeln!(f, "log {}", self.log)?;
         writeln!(f, "proposal {}", self.proposal)?;
         writeln!(f, "owner {}", self.owner)?;
+        for about in &self.about {
+            writeln!(f, "{about}")?;
+        }
         writeln!(f, "base {}", self.base)?;
         writeln!(f, "rulebook {}", self.digest)?;
         writeln!(f, "impact {}", impact.as_deref().unwrap_or("none"))?;

@@ -19,6 +19,7 @@ use crate::broker::record::{
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, Digest};
 use crate::message::time::Timestamp;
+use crate::policy::recovery::{Turn, in_words};
 
 /// The proposals that are pending, those closed last, the rulebooks in force last, and the measures of
 /// agencies. Texts and signatures are in the records. Cheap to clone: a snapshot.
@@ -80,6 +81,8 @@ pub struct Proposal {
     pub when: When,
     /// The number of the activation that it takes back, where it does.
     pub returns: Option<u64>,
+    /// What it comes to for agencies that the board gives officers, or ends.
+    pub turns: BTreeMap<AgencyId, Turn>,
     /// The approvals that it needs.
     pub needs: Needs,
     /// Those that it has, in their order.
@@ -214,6 +217,7 @@ impl Governance {
             log: self.log?,
             proposal: number,
             owner: proposal.owner.clone(),
+            about: in_words(&proposal.turns),
             base: proposal.base,
             digest: proposal.digest,
             impact: proposal.impact,
@@ -236,6 +240,7 @@ impl Governance {
     }
 
     pub(in crate::broker) fn proposed(&mut self, proposed: &Proposed, at: Lsn) {
+        let turns = proposed.draft.turns();
         let Draft {
             act,
             owner,
@@ -262,6 +267,7 @@ impl Governance {
             title,
             when,
             returns,
+            turns,
             needs,
             votes: Vec::new(),
             state: State::Pending,

@@ -1,11 +1,12 @@
 //! What officers hand over: changes of the rulebook, and their approvals.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::agency::officer::{Holder, OfficerId};
 use crate::message::id::{AgencyId, Digest};
 use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
+use crate::policy::recovery::{Turn, turns};
 
 /// An officer who acts, and the keys by which he is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,14 @@ pub struct Draft {
     pub returns: Option<u64>,
     /// The approvals that it needs.
     pub needs: Needs,
+}
+
+impl Draft {
+    /// What it comes to for agencies that the board gives officers, or ends.
+    pub fn turns(&self) -> BTreeMap<AgencyId, Turn> {
+        let (by, returns) = (&self.act.by.holder, self.returns.is_some());
+        turns(&self.owner, by, &self.changes, returns)
+    }
 }
 
 /// An approval, signed by its officer on his own machine. The signature was verified before.

@@ -11,7 +11,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
-use super::show::{member, print};
+use super::show::{lines_of, member, print};
 use crate::agency::officer::OfficerId;
 use crate::broker::governance::Statement;
 use crate::cli::api::{Api, AsOfficer};
@@ -162,10 +162,12 @@ fn expected(
     log: Digest,
 ) -> Option<impl Display> {
     let of = |name: &str| member(proposal, name);
+    let about = lines_of(proposal, "about").map(|it| it.as_str().map(str::to_owned));
     Some(Statement {
         log,
         proposal: number,
         owner: of("owner").parse().ok()?,
+        about: about.collect::<Option<_>>()?,
         base: of("base").parse().ok()?,
         digest: of("digest").parse().ok()?,
         impact: None,

@@ -83,6 +83,9 @@ fn told(proposal: &Value) -> String {
     let mut text = format!(
         "proposal {number}  {state}  {owner}: {title}\n  proposed by {by} at {at}\n  rulebook {digest}"
     );
+    for about in lines_of(proposal, "about").filter_map(Value::as_str) {
+        _ = write!(text, "\n  {about}");
+    }
     for vote in lines_of(proposal, "votes") {
         let (by, at) = (member(vote, "by"), member(vote, "at"));
         _ = write!(text, "\n  approved by {by} at {at}");

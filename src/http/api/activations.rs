@@ -12,7 +12,7 @@ use super::super::page::{Page, PageAsked};
 use super::super::problem::{LATER_CHANGES, Problem, Told};
 use super::super::site::Shared;
 use super::super::work::Kind;
-use super::draft::{Wanted, changes_of, not_done, propose, seen};
+use super::draft::{Wanted, changes_of, named, not_done, propose, seen};
 use super::told::{ActivationTold, ProposalTold, created};
 use crate::broker::governance::{NotDone, When};
 use crate::policy::office::Action;
@@ -42,19 +42,29 @@ pub(super) async fn take_back(
     signed: Signed,
     At(number): At<u64>,
 ) -> Result<Response, Problem> {
+    let wanted = returned(&shared, &signed, number).await?;
+    Ok(created(propose(&shared, &signed, wanted).await?))
+}
+
+/// What takes an activation back.
+pub(super) async fn returned(
+    shared: &Arc<Shared>,
+    signed: &Signed,
+    number: u64,
+) -> Result<Wanted, Problem> {
     let governance = &signed.view.governance;
     let activation = governance.activation(number).ok_or_else(Problem::absent)?;
-    let proposal = seen(&signed, activation.proposal.ok_or_else(Problem::absent)?)?;
+    let proposal = seen(signed, activation.proposal.ok_or_else(Problem::absent)?)?;
     signed.needs(Action::Activate, &proposal.owner)?;
-    let changed = changes_of(&shared, &signed, proposal).await?;
+    let changed = changes_of(shared, signed, proposal).await?;
     let before = number
         .checked_sub(1)
         .and_then(|before| governance.activation(before));
     let before = before.ok_or_else(Problem::absent)?.entry;
     let backbone = Arc::clone(&shared.backbone);
-    let before = signed.work(&shared, Kind::Check, move |_| backbone.text(before));
+    let before = signed.work(shared, Kind::Check, move |_| backbone.text(before));
     let before = before.await?;
-    signed.again(&shared).await?;
+    signed.again(shared).await?;
     let before = before.map_err(|unread| not_done(&NotDone::Unread(unread.0)))?;
     // Who changed these files again since would find his change gone.
     let active = signed.view.rulebook.bundle();
@@ -65,12 +75,18 @@ pub(super) async fn take_back(
         let says = format!("{path} was changed again since activation {number}");
         return Err(Problem::new(&LATER_CHANGES, says));
     }
-    let wanted = Wanted {
+    let back = changed.inverse(&before);
+    let restores = !proposal.turns.is_empty();
+    Ok(Wanted {
         base: signed.view.rulebook.digest(),
-        changes: changed.inverse(&before),
+        changes: if restores {
+            back
+        } else {
+            named(signed, &back, &proposal.owner)
+        },
         title: format!("Return from activation {number}: {}", proposal.title),
         when: When::Approved,
         returns: Some(number),
-    };
-    Ok(created(propose(&shared, &signed, wanted).await?))
+        restores,
+    })
 }

@@ -12,9 +12,10 @@ use crate::agency::officer::Holder;
 use crate::broker::governance::{Deed, Done, Draft, Needs, NotDone, Proposal, When};
 use crate::broker::limits::PROPOSAL_BYTES;
 use crate::broker::record::{Record, octets};
+use crate::message::bundle::Bundle;
 use crate::message::id::Digest;
 use crate::policy::change::Changes;
-use crate::policy::checked::{Checked, check};
+use crate::policy::checked::{Checked, check, check_return};
 use crate::policy::office::Action;
 use crate::policy::recovery::made;
 
@@ -26,6 +27,9 @@ pub(super) struct Wanted {
     pub(super) title: String,
     pub(super) when: When,
     pub(super) returns: Option<u64>,
+    /// Whether the files are as the log has them from before the board gave an agency officers, or ended
+    /// it: no officer gives them.
+    pub(super) restores: bool,
 }
 
 /// Changes that are found good, with the approvals that they need.
@@ -42,6 +46,7 @@ pub(super) async fn checked(
     shared: &Shared,
     signed: &Signed,
     changes: &Changes,
+    restores: bool,
 ) -> Result<Good, Problem> {
     let owners: BTreeSet<Holder> = changes.paths().map(|path| signed.acts_for(path)).collect();
     for owner in &owners {
@@ -56,7 +61,11 @@ pub(super) async fn checked(
         return Err(Problem::new(&problem::SEVERAL_OWNERS, says));
     }
     let base = Arc::clone(&signed.view.rulebook);
-    let changes = made(&base, changes, &signed.id.holder).map_err(Problem::faults)?;
+    let changes = if restores {
+        changes.clone()
+    } else {
+        made(&base, changes, &signed.id.holder).map_err(Problem::faults)?
+    };
     let (bytes, most) = (octets(&changes), PROPOSAL_BYTES);
     if bytes > most {
         return Err(not_done(&NotDone::TooLarge { bytes, most }));
@@ -70,6 +79,7 @@ pub(super) async fn checked(
     }
     let holder = signed.id.holder.clone();
     let checked = signed.work(shared, Kind::Check, move |_| {
+        let check = if restores { check_return } else { check };
         let checked = check(&base, &changes, &holder);
         checked.map(|checked| (checked, changes))
     });
@@ -79,7 +89,7 @@ pub(super) async fn checked(
     // By what it says, the change of an agency's own file may be the board's: the agency asks for it.
     Ok(Good {
         changes,
-        needs: needs(signed, &checked.ownership.owner)?,
+        needs: needs(signed, &checked.owner)?,
         checked,
     })
 }
@@ -112,10 +122,10 @@ pub(super) async fn propose(
         changes,
         needs,
         checked,
-    } = checked(shared, signed, &wanted.changes).await?;
+    } = checked(shared, signed, &wanted.changes, wanted.restores).await?;
     let draft = Draft {
         act: signed.act(),
-        owner: checked.ownership.owner,
+        owner: checked.owner,
         base: wanted.base,
         digest: checked.rulebook.digest(),
         impact: None,
@@ -161,6 +171,29 @@ pub(super) async fn changes_of(
             "the record is no proposal".to_owned(),
         ))),
     }
+}
+
+/// Of changes that were made for `owner`, those that an officer names: with an agency that goes all of its
+/// files go, of which he names the first.
+pub(super) fn named(signed: &Signed, changes: &Changes, owner: &Holder) -> Changes {
+    changes.only(|path| signed.sees(path) || signed.acts_for(path) == *owner)
+}
+
+/// The text of the rulebook that a proposal rests on, which was in force when it was proposed.
+pub(super) async fn base_of(
+    shared: &Shared,
+    signed: &Signed,
+    proposal: &Proposal,
+) -> Result<Bundle, Problem> {
+    let unread = |says: &str| not_done(&NotDone::Unread(says.to_owned()));
+    let mut activations = signed.view.governance.activations();
+    let base = activations.find(|it| it.digest == proposal.base);
+    let base = base.ok_or_else(|| unread("its rulebook is not remembered any more"))?;
+    let (entry, backbone) = (base.entry, Arc::clone(&shared.backbone));
+    let text = signed.work(shared, Kind::Check, move |_| backbone.text(entry));
+    let text = text.await?;
+    signed.again(shared).await?;
+    text.map_err(|_| unread("its rulebook cannot be read back"))
 }
 
 /// Has the core do what an officer may do still: he may have waited for a place, a thread or his body.

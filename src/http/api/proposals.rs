@@ -14,14 +14,18 @@ use super::super::body::{Asked, At, Body, FileAsked, text};
 use super::super::page::{Page, PageAsked};
 use super::super::problem::{BAD_REQUEST, FaultTold, Problem, Told};
 use super::super::site::Shared;
+use super::activations::returned;
 use super::difference::DifferenceTold;
-use super::draft::{Good, Wanted, changes_of, checked, govern, propose as propose_it, seen, told};
+use super::draft::{
+    Good, Wanted, base_of, changes_of, checked, govern, named, propose as propose_it, seen, told,
+};
 use super::told::{ProposalTold, created};
 use crate::broker::governance::{Deed, Proposal, State, When};
 use crate::message::id::Digest;
 use crate::policy::change::Changes;
 use crate::policy::difference::Difference;
 use crate::policy::office::Action;
+use crate::policy::recovery::given;
 
 /// Files that are to change, and why.
 #[derive(Deserialize, ToSchema)]
@@ -159,13 +163,14 @@ pub(super) async fn check(
     signed: Signed,
     Body(asked): Body<Checking>,
 ) -> Result<Json<CheckTold>, Problem> {
-    let Good { needs, checked, .. } = checked(&shared, &signed, &changes(asked.files)).await?;
+    let Good { needs, checked, .. } =
+        checked(&shared, &signed, &changes(asked.files), false).await?;
     let difference = Difference::between(&signed.view.rulebook, &checked.rulebook);
     let difference = DifferenceTold::to(&signed, difference);
     let broken = checked.broken.iter().map(ToString::to_string);
     let warnings = checked.warnings.into_iter();
     Ok(Json(CheckTold {
-        owner: checked.ownership.owner.to_string(),
+        owner: checked.owner.to_string(),
         digest: checked.rulebook.digest().to_string(),
         needed: needs.votes(),
         needed_of: needs.of().iter().map(ToString::to_string).collect(),
@@ -198,6 +203,7 @@ pub(super) async fn propose(
             WhenAsked::Approved => When::Approved,
         },
         returns: None,
+        restores: false,
     };
     Ok(created(propose_it(&shared, &signed, wanted).await?))
 }
@@ -300,17 +306,26 @@ pub(super) async fn rebase(
 ) -> Result<Response, Problem> {
     let proposal = seen(&signed, number)?;
     signed.needs(Action::Propose, signed.side(proposal))?;
-    let changes = changes_of(&shared, &signed, proposal).await?;
+    if let Some(activation) = proposal.returns {
+        // What was changed since is looked at again.
+        let wanted = returned(&shared, &signed, activation).await?;
+        return Ok(created(propose_it(&shared, &signed, wanted).await?));
+    }
+    let mut changes = changes_of(&shared, &signed, proposal).await?;
+    if !proposal.turns.is_empty() {
+        let base = base_of(&shared, &signed, proposal).await?;
+        changes = given(&base, &changes, &proposal.turns);
+    }
     let wanted = Wanted {
         base: signed.view.rulebook.digest(),
-        // With an agency all of its files go, of which he named the first.
-        changes: changes.only(|path| signed.sees(path) || signed.acts_for(path) == proposal.owner),
+        changes: named(&signed, &changes, &proposal.owner),
         title: proposal.title.clone(),
         when: match proposal.when {
             When::At(at) if at <= shared.backbone.now() => When::Asked,
             when => when,
         },
-        returns: proposal.returns,
+        returns: None,
+        restores: false,
     };
     Ok(created(propose_it(&shared, &signed, wanted).await?))
 }

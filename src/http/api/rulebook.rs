@@ -184,6 +184,7 @@ async fn change(
         title,
         when: When::Asked,
         returns: None,
+        restores: false,
     };
     Ok(created(propose(shared, signed, wanted).await?))
 }

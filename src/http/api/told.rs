@@ -11,6 +11,7 @@ use super::super::auth::Signed;
 use crate::agency::officer::Holder;
 use crate::broker::governance::{Activation, Proposal, State, Vote, When};
 use crate::policy::office::Action;
+use crate::policy::recovery::in_words;
 
 /// A proposal to change the rulebook, and what has become of it.
 #[derive(Serialize, ToSchema)]
@@ -24,6 +25,9 @@ pub(super) struct ProposalTold {
     title: String,
     /// Whose part of the rulebook changes: an agency, or `board`
     owner: String,
+    /// What it comes to for agencies that the board gives officers, or ends, such as `recovery of vet`
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    about: Vec<String>,
     /// Who proposed it
     by: String,
     /// When
@@ -97,6 +101,7 @@ impl From<&Proposal> for ProposalTold {
             state: proposal.state.name(),
             title: proposal.title.clone(),
             owner: proposal.owner.to_string(),
+            about: in_words(&proposal.turns),
             by: proposal.act.by.to_string(),
             at: proposal.at.to_string(),
             base: proposal.base.to_string(),

@@ -10,6 +10,7 @@ use crate::broker::record::{
     Accessed, Activated, Approved, Genesis, Inquiry, Proposed, Scheduled, Withdrawn,
 };
 use crate::message::id::{AgencyId, Digest};
+use crate::policy::recovery::in_words;
 
 impl Described {
     pub(super) fn genesis(&mut self, genesis: &Genesis) {
@@ -43,6 +44,8 @@ impl Described {
         } = draft;
         self.at = Some(*at);
         self.says = format!("proposal {number} of {owner} by {}: {title}", act.by);
+        let about = in_words(&draft.turns());
+        self.below.extend(about.iter().cloned());
         self.below.push(format!("on rulebook  {base}"));
         self.below.push(format!("to rulebook  {digest}"));
         for (path, content) in changes.files() {
@@ -65,6 +68,9 @@ impl Described {
         self.fields = json!({"proposal": number, "owner": owner.to_string(), "base": base,
             "rulebook": digest, "impact": impact, "title": title, "when": when,
             "returns": returns, "votes_needed": votes, "votes_of": agencies, "files": files});
+        if !about.is_empty() {
+            self.add("about", json!(about));
+        }
         self.by(act);
     }
 
