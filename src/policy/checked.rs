@@ -134,7 +134,11 @@ impl Seen {
         let Some(next) = next.filter(|_| new.is_empty()) else {
             // All else would follow from a word that is gone.
             let gone = words_in_use(known, text);
-            return Err(known.told(if gone.is_empty() { new } else { gone }));
+            let mut told = known.told(if gone.is_empty() { new } else { gone });
+            if told.is_empty() {
+                told.push(unknown());
+            }
+            return Err(told);
         };
         let found = lints::look(&next);
         let looked = LazyCell::new(|| base.as_ref().ok().map(|(base, _)| lints::look(base).faults));

@@ -140,6 +140,6 @@ pub(super) fn file_of(fault: &Fault) -> &str {
     fault.place.split(':').next().unwrap_or_default()
 }
 
-fn own_rules(agency: &str) -> String {
+pub(super) fn own_rules(agency: &str) -> String {
     format!("policies/{agency}.cedar")
 }

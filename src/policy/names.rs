@@ -4,12 +4,14 @@
 //! stands in a file which its author does not see.
 
 use super::change::owner_of;
+use super::known::own_rules;
 use super::rulebook::Rulebook;
-use super::source::read_file;
+use super::source::{FLOOR_PATH, read_file};
 use crate::agency::drafts;
 use crate::agency::officer::BOARD;
 use crate::message::bundle::{Bundle, Fault};
 use crate::message::id::AgencyId;
+use crate::message::nearest;
 
 /// Faults of new names in `text` that read as another body's.
 pub(super) fn borrowed(base: &Rulebook, text: &Bundle) -> Vec<Fault> {
@@ -25,6 +27,17 @@ pub(super) fn borrowed(base: &Rulebook, text: &Bundle) -> Vec<Fault> {
         };
         let owner = owner_of(path, |agency| agencies.contains(&agency));
         let owner = owner.agency().map(AgencyId::as_str);
+        if owner.is_none() && path != FLOOR_PATH {
+            let says = "is a file of no agency, and the board's rules stand in the floor";
+            let files: Vec<String> = agencies.iter().map(|it| own_rules(it)).collect();
+            let files: Vec<&str> = files.iter().map(String::as_str).collect();
+            let cure = match nearest(path, &files) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => "name it policies/<agency>.cedar".to_owned(),
+            };
+            faults.push(Fault::new(path, says, cure));
+            continue;
+        }
         for rule in read_file(path, content).rules {
             let is_there = base.rule(&rule.id).is_some_and(|it| it.path() == path);
             if !is_there && namesake(rule.id.as_str(), &agencies) != owner {

@@ -91,7 +91,15 @@ impl Rulebook {
             broken.sort();
             return Err(broken);
         }
-        let rulebook = Self::assemble(parts, bundle, broken)?;
+        let rulebook = Self::assemble(parts, bundle, broken);
+        // What cannot be assembled is only a consequence of the others.
+        let rulebook = rulebook.map_err(|consequence| {
+            if faults.is_empty() {
+                consequence
+            } else {
+                faults.clone()
+            }
+        })?;
         let seen_by = Some(holder.clone());
         Ok((
             Self {

@@ -463,3 +463,26 @@ fn a_fault_that_the_rulebook_has_already_hinders_no_change_of_something_else() {
     next.insert(POST_RULES, "permit (principal, action, resource);");
     assert!(check(&base, &Changes::between(&old, &next), &post).is_err());
 }
+
+#[test]
+fn a_misspelt_word_has_its_place_and_cure_and_a_misnamed_file_one_fault() {
+    let purpose = (POST, "purpose = \"postal", "purpose = \"postl");
+    let told = refused(&[purpose]);
+    assert!(told.starts_with("agencies/post/agency.toml:"), "{told}");
+    assert!(told.contains("is no purpose; write postal"), "{told}");
+    let kind = refused(&[(POST, "kind = \"post\"", "kind = \"pst\"")]);
+    assert!(
+        kind.contains("\"pst\" is no kind of agency; write post"),
+        "{kind}"
+    );
+    let mut next = edited(&[]);
+    next.insert(
+        "policies/pst.cedar",
+        next.text(POST_RULES).unwrap().to_owned(),
+    );
+    assert_eq!(
+        lines(&checked(&next).unwrap_err()),
+        "policies/pst.cedar: is a file of no agency, and the board's rules stand in the floor; did you mean \
+         policies/post.cedar?"
+    );
+}
