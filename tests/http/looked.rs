@@ -126,6 +126,7 @@ fn an_auditor_sees_what_his_agency_sent_and_was_given_and_each_look_is_a_record(
     assert!(refused.contains("forbidden"), "{refused}");
     let unsaid = broker.refuses("log tail --why \" \" --as post/m-0077");
     assert!(unsaid.contains("bad-request"), "{unsaid}");
+    nothing_is_looked_for_that_there_cannot_be(&broker);
 
     a_grant_opens_what_it_says(&broker);
     no_other_grant_opens_anything(&broker);
@@ -222,6 +223,32 @@ fn nothing_is_told_of_what_is_not_ones_own(broker: &Broker) {
         });
         assert_eq!(answers[0], answers[1]);
     }
+}
+
+/// A misspelt word is refused before the look, and no answer that is honestly empty says nothing.
+fn nothing_is_looked_for_that_there_cannot_be(broker: &Broker) {
+    for (filter, says) in [
+        ("--kind snt", "none of sent, received"),
+        ("--type postal.itm", "postal.item, "),
+        (
+            "--since 2026-11-02 --until 2026-11-01",
+            "until is not after",
+        ),
+    ] {
+        let refused = broker.refuses(&format!("log tail {filter} --why x --as {AUDITOR}"));
+        assert!(refused.contains(says), "{refused}");
+    }
+    let looks = records(broker, AUDITOR, "-n 50 --kind accessed");
+    let looks = Value::from(looks).to_string();
+    assert!(
+        !looks.contains("snt") && !looks.contains("postal.itm"),
+        "{looks}"
+    );
+    let once = "--type postal.itm --kind rejected";
+    let empty = broker.run(&format!("log tail {once} --why x --as {AUDITOR}"));
+    let notes = String::from_utf8(empty.stderr).unwrap();
+    assert!(empty.status.success() && empty.stdout.is_empty());
+    assert!(notes.contains("nothing was found"), "{notes}");
 }
 
 fn pages_go_on_by_their_own_cursors(broker: &Broker) {

@@ -134,6 +134,9 @@ impl Audit<'_> {
         wanted.extend(tail.filter.parameters());
         self.officer.run(config, async |api| {
             let mut found = newest(&api, &wanted, tail.records).await?;
+            if found.items.is_empty() {
+                output::note("nothing was found of what you looked for");
+            }
             // They come the newest first.
             found.items.reverse();
             while print(&found.items, tail.json)? == Reader::There && tail.follow {

@@ -290,8 +290,17 @@ impl LookedFor {
         if self.wait.is_some_and(|seconds| seconds > WAIT_MAX) {
             return Err(bad(format!("wait is from 0 to {WAIT_MAX} seconds")));
         }
+        self.is_of_what_there_may_be(signed, &sight)?;
         let exchange = self.exchange.as_deref().map(str::parse).transpose();
         let grant = self.grant.as_deref().unwrap_or_default();
+        let since = time("since", self.since.as_deref())?;
+        let until = time("until", self.until.as_deref())?;
+        if since
+            .zip(until)
+            .is_some_and(|(since, until)| until <= since)
+        {
+            return Err(bad("until is not after since: no time is between them"));
+        }
         Ok(Look {
             whose: format!("{} {grant}", signed.actor.holder),
             sight,
@@ -301,14 +310,38 @@ impl LookedFor {
                 message_type: self.message_type.clone(),
                 exchange: exchange.map_err(|_| bad("exchange is an id as records show it"))?,
                 number: self.number()?,
-                since: time("since", self.since.as_deref())?,
-                until: time("until", self.until.as_deref())?,
+                since,
+                until,
             },
             cursor: self.cursor.clone(),
             from: None,
             most: limit,
             full,
         })
+    }
+
+    /// Refuses a kind that nothing has, and a type that no message has: an empty answer would look like
+    /// one that was looked for well. What was of a type once is looked for with its kind.
+    fn is_of_what_there_may_be(&self, signed: &Signed, sight: &Sight) -> Result<(), Problem> {
+        let kinds = sight.kinds();
+        if let Some(kind) = &self.kind
+            && !kinds.contains(&kind.as_str())
+        {
+            let kinds = kinds.join(", ");
+            return Err(bad(format!("kind {kind:?} is none of {kinds}")));
+        }
+        let catalogue = signed.view.rulebook.catalogue();
+        let wanted = self.message_type.as_deref();
+        if let Some(wanted) = wanted.filter(|wanted| catalogue.get(wanted).is_none())
+            && self.kind.is_none()
+        {
+            let types = catalogue.entries().map(|entry| entry.message_type.as_str());
+            let types = types.collect::<Vec<_>>().join(", ");
+            return Err(bad(format!(
+                "type {wanted:?} is none of {types}; name a kind too for what is not in force any more"
+            )));
+        }
+        Ok(())
     }
 
     fn number(&self) -> Result<Option<Numbered>, Problem> {

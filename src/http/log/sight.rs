@@ -29,6 +29,46 @@ impl Sight {
         }
     }
 
+    /// The kinds that what it has may be of.
+    pub(crate) const fn kinds(&self) -> &'static [&'static str] {
+        match self {
+            Self::Own(_) => &[
+                "sent",
+                "received",
+                "rejected",
+                "narrowed",
+                "case",
+                "declared",
+                "confirmed",
+                "measure-ended",
+                "refusals-counted",
+                "certificate-withdrawn",
+                "new-key",
+                "accessed",
+            ],
+            Self::Granted(_) => &[
+                "exchange",
+                "rejected",
+                "narrowed",
+                "case",
+                "lost",
+                "refusals-counted",
+                "genesis",
+                "proposed",
+                "approved",
+                "withdrawn",
+                "scheduled",
+                "activated",
+                "declared",
+                "confirmed",
+                "measure-ended",
+                "certificate-withdrawn",
+                "new-key",
+                "accessed",
+            ],
+        }
+    }
+
     /// Whether part of a record is told as one of this kind.
     pub(super) fn is_kind(&self, kind: &str, part: Part, record: &Record) -> bool {
         let name = match self {
