@@ -138,6 +138,16 @@ impl Signed {
         owner == Holder::Board || owner == self.actor.holder
     }
 
+    /// Whether a file as a proposal has it is his to see. What an agency had is nobody else's once it takes
+    /// part no more: the board reads of its files those by which it is to join.
+    pub(super) fn sees_in(&self, proposal: &Proposal, path: &str) -> bool {
+        let registry = self.view.rulebook.registry();
+        let had =
+            |agency: &str| registry.agency(agency).is_some() || proposal.is_of_one_that_had(agency);
+        let owner = owner_of(path, had);
+        owner == Holder::Board || owner == self.actor.holder
+    }
+
     /// Nothing where he may; what he cannot see is absent.
     pub(super) fn needs(&self, action: Action, owner: &Holder) -> Result<(), Problem> {
         if !self.actor.may(Action::See, owner) {

@@ -19,7 +19,9 @@ use std::fmt;
 use self::rules::{CONDITION, WRITTEN};
 pub use self::thing::{Kind, Said};
 use self::thing::{Thing, Things};
+use super::change::owner_of;
 use super::rulebook::Rulebook;
+use crate::agency::officer::Holder;
 
 /// All that differs between two rulebooks, by kind and name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -100,12 +102,22 @@ impl Difference {
         Self { things: told }
     }
 
-    /// As it is told to officers who see these files: of other agencies' that go, that they do.
+    /// As it is told to officers who see these files: of another agency that comes or goes, that it does.
     #[must_use]
     pub fn seen(mut self, sees: impl Fn(&str) -> bool) -> Self {
-        let is_told =
-            |it: &Differing| sees(&it.path) || it.kind == Kind::Agency || it.change != Fate::Gone;
-        self.things.retain(is_told);
+        let is_whole = |it: &Differing| it.kind == Kind::Agency && it.change != Fate::Changed;
+        let mut whole = BTreeSet::new();
+        let others = self.things.iter_mut().filter(|it| !sees(&it.path));
+        for agency in others.filter(|it| is_whole(it)) {
+            agency.aspects.clear();
+            whole.insert(agency.name.clone());
+        }
+        let is_of_whole =
+            |path: &str| owner_of(path, |agency| whole.contains(agency)) != Holder::Board;
+        self.things.retain(|it| {
+            let is_told = it.change != Fate::Gone && !is_of_whole(&it.path);
+            sees(&it.path) || is_whole(it) || is_told
+        });
         self
     }
 

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 
 use carnet::config::write_text;
+use serde_json::json;
 
 use crate::broker::Broker;
 use crate::lines::lines_of;
@@ -102,6 +103,7 @@ fn ends_and_comes_back(broker: &Broker) {
     let statement = broker.get("post/m-0077", "/api/v1/proposals/4/statement");
     let says = "\nowner board\nend of vet\nbase ";
     assert!(statement.text.contains(says), "{}", statement.text);
+    told_without_its_files(broker, 4);
     decided(4);
     broker.told("policy activate 4 --as customs/o-2117");
     let why = vet.ended();
@@ -116,9 +118,30 @@ fn ends_and_comes_back(broker: &Broker) {
 
     let told = broker.told("policy rollback 5 --as customs/o-2117");
     assert!(told.contains("\n  end of vet taken back\n"), "{told}");
+    told_without_its_files(broker, 5);
     decided(5);
     let log = broker.told("policy log --as customs/o-2117");
     assert!(log.contains("end of vet taken back"), "{log}");
     // What waited for it was kept.
     Consumer::of(broker, "receipts", "vet/posts").waits_for("end of vet");
+}
+
+/// The board sees of such a proposal that an agency goes, or comes back, and nothing of what it has: neither
+/// while it takes part nor once it does not.
+fn told_without_its_files(broker: &Broker, number: u64) {
+    for seat in ["customs/o-2117", "police/p-1209"] {
+        let whole = broker.get(seat, &format!("/api/v1/proposals/{number}"));
+        assert_eq!(whole.json["files"], json!([]), "{seat}");
+        for path in ["agencies/vet/agency.toml", "agencies/vet/vet-ca.pem"] {
+            let file = format!("/api/v1/proposals/{number}/file?path={path}");
+            assert_eq!(broker.get(seat, &file).code(), "absent", "{seat} {path}");
+        }
+        let told = broker.get(seat, &format!("/api/v1/proposals/{number}/difference"));
+        let things = told.json["things"].as_array().unwrap();
+        assert_eq!(things.len(), 1, "{told:?}");
+        assert_eq!(
+            (&things[0]["name"], &things[0]["aspects"]),
+            (&json!("vet"), &json!([]))
+        );
+    }
 }

@@ -137,6 +137,12 @@ impl fmt::Display for State {
 }
 
 impl Proposal {
+    /// Whether it has files of an agency of this name that took part when it was made.
+    pub fn is_of_one_that_had(&self, agency: &str) -> bool {
+        let is_it = |it: &AgencyId| it.as_str() == agency;
+        self.turns.keys().any(is_it) || self.act.by.holder.agency().is_some_and(is_it)
+    }
+
     /// Whether it is not closed.
     pub fn is_pending(&self) -> bool {
         self.state == State::Pending

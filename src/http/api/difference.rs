@@ -30,9 +30,9 @@ pub(super) struct DifferenceTold {
 }
 
 impl DifferenceTold {
-    /// As an officer may know it.
-    pub(super) fn to(signed: &Signed, difference: Difference) -> Self {
-        let difference = difference.seen(|path| signed.sees(path));
+    /// As an officer may know it who sees these files.
+    pub(super) fn of(difference: Difference, sees: impl Fn(&str) -> bool) -> Self {
+        let difference = difference.seen(sees);
         Self {
             text: difference.to_string(),
             things: json!(difference),
@@ -68,6 +68,7 @@ pub(super) async fn difference(
     });
     let told = told.await?;
     signed.again(&shared).await?;
-    told.map(|difference| Json(DifferenceTold::to(&signed, difference)))
+    let sees = |path: &str| signed.sees_in(proposal, path);
+    told.map(|difference| Json(DifferenceTold::of(difference, sees)))
         .ok_or_else(|| unread("its rulebook cannot be read back"))
 }

@@ -166,7 +166,7 @@ pub(super) async fn check(
     let Good { needs, checked, .. } =
         checked(&shared, &signed, &changes(asked.files), false).await?;
     let difference = Difference::between(&signed.view.rulebook, &checked.rulebook);
-    let difference = DifferenceTold::to(&signed, difference);
+    let difference = DifferenceTold::of(difference, |path| signed.sees(path));
     let broken = checked.broken.iter().map(ToString::to_string);
     let warnings = checked.warnings.into_iter();
     Ok(Json(CheckTold {
@@ -243,7 +243,9 @@ pub(super) async fn proposal(
     let proposal = seen(&signed, number)?;
     let changes = changes_of(&shared, &signed, proposal).await?;
     // A digest would tell who guesses a file that he does not see.
-    let files = changes.files().filter(|(path, _)| signed.sees(path));
+    let files = changes
+        .files()
+        .filter(|(path, _)| signed.sees_in(proposal, path));
     let files = files.map(|(path, content)| ChangeTold {
         path: path.to_owned(),
         sha256: content.map(|content| Digest::of(content).to_string()),
@@ -266,10 +268,11 @@ pub(super) async fn file(
     At(number): At<u64>,
     Asked(asked): Asked<FileAsked>,
 ) -> Result<Response, Problem> {
-    let changes = changes_of(&shared, &signed, seen(&signed, number)?).await?;
+    let proposal = seen(&signed, number)?;
+    let changes = changes_of(&shared, &signed, proposal).await?;
     let mut files = changes.files();
     // The board decides about an agency's file by its difference, and does not read it.
-    let is_asked = |path: &str| path == asked.path() && signed.sees(path);
+    let is_asked = |path: &str| path == asked.path() && signed.sees_in(proposal, path);
     let found = files.find_map(|(path, content)| content.filter(|_| is_asked(path)));
     let content = found.ok_or_else(Problem::absent)?;
     Ok(text(String::from_utf8_lossy(content).into_owned()))
