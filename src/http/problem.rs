@@ -124,7 +124,7 @@ codes! {
         "Officers of your agency have as many pending proposals as are kept."
         "Withdraw one."
     LATER_CHANGES CONFLICT "later-changes" "Changed again since"
-        "A later activation changed the same files: taking the earlier one back would take that back too."
+        "A later activation changed the same files: it would be taken back too."
         "Take the later one back first, or propose the text that you want."
     NOT_TAKEN SERVICE_UNAVAILABLE "not-taken" "The log takes nothing"
         "The log did not take it: its disk is full, or the broker stops. Nothing has changed."

@@ -137,12 +137,15 @@ fn an_approval_counts_for_one_proposal_of_one_text_by_another_officer() {
     let of_other = signed(&broker, &statement(APPROVER, other), "post.m-0077");
     assert_eq!(approve(other, &of_other).code(), "closed");
     assert_eq!(state(&broker, other), "superseded");
+    // Proposed again, its file would take the one back.
+    let rebase = format!("policy rebase {other} --as {ADMINISTRATOR}");
+    assert!(broker.refuses(&rebase).contains("later-changes"));
     broker.told("policy rollback 2 --as post/m-0042");
     broker.told("policy approve 3 --as post/m-0077");
     // The rulebook of its base is in force again, and it stays closed.
     assert_eq!(approve(one, &of_one).code(), "closed");
     assert_eq!(approve(other, &of_other).code(), "closed");
-    let again = broker.told(&format!("policy rebase {other} --as {ADMINISTRATOR}"));
+    let again = broker.told(&rebase);
     assert!(again.starts_with("proposal 4  pending"), "{again}");
 }
 

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::auth::Signed;
 use super::super::body::{Asked, At, Body, FileAsked, text};
 use super::super::page::{Page, PageAsked};
-use super::super::problem::{BAD_REQUEST, FaultTold, Problem, Told};
+use super::super::problem::{BAD_REQUEST, FaultTold, LATER_CHANGES, Problem, Told};
 use super::super::site::Shared;
 use super::activations::returned;
 use super::difference::DifferenceTold;
@@ -315,8 +315,16 @@ pub(super) async fn rebase(
         return Ok(created(propose_it(&shared, &signed, wanted).await?));
     }
     let mut changes = changes_of(&shared, &signed, proposal).await?;
-    if !proposal.turns.is_empty() {
-        let base = base_of(&shared, &signed, proposal).await?;
+    let base = base_of(&shared, &signed, proposal).await?;
+    if proposal.turns.is_empty() {
+        // A file is proposed whole: who changed it since would find his change gone.
+        let active = signed.view.rulebook.bundle();
+        let mut paths = changes.paths();
+        if let Some(path) = paths.find(|path| base.get(path) != active.get(path)) {
+            let says = format!("{path} was changed since proposal {number} was made");
+            return Err(Problem::new(&LATER_CHANGES, says));
+        }
+    } else {
         changes = given(&base, &changes, &proposal.turns);
     }
     let wanted = Wanted {
