@@ -57,6 +57,9 @@ fn a_change_is_proposed_approved_by_another_activated_and_taken_back() {
     assert!(refused.contains("not-complete"), "{refused}");
     broker.told(&format!("policy approve {number} --as {APPROVER}"));
     assert_eq!(in_force(&broker), before, "it waits to be asked for");
+    let past = format!("policy activate {number} --at 2020-01-01T00:00:00Z --as {ADMINISTRATOR}");
+    let refused = broker.refuses(&past);
+    assert!(refused.contains("2020-01-01T00:00:00Z is over, it is 2"), "{refused}");
     broker.killed_and_restarted();
     assert_eq!(state(&broker, number), "pending");
     broker.told(&format!("policy activate {number} --as {ADMINISTRATOR}"));

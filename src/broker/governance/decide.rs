@@ -73,6 +73,9 @@ impl Governance {
             }
             Deed::Schedule { act, proposal, at } => {
                 self.pending_for(proposal, &act)?;
+                if let Some(at) = at.filter(|at| *at <= now) {
+                    return Err(NotDone::Past { at, now });
+                }
                 Ok(Decided {
                     record: Record::Scheduled(Scheduled {
                         at: now,

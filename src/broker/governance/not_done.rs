@@ -150,8 +150,16 @@ pub enum NotDone {
         needed: u32,
     },
     /// It has its approvals, and is to take effect later, or waits to be asked for.
-    #[error("its time has not come")]
+    #[error("its time has not come, or nobody has asked that it take effect")]
     NotDue,
+    /// It is to take effect at a time that is over.
+    #[error("the time at which it takes effect must be to come: {at} is over, it is {now}")]
+    Past {
+        /// The time.
+        at: Timestamp,
+        /// When that was asked for.
+        now: Timestamp,
+    },
     /// The rulebook is not the one that was approved.
     #[error("the rulebook that is to take effect has digest {digest}, and {approved} was approved")]
     OtherText {

@@ -288,7 +288,13 @@ impl Governance {
             act: act.clone(),
             entry: EntryId::new(at),
         };
-        self.change(*proposal, |it| it.votes.push(vote));
+        self.change(*proposal, |it| {
+            it.votes.push(vote);
+            // Nobody expects any more what was to be at a time that is over.
+            if matches!(it.when, When::At(time) if time < approved.at) {
+                it.when = When::Asked;
+            }
+        });
     }
 
     pub(in crate::broker) fn withdrawn(&mut self, withdrawn: &Withdrawn) {

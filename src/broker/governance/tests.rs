@@ -354,6 +354,9 @@ fn only_what_was_approved_takes_effect_and_when_it_was_said() {
     };
     let strange = log.does(schedule("customs/o-21", None));
     assert!(matches!(strange, Err(NotDone::NoPart(_))));
+    let (past, now) = (log.now(), log.now().plus(std::time::Duration::from_secs(1)));
+    let over = log.does(schedule("post/o-12", Some(past)));
+    assert_eq!(over, Err(NotDone::Past { at: past, now }));
     log.does(schedule("post/o-12", Some(at))).unwrap();
     while log.now() < at {
         assert!(log.governance().due(log.now()).next().is_none());
@@ -372,6 +375,27 @@ fn only_what_was_approved_takes_effect_and_when_it_was_said() {
     assert_eq!(log.does(activation(Some(7), 2)), Err(NotDone::Absent(7)));
     assert_eq!(log.does(activation(None, 2)), Err(NotDone::NoProposal));
     assert!(Log::begin(true).does(activation(None, 2)).is_ok());
+}
+
+#[test]
+fn a_time_that_passes_before_the_approvals_are_there_is_over() {
+    let mut log = Log::begin(false);
+    let proposal = log.propose(draft(1, 2));
+    let at = |log: &Log, seconds| Some(log.now().plus(std::time::Duration::from_secs(seconds)));
+    let schedule = |at| Deed::Schedule {
+        act: act("post/o-11", 11),
+        proposal,
+        at,
+    };
+    log.does(schedule(at(&log, 2))).unwrap();
+    log.at += 10;
+    log.approve(proposal, "post/o-12", 12).unwrap();
+    log.at += 10;
+    assert!(log.governance().due(log.now()).next().is_none());
+    let early = log.does(activation(Some(proposal), 2));
+    assert_eq!(early, Err(NotDone::NotDue));
+    log.does(schedule(None)).unwrap();
+    assert!(log.does(activation(Some(proposal), 2)).is_ok());
 }
 
 #[test]

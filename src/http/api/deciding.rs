@@ -152,8 +152,7 @@ pub(super) async fn activate(
         at,
     };
     govern(&shared, &signed, schedule).await?;
-    let is_now = at.is_none_or(|at| at <= shared.backbone.now());
-    if is_complete && is_now {
+    if is_complete && at.is_none() {
         activate_now(&shared, &signed, number).await?;
     }
     told(&shared, number).map(Json)

@@ -215,6 +215,7 @@ pub(super) fn not_done(why: &NotDone) -> Problem {
         NotDone::StaleBase { .. } => &problem::STALE_BASE,
         NotDone::NoChange => &problem::NO_CHANGE,
         NotDone::Title { .. }
+        | NotDone::Past { .. }
         | NotDone::MeasureEnd { .. }
         | NotDone::NormalLevel
         | NotDone::NoPermit(_)

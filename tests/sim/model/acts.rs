@@ -231,7 +231,7 @@ pub(super) const RARE: [Act; 38] = [
     Act::Govern(Govern::Schedule {
         which: 0,
         by: 1,
-        tens: 0,
+        tens: 1,
     }),
     Act::Govern(Govern::Activate {
         which: 0,

@@ -154,7 +154,7 @@ impl Life {
                     proposal: number(nth),
                     at: Some(self.at(tens)),
                 };
-                (schedule, self.is_his(nth, by))
+                (schedule, self.is_his(nth, by) && tens > 0)
             }
             Govern::Activate { .. } => return None,
         })
@@ -197,7 +197,12 @@ impl Life {
                 due: None,
                 state: "pending",
             }),
-            Govern::Approve { which, by } => self.proposals[which % count].took_part.push(by),
+            Govern::Approve { which, by } => {
+                let now = self.now;
+                let proposal = &mut self.proposals[which % count];
+                proposal.took_part.push(by);
+                proposal.due = proposal.due.filter(|due| now <= *due);
+            }
             Govern::Withdraw { which, .. } => self.proposals[which % count].state = "withdrawn",
             Govern::Schedule { which, tens, .. } => {
                 self.proposals[which % count].due = Some(self.at(tens));
