@@ -103,9 +103,10 @@ impl Embedded {
         let agency = match &deed {
             Deed::Propose(draft) => draft.act.by.holder.agency(),
             Deed::Approve(approval) => approval.act.by.holder.agency(),
-            Deed::Withdraw { act, .. } | Deed::Schedule { act, .. } | Deed::Access { act, .. } => {
-                act.by.holder.agency()
-            }
+            Deed::Withdraw { act, .. }
+            | Deed::Schedule { act, .. }
+            | Deed::Access { act, .. }
+            | Deed::Undeclare { act, .. } => act.by.holder.agency(),
             Deed::Declare(declaring) => declaring.act.by.holder.agency(),
             Deed::Confirm(confirmation) => confirmation.act.by.holder.agency(),
             Deed::Note(noted) => Some(noted.agency()),

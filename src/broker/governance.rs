@@ -11,7 +11,8 @@
 //! ```text
 //! Declare -> Declared: a suspension holds from here on -> Confirm -> Confirmed: all others hold
 //!                         +-> its time is over, or its permits are gone -> MeasureEnded
-//!                         +-> ended by the confirmation of another
+//!                         +-> Undeclare, while it waits                 -> MeasureEnded
+//!                         +-> ended by the confirmation of another, or with what it was to lift
 //! ```
 //! What is asked for is a [`Deed`], decided by `decide` alone; what was done is a record, from which
 //! [`Governance`] follows. Who may do what, by his role, is decided before a deed is handed over.

@@ -201,6 +201,8 @@ fn of_ended(ended: &MeasureEnded) -> (Timestamp, What<'_>) {
         why: match ended.why {
             EndedBy::Time => "time",
             EndedBy::Gone => "gone",
+            EndedBy::Withdrawn => "withdrawn",
+            EndedBy::Needless => "needless",
         },
     };
     (ended.at, what)

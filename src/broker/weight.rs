@@ -176,7 +176,11 @@ fn governed(deed: &Deed) -> usize {
         }
         Deed::Note(Noted::NewKey(key)) => key.issuer.len() + key.kid.len(),
         Deed::Access { asked, .. } => asked.sealed().len(),
-        Deed::Withdraw { .. } | Deed::Schedule { .. } | Deed::Gone(_) | Deed::Probe => 0,
+        Deed::Withdraw { .. }
+        | Deed::Schedule { .. }
+        | Deed::Undeclare { .. }
+        | Deed::Gone(_)
+        | Deed::Probe => 0,
         Deed::Activate(activated) => {
             let Activated {
                 text, units, tells, ..

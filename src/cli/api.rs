@@ -1,5 +1,6 @@
 //! An officer as a client of the HTTP interface: connected with his certificate, from any machine.
 
+use std::io::ErrorKind;
 use std::net::ToSocketAddrs;
 use std::path::Path;
 
@@ -234,15 +235,28 @@ impl Api {
 
     fn unreached(&self, error: &reqwest::Error) -> Failed {
         let mut says = error.to_string();
+        let mut is_refused = false;
         let mut cause = std::error::Error::source(error);
         while let Some(deeper) = cause {
             says = deeper.to_string();
+            let io = deeper.downcast_ref::<std::io::Error>();
+            is_refused |= io.is_some_and(|io| io.kind() == ErrorKind::ConnectionRefused);
             cause = deeper.source();
         }
-        let base = &self.base;
+        let cure = if is_refused {
+            "nothing listens there: start the broker, or give its --url"
+        } else if says.contains("invalid peer certificate") {
+            "your ca.pem did not issue the broker's certificate, or that has another name: --certs names \
+             the folder with its ca.pem, --server-name the name"
+        } else if says.contains("fatal alert") && !says.contains("ApplicationProtocol") {
+            "the broker does not take your certificate: its rulebook does not list who issued it, or it \
+             has ended"
+        } else {
+            "what listens there may be another server: --url takes the address of the setting http"
+        };
+        let (base, officer) = (&self.base, &self.officer);
         Failed::CannotRun(format!(
-            "no officers are served at {base} for {}: {says}; give its --url, and a certificate that its rulebook names",
-            self.officer
+            "{officer} was not served at {base}: {says}; {cure}"
         ))
     }
 }

@@ -108,6 +108,7 @@ impl Issue {
         let authority = Authority::load(&read_text(&issuer)?, &read_text(&key)?);
         let authority = authority
             .map_err(|error| Failed::CannotRun(format!("{}: {error}", issuer.display())))?;
+        judge::lists(config, &agency.id, &issuer)?;
         let profile = Profile::system(&agency, &system, now);
         let name = format!("{}-{}", agency.id, system.name);
         let (certificate, key) = (format!("{name}.pem"), format!("{name}.key"));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, AsOfficer};
 use super::failed::Failed;
+use super::names::instant;
 use super::output;
 use super::policy::decide::{sign, statement};
 use super::policy::show::member;
@@ -38,6 +39,9 @@ pub(super) enum MeasureCommand {
         after_help = "Example:\n  carnet measure lift 3 --reason \"The key is replaced\" --as post/m-0042"
     )]
     Lift(Lift),
+    /// Withdraw a measure that you declared, while it waits to be confirmed
+    #[command(after_help = "Example:\n  carnet measure withdraw 3 --as post/m-0042")]
+    Withdraw(Withdraw),
     /// Confirm a measure that another officer declared: signed here, with your own key
     #[command(after_help = "Example:\n  carnet measure confirm 3 --as post/m-0077")]
     Confirm(Confirm),
@@ -67,7 +71,7 @@ pub(super) struct AtLevel {
     #[arg(value_parser = ["degraded", "fallback", "closed"])]
     level: String,
     /// When it ends, at most 72 hours ahead
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     until: String,
     /// Why, in one line
     #[arg(long)]
@@ -108,6 +112,15 @@ pub(super) struct Lift {
     acting: Acting,
 }
 
+/// A measure that is taken back.
+#[derive(Debug, clap::Args)]
+pub(super) struct Withdraw {
+    /// Its number
+    number: u64,
+    #[command(flatten)]
+    acting: Acting,
+}
+
 /// A measure that is to be confirmed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Confirm {
@@ -140,6 +153,7 @@ impl MeasureCommand {
                 let asked = json!({"measure": measure, "reason": lift.reason});
                 lift.acting.declare(config, &asked)
             }
+            Self::Withdraw(withdraw) => withdraw.run(config),
             Self::Confirm(confirm) => confirm.run(config),
         }
     }
@@ -173,6 +187,16 @@ impl List {
             }
             all.iter()
                 .try_for_each(|measure| output::line(&told(measure)))
+        })
+    }
+}
+
+impl Withdraw {
+    fn run(&self, config: &Config) -> Result<(), Failed> {
+        self.acting.officer.run(config, async |api| {
+            let path = format!("measures/{}", self.number);
+            let withdrawn = api.request(Method::DELETE, &path)?;
+            self.acting.print(&api.json(withdrawn).await?)
         })
     }
 }

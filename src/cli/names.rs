@@ -6,6 +6,13 @@ use super::failed::{Failed, no_such};
 use crate::agency::registry::{Agency, Peer, Registry, System};
 use crate::message::catalogue::Catalogue;
 use crate::message::id::SystemId;
+use crate::message::time::Timestamp;
+
+/// A time as it is sent to a broker, from an argument.
+pub(super) fn instant(text: &str) -> Result<String, &'static str> {
+    let time = Timestamp::from_rfc3339(text).map(|time| time.to_string());
+    time.ok_or("is no time: write 2026-07-01T06:00:00Z")
+}
 
 /// A system of the registry, with its agency.
 pub(super) fn system_named(

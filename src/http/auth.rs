@@ -1,5 +1,6 @@
 //! Who asks: the officer of a request, found anew for each, under the rulebook in force.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::site::{Caller, Shared};
 use super::work::{Gone, Kind, work};
 use crate::agency::certificate::CertificateSummary;
 use crate::agency::identity::{Admitted, identify_officer};
-use crate::agency::officer::{Holder, OfficerId};
+use crate::agency::officer::{Holder, OfficerId, Role};
 use crate::agency::refusal::RefusalKind;
 use crate::agency::registry::{Officer, OfficerPeer};
 use crate::agency::token::Vouched;
@@ -156,10 +157,28 @@ impl Signed {
         if self.actor.may(action, owner) {
             return Ok(());
         }
-        let (id, action) = (&self.id, action.name());
-        let roles: Vec<&str> = self.actor.roles.iter().map(|role| role.name()).collect();
-        let roles = roles.join(", ");
-        let says = format!("{id} ({roles}) may not {action} what belongs to {owner}");
+        let would_do = |role: &&Role| {
+            let roles = BTreeSet::from([**role]);
+            let actor = Actor {
+                roles,
+                ..self.actor.clone()
+            };
+            actor.may(action, owner)
+        };
+        let roles = |roles: Vec<&Role>, between| {
+            let names: Vec<&str> = roles.into_iter().map(|role| role.name()).collect();
+            names.join(between)
+        };
+        let takes = roles(Role::ALL.iter().filter(would_do).collect(), " or ");
+        let has = roles(self.actor.roles.iter().collect(), ", ");
+        let says = if takes.is_empty() {
+            format!(
+                "no officer of {} does this with what is {owner}'s",
+                self.id.holder
+            )
+        } else {
+            format!("this takes the role {takes}, and {} is {has}", self.id)
+        };
         Err(Problem::new(&FORBIDDEN, says))
     }
 }

@@ -188,7 +188,7 @@ within_agency!(
 );
 
 macro_rules! bytes_id {
-    ($(#[$doc:meta])* $name:ident, $length:literal) => {
+    ($(#[$doc:meta])* $name:ident, $length:literal, $form:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; $length]);
@@ -216,7 +216,7 @@ macro_rules! bytes_id {
             fn from_str(text: &str) -> Result<Self, BadName> {
                 let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
                 let bytes = bytes.and_then(|b| b.try_into().ok());
-                bytes.map(Self).ok_or_else(|| BadName::new(text, "lower case hexadecimal"))
+                bytes.map(Self).ok_or_else(|| BadName::new(text, $form))
             }
         }
     };
@@ -224,15 +224,15 @@ macro_rules! bytes_id {
 
 bytes_id!(
     /// An exchange: 128 bits drawn at admission. It says nothing about sender, type or time.
-    ExchangeId, 16
+    ExchangeId, 16, "32 hexadecimal digits in small letters"
 );
 bytes_id!(
     /// A SHA-256 digest.
-    Digest, 32
+    Digest, 32, "64 hexadecimal digits in small letters"
 );
 bytes_id!(
     /// A keyed digest (HMAC-SHA-256, cut to 16 bytes): equal values are found, none can be guessed.
-    KeyedDigest, 16
+    KeyedDigest, 16, "32 hexadecimal digits in small letters"
 );
 
 impl Digest {

@@ -207,6 +207,10 @@ fn a_request_gets_a_certificate_for_its_key_and_the_name_of_the_entry() {
         out(&judged)
     );
 
+    let foreign = issue("--csr own.csr --out foreign --issuer pki/post-ca.pem");
+    assert_eq!(code(&foreign), Some(1), "{}", err(&foreign));
+    assert!(err(&foreign).contains("customs does not list pki/post-ca.pem"));
+    assert!(!folders.path().join("foreign").exists());
     let again = issue("--csr own.csr --out new");
     assert_eq!(code(&again), Some(3), "{}", err(&again));
     assert!(err(&again).contains("is there already"), "{}", err(&again));

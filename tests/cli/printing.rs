@@ -16,7 +16,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 /// How each command is run here; `CLIENT` says where the broker is, `OFFICER` who acts there, `NEW` is a
 /// name of its own. A row without words prints nothing that a command waits for, and has a test of its own;
 /// officers' are in `tests/http`.
-const ROWS: [(&str, &[&str]); 51] = [
+const ROWS: [(&str, &[&str]); 52] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -111,6 +111,7 @@ const ROWS: [(&str, &[&str]); 51] = [
     ("measure level", &[]),
     ("measure suspend", &[]),
     ("measure lift", &[]),
+    ("measure withdraw", &[]),
     ("measure confirm", &[]),
     ("policy schema", &["policy schema"]),
     (

@@ -59,7 +59,10 @@ fn a_change_is_proposed_approved_by_another_activated_and_taken_back() {
     assert_eq!(in_force(&broker), before, "it waits to be asked for");
     let past = format!("policy activate {number} --at 2020-01-01T00:00:00Z --as {ADMINISTRATOR}");
     let refused = broker.refuses(&past);
-    assert!(refused.contains("2020-01-01T00:00:00Z is over, it is 2"), "{refused}");
+    assert!(
+        refused.contains("2020-01-01T00:00:00.000Z is over, it is 2"),
+        "{refused}"
+    );
     broker.killed_and_restarted();
     assert_eq!(state(&broker, number), "pending");
     broker.told(&format!("policy activate {number} --as {ADMINISTRATOR}"));
@@ -202,6 +205,32 @@ fn an_edited_folder_changes_nothing_and_is_the_way_to_a_proposal() {
         "policy propose --from . --title Again --as {ADMINISTRATOR}"
     ));
     assert!(nothing.contains("no-change"), "{nothing}");
+    assert!(
+        nothing.contains("(--board takes those of the board)"),
+        "{nothing}"
+    );
+
+    // What others change meanwhile is not taken back from an export's folder, nor by the edit of an old text.
+    broker.told(&format!("policy export rules --as {ADMINISTRATOR}"));
+    let number = proposed(&broker, "Theirs:");
+    broker.told(&format!("policy approve {number} --as {APPROVER}"));
+    broker.told(&format!("policy activate {number} --as {ADMINISTRATOR}"));
+    let mine = text.replacen("@title(\"", "@title(\"Mine: ", 1);
+    write_text(&broker.path().join("rules").join(RULES), mine.as_bytes()).unwrap();
+    let old = broker.refuses(&format!(
+        "policy propose --from rules --title Mine --as {ADMINISTRATOR}"
+    ));
+    assert!(
+        old.contains("policies/post.cedar changed in force"),
+        "{old}"
+    );
+    let edit = format!(
+        "policy edit {RULES} --with rules/{RULES} --base {RULES} --title Mine --as {ADMINISTRATOR}"
+    );
+    let old = broker.refuses(&edit);
+    assert!(old.contains("stale"), "{old}");
+    write_text(&file, in_force(&broker).as_bytes()).unwrap();
+    broker.told(&edit);
 }
 
 #[test]

@@ -50,7 +50,10 @@ fn a_permit_is_suspended_by_one_officer_and_given_back_by_two() {
         "the page of health"
     );
     let own = broker.refuses(&format!("measure confirm 1 --as {ADMINISTRATOR}"));
-    assert!(own.contains("forbidden"), "{own}");
+    assert!(
+        own.contains("takes the role approver, and post/m-0042 is administrator"),
+        "{own}"
+    );
     broker.killed_and_restarted();
     assert!(!reaches(&broker, "killed"));
     let confirmed = broker.told(&format!("measure confirm 1 --as {APPROVER}"));
@@ -139,7 +142,9 @@ fn with_its_permit_it_ends(broker: &Broker) {
         json!({"measure": {"kind": "suspend", "permits": ["post-customs"]}, "reason": "x"});
     let suspended = declare(broker, APPROVER, &suspend);
     assert_eq!(suspended.status, StatusCode::CREATED, "{}", suspended.text);
-    broker.told(&format!("policy export rules --as {ADMINISTRATOR}"));
+    let export = format!("policy export rules --as {ADMINISTRATOR}");
+    broker.told(&export);
+    broker.told(&export);
     for (file, there, instead) in [
         (
             "policies/post.cedar",
@@ -158,6 +163,11 @@ fn with_its_permit_it_ends(broker: &Broker) {
         let path = broker.path().join("rules").join(file);
         carnet::config::write_text(&path, text.as_bytes()).unwrap();
     }
+    let edited = broker.refuses(&export);
+    assert!(
+        edited.contains("policies/post.cedar") && edited.contains("--force"),
+        "{edited}"
+    );
     broker.told(&format!(
         "policy propose --from rules --title renamed --once-approved --as {ADMINISTRATOR}"
     ));
@@ -207,6 +217,18 @@ fn a_measure_is_of_own_permits_and_of_a_level_with_an_end() {
         broker.get(ADMINISTRATOR, "/api/v1/measures").json,
         json!({"items": []})
     );
+    let ahead = Clock::default().now().plus(Duration::from_hours(1));
+    let fallback = level("fallback", json!(ahead.to_string()));
+    // Of the post's one approver nobody could confirm it.
+    let alone = declare(&broker, APPROVER, &fallback);
+    assert_eq!(alone.code(), "forbidden");
+    assert!(alone.text.contains("no other approver"), "{}", alone.text);
+    let declared = declare(&broker, ADMINISTRATOR, &fallback);
+    assert_eq!(declared.status, StatusCode::CREATED, "{}", declared.text);
+    let others = broker.refuses(&format!("measure withdraw 1 --as {APPROVER}"));
+    assert!(others.contains("he alone withdraws it"), "{others}");
+    let withdrawn = broker.told(&format!("measure withdraw 1 --as {ADMINISTRATOR}"));
+    assert!(withdrawn.contains("withdrew it"), "{withdrawn}");
     // Four of one officer, and his colleague has places still.
     let all = json!({"measure": {"kind": "suspend-all"}, "reason": "x"});
     let statuses = [0; 5].map(|_| declare(&broker, ADMINISTRATOR, &all).status.as_u16());

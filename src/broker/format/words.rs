@@ -159,6 +159,8 @@ words!(Measure {
 words!(EndedBy {
     1 = Time,
     2 = Gone,
+    3 = Withdrawn,
+    4 = Needless,
 });
 
 words!(Stage {

@@ -88,6 +88,7 @@ impl Governance {
             }
             Deed::Declare(declaring) => self.declare(declaring, now),
             Deed::Confirm(confirmation) => self.confirm(confirmation, now),
+            Deed::Undeclare { act, measure } => self.undeclare(&act, measure, now),
             Deed::Gone(gone) => self.gone(gone, now),
             Deed::Tell(expiring) => self.notice(expiring, now),
             Deed::Activate(activated) => self.activate(activated, now, development),

@@ -148,6 +148,27 @@ impl Governance {
         })
     }
 
+    /// Ends what waits to be confirmed. A suspension holds: its end would give, by one officer's word.
+    pub(super) fn undeclare(
+        &self,
+        act: &Act,
+        number: u64,
+        now: Timestamp,
+    ) -> Result<Decided, NotDone> {
+        let agency = act.by.holder.agency();
+        let agency = agency.ok_or_else(|| NotDone::NoPart(act.by.clone()))?;
+        let measure = self.measure(agency, number);
+        let measure = measure.ok_or(NotDone::NoMeasure(number))?;
+        if measure.act.by != act.by {
+            return Err(NotDone::OthersMeasure(measure.act.by.clone()));
+        }
+        let stage = measure.stage;
+        if stage != Stage::Waits || measure.is_over(now) {
+            return Err(NotDone::MeasureClosed { number, stage });
+        }
+        Ok(ended(agency.clone(), number, EndedBy::Withdrawn, now))
+    }
+
     /// Ends a suspension of which the rulebook of this digest, which is to be in force still, has no
     /// permit any more.
     pub(super) fn gone(&self, gone: Gone, now: Timestamp) -> Result<Decided, NotDone> {
@@ -162,15 +183,7 @@ impl Governance {
             return Err(NotDone::StaleBase { base, active });
         }
         self.holding(&agency, measure, now)?;
-        Ok(Decided {
-            record: Record::MeasureEnded(MeasureEnded {
-                at: now,
-                agency,
-                measure,
-                why: EndedBy::Gone,
-            }),
-            done: Some(Done::MeasureEnded),
-        })
+        Ok(ended(agency, measure, EndedBy::Gone, now))
     }
 
     pub(super) fn notice(&self, expiring: Expiring, now: Timestamp) -> Result<Decided, NotDone> {
@@ -185,6 +198,18 @@ impl Governance {
             record: Record::Expiring(expiring),
             done: None,
         })
+    }
+}
+
+fn ended(agency: AgencyId, measure: u64, why: EndedBy, at: Timestamp) -> Decided {
+    Decided {
+        record: Record::MeasureEnded(MeasureEnded {
+            at,
+            agency,
+            measure,
+            why,
+        }),
+        done: Some(Done::MeasureEnded),
     }
 }
 

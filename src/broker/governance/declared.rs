@@ -108,14 +108,14 @@ impl Governance {
                     .values()
                     .find(|it| it.stage == Stage::Holds && matches!(it.measure, Measure::Level(_)));
                 if let Some(before) = before.map(|it| it.number) {
-                    of.close(before, Stage::Replaced { at, by: number });
+                    of.close(before, Stage::Replaced { at, by: number }, at);
                 }
                 of.change(number, |it| it.stage = Stage::Holds);
             }
             Some(Measure::Suspend(_)) => of.change(number, |it| it.until = None),
             Some(Measure::Lift(lifted)) => {
-                of.close(lifted, Stage::Lifted { at, by: number });
-                of.close(number, Stage::Done { at });
+                of.close(number, Stage::Done { at }, at);
+                of.close(lifted, Stage::Lifted { at, by: number }, at);
             }
             None => {}
         }
@@ -124,7 +124,7 @@ impl Governance {
     pub(in crate::broker) fn measure_ended(&mut self, ended: &MeasureEnded) {
         let (at, why) = (ended.at, ended.why);
         let of = self.of(&ended.agency);
-        of.close(ended.measure, Stage::Ended { at, why });
+        of.close(ended.measure, Stage::Ended { at, why }, at);
     }
 
     /// Whether the agency was told this of the certificate last.

@@ -50,6 +50,13 @@ pub enum Deed {
     Declare(Declaring),
     /// A second officer confirms it.
     Confirm(Confirmation),
+    /// An officer takes back what he declared, before a second officer has confirmed it.
+    Undeclare {
+        /// Who declared it.
+        act: Act,
+        /// The number of the measure of his agency.
+        measure: u64,
+    },
     /// A suspension ends since its permits are gone: by the broker itself.
     Gone(Gone),
     /// An agency is told that a certificate ends: by the broker itself.

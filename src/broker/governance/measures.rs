@@ -58,7 +58,7 @@ pub enum Stage {
         /// When.
         at: Timestamp,
     },
-    /// It has ended by itself, in force or not.
+    /// It has ended, in force or not, and by no other one.
     Ended {
         /// When.
         at: Timestamp,
@@ -110,6 +110,8 @@ impl fmt::Display for Stage {
                 let why = match why {
                     EndedBy::Time => "its time was over",
                     EndedBy::Gone => "its permits were gone",
+                    EndedBy::Withdrawn => "the officer who declared it withdrew it",
+                    EndedBy::Needless => "what it was to lift had ended",
                 };
                 write!(f, "{why} at {at}")
             }
@@ -241,7 +243,18 @@ impl Declarations {
         }
     }
 
-    pub(super) fn close(&mut self, number: u64, stage: Stage) {
+    /// Closes one, and with it those that wait to lift it.
+    pub(super) fn close(&mut self, number: u64, stage: Stage, at: Timestamp) {
+        self.close_one(number, stage);
+        let lifts = |it: &&Declaration| it.measure == Measure::Lift(number);
+        let waiting = self.open().filter(lifts).map(|it| it.number);
+        let why = EndedBy::Needless;
+        for lift in waiting.collect::<Vec<u64>>() {
+            self.close_one(lift, Stage::Ended { at, why });
+        }
+    }
+
+    fn close_one(&mut self, number: u64, stage: Stage) {
         self.change(number, |it| it.stage = stage);
         self.closed.push_back(number);
         if self.closed.len() > CLOSED_MEASURES

@@ -91,8 +91,8 @@ pub enum NotDone {
     /// The agency has no measure of this number, or it is closed for too long to be remembered.
     #[error("there is no measure {0}")]
     NoMeasure(u64),
-    /// The measure is not open to this any more.
-    #[error("measure {number} cannot be changed any more: {stage}")]
+    /// The measure is not open to this: not yet, or not any more.
+    #[error("measure {number} is not open to this: {stage}")]
     MeasureClosed {
         /// Its number.
         number: u64,
@@ -102,10 +102,13 @@ pub enum NotDone {
     /// Who declared a measure cannot confirm it.
     #[error("officer {0} declared it, and another must confirm it")]
     OwnMeasure(OfficerId),
+    /// Another officer than the one who declared a measure cannot withdraw it.
+    #[error("officer {0} declared it, and he alone withdraws it")]
+    OthersMeasure(OfficerId),
     /// The officer or his agency has too many measures open.
     #[error(
-        "an officer has at most {OFFICER_MEASURES} measures open, and an agency {AGENCY_MEASURES}; confirm \
-         or lift one, or wait for its end"
+        "an officer has at most {OFFICER_MEASURES} measures open that nobody confirmed, and an agency \
+         {AGENCY_MEASURES} in all; have one confirmed or lifted, withdraw one that waits, or wait for its end"
     )]
     TooManyMeasures,
     /// The officer has suspended permits by his word alone, and no second officer confirmed it.

@@ -64,7 +64,7 @@ pub struct Confirmation {
     pub signed: SignedText,
 }
 
-/// A measure that has ended by itself.
+/// A measure that has ended, and by no other one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasureEnded {
     /// When.
@@ -77,13 +77,17 @@ pub struct MeasureEnded {
     pub why: EndedBy,
 }
 
-/// Why a measure has ended by itself.
+/// Why a measure has ended that no other one has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedBy {
     /// Its time is over.
     Time,
     /// The rulebook has none of the permits any more that it suspends.
     Gone,
+    /// Its officer has taken it back before a second officer confirmed it.
+    Withdrawn,
+    /// What it was to lift has ended otherwise.
+    Needless,
 }
 
 /// A certificate of an agency that ends soon, or has ended.

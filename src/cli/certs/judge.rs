@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::super::names::{system_name, system_named};
 use super::pki::{DevelopmentPki, development_bundle};
+use crate::agency::certificate::CertificateSummary;
 use crate::agency::identity::{Admitted, identify};
 use crate::agency::refusal::{IdentityRefusal, RefusalKind};
 use crate::agency::registry::{Registry, System};
@@ -20,7 +21,7 @@ use crate::cli::failed::Failed;
 use crate::cli::output;
 use crate::config::{Config, read_bundle, read_file, read_folder_files};
 use crate::message::bundle::Fault;
-use crate::message::id::{Digest, SystemId};
+use crate::message::id::{AgencyId, Digest, SystemId};
 use crate::message::time::Timestamp;
 
 /// A certificate to be judged.
@@ -44,7 +45,8 @@ pub(in crate::cli) struct Judge {
 
 impl Judge {
     pub(super) fn run(&self, config: &Config, now: Timestamp) -> Result<(), Failed> {
-        let registry = registry(config)?;
+        let in_data = config.data.join("certs");
+        let registry = registry(config, &[&config.certs, &in_data])?;
         let (_, system) = system_named(&registry, &self.system)?;
         let chain = chain(&self.file)?;
         let remote = self.from.unwrap_or_else(|| allowed(&system));
@@ -109,13 +111,13 @@ fn allowed(system: &System) -> IpAddr {
 }
 
 /// The agencies of the folders. Where those name no issuers, as in a repository, the ones that
-/// `certs dev` wrote stand in.
-fn registry(config: &Config) -> Result<Registry, Failed> {
+/// `certs dev` wrote into the first of `folders` stand in.
+fn registry(config: &Config, folders: &[&Path]) -> Result<Registry, Failed> {
     let bundle = read_bundle(config)?;
     if has_issuer(&bundle) {
         return Ok(Registry::parse(&bundle)?);
     }
-    for folder in [&config.certs, &config.data.join("certs")] {
+    for folder in folders {
         let files = read_folder_files(folder).unwrap_or_default();
         let pki: DevelopmentPki = files.into_iter().collect();
         if let Ok(bundle) = development_bundle(&bundle, &pki) {
@@ -126,6 +128,38 @@ fn registry(config: &Config) -> Result<Registry, Failed> {
     Err(Failed::CannotRun(format!(
         "no issuer stands in {agencies} beside agency.toml, and none of `carnet certs dev` in {certs}; \
          put the issuers' certificates there, or give --certs"
+    )))
+}
+
+/// Refuses an issuer that the agency does not list: the broker takes nothing that it issues.
+pub(super) fn lists(config: &Config, agency: &AgencyId, issuer: &Path) -> Result<(), Failed> {
+    let file = issuer.display();
+    let beside = issuer.parent().unwrap_or(Path::new(""));
+    let Ok(registry) = registry(config, &[beside]) else {
+        let says = format!(
+            "warning: no issuer of {agency} is known here: whether it lists {file} was not looked at"
+        );
+        output::note(&says);
+        return Ok(());
+    };
+    let listed = registry.agency(agency.as_str()).map(|it| &it.issuers);
+    let listed: Vec<&(String, Vec<u8>)> = listed.into_iter().flatten().collect();
+    let own = chain(issuer)?;
+    // It may stand below one that is listed.
+    let own_names = own.first().and_then(|der| CertificateSummary::read(der));
+    let above = own_names.filter(|it| it.issuer != it.subject);
+    let is_above = |der: &[u8]| {
+        let names = CertificateSummary::read(der).zip(above.as_ref());
+        names.is_some_and(|(listed, own)| listed.subject == own.issuer)
+    };
+    let is_known = |der: &[u8]| own.iter().any(|it| **it == *der) || is_above(der);
+    if listed.iter().any(|(_, der)| is_known(der)) {
+        return Ok(());
+    }
+    let names: Vec<&str> = listed.iter().map(|(name, _)| name.as_str()).collect();
+    Err(Failed::Refused(format!(
+        "{agency} does not list {file}, and what that issues for it lets nobody in; its issuers: {}",
+        names.join(", ")
     )))
 }
 

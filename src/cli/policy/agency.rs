@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::show::{member, print};
+use super::show::{lines_of, member, print};
 use crate::cli::api::AsOfficer;
-use crate::cli::failed::Failed;
+use crate::cli::failed::{Failed, no_such};
 use crate::config::{Config, read_file};
 use crate::message::id::AgencyId;
 use crate::policy::change::agency_file;
@@ -47,6 +47,17 @@ impl Agency {
         let entries = entries.transpose()?.map_or(Value::Null, Value::String);
         self.officer.run(config, async |api| {
             let active = api.get("rulebook").await?;
+            let agencies = lines_of(&active, "agencies").filter_map(Value::as_str);
+            let agencies: Vec<&str> = agencies.collect();
+            if !agencies.contains(&self.id.as_str()) {
+                let id = self.id.as_str();
+                return Err(no_such(
+                    "agency",
+                    id,
+                    &agencies,
+                    "`carnet policy status --json`",
+                ));
+            }
             let body = json!({"base": member(&active, "digest"), "title": self.title,
                 "files": {agency_file(&self.id): entries}});
             let request = api.request(Method::POST, "proposals")?;

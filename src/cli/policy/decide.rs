@@ -16,6 +16,7 @@ use crate::agency::officer::OfficerId;
 use crate::broker::governance::Statement;
 use crate::cli::api::{Api, AsOfficer};
 use crate::cli::failed::Failed;
+use crate::cli::names::instant;
 use crate::cli::output;
 use crate::config::{Config, write_text};
 use crate::message::id::Digest;
@@ -94,7 +95,7 @@ pub(in crate::cli) struct Activate {
     /// The proposal's number
     number: u64,
     /// When; now, where no time is given
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     at: Option<String>,
     #[command(flatten)]
     officer: AsOfficer,

@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use serde_json::{Map, Value, json};
 
-use super::show::{lines_of, member, needs, print};
+use super::show::{exported, lines_of, member, needs, print, remember};
 use crate::agency::officer::Holder;
 use crate::cli::api::{Api, AsOfficer};
 use crate::cli::failed::Failed;
@@ -96,6 +96,10 @@ pub(in crate::cli) struct Edit {
     /// The file with its new text
     #[arg(long, value_name = "FILE", required_unless_present = "remove")]
     with: Option<PathBuf>,
+    /// The file with the text that the new one was made on: refused where another is in force meanwhile
+    /// [default: the text in force, whatever it is]
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
     /// Propose that it goes
     #[arg(long, conflicts_with = "with")]
     remove: bool,
@@ -113,6 +117,8 @@ pub(in crate::cli) struct Edit {
 struct Differing {
     base: String,
     files: Map<String, Value>,
+    /// Which of them an activation changed since the folder was exported.
+    changed_since: Vec<String>,
 }
 
 impl Source {
@@ -142,16 +148,41 @@ impl Source {
             }
         }
         let foreign = there.files().filter(|(path, _)| !is_owned(path)).count();
+        let dir = self.from.display();
+        let hint = if self.board {
+            ""
+        } else {
+            " (--board takes those of the board)"
+        };
+        if foreign == there.files().count() {
+            let says = format!("no file in {dir} is {owner}'s{hint}");
+            return Err(Failed::Usage(says));
+        }
         output::note(&format!(
-            "{} of {owner} differ; {foreign} others in {} are not looked at",
+            "{} of {owner} differ; {foreign} others in {dir} are not looked at{hint}",
             count(files.len()),
-            self.from.display()
         ));
+        let changed_since = changed_since(&exported(&self.from), &active, &files);
         Ok(Differing {
             base: member(&active, "digest").to_owned(),
             files,
+            changed_since,
         })
     }
+}
+
+/// Which of `files` are in force as they neither were when they were `exported`, nor proposed from there.
+fn changed_since(exported: &str, active: &Value, files: &Map<String, Value>) -> Vec<String> {
+    let known = exported.lines().filter_map(|line| line.split_once("  "));
+    let known: BTreeSet<(&str, &str)> = known.collect();
+    let was_exported = |path: &str| known.iter().any(|(_, it)| *it == path);
+    let in_force =
+        lines_of(active, "files").map(|file| (member(file, "sha256"), member(file, "path")));
+    let in_force: BTreeSet<(&str, &str)> = in_force.collect();
+    let is_known = |path: &str| known.intersection(&in_force).any(|(_, it)| *it == path);
+    let files = files.keys().map(String::as_str);
+    let changed = files.filter(|path| was_exported(path) && !is_known(path));
+    changed.map(str::to_owned).collect()
 }
 
 fn count(files: usize) -> String {
@@ -213,7 +244,19 @@ impl Check {
 impl Propose {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         self.officer.run(config, async |api| {
-            let Differing { base, files } = self.source.differing(&api, config).await?;
+            let Differing {
+                base,
+                files,
+                changed_since,
+            } = self.source.differing(&api, config).await?;
+            if !changed_since.is_empty() {
+                let says = format!(
+                    "{} changed in force since this folder was exported, and that would be taken back: export \
+                     into another folder, and make the change there",
+                    changed_since.join(", ")
+                );
+                return Err(Failed::Refused(says));
+            }
             let when = if self.once_approved {
                 "approved"
             } else {
@@ -221,7 +264,10 @@ impl Propose {
             };
             let body = json!({"base": base, "title": self.title, "files": files, "when": when});
             let request = api.request(Method::POST, "proposals")?;
-            print(&api.json(request.json(&body)).await?, self.json)
+            let told = api.json(request.json(&body)).await?;
+            let proposed = files.iter().filter_map(|(path, text)| Some((path.as_str(), text.as_str()?)));
+            remember(&self.source.from, proposed)?;
+            print(&told, self.json)
         })
     }
 }
@@ -271,9 +317,13 @@ impl Edit {
             };
             let request = api.request(method, "rulebook/file")?.query(&path);
             let mut request = request.query(&[("title", self.title.as_str())]);
-            request = match etag {
-                Some(etag) => request.header(IF_MATCH, etag),
-                None => request.header(IF_NONE_MATCH, "*"),
+            request = match (&self.base, etag) {
+                (Some(base), _) => {
+                    let base = read_file(base).map_err(Failed::cannot_run)?;
+                    request.header(IF_MATCH, format!("\"{}\"", Digest::of(&base)))
+                }
+                (None, Some(etag)) => request.header(IF_MATCH, etag),
+                (None, None) => request.header(IF_NONE_MATCH, "*"),
             };
             if let Some(file) = &self.with {
                 let text = read_file(file).map_err(Failed::cannot_run)?;

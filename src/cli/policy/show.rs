@@ -1,14 +1,19 @@
 //! What is in force, what was, and what waits.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::cli::api::AsOfficer;
 use crate::cli::failed::Failed;
 use crate::cli::output;
-use crate::config::{Config, write_text};
+use crate::config::{Config, read_file, write_text};
+use crate::message::id::Digest;
+
+/// The file in an export's folder that says what was exported there and proposed from there, as `sha256sum`
+/// does: what differs from it was edited since.
+const EXPORTED: &str = ".exported.sha256";
 
 /// What is in force, and what waits for whom.
 #[derive(Debug, clap::Args)]
@@ -41,8 +46,37 @@ pub(in crate::cli) struct Log {
 pub(in crate::cli) struct Export {
     /// The folder
     dir: PathBuf,
+    /// Replace files there that differ
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     officer: AsOfficer,
+}
+
+/// What was exported into a folder, a digest and a path a line; empty where nothing was.
+pub(super) fn exported(dir: &Path) -> String {
+    let lines = read_file(&dir.join(EXPORTED)).unwrap_or_default();
+    String::from_utf8_lossy(&lines).into_owned()
+}
+
+/// A digest and a path a line.
+fn digests<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> String {
+    let line = |(path, text): (&str, &str)| format!("{}  {path}\n", Digest::of(text.as_bytes()));
+    files.map(line).collect()
+}
+
+/// Remembers in an export's folder what was proposed from it: once in force it is what the next change is
+/// made on.
+pub(super) fn remember<'f>(
+    dir: &Path,
+    proposed: impl Iterator<Item = (&'f str, &'f str)>,
+) -> Result<(), Failed> {
+    let before = exported(dir);
+    if before.is_empty() {
+        return Ok(());
+    }
+    let all = before + &digests(proposed);
+    write_text(&dir.join(EXPORTED), all.as_bytes()).map_err(Failed::cannot_run)
 }
 
 /// A text of an answer; empty where it is none.
@@ -193,20 +227,53 @@ impl Export {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         self.officer.run(config, async |api| {
             let files = api.get("rulebook/files").await?;
-            let mut count = 0_usize;
-            for (path, text) in files.as_object().into_iter().flatten() {
-                // What a broker names is not trusted with a path of this machine.
+            let files = files.as_object().into_iter().flatten();
+            let files: Vec<(&str, &str)> = files
+                .map(|(path, text)| (path.as_str(), text.as_str().unwrap_or_default()))
+                .collect();
+            // What a broker names is not trusted with a path of this machine.
+            let is_path = |path: &str| {
                 let mut parts = path.split('/');
-                if !parts.all(|part| !part.is_empty() && part != "." && part != "..") {
-                    let says = format!("{path:?} is no path of a rulebook");
-                    return Err(Failed::Refused(says));
-                }
-                let text = text.as_str().unwrap_or_default();
-                let written = write_text(&self.dir.join(path), text.as_bytes());
-                written.map_err(Failed::cannot_run)?;
-                count += 1;
+                parts.all(|part| !part.is_empty() && part != "." && part != "..")
+            };
+            if let Some((path, _)) = files.iter().find(|(path, _)| !is_path(path)) {
+                let says = format!("{path:?} is no path of a rulebook");
+                return Err(Failed::Refused(says));
             }
-            output::line(&format!("wrote {count} files to {}", self.dir.display()))
+            if !self.force {
+                self.keep_edited(&files)?;
+            }
+            let write = |path: &str, text: &str| {
+                let written = write_text(&self.dir.join(path), text.as_bytes());
+                written.map_err(Failed::cannot_run)
+            };
+            files
+                .iter()
+                .try_for_each(|(path, text)| write(path, text))?;
+            write(EXPORTED, &digests(files.iter().copied()))?;
+            let (count, dir) = (files.len(), self.dir.display());
+            output::line(&format!("wrote {count} files to {dir}"))
         })
+    }
+
+    /// Refuses to write over what neither is exported now nor was by the export before.
+    fn keep_edited(&self, files: &[(&str, &str)]) -> Result<(), Failed> {
+        let read = |path: &str| read_file(&self.dir.join(path)).ok();
+        let exported = exported(&self.dir);
+        let is_edited = |(path, text): &&(&str, &str)| {
+            read(path).is_some_and(|there| {
+                let line = format!("{}  {path}", Digest::of(&there));
+                there != text.as_bytes() && !exported.lines().any(|it| it == line)
+            })
+        };
+        let edited: Vec<&str> = files.iter().filter(is_edited).map(|it| it.0).collect();
+        if edited.is_empty() {
+            return Ok(());
+        }
+        Err(Failed::Refused(format!(
+            "in {} {} would be lost: propose what was edited, export into another folder, or replace it with --force",
+            self.dir.display(),
+            edited.join(", ")
+        )))
     }
 }

@@ -225,7 +225,9 @@ pub(super) fn not_done(why: &NotDone) -> Problem {
             &problem::TOO_MANY_PENDING
         }
         NotDone::TooMuchToday { .. } => &problem::TOO_MUCH_TODAY,
-        NotDone::OtherNeeds(_) | NotDone::NoPart(_) => &problem::FORBIDDEN,
+        NotDone::OtherNeeds(_) | NotDone::NoPart(_) | NotDone::OthersMeasure(_) => {
+            &problem::FORBIDDEN
+        }
         NotDone::OwnProposal(_) | NotDone::OwnMeasure(_) => &problem::OWN_PROPOSAL,
         NotDone::SameKey => &problem::SAME_KEY,
         NotDone::Twice(_) | NotDone::Voted(_) => &problem::ALREADY_APPROVED,

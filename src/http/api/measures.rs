@@ -21,6 +21,7 @@ use super::deciding::{Approving, signed_text, time};
 use super::draft::{govern, not_done};
 use super::told::VoteTold;
 use crate::agency::officer::{Holder, OfficerId};
+use crate::agency::registry::Officer;
 use crate::broker::governance::{
     Confirmation, Declaration, Declarations, Declaring, Deed, Done, Governance, Measure, NotDone,
 };
@@ -187,6 +188,9 @@ pub(super) async fn declare(
     let measure = measure(&signed, asked.measure)?;
     let action = action_of(&measure);
     signed.needs(action, &signed.id.holder)?;
+    if action != Action::Suspend {
+        can_be_confirmed(&signed)?;
+    }
     let until = asked.until.as_deref().map(|at| time("/until", at));
     let declaring = Declaring {
         act: signed.act(),
@@ -207,6 +211,46 @@ pub(super) async fn declare(
     let location = format!("/api/v1/measures/{number}");
     let told = told(&shared, &signed, number)?;
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(told)).into_response())
+}
+
+/// Refuses what waits for a second officer where there is none who could confirm it.
+fn can_be_confirmed(signed: &Signed) -> Result<(), Problem> {
+    let Signed { id, view, .. } = signed;
+    let agency = id.holder.agency();
+    let agency = agency.and_then(|agency| view.rulebook.registry().agency(agency.as_str()));
+    let officers = agency.into_iter().flat_map(|it| it.officers.values());
+    let mut others = officers.filter(|it| it.id != id.officer);
+    let confirms = |officer: &Officer| {
+        let roles = officer.roles.clone();
+        let actor = Actor::new(id.holder.clone(), roles, view.rulebook.board());
+        actor.may(Action::Approve, &id.holder)
+    };
+    if others.any(confirms) {
+        return Ok(());
+    }
+    let says = format!(
+        "nobody could confirm it: {} has no other approver than {id}; have an administrator declare it",
+        id.holder
+    );
+    Err(Problem::new(&FORBIDDEN, says))
+}
+
+/// Withdraw a measure that you declared and that waits to be confirmed
+#[utoipa::path(delete, path = "/api/v1/measures/{number}", params(("number" = u64, Path)), responses(
+    (status = OK, body = DeclarationTold),
+    (status = "4XX", body = Told, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, body = Told, content_type = "application/problem+json"),
+))]
+pub(super) async fn withdraw(
+    State(shared): State<Arc<Shared>>,
+    signed: Signed,
+    At(measure): At<u64>,
+) -> Result<Json<DeclarationTold>, Problem> {
+    told(&shared, &signed, measure)?;
+    signed.needs(Action::Declare, &signed.id.holder)?;
+    let act = signed.act();
+    govern(&shared, &signed, Deed::Undeclare { act, measure }).await?;
+    told(&shared, &signed, measure).map(Json)
 }
 
 /// A measure of your agency

@@ -70,7 +70,7 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(activations::take_back))
         .routes(routes!(measures::list, measures::declare))
         .routes(routes!(measures::suspensions))
-        .routes(routes!(measures::one))
+        .routes(routes!(measures::one, measures::withdraw))
         .routes(routes!(measures::statement))
         .routes(routes!(measures::confirm))
         .routes(routes!(log::look))

@@ -39,6 +39,7 @@ pub(super) enum Does {
     Suspend(usize),
     Lift(usize),
     Confirm(usize),
+    Withdraw(usize),
     /// By the broker, whether the permits are gone or not; with the rulebook in force, or with another.
     Gone {
         which: usize,
@@ -84,13 +85,34 @@ impl Plain {
         for it in open.filter(|it| it.until.is_some_and(|until| until <= now)) {
             it.close("ended", now);
         }
+        self.end_needless(now);
+    }
+
+    /// What was to lift another one ends with it.
+    fn end_needless(&mut self, now: Timestamp) {
+        for of in self.of.values_mut() {
+            let holds: Vec<bool> = of.iter().map(|it| it.stage == "holds").collect();
+            for it in of.iter_mut().filter(|it| it.is_open()) {
+                if let Measure::Lift(number) = it.measure
+                    && !holds[usize::try_from(number).unwrap() - 1]
+                {
+                    it.close("ended", now);
+                }
+            }
+        }
     }
 
     /// What a deed comes to: a word for it, where it is done at all.
     fn take(&mut self, deed: &Deed, in_force: Digest, now: Timestamp) -> Option<&'static str> {
-        match deed {
+        let come_to = match deed {
             Deed::Declare(declaring) => self.declare(declaring, now),
             Deed::Confirm(confirmation) => self.confirm(confirmation, now),
+            Deed::Undeclare { act, measure } => {
+                let it = self.get(act.by.holder.agency(), *measure)?;
+                let it = Some(it).filter(|it| it.by.by == act.by && it.stage == "waits")?;
+                it.close("ended", now);
+                Some("taken back")
+            }
             Deed::Gone(gone) => {
                 let it = self.holding(Some(&gone.agency), gone.measure);
                 let it = it.filter(|_| gone.rulebook == in_force)?;
@@ -98,7 +120,9 @@ impl Plain {
                 Some("ended without its permits")
             }
             other => panic!("{other:?}"),
-        }
+        };
+        self.end_needless(now);
+        come_to
     }
 
     fn get(&mut self, agency: Option<&AgencyId>, number: u64) -> Option<&mut Naive> {
@@ -291,6 +315,10 @@ impl Life {
                     signed,
                 });
             }
+            Does::Withdraw(which) => {
+                let measure = number(which);
+                return Deed::Undeclare { act, measure };
+            }
             Does::Gone { which, in_force } => {
                 let rulebook = self.border.in_force().digest;
                 return Deed::Gone(Gone {
@@ -320,6 +348,7 @@ pub(super) fn does() -> impl Strategy<Value = Does> {
         4 => (0..PERMITS.len()).prop_map(Does::Suspend),
         2 => which.clone().prop_map(Does::Lift),
         6 => which.clone().prop_map(Does::Confirm),
+        1 => which.clone().prop_map(Does::Withdraw),
         1 => (which, any::<bool>()).prop_map(|(which, in_force)| Does::Gone { which, in_force }),
         1 => (1..3_u32).prop_map(Does::Pass),
     ]

@@ -324,6 +324,51 @@ fn where_all_places_are_taken_a_measure_can_still_be_lifted() {
 }
 
 #[test]
+fn who_declared_a_measure_takes_it_back_while_it_waits_and_a_suspension_never() {
+    let mut log = Log::begin(false);
+    let undeclare = |measure, by: &str| Deed::Undeclare {
+        act: act(by, number(by)),
+        measure,
+    };
+    let level = log.declare("post/o-11", FALLBACK).unwrap();
+    let other = log.does(undeclare(level, "post/o-12"));
+    let his = "post/o-11".parse().unwrap();
+    assert_eq!(other, Err(NotDone::OthersMeasure(his)));
+    let foreign = log.does(undeclare(level, "customs/o-11"));
+    assert_eq!(foreign, Err(NotDone::NoMeasure(level)));
+    log.does(undeclare(level, "post/o-11")).unwrap();
+    let late = log.confirm(level, "post/o-12");
+    assert!(matches!(late, Err(NotDone::MeasureClosed { .. })));
+    let suspension = log.declare("post/o-11", SUSPEND).unwrap();
+    let held = log.does(undeclare(suspension, "post/o-11"));
+    assert!(matches!(held, Err(NotDone::MeasureClosed { .. })));
+    assert_eq!(log.stage(suspension), Stage::Holds);
+}
+
+#[test]
+fn a_lift_is_over_once_what_it_was_to_lift_has_ended_otherwise() {
+    let mut log = Log::begin(false);
+    let level = log.declare("post/o-11", FALLBACK).unwrap();
+    log.confirm(level, "post/o-12").unwrap();
+    let [one, other] =
+        ["post/o-11", "post/o-12"].map(|by| log.declare(by, Measure::Lift(level)).unwrap());
+    log.confirm(one, "post/o-12").unwrap();
+    assert!(matches!(log.stage(one), Stage::Done { .. }));
+    let is_needless = |stage| {
+        let why = EndedBy::Needless;
+        matches!(stage, Stage::Ended { why: told, .. } if told == why)
+    };
+    assert!(is_needless(log.stage(other)));
+    let suspension = log.declare("post/o-11", SUSPEND).unwrap();
+    log.passes(MEASURE_LASTS / 2);
+    let lift = log.declare("post/o-11", Measure::Lift(suspension)).unwrap();
+    log.passes(MEASURE_LASTS / 2);
+    assert!(is_needless(log.stage(lift)));
+    let kept = Ledger::of_snapshot(&log.ledger.to_snapshot()).unwrap();
+    assert_eq!(**kept.governance(), *log.governance());
+}
+
+#[test]
 fn a_suspension_ends_with_its_permits_by_the_rulebook_in_force_alone() {
     let mut log = Log::begin(true);
     let suspended = log.declare("post/o-11", SUSPEND).unwrap();
