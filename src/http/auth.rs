@@ -139,8 +139,8 @@ impl Signed {
         owner == Holder::Board || owner == self.actor.holder
     }
 
-    /// Whether a file as a proposal has it is his to see. What an agency had is nobody else's once it takes
-    /// part no more: the board reads of its files those by which it is to join.
+    /// Whether a file as a proposal has it is his to see. What an agency had stays its own once it takes part
+    /// no more: the board reads of its files those by which it is to join.
     pub(super) fn sees_in(&self, proposal: &Proposal, path: &str) -> bool {
         let registry = self.view.rulebook.registry();
         let had =
