@@ -99,6 +99,11 @@ const ROWS: &[Row] = &[
         operation: "post /api/v1/measures/{number}/confirmation",
         statuses: [403, 422, 403, 403, 403, 403],
     },
+    // A suspension is nobody's to withdraw: it holds.
+    Row {
+        operation: "delete /api/v1/measures/{number}",
+        statuses: [409, 403, 403, 403, 409, 409],
+    },
     Row {
         operation: "get /api/v1/log",
         statuses: [403, 403, 200, 403, 403, 403],
