@@ -306,6 +306,16 @@ fn who_comes_and_who_goes_is_the_boards_with_all_that_is_theirs() {
     let joined = checked(&next).unwrap_or_else(|faults| panic!("{}", lines(&faults)));
     assert_eq!(owner(&joined), "board");
     assert!(lines(&joined.warnings).contains("has no administrator and another officer"));
+    // Where it were to decide too, too few of those who decide could.
+    let mut seated = next.clone();
+    let board = seated.text(BOARD).unwrap();
+    let seats = board.replacen("\"environment\", \"post\"]", "\"vet\"]", 1);
+    seated.insert(BOARD, seats);
+    let told = lines(&checked(&seated).unwrap_err());
+    assert!(
+        told.contains("policies/board.toml: leaves the board with 2 members"),
+        "{told}"
+    );
     // With its file all others go.
     let mut changes = Changes::default();
     changes.insert("agencies/vet/agency.toml", None);
