@@ -104,9 +104,11 @@ async fn serve(witness: Witness, at: &Address) -> Result<(), Failed> {
     }
 }
 
-fn read<T: FromStr<Err = Malformed>>(path: &Path) -> Result<T, Failed> {
+/// What a file has, of one of the formats of [`crate::evidence`].
+pub(super) fn read<T: FromStr<Err = Malformed>>(path: &Path) -> Result<T, Failed> {
     let octets = read_file(path).map_err(Failed::cannot_run)?;
-    let text = String::from_utf8_lossy(&octets);
     let says = |says: Malformed| Failed::Refused(format!("{}: {says}", path.display()));
+    let text = String::from_utf8(octets);
+    let text = text.map_err(|_| says(Malformed::new("is not UTF-8 text")))?;
     text.parse().map_err(says)
 }

@@ -17,6 +17,11 @@ pub mod tree;
 pub mod trust;
 pub mod witness;
 
+use crate::message::id::Digest;
+
+/// Hashes of a proof, at most: a tree has no more levels.
+const HASHES_MAX: usize = 63;
+
 /// Text that is not of its format: what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -38,10 +43,23 @@ fn decimal(what: &str, text: &str) -> Result<u64, Malformed> {
 }
 
 /// A SHA-256 digest in base64.
-fn hash(what: &str, text: &str) -> Result<crate::message::id::Digest, Malformed> {
+fn hash(what: &str, text: &str) -> Result<Digest, Malformed> {
     let octets = data_encoding::BASE64.decode(text.as_bytes()).ok();
     let octets = octets.and_then(|octets| octets.try_into().ok());
     octets
-        .map(crate::message::id::Digest)
+        .map(Digest)
         .ok_or_else(|| Malformed::new(format!("{what} is 32 octets in base64")))
+}
+
+/// The hashes of a proof, a line each.
+fn hashes<'t>(what: &str, lines: impl Iterator<Item = &'t str>) -> Result<Vec<Digest>, Malformed> {
+    let of = format!("a line of {what}");
+    let hashes: Vec<Digest> = lines
+        .map(|line| hash(&of, line))
+        .collect::<Result<_, _>>()?;
+    if hashes.len() > HASHES_MAX {
+        let says = format!("{what} has {HASHES_MAX} lines at most");
+        return Err(Malformed::new(says));
+    }
+    Ok(hashes)
 }

@@ -1,15 +1,15 @@
 //! Proofs that an entry is in a log, checked offline (<https://c2sp.org/tlog-proof>).
 
+use std::str::FromStr;
+
 use super::note::Note;
 use super::tree::root_of;
 use super::trust::{Distrust, Trust, Trusted};
-use super::{Malformed, decimal, hash};
+use super::{Malformed, decimal, hashes};
 use crate::message::id::Digest;
 
 /// What the first line of a proof says.
 const FORMAT: &str = "c2sp.org/tlog-proof@v1";
-/// Hashes of a path, at most: a tree has no more levels.
-pub(super) const PATH_MAX: usize = 63;
 
 /// An entry's path to the root of a checkpoint, and that checkpoint with who signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,12 +38,12 @@ pub enum Unproved {
     },
 }
 
-impl Proof {
-    /// Reads a `.tlog-proof`. Its `extra` data, which no signature covers, are passed over.
-    ///
-    /// # Errors
-    /// What is no proof.
-    pub fn read(text: &str) -> Result<Self, Malformed> {
+/// Reads a `.tlog-proof`. Its `extra` data, which no signature covers, are passed over. Errors are what is no
+/// proof.
+impl FromStr for Proof {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
         let says = |says: &str| Malformed::new(says);
         let parts = text.split_once("\n\n");
         let (head, note) =
@@ -58,18 +58,13 @@ impl Proof {
         let index = lines.next().and_then(|line| line.strip_prefix("index "));
         let index = index.ok_or_else(|| says("a proof has a line `index N`"))?;
         let index = decimal("the index of a proof", index)?;
-        let path: Vec<Digest> = lines
-            .map(|line| hash("a line of a path", line))
-            .collect::<Result<_, _>>()?;
-        if path.len() > PATH_MAX {
-            return Err(Malformed::new(format!(
-                "a path has {PATH_MAX} hashes at most"
-            )));
-        }
+        let path = hashes("a path", lines)?;
         let note = Note::read(note)?;
         Ok(Self { index, path, note })
     }
+}
 
+impl Proof {
     /// The checkpoint that vouches for an entry with this hash.
     ///
     /// # Errors
@@ -115,7 +110,7 @@ mod tests {
     fn an_entry_is_proved_at_its_place_and_nothing_else_is() {
         let (text, trust) = proof();
         let proved = |text: &str, entry: &[u8]| {
-            let proof = Proof::read(text).unwrap();
+            let proof = text.parse::<Proof>().unwrap();
             proof.proves(leaf_hash(entry), &trust)
         };
         let trusted = proved(&text, b"second").unwrap();
@@ -150,12 +145,14 @@ mod tests {
             ),
             ("\u{2014} ", "- ", "a line that signs"),
         ] {
-            let found = Proof::read(&text.replacen(from, to, 1))
+            let found = text
+                .replacen(from, to, 1)
+                .parse::<Proof>()
                 .unwrap_err()
                 .to_string();
             assert!(found.starts_with(says), "{to}: {found}");
         }
-        let found = Proof::read(FORMAT).unwrap_err().to_string();
+        let found = FORMAT.parse::<Proof>().unwrap_err().to_string();
         assert!(
             found.starts_with("a proof is its lines, an empty line"),
             "{found}"

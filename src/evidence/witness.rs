@@ -3,14 +3,13 @@
 use super::checkpoint::Checkpoint;
 use super::key::VerifierKey;
 use super::note::{NOTE_BYTES_MAX, Note};
-use super::proof::PATH_MAX;
 use super::signature::Signed;
 use super::tree::{Head, is_consistent};
-use super::{Malformed, decimal, hash};
+use super::{HASHES_MAX, Malformed, decimal, hashes};
 use crate::message::id::Digest;
 
 /// Octets of a request, at most.
-pub const REQUEST_BYTES_MAX: usize = NOTE_BYTES_MAX + (PATH_MAX + 1) * 64;
+pub const REQUEST_BYTES_MAX: usize = NOTE_BYTES_MAX + (HASHES_MAX + 1) * 64;
 
 /// A log's wish to have a checkpoint cosigned: `add-checkpoint`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,14 +58,7 @@ impl Request {
         let old = lines.next().and_then(|line| line.strip_prefix("old "));
         let old = old.ok_or_else(|| Malformed::new("the first line of a request is `old N`"))?;
         let old = decimal("the old size", old)?;
-        let proof: Vec<Digest> = lines
-            .map(|line| hash("a line of a proof", line))
-            .collect::<Result<_, _>>()?;
-        if proof.len() > PATH_MAX {
-            return Err(Malformed::new(format!(
-                "a proof has {PATH_MAX} lines at most"
-            )));
-        }
+        let proof = hashes("a proof", lines)?;
         let note = Note::read(note)?;
         let checkpoint = Checkpoint::read(&note.text)?;
         Ok(Self {

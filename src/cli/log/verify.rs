@@ -1,13 +1,13 @@
 //! `carnet log verify`: a proof of any log of C2SP's format, by whose signatures its reader trusts.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::super::failed::Failed;
 use super::super::output;
+use super::super::witness::read;
 use crate::config::read_file;
-use crate::evidence::Malformed;
 use crate::evidence::proof::Proof;
 use crate::evidence::tree::leaf_hash;
 use crate::evidence::trust::{Trust, Trusted};
@@ -35,15 +35,12 @@ pub(in crate::cli) struct Verify {
 
 impl Verify {
     pub(super) fn run(&self) -> Result<(), Failed> {
-        let policy = text(&self.policy)?;
-        let trust = policy
-            .parse::<Trust>()
-            .map_err(|says| refused(&self.policy, says))?;
-        let proof = text(&self.proof)?;
-        let proof = Proof::read(&proof).map_err(|says| refused(&self.proof, says))?;
+        let trust = read::<Trust>(&self.policy)?;
+        let proof = read::<Proof>(&self.proof)?;
         let entry = read_file(&self.entry).map_err(Failed::cannot_run)?;
         let trusted = proof.proves(leaf_hash(&entry), &trust);
-        let trusted = trusted.map_err(|says| refused(&self.proof, says))?;
+        let trusted =
+            trusted.map_err(|says| Failed::Refused(format!("{}: {says}", self.proof.display())))?;
         if self.json {
             return output::line(&told(&proof, &trusted).to_string());
         }
@@ -79,13 +76,4 @@ fn told(proof: &Proof, trusted: &Trusted) -> serde_json::Value {
 fn time(seconds: u64) -> Timestamp {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     Timestamp::from_millis(seconds.saturating_mul(1000))
-}
-
-fn text(path: &Path) -> Result<String, Failed> {
-    let octets = read_file(path).map_err(Failed::cannot_run)?;
-    String::from_utf8(octets).map_err(|_| refused(path, Malformed::new("is not UTF-8 text")))
-}
-
-fn refused(path: &Path, says: impl std::fmt::Display) -> Failed {
-    Failed::Refused(format!("{}: {says}", path.display()))
 }
