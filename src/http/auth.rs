@@ -135,8 +135,7 @@ impl Signed {
 
     /// Whether a file of the rulebook is his to see: his own body's, or the board's, which bind all.
     pub(super) fn sees(&self, path: &str) -> bool {
-        let owner = self.owner_of(path);
-        owner == Holder::Board || owner == self.actor.holder
+        self.reads(&self.owner_of(path))
     }
 
     /// Whether a file as a proposal has it is his to see. What an agency had stays its own once it takes part
@@ -145,8 +144,12 @@ impl Signed {
         let registry = self.view.rulebook.registry();
         let had =
             |agency: &str| registry.agency(agency).is_some() || proposal.is_of_one_that_had(agency);
-        let owner = owner_of(path, had);
-        owner == Holder::Board || owner == self.actor.holder
+        self.reads(&owner_of(path, had))
+    }
+
+    /// Whether he reads files of this owner.
+    fn reads(&self, owner: &Holder) -> bool {
+        *owner == Holder::Board || *owner == self.actor.holder
     }
 
     /// Nothing where he may; what he cannot see is absent.

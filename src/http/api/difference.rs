@@ -13,8 +13,7 @@ use super::super::body::At;
 use super::super::problem::{Problem, Told};
 use super::super::site::Shared;
 use super::super::work::Kind;
-use super::draft::{changes_of, not_done, seen};
-use crate::broker::governance::NotDone;
+use super::draft::{base_of, changes_of, seen, unread_back};
 use crate::policy::difference::Difference;
 use crate::policy::rulebook::Rulebook;
 
@@ -53,16 +52,8 @@ pub(super) async fn difference(
 ) -> Result<Json<DifferenceTold>, Problem> {
     let proposal = seen(&signed, number)?;
     let changes = changes_of(&shared, &signed, proposal).await?;
-    let unread = |says: &str| not_done(&NotDone::Unread(says.to_owned()));
-    // The rulebook that it rests on was in force when it was proposed.
-    let mut activations = signed.view.governance.activations();
-    let base = activations.find(|it| it.digest == proposal.base);
-    let base = base
-        .ok_or_else(|| unread("its rulebook is not remembered any more"))?
-        .entry;
-    let backbone = Arc::clone(&shared.backbone);
+    let base = base_of(&shared, &signed, proposal).await?;
     let told = signed.work(&shared, Kind::Check, move |_| {
-        let base = backbone.text(base).ok()?;
         let next = Rulebook::load(&changes.applied(&base)).ok()?;
         Some(Difference::between(&Rulebook::load(&base).ok()?, &next))
     });
@@ -70,5 +61,5 @@ pub(super) async fn difference(
     signed.again(&shared).await?;
     let sees = |path: &str| signed.sees_in(proposal, path);
     told.map(|difference| Json(DifferenceTold::of(difference, sees)))
-        .ok_or_else(|| unread("its rulebook cannot be read back"))
+        .ok_or_else(unread_back)
 }

@@ -185,15 +185,23 @@ pub(super) async fn base_of(
     signed: &Signed,
     proposal: &Proposal,
 ) -> Result<Bundle, Problem> {
-    let unread = |says: &str| not_done(&NotDone::Unread(says.to_owned()));
     let mut activations = signed.view.governance.activations();
     let base = activations.find(|it| it.digest == proposal.base);
-    let base = base.ok_or_else(|| unread("its rulebook is not remembered any more"))?;
+    let base = base.ok_or_else(|| {
+        let says = "its rulebook is not remembered any more";
+        not_done(&NotDone::Unread(says.to_owned()))
+    })?;
     let (entry, backbone) = (base.entry, Arc::clone(&shared.backbone));
     let text = signed.work(shared, Kind::Check, move |_| backbone.text(entry));
     let text = text.await?;
     signed.again(shared).await?;
-    text.map_err(|_| unread("its rulebook cannot be read back"))
+    text.map_err(|_| unread_back())
+}
+
+/// The log does not give back the rulebook of a proposal.
+pub(super) fn unread_back() -> Problem {
+    let says = "its rulebook cannot be read back";
+    not_done(&NotDone::Unread(says.to_owned()))
 }
 
 /// Has the core do what an officer may do still: he may have waited for a place, a thread or his body.

@@ -1,6 +1,8 @@
 //! `log`: what an auditor finds in the log. Each look is a record of the log itself, before its results
 //! are told.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,7 +197,14 @@ async fn once(shared: &Arc<Shared>, signed: &Signed, look: Look) -> Result<Told,
     let log = Arc::clone(shared);
     let looked = move |gone: &Gone| {
         let (past, now) = (&log.past, log.backbone.settled());
-        let rulebooks = |digest: Digest| log.backbone.rulebook(digest);
+        // Many that were found were decided by one, and reading it takes its time.
+        let read = RefCell::new(BTreeMap::new());
+        let rulebooks = |digest: Digest| {
+            let mut read = read.borrow_mut();
+            let rulebook = read.entry(digest);
+            let rulebook = rulebook.or_insert_with(|| log.backbone.rulebook(digest).map(Arc::new));
+            rulebook.clone()
+        };
         look.at(past, now, &rulebooks, &|| gone.is_gone())
     };
     let looked = signed.work(shared, Kind::Look, looked).await?;

@@ -1,6 +1,8 @@
 //! What an oversight body's auditor sees of the log: of all agencies, as far as a grant of the board opens
 //! it to him.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::describe::Described;
@@ -23,7 +25,7 @@ pub struct Opened {
 #[derive(Default)]
 pub(super) struct InFull {
     /// The rulebook that decided.
-    pub(super) rulebook: Option<Rulebook>,
+    pub(super) rulebook: Option<Arc<Rulebook>>,
     /// The message.
     pub(super) body: Option<String>,
 }
@@ -44,7 +46,7 @@ impl Opened {
         } else {
             record.closed()
         };
-        let rulebook = full.and_then(|full| full.rulebook.as_ref());
+        let rulebook = full.and_then(|full| full.rulebook.as_deref());
         let mut told = Described::of(None, lsn, &record, rulebook);
         if !self.rulings {
             told = told.bare();

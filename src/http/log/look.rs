@@ -1,5 +1,7 @@
 //! A look into the log: what an officer is told of what he may see, page by page. Read this first.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::cursor::{Cursor, Mark, Way};
@@ -54,8 +56,8 @@ pub struct Told {
     pub goes_on: bool,
 }
 
-/// Reads a rulebook that was in force, by its digest.
-pub type Rulebooks<'a> = &'a dyn Fn(Digest) -> Option<Rulebook>;
+/// Gives a rulebook that was in force, by its digest.
+pub type Rulebooks<'a> = &'a dyn Fn(Digest) -> Option<Arc<Rulebook>>;
 
 impl Look {
     /// What is told of what came before `now`; `is_gone` says whether its reader still waits.
