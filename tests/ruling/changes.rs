@@ -246,6 +246,14 @@ fn an_agency_without_officers_gets_others_from_the_board_which_does_not_know_its
     assert!(of_post.is_empty(), "it asks for itself");
     taken_back(&changes, &police);
 
+    // Nothing else changes with them.
+    let recovered = of_police.rulebook.bundle().text(POST).unwrap();
+    let (limit, wider) = ("refusals_per_minute = 600", "refusals_per_minute = 60");
+    let mut more = Changes::default();
+    more.insert(POST, Some(recovered.replace(limit, wider).into_bytes()));
+    let told = lines(&check(base(), &more, &police).unwrap_err());
+    assert!(told.contains("ask officers of post"), "{told}");
+
     for (more, says) in [
         (format!("kind = \"police\"\n{entry}"), "\"kind\" is no key"),
         (
