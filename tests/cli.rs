@@ -24,6 +24,8 @@ mod lost;
 mod printing;
 #[path = "cli/probing.rs"]
 mod probing;
+#[path = "cli/replaying.rs"]
+mod replaying;
 #[path = "cli/rules.rs"]
 mod rules;
 #[path = "cli/serving.rs"]

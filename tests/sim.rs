@@ -43,6 +43,8 @@ mod random;
 mod recovered;
 #[path = "sim/repeats.rs"]
 mod repeats;
+#[path = "sim/replayed.rs"]
+mod replayed;
 #[path = "sim/secrets.rs"]
 mod secrets;
 #[path = "support/shipped.rs"]

@@ -185,6 +185,10 @@ fn the_log_agrees(data: &str) {
     let places: Vec<&Value> = faults.map(|record| &record["place"]).collect();
     assert_eq!(places, ["/ID"]);
     assert!(!log.contains("Marrow"), "{log}");
+    let again = in_repository(&format!("log replay --json --data {data}"));
+    let again: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((&again["differ"], &again["unread"]), (&0.into(), &0.into()));
+    assert!(again["exchanges"].as_u64() > Some(110), "{again}");
 }
 
 /// A stranger can go on where the demo stopped, with the commands that it printed.

@@ -17,6 +17,7 @@ pub mod loss;
 pub(crate) mod mailbox;
 pub(crate) mod port;
 mod recent;
+pub mod replay;
 mod room;
 pub mod scrub;
 pub mod start;

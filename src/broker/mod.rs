@@ -40,6 +40,7 @@ pub(crate) mod receipt;
 pub mod record;
 pub(crate) mod refusals;
 pub mod register;
+pub mod replay;
 pub mod reply;
 pub(crate) mod topic;
 pub(crate) mod weight;

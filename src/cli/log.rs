@@ -5,6 +5,7 @@
 
 mod audit;
 mod entries;
+mod replay;
 mod rulebook;
 mod scrub;
 mod verify;
@@ -18,6 +19,7 @@ use clap::Subcommand;
 
 use self::audit::{Auditor, Filter, Numbered, Sought, Tail};
 use self::entries::DevelopmentLog;
+use self::replay::Replay;
 use self::rulebook::RulebookOf;
 use self::verify::Verify;
 use super::failed::Failed;
@@ -49,6 +51,8 @@ pub(super) enum Log {
     },
     /// Whether a proof shows that an entry is in a log: offline, without that log or its broker
     Verify(Verify),
+    /// Whether every exchange comes out as recorded where it is ruled again
+    Replay(Replay),
 }
 
 /// What is read from the log's records.
@@ -201,6 +205,7 @@ impl Log {
             Self::Read(read) => read.run(config),
             Self::Scrub { json } => scrub::run(config, *json),
             Self::Verify(verify) => verify.run(),
+            Self::Replay(replay) => replay.run(config),
         }
     }
 }

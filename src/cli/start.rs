@@ -26,6 +26,12 @@ pub(super) fn failed(error: impl Into<StartError>) -> Failed {
     }
 }
 
+impl From<StartError> for Failed {
+    fn from(error: StartError) -> Self {
+        failed(error)
+    }
+}
+
 /// The master key: as its file says, or a new one.
 pub(super) fn master_key(config: &Config) -> Result<MasterKey, Failed> {
     let path = &config.master_key;

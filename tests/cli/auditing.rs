@@ -40,7 +40,7 @@ impl Folders {
 
 /// A log with an item that was narrowed, a hidden order, a message for nobody, an invalid one, and
 /// one of no type.
-fn five_messages() -> Folders {
+pub(crate) fn five_messages() -> Folders {
     let folders = Folders::new();
     // A rule that gives too much, so that the floor takes it.
     let goods = "Border::Action::\"disclose:goods\",\n     Border::Action::\"disclose:postal\"";

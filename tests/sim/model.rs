@@ -39,6 +39,7 @@ use carnet::broker::record::{
     Argument, CaseStep, Exchange, Outcome, QueueId, QueueProperties, Recipient, Record, Settling,
     Stored, Topology,
 };
+use carnet::broker::replay::{History, Replayed};
 use carnet::journal::{Frame, Lsn};
 use carnet::message::envelope::Publish;
 use carnet::message::id::{SystemId, UnitId};
@@ -103,6 +104,8 @@ struct Life {
     core: Core,
     /// The ledger that the records make.
     replayed: Ledger,
+    /// What the records say was in force.
+    history: History,
     naive: Naive,
     next: Lsn,
     now: Timestamp,
@@ -158,6 +161,7 @@ impl Life {
         let mut life = Self {
             core: Core::new(Ledger::remembering(KNOWN_IDS)),
             replayed: Ledger::remembering(KNOWN_IDS),
+            history: History::default(),
             naive: Naive::default(),
             next: Lsn::START,
             now: noon(),
@@ -320,7 +324,9 @@ impl Life {
             effects: Vec::new(),
         };
         for (at, record, frame) in logged {
+            self.rules_again(&record, &frame);
             self.replayed.apply(&record, at);
+            self.history.apply(&record, at);
             let stored = Stored {
                 record: record.clone(),
                 frame,
@@ -339,6 +345,7 @@ impl Life {
                 }
                 Record::Topology(topology) => self.topology(topology),
                 Record::Genesis(_) | Record::Activated(_) => {
+                    self.history.enter(self.view().rulebook);
                     let registry = self.border.registry();
                     self.naive.units(registry.units().map(|unit| &unit.id));
                 }
@@ -370,6 +377,16 @@ impl Life {
         }
         self.naive.looked();
         come
+    }
+
+    /// A ruling by what the records before it say is the one that a record holds.
+    fn rules_again(&mut self, record: &Record, frame: &bytes::Bytes) {
+        if let Record::Exchange(exchange) = record {
+            let basis = self.history.basis().unwrap();
+            let replayed = Replayed::open(exchange, frame).unwrap();
+            let differs = replayed.differences(&basis.at(exchange.at));
+            assert!(differs.is_empty(), "{differs:?} in {exchange:?}");
+        }
     }
 
     fn topology(&mut self, topology: Topology) {

@@ -15,7 +15,7 @@ mod view;
 pub(in crate::broker) use admission::Admission;
 pub use admission::{Draw, View};
 pub(crate) use ruled::Quoted;
-pub use ruled::Ruled;
+pub use ruled::{Recorded, Ruled};
 pub use submission::{Arrived, Returnable, Submission, Verdict};
 pub(in crate::broker) use told::{fault, sentences};
 pub use view::{Decided, Place, places};

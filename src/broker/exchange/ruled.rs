@@ -18,6 +18,7 @@ use crate::broker::record::{
 use crate::broker::register::ORDER_TYPE;
 use crate::broker::reply::Refusal;
 use crate::journal::{Frame, Lsn};
+use crate::message::envelope::Asked;
 use crate::message::facts::FactValue;
 use crate::message::id::{Digest, KeyedDigest, Purpose, UnitId};
 use crate::message::rule::{self, Rule};
@@ -27,6 +28,7 @@ use crate::policy::request::{Question, RuleRequest};
 use crate::policy::rule as policy;
 use crate::policy::rulebook::Rulebook;
 use crate::policy::ruling::{self, Refused, Ruling, Verdict};
+use crate::policy::standing::{CaseId, Reads};
 use crate::policy::words::PolicyId;
 
 /// A valid message on which policy has ruled. Its record lacks what only the ledger knows: time,
@@ -167,6 +169,36 @@ impl Ruled {
     }
 }
 
+/// What a record holds of a ruling: in this two rulings of one message are the same, or differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Releases and recorded refusals, by address.
+    pub recipients: Vec<Recipient>,
+    /// The case that counts as a fact.
+    pub case: Option<CaseId>,
+    /// Whether it counts for a unit that the sender may know of.
+    pub case_shown: bool,
+    /// Rules that could not be evaluated, sorted.
+    pub errors: Vec<PolicyId>,
+    /// What it rests on.
+    pub reads: Reads,
+}
+
+impl Recorded {
+    /// Of a ruling on a message that asked for this.
+    pub fn of(ruling: &Ruling, asked: &Asked) -> Self {
+        let recorded = ruling.verdicts.iter().filter(|it| it.is_recorded());
+        let case = asked.case.as_ref().filter(|_| ruling.case_counts);
+        Self {
+            recipients: recorded.map(Recipient::from).collect(),
+            case: case.and_then(|case| case.parse().ok()),
+            case_shown: !ruling.case_ignored,
+            errors: ruling.errors.clone(),
+            reads: ruling.reads.clone(),
+        }
+    }
+}
+
 /// What the record of a ruled message is made from.
 struct Draft<'a> {
     valid: &'a Valid,
@@ -194,8 +226,7 @@ impl Draft<'_> {
         let (content, keys, envelope) = (valid.content(), &view.keys, valid.envelope());
         let unit = peer.unit.id.to_string();
         let derived = admission.derives_message_id() && envelope.message_id().is_none();
-        let case = envelope.asked().case.as_ref();
-        let case = case.filter(|_| ruling.case_counts);
+        let recorded = Recorded::of(ruling, envelope.asked());
         let sealed = confidential.seal();
         Exchange {
             id: draw.exchange,
@@ -207,9 +238,9 @@ impl Draft<'_> {
             holds: valid.entry().holds,
             number: None,
             rulebook: view.rulebook.digest(),
-            reads: ruling.reads.clone(),
-            case: case.and_then(|case| case.parse().ok()),
-            case_shown: !ruling.case_ignored,
+            reads: recorded.reads,
+            case: recorded.case,
+            case_shown: recorded.case_shown,
             facts: draw.secret.facts_digest(&octets(&content.facts)),
             frame: self.frame,
             confidential: Digest::of(sealed.sealed()),
@@ -232,13 +263,10 @@ impl Draft<'_> {
                 .collect(),
             deadline: envelope.ttl().map(|ttl| admission.now.plus(ttl)),
             order: self.order_change(),
-            recipients: (ruling.verdicts.iter())
-                .filter(|verdict| verdict.is_recorded())
-                .map(Recipient::from)
-                .collect(),
+            recipients: recorded.recipients,
             receipt: None,
             sealed,
-            errors: ruling.errors.clone(),
+            errors: recorded.errors,
         }
     }
 

@@ -6,6 +6,7 @@ use super::super::failed::Failed;
 use super::super::start::{development_end_file, failed};
 use crate::backbone::end_file::EndFile;
 use crate::backbone::error::Loss;
+use crate::backbone::keeper::decoded;
 use crate::backbone::loss::Witnesses;
 use crate::broker::record::Record;
 use crate::config::Config;
@@ -35,12 +36,25 @@ fn vouched(data: &Path, folder: &Path) -> Result<Option<End>, Failed> {
     Ok(None)
 }
 
-impl DevelopmentLog {
+/// The log of any data folder, beside the broker that serves it or without one.
+pub(super) struct FolderLog {
+    pub(super) follower: Follower<DiskVfs>,
+    /// Whether it was begun with `--dev`: what is in another is told to officers alone.
+    pub(super) development: bool,
+}
+
+impl FolderLog {
     /// The log, and what is gone of it.
     pub(super) fn open(config: &Config) -> Result<(Self, Option<Loss>), Failed> {
         let folder = config.data.join("journal");
         let place = config.data.display();
-        let end_file = EndFile::new(DiskVfs, development_end_file(config));
+        let own = development_end_file(config);
+        let end_file = if own.exists() {
+            own
+        } else {
+            config.end_file.clone()
+        };
+        let end_file = EndFile::new(DiskVfs, end_file);
         // Before the log is looked at: it is never behind what was read here.
         let witnesses = Witnesses::read(&DiskVfs, &config.data, Some(&end_file)).map_err(failed)?;
         let known = Known {
@@ -54,24 +68,43 @@ impl DevelopmentLog {
             }
             damaged => failed(damaged),
         })?;
-        let mut log = Self {
-            folder,
+        let first = follower.reader().scan(Lsn::START).next();
+        let first = first.transpose().map_err(failed)?;
+        let first = first
+            .map(|stored| decoded(&stored))
+            .transpose()
+            .map_err(failed)?;
+        let development = match first {
+            Some(Record::Genesis(genesis)) => genesis.development,
+            Some(_) => false,
+            None => return Err(Failed::CannotRun(format!("the log in {place} is empty"))),
+        };
+        let loss = witnesses.judge(follower.extent()).map_err(failed)?;
+        let log = Self {
             follower,
+            development,
+        };
+        Ok((log, loss))
+    }
+}
+
+impl DevelopmentLog {
+    /// The log, and what is gone of it.
+    pub(super) fn open(config: &Config) -> Result<(Self, Option<Loss>), Failed> {
+        let (log, loss) = FolderLog::open(config)?;
+        if !log.development {
+            return Err(Failed::CannotRun(format!(
+                "{} was not begun with --dev: its log is read by an auditor, of the running broker; \
+                 say who with --as, and why with --why",
+                config.data.display()
+            )));
+        }
+        let log = Self {
+            folder: config.data.join("journal"),
+            follower: log.follower,
             telling: Telling::default(),
         };
-        let first = log.entries(Lsn::START).next().transpose()?;
-        log.telling = Telling::default();
-        match first.map(|entry| entry.record) {
-            Some(Record::Genesis(genesis)) if genesis.development => {
-                let loss = witnesses.judge(log.follower.extent()).map_err(failed)?;
-                Ok((log, loss))
-            }
-            Some(_) => Err(Failed::CannotRun(format!(
-                "{place} was not begun with --dev: its log is read by an auditor, of the running broker; \
-                 say who with --as, and why with --why"
-            ))),
-            None => Err(Failed::CannotRun(format!("the log in {place} is empty"))),
-        }
+        Ok((log, loss))
     }
 
     /// Records from `from` on, the next piece of evidence having number `self.next`.

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agency::registry::Party;
-use crate::broker::record::{Activated, OrderChange, Record, Text, UnitEntry};
+use crate::broker::record::{Activated, OrderChange, Record, UnitEntry};
 use crate::broker::register::OrderKey;
+use crate::broker::replay::Texts;
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
 use crate::message::id::{Digest, KeyedDigest, UnitId};
@@ -16,8 +17,7 @@ use crate::message::time::Timestamp;
 #[derive(Default)]
 pub(crate) struct Earlier {
     rulebook: Option<Arc<Bundle>>,
-    /// Whole texts, by the addresses of their records.
-    whole: BTreeMap<Lsn, Arc<Bundle>>,
+    texts: Texts,
     development: bool,
     listed: BTreeSet<UnitId>,
     /// The evidence of the last order of a number, by number and owner.
@@ -59,14 +59,14 @@ impl Earlier {
     pub(crate) fn read(&mut self, lsn: Lsn, number: Option<u64>, record: &Record) -> Option<About> {
         match record {
             Record::Genesis(genesis) => {
-                let bundle = Arc::new(genesis.bundle.clone());
-                self.whole.insert(lsn, Arc::clone(&bundle));
+                let bundle = self.texts.read(lsn, record)?;
                 self.development = genesis.development;
                 self.list(&genesis.units);
                 Some(self.enter(bundle, genesis.at, genesis.digest, None))
             }
             Record::Activated(activated) => {
-                let bundle = self.text(lsn, &activated.text)?;
+                // None where the whole text is gone that it is made from: the log is damaged.
+                let bundle = self.texts.read(lsn, record)?;
                 self.list(&activated.units);
                 let Activated {
                     at,
@@ -99,21 +99,6 @@ impl Earlier {
     fn list(&mut self, units: &[UnitEntry]) {
         let units = units.iter().filter(|unit| unit.listed);
         self.listed = units.map(|unit| unit.id.clone()).collect();
-    }
-
-    /// None where the whole text that it is made from is not there: the log is damaged.
-    fn text(&mut self, lsn: Lsn, text: &Text) -> Option<Arc<Bundle>> {
-        match text {
-            Text::Whole(bundle) => {
-                let bundle = Arc::new(bundle.clone());
-                self.whole.insert(lsn, Arc::clone(&bundle));
-                Some(bundle)
-            }
-            Text::Since { whole, changes } => {
-                let whole = self.whole.get(whole)?;
-                Some(Arc::new(changes.applied(whole)))
-            }
-        }
     }
 
     fn enter(

@@ -1,0 +1,83 @@
+//! One recorded exchange, with what its ruling was made from.
+
+use bytes::Bytes;
+
+use super::differs::{Differs, differs};
+use crate::broker::exchange::Recorded;
+use crate::broker::format::{PayloadRef, octets};
+use crate::broker::record::{Exchange, Recipient};
+use crate::message::facts::Facts;
+use crate::message::id::{Digest, UnitId};
+use crate::policy::explain::{InForce, Unmet, unmet};
+use crate::policy::request::{Question, RuleRequest};
+use crate::policy::rule::rule;
+
+/// An exchange, and what was known of its message when it was ruled.
+#[derive(Debug)]
+pub struct Replayed<'a> {
+    exchange: &'a Exchange,
+    facts: Facts,
+    question: Question<'static>,
+    /// Whether its frame is the one of which the record has the digest, and its facts those.
+    vouched: bool,
+}
+
+/// The facts of an exchange cannot be read: its frame is damaged, or it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its facts cannot be read")]
+pub struct Unrepeatable;
+
+impl<'a> Replayed<'a> {
+    /// An exchange with its frame.
+    pub fn open(exchange: &'a Exchange, frame: &Bytes) -> Result<Self, Unrepeatable> {
+        let payload = PayloadRef::open(exchange.id, frame).map_err(|_| Unrepeatable)?;
+        let (facts, question) = payload.ruled_from().map_err(|_| Unrepeatable)?;
+        let digest = exchange.secret.facts_digest(&octets(&facts));
+        Ok(Self {
+            vouched: digest == exchange.facts && Digest::of(frame) == exchange.frame,
+            exchange,
+            facts,
+            question,
+        })
+    }
+
+    /// What its record would hold of a ruling by this; none where no such unit may send such a message.
+    pub fn ruled_by(&self, in_force: &InForce<'_>) -> Option<Recorded> {
+        let ruling = self.ask(in_force, |request| {
+            rule(request, in_force.rulebook, in_force.standing, in_force.now)
+        })?;
+        let mut kept = Recorded::of(&ruling, &self.question.asked);
+        let had = |it: &Recipient| !it.known && self.exchange.had.contains(&it.unit);
+        kept.recipients.retain(|recipient| !had(recipient));
+        Some(kept)
+    }
+
+    /// In what the record differs from a ruling by what was in force.
+    pub fn differences(&self, in_force: &InForce<'_>) -> Vec<Differs> {
+        differs(
+            self.exchange,
+            self.ruled_by(in_force),
+            self.vouched,
+            in_force,
+        )
+    }
+
+    /// The rules that would give it to a unit, and what each lacks.
+    pub fn unmet(&self, unit: &UnitId, in_force: &InForce<'_>) -> Vec<Unmet> {
+        let holds = self.exchange.holds;
+        let unmet = self.ask(in_force, |request| unmet(unit, request, in_force, holds));
+        unmet.unwrap_or_default()
+    }
+
+    fn ask<T>(&self, in_force: &InForce<'_>, ask: impl FnOnce(&RuleRequest<'_>) -> T) -> Option<T> {
+        let rulebook = in_force.rulebook;
+        let kind = self.exchange.message_type.as_str();
+        let request = RuleRequest {
+            sender: rulebook.registry().unit(&self.exchange.unit)?,
+            entry: rulebook.catalogue().get(kind)?,
+            facts: &self.facts,
+            question: &self.question,
+        };
+        Some(ask(&request))
+    }
+}
