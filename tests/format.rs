@@ -34,12 +34,12 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use carnet::agency::keys::{BadFrame, FramePart, FrameWriter};
-use carnet::broker::dedup::run::{self, Run};
 use carnet::broker::format::{PageName, PayloadRef, RecordError};
 use carnet::broker::ledger::Ledger;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Entry;
 use carnet::broker::record::{Confidential, Exchange, Record, SCHEMA};
+use carnet::broker::run::{self, Run};
 use carnet::journal::{Kind, Lsn};
 
 use crate::frames::Payload;
@@ -82,7 +82,7 @@ fn written() -> Vec<(String, Vec<u8>)> {
     let beside = [
         ("snapshot", snapshot::ledger().to_snapshot()),
         ("page", Entry::to_page(&snapshot::page())),
-        ("ids", run::encode(&snapshot::ids())),
+        ("ids", run::encode(snapshot::ids())),
         ("segment", segment::octets()),
         ("beside", segment::beside()),
     ];

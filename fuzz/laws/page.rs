@@ -1,10 +1,10 @@
 //! Pages of queues and files of used ids: octets are refused, or are the very octets that are
 //! written of what was read.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
-use carnet::broker::dedup::run::{self, Run};
 use carnet::broker::queue::Entry;
+use carnet::broker::run::{self, DamagedRun, Run};
 use carnet::journal::Lsn;
 use carnet::message::id::KeyedDigest;
 
@@ -33,23 +33,22 @@ fn entries(octets: &[u8]) -> bool {
 }
 
 fn used(octets: &[u8]) -> bool {
-    let Ok(read) = Run::parse(octets) else {
+    if Run::parse(octets).is_err() {
         return false;
-    };
-    let ids = plainly(octets);
-    assert_eq!(run::encode(&ids), octets);
-    for (key, lsn) in ids {
-        let block = read.block_of(key).and_then(|block| octets.get(block));
-        assert_eq!(
-            run::find(block.expect("it is in the run"), key),
-            Ok(Some(lsn))
-        );
+    }
+    let entries = plainly(octets);
+    assert_eq!(run::encode(entries.clone()), octets);
+    let part =
+        |part: Range<usize>| Ok::<_, DamagedRun>(octets.get(part).unwrap_or_default().to_vec());
+    for (key, lsn) in entries {
+        let found = run::find_all(octets.len(), key, part);
+        assert!(found.is_ok_and(|found| found.contains(&lsn)));
     }
     true
 }
 
-/// The ids of a file, by where they stand.
-fn plainly(octets: &[u8]) -> BTreeMap<KeyedDigest, Lsn> {
+/// The entries of a file, as they stand.
+fn plainly(octets: &[u8]) -> Vec<(KeyedDigest, Lsn)> {
     let blocks = octets.chunks(BLOCK);
     let entries = blocks.flat_map(|block| block.as_chunks::<ENTRY>().0);
     let ids = entries.filter_map(|entry| {

@@ -16,13 +16,14 @@ use super::end_file::{self, EndFile, EndNote};
 use super::error::StartError;
 use super::fetch::{Fetcher, Found, Tray, Unread, Wanted};
 use super::ids::Ids;
+use super::index::{self, Index};
 use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
 use super::mailbox::Inbox;
 use super::port::{Outboxes, Port};
 use super::recent::Recent;
 use super::room::Room;
 use super::scrub::{self, ReadClock, Scrub, ScrubFile};
-use super::start::{Replay, Started, open_ids, start};
+use super::start::{Replay, Started, open_ids, open_index, start};
 use super::steps::Steps;
 use super::tell::Tell;
 use super::watch::Watch;
@@ -73,6 +74,7 @@ pub(super) struct Shared {
     outboxes: Outboxes,
     recent: Arc<Recent>,
     ids: Arc<Ids<DiskVfs>>,
+    index: Arc<Index<DiskVfs>>,
     pub(super) basis: Arc<Basis>,
     clock: ReadClock,
     /// Journal time in milliseconds, as of the last step.
@@ -81,12 +83,33 @@ pub(super) struct Shared {
     pub(super) deeds: Arc<Deeds>,
 }
 
+/// Files by which records are found.
+struct Files {
+    ids: Ids<DiskVfs>,
+    index: Index<DiskVfs>,
+}
+
+impl Files {
+    fn open(
+        data: &Path,
+        committer: &Committer<DiskVfs>,
+        basis: &Basis,
+        afresh: bool,
+    ) -> Result<Self, StartError> {
+        let reader = committer.journal().reader();
+        Ok(Self {
+            ids: open_ids(DiskVfs, data, committer, afresh)?,
+            index: open_index(DiskVfs, data, reader, &basis.master)?,
+        })
+    }
+}
+
 impl Shared {
     fn new(
         committer: &Committer<DiskVfs>,
         rulebook: Rulebook,
         basis: Basis,
-        ids: Arc<Ids<DiskVfs>>,
+        files: Files,
         clock: ReadClock,
     ) -> Self {
         let rulebook = Arc::new(rulebook);
@@ -98,7 +121,8 @@ impl Shared {
             view: Arc::new(ArcSwap::from_pointee(view)),
             outboxes: Outboxes::default(),
             recent: Arc::default(),
-            ids,
+            ids: Arc::new(files.ids),
+            index: Arc::new(files.index),
             basis: Arc::new(basis),
             clock,
             time: Arc::new(AtomicI64::new(time)),
@@ -127,8 +151,8 @@ impl Embedded {
         } = start(&DiskVfs, data, options, clock())?;
         let note = Arc::new(EndNote::default());
         let (ends, end_thread) = keep_the_end(end_file, &note, &committer)?;
-        let ids = Arc::new(open_ids(DiskVfs, data, &committer, afresh)?);
-        let shared = Shared::new(&committer, rulebook, basis, ids, clock);
+        let files = Files::open(data, &committer, &basis, afresh)?;
+        let shared = Shared::new(&committer, rulebook, basis, files, clock);
         let (tell_fatal, fatal) = watch::channel(None);
         let (tell_in_force, in_force) = watch::channel(committer.ledger().rulebook_epoch());
         let (ask, chores) = mpsc::channel();
@@ -140,7 +164,7 @@ impl Embedded {
         let reader = committer.journal().reader();
         let scrub = Scrub::new(reader.clone(), ScrubFile::new(DiskVfs, data), verified);
         let scrub = scrub::start(scrub, Arc::clone(&shared.clock)).map_err(StartError::Thread)?;
-        let keepers = Keepers::start(data, &committer, &shared.ids, &tell, scrub)?;
+        let keepers = Keepers::start(data, &committer, &shared, &tell, scrub)?;
         let development = committer.ledger().is_development();
         let run = Run {
             committer,
@@ -237,6 +261,11 @@ impl Embedded {
         port
     }
 
+    /// The keys that the log is searched by.
+    pub fn index(&self) -> Arc<Index<DiskVfs>> {
+        Arc::clone(&self.shared.index)
+    }
+
     /// A record with its message, where it is fresh enough to be in memory.
     pub fn recent(&self, entry: EntryId) -> Option<Arc<Stored>> {
         self.shared.recent.get(entry.at())
@@ -322,6 +351,7 @@ type EndThread = (Option<Sender<()>>, Option<JoinHandle<()>>);
 struct Keepers {
     pages: Sender<PageWork>,
     _snapshots: Sender<()>,
+    _index: Sender<()>,
     _scrub: Sender<()>,
 }
 
@@ -329,7 +359,7 @@ impl Keepers {
     fn start(
         data: &Path,
         committer: &Committer<DiskVfs>,
-        ids: &Arc<Ids<DiskVfs>>,
+        shared: &Shared,
         tell: &Tell,
         scrub: Sender<()>,
     ) -> Result<Self, StartError> {
@@ -338,10 +368,11 @@ impl Keepers {
         pages.adopt(committer.ledger());
         let snapshots = Snapshots::open(DiskVfs, data).map_err(StartError::NotMade)?;
         let started = || {
-            let ids = Arc::clone(ids);
+            let ids = Arc::clone(&shared.ids);
             Ok(Self {
                 pages: start_pages(pages.clone(), tell.clone())?,
                 _snapshots: start_snapshots(reader, snapshots, pages, ids)?,
+                _index: index::start(Arc::clone(&shared.index))?,
                 _scrub: scrub,
             })
         };

@@ -14,38 +14,21 @@ use std::io;
 use std::sync::Arc;
 
 use super::mailbox::lock;
+use super::runs::{RunError, Runs, Segment};
 use super::sync::atomic::{AtomicU64, Ordering};
 use super::sync::{ArcSwap, Mutex};
-use crate::broker::dedup::run::{DamagedRun, Run, encode, find};
 use crate::broker::dedup::{Known, KnownIds, Looked};
-use crate::broker::format::RecordError;
 use crate::broker::limits::SEARCH_AHEAD_BYTES;
 use crate::broker::record::{Exchange, Record};
-use crate::journal::snapshot::{Files, name_at};
+use crate::broker::run::{Run, find};
+use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
 use crate::journal::{Lsn, ReadError, Reader};
 use crate::message::id::KeyedDigest;
 
-/// Why ids could not be searched or written down.
-#[derive(Debug, thiserror::Error)]
-pub enum IdsError {
-    /// The disk.
-    #[error("files of ids: {0}")]
-    Io(#[from] io::Error),
-    /// The journal.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A record.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// What was just written is not what is read.
-    #[error(transparent)]
-    Damaged(#[from] DamagedRun),
-}
-
 /// The ids that sealed segments used, as far as they are within the window.
 pub struct Ids<V: Vfs> {
-    files: Files<V>,
+    files: Runs<V>,
     reader: Reader<V>,
     /// Oldest first, each beginning where the one before it ends. Changed under the tail's lock
     /// alone, so that tail and runs never leave a gap.
@@ -58,13 +41,6 @@ pub struct Ids<V: Vfs> {
     making: Mutex<()>,
     /// Held by the one thread that reads the tail on.
     reading: Mutex<()>,
-}
-
-/// A segment's place in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Segment {
-    first: Lsn,
-    end: Lsn,
 }
 
 #[derive(Clone)]
@@ -90,7 +66,7 @@ impl<V: Vfs> Ids<V> {
         afresh: bool,
     ) -> io::Result<Self> {
         let ids = Self {
-            files,
+            files: Runs::new(files, reader.clone()),
             reader,
             runs: ArcSwap::default(),
             tail: Mutex::default(),
@@ -100,9 +76,7 @@ impl<V: Vfs> Ids<V> {
             reading: Mutex::default(),
         };
         if afresh {
-            for name in ids.files.names()? {
-                ids.files.remove(&name)?;
-            }
+            ids.files.forget()?;
         }
         if let Err(error) = ids.keep() {
             // On a full disk, say: the journal itself is searched instead.
@@ -164,7 +138,7 @@ impl<V: Vfs> Ids<V> {
     }
 
     /// Newest first: of an id that was used twice the last counts.
-    fn search(&self, key: KeyedDigest, reach: Lsn) -> Result<(Lsn, Option<Known>), IdsError> {
+    fn search(&self, key: KeyedDigest, reach: Lsn) -> Result<(Lsn, Option<Known>), RunError> {
         let wanted = Lsn(reach.0.saturating_add(SEARCH_AHEAD_BYTES));
         let mut runs = self.runs.load_full();
         let mut before = end_of(&runs);
@@ -194,7 +168,7 @@ impl<V: Vfs> Ids<V> {
 
     /// Reads what was written since, up to the durable end. The tail is not locked meanwhile: those who
     /// only look at it do not wait for the disk.
-    fn read_on(&self) -> Result<(), IdsError> {
+    fn read_on(&self) -> Result<(), RunError> {
         let _reading = lock(&self.reading);
         let tail = lock(&self.tail);
         let (runs, read_to) = (self.runs.load_full(), tail.up_to);
@@ -221,14 +195,13 @@ impl<V: Vfs> Ids<V> {
         within.unwrap_or_default()
     }
 
-    fn find(&self, run: &SegmentRun, key: KeyedDigest) -> Result<Option<Lsn>, IdsError> {
+    fn find(&self, run: &SegmentRun, key: KeyedDigest) -> Result<Option<Lsn>, RunError> {
         let Some(part) = run.run.block_of(key) else {
             return Ok(None);
         };
         let segment = run.segment;
-        let block = self.files.read_part(&name_at(segment.first), part);
-        let found = block.map_err(IdsError::from);
-        match found.and_then(|block| Ok(find(&block, key)?)) {
+        let block = self.files.part(segment, part);
+        match block.and_then(|block| Ok(find(&block, key)?)) {
             Ok(found) => Ok(found),
             Err(error) => {
                 tracing::warn!(journal.lsn = %segment.first, %error, "a file of ids is made again");
@@ -238,7 +211,7 @@ impl<V: Vfs> Ids<V> {
     }
 
     /// What is known by an exchange's record.
-    fn known(&self, key: KeyedDigest, lsn: Lsn) -> Result<Option<Known>, IdsError> {
+    fn known(&self, key: KeyedDigest, lsn: Lsn) -> Result<Option<Known>, RunError> {
         let stored = self.reader.record(lsn)?;
         match Record::decode(stored.kind, &stored.body)? {
             Record::Exchange(exchange) if exchange.key == key => {
@@ -250,7 +223,7 @@ impl<V: Vfs> Ids<V> {
 
     /// Makes files for sealed segments within the window, and takes away those that are past it.
     /// What was made before an error stays.
-    pub fn keep(&self) -> Result<(), IdsError> {
+    pub fn keep(&self) -> Result<(), RunError> {
         let _making = lock(&self.making);
         let past = self.past();
         let old = self.runs.load_full();
@@ -260,7 +233,7 @@ impl<V: Vfs> Ids<V> {
             .cloned()
             .collect();
         let mut failed = None;
-        for segment in self.sealed(end_of(&runs).max(past)) {
+        for segment in self.files.sealed(end_of(&runs).max(past)) {
             match self.run_of(segment) {
                 Ok(run) => runs.push(SegmentRun { segment, run }),
                 Err(error) => {
@@ -272,7 +245,8 @@ impl<V: Vfs> Ids<V> {
         let firsts = |runs: &[SegmentRun]| runs.first().map(|run| run.segment);
         if old.is_empty() || firsts(&old) != firsts(&runs) || runs.len() != old.len() {
             self.publish(runs.clone());
-            self.sweep(&runs)?;
+            let is_kept = |first| runs.iter().any(|run| run.segment.first == first);
+            self.files.sweep(is_kept)?;
         }
         failed.map_or(Ok(()), Err)
     }
@@ -284,21 +258,9 @@ impl<V: Vfs> Ids<V> {
         self.runs.store(Arc::new(runs));
     }
 
-    /// Sealed segments that end behind an address, in order.
-    fn sealed(&self, after: Lsn) -> impl Iterator<Item = Segment> {
-        let firsts = self.reader.segments();
-        let ends = firsts.clone().into_iter().skip(1);
-        let sealed = firsts.into_iter().zip(ends);
-        let sealed = sealed.map(|(first, end)| Segment { first, end });
-        // A segment that took no batch has its successor's name.
-        sealed.filter(move |segment| segment.end > after && segment.first < segment.end)
-    }
-
     /// By its file, which is made where it is missing or damaged.
-    fn run_of(&self, segment: Segment) -> Result<Arc<Run>, IdsError> {
-        let name = name_at(segment.first);
-        if let Some((of, bytes)) = self.files.read(&name)?
-            && of == self.reader.begins(segment.end)?
+    fn run_of(&self, segment: Segment) -> Result<Arc<Run>, RunError> {
+        if let Some(bytes) = self.files.whole(segment)?
             && let Ok(run) = Run::parse(&bytes)
         {
             return Ok(Arc::new(run));
@@ -307,7 +269,7 @@ impl<V: Vfs> Ids<V> {
     }
 
     /// What the journal says.
-    fn of_segment(&self, segment: Segment) -> Result<BTreeMap<KeyedDigest, Lsn>, IdsError> {
+    fn of_segment(&self, segment: Segment) -> Result<BTreeMap<KeyedDigest, Lsn>, RunError> {
         let mut ids = BTreeMap::new();
         let Segment { first, end } = segment;
         each_exchange(&self.reader, first, end, |lsn, key| {
@@ -316,17 +278,13 @@ impl<V: Vfs> Ids<V> {
         Ok(ids)
     }
 
-    fn write(&self, segment: Segment, ids: &BTreeMap<KeyedDigest, Lsn>) -> Result<Run, IdsError> {
-        let bytes = encode(ids);
-        let run = Run::parse(&bytes)?;
-        let name = name_at(segment.first);
-        let of = self.reader.begins(segment.end)?;
-        self.files.write(&name, &of, &bytes)?;
-        Ok(run)
+    fn write(&self, segment: Segment, ids: &BTreeMap<KeyedDigest, Lsn>) -> Result<Run, RunError> {
+        let entries = ids.iter().map(|(key, lsn)| (*key, *lsn));
+        Ok(self.files.write(segment, entries)?.0)
     }
 
     /// Rot was found while searching. The search has its answer even where nothing can be written.
-    fn made_again(&self, segment: Segment) -> Result<BTreeMap<KeyedDigest, Lsn>, IdsError> {
+    fn made_again(&self, segment: Segment) -> Result<BTreeMap<KeyedDigest, Lsn>, RunError> {
         let _making = lock(&self.making);
         let ids = self.of_segment(segment)?;
         match self.write(segment, &ids) {
@@ -340,16 +298,6 @@ impl<V: Vfs> Ids<V> {
             Err(error) => tracing::warn!(%error, "a file of ids stays damaged"),
         }
         Ok(ids)
-    }
-
-    /// Takes away the files of no run.
-    fn sweep(&self, runs: &[SegmentRun]) -> Result<(), IdsError> {
-        for name in self.files.names()? {
-            if !runs.iter().any(|run| name_at(run.segment.first) == name) {
-                self.files.remove(&name)?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -370,7 +318,7 @@ fn each_exchange<V: Vfs>(
     from: Lsn,
     until: Lsn,
     mut tell: impl FnMut(Lsn, KeyedDigest),
-) -> Result<(), IdsError> {
+) -> Result<(), RunError> {
     for stored in reader.scan(from) {
         let stored = stored?;
         if stored.lsn >= until {

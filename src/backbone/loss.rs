@@ -98,9 +98,10 @@ impl<V: Vfs> Witnesses<V> {
     pub fn read(vfs: &V, data: &Path, end_file: Option<&EndFile<V>>) -> Result<Self, StartError> {
         let end_file =
             end_file.map(|file| Ok::<_, StartError>((file.path().to_owned(), file.read()?)));
-        let beside: [(Files<V>, NeedsOf); 3] = [
+        let beside: [(Files<V>, NeedsOf); 4] = [
             (Files::of_snapshots(vfs.clone(), data), of_snapshot),
-            (Files::of_ids(vfs.clone(), data), of_ids),
+            (Files::of_ids(vfs.clone(), data), of_segment),
+            (Files::of_index(vfs.clone(), data), of_segment),
             (Files::of_pages(vfs.clone(), data), of_page),
         ];
         let beside = beside.into_iter().map(|(files, needs)| {
@@ -252,7 +253,7 @@ fn of_snapshot(name: &str) -> Option<Needs> {
 }
 
 /// `<address>`: of the segment that begins there, and that another one follows.
-fn of_ids(name: &str) -> Option<Needs> {
+fn of_segment(name: &str) -> Option<Needs> {
     address(name).map(Needs::Behind)
 }
 

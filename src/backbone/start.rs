@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::end_file::{EndFile, Synced};
 use super::error::StartError;
 use super::ids::Ids;
+use super::index::Index;
 use super::keeper::{Pages, Snapshots, decoded, replay};
 use super::loss::{Accepted, OnLoss, Witnesses};
-use crate::agency::keys::KeyCheck;
+use crate::agency::keys::{KeyCheck, Keys, MasterKey};
 use crate::agency::registry::Unit;
 use crate::broker::committer::Committer;
 use crate::broker::ledger::Ledger;
@@ -357,6 +358,18 @@ pub fn open_ids<V: Vfs>(
     let files = Files::ids(vfs, data).map_err(StartError::NotMade)?;
     let (reader, known) = (committer.journal().reader(), committer.ledger().known());
     Ids::open(files, reader, known, afresh).map_err(StartError::NotMade)
+}
+
+/// The index of a log; its keys come from the master key.
+pub fn open_index<V: Vfs>(
+    vfs: V,
+    data: &Path,
+    reader: Reader<V>,
+    master: &MasterKey,
+) -> Result<Index<V>, StartError> {
+    let files = Files::index(vfs, data).map_err(StartError::NotMade)?;
+    let keys = Keys::derive(master, std::iter::empty());
+    Ok(Index::new(files, reader, Arc::new(keys)))
 }
 
 /// The text of the rulebook that took effect by the record at this address.

@@ -37,6 +37,8 @@ mod fetch;
 mod ids;
 #[path = "mailbox.rs"]
 mod mailbox;
+#[path = "runs.rs"]
+mod runs;
 #[path = "threads/searching.rs"]
 mod searching;
 

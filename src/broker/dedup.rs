@@ -3,14 +3,11 @@
 //! The key is the unit's and `message_id`'s keyed digest; the content's digest tells a repeat from
 //! another message under the same id. Time is the journal's, so replay forgets what live forgot.
 //!
-//! The newest ids are in memory, [`KnownIds`]. Older ones lie in files, a [`run`] for each sealed
+//! The newest ids are in memory, [`KnownIds`]. Older ones lie in files, a [`run`](super::run) for each sealed
 //! segment of the journal, which the sender's task searches before it hands a message over; what it
 //! found goes with the message, as [`Looked`]. The core reads no file: it compares how far was
 //! searched with how far memory reaches, and sends the message back where a part between was looked at
 //! by neither. Nothing here does IO.
-
-mod bloom;
-pub mod run;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -294,6 +294,10 @@ pub const KNOWN_IDS_MIN: usize = 16;
 /// moves on while the message waits for the committer.
 pub const SEARCH_AHEAD_BYTES: u64 = 64 << 20;
 
+/// Keys of the segment that is written which the index holds in memory, about 32 bytes each: some hundred
+/// thousand exchanges. Hit: a search reads the rest of that segment.
+pub const INDEX_OPEN_ENTRIES: usize = 2_000_000;
+
 /// The longest time for which a repeat may be recognised, by record time: each hour of it costs files of
 /// ids and their filters in memory.
 pub const REPEAT_WINDOW_MAX: Duration = Duration::from_hours(168);

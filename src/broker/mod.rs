@@ -42,5 +42,6 @@ pub(crate) mod refusals;
 pub mod register;
 pub mod replay;
 pub mod reply;
+pub mod run;
 pub(crate) mod topic;
 pub(crate) mod weight;

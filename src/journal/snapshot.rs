@@ -1,15 +1,16 @@
-//! Snapshots, pages and ids: files beside the journal that can be made again from it.
+//! Snapshots, pages, ids and the index: files beside the journal that can be made again from it.
 //!
 //! ```text
 //! <address, 16 hex digits>.snapshot
 //! <queue, 8 hex>-<first, 16>-<last, 16>.page
 //! <segment's first address, 16 hex>.ids
+//! <segment's first address, 16 hex>.index
 //! each    magic 8 | version u32 | journal 16 | end: lsn u64, batch u64, chain u32
 //!         | length u64 | bytes | crc u32
 //! ```
 //! `journal` and `end` name the journal, and the place in it up to which the file was made: of a
-//! snapshot where a segment begins, of ids where their segment ends, of a page a place behind its
-//! entries. Each is written aside, synced, renamed, and its folder synced. A damaged one counts as
+//! snapshot where a segment begins, of ids and of the index where their segment ends, of a page a place
+//! behind its entries. Each is written aside, synced, renamed, and its folder synced. A damaged one counts as
 //! absent. None is needed: a start on a full disk goes on without those that find no room, and
 //! without a folder that an operator took away.
 
@@ -17,7 +18,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::layout::{Fields, append_crc, checked, wide};
+use super::layout::{Fields, append_crc, checked, narrow, wide};
 use super::lsn::Lsn;
 use super::segment::{End, Position};
 use super::vfs::{Access, Through, UNFINISHED, Vfs, VfsFile};
@@ -26,6 +27,7 @@ use super::vfs::{is_full, make_folder, put_in_place, read_whole};
 const MAGIC: [u8; 8] = *b"CARNETS1";
 const VERSION: u32 = 11;
 const HEADER: usize = 56;
+const CRC: usize = 4;
 
 /// Whole files in one folder, each under a name and a number of its own.
 #[derive(Debug, Clone)]
@@ -51,6 +53,11 @@ impl<V: Vfs> Files<V> {
         Self::of_ids(vfs, data).ready()
     }
 
+    /// The keys that the log is searched by, below `data`, ready to be written.
+    pub fn index(vfs: V, data: &Path) -> io::Result<Self> {
+        Self::of_index(vfs, data).ready()
+    }
+
     /// The snapshots below `data`, if there are any: to be read.
     pub fn of_snapshots(vfs: V, data: &Path) -> Self {
         Self::new(vfs, data.join("snapshots"), ".snapshot")
@@ -64,6 +71,11 @@ impl<V: Vfs> Files<V> {
     /// The ids that segments used, to be read.
     pub fn of_ids(vfs: V, data: &Path) -> Self {
         Self::new(vfs, data.join("ids"), ".ids")
+    }
+
+    /// The keys that the log is searched by, to be read.
+    pub fn of_index(vfs: V, data: &Path) -> Self {
+        Self::new(vfs, data.join("index"), ".index")
     }
 
     fn new(vfs: V, folder: PathBuf, suffix: &'static str) -> Self {
@@ -110,7 +122,7 @@ impl<V: Vfs> Files<V> {
 
     /// Puts a whole file in place; durable when this returns.
     pub fn write(&self, name: &str, of: &Position, bytes: &[u8]) -> io::Result<()> {
-        let mut content = Vec::with_capacity(HEADER + bytes.len() + 4);
+        let mut content = Vec::with_capacity(HEADER + bytes.len() + CRC);
         content.extend_from_slice(&MAGIC);
         content.extend_from_slice(&VERSION.to_le_bytes());
         content.extend_from_slice(&of.journal);
@@ -127,6 +139,22 @@ impl<V: Vfs> Files<V> {
     pub fn read(&self, name: &str) -> io::Result<Option<(Position, Vec<u8>)>> {
         let content = read_whole(&self.vfs, &self.path(name), u64::MAX)?;
         Ok(content.and_then(|content| parse(&content)))
+    }
+
+    /// What a file was made of, and how many bytes it has, by its head alone; `None` where it is missing
+    /// or that is not whole.
+    pub fn head(&self, name: &str) -> io::Result<Option<(Position, usize)>> {
+        let file = match self.vfs.open(&self.path(name), Access::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let mut header = [0; HEADER];
+        let read = file.pread(&mut header, 0, Through::Cache)?;
+        let head = header.get(..read).and_then(head);
+        let whole = file.size()?.checked_sub(wide(HEADER + CRC));
+        Ok(head
+            .filter(|(_, length)| whole == Some(*length))
+            .map(|(of, length)| (of, narrow(length))))
     }
 
     /// All files that are whole, the last by name first.
@@ -174,17 +202,22 @@ impl<V: Vfs> Files<V> {
 fn parse(content: &[u8]) -> Option<(Position, Vec<u8>)> {
     let content = checked(content)?;
     let (header, bytes) = content.split_at_checked(HEADER)?;
+    let (of, length) = head(header)?;
+    (length == wide(bytes.len())).then(|| (of, bytes.to_vec()))
+}
+
+/// What a file's head says: what it was made of, and its length.
+fn head(header: &[u8]) -> Option<(Position, u64)> {
     let mut fields = Fields(header);
     (fields.array()? == MAGIC && fields.u32()? == VERSION).then_some(())?;
     let journal = fields.array()?;
     let (lsn, batch) = (Lsn(fields.u64()?), fields.u64()?);
     let chain = fields.u32()?;
     let end = End { lsn, batch, chain };
-    let is_whole = fields.u64()? == wide(bytes.len());
-    is_whole.then(|| (Position { journal, end }, bytes.to_vec()))
+    Some((Position { journal, end }, fields.u64()?))
 }
 
-/// The name of the snapshot or the ids at an address: names sort as addresses do.
+/// The name of the snapshot, the ids or the index at an address: names sort as addresses do.
 pub fn name_at(at: Lsn) -> String {
     format!("{:016x}", at.0)
 }
@@ -249,8 +282,15 @@ mod tests {
         assert_eq!(files.read("b").unwrap(), None);
         assert_eq!(files.read_part("a", 1..4).unwrap(), b"yte");
         assert_eq!(files.read_part("a", 3..400).unwrap().len(), 2 + 4);
+        assert_eq!(files.head("a").unwrap(), Some((at(7), 5)));
+        assert_eq!(files.head("b").unwrap(), None);
         let path = data.join("snapshots/a.snapshot");
         vfs.edit(&path, |bytes| bytes[HEADER] ^= 1).unwrap();
         assert_eq!(files.read("a").unwrap(), None);
+        // A head says nothing of damage behind it, but where the end is lost.
+        assert_eq!(files.head("a").unwrap(), Some((at(7), 5)));
+        vfs.edit(&path, |bytes| bytes.truncate(bytes.len() - 1))
+            .unwrap();
+        assert_eq!(files.head("a").unwrap(), None);
     }
 }

@@ -103,6 +103,9 @@ impl Record {
     /// The kind of [`Record::Exchange`]: who looks for these alone need not read the others.
     pub const EXCHANGE: u8 = 3;
 
+    /// The kinds of records that are found by keys: exchange, case and narrowed.
+    pub const KEYED: [u8; 3] = [Self::EXCHANGE, 9, 10];
+
     /// The kind of [`Record::Stopped`]: a journal that ends with it was closed cleanly.
     pub const STOPPED: u8 = 12;
 
