@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use carnet::broker::command::{Ask, Command, Settle};
+use carnet::broker::command::{Ask, Command, Narrowing, Settle};
 use carnet::broker::event::Event;
 use carnet::broker::ids::ChannelKey;
 use carnet::broker::record::{Narrowed, Terms};
 use carnet::message::id::Mask;
+use carnet::policy::standing::Reads;
 use carnet::policy::words::Onward;
 
 use crate::Failed;
@@ -121,7 +122,7 @@ fn tick(world: &mut World) -> Result<Duration, Failed> {
 fn narrow(world: &mut World) -> Result<Duration, Failed> {
     let delivery = world.held()?;
     world.pass(1);
-    let narrowed = Narrowed {
+    let record = Narrowed {
         at: world.now,
         exchange: delivery.entry,
         unit: "customs/main".parse()?,
@@ -134,6 +135,11 @@ fn narrow(world: &mut World) -> Result<Duration, Failed> {
             rulebook: world.border.rulebook.digest(),
         },
     };
+    let reads = Reads {
+        rulebook_epoch: world.border.rulebook.epoch(),
+        ..Reads::default()
+    };
+    let narrowed = Narrowing { record, reads };
     let to = ChannelKey::new(CUSTOMS, 1);
     let narrow = Command::Narrow {
         to,

@@ -7,10 +7,10 @@ use bytes::Bytes;
 
 use super::error::StartError;
 use super::keeper::decoded;
-use crate::broker::record::{Exchange, Record};
+use crate::broker::record::{Exchange, Narrowed, Record, Terms};
 use crate::broker::replay::{Basis, Differs, History, Replayed};
 use crate::journal::vfs::Vfs;
-use crate::journal::{Lsn, Reader};
+use crate::journal::{Lsn, ReadError, Reader, StoredRecord};
 use crate::message::time::Timestamp;
 
 /// Exchanges that are ruled together, at most.
@@ -27,15 +27,19 @@ pub struct Span {
     pub until: Option<Timestamp>,
 }
 
-/// An exchange as it lies in the log, and what its ruling was made from.
+/// An exchange, or the narrowing of a release, as it lies in the log, and what its ruling was made from.
 #[derive(Debug)]
 pub struct Told {
-    /// Its number among the evidence.
+    /// The record's number among the evidence.
     pub number: u64,
     /// Its address.
     pub lsn: Lsn,
-    /// Its record.
+    /// Its time.
+    pub at: Timestamp,
+    /// The exchange's record.
     pub exchange: Box<Exchange>,
+    /// The narrowing of a release of it, where the record is of that, and what was left before.
+    pub narrowed: Option<(Narrowed, Option<Terms>)>,
     frame: Bytes,
     basis: Option<Basis>,
 }
@@ -43,7 +47,7 @@ pub struct Told {
 /// How far a replay has come.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Progress {
-    /// Exchanges that were ruled again.
+    /// Exchanges, and narrowings of releases, that were ruled again.
     pub exchanges: u64,
     /// The octets of the log that were passed.
     pub passed: u64,
@@ -62,7 +66,11 @@ impl Told {
     /// In what its record differs from a ruling by what was in force; none where that cannot be told.
     pub fn differences(&self) -> Option<Vec<Differs>> {
         let (replayed, basis) = self.replayed()?;
-        Some(replayed.differences(&basis.at(self.exchange.at)))
+        let in_force = basis.at(self.at);
+        Some(match &self.narrowed {
+            Some((narrowed, before)) => replayed.narrows(narrowed, before.as_ref(), &in_force),
+            None => replayed.differences(&in_force),
+        })
     }
 }
 
@@ -95,19 +103,21 @@ pub fn replay<V: Vfs, T: Send, E: From<StartError>>(
         let record = decoded(&stored)?;
         let number = evidence;
         evidence += u64::from(record.is_evidence());
-        if let Record::Exchange(exchange) = &record {
-            if span.until.is_some_and(|until| until <= exchange.at) {
+        if let Some(at) = ruled_at(&record) {
+            if span.until.is_some_and(|until| until <= at) {
                 break;
             }
-            if span.since.is_none_or(|since| since <= exchange.at) {
-                let frame = stored.frame.as_ref().map(|frame| reader.frame(frame));
-                let frame = frame.transpose().map_err(StartError::from)?;
-                let frame = frame.unwrap_or_default();
+            if span.since.is_none_or(|since| since <= at)
+                && let Some((exchange, narrowed, frame)) = exchange_of(reader, &stored, &record)?
+            {
+                let narrowed = narrowed.map(|it| (it.clone(), history.left_before(it).cloned()));
                 octets += frame.len();
                 together.push(Told {
                     number,
                     lsn: stored.lsn,
-                    exchange: exchange.clone(),
+                    at,
+                    exchange,
+                    narrowed,
                     frame,
                     basis: history.basis(),
                 });
@@ -124,6 +134,41 @@ pub fn replay<V: Vfs, T: Send, E: From<StartError>>(
     progress = progress.with(together.len(), progress.octets);
     take(judged(together, &judge), progress)?;
     Ok(progress)
+}
+
+/// When something was ruled; none of a record of anything else.
+fn ruled_at(record: &Record) -> Option<Timestamp> {
+    match record {
+        Record::Exchange(exchange) => Some(exchange.at),
+        Record::Narrowed(narrowed) => Some(narrowed.at),
+        _ => None,
+    }
+}
+
+/// The exchange that was ruled on by a record, with its frame; the narrowing, where it is one.
+type Found<'a> = (Box<Exchange>, Option<&'a Narrowed>, Bytes);
+
+/// What was ruled on by a record; none of a record of anything else.
+fn exchange_of<'a, V: Vfs>(
+    reader: &Reader<V>,
+    stored: &StoredRecord,
+    record: &'a Record,
+) -> Result<Option<Found<'a>>, StartError> {
+    let frame = |stored: &StoredRecord| -> Result<Bytes, StartError> {
+        let frame = stored.frame.as_ref().map(|frame| reader.frame(frame));
+        Ok(frame.transpose()?.unwrap_or_default())
+    };
+    Ok(match record {
+        Record::Exchange(exchange) => Some((exchange.clone(), None, frame(stored)?)),
+        Record::Narrowed(narrowed) => {
+            let stored = reader.record(narrowed.exchange)?;
+            match decoded(&stored)? {
+                Record::Exchange(exchange) => Some((exchange, Some(narrowed), frame(&stored)?)),
+                _ => return Err(ReadError::Damaged(narrowed.exchange).into()),
+            }
+        }
+        _ => None,
+    })
 }
 
 /// Each with what `judge` finds, on all processors.

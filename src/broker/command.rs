@@ -55,11 +55,20 @@ pub enum Command {
         to: ChannelKey,
         /// The delivery that waits for it.
         delivery: DeliveryId,
-        /// The record to be.
-        narrowed: Narrowed,
+        /// What is left of it.
+        narrowed: Narrowing,
     },
     /// Something is to be done to the rulebook; its answer comes with the step, by this ticket.
     Govern(Ticket, Box<Deed>),
+}
+
+/// The record by which a release is to become less, and what that was ruled from.
+#[derive(Debug)]
+pub struct Narrowing {
+    /// The record to be; its time is set as it is committed.
+    pub record: Narrowed,
+    /// What the ruling rests on.
+    pub reads: Reads,
 }
 
 impl Command {

@@ -11,7 +11,7 @@
 use bytes::Bytes;
 
 use super::admit::View;
-use super::effect::Deliver;
+use super::effect::{Deliver, Less};
 use super::format::PayloadRef;
 use super::ids::EntryId;
 use super::ledger::Died;
@@ -25,13 +25,15 @@ use super::reply::Refusal;
 use crate::agency::keys::{BadFrame, Delivered, Token};
 use crate::journal::Lsn;
 use crate::message::facts::Facts;
-use crate::message::id::{AgencyId, Category, Mask, UnitId};
+use crate::message::id::{AgencyId, Category, Digest, Mask, UnitId};
 use crate::message::project::{TokenElement, project};
 use crate::message::time::Timestamp;
+use crate::policy::explain::InForce;
 use crate::policy::request::{Question, RuleRequest};
 use crate::policy::rule::rule_for;
 use crate::policy::ruling::{self, Outcome as Ruled};
 use crate::policy::source::Rule;
+use crate::policy::standing::Reads;
 
 /// A message as a client gets it, but for its delivery tag.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +128,7 @@ pub enum Prepared {
     Send(Box<Rendered>),
     /// A newer ruling gives less, or asks for more: record what is left of the release that was put
     /// into these queues, then it comes again.
-    Narrow(Terms, Vec<QueueId>),
+    Narrow(Less, Vec<QueueId>),
 }
 
 /// Why a delivery cannot be rendered: ours, never the peer's.
@@ -178,9 +180,9 @@ pub fn prepare(
             let release = Release::find(exchange, unit)?;
             let payload = PayloadRef::open(exchange.id, &stored.frame)?;
             match release.allowed(deliver, &payload, view, now)? {
-                Allowed::Less(left) => {
+                Allowed::Less(less) => {
                     let queues = release.released.queues.clone();
-                    return Ok(Prepared::Narrow(left, queues));
+                    return Ok(Prepared::Narrow(less, queues));
                 }
                 Allowed::This(terms) => {
                     let at = deliver.source().at();
@@ -226,7 +228,7 @@ fn notice(receipt: &Receipt<'_>, message_id: Option<&str>, at: Timestamp) -> Ren
 
 enum Allowed {
     This(Terms),
-    Less(Terms),
+    Less(Less),
 }
 
 /// One unit's release of an exchange.
@@ -270,67 +272,27 @@ impl<'a> Release<'a> {
             return Ok(Allowed::This(terms));
         }
         let (facts, question) = payload.ruled_from()?;
-        let newer = self.ruled_again(&facts, &question, view, now);
-        let both = newer.and_then(|newer| as_ruling(&terms).intersect(&newer, self.exchange.holds));
-        let rulebook = view.rulebook.digest();
-        let left = match both {
-            Some(both) => Terms {
-                mask: both.mask,
-                retain_days: both.retain_days,
-                onward: both.onward,
-                policies: both.policies,
-                rulebook,
-            },
-            None => Terms {
-                mask: Mask::NONE,
-                rulebook,
-                ..terms.clone()
-            },
+        let in_force = InForce {
+            rulebook: &view.rulebook,
+            standing: &view.standing,
+            now,
         };
+        let (newer, reads) = ruled_again(self.exchange, self.unit, &facts, &question, &in_force);
+        let holds = self.exchange.holds;
+        let left = left_of(&terms, newer.as_ref(), holds, view.rulebook.digest());
         let same = left.mask == terms.mask
             && left.retain_days == terms.retain_days
             && left.onward == terms.onward;
         Ok(if same {
             Allowed::This(left)
         } else {
-            Allowed::Less(left)
+            Allowed::Less(Less { left, reads })
         })
     }
 
     /// What was released.
     fn terms(&self) -> Terms {
-        let released = self.released;
-        Terms {
-            mask: released.mask,
-            retain_days: released.retain_days,
-            onward: released.onward,
-            policies: released.policies.clone(),
-            rulebook: self.exchange.rulebook,
-        }
-    }
-
-    fn ruled_again(
-        &self,
-        facts: &Facts,
-        question: &Question<'_>,
-        view: &View,
-        now: Timestamp,
-    ) -> Option<ruling::Released> {
-        let rulebook = &view.rulebook;
-        let sender = rulebook.registry().unit(&self.exchange.unit)?;
-        let entry = rulebook
-            .catalogue()
-            .get(self.exchange.message_type.as_str())?;
-        let request = RuleRequest {
-            sender,
-            entry,
-            facts,
-            question,
-        };
-        match rule_for(self.unit, &request, rulebook, &view.standing, now) {
-            Ruled::Released(released) => Some(released),
-            Ruled::Refused(_) => None,
-        }
+        terms_of(self.released, self.exchange.rulebook)
     }
 
     fn render(
@@ -415,6 +377,75 @@ impl<'a> Release<'a> {
     fn rendered(&self, routing_key: String, made: Made, body: Bytes) -> Rendered {
         let exchange = super::ledger::standing_name(self.unit, QueueKind::Inbox);
         Rendered::new((exchange, routing_key), Shown::Made(Box::new(made)), body)
+    }
+}
+
+/// What a release gives, as it was decided by a rulebook.
+pub(super) fn terms_of(released: &Released, rulebook: Digest) -> Terms {
+    Terms {
+        mask: released.mask,
+        retain_days: released.retain_days,
+        onward: released.onward,
+        policies: released.policies.clone(),
+        rulebook,
+    }
+}
+
+/// What a unit of an exchange would be given by another ruling on its facts, and what that was made from.
+pub(super) fn ruled_again(
+    exchange: &Exchange,
+    unit: &UnitId,
+    facts: &Facts,
+    question: &Question<'_>,
+    in_force: &InForce<'_>,
+) -> (Option<ruling::Released>, Reads) {
+    let &InForce {
+        rulebook,
+        standing,
+        now,
+    } = in_force;
+    let entry = rulebook.catalogue().get(exchange.message_type.as_str());
+    let sender = rulebook.registry().unit(&exchange.unit);
+    let (Some(sender), Some(entry)) = (sender, entry) else {
+        let reads = Reads {
+            rulebook_epoch: rulebook.epoch(),
+            ..Reads::default()
+        };
+        return (None, reads);
+    };
+    let request = RuleRequest {
+        sender,
+        entry,
+        facts,
+        question,
+    };
+    match rule_for(unit, &request, rulebook, standing, now) {
+        (Ruled::Released(released), reads) => (Some(released), reads),
+        (Ruled::Refused(_), reads) => (None, reads),
+    }
+}
+
+/// What a newer ruling by a rulebook leaves of a release whose type can hold `holds`.
+pub(super) fn left_of(
+    terms: &Terms,
+    newer: Option<&ruling::Released>,
+    holds: Mask,
+    rulebook: Digest,
+) -> Terms {
+    let both = newer.and_then(|newer| as_ruling(terms).intersect(newer, holds));
+    match both {
+        Some(both) => Terms {
+            mask: both.mask,
+            retain_days: both.retain_days,
+            onward: both.onward,
+            policies: both.policies,
+            rulebook,
+        },
+        None => Terms {
+            mask: Mask::NONE,
+            rulebook,
+            ..terms.clone()
+        },
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Effects leave after the sync of the batch that decided them, in the order of the commands.
 
-use super::command::{Fence, Private};
+use super::command::{Fence, Narrowing, Private};
 use super::exchange::{Returnable, Submission};
 use super::ids::{DeliveryId, EntryId, Origin};
 use super::record::{Narrowed, QueueId, Terms};
 use super::reply::Refusal;
 use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
+use crate::policy::standing::Reads;
 
 /// What the core tells a connection.
 #[derive(Debug)]
@@ -141,26 +142,39 @@ pub struct Deliver {
     pub left: u64,
 }
 
+/// What a newer ruling leaves of a release.
+#[derive(Debug, PartialEq)]
+pub struct Less {
+    /// Data and obligations.
+    pub left: Terms,
+    /// What the newer ruling was made from.
+    pub reads: Reads,
+}
+
 impl Deliver {
     /// The record that holds the message.
     pub fn source(&self) -> EntryId {
         EntryId::new(self.overlay.source.unwrap_or(self.delivery.entry))
     }
 
-    /// The record by which this release becomes `left` to `unit`, in all its `queues`.
+    /// What makes this release `less` to `unit`, in all its `queues`.
     pub fn narrowed(
         &self,
         unit: UnitId,
         at: Timestamp,
-        left: Terms,
+        less: Less,
         queues: Vec<QueueId>,
-    ) -> Narrowed {
-        Narrowed {
+    ) -> Narrowing {
+        let record = Narrowed {
             at,
             exchange: self.source().at(),
             unit,
             queues,
-            left,
+            left: less.left,
+        };
+        Narrowing {
+            record,
+            reads: less.reads,
         }
     }
 }

@@ -449,9 +449,10 @@ pub struct CountedRefusals {
 }
 
 /// What a release gives its unit: data, and what the unit must do with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Terms {
     /// The categories that the unit gets.
+    #[serde(rename = "categories")]
     pub mask: Mask,
     /// How long the unit may keep it, in days.
     pub retain_days: u32,

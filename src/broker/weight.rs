@@ -92,8 +92,9 @@ impl Weight {
                 Self::records(each * deliveries.len(), 0, held + kept)
             }
             Command::Narrow { narrowed, .. } => {
-                let queues = NUMBER_BYTES * narrowed.queues.len();
-                let policies = narrowed.left.policies.iter();
+                let record = &narrowed.record;
+                let queues = NUMBER_BYTES * record.queues.len();
+                let policies = record.left.policies.iter();
                 let policies = policies.map(|it| it.as_str().len() + NUMBER_BYTES);
                 let more = queues + policies.sum::<usize>();
                 Self::records(more, 0, held + more)

@@ -15,7 +15,7 @@ use super::rulebook::Rulebook;
 use super::ruling::{Outcome, Refused, Released, Ruling, Verdict, within};
 use super::slice::{Findings, Slice};
 use super::source::Rule;
-use super::standing::Standing;
+use super::standing::{Reads, Standing};
 use super::words::{Actions, Onward, PolicyId};
 
 /// Whether this system may send messages of this type at all.
@@ -86,17 +86,19 @@ pub fn rule(
     ruling
 }
 
-/// Rules for one unit, candidate or not: what decision tables and explanations ask.
+/// Rules for one unit, candidate or not: what decision tables and deliveries ask. With the outcome
+/// comes what it was made from.
 pub fn rule_for(
     unit: &UnitId,
     request: &RuleRequest<'_>,
     rulebook: &Rulebook,
     standing: &Standing,
     now: Timestamp,
-) -> Outcome {
+) -> (Outcome, Reads) {
     let facts = StandingFacts::read(request, rulebook, standing, now);
+    let none = Outcome::Refused(Refused::NotPermitted);
     let Some(slice) = rulebook.slice(unit, &request.sender.id.agency, request.entry) else {
-        return Outcome::Refused(Refused::NotPermitted);
+        return (none, facts.reads);
     };
     let mut bench = Bench::new(request, rulebook, &facts, &[&slice]);
     let (outcome, _) = judge(&slice, request, &mut bench);
@@ -109,10 +111,11 @@ pub fn rule_for(
     let meant = purpose.is_none_or(|purpose| slice.unit.purpose == *purpose)
         && Addressed::new(request).admits(&slice.unit, request)
         && *unit != request.sender.id;
-    match outcome {
-        Outcome::Released(_) if !wanted || !meant => Outcome::Refused(Refused::NotPermitted),
+    let outcome = match outcome {
+        Outcome::Released(_) if !wanted || !meant => none,
         outcome => outcome,
-    }
+    };
+    (outcome, facts.reads)
 }
 
 /// Whether a sender may know that `unit` exists.

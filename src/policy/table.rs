@@ -276,7 +276,7 @@ fn run_row<'r, 'f>(
             "the ruling is not Cedar's, report it as a fault of Carnet: {both:?}"
         ));
     }
-    let outcome = rule_for(
+    let (outcome, _) = rule_for(
         &recipient.id,
         &request,
         rulebook,

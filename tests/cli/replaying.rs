@@ -60,7 +60,7 @@ fn a_log_comes_out_as_it_was_recorded_and_a_forged_one_is_named() {
     assert_eq!(code(&whole), Some(0), "{}", err(&whole));
     assert_eq!(
         out(&whole),
-        "3 exchanges ruled again: 0 differ, 0 cannot be read\n"
+        "3 exchanges and 0 narrowed releases ruled again: 0 differ, 0 cannot be read\n"
     );
     let none = json(&replay("--data dev --json --until 2020-01-01T00:00:00Z"));
     assert_eq!(none["exchanges"], 0);
@@ -80,7 +80,7 @@ fn a_log_comes_out_as_it_was_recorded_and_a_forged_one_is_named() {
     );
     assert_eq!(
         lines[2],
-        "3 exchanges ruled again: 1 differ, 0 cannot be read"
+        "3 exchanges and 0 narrowed releases ruled again: 1 differ, 0 cannot be read"
     );
     let told = out(&replay("--data forged --json"));
     let told: Vec<Value> = told.lines().map(|line| line.parse().unwrap()).collect();

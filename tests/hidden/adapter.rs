@@ -12,13 +12,13 @@ use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Ask, Command, ExchangeTraits, Private, Unroutable};
 use carnet::broker::delivery::{Made, Rendered, Shown};
-use carnet::broker::effect::{Answer, Deliver};
+use carnet::broker::effect::{Answer, Deliver, Less};
 use carnet::broker::exchange::{Arrived, Returnable, Submission};
 use carnet::broker::ids::{ChannelKey, ConnectionId, Origin};
 use carnet::broker::ledger::may_read;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Volume;
-use carnet::broker::record::{LeafSecret, QueueId, QueueProperties, Terms};
+use carnet::broker::record::{LeafSecret, QueueId, QueueProperties};
 use carnet::broker::reply::Refusal;
 use carnet::http::log::{Look, Past, Query, Sight};
 use carnet::journal::Reader;
@@ -180,13 +180,13 @@ pub(crate) fn consume(peer: &Peer, number: u64, queue: &str) -> Ask {
 pub(crate) fn narrow(
     (connection, deliver): (ConnectionId, &Deliver),
     peer: &Peer,
-    (left, queues): (Terms, Vec<QueueId>),
+    (less, queues): (Less, Vec<QueueId>),
     at: Timestamp,
 ) -> Command {
     Command::Narrow {
         to: ChannelKey::new(connection, deliver.channel),
         delivery: deliver.delivery,
-        narrowed: deliver.narrowed(peer.unit.id.clone(), at, left, queues),
+        narrowed: deliver.narrowed(peer.unit.id.clone(), at, less, queues),
     }
 }
 

@@ -518,9 +518,9 @@ impl World {
         let client = &self.clients[&connection];
         let unit = &client.peer.unit.id;
         match prepare(deliver, &stored, unit, &view, self.now).unwrap() {
-            Prepared::Narrow(left, queues) => {
+            Prepared::Narrow(less, queues) => {
                 let (peer, out) = (&client.peer, (connection, deliver));
-                let narrow = adapter::narrow(out, peer, (left, queues), self.now);
+                let narrow = adapter::narrow(out, peer, (less, queues), self.now);
                 self.waiting.push(narrow.into());
             }
             Prepared::Send(mut rendered) => {

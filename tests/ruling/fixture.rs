@@ -351,7 +351,7 @@ impl Message {
     pub(crate) fn outcome(&self, rulebook: &Rulebook, unit: &str) -> Outcome {
         let unit = id(unit);
         self.ask(rulebook, |request| {
-            rule_for(&unit, request, rulebook, &self.standing, self.now)
+            rule_for(&unit, request, rulebook, &self.standing, self.now).0
         })
     }
 

@@ -7,7 +7,7 @@ use carnet::agency::registry::Peer;
 use carnet::backbone::embedded::load;
 use carnet::backbone::start::recover;
 use carnet::broker::admit::View;
-use carnet::broker::command::{Ask, Command, Settle};
+use carnet::broker::command::{Ask, Command, Narrowing, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::delivery::{Prepared, Rendered, prepare};
 use carnet::broker::effect::{Deliver, Effect};
@@ -191,21 +191,32 @@ impl<V: Vfs> Desk<V> {
         let (stored, view) = (self.stored(deliver), self.view());
         match prepare(deliver, &stored, &unit, &view, self.now).unwrap() {
             Prepared::Send(rendered) => *rendered,
-            Prepared::Narrow(left, queues) => {
-                let narrowed = deliver.narrowed(unit, self.now, left, queues);
-                let narrow = Command::Narrow {
-                    to: ChannelKey::new(connection(place), 1),
-                    delivery: deliver.delivery,
-                    narrowed,
-                };
-                let mut effects = self.step(vec![narrow]).into_iter();
-                let narrowed = effects.find_map(|(_, effect)| match effect {
-                    Effect::Narrowed { deliver, .. } => deliver,
-                    _ => None,
-                });
-                self.shown(place, &narrowed.expect("it is out"))
+            Prepared::Narrow(less, queues) => {
+                let narrowing = deliver.narrowed(unit, self.now, less, queues);
+                let narrowed = self.narrowed(place, deliver, narrowing);
+                self.shown(place, &narrowed)
             }
         }
+    }
+
+    /// A delivery again, after its connection has handed over that it must be narrower.
+    pub(crate) fn narrowed(
+        &mut self,
+        place: Place,
+        deliver: &Deliver,
+        narrowed: Narrowing,
+    ) -> Deliver {
+        let narrow = Command::Narrow {
+            to: ChannelKey::new(connection(place), 1),
+            delivery: deliver.delivery,
+            narrowed,
+        };
+        let mut effects = self.step(vec![narrow]).into_iter();
+        let narrowed = effects.find_map(|(_, effect)| match effect {
+            Effect::Narrowed { deliver, .. } => deliver,
+            _ => None,
+        });
+        *narrowed.expect("it is out")
     }
 
     /// Another rulebook comes into force: the repository's with these changes of its texts.

@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use carnet::backbone::start::{Options, open_ids, recover};
-use carnet::broker::command::{Ask, Command, Fence, Settle};
+use carnet::broker::command::{Ask, Command, Fence, Narrowing, Settle};
 use carnet::broker::committer::Committer;
 use carnet::broker::effect::{Deliver, Effect};
 use carnet::broker::event::Event;
 use carnet::broker::ids::{ChannelKey, ConnectionId, DeliveryId, EntryAddress};
 use carnet::broker::input::Input;
-use carnet::broker::record::{Argument, Narrowed, QueueProperties, Record, Terms};
+use carnet::broker::record::{Argument, Narrowed, QueueProperties, Record};
 use carnet::journal::Lsn;
-use carnet::message::id::{Digest, Mask, UnitId};
+use carnet::message::id::{Mask, UnitId};
 use carnet::message::time::Timestamp;
-use carnet::policy::words::Onward;
+use carnet::policy::standing::Reads;
 use carnet_disk::{Pattern, SimVfs};
 use proptest::prelude::*;
 
 use crate::recovered::{data, options};
-use crate::unit::{all_of, begun, private, unconfirmed};
+use crate::unit::{all_of, begun, nothing, private, unconfirmed};
 
 /// Two that bury in the third: one what comes back twice, one what has waited for 80 ms.
 /// The first has a long name, which each death of a message carries.
@@ -548,17 +548,17 @@ fn a_narrowing_is_answered_whatever_became_of_its_delivery() {
     let narrow = |run: &Run| Command::Narrow {
         to: ChannelKey::new(ConnectionId(1), 1),
         delivery,
-        narrowed: Narrowed {
-            at: run.now,
-            exchange: delivery.entry,
-            unit: run.unit.clone(),
-            queues: vec![delivery.queue],
-            left: Terms {
-                mask: Mask::NONE,
-                retain_days: 1,
-                onward: Onward::NoOnward,
-                policies: Vec::new(),
-                rulebook: Digest([0; 32]),
+        narrowed: Narrowing {
+            record: Narrowed {
+                at: run.now,
+                exchange: delivery.entry,
+                unit: run.unit.clone(),
+                queues: vec![delivery.queue],
+                left: nothing(),
+            },
+            reads: Reads {
+                rulebook_epoch: run.committer.ledger().rulebook_epoch(),
+                ..Reads::default()
             },
         },
     };

@@ -441,10 +441,10 @@ impl Live {
         let unit = self.peers[place].unit.id.clone();
         let delivery = deliver.delivery;
         match prepare(deliver, &stored, &unit, &view, self.told.now).unwrap() {
-            Prepared::Narrow(left, queues) => {
+            Prepared::Narrow(less, queues) => {
                 self.count("narrowed");
                 self.offered.insert((delivery.queue, delivery.entry));
-                let narrowed = deliver.narrowed(unit, self.told.now, left, queues);
+                let narrowed = deliver.narrowed(unit, self.told.now, less, queues);
                 let to = ChannelKey::new(ConnectionId(self.connections[place]), deliver.channel);
                 self.hand(Command::Narrow {
                     to,

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use carnet::agency::registry::{Party, Peer};
 use carnet::broker::admit::View;
-use carnet::broker::command::{Ask, Command, Fence, Private, Settle, Unroutable};
+use carnet::broker::command::{Ask, Command, Fence, Private, Settle, Unroutable, holds};
 use carnet::broker::core::{Core, Moment, Turn};
 use carnet::broker::delivery::{Prepared, prepare};
 use carnet::broker::effect::{Answer, Deliver, Effect, NotTaken};
@@ -381,12 +381,24 @@ impl Life {
 
     /// A ruling by what the records before it say is the one that a record holds.
     fn rules_again(&mut self, record: &Record, frame: &bytes::Bytes) {
-        if let Record::Exchange(exchange) = record {
-            let basis = self.history.basis().unwrap();
-            let replayed = Replayed::open(exchange, frame).unwrap();
-            let differs = replayed.differences(&basis.at(exchange.at));
-            assert!(differs.is_empty(), "{differs:?} in {exchange:?}");
-        }
+        let differs = match record {
+            Record::Exchange(exchange) => {
+                let replayed = Replayed::open(exchange, frame).unwrap();
+                replayed.differences(&self.history.basis().unwrap().at(exchange.at))
+            }
+            Record::Narrowed(narrowed) => {
+                let stored = &self.stored[&narrowed.exchange];
+                let Record::Exchange(exchange) = &stored.record else {
+                    panic!("{:?}", stored.record);
+                };
+                let replayed = Replayed::open(exchange, &stored.frame).unwrap();
+                let basis = self.history.basis().unwrap();
+                let before = self.history.left_before(narrowed);
+                replayed.narrows(narrowed, before, &basis.at(narrowed.at))
+            }
+            _ => return,
+        };
+        assert!(differs.is_empty(), "{differs:?} in {record:?}");
     }
 
     fn topology(&mut self, topology: Topology) {

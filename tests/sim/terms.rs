@@ -1,7 +1,7 @@
 //! What a release gives and asks of its unit: a newer rulebook narrows both, and widens neither.
 
 use carnet::broker::command::Settle;
-use carnet::broker::delivery::{Rendered, Shown};
+use carnet::broker::delivery::{Prepared, Rendered, Shown, prepare};
 
 use crate::border::publish;
 use crate::desk::{Desk, Place};
@@ -78,6 +78,31 @@ fn what_is_narrowed_stays_so_wherever_it_moves_and_after_a_restart() {
     let rendered = desk.shown(customs, &dead);
     assert_eq!(header(&rendered, "x-carnet-retain-days"), "30");
     assert_eq!(dead.overlay.narrowed.map(|left| left.retain_days), Some(30));
+}
+
+#[test]
+fn what_was_narrowed_by_rules_of_the_past_is_not_recorded_and_ruled_anew() {
+    let mut desk = Desk::open();
+    let (post, customs) = (
+        desk.seat("post", "items"),
+        desk.seat("customs", "declarations"),
+    );
+    desk.example(post, "postal.item/valid/ornaments", "p-1", &[]);
+    let deliver = desk.get(customs, "inbox").unwrap();
+    desk.activate(&[(RULES, "@retain(\"1825d\")", "@retain(\"30d\")")]);
+    let unit = desk.border.peer("customs", "declarations").unit.id.clone();
+    let (stored, view) = (desk.stored(&deliver), desk.view());
+    let prepared = prepare(&deliver, &stored, &unit, &view, desk.now).unwrap();
+    let Prepared::Narrow(less, queues) = prepared else {
+        panic!("{prepared:?}");
+    };
+    let narrowing = deliver.narrowed(unit, desk.now, less, queues);
+    // On the way to the core these rules are over.
+    desk.activate(&[(RULES, "@retain(\"30d\")", "@retain(\"20d\")")]);
+    let again = desk.narrowed(customs, &deliver, narrowing);
+    assert_eq!(again.overlay.narrowed, None);
+    let rendered = desk.shown(customs, &again);
+    assert_eq!(header(&rendered, "x-carnet-retain-days"), "20");
 }
 
 #[test]

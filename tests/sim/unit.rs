@@ -9,10 +9,11 @@ use carnet::broker::exchange::Returnable;
 use carnet::broker::ids::{ConnectionId, Origin};
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::{Backlog, Entry, Volume};
-use carnet::broker::record::{Genesis, Record, UnitEntry};
+use carnet::broker::record::{Genesis, Record, Terms, UnitEntry};
 use carnet::message::bundle::Bundle;
-use carnet::message::id::{Digest, UnitId};
+use carnet::message::id::{Digest, Mask, UnitId};
 use carnet::message::time::Timestamp;
+use carnet::policy::words::Onward;
 use carnet_disk::SimVfs;
 
 use crate::recovered::data;
@@ -101,4 +102,15 @@ pub(crate) fn all_of(backlog: &Backlog) -> impl Iterator<Item = Entry> {
         backlog.settle(entry.lsn)?;
         Some(entry)
     })
+}
+
+/// What is left of a release that is withdrawn.
+pub(crate) fn nothing() -> Terms {
+    Terms {
+        mask: Mask::NONE,
+        retain_days: 1,
+        onward: Onward::NoOnward,
+        policies: Vec::new(),
+        rulebook: Digest([0; 32]),
+    }
 }

@@ -1,12 +1,12 @@
 //! Settles: what came back, what is done with, what is buried.
 
 use super::{Core, Turn};
-use crate::broker::command::Settle;
+use crate::broker::command::{Narrowing, Settle, holds};
 use crate::broker::dispatch::{Left, Sent};
 use crate::broker::effect::Effect;
 use crate::broker::ids::{ChannelKey, DeliveryId, EntryAddress};
 use crate::broker::limits::LEFT_TOGETHER;
-use crate::broker::record::{Cause, Narrowed, Record, Settling, Topology};
+use crate::broker::record::{Cause, Record, Settling, Topology};
 use crate::message::id::SystemId;
 
 impl Core {
@@ -131,18 +131,23 @@ impl Core {
     }
 
     /// Records that a release is narrower than it was. The connection waits for the answer with all
-    /// that follows on its channel, so it gets one whatever became of the delivery.
+    /// that follows on its channel, so it gets one whatever became of the delivery. What was ruled from
+    /// facts that have changed since is not recorded, and ruled anew: a record says what its moment gives.
     pub(super) fn narrow(
         &mut self,
         to: ChannelKey,
         delivery: DeliveryId,
-        narrowed: Narrowed,
+        narrowed: Narrowing,
         turn: &mut Turn,
     ) {
         let taker = self.dispatch.taker(delivery);
         let taker = taker.filter(|taker| taker.key() == to);
         let deliver = taker.and_then(|taker| {
-            self.record(&Record::Narrowed(narrowed), None, turn);
+            let Narrowing { mut record, reads } = narrowed;
+            if holds(&reads, &self.ledger, turn.moment.now) {
+                record.at = turn.moment.now;
+                self.record(&Record::Narrowed(record), None, turn);
+            }
             self.deliver(Sent { taker, delivery })
         });
         let effect = Effect::Narrowed {

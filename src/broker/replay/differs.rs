@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::broker::exchange::Recorded;
-use crate::broker::record::{Exchange, Outcome, Recipient, Released};
+use crate::broker::record::{Exchange, Outcome, Recipient, Released, Terms};
 use crate::message::id::{Digest, UnitId};
 use crate::policy::explain::InForce;
 
@@ -41,6 +41,15 @@ pub enum Differs {
         /// The unit.
         unit: UnitId,
     },
+    /// What was left of a release that was narrowed; none where there was no such release.
+    Narrowed {
+        /// The unit.
+        unit: UnitId,
+        /// As it is recorded.
+        recorded: Terms,
+        /// As it comes out.
+        again: Option<Terms>,
+    },
     /// The case that counts, and to whom.
     Case,
     /// The rules that could not be evaluated.
@@ -59,6 +68,7 @@ impl Differs {
             Self::Holds => "holds",
             Self::Unit { .. } => "recipient",
             Self::Known { .. } => "known",
+            Self::Narrowed { .. } => "narrowed",
             Self::Case => "case",
             Self::Errors => "errors",
             Self::Reads => "reads",
@@ -91,11 +101,31 @@ impl fmt::Display for Differs {
             Self::Known { unit } => {
                 write!(f, "{unit}: the record says otherwise whether it is listed")
             }
+            Self::Narrowed {
+                unit,
+                recorded,
+                again,
+            } => {
+                let (recorded, again) = (terms_in_words(recorded), again.as_ref());
+                let again = again.map_or_else(|| "nothing".to_owned(), terms_in_words);
+                write!(f, "{unit}: recorded {recorded}; the rules leave {again}")
+            }
             Self::Case => f.write_str("the record says otherwise whether its case counts"),
             Self::Errors => f.write_str("other rules could not be evaluated"),
             Self::Reads => f.write_str("the record names other standing facts that it rests on"),
         }
     }
+}
+
+fn terms_in_words(terms: &Terms) -> String {
+    let Terms {
+        mask,
+        retain_days,
+        onward,
+        rulebook,
+        ..
+    } = terms;
+    format!("{mask}, {retain_days} days, onward {onward}, by rulebook {rulebook}")
 }
 
 /// An outcome in a line.

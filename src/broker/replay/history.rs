@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::agency::registry::Party;
 use crate::broker::governance::Governance;
-use crate::broker::record::{Activated, Record, Text, UnitEntry};
+use crate::broker::record::{Activated, Narrowed, Record, Terms, Text, UnitEntry};
 use crate::broker::register::Register;
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
@@ -31,6 +31,8 @@ pub struct History {
     register: Register,
     /// Whether others may know of a unit.
     listed: BTreeMap<UnitId, bool>,
+    /// What is left of narrowed releases, by exchange and unit.
+    narrowed: BTreeMap<(Lsn, UnitId), Terms>,
 }
 
 /// The rulebook in force: its text, until a ruling asks for it.
@@ -103,6 +105,12 @@ impl History {
         self.rulebook = Some(InUse::Read(rulebook));
     }
 
+    /// What was left of a release before it was narrowed to this; none where that was all of it.
+    pub fn left_before(&self, narrowed: &Narrowed) -> Option<&Terms> {
+        let release = (narrowed.exchange, narrowed.unit.clone());
+        self.narrowed.get(&release)
+    }
+
     /// Reads one record on.
     pub fn apply(&mut self, record: &Record, at: Lsn) {
         match record {
@@ -132,6 +140,7 @@ impl History {
                 let party = |unit: &UnitId| Party::of(unit, *listed.get(unit).unwrap_or(&true));
                 self.register.exchange(exchange, at, party);
             }
+            Record::Narrowed(narrowed) => self.narrow(narrowed),
             Record::Case(change) => self.register.case(change, at),
             Record::OrderEnded { order, .. } => self.register.end_order(order, at),
             _ => {}
@@ -142,6 +151,15 @@ impl History {
         self.rulebook = self.texts.read(at, record).map(InUse::Text);
         let units = units.iter().map(|unit| (unit.id.clone(), unit.listed));
         self.listed.extend(units);
+    }
+
+    fn narrow(&mut self, narrowed: &Narrowed) {
+        let left = match self.left_before(narrowed) {
+            Some(before) => before.clone().and(&narrowed.left),
+            None => narrowed.left.clone(),
+        };
+        let release = (narrowed.exchange, narrowed.unit.clone());
+        self.narrowed.insert(release, left);
     }
 
     fn measured(&mut self, agency: &AgencyId, at: Lsn) {

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::differs::{Differs, differs};
+use crate::broker::delivery::{left_of, ruled_again, terms_of};
 use crate::broker::exchange::Recorded;
 use crate::broker::format::{PayloadRef, octets};
-use crate::broker::record::{Exchange, Recipient};
+use crate::broker::record::{Exchange, Narrowed, Outcome, Recipient, Terms};
 use crate::message::facts::Facts;
 use crate::message::id::{Digest, UnitId};
 use crate::policy::explain::{InForce, Unmet, unmet};
@@ -60,6 +61,37 @@ impl<'a> Replayed<'a> {
             self.vouched,
             in_force,
         )
+    }
+
+    /// In what a narrowing of it differs from one by what was in force; `before` is what was left of the
+    /// release before.
+    pub fn narrows(
+        &self,
+        narrowed: &Narrowed,
+        before: Option<&Terms>,
+        in_force: &InForce<'_>,
+    ) -> Vec<Differs> {
+        let Narrowed { unit, left, .. } = narrowed;
+        let mut recipients = self.exchange.recipients.iter();
+        let released = recipients.find_map(|it| match &it.outcome {
+            Outcome::Released(released) if it.unit == *unit => Some(released),
+            _ => None,
+        });
+        let released = released.map(|it| terms_of(it, self.exchange.rulebook));
+        let (facts, question) = (&self.facts, &self.question);
+        let (newer, _) = ruled_again(self.exchange, unit, facts, question, in_force);
+        let (newer, rulebook) = (newer.as_ref(), in_force.rulebook.digest());
+        let again = |terms: &Terms| left_of(terms, newer, self.exchange.holds, rulebook);
+        // A consumer of another queue may not have known of what was left.
+        let mut all = before.into_iter().chain(&released).map(again);
+        let is_so = all.clone().any(|again| again == *left);
+        let message = (!self.vouched).then_some(Differs::Message);
+        let less = (!is_so).then(|| Differs::Narrowed {
+            unit: unit.clone(),
+            recorded: left.clone(),
+            again: all.next(),
+        });
+        message.into_iter().chain(less).collect()
     }
 
     /// The rules that would give it to a unit, and what each lacks.

@@ -57,6 +57,7 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
 #[derive(Default)]
 struct Counted {
     exchanges: u64,
+    narrowed: u64,
     differ: u64,
     unread: u64,
 }
@@ -69,7 +70,7 @@ impl Replay {
         let take =
             |found: Vec<(Told, Option<Vec<Differs>>)>, progress: Progress| -> Result<(), Failed> {
                 for (told, differs) in found {
-                    counted.count(differs.as_deref());
+                    counted.count(&told, differs.as_deref());
                     match differs {
                         Some(differs) if differs.is_empty() => {}
                         differs => self.tell(&told, differs.as_deref(), log.development)?,
@@ -101,7 +102,7 @@ impl Replay {
             if let (true, Value::Object(found)) = (in_full, &mut found) {
                 let exchange = &told.exchange;
                 found.insert("id".to_owned(), json!(exchange.id));
-                found.insert("at".to_owned(), json!(exchange.at));
+                found.insert("at".to_owned(), json!(told.at));
                 found.insert("details".to_owned(), json!(differs));
             }
             return output::line(&found.to_string());
@@ -118,22 +119,28 @@ impl Replay {
     fn sum(&self, counted: &Counted) -> Result<(), Failed> {
         let Counted {
             exchanges,
+            narrowed,
             differ,
             unread,
         } = counted;
         if self.json {
-            let sum = json!({"exchanges": exchanges, "differ": differ, "unread": unread});
+            let sum = json!({"exchanges": exchanges, "narrowed": narrowed, "differ": differ,
+                "unread": unread});
             return output::line(&sum.to_string());
         }
         output::line(&format!(
-            "{exchanges} exchanges ruled again: {differ} differ, {unread} cannot be read"
+            "{exchanges} exchanges and {narrowed} narrowed releases ruled again: {differ} differ, \
+             {unread} cannot be read"
         ))
     }
 }
 
 impl Counted {
-    fn count(&mut self, differs: Option<&[Differs]>) {
-        self.exchanges += 1;
+    fn count(&mut self, told: &Told, differs: Option<&[Differs]>) {
+        match told.narrowed {
+            None => self.exchanges += 1,
+            Some(_) => self.narrowed += 1,
+        }
         match differs {
             Some([]) => {}
             Some(_) => self.differ += 1,
@@ -145,7 +152,7 @@ impl Counted {
         match self.differ + self.unread {
             0 => Ok(()),
             alarms => Err(Failed::Damaged(format!(
-                "{alarms} exchanges are not what the rules and facts of their time give: the log was \
+                "{alarms} rulings are not what the rules and facts of their time give: the log was \
                  altered, or decided by other rules than it names (docs/log.md)"
             ))),
         }

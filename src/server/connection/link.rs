@@ -12,11 +12,10 @@ use super::searches::Searches;
 use crate::amqp::{ChannelId, Place, PublishTag};
 use crate::backbone::embedded::Embedded;
 use crate::backbone::port::Port;
-use crate::broker::command::{Ask, Command, Settle};
+use crate::broker::command::{Ask, Command, Narrowing, Settle};
 use crate::broker::effect::{Deliver, Effect};
 use crate::broker::exchange::Submission;
 use crate::broker::ids::{ChannelKey, DeliveryId, Origin};
-use crate::broker::record::Narrowed;
 use crate::message::id::KeyedDigest;
 
 /// Commands or effects that a list keeps room for while it is empty: as many as a busy connection has
@@ -95,7 +94,7 @@ impl Link {
     }
 
     /// Has a narrower release recorded before it is sent; its delivery comes back.
-    pub(super) fn narrow(&mut self, deliver: &Deliver, narrowed: Narrowed) {
+    pub(super) fn narrow(&mut self, deliver: &Deliver, narrowed: Narrowing) {
         if let Some(port) = &self.port {
             self.commands.push(Command::Narrow {
                 to: ChannelKey::new(port.id, deliver.channel),

@@ -15,20 +15,20 @@ use crate::amqp::{
 };
 use crate::backbone::fetch::Unread;
 use crate::broker::admit::View;
-use crate::broker::command::{Fence, Settle};
+use crate::broker::command::{Fence, Narrowing, Settle};
 use crate::broker::delivery::{Prepared, Rendered, prepare, told_again};
 use crate::broker::effect::{Answer, Deliver, Effect};
 use crate::broker::exchange::Returnable;
 use crate::broker::ids::{EntryId, Origin};
 use crate::broker::limits::{OUTPUT_BYTES, TURN_EVENT_OCTETS};
-use crate::broker::record::{Narrowed, Stored};
+use crate::broker::record::Stored;
 use crate::broker::reply::Refusal;
 use crate::server::translate;
 
 /// What is to be done with a delivery.
 enum Looked {
     Send(Box<Rendered>),
-    Narrow(Narrowed),
+    Narrow(Narrowing),
 }
 
 /// An effect that cannot be carried out yet.
@@ -233,8 +233,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let prepared = prepare(deliver, stored, unit, view, at);
         match prepared.map_err(|error| Unread(error.to_string()))? {
             Prepared::Send(rendered) => Ok(Looked::Send(rendered)),
-            Prepared::Narrow(left, queues) => {
-                let narrowed = deliver.narrowed(unit.clone(), at, left, queues);
+            Prepared::Narrow(less, queues) => {
+                let narrowed = deliver.narrowed(unit.clone(), at, less, queues);
                 Ok(Looked::Narrow(narrowed))
             }
         }

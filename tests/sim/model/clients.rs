@@ -17,23 +17,30 @@ impl Life {
                 assert_eq!(mask, self.naive.mask_of(deliver.delivery));
                 self.in_hand.push(deliver.delivery);
             }
-            Prepared::Narrow(left, queues) => self.narrows.push(Command::Narrow {
+            Prepared::Narrow(less, queues) => self.narrows.push(Command::Narrow {
                 to: ChannelKey::new(connection, deliver.channel),
                 delivery: deliver.delivery,
-                narrowed: deliver.narrowed(unit, self.now, left, queues),
+                narrowed: deliver.narrowed(unit, self.now, less, queues),
             }),
         }
     }
 
     pub(super) fn narrow(&mut self, narrow: Command, turn: &mut Turn) {
-        let Command::Narrow { to, delivery, .. } = narrow else {
+        let Command::Narrow {
+            to,
+            delivery,
+            narrowed,
+        } = &narrow
+        else {
             unreachable!("it narrows");
         };
+        let (to, delivery) = (*to, *delivery);
+        let holds = holds(&narrowed.reads, self.core.ledger(), self.now);
         let is_out = self.naive.taker(delivery).is_some();
-        self.seen.insert(if is_out {
-            "narrowed"
-        } else {
-            "too late to be narrowed"
+        self.seen.insert(match (is_out, holds) {
+            (true, true) => "narrowed",
+            (true, false) => "narrowed by what has changed",
+            (false, _) => "too late to be narrowed",
         });
         let come = self.take(narrow, turn);
         for (_, record) in &come.records {
@@ -47,7 +54,7 @@ impl Life {
         };
         assert_eq!(
             (come.records.len(), deliver.is_some()),
-            (usize::from(is_out), is_out)
+            (usize::from(is_out && holds), is_out)
         );
         if let Some(deliver) = deliver {
             self.shown(to.connection, deliver);
