@@ -38,7 +38,7 @@ use carnet::broker::format::{PageName, PayloadRef, RecordError};
 use carnet::broker::ledger::Ledger;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Entry;
-use carnet::broker::record::{Confidential, Exchange, Record, SCHEMA};
+use carnet::broker::record::{Confidential, Exchange, LeafSecret, Record, SCHEMA};
 use carnet::broker::run::{self, Run};
 use carnet::journal::{Kind, Lsn};
 
@@ -64,7 +64,7 @@ fn kind(kind: u8, schema: u16) -> Kind {
 
 fn encoded(record: &Record) -> Vec<u8> {
     let mut octets = Vec::new();
-    record.encode(&mut octets);
+    record.encode(&LeafSecret::new([7; 32]), &mut octets);
     octets
 }
 
@@ -119,7 +119,7 @@ fn every_kind_of_record_has_a_fixture_and_no_other_number_is_a_kind() {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert!(kinds.iter().copied().eq(1..=33), "{kinds:?}");
+    assert!(kinds.iter().copied().eq(1..=34), "{kinds:?}");
     for number in 0..=u8::MAX {
         let read = Record::decode(kind(number, SCHEMA), &[]);
         let unknown = matches!(read, Err(RecordError::Kind(_)));
@@ -136,11 +136,11 @@ fn records_of_another_schema_are_refused_by_their_number() {
     };
     assert_eq!(
         says(SCHEMA + 1),
-        "record schema 9 is newer than this version reads (8); upgrade carnet"
+        "record schema 10 is newer than this version reads (9); upgrade carnet"
     );
     assert_eq!(
         says(SCHEMA - 1),
-        "record schema 7 is of an early version, which this one (8) does not read; begin a new log"
+        "record schema 8 is of an early version, which this one (9) does not read; begin a new log"
     );
 }
 

@@ -25,6 +25,8 @@ mod relay;
 mod served;
 #[path = "interop/tokens.rs"]
 mod tokens;
+#[path = "interop/tree.rs"]
+mod tree;
 #[path = "interop/workplace.rs"]
 mod workplace;
 

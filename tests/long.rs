@@ -17,7 +17,7 @@ use carnet::agency::keys::KeyCheck;
 use carnet::backbone::keeper::{Pages, Snapshots, snapshot};
 use carnet::backbone::scrub::{Scrub, ScrubFile, Stepped};
 use carnet::backbone::start::{Options, Replay, recover};
-use carnet::broker::record::{Genesis, QueueId, Record, SCHEMA};
+use carnet::broker::record::{Genesis, LeafSecret, QueueId, Record, SCHEMA};
 use carnet::journal::vfs::DiskVfs;
 use carnet::journal::{Config, Frame, Journal, Kind, Lsn, Reader};
 use carnet::message::bundle::Bundle;
@@ -91,7 +91,7 @@ fn write(data: &Path) {
             .collect(),
     );
     let mut body = Vec::new();
-    genesis.encode(&mut body);
+    genesis.encode(&LeafSecret::new([7; 32]), &mut body);
     journal.reserve(4096, 0).unwrap();
     journal.push(kind(&genesis), &body, None);
     journal.commit().unwrap();
@@ -101,7 +101,7 @@ fn write(data: &Path) {
         journal.reserve(4096, 4 * FRAME).unwrap();
         for _ in 0..4 {
             body.clear();
-            lease.encode(&mut body);
+            lease.encode(&LeafSecret::new([7; 32]), &mut body);
             journal.push(kind(&lease), &body, Some(&frame));
         }
         journal.commit().unwrap();

@@ -57,6 +57,8 @@ mod standing;
 mod terms;
 #[path = "sim/threads.rs"]
 mod threads;
+#[path = "sim/tree.rs"]
+mod tree;
 #[path = "sim/unit.rs"]
 mod unit;
 #[path = "sim/watched.rs"]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::basis::Basis;
 use super::deeds::{Chore, Deeds, Prepared, Unprepared, start_due};
 use super::end_file::{self, EndFile, EndNote};
 use super::error::StartError;
@@ -18,29 +19,30 @@ use super::fetch::{Fetcher, Found, Tray, Unread, Wanted};
 use super::ids::Ids;
 use super::index::{self, Index};
 use super::keeper::{PageWork, Pages, Snapshots, start_pages, start_snapshots};
+use super::load::load;
 use super::mailbox::Inbox;
 use super::port::{Outboxes, Port};
 use super::recent::Recent;
 use super::room::Room;
 use super::scrub::{self, ReadClock, Scrub, ScrubFile};
+use super::signing::{self, Committing, Signing};
 use super::start::{Replay, Started, open_ids, open_index, start};
 use super::steps::Steps;
 use super::tell::Tell;
+use super::tiles::Tiles;
 use super::watch::Watch;
-use crate::agency::keys::{Keys, MasterKey};
 use crate::agency::registry::Unit;
 use crate::broker::admit::View;
 use crate::broker::command::Command;
 use crate::broker::committer::{Committer, Step};
 use crate::broker::dedup::Looked;
 use crate::broker::event::Event;
-use crate::broker::format::RecordError;
 use crate::broker::governance::NotDone;
 use crate::broker::ids::{ConnectionId, EntryId};
 use crate::broker::limits::TICK;
-use crate::broker::record::{QueueId, Record, Stored};
-use crate::journal::vfs::{DiskVfs, Vfs};
-use crate::journal::{Lsn, ReadError, Reader};
+use crate::broker::record::{QueueId, Stored};
+use crate::journal::Reader;
+use crate::journal::vfs::DiskVfs;
 use crate::message::id::{KeyedDigest, SystemId};
 use crate::message::time::Timestamp;
 use crate::policy::rulebook::Rulebook;
@@ -60,6 +62,7 @@ pub struct Embedded {
     end_thread: Mutex<Option<JoinHandle<()>>>,
     development: bool,
     pub(super) reader: Reader<DiskVfs>,
+    tiles: Tiles<DiskVfs>,
     /// Bytes of a segment, in which a rulebook must have room.
     pub(super) segment_bytes: usize,
     /// What the thread of activations does.
@@ -134,11 +137,12 @@ impl Shared {
 
 impl Embedded {
     /// Opens the log in `data`, or begins one with the genesis that `options` give, and starts the
-    /// committer thread.
+    /// committer thread. Without `signing` its tree is not signed.
     pub fn open(
         data: &Path,
         options: Options,
         basis: Basis,
+        signing: Option<Signing>,
         clock: ReadClock,
     ) -> Result<Arc<Self>, StartError> {
         let segment_bytes = options.segment_bytes;
@@ -164,7 +168,14 @@ impl Embedded {
         let reader = committer.journal().reader();
         let scrub = Scrub::new(reader.clone(), ScrubFile::new(DiskVfs, data), verified);
         let scrub = scrub::start(scrub, Arc::clone(&shared.clock)).map_err(StartError::Thread)?;
-        let keepers = Keepers::start(data, &committer, &shared, &tell, scrub)?;
+        let tiles = Tiles::of(DiskVfs, data);
+        let signs = signing.map(|signing| signs(signing, &committer, &shared, &tiles, &tell));
+        let beside = Beside {
+            _scrub: scrub,
+            _signs: signs.transpose()?,
+            _index: index::start(Arc::clone(&shared.index)).map_err(StartError::Thread)?,
+        };
+        let keepers = Keepers::start(data, &committer, &shared.ids, &tell, beside)?;
         let development = committer.ledger().is_development();
         let run = Run {
             committer,
@@ -193,10 +204,17 @@ impl Embedded {
             end_thread: Mutex::new(end_thread),
             development,
             reader,
+            tiles,
             segment_bytes,
             chores: ask,
         });
-        let (weak, mut told) = (Arc::downgrade(&this), BTreeMap::new());
+        this.keep_due(chores)?;
+        Ok(this)
+    }
+
+    /// Starts the thread of activations.
+    fn keep_due(self: &Arc<Self>, chores: Receiver<Chore>) -> Result<(), StartError> {
+        let (weak, mut told) = (Arc::downgrade(self), BTreeMap::new());
         let asked = Weak::clone(&weak);
         let activate = move |proposal| {
             let this = asked.upgrade().ok_or(NotDone::Stopped)?;
@@ -208,8 +226,7 @@ impl Embedded {
                 this.look_at_suspended();
             }
         };
-        start_due(chores, look, activate).map_err(StartError::Thread)?;
-        Ok(this)
+        start_due(chores, look, activate).map_err(StartError::Thread)
     }
 
     /// Rulebook, standing and keys as they are now.
@@ -230,6 +247,11 @@ impl Embedded {
         let now = self.now();
         self.shared.steps.wait();
         now
+    }
+
+    /// The files of the log's tree, as they may be published.
+    pub fn tiles(&self) -> &Tiles<DiskVfs> {
+        &self.tiles
     }
 
     /// Whether the log was begun with `--dev`.
@@ -298,28 +320,6 @@ impl Embedded {
     }
 }
 
-/// Why a stored message could not be read back.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The journal.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The record.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-}
-
-/// Reads a record and its frame from the journal.
-pub fn load<V: Vfs>(reader: &Reader<V>, lsn: Lsn) -> Result<Stored, LoadError> {
-    let stored = reader.record(lsn)?;
-    let record = Record::decode(stored.kind, &stored.body)?;
-    let frame = stored.frame.map(|frame| reader.frame(&frame)).transpose()?;
-    Ok(Stored {
-        record,
-        frame: frame.unwrap_or_default(),
-    })
-}
-
 /// Has the end file written by a thread of its own, where there is to be one.
 fn keep_the_end(
     file: Option<EndFile<DiskVfs>>,
@@ -344,6 +344,26 @@ fn fetcher(committer: &Committer<DiskVfs>, ids: &Arc<Ids<DiskVfs>>) -> Result<Fe
     Fetcher::start(read).map_err(StartError::Thread)
 }
 
+/// The thread that signs the tree.
+fn signs(
+    signing: Signing,
+    committer: &Committer<DiskVfs>,
+    shared: &Shared,
+    tiles: &Tiles<DiskVfs>,
+    tell: &Tell,
+) -> Result<Sender<()>, StartError> {
+    let last = committer.ledger().shown().last.as_deref().cloned();
+    let committing = Committing {
+        inbox: Arc::clone(&shared.inbox),
+        deeds: Arc::clone(&shared.deeds),
+        clock: Arc::clone(&shared.clock),
+        tell: tell.clone(),
+    };
+    let reader = committer.journal().reader();
+    let started = signing::start(reader, tiles.clone(), signing, last, committing);
+    started.map_err(StartError::Thread)
+}
+
 /// What ends it, and when it has ended.
 type EndThread = (Option<Sender<()>>, Option<JoinHandle<()>>);
 
@@ -351,64 +371,37 @@ type EndThread = (Option<Sender<()>>, Option<JoinHandle<()>>);
 struct Keepers {
     pages: Sender<PageWork>,
     _snapshots: Sender<()>,
+    _beside: Beside,
+}
+
+/// Threads that change nothing of what the committer works with.
+struct Beside {
     _index: Sender<()>,
     _scrub: Sender<()>,
+    _signs: Option<Sender<()>>,
 }
 
 impl Keepers {
     fn start(
         data: &Path,
         committer: &Committer<DiskVfs>,
-        shared: &Shared,
+        ids: &Arc<Ids<DiskVfs>>,
         tell: &Tell,
-        scrub: Sender<()>,
+        beside: Beside,
     ) -> Result<Self, StartError> {
         let reader = committer.journal().reader();
         let pages = Pages::open(DiskVfs, data, reader.journal()).map_err(StartError::NotMade)?;
         pages.adopt(committer.ledger());
         let snapshots = Snapshots::open(DiskVfs, data).map_err(StartError::NotMade)?;
         let started = || {
-            let ids = Arc::clone(&shared.ids);
+            let ids = Arc::clone(ids);
             Ok(Self {
                 pages: start_pages(pages.clone(), tell.clone())?,
                 _snapshots: start_snapshots(reader, snapshots, pages, ids)?,
-                _index: index::start(Arc::clone(&shared.index))?,
-                _scrub: scrub,
+                _beside: beside,
             })
         };
         started().map_err(StartError::Thread)
-    }
-}
-
-/// What a view is made of, beside rulebook and ledger.
-pub struct Basis {
-    /// Keys of units and digests come from it.
-    pub master: MasterKey,
-    /// How long a repeat is recognised.
-    pub repeat_window: Duration,
-}
-
-impl Basis {
-    /// The keys of all units: dear, and the same until another rulebook names others.
-    pub(super) fn keys(&self, rulebook: &Rulebook) -> Arc<Keys> {
-        let units = rulebook.registry().units().map(|unit| &unit.id);
-        Arc::new(Keys::derive(&self.master, units))
-    }
-
-    fn view<V: Vfs>(
-        &self,
-        committer: &Committer<V>,
-        rulebook: Arc<Rulebook>,
-        keys: Arc<Keys>,
-    ) -> View {
-        let standing = Arc::clone(committer.ledger().register().standing());
-        View {
-            rulebook,
-            standing,
-            governance: Arc::clone(committer.ledger().governance()),
-            keys,
-            repeat_window: self.repeat_window,
-        }
     }
 }
 

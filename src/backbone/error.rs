@@ -6,8 +6,11 @@ use std::{fmt, io};
 use crate::broker::committer::Fatal;
 use crate::broker::format::RecordError;
 use crate::broker::limits::LOST_ADDRESSES;
+use crate::broker::record::Checkpoint;
+use crate::evidence::tree::Frontier;
 use crate::journal::{Lsn, OpenError, ReadError};
 use crate::message::bundle::Fault;
+use crate::message::id::Digest;
 
 /// Why the log cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +90,9 @@ pub enum StartError {
         "nothing of the log is missing that is not accepted already; start without --accept-loss"
     )]
     NothingLost,
+    /// What the journal gives is not what was signed.
+    #[error(transparent)]
+    Differs(#[from] TreeDiffers),
     /// No thread.
     #[error("the committer thread cannot be started: {0}")]
     Thread(io::Error),
@@ -103,7 +109,37 @@ impl StartError {
                 | Self::Lost(_)
                 | Self::Gone(_)
                 | Self::EndFileDamaged(_)
+                | Self::Differs(_)
         )
+    }
+}
+
+/// Evidence that is not what was signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the evidence in the journal is not what was signed: it has {leaves} leaves and root {root}, and the checkpoint \
+     before {next} says {signed} and {signed_root}; something in it was altered, removed or put in. Nothing more is \
+     signed; restore the journal from a backup, and compare it with what witnesses and auditors have (docs/operating.md)"
+)]
+pub struct TreeDiffers {
+    leaves: u64,
+    root: Digest,
+    next: Lsn,
+    signed: u64,
+    signed_root: Digest,
+}
+
+impl TreeDiffers {
+    /// A tree that is not that of a checkpoint.
+    pub(super) fn of(tree: &Frontier, signed: &Checkpoint) -> Self {
+        let (is, says) = (tree.head(), signed.tree.head());
+        Self {
+            leaves: is.size,
+            root: is.root,
+            next: signed.next,
+            signed: says.size,
+            signed_root: says.root,
+        }
     }
 }
 

@@ -11,8 +11,9 @@ use std::task::Poll;
 use tokio::sync::oneshot;
 
 use super::deeds::{Answer, Chore, Prepared};
-use super::embedded::{Embedded, load};
+use super::embedded::Embedded;
 use super::fetch::{Found, Tray, Unread, Wanted};
+use super::load::load;
 use super::start::{BESIDE_RULEBOOK, text_of, units_of};
 use crate::agency::officer::Holder;
 use crate::agency::registry::Party;

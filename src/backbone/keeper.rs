@@ -310,7 +310,9 @@ mod tests {
     use crate::agency::keys::KeyCheck;
     use crate::agency::registry::InboxMode;
     use crate::broker::ids::EntryAddress;
-    use crate::broker::record::{Genesis, Placed, Record, SCHEMA, Settled, Settling, UnitEntry};
+    use crate::broker::record::{
+        Genesis, LeafSecret, Placed, Record, SCHEMA, Settled, Settling, UnitEntry,
+    };
     use crate::journal::vfs::SimVfs;
     use crate::journal::{Config, Journal, Kind};
     use crate::message::bundle::Bundle;
@@ -322,7 +324,7 @@ mod tests {
     fn push(journal: &mut Journal<SimVfs>, record: &Record) -> Lsn {
         journal.reserve(64 << 10, 0).unwrap();
         let mut body = Vec::new();
-        record.encode(&mut body);
+        record.encode(&LeafSecret::new([7; 32]), &mut body);
         let (kind, schema) = (record.kind(), SCHEMA);
         journal.push(Kind { kind, schema }, &body, None)
     }

@@ -2,6 +2,7 @@
 //!
 //! [`embedded::Embedded::open`] is the function to read first.
 
+pub mod basis;
 mod deeds;
 pub mod embedded;
 pub mod end_file;
@@ -14,6 +15,7 @@ mod govern;
 pub mod ids;
 pub mod index;
 pub mod keeper;
+pub mod load;
 pub mod loss;
 pub(crate) mod mailbox;
 pub(crate) mod port;
@@ -22,10 +24,13 @@ pub mod replay;
 mod room;
 mod runs;
 pub mod scrub;
+pub mod signing;
 pub mod start;
 mod steps;
 mod sync;
 mod tell;
 #[cfg(test)]
 mod threads;
+pub mod tiles;
+pub mod tree;
 mod watch;

@@ -9,12 +9,13 @@ use super::ids::Ids;
 use super::index::Index;
 use super::keeper::{Pages, Snapshots, decoded, replay};
 use super::loss::{Accepted, OnLoss, Witnesses};
+use super::tree;
 use crate::agency::keys::{KeyCheck, Keys, MasterKey};
 use crate::agency::registry::Unit;
 use crate::broker::committer::Committer;
 use crate::broker::ledger::Ledger;
 use crate::broker::limits::LOST_ADDRESSES;
-use crate::broker::record::{Genesis, Record, Text, UnitEntry};
+use crate::broker::record::{Genesis, LeafSecret, Record, Text, UnitEntry};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::Vfs;
 use crate::journal::{
@@ -49,6 +50,8 @@ pub struct Options {
     pub segment_bytes: usize,
     /// Names a new journal; random.
     pub journal: [u8; 16],
+    /// What secrets of evidence follow from; random.
+    pub secret: LeafSecret,
     /// Whether threads of their own work ahead; a simulated disk wants every call in its place.
     pub background: bool,
     /// Where the ledger is made from.
@@ -238,7 +241,11 @@ pub fn recover<V: Vfs>(
     let pages = Pages::open(vfs.clone(), data, journal.position().journal);
     let pages = pages.map_err(StartError::NotMade)?;
     let (reader, end) = (journal.reader(), journal.end());
+    let known = ledger.shown().last.clone();
     let records = replay(&reader, &mut ledger, from..end, &pages)?;
+    if let Some(last) = ledger.shown().last.as_deref() {
+        tree::check(&reader, known.as_deref(), last)?;
+    }
     tracing::info!(
         records,
         journal.from = %from,
@@ -249,7 +256,7 @@ pub fn recover<V: Vfs>(
     );
     Ok(Recovered {
         recovery,
-        committer: Committer::new(journal, ledger),
+        committer: Committer::new(journal, ledger, options.secret),
         lost,
     })
 }

@@ -8,6 +8,7 @@ use super::exchange::{Returnable, Submission};
 use super::governance::{Deed, Ticket};
 use super::ids::{ChannelKey, ConnectionId, DeliveryId, Origin};
 use super::queue::Volume;
+use super::record::Checkpoint;
 use super::record::{Argument, Narrowed, QueueProperties};
 use super::reply::Refusal;
 use crate::journal::Frame;
@@ -60,6 +61,8 @@ pub enum Command {
     },
     /// Something is to be done to the rulebook; its answer comes with the step, by this ticket.
     Govern(Ticket, Box<Deed>),
+    /// The log has signed its tree, which is to be recorded; its answer comes by this ticket.
+    Show(Ticket, Box<Checkpoint>),
 }
 
 /// The record by which a release is to become less, and what that was ruled from.
@@ -74,7 +77,10 @@ pub struct Narrowing {
 impl Command {
     /// Whether who asks is told where nothing can be stored, instead of waiting for room.
     pub fn is_refused_when_full(&self) -> bool {
-        matches!(self, Self::Submit(..) | Self::Private(_) | Self::Govern(..))
+        matches!(
+            self,
+            Self::Submit(..) | Self::Private(_) | Self::Govern(..) | Self::Show(..)
+        )
     }
 }
 

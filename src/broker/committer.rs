@@ -26,7 +26,7 @@ use super::limits::{
     FULL_SETTLE_WAIT, IDLE_MARK, RESERVE_BYTES, ROOM_RETRY, SETTLE_WAIT, STEP_BURIED, STEP_BYTES,
     STEP_COMMANDS, STOP_BYTES, TICK, TICK_RECORDS,
 };
-use super::record::Record;
+use super::record::{LeafSecret, Record};
 use super::weight::ENTRY_BYTES;
 use crate::journal::vfs::Vfs;
 use crate::journal::{Journal, Poisoned};
@@ -79,11 +79,11 @@ pub enum Fatal {
 }
 
 impl<V: Vfs> Committer<V> {
-    /// Takes over a recovered journal and the ledger that its records give.
-    pub fn new(journal: Journal<V>, ledger: Ledger) -> Self {
+    /// Takes over a recovered journal and the ledger that its records give. `secret` was drawn for this run.
+    pub fn new(journal: Journal<V>, ledger: Ledger, secret: LeafSecret) -> Self {
         Self {
             journal,
-            core: Core::new(ledger),
+            core: Core::new(ledger, secret),
             lanes: Lanes::default(),
             unsynced_since: None,
             written_at: None,

@@ -28,6 +28,7 @@ use super::event::Event;
 use super::ids::{ChannelKey, ConnectionId};
 use super::input::What;
 use super::ledger::{Change, Ledger};
+use super::record::LeafSecret;
 use super::record::{Record, SCHEMA, Stored};
 use crate::journal::{Frame, Kind, Lsn, stride};
 
@@ -44,11 +45,14 @@ pub struct Core {
     left: VecDeque<Left>,
     /// When a rulebook took effect last, by the time that this process has run.
     activated: Option<Duration>,
+    /// Secrets of records of evidence follow from it.
+    secret: LeafSecret,
 }
 
 impl Core {
-    /// A core over the ledger that the records of a journal give. No client is connected.
-    pub fn new(ledger: Ledger) -> Self {
+    /// A core over the ledger that the records of a journal give. No client is connected. `secret` was drawn for
+    /// this run.
+    pub fn new(ledger: Ledger, secret: LeafSecret) -> Self {
         let mut dispatch = Dispatch::default();
         for (id, queue) in ledger.queues() {
             dispatch.declared(id, None, FeedTraits::of(&queue.properties));
@@ -62,6 +66,7 @@ impl Core {
             repeats: Counted::default(),
             left: VecDeque::new(),
             activated: None,
+            secret,
         }
     }
 
@@ -108,6 +113,7 @@ impl Core {
                 narrowed,
             } => self.narrow(to, delivery, narrowed, turn),
             Command::Govern(ticket, deed) => self.govern(ticket, *deed, turn),
+            Command::Show(ticket, checkpoint) => self.show(ticket, *checkpoint, turn),
         }
     }
 
@@ -146,7 +152,7 @@ impl Core {
     /// Applies a fact, which is to be appended. The only way to either.
     fn record(&mut self, record: &Record, frame: Option<&Frame>, turn: &mut Turn) -> Lsn {
         let (at, begin) = (turn.next, turn.octets.len());
-        record.encode(&mut turn.octets);
+        record.encode(&self.secret.at(at.0), &mut turn.octets);
         let octets = begin..turn.octets.len();
         turn.next = at.plus(stride(octets.len(), frame.is_some()));
         turn.logged.push(Logged {

@@ -12,6 +12,7 @@ mod evidence;
 mod exchange;
 mod form;
 mod governance;
+mod leaf;
 mod ledger;
 mod measures;
 mod names;
@@ -24,6 +25,7 @@ mod take;
 mod trust;
 mod words;
 
+pub use leaf::Evidence;
 pub use ledger::PageName;
 pub use payload::PayloadRef;
 pub use records::RecordError;

@@ -120,7 +120,10 @@ impl Input {
         match &self.what {
             What::Command(command) => match command {
                 Command::Attach { .. } => Lane::Free,
-                Command::Submit(..) | Command::Private(_) | Command::Govern(..) => Lane::Publishes,
+                Command::Submit(..)
+                | Command::Private(_)
+                | Command::Govern(..)
+                | Command::Show(..) => Lane::Publishes,
                 // Giving back frees nothing, and may go on for ever: what is out comes back at the latest
                 // when its connection ends.
                 Command::Settle {

@@ -10,6 +10,7 @@ mod entries;
 mod governed;
 mod lost;
 mod owned;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub use bindings::Bindings;
 pub use died::{Death, Died};
 pub use owned::{Overlay, Queue, QueueKind, UnitState, is_standing_name, may_read, standing_name};
+pub use shown::Shown;
 
 use super::dedup::{Known, KnownIds};
 use super::governance::Governance;
@@ -69,6 +71,7 @@ pub struct Ledger {
     pub(super) known: KnownIds,
     pub(super) register: Register,
     pub(super) refusals: RefusalCounts,
+    pub(super) shown: Shown,
     /// What queues of each party's own hold. It follows from the queues.
     pub(super) kept: BTreeMap<Party, Volume>,
 }
@@ -112,6 +115,11 @@ impl Ledger {
     /// Evidence records so far: the size of the tree.
     pub fn leaves(&self) -> u64 {
         self.leaves
+    }
+
+    /// What was signed of the tree.
+    pub fn shown(&self) -> &Shown {
+        &self.shown
     }
 
     /// Standing facts, with what stands behind them.
@@ -237,6 +245,10 @@ impl Ledger {
             Record::Stopped { out } => self.stopped(out, &mut changes),
             Record::Repeats(repeats) => self.time = self.time.max(repeats.at),
             Record::Lost(lost) => self.lost(lost, at, &mut changes),
+            Record::Checkpoint(checkpoint) => {
+                self.time = self.time.max(checkpoint.at);
+                self.shown.last = Some(checkpoint.clone());
+            }
         }
         changes
     }

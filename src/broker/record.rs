@@ -6,6 +6,7 @@
 
 mod access;
 mod case;
+mod checkpoint;
 mod closed;
 mod draft;
 mod measure;
@@ -28,6 +29,7 @@ use crate::policy::words::{Onward, PolicyId};
 
 pub use self::access::{Accessed, Inquiry};
 pub use self::case::{CaseChange, CaseStep};
+pub use self::checkpoint::Checkpoint;
 pub use self::draft::{Act, Approval, Draft, Needs, SignedText, When};
 pub use self::measure::{
     Confirmation, Confirmed, Declared, EndedBy, Expiring, Measure, MeasureEnded,
@@ -41,9 +43,10 @@ pub use self::rulebook::{
 };
 pub use self::trust::{NewKey, Revoked, shortened};
 pub use super::ids::QueueId;
+pub use crate::evidence::leaf::LeafSecret;
 
 /// The schema number of records written now.
-pub const SCHEMA: u16 = 8;
+pub const SCHEMA: u16 = 9;
 
 /// One durable fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +128,8 @@ pub enum Record {
     RefusalsCounted(CountedRefusals),
     /// The end of the log is gone, and that was accepted. Evidence.
     Lost(Lost),
+    /// The log has signed its tree, and shows that.
+    Checkpoint(Box<Checkpoint>),
 }
 
 /// A record with the message that it holds, as a delivery needs both.
@@ -201,30 +206,6 @@ pub struct Exchange {
     pub sealed: SealedPart,
     /// Rules that could not be evaluated, sorted: what they name was withheld.
     pub errors: Vec<PolicyId>,
-}
-
-/// The secret of an exchange, 32 octets drawn at admission: the salts of its leaf's parts follow
-/// from it, so that a party that has a salt can open one part and none beside it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct LeafSecret([u8; 32]);
-
-impl LeafSecret {
-    /// A secret of octets that were drawn.
-    pub const fn new(drawn: [u8; 32]) -> Self {
-        Self(drawn)
-    }
-
-    /// The octets.
-    pub const fn octets(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-/// Shows no secret.
-impl std::fmt::Debug for LeafSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LeafSecret(..)")
-    }
 }
 
 /// The first exchange of a message that was refused for all whom its sender may know of, and that was
@@ -539,43 +520,6 @@ impl Terms {
             retain_days: self.retain_days.min(newer.retain_days),
             onward: self.onward.max(newer.onward),
             ..newer.clone()
-        }
-    }
-}
-
-impl Record {
-    /// Whether the record is a leaf of the tree.
-    pub fn is_evidence(&self) -> bool {
-        match self {
-            Self::Genesis(_)
-            | Self::Activated(_)
-            | Self::Proposed(_)
-            | Self::Approved(_)
-            | Self::Withdrawn(_)
-            | Self::Scheduled(_)
-            | Self::Declared(_)
-            | Self::Confirmed(_)
-            | Self::MeasureEnded(_)
-            | Self::Revoked(_)
-            | Self::NewKey(_)
-            | Self::Accessed(_)
-            | Self::Exchange(_)
-            | Self::Rejected(_)
-            | Self::Case(_)
-            | Self::Narrowed(_)
-            | Self::RefusalsCounted(_)
-            | Self::Lost(_) => true,
-            Self::Placed(_)
-            | Self::Settled(_)
-            | Self::Topology(_)
-            | Self::Lease { .. }
-            | Self::OrderEnded { .. }
-            | Self::Expiring(_)
-            | Self::Recovered
-            | Self::Probed { .. }
-            | Self::RefusalsNoted(_)
-            | Self::Stopped { .. }
-            | Self::Repeats(_) => false,
         }
     }
 }

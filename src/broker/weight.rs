@@ -103,6 +103,10 @@ impl Weight {
                 let bytes = governed(deed);
                 Self::records(bytes, 0, held + bytes)
             }
+            Command::Show(_, checkpoint) => {
+                let bytes = checkpoint.note.len() + checkpoint.tree.nodes().len() * 32;
+                Self::records(bytes, 0, held + bytes)
+            }
         }
     }
 
@@ -268,7 +272,7 @@ mod tests {
     use crate::broker::command::Private;
     use crate::broker::ids::{ConnectionId, Origin};
     use crate::broker::record::{Cause, Moved, Placed};
-    use crate::broker::record::{QueueId, Record, Topology};
+    use crate::broker::record::{LeafSecret, QueueId, Record, Topology};
     use crate::journal::Frame;
     use crate::journal::{Lsn, stride};
     use crate::message::time::Timestamp;
@@ -295,7 +299,7 @@ mod tests {
                 properties: properties.clone(),
             });
             let mut encoded = Vec::new();
-            record.encode(&mut encoded);
+            record.encode(&LeafSecret::new([7; 32]), &mut encoded);
             let passive = false;
             let ask = Ask::DeclareQueue {
                 name,
@@ -357,7 +361,7 @@ mod tests {
             octets: u32::MAX,
         };
         let mut encoded = Vec::new();
-        Record::Placed(Box::new(placed)).encode(&mut encoded);
+        Record::Placed(Box::new(placed)).encode(&LeafSecret::new([7; 32]), &mut encoded);
         assert!(
             stride(encoded.len(), false) <= ENTRY_BYTES,
             "{}",

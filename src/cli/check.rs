@@ -251,6 +251,7 @@ fn certificates(config: &Config, now: Timestamp) -> Looked {
         looked = server_certificate(config, now);
     }
     looked.warnings.extend(open_to_others(&config.master_key));
+    looked.warnings.extend(open_to_others(&config.log_key));
     if is_served(config) {
         looked.warnings.extend(end_file_beside_the_log(config));
         let files = descriptors::files();

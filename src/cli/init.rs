@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::check::end_file_beside_the_log;
 use super::failed::Failed;
+use super::log::key::make_once;
 use super::output;
 use super::start::{failed, master_key, options};
 use crate::backbone::start::{begun, start};
@@ -27,6 +28,7 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
     }
     create_private_folder(&config.data).map_err(Failed::cannot_run)?;
     let master = master_key(config)?;
+    make_once(config)?;
     let options = options(config, Some(bundle), &master)?;
     let started = start(&DiskVfs, &config.data, options, Clock::default().now());
     let started = started.map_err(failed)?;

@@ -5,6 +5,7 @@
 
 mod audit;
 mod entries;
+pub(super) mod key;
 mod replay;
 mod rulebook;
 mod scrub;
@@ -19,6 +20,7 @@ use clap::Subcommand;
 
 use self::audit::{Auditor, Filter, Numbered, Sought, Tail};
 use self::entries::DevelopmentLog;
+use self::key::Keys;
 use self::replay::Replay;
 use self::rulebook::RulebookOf;
 use self::verify::Verify;
@@ -53,6 +55,8 @@ pub(super) enum Log {
     Verify(Verify),
     /// Whether every exchange comes out as recorded where it is ruled again
     Replay(Replay),
+    /// The key by which others verify what the log signs
+    Key(Keys),
 }
 
 /// What is read from the log's records.
@@ -206,6 +210,7 @@ impl Log {
             Self::Scrub { json } => scrub::run(config, *json),
             Self::Verify(verify) => verify.run(),
             Self::Replay(replay) => replay.run(config),
+            Self::Key(keys) => keys.run(config),
         }
     }
 }

@@ -19,8 +19,10 @@ use super::failed::Failed;
 use super::folders::{
     development_rulebook, report_changed_folders, take_at_hangups, take_changed_folders,
 };
+use super::log::key::{make_once, signing};
 use super::start::{development_end_file, failed, master_key, options, repeat_window};
-use crate::backbone::embedded::{Basis, Embedded, Options};
+use crate::backbone::basis::Basis;
+use crate::backbone::embedded::{Embedded, Options};
 use crate::backbone::end_file::EndFile;
 use crate::backbone::error::StartError;
 use crate::backbone::loss::{OnLoss, Witnesses};
@@ -108,6 +110,7 @@ impl Serve {
         if self.dev {
             config.certs = config.data.join("certs");
             config.master_key = config.data.join("master.key");
+            config.log_key = config.data.join("log.key");
             config.end_file = development_end_file(&config);
             genesis = Some(development_rulebook(&config)?);
         }
@@ -119,6 +122,10 @@ impl Serve {
             look_for_the_master_key(&config.master_key, log.is_some())?;
         }
         let master = master_key(&config)?;
+        if self.dev {
+            make_once(&config)?;
+        }
+        let signing = Some(signing(&config)?);
         let clock = Clock::default();
         let options = Options {
             development: self.dev,
@@ -131,7 +138,7 @@ impl Serve {
             repeat_window: repeat_window(&config),
         };
         let now = Arc::new(move || clock.now());
-        let backbone = Embedded::open(&config.data, options, basis, now);
+        let backbone = Embedded::open(&config.data, options, basis, signing, now);
         let backbone = backbone.map_err(|error| not_opened(error, &config.master_key))?;
         match genesis {
             Some(bundle) => {
@@ -175,6 +182,7 @@ fn runtime() -> Result<(Runtime, Signals), Failed> {
 fn look_at_the_certificate(config: &Config) -> Result<(), Failed> {
     let mut looked = server_certificate(config, Clock::default().now());
     looked.warnings.extend(open_to_others(&config.master_key));
+    looked.warnings.extend(open_to_others(&config.log_key));
     warn_of(&looked.warnings);
     if !looked.faults.is_empty() {
         return Err(looked.faults.into());

@@ -8,6 +8,7 @@ use crate::agency::keys::MasterKey;
 use crate::backbone::error::StartError;
 use crate::backbone::loss::OnLoss;
 use crate::backbone::start::{Options, Replay};
+use crate::broker::record::LeafSecret;
 use crate::config::{Config, read_file, write_secret};
 use crate::message::bundle::Bundle;
 use crate::server::clock::Entropy;
@@ -59,6 +60,7 @@ pub(super) fn options(
         key_check: master.key_check(),
         segment_bytes: segment_bytes(config),
         journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
+        secret: LeafSecret::new(Entropy::default().draw().map_err(Failed::cannot_run)?),
         background: true,
         replay: Replay::FromSnapshot,
         known_ids: known_ids(config),

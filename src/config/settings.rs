@@ -39,6 +39,14 @@ pub struct Config {
     pub token_command: String,
     /// The file with the master key, outside data folder and rulebook; made by `init`.
     pub master_key: PathBuf,
+    /// The file with the private keys by which the log signs its tree, a line each, outside data folder and
+    /// rulebook; made by `init`.
+    pub log_key: PathBuf,
+    /// The name under which the log signs, for the key that `init` makes: where its `/log` is read, without
+    /// the scheme. Empty for the host of `http` and something drawn.
+    pub log_origin: String,
+    /// Milliseconds between two checkpoints of the log's tree, 100 to 60,000.
+    pub checkpoint_ms: u64,
     /// The file that says how far the log has come: on a disk of its own, outside the data folder. By
     /// default `state/<name of the data folder>.end`.
     pub end_file: PathBuf,
@@ -75,6 +83,10 @@ const _: () = assert!(KNOWN_IDS_MIN == 16);
 const KNOWN_IDS_MAX: u64 = 100_000_000;
 /// A week: beyond it a repeat is a new message.
 const REPEAT_HOURS_MAX: u64 = REPEAT_WINDOW_MAX.as_secs() / 3_600;
+/// A checkpoint costs a sync.
+const CHECKPOINT_MS_MIN: u64 = 100;
+/// A proof waits for it.
+const CHECKPOINT_MS_MAX: u64 = 60_000;
 const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// What the command line overrides.
@@ -166,6 +178,11 @@ impl Config {
                 SEGMENT_MIB_MIN..=SEGMENT_MIB_MAX,
             ),
             ("drain_s", self.drain_s, 0..=DRAIN_S_MAX),
+            (
+                "checkpoint_ms",
+                self.checkpoint_ms,
+                CHECKPOINT_MS_MIN..=CHECKPOINT_MS_MAX,
+            ),
             ("repeat_hours", self.repeat_hours, 1..=REPEAT_HOURS_MAX),
             (
                 "known_ids",
@@ -286,6 +303,8 @@ mod tests {
             "drain_s = 86401",
             "repeat_hours = 0",
             "repeat_hours = 169",
+            "checkpoint_ms = 99",
+            "checkpoint_ms = 60001",
             "known_ids = 15",
             "known_ids = 100000001",
         ] {

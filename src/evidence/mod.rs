@@ -10,9 +10,11 @@
 
 pub mod checkpoint;
 pub mod key;
+pub mod leaf;
 pub mod note;
 pub mod proof;
 pub mod signature;
+pub mod tile;
 pub mod tree;
 pub mod trust;
 pub mod witness;

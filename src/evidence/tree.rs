@@ -27,8 +27,59 @@ pub fn leaf_hash(entry: &[u8]) -> Digest {
 }
 
 /// The hash of a node: `SHA-256(0x01 ‖ left ‖ right)`.
-fn node_hash(left: Digest, right: Digest) -> Digest {
+pub(super) fn node_hash(left: Digest, right: Digest) -> Digest {
     Digest::of(&[&[1][..], &left.0, &right.0].concat())
+}
+
+/// A tree that grows by leaves: the roots of its full parts, the largest first, and nothing below them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Frontier {
+    size: u64,
+    nodes: Vec<Digest>,
+}
+
+impl Frontier {
+    /// A tree of so many leaves with these roots of its full parts. None where there are not as many as the number
+    /// has ones.
+    pub fn of(size: u64, nodes: Vec<Digest>) -> Option<Self> {
+        let is_whole = u32::try_from(nodes.len()).ok() == Some(size.count_ones());
+        is_whole.then_some(Self { size, nodes })
+    }
+
+    /// Leaves.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The roots of its full parts, the largest first.
+    pub fn nodes(&self) -> &[Digest] {
+        &self.nodes
+    }
+
+    /// Adds a leaf by its hash.
+    pub fn push(&mut self, leaf: Digest) {
+        let mut node = leaf;
+        for _ in 0..self.size.trailing_ones() {
+            // As many full parts as the number has ones at its end are of the sizes that join.
+            if let Some(left) = self.nodes.pop() {
+                node = node_hash(left, node);
+            }
+        }
+        self.nodes.push(node);
+        self.size = self.size.saturating_add(1);
+    }
+
+    /// The size and the root.
+    pub fn head(&self) -> Head {
+        let mut nodes = self.nodes.iter().rev().copied();
+        let Some(last) = nodes.next() else {
+            return Head::empty();
+        };
+        Head {
+            size: self.size,
+            root: nodes.fold(last, |right, left| node_hash(left, right)),
+        }
+    }
 }
 
 /// The root of a tree of `size` leaves of which the one at `index` has this hash and this path of siblings, from

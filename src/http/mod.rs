@@ -1,4 +1,4 @@
-//! The HTTP interface of officers: `/api/v1`, over the mutual TLS of the server above it.
+//! The HTTP interface of officers: `/api/v1`, and the log's tree at `/log`, over the mutual TLS of the server above it.
 //!
 //! [`api::router`] lists all resources; a file of [`api`] is one of them. [`auth::Signed`] is who asks:
 //! found by certificate, again for each request, under the rulebook in force; what he may do is
@@ -16,6 +16,7 @@ mod page;
 pub mod problem;
 mod rate;
 mod site;
+mod tiles;
 mod work;
 
 use std::sync::Arc;

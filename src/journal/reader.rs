@@ -383,6 +383,11 @@ pub struct Scan<V: Vfs> {
 }
 
 impl<V: Vfs> Scan<V> {
+    /// Where the batch begins that the last record was in: a start for another scan.
+    pub fn batch(&self) -> Lsn {
+        self.start
+    }
+
     fn load(&mut self) -> Result<bool, ReadError> {
         let end = self.reader.end();
         if self.next < end {

@@ -25,7 +25,7 @@ use super::vfs::{Access, Through, UNFINISHED, Vfs, VfsFile};
 use super::vfs::{is_full, make_folder, put_in_place, read_whole};
 
 const MAGIC: [u8; 8] = *b"CARNETS1";
-const VERSION: u32 = 11;
+const VERSION: u32 = 12;
 const HEADER: usize = 56;
 const CRC: usize = 4;
 

@@ -16,7 +16,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 /// How each command is run here; `CLIENT` says where the broker is, `OFFICER` who acts there, `NEW` is a
 /// name of its own. A row without words prints nothing that a command waits for, and has a test of its own;
 /// officers' are in `tests/http`.
-const ROWS: [(&str, &[&str]); 53] = [
+const ROWS: [(&str, &[&str]); 54] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -102,6 +102,7 @@ const ROWS: [(&str, &[&str]); 53] = [
         ],
     ),
     ("log verify", &[]),
+    ("log key", &["log key"]),
     (
         "log replay",
         &["log replay --data dev", "log replay --json --data dev"],

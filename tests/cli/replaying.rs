@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use carnet::broker::record::{Outcome, Record};
+use carnet::broker::record::{LeafSecret, Outcome, Record};
 use carnet::journal::vfs::DiskVfs;
 use carnet::journal::{Config, Follower, Frame, Journal, Known, Lsn};
 use serde_json::Value;
@@ -32,7 +32,7 @@ fn forged(folders: &Folders, name: &str, forge: impl Fn(&mut Record)) {
         let mut record = Record::decode(stored.kind, &stored.body).unwrap();
         forge(&mut record);
         let mut body = Vec::new();
-        record.encode(&mut body);
+        record.encode(&LeafSecret::new([7; 32]), &mut body);
         let frame = stored.frame.as_ref();
         let frame = frame.map(|frame| Frame::new(reader.frame(frame).unwrap().to_vec()));
         let octets = frame.as_ref().map_or(0, |it| it.octets().len());

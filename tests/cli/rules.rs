@@ -2,7 +2,7 @@
 
 use carnet::agency::keys::MasterKey;
 use carnet::backbone::start::{Options, Replay, genesis_of, recover};
-use carnet::broker::record::Record;
+use carnet::broker::record::{LeafSecret, Record};
 use carnet::config::{read_bundle, read_file};
 use carnet::journal::vfs::DiskVfs;
 use carnet::message::time::Timestamp;
@@ -113,6 +113,7 @@ fn a_start_takes_what_the_log_says_whatever_is_advised_today() {
         genesis: None,
         development: false,
         key_check: key.key_check(),
+        secret: LeafSecret::new([7; 32]),
         segment_bytes: 8 << 20,
         journal: [7; 16],
         background: false,

@@ -215,6 +215,13 @@ impl Vfs for SimVfs {
         Ok(())
     }
 
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        if !enter(&self.disk).list(folder).is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        self.unlink(folder)
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let disk = enter(&self.disk);
         disk.alive()?;

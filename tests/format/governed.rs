@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 use carnet::agency::registry::InboxMode;
 use carnet::broker::governance::{Act, Approval, Draft, Needs, SignedText, When};
 use carnet::broker::record::{
-    Accessed, Activated, Approved, Inquiry, Proposed, Record, Scheduled, Text, UnitEntry, Withdrawn,
+    Accessed, Activated, Approved, Checkpoint, Inquiry, Proposed, Record, Scheduled, Text,
+    UnitEntry, Withdrawn,
 };
+use carnet::evidence::checkpoint;
+use carnet::evidence::note::Note;
+use carnet::evidence::tree::Frontier;
 use carnet::journal::Lsn;
 use carnet::message::time::Timestamp;
 use carnet::policy::change::Changes;
@@ -47,11 +51,29 @@ pub(crate) fn records() -> Vec<Sample> {
                 at: Timestamp::from_millis(9_000),
             },
         ),
+        sample("checkpoint", Record::Checkpoint(Box::new(checkpoint()))),
         sample("scheduled-least", Record::Scheduled(scheduled(None))),
         sample("scheduled", Record::Scheduled(scheduled(Some(9_000)))),
     ];
     all.extend(proposed);
     all
+}
+
+pub(crate) fn checkpoint() -> Checkpoint {
+    let nodes = vec![digest(4), digest(2), digest(1)];
+    let origin = "log.example/carnet".to_owned();
+    let tree = Frontier::of(7, nodes).unwrap();
+    let head = tree.head();
+    Checkpoint {
+        at: Timestamp::from_millis(9_500),
+        tree,
+        next: Lsn(4_096),
+        note: Note {
+            text: checkpoint::Checkpoint { origin, head }.to_string(),
+            signatures: Vec::new(),
+        }
+        .to_string(),
+    }
 }
 
 fn accessed() -> Accessed {

@@ -205,6 +205,7 @@ pub(crate) fn ledger() -> Ledger {
     log.case(2, CaseStep::Close);
     govern(&mut log);
     measure(&mut log);
+    log.apply(&Record::Checkpoint(Box::new(governed::checkpoint())));
     let exchange = log.apply(&Record::Exchange(Box::new(exchange())));
     log.apply(&Record::Narrowed(Narrowed {
         at: at(5),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet::agency::registry::{AgencyLimits, Peer};
-use carnet::backbone::embedded::load;
+use carnet::backbone::load::load;
 use carnet::backbone::start::recover;
 use carnet::broker::budget::{Budget, Budgets};
 use carnet::broker::command::{Ask, Command, Settle};

@@ -5,7 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use carnet::config::{read_file, write_text};
-use reqwest::Method;
+use carnet::evidence::checkpoint::Checkpoint;
+use carnet::evidence::note::Note;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -134,7 +136,51 @@ fn an_auditor_sees_what_his_agency_sent_and_was_given_and_each_look_is_a_record(
     pages_go_on_by_their_own_cursors(&broker);
     who_follows_is_told_what_comes(&broker);
     rulebooks_are_told_to_whom_they_bind(&broker);
+    the_tree_is_signed_and_told_to_auditors(&broker);
     a_look_that_waits_ends_with_its_grant(&broker);
+}
+
+/// What an officer gets of the log's tree.
+fn told(broker: &Broker, officer: &str, path: &str) -> Answer {
+    broker.ask(officer, Method::GET, path).send()
+}
+
+fn the_tree_is_signed_and_told_to_auditors(broker: &Broker) {
+    let shown = loop {
+        let answer = told(broker, AUDITOR, "/log/checkpoint");
+        let note = Note::read(&answer.text);
+        let checkpoint = note.and_then(|note| Checkpoint::read(&note.text));
+        // It comes by the clock.
+        match checkpoint {
+            Ok(checkpoint) if checkpoint.head.size > 4 => break checkpoint,
+            _ => assert!(
+                answer.status == StatusCode::NOT_FOUND || answer.status == StatusCode::OK,
+                "{}",
+                answer.text
+            ),
+        }
+    };
+    let size = shown.head.size;
+    for (path, octets) in [("tile/0/000", size * 32), ("tile/entries/000", size * 35)] {
+        let answer = told(broker, AUDITOR, &format!("/log/{path}.p/{size}"));
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+        assert_eq!(
+            answer.headers["content-length"],
+            octets.to_string(),
+            "{path}"
+        );
+    }
+    for path in [
+        "tile/0/001",
+        "tile/0/%2e%2e%2f%2e%2e%2fjournal.end",
+        "master.key",
+        "",
+    ] {
+        let answer = told(broker, AUDITOR, &format!("/log/{path}"));
+        assert_eq!(answer.code(), "absent", "{path}");
+    }
+    let refused = told(broker, "post/m-0042", "/log/checkpoint");
+    assert_eq!(refused.code(), "forbidden");
 }
 
 /// A look of an officer that waits for something new.

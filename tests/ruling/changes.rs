@@ -222,6 +222,15 @@ fn taken_back(changes: &Changes, police: &Holder) {
     assert_eq!(told, ["recovery of post taken back"]);
 }
 
+fn nothing_else_changes_with_them(given: &Checked, by: &Holder) {
+    let recovered = given.rulebook.bundle().text(POST).unwrap();
+    let (limit, other) = ("refusals_per_minute = 600", "refusals_per_minute = 60");
+    let mut more = Changes::default();
+    more.insert(POST, Some(recovered.replace(limit, other).into_bytes()));
+    let told = lines(&check(base(), &more, by).unwrap_err());
+    assert!(told.contains("ask officers of post"), "{told}");
+}
+
 #[test]
 fn an_agency_without_officers_gets_others_from_the_board_which_does_not_know_its_file() {
     let police: Holder = "police".parse().unwrap();
@@ -246,14 +255,7 @@ fn an_agency_without_officers_gets_others_from_the_board_which_does_not_know_its
     assert!(of_post.is_empty(), "it asks for itself");
     taken_back(&changes, &police);
 
-    // Nothing else changes with them.
-    let recovered = of_police.rulebook.bundle().text(POST).unwrap();
-    let (limit, wider) = ("refusals_per_minute = 600", "refusals_per_minute = 60");
-    let mut more = Changes::default();
-    more.insert(POST, Some(recovered.replace(limit, wider).into_bytes()));
-    let told = lines(&check(base(), &more, &police).unwrap_err());
-    assert!(told.contains("ask officers of post"), "{told}");
-
+    nothing_else_changes_with_them(&of_police, &police);
     for (more, says) in [
         (format!("kind = \"police\"\n{entry}"), "\"kind\" is no key"),
         (

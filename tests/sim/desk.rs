@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use carnet::agency::registry::Peer;
-use carnet::backbone::embedded::load;
+use carnet::backbone::load::load;
 use carnet::backbone::start::recover;
 use carnet::broker::admit::View;
 use carnet::broker::command::{Ask, Command, Narrowing, Settle};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use carnet::agency::keys::KeyCheck;
-use carnet::backbone::embedded::load;
+use carnet::backbone::load::load;
 use carnet::backbone::start::{recover, text_of};
 use carnet::broker::command::Command;
 use carnet::broker::committer::Committer;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use carnet::agency::registry::Peer;
-use carnet::backbone::embedded::load;
+use carnet::backbone::load::load;
 use carnet::backbone::start::{Recovered, recover};
 use carnet::broker::command::{Ask, Command, Private, Settle, Unroutable};
 use carnet::broker::committer::{Committer, Step};

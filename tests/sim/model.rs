@@ -36,8 +36,8 @@ use carnet::broker::limits::KNOWN_IDS;
 use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Volume;
 use carnet::broker::record::{
-    Argument, CaseStep, Exchange, Outcome, QueueId, QueueProperties, Recipient, Record, Settling,
-    Stored, Topology,
+    Argument, CaseStep, Exchange, LeafSecret, Outcome, QueueId, QueueProperties, Recipient, Record,
+    Settling, Stored, Topology,
 };
 use carnet::broker::replay::{History, Replayed};
 use carnet::journal::{Frame, Lsn};
@@ -52,6 +52,9 @@ use crate::border::{Admitted, Border, noon, publish};
 use crate::naive::{Entry, Naive};
 use crate::recovered::released;
 use crate::unit::published;
+
+/// What secrets of evidence follow from.
+const SECRET: LeafSecret = LeafSecret::new([7; 32]);
 
 /// A publish on its way to the core.
 #[derive(Clone)]
@@ -159,7 +162,7 @@ impl Life {
             line: Vec::new(),
         };
         let mut life = Self {
-            core: Core::new(Ledger::remembering(KNOWN_IDS)),
+            core: Core::new(Ledger::remembering(KNOWN_IDS), SECRET),
             replayed: Ledger::remembering(KNOWN_IDS),
             history: History::default(),
             naive: Naive::default(),
@@ -519,7 +522,7 @@ impl Life {
                 let is = matches!(come.records[..], [(_, Record::Stopped { .. })]);
                 assert!(is, "{come:?}");
             }
-            life.core = Core::new(life.replayed.clone());
+            life.core = Core::new(life.replayed.clone(), SECRET);
             life.naive.restart(clean);
             life.cancels.clear();
             life.back.clear();

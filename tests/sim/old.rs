@@ -10,7 +10,7 @@ use carnet::backbone::scrub::{Progress, Scrub, ScrubFile, Stepped};
 use carnet::backbone::start::{Options, Replay, recover};
 use carnet::broker::committer::Committer;
 use carnet::broker::limits::SCRUB_REST;
-use carnet::broker::record::{QueueId, Record, SCHEMA};
+use carnet::broker::record::{LeafSecret, QueueId, Record, SCHEMA};
 use carnet::journal::vfs::{Vfs, VfsFile};
 use carnet::journal::{Config, Frame, Journal, Kind, Lsn};
 use carnet::message::time::Timestamp;
@@ -52,7 +52,7 @@ fn long(segments: usize) -> SimVfs {
     let (mut journal, _) = Journal::open(disk.clone(), &folder, config()).unwrap();
     let mut write = |record: &Record, frame: Option<&Frame>| {
         let mut body = Vec::new();
-        record.encode(&mut body);
+        record.encode(&LeafSecret::new([7; 32]), &mut body);
         let length = frame.map_or(0, Frame::len);
         journal.reserve(body.len() + 512, length).unwrap();
         journal.push(kind(record), &body, frame);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use carnet::backbone::embedded::load;
+use carnet::backbone::load::load;
 use carnet::backbone::start::{Options, Recovered, recover};
 use carnet::broker::command::{Ask, Command, Settle};
 use carnet::broker::committer::Committer;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use carnet::agency::registry::Peer;
-use carnet::backbone::embedded::load;
 use carnet::backbone::ids::Ids;
 use carnet::backbone::keeper::{Pages, Snapshots, snapshot};
+use carnet::backbone::load::load;
 use carnet::backbone::start::{Options, Recovered, Replay, open_ids, recover};
 use carnet::broker::command::Command;
 use carnet::broker::committer::{Committer, Step};

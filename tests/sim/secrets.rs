@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use carnet::agency::keys::SealedPart;
 use carnet::agency::registry::{Agency, Peer};
-use carnet::backbone::embedded::load;
-use carnet::broker::record::Record;
+use carnet::backbone::load::load;
+use carnet::broker::record::{LeafSecret, Record};
 use carnet::journal::Lsn;
 use carnet::message::envelope::{HeaderValue, Publish};
 use serde_json::{Map, Value};
@@ -209,7 +209,7 @@ fn assert_sealed_alone(desk: &Desk) {
         let stored = load(&reader, record.unwrap().lsn).unwrap();
         let (clear, part) = parted(stored.record);
         let mut octets = Vec::new();
-        clear.encode(&mut octets);
+        clear.encode(&LeafSecret::new([7; 32]), &mut octets);
         assert_eq!(holds(&octets), 0, "{clear:?}");
         sealed += holds(part.sealed()) + holds(&stored.frame);
     }

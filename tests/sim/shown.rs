@@ -1,6 +1,6 @@
 //! Who is shown what of a record: by whose the record is, never by the queue in which it lies.
 
-use carnet::backbone::embedded::load;
+use carnet::backbone::load::load;
 use carnet::broker::delivery::{Prepared, Shown, prepare};
 use carnet::broker::effect::Deliver;
 use carnet::broker::ids::DeliveryId;

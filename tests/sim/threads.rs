@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use carnet::agency::keys::MasterKey;
-use carnet::backbone::embedded::{Basis, Embedded, Options};
+use carnet::backbone::basis::Basis;
+use carnet::backbone::embedded::{Embedded, Options};
 use carnet::backbone::loss::OnLoss;
 use carnet::backbone::start::Replay;
 use carnet::broker::governance::{
@@ -14,7 +15,7 @@ use carnet::broker::governance::{
     When,
 };
 use carnet::broker::limits::{ACTIVATION_EVERY, MEASURE_LASTS};
-use carnet::broker::record::{EndedBy, Record, Text};
+use carnet::broker::record::{EndedBy, LeafSecret, Record, Text};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
 use carnet::message::bundle::Bundle;
 use carnet::message::id::Digest;
@@ -64,6 +65,7 @@ impl Log {
             key_check: master.key_check(),
             segment_bytes: 8 << 20,
             journal: [7; 16],
+            secret: LeafSecret::new([7; 32]),
             background: true,
             replay: Replay::FromSnapshot,
             known_ids: 1_000,
@@ -76,7 +78,7 @@ impl Log {
         };
         let clock = Arc::clone(&self.clock);
         let clock = move || Timestamp::from_millis(clock.load(Ordering::Relaxed));
-        Embedded::open(self.folder.path(), options, basis, Arc::new(clock)).unwrap()
+        Embedded::open(self.folder.path(), options, basis, None, Arc::new(clock)).unwrap()
     }
 }
 

@@ -81,6 +81,11 @@ impl Vfs for Watched {
         self.disk.unlink(path)
     }
 
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        self.before_call();
+        self.disk.remove_folder(folder)
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         self.disk.list(folder)
     }

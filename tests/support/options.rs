@@ -4,6 +4,7 @@ use carnet::agency::keys::KeyCheck;
 use carnet::backbone::loss::OnLoss;
 use carnet::backbone::start::{Options, Replay};
 use carnet::broker::limits::KNOWN_IDS;
+use carnet::broker::record::LeafSecret;
 
 /// Segments of so many bytes, nothing in the background, no rulebook to begin with.
 pub(crate) fn options(segment_bytes: usize) -> Options {
@@ -13,6 +14,7 @@ pub(crate) fn options(segment_bytes: usize) -> Options {
         key_check: KeyCheck([0; 16]),
         segment_bytes,
         journal: [9; 16],
+        secret: LeafSecret::new([9; 32]),
         background: false,
         replay: Replay::FromSnapshot,
         known_ids: KNOWN_IDS,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::agency::keys::MasterKey;
-use crate::broker::record::{CaseChange, CaseStep, Exchange, Narrowed, SCHEMA, Terms};
+use crate::broker::record::{CaseChange, CaseStep, Exchange, LeafSecret, Narrowed, SCHEMA, Terms};
 use crate::broker::run::encode;
 use crate::journal::snapshot::name_at;
 use crate::journal::vfs::{DiskVfs, SimVfs, read_whole};
@@ -70,7 +70,7 @@ impl Log {
 
     fn push(&mut self, record: &Record) -> Lsn {
         let mut body = Vec::new();
-        record.encode(&mut body);
+        record.encode(&LeafSecret::new([7; 32]), &mut body);
         self.journal.reserve(body.len() + 64, 0).unwrap();
         let (kind, schema) = (record.kind(), SCHEMA);
         let lsn = self.journal.push(Kind { kind, schema }, &body, None);

@@ -9,7 +9,7 @@ use shuttle::thread;
 use super::ids::Ids;
 use super::{SCHEDULES, all, in_so_many_orders};
 use crate::broker::dedup::{KnownIds, Looked, Use};
-use crate::broker::record::{Exchange, Record, SCHEMA};
+use crate::broker::record::{Exchange, LeafSecret, Record, SCHEMA};
 use crate::journal::snapshot::Files;
 use crate::journal::vfs::{DiskVfs, SimVfs, read_whole};
 use crate::journal::{Config, Journal, Kind};
@@ -52,7 +52,7 @@ fn use_ids(journal: &mut Journal<SimVfs>, numbers: std::ops::Range<u8>) {
         exchange.key = key(number);
         let record = Record::Exchange(exchange.clone());
         let mut body = Vec::new();
-        record.encode(&mut body);
+        record.encode(&LeafSecret::new([7; 32]), &mut body);
         journal.reserve(body.len() + 64, 0).unwrap();
         let (kind, schema) = (record.kind(), SCHEMA);
         journal.push(Kind { kind, schema }, &body, None);

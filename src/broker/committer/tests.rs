@@ -13,7 +13,7 @@ use crate::broker::ids::{ConnectionId, DeliveryId, Origin};
 use crate::broker::input::Input;
 use crate::broker::ledger::Ledger;
 use crate::broker::queue::Volume;
-use crate::broker::record::{Argument, Genesis, QueueProperties, Record, UnitEntry};
+use crate::broker::record::{Argument, Genesis, LeafSecret, QueueProperties, Record, UnitEntry};
 use crate::journal::vfs::SimVfs;
 use crate::journal::{Config, Frame, Journal, Lsn};
 use crate::message::bundle::Bundle;
@@ -39,7 +39,7 @@ impl Rig {
             stopped_kind: Record::STOPPED,
         };
         let (journal, _) = Journal::open(vfs.clone(), Path::new("/journal"), config).unwrap();
-        let mut committer = Committer::new(journal, Ledger::default());
+        let mut committer = Committer::new(journal, Ledger::default(), LeafSecret::new([7; 32]));
         let genesis = Genesis {
             at: Timestamp::from_millis(1_000_000),
             bundle: Bundle::default(),

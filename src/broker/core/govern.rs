@@ -4,10 +4,26 @@ use super::{Core, Turn};
 use crate::broker::governance::{Deed, Done, NotDone, Ticket};
 use crate::broker::ids::EntryId;
 use crate::broker::limits::ACTIVATION_EVERY;
+use crate::broker::record::{Checkpoint, Record};
 
 impl Core {
     pub(super) fn govern(&mut self, ticket: Ticket, deed: Deed, turn: &mut Turn) {
         let done = self.done(deed, turn);
+        turn.out.governed.push((ticket, done));
+    }
+
+    /// A tree that was signed is recorded, and shown after the sync.
+    pub(super) fn show(&mut self, ticket: Ticket, checkpoint: Checkpoint, turn: &mut Turn) {
+        let goes_on = self
+            .ledger
+            .shown()
+            .goes_on(&checkpoint, self.ledger.leaves());
+        let done = goes_on.map(|()| {
+            let at = turn.moment.now;
+            let checkpoint = Checkpoint { at, ..checkpoint };
+            let at = self.record(&Record::Checkpoint(Box::new(checkpoint)), None, turn);
+            Done::Recorded(EntryId::new(at))
+        });
         turn.out.governed.push((ticket, done));
     }
 

@@ -264,7 +264,7 @@ impl Core {
         let (origin, again) = match command {
             Command::Submit(origin, submission) => (origin, Effect::Again(origin, submission)),
             Command::Private(private) => (private.origin, Effect::AgainPrivate(private)),
-            Command::Govern(ticket, _) => {
+            Command::Govern(ticket, _) | Command::Show(ticket, _) => {
                 turn.out.governed.push((ticket, Err(NotDone::DiskFull)));
                 return;
             }

@@ -1,12 +1,14 @@
 //! Records of evidence beside the exchange, field by field in the order in which they stand on disk.
 
-use super::form::form;
+use super::form::{Form, form, put_list};
+use super::take::{Malformed, Take};
 use crate::agency::keys::SealedPart;
 use crate::agency::registry::Party;
 use crate::broker::record::{
-    CaseChange, CaseStep, CountedRefusals, LastNumbers, Lost, Narrowed, QueueId, Rejected, Repeats,
-    Terms,
+    CaseChange, CaseStep, Checkpoint, CountedRefusals, LastNumbers, Lost, Narrowed, QueueId,
+    Rejected, Repeats, Terms,
 };
+use crate::evidence::tree::Frontier;
 use crate::journal::Lsn;
 use crate::message::id::{AgencyId, Digest, ExchangeId, KeyedDigest, Mask, SystemId, UnitId};
 use crate::message::time::Timestamp;
@@ -76,6 +78,29 @@ form!(Lost {
     jump: u64,
     units: Vec<LastNumbers>,
 });
+
+form!(Checkpoint {
+    at: Timestamp,
+    tree: Frontier,
+    next: Lsn,
+    note: String,
+});
+
+// size u64 | roots of full parts: list of 32 octets, as many as the size has ones
+impl<'a> Form<'a> for Frontier {
+    const LEAST: usize = 12;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        self.size().put(out);
+        put_list(self.nodes().iter(), out);
+    }
+
+    fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
+        let before = from.malformed();
+        let (size, nodes) = (u64::take(from)?, Vec::take(from)?);
+        Self::of(size, nodes).ok_or(before)
+    }
+}
 
 form!(LastNumbers {
     unit: UnitId,

@@ -12,8 +12,6 @@
 //! `docs/log.md` says: so a party opens the common part and its own, and learns nothing of another. What
 //! no leaf commits to stands beside them: the id's digest first, which look-ups of ids read alone.
 
-use aws_lc_rs::hmac;
-
 use super::form::{Form, form, put_count, put_measured};
 use super::take::{Malformed, Take};
 use crate::broker::record::{Again, Exchange, LeafSecret, Outcome, Recipient, Released};
@@ -62,22 +60,14 @@ impl LeafSecret {
     /// octets. Every party opens the common part, in which it stands, and facts are few and short:
     /// under a plain digest a recipient could try all that it was not given.
     pub fn facts_digest(&self, facts: &[u8]) -> Digest {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.octets());
-        let mut tag_of = hmac::Context::with_key(&key);
-        tag_of.update(b"carnet facts");
-        tag_of.update(facts);
-        let mut tag = Digest([0; 32]);
-        let signed = tag_of.sign();
-        let octets = tag.0.iter_mut().zip(signed.as_ref());
-        octets.for_each(|(to, from)| *to = *from);
-        tag
+        self.derived(&[b"carnet facts", facts])
     }
 }
 
 /// A record of an exchange, taken apart as far as all are alike.
 pub(super) struct Whole<'a> {
-    secret: LeafSecret,
-    parts: Take<'a>,
+    pub(super) secret: LeafSecret,
+    pub(super) parts: Take<'a>,
     pub(super) beside: Take<'a>,
 }
 
@@ -93,7 +83,7 @@ impl<'a> Whole<'a> {
 
 /// A recipient's part, with what stands of it beside the parts: whether the sender may know of it,
 /// and the queues of a release.
-fn recipient(mut part: Take<'_>, beside: &mut Take<'_>) -> Result<Recipient, Malformed> {
+pub(super) fn recipient(mut part: Take<'_>, beside: &mut Take<'_>) -> Result<Recipient, Malformed> {
     let mut recipient = Recipient {
         unit: Form::take(&mut part)?,
         outcome: Form::take(&mut part)?,

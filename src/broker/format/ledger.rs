@@ -18,9 +18,11 @@ use crate::agency::registry::{InboxMode, Party};
 use crate::broker::dedup::{KnownIds, Span};
 use crate::broker::governance::Governance;
 use crate::broker::ids::EntryAddress;
-use crate::broker::ledger::{Death, Died, Ledger, Overlay, Queue, QueueKind, UnitState};
+use crate::broker::ledger::{Death, Died, Ledger, Overlay, Queue, QueueKind, Shown, UnitState};
 use crate::broker::queue::{Backlog, Entry, Page, Volume};
-use crate::broker::record::{Binding, Cause, CountedRefusals, QueueId, QueueProperties, Terms};
+use crate::broker::record::{
+    Binding, Cause, Checkpoint, CountedRefusals, QueueId, QueueProperties, Terms,
+};
 use crate::broker::refusals::RefusalCounts;
 use crate::broker::register::Register;
 use crate::journal::Lsn;
@@ -137,8 +139,14 @@ form!(Ledger {
     leaves: u64,
     known: KnownIds,
     register: Register,
-    refusals: RefusalCounts;
+    refusals: RefusalCounts,
+    shown: Shown;
     kept,
+});
+
+form!(Shown {
+    last: Option<Box<Checkpoint>>,
+    closed: BTreeSet<String>,
 });
 
 form!(UnitState {

@@ -17,6 +17,9 @@
 //! | 26, 27 | accessed, probed | [`governance`](super::governance), time |
 //! | 28 to 31 | a measure declared, confirmed, ended, a certificate that ends | [`measures`](super::measures) |
 //! | 32, 33 | a connection closed for its certificate, a new key | [`trust`](super::trust) |
+//! | 34 | a checkpoint of the tree | [`evidence`](super::evidence) |
+//!
+//! Before a record of evidence, an exchange apart, stands the secret of its leaf, 32 octets.
 
 use std::cmp::Ordering;
 
@@ -26,10 +29,10 @@ use super::take::{Malformed, Take};
 use super::words::{Numbered, numbered};
 use crate::broker::ids::OrderKey;
 use crate::broker::record::{
-    Accessed, Activated, Approved, Binding, CaseChange, Confirmed, CountedRefusals, Declared,
-    Exchange, Expiring, Genesis, Lost, MeasureEnded, Narrowed, NewKey, Placed, Proposed, QueueId,
-    QueueProperties, Record, Rejected, Repeats, Revoked, SCHEMA, Scheduled, Settled, Topology,
-    Withdrawn,
+    Accessed, Activated, Approved, Binding, CaseChange, Checkpoint, Confirmed, CountedRefusals,
+    Declared, Exchange, Expiring, Genesis, LeafSecret, Lost, MeasureEnded, Narrowed, NewKey,
+    Placed, Proposed, QueueId, QueueProperties, Record, Rejected, Repeats, Revoked, SCHEMA,
+    Scheduled, Settled, Topology, Withdrawn,
 };
 use crate::journal::{Kind, Lsn};
 use crate::message::id::{KeyedDigest, UnitId};
@@ -83,6 +86,7 @@ numbered!(Record {
     31 = Expiring(expiring: Expiring),
     32 = Revoked(revoked: Box<Revoked>),
     33 = NewKey(key: Box<NewKey>),
+    34 = Checkpoint(checkpoint: Box<Checkpoint>),
     ; Topology(Topology)
 });
 
@@ -114,8 +118,17 @@ impl Record {
         self.number()
     }
 
-    /// Appends the octets behind the record header.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    /// Whether the record is evidence: a leaf of the tree.
+    pub fn is_evidence(&self) -> bool {
+        is_evidence(self.number())
+    }
+
+    /// Appends the octets behind the record header. The secret is that of evidence which has none of its
+    /// own.
+    pub fn encode(&self, secret: &LeafSecret, out: &mut Vec<u8>) {
+        if has_secret_before(self.number()) {
+            secret.put(out);
+        }
         self.put_inside(out);
     }
 
@@ -127,6 +140,9 @@ impl Record {
         let Kind { kind, schema } = kind;
         known(schema)?;
         let mut from = Take::new(body);
+        if has_secret_before(kind) {
+            LeafSecret::take(&mut from)?;
+        }
         let record = Self::take_inside(kind, &mut from)?.ok_or(RecordError::Kind(kind))?;
         from.end()?;
         Ok(record)
@@ -145,7 +161,18 @@ impl Exchange {
     }
 }
 
-fn known(schema: u16) -> Result<(), RecordError> {
+/// Whether records of a kind are evidence. Those that are not say how messages move through queues, or how
+/// the broker keeps its books.
+pub(super) const fn is_evidence(kind: u8) -> bool {
+    matches!(kind, 1..=4 | 9 | 10 | 16 | 17 | 22..=26 | 28..=30 | 32 | 33)
+}
+
+/// Whether the secret of a record's leaf stands before it: an exchange has one of its own.
+pub(super) const fn has_secret_before(kind: u8) -> bool {
+    is_evidence(kind) && kind != Record::EXCHANGE
+}
+
+pub(super) fn known(schema: u16) -> Result<(), RecordError> {
     match schema.cmp(&SCHEMA) {
         Ordering::Equal => Ok(()),
         Ordering::Greater => Err(RecordError::Schema(schema)),

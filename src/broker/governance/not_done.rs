@@ -180,6 +180,20 @@ pub enum NotDone {
     /// The rulebook that it makes has faults.
     #[error("the rulebook that it makes has faults, the first: {0}")]
     Faulty(String),
+    /// A checkpoint of a tree that is not larger than the last one that was shown.
+    #[error("a tree of {size} is not shown behind one of {last}")]
+    NotAhead {
+        /// Leaves.
+        size: u64,
+        /// Leaves of the last one.
+        last: u64,
+    },
+    /// A checkpoint under a name under which more was shown than is left.
+    #[error(
+        "under the name {0} more may have been signed than is left of the log: it goes on under another name \
+         (docs/operating.md)"
+    )]
+    OriginClosed(String),
     /// The log could not be read.
     #[error("the log cannot be read: {0}")]
     Unread(String),

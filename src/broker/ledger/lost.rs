@@ -38,6 +38,7 @@ impl Ledger {
 
     pub(super) fn lost(&mut self, lost: &Lost, at: Lsn, changes: &mut Vec<Change>) {
         self.time = self.time.max(lost.at);
+        self.shown.close();
         // What is left may have been sent before, and its lease is gone with the rest.
         for queue in self.queues.values_mut() {
             queue.redelivered_up_to = queue.redelivered_up_to.max(lost.from);

@@ -37,7 +37,8 @@ impl Record {
             | Self::Probed { .. }
             | Self::RefusalsNoted(_)
             | Self::Stopped { .. }
-            | Self::Repeats(_) => {}
+            | Self::Repeats(_)
+            | Self::Checkpoint(_) => {}
         }
         self
     }

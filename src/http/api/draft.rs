@@ -248,6 +248,8 @@ pub(super) fn not_done(why: &NotDone) -> Problem {
         | NotDone::NoProposal
         | NotDone::Unread(_)
         | NotDone::Told
+        | NotDone::NotAhead { .. }
+        | NotDone::OriginClosed(_)
         | NotDone::DiskFull
         | NotDone::Stopped => &problem::NOT_TAKEN,
     };

@@ -35,6 +35,7 @@ use super::auth::Signed;
 use super::body::{At, BODY, read_small, text};
 use super::problem::{self, METHOD, Problem};
 use super::site::Shared;
+use super::tiles;
 
 /// What stands at the head of the description.
 #[derive(OpenApi)]
@@ -84,6 +85,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     router
         .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/problems/{code}", get(page))
+        .route("/log/checkpoint", get(tiles::checkpoint))
+        .route("/log/tile/{*name}", get(tiles::tile))
         .fallback(async |_: Signed| Problem::absent())
         .method_not_allowed_fallback(async |_: Signed| {
             Problem::new(&METHOD, "the resource does not take this method")

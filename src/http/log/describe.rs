@@ -274,6 +274,10 @@ impl Described {
                 format!("an order of {}: its deadline has passed", order.owner)
             }
             Record::Probed { .. } => "the log takes records".to_owned(),
+            Record::Checkpoint(checkpoint) => {
+                self.at = Some(checkpoint.at);
+                format!("signed a tree of {}", checkpoint.tree.size())
+            }
             Record::Stopped { out } => format!("cleanly, {} entries out", out.len()),
             Record::RefusalsNoted(noted) => {
                 format!("{} of {} in this batch", noted.count, noted.party)
@@ -412,6 +416,7 @@ pub(super) const fn kind(record: &Record) -> &'static str {
         Record::Topology(_) => "topology",
         Record::Lease { .. } => "lease",
         Record::Probed { .. } => "probed",
+        Record::Checkpoint(_) => "checkpoint",
         Record::Recovered => "recovered",
         Record::Stopped { .. } => "stopped",
     }

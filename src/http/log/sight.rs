@@ -112,6 +112,7 @@ pub(super) fn written_at(record: &Record) -> Option<Timestamp> {
         Record::Repeats(it) => it.at,
         Record::RefusalsNoted(it) | Record::RefusalsCounted(it) => it.to,
         Record::OrderEnded { at, .. } | Record::Probed { at } => *at,
+        Record::Checkpoint(checkpoint) => checkpoint.at,
         Record::Settled(_)
         | Record::Topology(_)
         | Record::Lease { .. }

@@ -12,7 +12,7 @@ use crate::broker::committer::Committer;
 use crate::broker::event::Event;
 use crate::broker::governance::{Act, Deed, Ticket};
 use crate::broker::ledger::Ledger;
-use crate::broker::record::{CountedRefusals, Genesis, Inquiry, Record};
+use crate::broker::record::{CountedRefusals, Genesis, Inquiry, LeafSecret, Record};
 use crate::journal::vfs::SimVfs;
 use crate::journal::{Config, Journal};
 use crate::message::bundle::Bundle;
@@ -42,7 +42,11 @@ impl Log {
             stopped_kind: Record::STOPPED,
         };
         let opened = Journal::open(SimVfs::new(1), Path::new("/journal"), config);
-        let mut committer = Committer::new(opened.unwrap().0, Ledger::default());
+        let mut committer = Committer::new(
+            opened.unwrap().0,
+            Ledger::default(),
+            LeafSecret::new([7; 32]),
+        );
         let genesis = Genesis {
             at: at(BEGIN_MS),
             bundle: Bundle::default(),

@@ -62,6 +62,8 @@ pub trait Vfs: Clone + Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Takes a name away.
     fn unlink(&self, path: &Path) -> io::Result<()>;
+    /// Takes an empty folder away.
+    fn remove_folder(&self, folder: &Path) -> io::Result<()>;
     /// The names in a folder, sorted.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
     /// Locks a folder against other processes; `WouldBlock` if one has it.
@@ -116,16 +118,34 @@ fn make_missing<V: Vfs>(vfs: &V, folder: &Path) -> io::Result<()> {
 /// Puts a whole file in its place, and makes the folders to it: written aside, synced, renamed, its
 /// folder synced. Durable when this returns; where it fails, what was there before is there still.
 pub fn put_in_place<V: Vfs>(vfs: &V, path: &Path, content: &[u8]) -> io::Result<()> {
+    put(vfs, path, content, VfsFile::fdatasync)?;
+    vfs.fsync_dir(folder_of(path))
+}
+
+/// Puts a whole file in its place, for readers of this run: what a power cut leaves of it is not known.
+pub fn put_unsynced<V: Vfs>(vfs: &V, path: &Path, content: &[u8]) -> io::Result<()> {
+    put(vfs, path, content, |_| Ok(()))
+}
+
+fn put<V: Vfs>(
+    vfs: &V,
+    path: &Path,
+    content: &[u8],
+    sync: impl Fn(&V::File) -> io::Result<()>,
+) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(UNFINISHED);
     let aside = Path::new(&aside);
-    let written = write_aside(vfs, aside, content).and_then(|()| vfs.rename(aside, path));
+    let written = write_aside(vfs, aside, content).and_then(|file| {
+        sync(&file)?;
+        vfs.rename(aside, path)
+    });
     if let Err(error) = written {
         // What there was no room for must not take the little that is left.
         drop(vfs.unlink(aside));
         return Err(error);
     }
-    vfs.fsync_dir(folder_of(path))
+    Ok(())
 }
 
 /// How the name of a file ends that is not in its place yet.
@@ -138,7 +158,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn write_aside<V: Vfs>(vfs: &V, aside: &Path, content: &[u8]) -> io::Result<()> {
+fn write_aside<V: Vfs>(vfs: &V, aside: &Path, content: &[u8]) -> io::Result<V::File> {
     let file = match vfs.create(aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make_folder(vfs, folder_of(aside))?;
@@ -147,7 +167,7 @@ fn write_aside<V: Vfs>(vfs: &V, aside: &Path, content: &[u8]) -> io::Result<()> 
         made => made?,
     };
     file.pwrite(&[content], 0)?;
-    file.fdatasync()
+    Ok(file)
 }
 
 /// A whole file, of so many bytes at most; nothing where there is none.

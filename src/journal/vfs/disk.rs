@@ -63,6 +63,10 @@ impl Vfs for DiskVfs {
         rustix::fs::unlink(path).map_err(|error| at(path, &error.into()))
     }
 
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        rustix::fs::rmdir(folder).map_err(|error| at(folder, &error.into()))
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in folder.read_dir().map_err(|error| at(folder, &error))? {

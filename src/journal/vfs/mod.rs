@@ -10,7 +10,7 @@ mod disk;
 #[path = "../../../tests/disk/lib.rs"]
 pub mod sim;
 
-pub use calls::{Access, Through, Vfs, VfsFile, is_full, put_in_place, read_whole};
+pub use calls::{Access, Through, Vfs, VfsFile, is_full, put_in_place, put_unsynced, read_whole};
 pub(super) use calls::{UNFINISHED, make_folder};
 pub use disk::{DiskFile, DiskVfs};
 #[cfg(test)]

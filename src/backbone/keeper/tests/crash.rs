@@ -91,7 +91,7 @@ impl Life {
         for record in records {
             self.journal.reserve(64 << 10, 0)?;
             let mut body = Vec::new();
-            record.encode(&mut body);
+            record.encode(&LeafSecret::new([7; 32]), &mut body);
             let (kind, schema) = (record.kind(), SCHEMA);
             added.push(self.journal.push(Kind { kind, schema }, &body, None));
         }
