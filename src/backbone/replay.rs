@@ -74,6 +74,13 @@ impl Told {
     }
 }
 
+impl Span {
+    /// Whether a time is in it.
+    pub fn has(&self, at: Timestamp) -> bool {
+        self.since.is_none_or(|since| since <= at) && self.until.is_none_or(|until| at < until)
+    }
+}
+
 impl Progress {
     fn with(self, exchanges: usize, passed: u64) -> Self {
         Self {
@@ -107,7 +114,7 @@ pub fn replay<V: Vfs, T: Send, E: From<StartError>>(
             if span.until.is_some_and(|until| until <= at) {
                 break;
             }
-            if span.since.is_none_or(|since| since <= at)
+            if span.has(at)
                 && let Some((exchange, narrowed, frame)) = exchange_of(reader, &stored, &record)?
             {
                 let narrowed = narrowed.map(|it| (it.clone(), history.left_before(it).cloned()));

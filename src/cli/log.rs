@@ -6,14 +6,17 @@
 mod audit;
 mod entries;
 pub(super) mod key;
+mod place;
 mod replay;
 mod rulebook;
 mod scrub;
+mod stats;
 mod verify;
+mod what_if;
+mod why_not;
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -21,9 +24,13 @@ use clap::Subcommand;
 use self::audit::{Auditor, Filter, Numbered, Sought, Tail};
 use self::entries::DevelopmentLog;
 use self::key::Keys;
+use self::place::Place;
 use self::replay::Replay;
 use self::rulebook::RulebookOf;
+use self::stats::Stats;
 use self::verify::Verify;
+use self::what_if::WhatIf;
+use self::why_not::WhyNot;
 use super::failed::Failed;
 use super::output::{self, Reader};
 use super::runtime::on_a_runtime;
@@ -57,6 +64,12 @@ pub(super) enum Log {
     Replay(Replay),
     /// The key by which others verify what the log signs
     Key(Keys),
+    /// What another rulebook would have made of the exchanges
+    WhatIf(WhatIf),
+    /// Why a unit did not get a message: the rules that would give it, and what each lacked
+    WhyNot(WhyNot),
+    /// How many messages came by hour, agency, type and outcome
+    Stats(Stats),
 }
 
 /// What is read from the log's records.
@@ -120,27 +133,6 @@ pub(super) struct Wanted {
     /// What a unit was given under this number of its own, as x-carnet-sequence has it
     #[arg(long, value_name = "UNIT/N")]
     received: Option<Numbered>,
-}
-
-/// Where one record stands.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    Number(u64),
-    At(Lsn),
-}
-
-impl FromStr for Place {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wanted = match text.strip_prefix('@') {
-            Some(lsn) => lsn.parse().map(Self::At),
-            None => text.parse().map(Self::Number),
-        };
-        wanted.map_err(
-            |_| "is neither a number of evidence nor @ and an address, as `log tail` shows them",
-        )
-    }
 }
 
 impl Wanted {
@@ -211,6 +203,9 @@ impl Log {
             Self::Verify(verify) => verify.run(),
             Self::Replay(replay) => replay.run(config),
             Self::Key(keys) => keys.run(config),
+            Self::WhatIf(what_if) => what_if.run(config),
+            Self::WhyNot(why_not) => why_not.run(config),
+            Self::Stats(stats) => stats.run(config),
         }
     }
 }

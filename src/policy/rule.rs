@@ -31,7 +31,7 @@ pub fn unit_sends(agency: &Agency, unit: &Unit, entry: &MessageEntry) -> bool {
 }
 
 /// Whether this system of the agency may send messages of this type.
-pub(super) fn system_sends(agency: &Agency, system: &System, entry: &MessageEntry) -> bool {
+pub fn system_sends(agency: &Agency, system: &System, entry: &MessageEntry) -> bool {
     let mut patterns = system.sends.iter();
     patterns.any(|pattern| pattern.covers(entry.message_type.as_str()))
         && entry.senders.contains(&agency.kind)

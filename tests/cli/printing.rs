@@ -16,7 +16,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 /// How each command is run here; `CLIENT` says where the broker is, `OFFICER` who acts there, `NEW` is a
 /// name of its own. A row without words prints nothing that a command waits for, and has a test of its own;
 /// officers' are in `tests/http`.
-const ROWS: [(&str, &[&str]); 54] = [
+const ROWS: [(&str, &[&str]); 57] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -103,6 +103,21 @@ const ROWS: [(&str, &[&str]); 54] = [
     ),
     ("log verify", &[]),
     ("log key", &["log key"]),
+    (
+        "log what-if",
+        &["log what-if --data dev", "log what-if --json --data dev"],
+    ),
+    (
+        "log why-not",
+        &[
+            "log why-not police/main 1 --data dev",
+            "log why-not police/main 1 --json --data dev",
+        ],
+    ),
+    (
+        "log stats",
+        &["log stats --data dev", "log stats --json --data dev"],
+    ),
     (
         "log replay",
         &["log replay --data dev", "log replay --json --data dev"],

@@ -52,6 +52,70 @@ fn less(record: &mut Record) {
     }
 }
 
+/// What is asked of the same log by other questions.
+fn another_rulebook_and_why_not(folders: &Folders) {
+    let log = |words: &str| folders.run(&format!("log {words} --data dev"));
+    let counted = json(&log("stats --json"));
+    let counted: Vec<String> = (counted.as_array().unwrap().iter())
+        .map(|it| {
+            format!(
+                "{} {} {} {}",
+                it["agency"], it["type"], it["outcome"], it["count"]
+            )
+        })
+        .collect();
+    let expected = [
+        r#""customs" "cargo.report" "refused" 1"#,
+        r#""customs" "control.order" "refused" 1"#,
+        r#""post" "" "rejected" 1"#,
+        r#""post" "postal.item" "rejected" 1"#,
+        r#""post" "postal.item" "released" 1"#,
+    ];
+    assert_eq!(counted, expected);
+    assert!(out(&log("stats")).contains("cargo.report"));
+
+    let same = json(&log("what-if --json"));
+    assert_eq!(
+        (&same["exchanges"], &same["changed"]),
+        (&3.into(), &0.into())
+    );
+    folders.plant(
+        "policies/post.cedar",
+        "\"disclose:goods\",\n     Border::Action::\"disclose:postal\"",
+        "\"disclose:postal\"",
+    );
+    let less = out(&log("what-if"));
+    let (first, rest) = less.split_once('\n').unwrap();
+    assert!(
+        first.ends_with(": 1 come out otherwise, 0 cannot be read"),
+        "{less}"
+    );
+    assert_eq!(
+        rest,
+        "environment/main\n   loses goods: 1 (1 postal.item)\n"
+    );
+    let told = json(&log("what-if --json"));
+    assert_eq!(told["changes"][0]["what"], "loses");
+    assert_eq!(told["changes"][0]["examples"][0]["number"], 1);
+    assert_eq!(code(&log("what-if --proposal 9")), Some(2));
+
+    let why = out(&log("why-not police/main 1"));
+    let lines: Vec<&str> = why.lines().map(str::trim).collect();
+    assert_eq!(lines[1], "police/main  recorded: nothing");
+    let none = "no rule gives it messages of this type and sender";
+    assert_eq!(lines[3..], ["continuity level of post: normal", none]);
+    let why = out(&log("why-not customs/main 1"));
+    let last = why.lines().last().unwrap();
+    assert!(last.trim().starts_with("post-customs: "), "{why}");
+    assert!(
+        last.ends_with("the unit is not asked for or does not receive the type"),
+        "{why}"
+    );
+    assert_eq!(code(&log("why-not police/main 9")), Some(2));
+    let told = json(&log("why-not environment/main 1 --json"));
+    assert_eq!(told["outcome"]["outcome"], "released");
+}
+
 #[test]
 fn a_log_comes_out_as_it_was_recorded_and_a_forged_one_is_named() {
     let folders = five_messages();
@@ -66,6 +130,7 @@ fn a_log_comes_out_as_it_was_recorded_and_a_forged_one_is_named() {
     assert_eq!(none["exchanges"], 0);
     assert_eq!(code(&replay("--data dev --since yesterday")), Some(2));
 
+    another_rulebook_and_why_not(&folders);
     forged(&folders, "forged", less);
     let told = replay("--data forged");
     assert_eq!(code(&told), Some(4), "{}", out(&told));

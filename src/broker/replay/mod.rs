@@ -8,8 +8,10 @@
 
 mod differs;
 mod history;
+mod impact;
 mod replayed;
 
 pub use differs::{Differs, outcome_in_words};
 pub use history::{Basis, History, Texts};
+pub use impact::{Change, Changes, Example, Impact, Often};
 pub use replayed::{Replayed, Unrepeatable};

@@ -11,7 +11,7 @@ use crate::message::facts::Facts;
 use crate::message::id::{Digest, UnitId};
 use crate::policy::explain::{InForce, Unmet, unmet};
 use crate::policy::request::{Question, RuleRequest};
-use crate::policy::rule::rule;
+use crate::policy::rule::{rule, system_sends};
 
 /// An exchange, and what was known of its message when it was ruled.
 #[derive(Debug)]
@@ -51,6 +51,47 @@ impl<'a> Replayed<'a> {
         let had = |it: &Recipient| !it.known && self.exchange.had.contains(&it.unit);
         kept.recipients.retain(|recipient| !had(recipient));
         Some(kept)
+    }
+
+    /// Its record.
+    pub fn exchange(&self) -> &Exchange {
+        self.exchange
+    }
+
+    /// Whether a rulebook lets its system send such messages.
+    pub fn is_sent_by(&self, in_force: &InForce<'_>) -> bool {
+        let sender = &self.exchange.sender;
+        let rulebook = in_force.rulebook;
+        let agency = rulebook.registry().agency(sender.agency.as_str());
+        let system = agency.and_then(|agency| agency.systems.get(&sender.system));
+        let entry = rulebook
+            .catalogue()
+            .get(self.exchange.message_type.as_str());
+        let all = agency.zip(system).zip(entry);
+        all.is_some_and(|((agency, system), entry)| system_sends(agency, system, entry))
+    }
+
+    /// What was in force for its sender beside the rulebook, in words.
+    pub fn standing(&self, in_force: &InForce<'_>) -> Vec<String> {
+        let standing = in_force.standing;
+        let agency = &self.exchange.unit.agency;
+        let measures = standing.measures.get(agency).map(|it| &it.value);
+        let level = measures
+            .map(|it| it.level(in_force.now))
+            .unwrap_or_default();
+        let level = format!("continuity level of {agency}: {}", level.name());
+        let case = self.question.asked.case.as_ref();
+        let case = case.map(|case| match standing.cases.get(case.as_str()) {
+            Some(open) => {
+                let members = open.value.members.iter().map(ToString::to_string);
+                format!(
+                    "case {case}: open, joined by {}",
+                    members.collect::<Vec<_>>().join(", ")
+                )
+            }
+            None => "the case that it quotes: not open".to_owned(),
+        });
+        [level].into_iter().chain(case).collect()
     }
 
     /// In what the record differs from a ruling by what was in force.
