@@ -14,6 +14,8 @@
 mod grown;
 #[path = "../tests/support/options.rs"]
 mod options;
+#[path = "../tests/support/ring.rs"]
+mod ring;
 #[path = "growth/timed.rs"]
 mod timed;
 #[path = "growth/world.rs"]

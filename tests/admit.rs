@@ -4,6 +4,8 @@
 //! answers to a publisher over real sockets are `tests/wire.rs`'s.
 #![cfg(test)]
 
+#[path = "support/ring.rs"]
+mod ring;
 #[path = "support/shipped.rs"]
 mod shipped;
 
@@ -13,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carnet::agency::keys::{Delivered, Keys, MasterKey};
+use carnet::agency::keys::{Delivered, Keys, SharedRing};
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::exchange::{Arrived, Verdict};
@@ -44,7 +46,7 @@ fn view_of(bundle: &Bundle) -> View {
     let bundle = development_bundle(bundle, &pki).unwrap();
     let rulebook = Rulebook::parse(&bundle).unwrap().activated(1);
     let units = rulebook.registry().units().map(|unit| &unit.id);
-    let keys = Keys::derive(&MasterKey::new([7; 32]), units);
+    let keys = Keys::derive(SharedRing::new(ring::ring()), units);
     View {
         governance: Arc::default(),
         rulebook: Arc::new(rulebook),

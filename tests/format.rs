@@ -21,6 +21,8 @@ mod governed;
 mod measured;
 #[path = "format/mutation.rs"]
 mod mutation;
+#[path = "support/ring.rs"]
+mod ring;
 #[path = "format/segment.rs"]
 mod segment;
 #[path = "format/snapshot.rs"]
@@ -34,9 +36,8 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use carnet::agency::keys::{BadFrame, FramePart, FrameWriter};
-use carnet::broker::format::{PageName, PayloadRef, RecordError};
+use carnet::broker::format::{OpenPayload, OpenPrivate, PageName, RecordError};
 use carnet::broker::ledger::Ledger;
-use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Entry;
 use carnet::broker::record::{Confidential, Exchange, LeafSecret, Record, SCHEMA};
 use carnet::broker::run::{self, Run};
@@ -76,7 +77,10 @@ fn written() -> Vec<(String, Vec<u8>)> {
     let (private, own) = frames::private();
     let frames = [
         ("frame-exchange", frames::payload().seal()),
-        ("frame-private", private.seal(own)),
+        (
+            "frame-private",
+            private.seal(&frames::sealing(&ring::ring()), own),
+        ),
     ];
     let frames = frames.map(|(name, frame)| (name.to_owned(), frame.octets().to_vec()));
     let beside = [
@@ -149,7 +153,8 @@ fn frames_that_were_written_open_as_they_did() {
     let octets = Bytes::from(fixture("frame-exchange"));
     assert_eq!(Payload::open(&octets).unwrap(), frames::payload());
     let octets = Bytes::from(fixture("frame-private"));
-    let (head, body) = PrivateHead::open(&octets).unwrap();
+    let opened = OpenPrivate::open(&octets, &ring::ring()).unwrap();
+    let (head, body) = opened.read().unwrap();
     let (expected, whole) = frames::private();
     assert_eq!((head, &body[..]), (expected, whole));
 }
@@ -157,7 +162,8 @@ fn frames_that_were_written_open_as_they_did() {
 /// A frame whose part of the facts holds these octets of addressees, nothing else, and `more`.
 fn addressed(addressees: &[u8], more: &[u8]) -> Bytes {
     let class = frames::KEPT.facts;
-    let writer = FrameWriter::new(frames::FRAMED, 64)
+    let ring = ring::ring();
+    let writer = FrameWriter::new(frames::sealing(&ring), 64)
         .part(FramePart::Body, class, |out| {
             out.extend_from_slice(&[0; 4]);
         })
@@ -176,7 +182,7 @@ fn addressed(addressees: &[u8], more: &[u8]) -> Bytes {
 fn addressees_of_a_frame_have_one_spelling_and_nothing_stands_behind_what_was_asked() {
     let read = |addressees: &[u8], more: &[u8]| {
         let octets = addressed(addressees, more);
-        let read = PayloadRef::open(frames::FRAMED, &octets).unwrap();
+        let read = OpenPayload::open(frames::FRAMED, &octets, &ring::ring()).unwrap();
         read.ruled_from()
             .map(|(_, question)| question.asked.to.len())
     };
@@ -288,7 +294,7 @@ fn a_part_under_a_key_that_is_not_here_is_kept_and_not_read() {
         panic!("no exchange: {record:?}");
     };
     let sealed = exchange.sealed;
-    assert_eq!((sealed.key(), Confidential::open(&sealed)), (77, None));
+    assert_eq!((sealed.key(), Confidential::read(&sealed)), (77, None));
 }
 
 #[test]

@@ -41,6 +41,8 @@ mod parties;
 mod play;
 #[path = "hidden/raced.rs"]
 mod raced;
+#[path = "support/ring.rs"]
+mod ring;
 #[path = "hidden/rule.rs"]
 mod rule;
 #[path = "hidden/scripts/mod.rs"]

@@ -45,6 +45,8 @@ mod recovered;
 mod repeats;
 #[path = "sim/replayed.rs"]
 mod replayed;
+#[path = "support/ring.rs"]
+mod ring;
 #[path = "sim/secrets.rs"]
 mod secrets;
 #[path = "support/shipped.rs"]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
+use carnet::agency::keys::{KeyCheck, Keys, SharedRing};
 use carnet::agency::registry::Peer;
 use carnet::backbone::start::{genesis_of, recover};
 use carnet::broker::admit::{Draw, View, admit};
@@ -31,6 +31,7 @@ use carnet_disk::SimVfs;
 
 use crate::Failed;
 use crate::options::options;
+use crate::ring::ring;
 
 const SEGMENT_BYTES: usize = 8 << 20;
 
@@ -75,7 +76,7 @@ impl Border {
         let rulebook = Rulebook::parse(&bundle).map_err(|faults| told(&faults))?;
         let rulebook = Arc::new(rulebook.activated(1));
         let units = rulebook.registry().units().map(|unit| &unit.id);
-        let keys = Arc::new(Keys::derive(&MasterKey::new([3; 32]), units));
+        let keys = Arc::new(Keys::derive(SharedRing::new(ring()), units));
         Ok(Self {
             bundle,
             rulebook,
@@ -306,7 +307,10 @@ impl World {
             copies: Vec::new(),
             unroutable: Unroutable::of(true),
             marked: false,
-            frame: head.seal(b"body"),
+            frame: head.seal(
+                &ring().sealing(ExchangeId([0; 16]), Timestamp::default()),
+                b"body",
+            ),
             ttl: Some(Duration::from_hours(1_000)),
         };
         self.step(vec![Command::from(private)])?;

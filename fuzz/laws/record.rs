@@ -1,18 +1,19 @@
-//! Records and the frames of their payloads: octets are refused, or they are the very octets that
-//! are written of what was read.
+//! Records and what the frames of their payloads hold: octets are refused, or they are the very octets
+//! that are written of what was read.
 
 use bytes::Bytes;
-use carnet::agency::keys::{BadFrame, RetentionClass};
-use carnet::broker::format::PayloadRef;
-use carnet::broker::payload::{Kept, PayloadHead, PrivateHead};
+use carnet::agency::keys::{BadFrame, FramePart, FrameWriter, RetentionClass, Ring};
+use carnet::broker::format::{OpenPayload, OpenPrivate};
+use carnet::broker::payload::{Kept, PayloadHead};
 use carnet::broker::record::{Confidential, Exchange, LeafSecret, Record, SCHEMA};
 use carnet::journal::{Kind, Lsn};
 use carnet::message::facts::Facts;
 use carnet::message::id::ExchangeId;
 use carnet::message::spans::Spans;
+use carnet::message::time::Timestamp;
 use carnet::policy::request::Question;
 
-/// First octets that say that the rest is a frame; below them it is the kind of a record.
+/// First octets that say that the rest is sealed in a frame; below them it is the kind of a record.
 pub(crate) const FRAME_OF_EXCHANGE: u8 = 250;
 pub(crate) const FRAME_OF_PRIVATE: u8 = 251;
 
@@ -30,8 +31,8 @@ pub(crate) fn holds(octets: &[u8]) -> bool {
         return false;
     };
     match *first {
-        FRAME_OF_EXCHANGE => frame(&Bytes::copy_from_slice(rest)),
-        FRAME_OF_PRIVATE => private(&Bytes::copy_from_slice(rest)),
+        FRAME_OF_EXCHANGE => frame(rest),
+        FRAME_OF_PRIVATE => private(rest),
         kind => record(kind, rest),
     }
 }
@@ -52,8 +53,10 @@ fn record(kind: u8, octets: &[u8]) -> bool {
     assert_eq!(written, octets, "{record:?}");
     assert_eq!(record.kind(), kind.kind);
     if let Record::Exchange(exchange) = record {
-        if let Some(told) = Confidential::open(&exchange.sealed) {
-            assert_eq!(Confidential::open(&told.seal()), Some(told));
+        if let Some(told) = Confidential::read(&exchange.sealed) {
+            let ring = ring();
+            let again = told.seal(&ring.sealing(FRAMED, Timestamp::default()), KEPT.facts);
+            assert_eq!(Confidential::read(&again.opened(&ring, FRAMED)), Some(told));
         }
         assert_eq!(Exchange::key_in(SCHEMA, octets).ok(), Some(exchange.key));
     } else {
@@ -72,8 +75,13 @@ struct Opened {
     body: Bytes,
 }
 
-fn opened(octets: &Bytes) -> Result<Opened, BadFrame> {
-    let read = PayloadRef::open(FRAMED, octets)?;
+/// The ring that frames are sealed with.
+pub(crate) fn ring() -> Ring {
+    Ring::new([3; 32], [4; 32])
+}
+
+fn opened(octets: &[u8]) -> Result<Opened, BadFrame> {
+    let read = OpenPayload::open(FRAMED, octets, &ring())?;
     let (facts, question) = read.ruled_from()?;
     let answered = question.answers.iter().map(|unit| read.answered(unit));
     let answered = answered.collect::<Result<Vec<_>, _>>()?;
@@ -86,8 +94,15 @@ fn opened(octets: &Bytes) -> Result<Opened, BadFrame> {
     })
 }
 
-fn frame(octets: &Bytes) -> bool {
-    let Ok(read) = opened(octets) else {
+/// The frame of an exchange with an empty body and this as its part of the facts.
+fn frame(octets: &[u8]) -> bool {
+    let ring = ring();
+    let sealing = ring.sealing(FRAMED, Timestamp::default());
+    let writer = FrameWriter::new(sealing, octets.len())
+        .part(FramePart::Body, KEPT.body, |out| out.extend([0; 4]))
+        .part(FramePart::Facts, KEPT.facts, |out| out.extend(octets));
+    let sealed = writer.finish();
+    let Ok(read) = opened(&sealed) else {
         return false;
     };
     let head = PayloadHead {
@@ -96,18 +111,22 @@ fn frame(octets: &Bytes) -> bool {
         question: &read.question,
         answered: read.answered,
     };
-    let again = Bytes::copy_from_slice(head.seal(FRAMED, KEPT, &read.body).octets());
-    assert_eq!(opened(&again).ok(), Some(read));
+    let again = head.seal(&sealing, KEPT, &read.body);
+    assert_eq!(opened(again.octets()).ok(), Some(read));
     true
 }
 
-fn private(octets: &Bytes) -> bool {
-    let Ok((head, body)) = PrivateHead::open(octets) else {
+/// The frame of a private publish that holds this.
+fn private(octets: &[u8]) -> bool {
+    let ring = ring();
+    let sealing = ring.sealing(FRAMED, Timestamp::default());
+    let writer = FrameWriter::new(sealing, octets.len());
+    let writer = writer.part(FramePart::Private, KEPT.body, |out| out.extend(octets));
+    let sealed = writer.finish();
+    let opened = OpenPrivate::open(&sealed, &ring).expect("what is sealed opens");
+    let Ok((head, body)) = opened.read() else {
         return false;
     };
-    let again = Bytes::copy_from_slice(head.seal(&body).octets());
-    assert_eq!(again.len(), octets.len());
-    let (same, whole) = PrivateHead::open(&again).expect("what is sealed opens");
-    assert_eq!((same, whole), (head, body));
+    assert_eq!(head.seal(&sealing, &body).octets(), &sealed);
     true
 }

@@ -1,31 +1,40 @@
-//! Keys: one master key outside the data folder, everything else derived from it.
+//! Keys: one master key outside the data folder, which opens the key ring in it; all others come from that.
 //!
 //! ```text
-//! MasterKey ─HKDF─► Keys of an epoch: a pair for each unit (reference tokens, ids of deliveries)
-//!                                 └► DigestKey
-//!           └─────► KeyCheck, which the log's first record has
+//! MasterKey ─opens─► Ring ─HKDF─► Keys of an epoch: a pair for each unit (reference tokens, ids of deliveries)
+//!                     │                          └► DigestKey
+//!                     ├─► keys of payload frames and of what is sealed in records
+//!                     └─► KeyCheck, which the log's first record has
 //! ```
 //! Derivation is HKDF-SHA-256: extracted once with a salt of this product, expanded with a purpose
 //! and its context, each part with its length before it, so that no two contexts give one key.
-//! Randomness is an argument. Nothing here is written anywhere but by [`MasterKey::to_file`].
+//! Randomness is an argument. Nothing here is written anywhere but by [`MasterKey::to_file`] and [`Lock::lock`].
 //!
-//! Payload frames have their layout in `frame`, the sealed part of a record has its in `part`.
+//! `ring` says how a part is sealed, `locked` how the ring is. Payload frames have their layout in `frame`,
+//! the sealed part of a record has its in `part`.
 
+mod class;
 mod delivery;
 mod derive;
 mod digest;
 mod frame;
 mod keyring;
+mod locked;
 mod master;
 mod part;
+mod ring;
 mod sealed;
 mod token;
 
+pub use class::RetentionClass;
 pub use delivery::Delivered;
-pub use frame::{BadFrame, FramePart, FrameWriter, OpenFrame, RetentionClass};
+pub use derive::KeyCheck;
+pub use frame::{BadFrame, FramePart, FrameWriter, OpenFrame};
 pub use keyring::Keys;
-pub use master::{BadMasterKey, KeyCheck, MasterKey};
+pub use locked::{BadRing, Lock};
+pub use master::{BadMasterKey, MasterKey};
 pub use part::{BadPart, SealedPart};
+pub use ring::{Period, Ring, Sealing, SharedRing};
 pub use sealed::Epoch;
 pub use token::Token;
 
@@ -40,7 +49,7 @@ mod tests {
         let units = std::iter::once(&unit);
         Keys::derive_in(
             Epoch::new(epoch).unwrap(),
-            &MasterKey::new([fill; 32]),
+            SharedRing::new(Ring::new([fill; 32], [0; 32])),
             units,
         )
     }

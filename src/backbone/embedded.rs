@@ -102,7 +102,7 @@ impl Files {
         let reader = committer.journal().reader();
         Ok(Self {
             ids: open_ids(DiskVfs, data, committer, afresh)?,
-            index: open_index(DiskVfs, data, reader, &basis.master)?,
+            index: open_index(DiskVfs, data, reader, basis.keeper.ring())?,
         })
     }
 }
@@ -114,12 +114,13 @@ impl Shared {
         basis: Basis,
         files: Files,
         clock: ReadClock,
-    ) -> Self {
+    ) -> Result<Self, StartError> {
+        basis.keeper.provide_at_start(&rulebook, clock())?;
         let rulebook = Arc::new(rulebook);
         let keys = basis.keys(&rulebook);
         let view = basis.view(committer, rulebook, keys);
         let time = committer.ledger().time().as_millis();
-        Self {
+        Ok(Self {
             inbox: Arc::default(),
             view: Arc::new(ArcSwap::from_pointee(view)),
             outboxes: Outboxes::default(),
@@ -131,7 +132,7 @@ impl Shared {
             time: Arc::new(AtomicI64::new(time)),
             steps: Arc::default(),
             deeds: Arc::default(),
-        }
+        })
     }
 }
 
@@ -156,7 +157,7 @@ impl Embedded {
         let note = Arc::new(EndNote::default());
         let (ends, end_thread) = keep_the_end(end_file, &note, &committer)?;
         let files = Files::open(data, &committer, &basis, afresh)?;
-        let shared = Shared::new(&committer, rulebook, basis, files, clock);
+        let shared = Shared::new(&committer, rulebook, basis, files, clock)?;
         let (tell_fatal, fatal) = watch::channel(None);
         let (tell_in_force, in_force) = watch::channel(committer.ledger().rulebook_epoch());
         let (ask, chores) = mpsc::channel();
@@ -222,6 +223,7 @@ impl Embedded {
         };
         let look = move || {
             if let Some(this) = weak.upgrade() {
+                this.look_at_keys();
                 this.look_at_due(&mut told);
                 this.look_at_suspended();
             }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use super::ring::RingError;
+use crate::agency::keys::BadRing;
 use crate::broker::committer::Fatal;
 use crate::broker::format::RecordError;
 use crate::broker::limits::LOST_ADDRESSES;
@@ -36,11 +38,14 @@ pub enum StartError {
     /// A real log is never served with `--dev`.
     #[error("this log was not begun with --dev; serve it without, or use another --data")]
     NotDevelopment,
-    /// The log was begun with another master key.
+    /// The log was begun with another key ring.
     #[error(
-        "this is not the master key that the log was begun with; give it that one, which `carnet init` wrote, or its copy (setting master_key)"
+        "the key ring in the data folder is another log's; restore the one that this log was begun with"
     )]
-    MasterKey,
+    OtherRing,
+    /// The key ring cannot be used.
+    #[error(transparent)]
+    Ring(#[from] RingError),
     /// The rulebook has faults.
     #[error("the rulebook has {} faults, the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
     Rulebook(Vec<Fault>),
@@ -110,6 +115,10 @@ impl StartError {
                 | Self::Gone(_)
                 | Self::EndFileDamaged(_)
                 | Self::Differs(_)
+                | Self::Ring(RingError::Bad {
+                    why: BadRing::Damaged,
+                    ..
+                })
         )
     }
 }

@@ -15,6 +15,7 @@ use super::embedded::Embedded;
 use super::fetch::{Found, Tray, Unread, Wanted};
 use super::load::load;
 use super::start::{BESIDE_RULEBOOK, text_of, units_of};
+use crate::agency::keys::SharedRing;
 use crate::agency::officer::Holder;
 use crate::agency::registry::Party;
 use crate::broker::command::Command;
@@ -26,7 +27,7 @@ use crate::broker::record::{Activated, Record, Stored, Text};
 use crate::journal::Reader;
 use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::Bundle;
-use crate::message::id::Digest;
+use crate::message::id::{Digest, ExchangeId};
 use crate::message::time::Timestamp;
 use crate::policy::measures::Permits;
 use crate::policy::rulebook::Rulebook;
@@ -189,13 +190,24 @@ impl Embedded {
             text,
             units: units_of(&rulebook),
         };
-        let keys = self.shared.basis.keys(&rulebook);
+        let basis = &self.shared.basis;
+        let provided = basis.keeper.provide(&rulebook, self.now());
+        provided.map_err(|error| match error {
+            full if full.is_full() => NotDone::DiskFull,
+            error => NotDone::Unread(error.to_string()),
+        })?;
+        let keys = basis.keys(&rulebook);
         Ok((activated, Prepared { rulebook, keys }))
     }
 
     /// What reads the log, up to what was synced last.
     pub(crate) fn reader(&self) -> Reader<DiskVfs> {
         self.reader.clone()
+    }
+
+    /// What opens what is sealed in the log.
+    pub(crate) fn ring(&self) -> Arc<SharedRing> {
+        Arc::clone(self.shared.basis.keeper.ring())
     }
 
     /// A rulebook that is or was in force, as far back as activations are remembered. It reads the disk.
@@ -216,6 +228,20 @@ impl Embedded {
         match stored.map_err(|error| unread(error.to_string()))?.record {
             Record::Probed { .. } => Ok(()),
             _ => Err(unread("another record stands in its place".to_owned())),
+        }
+    }
+
+    /// Draws an id for what is sealed.
+    pub(crate) fn draw_id(&self) -> Option<ExchangeId> {
+        let drawn = self.shared.basis.keeper.draw()?;
+        drawn.first_chunk().copied().map(ExchangeId)
+    }
+
+    /// Makes the keys of the next period while this one lasts. Where that fails it is tried again.
+    pub(super) fn look_at_keys(&self) {
+        let provided = (self.shared.basis.keeper).provide(&self.view().rulebook, self.now());
+        if let Err(error) = provided {
+            tracing::error!(%error, "the keys of the next thirty days are not made");
         }
     }
 

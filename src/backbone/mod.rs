@@ -21,6 +21,7 @@ pub(crate) mod mailbox;
 pub(crate) mod port;
 mod recent;
 pub mod replay;
+pub mod ring;
 mod room;
 mod runs;
 pub mod scrub;

@@ -1,12 +1,14 @@
 //! Replay of a log: its exchanges are read in order, and ruled again on all processors.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
 use bytes::Bytes;
 
 use super::error::StartError;
 use super::keeper::decoded;
+use crate::agency::keys::Ring;
 use crate::broker::record::{Exchange, Narrowed, Record, Terms};
 use crate::broker::replay::{Basis, Differs, History, Replayed};
 use crate::journal::vfs::Vfs;
@@ -41,6 +43,7 @@ pub struct Told {
     /// The narrowing of a release of it, where the record is of that, and what was left before.
     pub narrowed: Option<(Narrowed, Option<Terms>)>,
     frame: Bytes,
+    ring: Arc<Ring>,
     basis: Option<Basis>,
 }
 
@@ -59,7 +62,7 @@ impl Told {
     /// The exchange with the facts of its message, and what was in force; none where one of them cannot be
     /// read.
     pub fn replayed(&self) -> Option<(Replayed<'_>, &Basis)> {
-        let replayed = Replayed::open(&self.exchange, &self.frame).ok()?;
+        let replayed = Replayed::open(&self.exchange, &self.frame, &self.ring).ok()?;
         Some((replayed, self.basis.as_ref()?))
     }
 
@@ -95,6 +98,7 @@ impl Progress {
 /// log, piece by piece.
 pub fn replay<V: Vfs, T: Send, E: From<StartError>>(
     reader: &Reader<V>,
+    ring: &Arc<Ring>,
     span: Span,
     judge: impl Fn(&Told) -> T + Sync,
     mut take: impl FnMut(Vec<(Told, T)>, Progress) -> Result<(), E>,
@@ -126,6 +130,7 @@ pub fn replay<V: Vfs, T: Send, E: From<StartError>>(
                     exchange,
                     narrowed,
                     frame,
+                    ring: Arc::clone(ring),
                     basis: history.basis(),
                 });
             }

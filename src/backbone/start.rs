@@ -10,7 +10,7 @@ use super::index::Index;
 use super::keeper::{Pages, Snapshots, decoded, replay};
 use super::loss::{Accepted, OnLoss, Witnesses};
 use super::tree;
-use crate::agency::keys::{KeyCheck, Keys, MasterKey};
+use crate::agency::keys::{KeyCheck, Keys, SharedRing};
 use crate::agency::registry::Unit;
 use crate::broker::committer::Committer;
 use crate::broker::ledger::Ledger;
@@ -44,7 +44,7 @@ pub struct Options {
     pub genesis: Option<Bundle>,
     /// Whether this is `--dev`.
     pub development: bool,
-    /// The check of the master key that is served with.
+    /// The check of the key ring that is served with.
     pub key_check: KeyCheck,
     /// Bytes of a journal segment.
     pub segment_bytes: usize,
@@ -161,7 +161,7 @@ pub fn start<V: Vfs>(
     if let Some(genesis) = begun(vfs, data)? {
         permit(&genesis, options.development)?;
         if genesis.key_check != options.key_check {
-            return Err(StartError::MasterKey);
+            return Err(StartError::OtherRing);
         }
     }
     if let Some(genesis) = &options.genesis {
@@ -367,15 +367,15 @@ pub fn open_ids<V: Vfs>(
     Ids::open(files, reader, known, afresh).map_err(StartError::NotMade)
 }
 
-/// The index of a log; its keys come from the master key.
+/// The index of a log; its keys come from the key ring.
 pub fn open_index<V: Vfs>(
     vfs: V,
     data: &Path,
     reader: Reader<V>,
-    master: &MasterKey,
+    ring: &Arc<SharedRing>,
 ) -> Result<Index<V>, StartError> {
     let files = Files::index(vfs, data).map_err(StartError::NotMade)?;
-    let keys = Keys::derive(master, std::iter::empty());
+    let keys = Keys::derive(Arc::clone(ring), std::iter::empty());
     Ok(Index::new(files, reader, Arc::new(keys)))
 }
 

@@ -12,17 +12,16 @@ use bytes::Bytes;
 
 use super::admit::View;
 use super::effect::{Deliver, Less};
-use super::format::PayloadRef;
+use super::format::{OpenPayload, OpenPrivate};
 use super::ids::EntryId;
 use super::ledger::Died;
 use super::ledger::QueueKind;
 use super::limits::REASON_BYTES;
 use super::notice::Notice;
-use super::payload::PrivateHead;
 use super::receipt::Receipt;
 use super::record::{Confidential, Exchange, Outcome, QueueId, Record, Released, Stored, Terms};
 use super::reply::Refusal;
-use crate::agency::keys::{BadFrame, Delivered, Token};
+use crate::agency::keys::{BadFrame, Delivered, Ring, SealedPart, Token};
 use crate::journal::Lsn;
 use crate::message::facts::Facts;
 use crate::message::id::{AgencyId, Category, Digest, Mask, UnitId};
@@ -111,11 +110,12 @@ impl Rendered {
     }
 
     /// Shows `unit` its own `message_id` of the message that is answered.
-    pub fn correlate(&mut self, answered: &Record, unit: &UnitId) {
+    pub fn correlate(&mut self, answered: &Record, unit: &UnitId, ring: &Ring) {
         if let (Shown::Made(made), Record::Exchange(asked)) = (&mut self.properties, answered)
             && asked.unit == *unit
         {
-            let told = Confidential::open(&asked.sealed);
+            let opened = asked.sealed.opened(ring, asked.id);
+            let told = Confidential::read(&opened);
             made.correlation_id = told.map(|told| told.message_id.to_owned());
         }
     }
@@ -150,9 +150,11 @@ pub fn prepare(
     view: &View,
     now: Timestamp,
 ) -> Result<Prepared, Unrenderable> {
+    let ring = view.keys.ring();
     let mut rendered = match &stored.record {
         Record::Exchange(exchange) if exchange.unit == *unit => {
-            let told = Confidential::open(&exchange.sealed);
+            let opened = exchange.sealed.opened(&ring, exchange.id);
+            let told = Confidential::read(&opened);
             let message_id = told.as_ref().map(|told| told.message_id);
             let told = told.unwrap_or_default();
             notice(
@@ -162,7 +164,8 @@ pub fn prepare(
             )
         }
         Record::Rejected(rejected) if rejected.unit == *unit => {
-            let told = Confidential::open(&rejected.sealed);
+            let opened = rejected.sealed.opened(&ring, rejected.id);
+            let told = Confidential::read(&opened);
             let message_id = told.as_ref().map(|told| told.message_id);
             let told = told.unwrap_or_default();
             notice(
@@ -178,7 +181,7 @@ pub fn prepare(
         }
         Record::Exchange(exchange) => {
             let release = Release::find(exchange, unit)?;
-            let payload = PayloadRef::open(exchange.id, &stored.frame)?;
+            let payload = OpenPayload::open(exchange.id, &stored.frame, &ring)?;
             match release.allowed(deliver, &payload, view, now)? {
                 Allowed::Less(less) => {
                     let queues = release.released.queues.clone();
@@ -191,8 +194,9 @@ pub fn prepare(
             }
         }
         Record::Placed(placed) if placed.unit == *unit => {
-            let (head, body) = PrivateHead::open(&stored.frame)?;
-            let properties = Shown::Raw(stored.frame.slice_ref(head.raw_properties));
+            let opened = OpenPrivate::open(&stored.frame, &ring)?;
+            let (head, body) = opened.read()?;
+            let properties = Shown::Raw(opened.share(head.raw_properties));
             let route = (head.exchange.to_owned(), head.routing_key.to_owned());
             Rendered::new(route, properties, body)
         }
@@ -260,7 +264,7 @@ impl<'a> Release<'a> {
     fn allowed(
         &self,
         deliver: &Deliver,
-        payload: &PayloadRef<'_>,
+        payload: &OpenPayload,
         view: &View,
         now: Timestamp,
     ) -> Result<Allowed, BadFrame> {
@@ -299,7 +303,7 @@ impl<'a> Release<'a> {
         &self,
         terms: &Terms,
         at: Lsn,
-        payload: &PayloadRef<'_>,
+        payload: &OpenPayload,
         view: &View,
     ) -> Result<Rendered, BadFrame> {
         let sender = &self.exchange.sender.agency;
@@ -461,12 +465,12 @@ fn as_ruling(terms: &Terms) -> ruling::Released {
 
 /// The refusal that a repeat of a message gets: what the first was told, by its record, as far as that
 /// can be read.
-pub fn told_again(first: Option<&Record>) -> Refusal {
-    let sealed = match first {
-        Some(Record::Exchange(exchange)) => Some(&exchange.sealed),
-        _ => None,
+pub fn told_again(first: Option<&Record>, ring: &Ring) -> Refusal {
+    let opened = match first {
+        Some(Record::Exchange(exchange)) => exchange.sealed.opened(ring, exchange.id),
+        _ => SealedPart::closed(),
     };
-    let told = sealed.and_then(Confidential::open).unwrap_or_default();
+    let told = Confidential::read(&opened).unwrap_or_default();
     Refusal {
         code: 403,
         text: told.refusal_text().to_owned(),

@@ -27,7 +27,7 @@ mod words;
 
 pub use leaf::Evidence;
 pub use ledger::PageName;
-pub use payload::PayloadRef;
+pub use payload::{OpenPayload, OpenPrivate};
 pub use records::RecordError;
 pub use take::Malformed;
 

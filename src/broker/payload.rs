@@ -8,7 +8,7 @@ use crate::message::spans::Spans;
 use crate::policy::request::Question;
 
 /// What is kept of an exchange beside its body, as its frame is written: the ruling is repeated from
-/// these. [`PayloadRef`](super::format::PayloadRef) reads it back.
+/// these. [`OpenPayload`](super::format::OpenPayload) reads it back.
 #[derive(Debug, Clone, Copy)]
 pub struct PayloadHead<'a> {
     /// The body by data category.

@@ -1,5 +1,7 @@
 //! Receipts: what a sender may know of its exchange, rendered from the record when delivered.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::exchange::{Place, places};
@@ -46,7 +48,7 @@ struct NotRuled<'a> {
     code: u16,
     place: &'a str,
     rule: &'a str,
-    faults: &'a [FaultTold<'a>],
+    faults: Cow<'a, [FaultTold<'a>]>,
     faults_untold: u32,
 }
 
@@ -87,6 +89,15 @@ impl<'a> Receipt<'a> {
     /// The receipt of a submission that was not ruled.
     pub(crate) fn of_rejected(rejected: &'a Rejected, confidential: &'a Confidential<'a>) -> Self {
         let is_invalid = rejected.code == 406;
+        let said = rejected.said.as_ref().map(|text| FaultTold {
+            place: &rejected.place,
+            rule: &rejected.rule,
+            text,
+        });
+        let faults = match said {
+            Some(said) => Cow::Owned(vec![said]),
+            None => Cow::Borrowed(confidential.faults.as_slice()),
+        };
         Self {
             sequence: Sequence::Number(Some(rejected.number)),
             received: None,
@@ -97,7 +108,7 @@ impl<'a> Receipt<'a> {
                 code: rejected.code,
                 place: &rejected.place,
                 rule: &rejected.rule,
-                faults: &confidential.faults,
+                faults,
                 faults_untold: confidential.faults_untold,
             }),
             recipients: Vec::new(),

@@ -396,24 +396,11 @@ pub struct Rejected {
     pub receipt: Option<QueueId>,
     /// A [`Confidential`], under a key of its own.
     pub sealed: SealedPart,
+    /// What its sender is told of place and rule, where the ledger refused it; in what is sealed then
+    /// stands nothing of it.
+    pub said: Option<String>,
     /// The case, open or closed, where it is a step of one that was not its sender's to take.
     pub case: Option<CaseId>,
-}
-
-impl Rejected {
-    /// This rejection, with the text that its sender is told of its place and rule.
-    #[must_use]
-    pub fn saying(mut self, text: &str) -> Self {
-        // What cannot be read has nothing more to tell.
-        let mut told = Confidential::open(&self.sealed).unwrap_or_default();
-        told.faults = vec![FaultTold {
-            place: &self.place,
-            rule: &self.rule,
-            text,
-        }];
-        self.sealed = told.seal();
-        self
-    }
 }
 
 /// Refusals and rejections beyond the limit of an agency: how many, and nothing else of them.

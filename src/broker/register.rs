@@ -89,7 +89,7 @@ impl Register {
         let Some(file) = self.cases.get(&change.case) else {
             return match change.what {
                 CaseStep::Open { .. } => self.may_open(agency),
-                CaseStep::Join | CaseStep::Close => Err(not_open(&change.case)),
+                CaseStep::Join | CaseStep::Close => Err(not_open()),
             };
         };
         if change.key.is_some_and(|key| file.taken.contains(&key)) {
@@ -130,7 +130,7 @@ impl Register {
             }
             (CaseStep::Close, CaseState::Open { .. }) if own => Ok(Step::Changes),
             (CaseStep::Close, CaseState::Closed { .. }) if own => Ok(Step::IsSo),
-            _ => Err(not_open(&change.case)),
+            _ => Err(not_open()),
         }
     }
 
@@ -377,8 +377,9 @@ fn is_bound(released: &Released) -> bool {
 
 /// The refusal for a case that is not open to an agency. A case of others gets the same one as a case
 /// that never was: the agency may not learn of it.
-fn not_open(case: &CaseId) -> Barred {
-    let says = format!("case '{case}' is not open to this agency");
+fn not_open() -> Barred {
+    // Without its name: what its sender made up may be a name of a person, and evidence is never erased.
+    let says = "this case is not open to this agency".to_owned();
     Barred {
         rule: &rule::CASE,
         says,

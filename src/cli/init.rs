@@ -6,7 +6,8 @@ use super::check::end_file_beside_the_log;
 use super::failed::Failed;
 use super::log::key::make_once;
 use super::output;
-use super::start::{failed, master_key, options};
+use super::start::{failed, key_ring, master_key, options};
+use crate::backbone::ring;
 use crate::backbone::start::{begun, start};
 use crate::config::read_bundle;
 use crate::config::{Config, create_private_folder, folder_names};
@@ -16,7 +17,7 @@ use crate::policy::rulebook::Rulebook;
 use crate::server::clock::Clock;
 
 /// What a log makes in its folder before its first record is written.
-const OURS: [&str; 4] = ["journal", "snapshots", "pages", "ids"];
+const OURS: [&str; 5] = ["journal", "snapshots", "pages", "ids", ring::FILE];
 
 pub(super) fn run(config: &Config) -> Result<(), Failed> {
     may_begin(&config.data)?;
@@ -29,7 +30,8 @@ pub(super) fn run(config: &Config) -> Result<(), Failed> {
     create_private_folder(&config.data).map_err(Failed::cannot_run)?;
     let master = master_key(config)?;
     make_once(config)?;
-    let options = options(config, Some(bundle), &master)?;
+    let keeper = key_ring(config, &master, false)?;
+    let options = options(config, Some(bundle), keeper.check())?;
     let started = start(&DiskVfs, &config.data, options, Clock::default().now());
     let started = started.map_err(failed)?;
     let digest = started.rulebook.digest();

@@ -20,7 +20,7 @@ use super::folders::{
     development_rulebook, report_changed_folders, take_at_hangups, take_changed_folders,
 };
 use super::log::key::{make_once, signing};
-use super::start::{development_end_file, failed, master_key, options, repeat_window};
+use super::start::{development_end_file, failed, key_ring, master_key, options, repeat_window};
 use crate::backbone::basis::Basis;
 use crate::backbone::embedded::{Embedded, Options};
 use crate::backbone::end_file::EndFile;
@@ -122,6 +122,7 @@ impl Serve {
             look_for_the_master_key(&config.master_key, log.is_some())?;
         }
         let master = master_key(&config)?;
+        let keeper = key_ring(&config, &master, log.is_some())?;
         if self.dev {
             make_once(&config)?;
         }
@@ -131,15 +132,15 @@ impl Serve {
             development: self.dev,
             replay: self.replay(),
             on_loss: self.on_loss(),
-            ..options(&config, genesis.clone(), &master)?
+            ..options(&config, genesis.clone(), keeper.check())?
         };
         let basis = Basis {
-            master,
+            keeper,
             repeat_window: repeat_window(&config),
         };
         let now = Arc::new(move || clock.now());
         let backbone = Embedded::open(&config.data, options, basis, signing, now);
-        let backbone = backbone.map_err(|error| not_opened(error, &config.master_key))?;
+        let backbone = backbone.map_err(failed)?;
         match genesis {
             Some(bundle) => {
                 take_changed_folders(&backbone, &bundle)?;
@@ -204,13 +205,6 @@ fn look_for_the_master_key(path: &Path, is_begun: bool) -> Result<(), Failed> {
     Err(Failed::CannotRun(says))
 }
 
-fn not_opened(error: StartError, master_key: &Path) -> Failed {
-    match error {
-        StartError::MasterKey => Failed::CannotRun(format!("{}: {error}", master_key.display())),
-        other => failed(other),
-    }
-}
-
 /// There is no log; whether there was one.
 fn nothing_there(config: &Config) -> StartError {
     let end_file = EndFile::new(DiskVfs, config.end_file.clone());
@@ -232,7 +226,7 @@ fn look_at_the_data(data: &Path) -> Result<(), Failed> {
     })?;
     if is_readable_by_others(data) {
         let place = data.display().to_string();
-        let cure = format!("chmod 700 {place}: it holds every message in clear");
+        let cure = format!("chmod 700 {place}: it holds the log of all agencies");
         tracing::warn!(place, cure, "can be read by every user of this machine");
     }
     Ok(())

@@ -1,15 +1,17 @@
 //! What every command needs that opens a log: its keys and settings, and why it cannot be opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::failed::Failed;
-use crate::agency::keys::MasterKey;
+use crate::agency::keys::{KeyCheck, MasterKey};
 use crate::backbone::error::StartError;
 use crate::backbone::loss::OnLoss;
+use crate::backbone::ring::{Draw, RingError, RingKeeper};
 use crate::backbone::start::{Options, Replay};
 use crate::broker::record::LeafSecret;
 use crate::config::{Config, read_file, write_secret};
+use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::Bundle;
 use crate::server::clock::Entropy;
 
@@ -43,21 +45,42 @@ pub(super) fn master_key(config: &Config) -> Result<MasterKey, Failed> {
             .map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))?;
         return Ok(key);
     }
+    read_master_key(path)
+}
+
+/// The master key as its file says.
+pub(super) fn read_master_key(path: &Path) -> Result<MasterKey, Failed> {
     let file = read_file(path).map_err(Failed::cannot_run)?;
     let parsed = MasterKey::parse(&String::from_utf8_lossy(&file));
     parsed.map_err(|error| Failed::CannotRun(format!("{}: {error}", path.display())))
+}
+
+/// The key ring in the data folder; a new one where no log is begun yet.
+pub(super) fn key_ring(
+    config: &Config,
+    master: &MasterKey,
+    is_begun: bool,
+) -> Result<RingKeeper<DiskVfs>, Failed> {
+    let draw: Draw = || Entropy::default().draw().ok();
+    let opened = match RingKeeper::open(DiskVfs, &config.data, master, draw) {
+        Err(RingError::Missing(_)) if !is_begun => {
+            RingKeeper::begin(DiskVfs, &config.data, master, draw)
+        }
+        opened => opened,
+    };
+    opened.map_err(failed)
 }
 
 /// How a log is opened, or begun with a genesis, where nothing else is asked for.
 pub(super) fn options(
     config: &Config,
     genesis: Option<Bundle>,
-    master: &MasterKey,
+    key_check: KeyCheck,
 ) -> Result<Options, Failed> {
     Ok(Options {
         genesis,
         development: false,
-        key_check: master.key_check(),
+        key_check,
         segment_bytes: segment_bytes(config),
         journal: Entropy::default().draw().map_err(Failed::cannot_run)?,
         secret: LeafSecret::new(Entropy::default().draw().map_err(Failed::cannot_run)?),

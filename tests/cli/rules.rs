@@ -1,6 +1,7 @@
 //! Rules, agreements and tables that read well and do something else: each told by `carnet check`.
 
 use carnet::agency::keys::MasterKey;
+use carnet::backbone::ring::RingKeeper;
 use carnet::backbone::start::{Options, Replay, genesis_of, recover};
 use carnet::broker::record::{LeafSecret, Record};
 use carnet::config::{read_bundle, read_file};
@@ -109,10 +110,12 @@ fn a_start_takes_what_the_log_says_whatever_is_advised_today() {
     let bundle = read_bundle(&folders.config()).unwrap();
     let key = read_file(&folders.0.path().join("master.key")).unwrap();
     let key = MasterKey::parse(std::str::from_utf8(&key).unwrap()).unwrap();
+    let old = folders.0.path().join("old");
+    let key = RingKeeper::begin(DiskVfs, &old, &key, || Some([5; 32])).unwrap();
     let options = Options {
         genesis: None,
         development: false,
-        key_check: key.key_check(),
+        key_check: key.check(),
         secret: LeafSecret::new([7; 32]),
         segment_bytes: 8 << 20,
         journal: [7; 16],
@@ -124,8 +127,7 @@ fn a_start_takes_what_the_log_says_whatever_is_advised_today() {
     };
     let rulebook = Rulebook::load(&bundle).unwrap();
     let now = carnet::server::clock::Clock::default().now();
-    let genesis = genesis_of(&rulebook, false, key.key_check(), now);
-    let old = folders.0.path().join("old");
+    let genesis = genesis_of(&rulebook, false, key.check(), now);
     let mut log = recover(&DiskVfs, &old, &options).unwrap().committer;
     log.begin(&Record::Genesis(genesis)).unwrap();
     log.close().unwrap();

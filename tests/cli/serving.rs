@@ -226,7 +226,7 @@ fn a_development_log_is_never_served_without_dev_and_no_other_with_it() {
     );
     // Least of all a key or certificates in a folder that is none of its own.
     assert_eq!(folders.names("real"), before);
-    assert_eq!(before, ["journal", "pages", "snapshots"]);
+    assert_eq!(before, ["journal", "key-ring", "pages", "snapshots"]);
     let refused = folders.run("log tail --data real");
     assert_eq!(code(&refused), Some(3));
     assert!(err(&refused).contains("an auditor"), "{}", err(&refused));
@@ -251,8 +251,8 @@ fn another_master_key_is_refused_with_place_and_cure_and_changes_nothing() {
     assert_eq!(code(&refused), Some(3));
     let told = err(&refused);
     for part in [
-        "master.key: ",
-        "not the master key that the log was begun with",
+        "real/key-ring: ",
+        "sealed under another master key",
         "setting master_key",
     ] {
         assert!(told.contains(part), "{told}");

@@ -6,6 +6,7 @@ use std::path::Path;
 use amq_protocol::frame::{AMQPContentHeader, AMQPFrame, gen_frame};
 use amq_protocol::protocol::{AMQPClass, basic, channel, confirm, connection, exchange, queue};
 use amq_protocol::types::{AMQPValue, FieldTable};
+use carnet::agency::keys::{FramePart, OpenFrame};
 use carnet::amqp::BasicProperties;
 use carnet::amqp::codec::encode_properties;
 use carnet::broker::record::SCHEMA;
@@ -87,8 +88,6 @@ fn of_disk() -> Vec<Seed> {
         (33, "record-new-key"),
         (24, "record-withdrawn"),
         (25, "record-scheduled"),
-        (record::FRAME_OF_EXCHANGE, "frame-exchange"),
-        (record::FRAME_OF_PRIVATE, "frame-private"),
     ];
     let records = records.map(|(mark, name)| seed("record", name, marked(mark, name)));
     let cut = golden("record-exchange");
@@ -120,7 +119,28 @@ fn of_disk() -> Vec<Seed> {
         seed("page", "a-page-as-ids", marked(page::IDS, "page")),
         seed("page", "ids-as-a-page", marked(0, "ids")),
     ];
-    records.into_iter().chain(bad).collect()
+    records.into_iter().chain(frames()).chain(bad).collect()
+}
+
+/// What is sealed in the frames that were written.
+fn frames() -> [Seed; 2] {
+    let frames = [
+        (
+            record::FRAME_OF_EXCHANGE,
+            "frame-exchange",
+            FramePart::Facts,
+        ),
+        (
+            record::FRAME_OF_PRIVATE,
+            "frame-private",
+            FramePart::Private,
+        ),
+    ];
+    frames.map(|(mark, name, part)| {
+        let (_, frame) = OpenFrame::any(&golden(name), &record::ring()).unwrap();
+        let content = frame.content(part).unwrap();
+        seed("record", name, [&[mark], &content[..]].concat())
+    })
 }
 
 fn bodies() -> Vec<Seed> {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use carnet::agency::keys::{BadFrame, RetentionClass};
-use carnet::broker::format::PayloadRef;
+use carnet::agency::keys::{BadFrame, RetentionClass, Ring, Sealing};
+use carnet::broker::format::OpenPayload;
 use carnet::broker::payload::{Kept, PayloadHead, PrivateHead};
 use carnet::journal::{Frame, Lsn};
 use carnet::message::envelope::Asked;
@@ -14,6 +14,7 @@ use carnet::message::spans::{Part, Quoted, Spans};
 use carnet::policy::request::Question;
 use carnet::policy::words::Onward;
 
+use crate::ring::ring;
 use crate::values::{at, keyed, unit};
 
 /// The exchange whose frame the fixture is.
@@ -24,6 +25,11 @@ pub(crate) const KEPT: Kept = Kept {
     body: RetentionClass::PRIVATE,
     facts: RetentionClass::PRIVATE,
 };
+
+/// How it is sealed.
+pub(crate) fn sealing(ring: &Ring) -> Sealing<'_> {
+    ring.sealing(FRAMED, at(0))
+}
 
 /// What the frame of an exchange holds.
 #[derive(Debug, PartialEq)]
@@ -43,12 +49,12 @@ impl Payload {
             question: &self.question,
             answered: self.answered,
         };
-        head.seal(FRAMED, KEPT, &self.body)
+        head.seal(&sealing(&ring()), KEPT, &self.body)
     }
 
     /// What of it a delivery can come to read.
     pub(crate) fn open(octets: &Bytes) -> Result<Self, BadFrame> {
-        let read = PayloadRef::open(FRAMED, octets)?;
+        let read = OpenPayload::open(FRAMED, octets, &ring())?;
         let (facts, question) = read.ruled_from()?;
         let answers = question.answers.iter().map(|unit| read.answered(unit));
         let answered = answers.collect::<Result<Vec<_>, _>>()?;

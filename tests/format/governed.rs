@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use carnet::agency::keys::RetentionClass;
 use carnet::agency::registry::InboxMode;
 use carnet::broker::governance::{Act, Approval, Draft, Needs, SignedText, When};
 use carnet::broker::record::{
@@ -12,9 +13,12 @@ use carnet::evidence::checkpoint;
 use carnet::evidence::note::Note;
 use carnet::evidence::tree::Frontier;
 use carnet::journal::Lsn;
+use carnet::message::id::ExchangeId;
 use carnet::message::time::Timestamp;
 use carnet::policy::change::Changes;
 
+use crate::frames::sealing;
+use crate::ring::ring;
 use crate::values::{Sample, at, digest, genesis, sample, unit};
 
 /// All samples of records of it.
@@ -84,7 +88,8 @@ fn accessed() -> Accessed {
     Accessed {
         at: Timestamp::from_millis(8_000),
         act: act("post/m-0077", 7),
-        asked: inquiry.seal(),
+        id: ExchangeId([4; 16]),
+        asked: inquiry.seal(&sealing(&ring()), RetentionClass::PRIVATE),
         results: 3,
     }
 }

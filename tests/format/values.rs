@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use carnet::agency::keys::{KeyCheck, SealedPart};
+use carnet::agency::keys::{KeyCheck, RetentionClass, SealedPart};
 use carnet::agency::registry::{InboxMode, Party};
 use carnet::broker::ids::EntryAddress;
 use carnet::broker::record::{
@@ -20,6 +20,8 @@ use carnet::message::time::Timestamp;
 use carnet::policy::standing::{CaseId, Reads, StandingKey};
 use carnet::policy::words::{Onward, PolicyId};
 
+use crate::frames::{KEPT, sealing};
+use crate::ring::ring;
 use crate::{governed, measured};
 
 /// A record with the name of its fixture.
@@ -189,7 +191,7 @@ pub(crate) fn least() -> Exchange {
         order: None,
         recipients: Vec::new(),
         receipt: None,
-        sealed: Confidential::default().seal(),
+        sealed: Confidential::default().seal(&sealing(&ring()), KEPT.facts),
         errors: Vec::new(),
     }
 }
@@ -260,7 +262,7 @@ pub(crate) fn full() -> Exchange {
         }),
         recipients: released.chain([refused]).collect(),
         receipt: Some(QueueId(2)),
-        sealed: confidential(Onward::SamePurpose).seal(),
+        sealed: confidential(Onward::SamePurpose).seal(&sealing(&ring()), KEPT.facts),
         errors: policies(&["post-broken"]),
         ..least()
     }
@@ -270,16 +272,16 @@ pub(crate) fn full() -> Exchange {
 fn orders() -> Vec<Sample> {
     let withdraws = Exchange {
         order: Some(OrderChange::Withdraws { number: keyed(5) }),
-        sealed: confidential(Onward::AskOriginator).seal(),
+        sealed: confidential(Onward::AskOriginator).seal(&sealing(&ring()), KEPT.facts),
         ..least()
     };
     let reports = Exchange {
         order: Some(OrderChange::Reports { number: keyed(5) }),
-        sealed: confidential(Onward::NoOnward).seal(),
+        sealed: confidential(Onward::NoOnward).seal(&sealing(&ring()), KEPT.facts),
         ..least()
     };
     let sealed = Exchange {
-        sealed: SealedPart::of(77, vec![1, 2, 3], [9; 16]).unwrap(),
+        sealed: SealedPart::of(RetentionClass::days_of(1), 77, vec![1, 2, 3], [9; 16]).unwrap(),
         ..least()
     };
     vec![
@@ -327,6 +329,7 @@ pub(crate) fn rejected() -> Rejected {
         number: 7,
         receipt: None,
         sealed: SealedPart::default(),
+        said: None,
         case: None,
     }
 }
@@ -336,9 +339,10 @@ fn rejected_in_full() -> Rejected {
         message_type: "case.open".to_owned(),
         code: 403,
         place: "/CaseID".to_owned(),
+        said: Some("this case is not open to this agency".to_owned()),
         rule: "case".to_owned(),
         receipt: Some(QueueId(1)),
-        sealed: confidential(Onward::Free).seal(),
+        sealed: confidential(Onward::Free).seal(&sealing(&ring()), KEPT.facts),
         case: Some(case()),
         ..rejected()
     }

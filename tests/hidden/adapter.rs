@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bytes::Bytes;
+use carnet::agency::keys::SharedRing;
 use carnet::agency::registry::Peer;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Ask, Command, ExchangeTraits, Private, Unroutable};
@@ -29,6 +30,7 @@ use carnet_disk::SimVfs;
 
 use crate::border::morning;
 use crate::letter::Letter;
+use crate::ring::ring;
 
 /// A system has connected.
 pub(crate) fn attach(connection: ConnectionId, peer: &Peer) -> Command {
@@ -76,7 +78,10 @@ pub(crate) fn private(peer: &Peer, origin: Origin, letter: &Letter) -> Command {
         wire: wire(letter),
         unroutable: Unroutable::of(true),
         copies: Vec::new(),
-        frame: head.seal(&letter.publish.body),
+        frame: head.seal(
+            &ring().sealing(ExchangeId([0; 16]), Timestamp::default()),
+            &letter.publish.body,
+        ),
         marked: false,
         ttl: expiration.map(|text| expires_after(text).unwrap()),
         quota: Volume::most(&peer.agency.limits),
@@ -258,7 +263,7 @@ pub(crate) fn answered(answer: &Answer) -> String {
 /// What the auditor of an agency is told of the log, of all and by filters, page by page: a line for each
 /// page with its cursor, and one for each item.
 pub(crate) fn audited(reader: Reader<SimVfs>, agency: &AgencyId, now: Timestamp) -> Vec<String> {
-    let past = Past::new(reader);
+    let past = Past::new(reader, SharedRing::new(ring()));
     let mut lines = Vec::new();
     for (query, most) in looked_for() {
         let mut look = Look {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
+use carnet::agency::keys::{KeyCheck, Keys, SharedRing};
 use carnet::agency::registry::Peer;
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::View;
@@ -15,6 +15,7 @@ use carnet::message::time::Timestamp;
 use carnet::policy::rulebook::Rulebook;
 use carnet::policy::standing::Standing;
 
+use crate::ring::ring;
 use crate::shipped::shipped;
 
 /// One file of the repository's that reads otherwise.
@@ -74,7 +75,7 @@ impl Border {
         let bundle = development_bundle(&bundle, &pki).unwrap();
         let rulebook = Arc::new(Rulebook::parse(&bundle).unwrap().activated(1));
         let units = rulebook.registry().units().map(|unit| &unit.id);
-        let keys = Arc::new(Keys::derive(&MasterKey::new([3; 32]), units));
+        let keys = Arc::new(Keys::derive(SharedRing::new(ring()), units));
         Self { rulebook, keys }
     }
 

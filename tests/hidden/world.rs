@@ -30,6 +30,7 @@ use crate::adapter;
 use crate::border::{Border, data, morning};
 use crate::letter::Letter;
 use crate::options::options;
+use crate::ring::ring;
 use crate::transcript::Transcript;
 
 /// Every system that may take part, in the order of their connections.
@@ -490,7 +491,7 @@ impl World {
 
     fn first_refusal(&self, first: Lsn) -> Refusal {
         let stored = load(&self.committer.journal().reader(), first).unwrap();
-        told_again(Some(&stored.record))
+        told_again(Some(&stored.record), &ring())
     }
 
     fn outcome(&mut self, origin: &Origin, refusal: Option<&Refusal>) {
@@ -526,7 +527,7 @@ impl World {
             Prepared::Send(mut rendered) => {
                 if let Some(asked) = rendered.answers() {
                     let asked = load(&reader, asked.at()).unwrap();
-                    rendered.correlate(&asked.record, unit);
+                    rendered.correlate(&asked.record, unit, &ring());
                 }
                 self.sent_to(connection, deliver, &rendered);
             }

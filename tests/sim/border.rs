@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carnet::agency::keys::{KeyCheck, Keys, MasterKey};
+use carnet::agency::keys::{KeyCheck, Keys, SharedRing};
 use carnet::agency::registry::{Peer, Registry};
 use carnet::backbone::start::genesis_of;
 use carnet::broker::admit::{Draw, View, admit};
@@ -21,6 +21,7 @@ use carnet::message::time::Timestamp;
 use carnet::policy::rulebook::Rulebook;
 use carnet::policy::standing::Standing;
 
+use crate::ring::ring;
 use crate::shipped::shipped;
 
 pub(crate) fn noon() -> Timestamp {
@@ -41,7 +42,7 @@ impl Border {
         let bundle = development_bundle(&bundle, &pki).unwrap();
         let rulebook = Arc::new(Rulebook::parse(&bundle).unwrap().activated(1));
         let units = rulebook.registry().units().map(|unit| &unit.id);
-        let keys = Arc::new(Keys::derive(&MasterKey::new([3; 32]), units));
+        let keys = Arc::new(Keys::derive(SharedRing::new(ring()), units));
         Self {
             bundle,
             rulebook,

@@ -76,6 +76,7 @@ fn send_body(committer: &mut Committer<SimVfs>, octet: u8) -> u64 {
         number,
         receipt: Some(receipt),
         sealed: SealedPart::default(),
+        said: None,
         case: None,
     };
     committer

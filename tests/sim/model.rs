@@ -51,6 +51,7 @@ use self::acts::{Act, CUSTOMS, KINDS, OWN, PLACES, QUOTA, RARE, SEEN, acts, bord
 use crate::border::{Admitted, Border, noon, publish};
 use crate::naive::{Entry, Naive};
 use crate::recovered::released;
+use crate::ring::ring;
 use crate::unit::published;
 
 /// What secrets of evidence follow from.
@@ -386,7 +387,7 @@ impl Life {
     fn rules_again(&mut self, record: &Record, frame: &bytes::Bytes) {
         let differs = match record {
             Record::Exchange(exchange) => {
-                let replayed = Replayed::open(exchange, frame).unwrap();
+                let replayed = Replayed::open(exchange, frame, &ring()).unwrap();
                 replayed.differences(&self.history.basis().unwrap().at(exchange.at))
             }
             Record::Narrowed(narrowed) => {
@@ -394,7 +395,7 @@ impl Life {
                 let Record::Exchange(exchange) = &stored.record else {
                     panic!("{:?}", stored.record);
                 };
-                let replayed = Replayed::open(exchange, &stored.frame).unwrap();
+                let replayed = Replayed::open(exchange, &stored.frame, &ring()).unwrap();
                 let basis = self.history.basis().unwrap();
                 let before = self.history.left_before(narrowed);
                 replayed.narrows(narrowed, before, &basis.at(narrowed.at))

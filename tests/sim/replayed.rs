@@ -14,6 +14,7 @@ use carnet_disk::SimVfs;
 
 use crate::border::{Border, publish};
 use crate::desk::Desk;
+use crate::ring::ring;
 
 const POST: (&str, &str, &str) = (
     "policies/post.cedar",
@@ -30,7 +31,7 @@ struct Told {
 
 impl Told {
     fn differs(&self) -> Vec<&'static str> {
-        let replayed = Replayed::open(&self.exchange, &self.frame).unwrap();
+        let replayed = Replayed::open(&self.exchange, &self.frame, &ring()).unwrap();
         let differs = replayed.differences(&self.basis.at(self.exchange.at));
         differs.iter().map(Differs::name).collect()
     }
@@ -193,5 +194,5 @@ fn what_was_not_in_force_is_found(day: &[Told]) {
         "{found:?}"
     );
     // The frame of another message does not even open; one that was altered is not the one vouched for.
-    assert!(Replayed::open(&day[0].exchange, &day[1].frame).is_err());
+    assert!(Replayed::open(&day[0].exchange, &day[1].frame, &ring()).is_err());
 }

@@ -9,6 +9,7 @@ use carnet::agency::keys::MasterKey;
 use carnet::backbone::basis::Basis;
 use carnet::backbone::embedded::{Embedded, Options};
 use carnet::backbone::loss::OnLoss;
+use carnet::backbone::ring::{Draw, RingError, RingKeeper};
 use carnet::backbone::start::Replay;
 use carnet::broker::governance::{
     Act, Approval, Declaring, Deed, Done, Draft, Measure, Needs, NotDone, SignedText, Stage, State,
@@ -17,6 +18,7 @@ use carnet::broker::governance::{
 use carnet::broker::limits::{ACTIVATION_EVERY, MEASURE_LASTS};
 use carnet::broker::record::{EndedBy, LeafSecret, Record, Text};
 use carnet::cli::certs::pki::{DevelopmentPki, development_bundle};
+use carnet::journal::vfs::DiskVfs;
 use carnet::message::bundle::Bundle;
 use carnet::message::id::Digest;
 use carnet::message::time::Timestamp;
@@ -58,11 +60,17 @@ impl Log {
     }
 
     fn open(&self) -> Arc<Embedded> {
-        let master = MasterKey::new([7; 32]);
+        let (data, master) = (self.folder.path(), MasterKey::new([7; 32]));
+        let draw: Draw = || Some([5; 32]);
+        let keeper = match RingKeeper::open(DiskVfs, data, &master, draw) {
+            Err(RingError::Missing(_)) => RingKeeper::begin(DiskVfs, data, &master, draw),
+            opened => opened,
+        };
+        let keeper = keeper.unwrap();
         let options = Options {
             genesis: Some(self.genesis.clone()),
             development: false,
-            key_check: master.key_check(),
+            key_check: keeper.check(),
             segment_bytes: 8 << 20,
             journal: [7; 16],
             secret: LeafSecret::new([7; 32]),
@@ -73,12 +81,12 @@ impl Log {
             on_loss: OnLoss::Refuse,
         };
         let basis = Basis {
-            master,
+            keeper,
             repeat_window: Duration::from_hours(1),
         };
         let clock = Arc::clone(&self.clock);
         let clock = move || Timestamp::from_millis(clock.load(Ordering::Relaxed));
-        Embedded::open(self.folder.path(), options, basis, None, Arc::new(clock)).unwrap()
+        Embedded::open(data, options, basis, None, Arc::new(clock)).unwrap()
     }
 }
 

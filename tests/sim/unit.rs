@@ -11,12 +11,13 @@ use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::{Backlog, Entry, Volume};
 use carnet::broker::record::{Genesis, Record, Terms, UnitEntry};
 use carnet::message::bundle::Bundle;
-use carnet::message::id::{Digest, Mask, UnitId};
+use carnet::message::id::{Digest, ExchangeId, Mask, UnitId};
 use carnet::message::time::Timestamp;
 use carnet::policy::words::Onward;
 use carnet_disk::SimVfs;
 
 use crate::recovered::data;
+use crate::ring::ring;
 
 /// Begins the log.
 pub(crate) fn begun(
@@ -69,7 +70,10 @@ pub(crate) fn published(queue: &str, origin: Origin, body: &[u8]) -> Private {
         marked: false,
         origin,
         wire,
-        frame: head.seal(body),
+        frame: head.seal(
+            &ring().sealing(ExchangeId([0; 16]), Timestamp::default()),
+            body,
+        ),
         ttl: None,
     }
 }

@@ -43,12 +43,14 @@ fn a_step_that_is_not_its_agencys_is_refused_and_stays_in_evidence() {
         let body = if key == "case.open" { OPEN } else { NAMED };
         let body = body.replace("police", "post");
         let (code, text) = step(&mut police, key, key, &body).expect("a refusal");
-        let says = "ACCESS_REFUSED - case 'CASE-2026-0318' is not open to this agency";
+        let says = "ACCESS_REFUSED - this case is not open to this agency";
         assert_eq!((code, text.as_str()), (403, says), "{key}");
         let receipt: Json = serde_json::from_str(&police.wait_for("receipts").body).unwrap();
         assert_eq!(receipt["sequence"], sequence, "{receipt}");
         let told = ["outcome", "place", "rule"].map(|name| receipt[name].as_str().unwrap());
         assert_eq!(told, ["refused", "/CaseID", "case"]);
+        let fault = &receipt["faults"][0];
+        assert_eq!(fault["text"], "this case is not open to this agency");
     }
     let log = log(&broker);
     assert_eq!(log.len(), 1 + attempts.len(), "{log:?}");

@@ -60,7 +60,7 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Epoch, MasterKey, Token};
+    use super::super::{Epoch, Ring, SharedRing, Token};
     use super::*;
 
     fn unit(name: &str) -> UnitId {
@@ -79,7 +79,7 @@ mod tests {
         let units = [unit("police/main"), unit("customs/main")];
         Keys::derive_in(
             Epoch::new(epoch).unwrap(),
-            &MasterKey::new([1; 32]),
+            SharedRing::new(Ring::new([1; 32], [0; 32])),
             units.iter(),
         )
     }

@@ -6,6 +6,11 @@ use zeroize::Zeroizing;
 /// The salt of the extraction: separates this product's keys from any other use of the same bytes.
 const SALT: &[u8] = b"carnet master key 1";
 
+/// Derived from a secret, to tell it from others: the log says so with which key ring it was begun, and
+/// the ring which master keys open it. No key follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyCheck(pub [u8; 16]);
+
 /// The length of a derived key, as aws-lc-rs asks for it.
 struct Length(usize);
 
@@ -35,4 +40,9 @@ pub(super) fn derive<const N: usize>(root: &hkdf::Prk, parts: &[&[u8]]) -> Zeroi
     // Only a length beyond 8,160 bytes can fail; going on would seal under a key of zeros.
     assert!(filled.is_ok(), "a key of {N} bytes could not be derived");
     key
+}
+
+/// What tells a secret from another, and nothing about it.
+pub(super) fn check(secret: &[u8]) -> KeyCheck {
+    KeyCheck(*derive(&root(secret), &[b"check"]))
 }

@@ -40,13 +40,14 @@ impl std::fmt::Debug for DigestKey {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Epoch, Keys, MasterKey};
+    use super::super::{Epoch, Keys, Ring, SharedRing};
 
     #[test]
     fn a_digest_depends_on_value_parts_and_label_and_on_nothing_else() {
         let keys = |epoch| {
             let epoch = Epoch::new(epoch).unwrap();
-            Keys::derive_in(epoch, &MasterKey::new([3; 32]), std::iter::empty())
+            let ring = SharedRing::new(Ring::new([3; 32], [0; 32]));
+            Keys::derive_in(epoch, ring, std::iter::empty())
         };
         let digest = |label, parts: &[&[u8]]| keys(0).digest(label, parts);
         let first = digest("id", &[b"ab", b"c"]);

@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
+use arc_swap::Guard;
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
 use super::derive::{derive, root};
 use super::digest::DigestKey;
-use super::master::MasterKey;
+use super::ring::{Ring, SharedRing};
 use super::sealed::{Epoch, Sealed, SealingKey};
 use crate::message::id::{KeyedDigest, UnitId};
 
-/// The keys in use: of every unit of a rulebook, and of the digests. Share them behind an `Arc`.
+/// The keys in use: of every unit of a rulebook, of the digests, and of what is sealed. Share them behind
+/// an `Arc`.
 pub struct Keys {
     root: hkdf::Prk,
     pub(super) epoch: Epoch,
     pub(super) units: BTreeMap<UnitId, UnitKeys>,
     always: DigestKey,
+    ring: Arc<SharedRing>,
 }
 
 /// What one unit's tokens and ids are sealed with, in the epoch of the keys.
@@ -31,17 +35,17 @@ pub(super) const DELIVERY: &[u8] = b"delivery";
 
 impl Keys {
     /// Derives the keys of these units in the first epoch.
-    pub fn derive<'u>(master: &MasterKey, units: impl Iterator<Item = &'u UnitId>) -> Self {
-        Self::derive_in(Epoch::FIRST, master, units)
+    pub fn derive<'u>(ring: Arc<SharedRing>, units: impl Iterator<Item = &'u UnitId>) -> Self {
+        Self::derive_in(Epoch::FIRST, ring, units)
     }
 
     /// Derives the keys of these units; tokens and ids are sealed in `epoch` and opened in all.
     pub fn derive_in<'u>(
         epoch: Epoch,
-        master: &MasterKey,
+        ring: Arc<SharedRing>,
         units: impl Iterator<Item = &'u UnitId>,
     ) -> Self {
-        let root = root(master.bytes());
+        let root = root(ring.get().root.as_slice());
         let keys = |unit: &UnitId| UnitKeys {
             token: sealing_key(&root, TOKEN, epoch, unit),
             delivery: sealing_key(&root, DELIVERY, epoch, unit),
@@ -53,7 +57,13 @@ impl Keys {
             epoch,
             units,
             always,
+            ring,
         }
+    }
+
+    /// The ring, which what is confidential is sealed and opened with.
+    pub fn ring(&self) -> Guard<Arc<Ring>> {
+        self.ring.get()
     }
 
     /// A keyed digest of parts that is the same whenever it is made, each label another.

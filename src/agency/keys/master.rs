@@ -12,17 +12,13 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use super::derive::{derive, root};
+use super::derive::{KeyCheck, check};
 
 const HEADER: &str = "carnet master key 1";
 
-/// The key from which all others come. Wiped from memory when dropped.
+/// The key that opens the key ring, from which all others come. Wiped from memory when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MasterKey(Zeroizing<[u8; 32]>);
-
-/// Derived from a master key, for the log to say with which it was begun. No key follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyCheck(pub [u8; 16]);
 
 /// Why a text is no master key. It never quotes the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -86,8 +82,7 @@ impl MasterKey {
 
     /// What tells this key from another, and nothing about it.
     pub fn key_check(&self) -> KeyCheck {
-        let root = root(self.bytes());
-        KeyCheck(*derive(&root, &[b"check"]))
+        check(self.bytes())
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -62,7 +62,7 @@ impl Keys {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Epoch, MasterKey};
+    use super::super::{Epoch, Ring, SharedRing};
     use super::*;
 
     /// A broker's keys as one unit meets them.
@@ -87,9 +87,9 @@ mod tests {
     fn unit(fill: u8, epoch: u16, name: &str) -> Unit {
         let units = ["police/main", "police/other", "post/main", "customs/main"];
         let units = units.map(|unit| unit.parse().unwrap());
-        let (epoch, master) = (Epoch::new(epoch).unwrap(), MasterKey::new([fill; 32]));
+        let ring = SharedRing::new(Ring::new([fill; 32], [0; 32]));
         Unit(
-            Keys::derive_in(epoch, &master, units.iter()),
+            Keys::derive_in(Epoch::new(epoch).unwrap(), ring, units.iter()),
             name.parse().unwrap(),
         )
     }

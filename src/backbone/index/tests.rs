@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::agency::keys::MasterKey;
+use crate::agency::keys::{Ring, SharedRing};
 use crate::broker::record::{CaseChange, CaseStep, Exchange, LeafSecret, Narrowed, SCHEMA, Terms};
 use crate::broker::run::encode;
 use crate::journal::snapshot::name_at;
@@ -24,7 +24,8 @@ fn key(number: u64) -> KeyedDigest {
 }
 
 fn keys() -> Keys {
-    Keys::derive(&MasterKey::new([3; 32]), std::iter::empty())
+    let ring = SharedRing::new(Ring::new([3; 32], [4; 32]));
+    Keys::derive(ring, std::iter::empty())
 }
 
 /// An exchange of the least size, as the fixtures of the format have it.

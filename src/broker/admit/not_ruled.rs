@@ -69,6 +69,9 @@ pub(super) fn rejection(
     // Whatever else a client writes there may be a name, and evidence is never erased.
     let message_type = Some(&publish.message_type);
     let message_type = message_type.filter(|name| admission.view.rulebook.is_type(name));
+    let ring = admission.view.keys.ring();
+    let sealing = ring.sealing(admission.draw.exchange, admission.now);
+    let class = admission.class_of(&publish.message_type);
     Rejected {
         id: admission.draw.exchange,
         at: Timestamp::default(),
@@ -81,7 +84,8 @@ pub(super) fn rejection(
         body: admission.view.keys.digest("body", &[&publish.body]),
         number: 0,
         receipt: None,
-        sealed: confidential.seal(),
+        sealed: confidential.seal(&sealing, class),
+        said: None,
         case: None,
     }
 }

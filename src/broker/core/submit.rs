@@ -196,9 +196,9 @@ impl Core {
                 let refused = Rejected {
                     rule,
                     case,
+                    said: Some(text.clone()),
                     ..refused
-                }
-                .saying(&text);
+                };
                 let refusal = self.reject(refused, Refusal { code, text }, how, turn);
                 Some(refusal)
             }

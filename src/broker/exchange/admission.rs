@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agency::keys::Keys;
+use crate::agency::keys::{Keys, RetentionClass};
 use crate::agency::registry::{MessageIdRule, Peer};
 use crate::broker::governance::Governance;
 use crate::broker::record::LeafSecret;
@@ -57,6 +57,11 @@ impl Admission<'_> {
             agency: self.peer.agency.id.clone(),
             system: self.peer.system.name.clone(),
         }
+    }
+
+    /// How long a payload of this type is kept.
+    pub(in crate::broker) fn class_of(&self, message_type: &str) -> RetentionClass {
+        RetentionClass::of(self.peer.agency.retention_of(message_type))
     }
 
     /// Whether the digest of a message may stand in for an id that it lacks.

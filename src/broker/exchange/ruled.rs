@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::admission::Admission;
 use super::told;
-use crate::agency::keys::{Delivered, Keys, RetentionClass};
+use crate::agency::keys::{Delivered, Keys, SealedPart};
 use crate::broker::format::octets;
 use crate::broker::limits::DERIVED_REPEAT_WINDOW;
 use crate::broker::payload::{Kept, PayloadHead};
@@ -79,15 +79,14 @@ impl Ruled {
             question: &question,
             answered: at,
         };
-        let kept = peer
-            .agency
-            .retention_of(valid.entry().message_type.as_str());
-        let class = RetentionClass::of(kept);
+        let class = admission.class_of(valid.entry().message_type.as_str());
         let kept = Kept {
             body: class,
             facts: class,
         };
-        let frame = head.seal(draw.exchange, kept, valid.body());
+        let ring = view.keys.ring();
+        let sealing = ring.sealing(draw.exchange, now);
+        let frame = head.seal(&sealing, kept, valid.body());
         let refusal = (!ruling.is_released_visibly()).then(|| Refusal {
             code: 403,
             text: told::sentence(confidential.refusal_text()),
@@ -97,6 +96,7 @@ impl Ruled {
             valid,
             ruling: &ruling,
             confidential: &confidential,
+            sealed: confidential.seal(&sealing, class),
             frame: Digest(*frame.digest()),
             repeats,
             keys: &keys,
@@ -150,7 +150,7 @@ impl Ruled {
         rule: &Rule,
     ) -> Rejected {
         let exchange = self.exchange;
-        let rejected = Rejected {
+        Rejected {
             id: exchange.id,
             at: exchange.at,
             sender: exchange.sender,
@@ -163,9 +163,9 @@ impl Ruled {
             number: 0,
             receipt: None,
             sealed: exchange.sealed,
+            said: Some(refusal.text.clone()),
             case: None,
-        };
-        rejected.saying(&refusal.text)
+        }
     }
 }
 
@@ -204,6 +204,8 @@ struct Draft<'a> {
     valid: &'a Valid,
     ruling: &'a Ruling,
     confidential: &'a Confidential<'a>,
+    /// That part, sealed.
+    sealed: SealedPart,
     /// The frame's digest.
     frame: Digest,
     /// The digest of its content, by which a repeat is known.
@@ -213,11 +215,13 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    fn exchange(&self, admission: &Admission<'_>) -> Exchange {
+    fn exchange(self, admission: &Admission<'_>) -> Exchange {
+        let order = self.order_change();
         let Self {
             valid,
             ruling,
             confidential,
+            sealed,
             ..
         } = self;
         let Admission {
@@ -227,7 +231,6 @@ impl Draft<'_> {
         let unit = peer.unit.id.to_string();
         let derived = admission.derives_message_id() && envelope.message_id().is_none();
         let recorded = Recorded::of(ruling, envelope.asked());
-        let sealed = confidential.seal();
         Exchange {
             id: draw.exchange,
             secret: draw.secret,
@@ -262,7 +265,7 @@ impl Draft<'_> {
                 .map(|(key, digest)| (key.name.clone(), *digest))
                 .collect(),
             deadline: envelope.ttl().map(|ttl| admission.now.plus(ttl)),
-            order: self.order_change(),
+            order,
             recipients: recorded.recipients,
             receipt: None,
             sealed,

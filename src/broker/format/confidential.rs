@@ -1,7 +1,7 @@
 //! What of a record only its sender and who is entitled may read.
 
 use super::form::{form, octets, whole};
-use crate::agency::keys::SealedPart;
+use crate::agency::keys::{RetentionClass, SealedPart, Sealing};
 use crate::broker::record::{Confidential, FaultTold, Told};
 use crate::message::onward::Onward;
 
@@ -33,13 +33,12 @@ form!(Told<'a> {
 
 impl<'a> Confidential<'a> {
     /// The part of a record that holds it.
-    pub fn seal(&self) -> SealedPart {
-        SealedPart::in_clear(octets(self))
+    pub fn seal(&self, sealing: &Sealing<'_>, class: RetentionClass) -> SealedPart {
+        SealedPart::new(sealing, class, octets(self))
     }
 
-    /// Reads it from its part of a record; none where that is under a key that is not here, or
-    /// damaged.
-    pub fn open(sealed: &'a SealedPart) -> Option<Self> {
-        whole(sealed.open().ok()?).ok()
+    /// Reads it from its part of a record, once that was opened; none where it was not, or is damaged.
+    pub fn read(opened: &'a SealedPart) -> Option<Self> {
+        whole(opened.content().ok()?).ok()
     }
 }

@@ -28,6 +28,7 @@ form!(Rejected {
     number: u64,
     receipt: Option<QueueId>,
     sealed: SealedPart,
+    said: Option<String>,
     case: Option<CaseId>,
 });
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::form::{Form, form, octets, put_count, put_long, whole};
 use super::take::{Malformed, Take};
-use crate::agency::keys::{KeyCheck, SealedPart};
+use crate::agency::keys::{KeyCheck, RetentionClass, SealedPart, Sealing};
 use crate::agency::officer::{Holder, OfficerId};
 use crate::agency::registry::InboxMode;
 use crate::broker::governance::{
@@ -20,7 +20,7 @@ use crate::broker::record::{
 };
 use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
-use crate::message::id::{AgencyId, Digest, OfficerName, UnitId};
+use crate::message::id::{AgencyId, Digest, ExchangeId, OfficerName, UnitId};
 use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
 use crate::policy::recovery::Turn;
@@ -103,6 +103,7 @@ form!(Scheduled {
 form!(Accessed {
     at: Timestamp,
     act: Act,
+    id: ExchangeId,
     asked: SealedPart,
     results: u64,
 });
@@ -114,14 +115,13 @@ form!(Inquiry<'a> {
 
 impl<'a> Inquiry<'a> {
     /// The part of a record that holds it.
-    pub fn seal(&self) -> SealedPart {
-        SealedPart::in_clear(octets(self))
+    pub fn seal(&self, sealing: &Sealing<'_>, class: RetentionClass) -> SealedPart {
+        SealedPart::new(sealing, class, octets(self))
     }
 
-    /// Reads it from its part of a record; none where that is under a key that is not here, or
-    /// damaged.
-    pub fn open(sealed: &'a SealedPart) -> Option<Self> {
-        whole(sealed.open().ok()?).ok()
+    /// Reads it from its part of a record, once that was opened; none where it was not, or is damaged.
+    pub fn read(opened: &'a SealedPart) -> Option<Self> {
+        whole(opened.content().ok()?).ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::form::{Form, form, put_short};
 use super::take::{Malformed, Take};
-use crate::agency::keys::{KeyCheck, SealedPart};
+use crate::agency::keys::{KeyCheck, RetentionClass, SealedPart};
 use crate::agency::registry::Party;
 use crate::broker::record::QueueId;
 use crate::broker::register::OrderKey;
@@ -106,11 +106,12 @@ impl<'a> Form<'a> for Mask {
     }
 }
 
-/// A key's id, the content behind its length, the tag.
+/// Its class, the key's id, the content behind its length, the tag.
 impl<'a> Form<'a> for SealedPart {
-    const LEAST: usize = 28;
+    const LEAST: usize = 30;
 
     fn put(&self, out: &mut Vec<u8>) {
+        self.class().days().put(out);
         self.key().put(out);
         super::form::put_long(self.sealed(), out);
         self.tag().put(out);
@@ -118,8 +119,9 @@ impl<'a> Form<'a> for SealedPart {
 
     fn take(from: &mut Take<'a>) -> Result<Self, Malformed> {
         let before = from.malformed();
+        let class = RetentionClass::days_of(Form::take(from)?);
         let (key, content, tag) = (Form::take(from)?, from.long()?, from.array()?);
-        Self::of(key, content.to_vec(), tag).map_err(|_| before)
+        Self::of(class, key, content.to_vec(), tag).map_err(|_| before)
     }
 }
 

@@ -13,7 +13,9 @@ use bytes::Bytes;
 
 use super::form::{Form, form, front, put_count, put_list, put_long, put_measured};
 use super::take::{Malformed, Take};
-use crate::agency::keys::{BadFrame, FramePart, FrameWriter, OpenFrame, RetentionClass};
+use crate::agency::keys::{
+    BadFrame, FramePart, FrameWriter, OpenFrame, RetentionClass, Ring, Sealing,
+};
 use crate::broker::payload::{Kept, KeptProperties, PayloadHead, PrivateHead};
 use crate::journal::{Frame, Lsn};
 use crate::message::envelope::Asked;
@@ -23,9 +25,6 @@ use crate::message::onward::Onward;
 use crate::message::spans::{Quoted, Spans};
 use crate::policy::request::Question;
 
-/// A private publish is no exchange.
-const PRIVATE: ExchangeId = ExchangeId([0; 16]);
-
 /// The octets of an address.
 const LSN_BYTES: usize = 8;
 
@@ -34,8 +33,8 @@ const HEAD_BYTES: usize = 1 << 10;
 
 impl PayloadHead<'_> {
     /// The frame of an exchange with this body.
-    pub fn seal(&self, id: ExchangeId, kept: Kept, body: &[u8]) -> Frame {
-        let writer = FrameWriter::new(id, body.len() + HEAD_BYTES)
+    pub fn seal(&self, sealing: &Sealing<'_>, kept: Kept, body: &[u8]) -> Frame {
+        let writer = FrameWriter::new(*sealing, body.len() + HEAD_BYTES)
             .part(FramePart::Body, kept.body, |out| {
                 KeptProperties.put(out);
                 out.extend_from_slice(body);
@@ -64,26 +63,26 @@ impl PayloadHead<'_> {
     }
 }
 
-/// The frame of an exchange, taken apart and copied only where it is asked for.
+/// The frame of an exchange, opened and taken apart; read only where it is asked for.
 #[derive(Debug, Clone)]
-pub struct PayloadRef<'a> {
+pub struct OpenPayload {
     body: Bytes,
-    head: Take<'a>,
+    head: Bytes,
 }
 
-impl<'a> PayloadRef<'a> {
+impl OpenPayload {
     /// The frame of the exchange with this id.
     ///
     /// # Errors
-    /// [`BadFrame`] where it is damaged or not that exchange's. What stands in the part of the facts is
-    /// held to its form when it is read.
-    pub fn open(id: ExchangeId, octets: &'a Bytes) -> Result<Self, BadFrame> {
-        let frame = OpenFrame::of(id, octets)?;
+    /// [`BadFrame`] where it is damaged or not that exchange's, or a key of it is not in the ring. What
+    /// stands in the part of the facts is held to its form when it is read.
+    pub fn open(id: ExchangeId, octets: &[u8], ring: &Ring) -> Result<Self, BadFrame> {
+        let frame = OpenFrame::of(id, octets, ring)?;
         let content = frame.content(FramePart::Body)?;
-        let (KeptProperties, body) = front(content).map_err(|_| BadFrame)?;
+        let (KeptProperties, body) = front(&content).map_err(|_| BadFrame)?;
         Ok(Self {
-            body: octets.slice_ref(body),
-            head: Take::new(frame.content(FramePart::Facts)?),
+            body: content.slice_ref(body),
+            head: frame.content(FramePart::Facts)?,
         })
     }
 
@@ -97,7 +96,7 @@ impl<'a> PayloadRef<'a> {
     /// # Errors
     /// [`BadFrame`] where they are not what was written; so of all that is read from the head.
     pub fn spans(&self) -> Result<Spans, BadFrame> {
-        Form::take(&mut self.head.clone()).map_err(|_| BadFrame)
+        Form::take(&mut Take::new(&self.head)).map_err(|_| BadFrame)
     }
 
     /// The facts that the ruling was made from, and what was asked beside them.
@@ -111,7 +110,7 @@ impl<'a> PayloadRef<'a> {
     pub fn answered(&self, unit: &UnitId) -> Result<Option<Lsn>, BadFrame> {
         // It is the last field. Few messages are replies, and where no 1 stands in front of an address
         // the head is not read for it.
-        if self.head.rest().iter().nth_back(LSN_BYTES) != Some(&1) {
+        if self.head.iter().nth_back(LSN_BYTES) != Some(&1) {
             return Ok(None);
         }
         let Head {
@@ -121,7 +120,7 @@ impl<'a> PayloadRef<'a> {
     }
 
     fn read_head(&self) -> Result<Head, Malformed> {
-        let mut from = self.head;
+        let mut from = Take::new(&self.head);
         Spans::take(&mut from)?;
         let facts = Form::take(&mut from)?;
         let mut asked = Asked {
@@ -185,26 +184,45 @@ fn addressees(from: &mut Take<'_>) -> Result<Vec<UnitId>, Malformed> {
     is_one.then_some(units).ok_or(before)
 }
 
-impl<'a> PrivateHead<'a> {
+impl PrivateHead<'_> {
     /// The frame of a private publish with this body.
-    pub fn seal(&self, body: &[u8]) -> Frame {
+    pub fn seal(&self, sealing: &Sealing<'_>, body: &[u8]) -> Frame {
         let head = self.exchange.len() + self.routing_key.len() + self.raw_properties.len();
-        let writer = FrameWriter::new(PRIVATE, body.len() + head + Self::LEAST);
+        let writer = FrameWriter::new(*sealing, body.len() + head + Self::LEAST);
         let writer = writer.part(FramePart::Private, RetentionClass::PRIVATE, |out| {
             self.put(out);
             out.extend_from_slice(body);
         });
         Frame::new(writer.finish())
     }
+}
 
-    /// Head and body, by the frame of a private publish.
+/// The frame of a private publish, opened.
+#[derive(Debug, Clone)]
+pub struct OpenPrivate(Bytes);
+
+impl OpenPrivate {
+    /// Opens it.
     ///
     /// # Errors
-    /// [`BadFrame`] where it is damaged, or an exchange's.
-    pub fn open(octets: &'a Bytes) -> Result<(Self, Bytes), BadFrame> {
-        let content = OpenFrame::of(PRIVATE, octets)?.content(FramePart::Private)?;
-        let (head, body) = front(content).map_err(|_| BadFrame)?;
-        Ok((head, octets.slice_ref(body)))
+    /// [`BadFrame`] where it is damaged or an exchange's, or its key is not in the ring.
+    pub fn open(octets: &[u8], ring: &Ring) -> Result<Self, BadFrame> {
+        let (_, frame) = OpenFrame::any(octets, ring)?;
+        frame.content(FramePart::Private).map(Self)
+    }
+
+    /// Head and body.
+    ///
+    /// # Errors
+    /// [`BadFrame`] where they are not what was written.
+    pub fn read(&self) -> Result<(PrivateHead<'_>, Bytes), BadFrame> {
+        let (head, body) = front(&self.0).map_err(|_| BadFrame)?;
+        Ok((head, self.0.slice_ref(body)))
+    }
+
+    /// Octets of it, shared.
+    pub fn share(&self, octets: &[u8]) -> Bytes {
+        self.0.slice_ref(octets)
     }
 }
 

@@ -30,12 +30,14 @@ impl Governance {
         match deed {
             Deed::Access {
                 act,
+                id,
                 asked,
                 results,
             } => Ok(Decided {
                 record: Record::Accessed(Box::new(Accessed {
                     at: now,
                     act,
+                    id,
                     asked,
                     results,
                 })),

@@ -9,7 +9,7 @@ use crate::broker::ids::EntryId;
 use crate::broker::record::{
     Act, Activated, Approval, Confirmation, Draft, Expiring, Measure, NewKey, Revoked,
 };
-use crate::message::id::{AgencyId, Digest};
+use crate::message::id::{AgencyId, Digest, ExchangeId};
 use crate::message::time::Timestamp;
 
 /// Something that an officer, or the broker itself, wants done to the rulebook.
@@ -41,6 +41,8 @@ pub enum Deed {
     Access {
         /// The officer.
         act: Act,
+        /// Drawn: what he asked is bound to it.
+        id: ExchangeId,
         /// What he asked and why.
         asked: SealedPart,
         /// How many records he is to be shown.

@@ -2,6 +2,7 @@
 
 use super::draft::Act;
 use crate::agency::keys::SealedPart;
+use crate::message::id::ExchangeId;
 use crate::message::time::Timestamp;
 
 /// A look of an officer into the log: recorded before he is shown what was found.
@@ -11,6 +12,8 @@ pub struct Accessed {
     pub at: Timestamp,
     /// The officer.
     pub act: Act,
+    /// Drawn, as of an exchange: its sealed part is bound to it.
+    pub id: ExchangeId,
     /// What he asked and why: an [`Inquiry`], which may name messages and persons.
     pub asked: SealedPart,
     /// How many records he is shown.

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::differs::{Differs, differs};
+use crate::agency::keys::Ring;
 use crate::broker::delivery::{left_of, ruled_again, terms_of};
 use crate::broker::exchange::Recorded;
-use crate::broker::format::{PayloadRef, octets};
+use crate::broker::format::{OpenPayload, octets};
 use crate::broker::record::{Exchange, Narrowed, Outcome, Recipient, Terms};
 use crate::message::facts::Facts;
 use crate::message::id::{Digest, UnitId};
@@ -23,15 +24,15 @@ pub struct Replayed<'a> {
     vouched: bool,
 }
 
-/// The facts of an exchange cannot be read: its frame is damaged, or it is gone.
+/// The facts of an exchange cannot be read: its frame is damaged, or it or its key is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("its facts cannot be read")]
 pub struct Unrepeatable;
 
 impl<'a> Replayed<'a> {
     /// An exchange with its frame.
-    pub fn open(exchange: &'a Exchange, frame: &Bytes) -> Result<Self, Unrepeatable> {
-        let payload = PayloadRef::open(exchange.id, frame).map_err(|_| Unrepeatable)?;
+    pub fn open(exchange: &'a Exchange, frame: &Bytes, ring: &Ring) -> Result<Self, Unrepeatable> {
+        let payload = OpenPayload::open(exchange.id, frame, ring).map_err(|_| Unrepeatable)?;
         let (facts, question) = payload.ruled_from().map_err(|_| Unrepeatable)?;
         let digest = exchange.secret.facts_digest(&octets(&facts));
         Ok(Self {

@@ -1,13 +1,16 @@
 //! The records of a development log, each with its number and what earlier ones say of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::failed::Failed;
-use super::super::start::{development_end_file, failed};
+use super::super::start::{development_end_file, failed, read_master_key};
+use crate::agency::keys::Ring;
 use crate::backbone::end_file::EndFile;
 use crate::backbone::error::Loss;
 use crate::backbone::keeper::decoded;
 use crate::backbone::loss::Witnesses;
+use crate::backbone::ring;
 use crate::broker::record::Record;
 use crate::config::Config;
 use crate::http::log::{Entry, Telling};
@@ -21,6 +24,8 @@ pub(super) struct DevelopmentLog {
     pub(super) follower: Follower<DiskVfs>,
     /// What was read so far.
     pub(super) telling: Telling,
+    /// What opens what is sealed in it.
+    pub(super) ring: Arc<Ring>,
 }
 
 /// Up to where a snapshot says that the log was whole: its records are checked as they are read, and
@@ -41,6 +46,8 @@ pub(super) struct FolderLog {
     pub(super) follower: Follower<DiskVfs>,
     /// Whether it was begun with `--dev`: what is in another is told to officers alone.
     pub(super) development: bool,
+    /// What opens what is sealed in it.
+    pub(super) ring: Arc<Ring>,
 }
 
 impl FolderLog {
@@ -80,9 +87,17 @@ impl FolderLog {
             None => return Err(Failed::CannotRun(format!("the log in {place} is empty"))),
         };
         let loss = witnesses.judge(follower.extent()).map_err(failed)?;
+        let master = if development {
+            read_master_key(&config.data.join("master.key"))?
+        } else {
+            read_master_key(&config.master_key)?
+        };
+        // Behind the look at the log: a key is in the ring before anything is sealed under it.
+        let (_, ring) = ring::read(&DiskVfs, &config.data, &master).map_err(failed)?;
         let log = Self {
             follower,
             development,
+            ring: Arc::new(ring),
         };
         Ok((log, loss))
     }
@@ -103,6 +118,7 @@ impl DevelopmentLog {
             folder: config.data.join("journal"),
             follower: log.follower,
             telling: Telling::default(),
+            ring: log.ring,
         };
         Ok((log, loss))
     }
@@ -113,7 +129,10 @@ impl DevelopmentLog {
         from: Lsn,
     ) -> impl Iterator<Item = Result<Entry, Failed>> + '_ {
         let scan = self.follower.reader().scan(from);
-        let telling = &mut self.telling;
-        scan.map(move |stored| telling.read(&stored.map_err(failed)?).map_err(failed))
+        let (telling, ring) = (&mut self.telling, &self.ring);
+        scan.map(move |stored| {
+            let entry = telling.read(&stored.map_err(failed)?).map_err(failed)?;
+            Ok(entry.opened(ring))
+        })
     }
 }

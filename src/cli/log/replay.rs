@@ -82,7 +82,7 @@ impl Replay {
                 }
                 Ok(())
             };
-        replay(reader, span, Told::differences, take)?;
+        replay(reader, &log.ring, span, Told::differences, take)?;
         self.sum(&counted)?;
         match loss {
             Some(loss) => Err(failed(StartError::Lost(loss))),

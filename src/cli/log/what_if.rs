@@ -61,7 +61,13 @@ impl WhatIf {
             }
             Ok(())
         };
-        replay(log.follower.reader(), self.times.span(), judge, take)?;
+        replay(
+            log.follower.reader(),
+            &log.ring,
+            self.times.span(),
+            judge,
+            take,
+        )?;
         let digest = rulebook.digest().to_string();
         if self.json {
             return output::line(&as_json(&digest, &impact).to_string());

@@ -51,6 +51,7 @@ impl WhyNot {
         };
         replay(
             log.follower.reader(),
+            &log.ring,
             Span::default(),
             |told| self.why(told),
             take,

@@ -20,6 +20,7 @@ use super::super::problem::{self, BAD_CURSOR, BAD_REQUEST, FORBIDDEN, Problem};
 use super::super::site::Shared;
 use super::super::work::{Gone, Kind};
 use super::draft::not_done;
+use crate::agency::keys::RetentionClass;
 use crate::agency::officer::Holder;
 use crate::agency::registry::Grant;
 use crate::broker::governance::{Deed, NotDone};
@@ -183,9 +184,19 @@ pub(super) async fn record(
         why: asked.why,
         query: &asked.query,
     };
+    let id = shared.backbone.draw_id();
+    let id = id.ok_or_else(|| not_done(&NotDone::Stopped))?;
+    let act = signed.act();
+    let view = shared.backbone.view();
+    let agency = act.by.holder.agency();
+    let agency = agency.and_then(|id| view.rulebook.registry().agency(id.as_str()));
+    let kept = agency.map_or(Duration::MAX, |agency| agency.retention_of(""));
+    let ring = view.keys.ring();
+    let sealing = ring.sealing(id, shared.backbone.now());
     let access = Deed::Access {
-        act: signed.act(),
-        asked: inquiry.seal(),
+        act,
+        id,
+        asked: inquiry.seal(&sealing, RetentionClass::of(kept)),
         results: u64::try_from(results).unwrap_or(u64::MAX),
     };
     let recorded = shared.backbone.govern(access).await;

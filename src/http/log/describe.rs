@@ -122,7 +122,7 @@ impl Described {
             sealed,
             ..
         } = exchange;
-        let secret = Confidential::open(sealed);
+        let secret = Confidential::read(sealed);
         let decided = match rulebook {
             Some(rulebook) => {
                 self.below.push(format!("rulebook  {}", exchange.rulebook));
@@ -166,7 +166,7 @@ impl Described {
         let Record::Rejected(rejected) = record else {
             return self;
         };
-        let message_id = Confidential::open(&rejected.sealed).map(|told| told.message_id);
+        let message_id = Confidential::read(&rejected.sealed).map(|told| told.message_id);
         if let Some(line) = self.below.last_mut() {
             match message_id {
                 None => line.push_str("  message_id cannot be read"),

@@ -2,6 +2,7 @@
 
 use super::describe::Described;
 use super::earlier::{About, Earlier, InForce};
+use crate::agency::keys::Ring;
 use crate::backbone::error::StartError;
 use crate::backbone::keeper::decoded;
 use crate::broker::record::Record;
@@ -67,6 +68,12 @@ impl Entry {
             about: None,
             clock: stored.clock.map(Timestamp::from_millis),
         })
+    }
+
+    /// With what is sealed in it in clear, where its key is in the ring.
+    pub(crate) fn opened(mut self, ring: &Ring) -> Self {
+        self.record = self.record.opened(ring);
+        self
     }
 
     /// Whether it says what happened, and not only how queues are kept.

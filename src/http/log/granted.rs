@@ -68,7 +68,7 @@ impl Opened {
 fn with_asked(told: Described, record: &Record) -> Described {
     match record {
         Record::Exchange(exchange) => {
-            told.with("asked", json!(Confidential::open(&exchange.sealed)))
+            told.with("asked", json!(Confidential::read(&exchange.sealed)))
         }
         _ => told,
     }

@@ -10,7 +10,7 @@ use super::granted::{InFull, Opened};
 use super::past::{Found, Past, Untold, Walk, Walked};
 use super::query::Query;
 use super::sight::Sight;
-use crate::broker::format::PayloadRef;
+use crate::broker::format::OpenPayload;
 use crate::broker::record::Record;
 use crate::journal::vfs::Vfs;
 use crate::journal::{Lsn, StoredRecord};
@@ -146,7 +146,7 @@ impl Look {
         rulebooks: Rulebooks<'_>,
     ) -> Result<Value, Untold> {
         let stored = past.reader.record(found.lsn)?;
-        let mut entry = Entry::alone(&stored)?;
+        let mut entry = past.entry(&stored)?;
         entry.clock = found.clock;
         let full = match (&self.sight, self.full) {
             (Sight::Granted(opened), true) => Some(in_full(past, &stored, *opened, rulebooks)?),
@@ -169,7 +169,7 @@ fn in_full<V: Vfs>(
     let frame = stored.frame.filter(|_| opened.payload);
     let frame = frame.map(|frame| past.reader.frame(&frame)).transpose()?;
     let body = frame.map(|frame| {
-        let payload = PayloadRef::open(exchange.id, &frame);
+        let payload = OpenPayload::open(exchange.id, &frame, &past.ring.get());
         payload.map(|it| String::from_utf8_lossy(it.body()).into_owned())
     });
     let damaged = |_| Untold::Unread(format!("the message of {} is damaged", exchange.id));

@@ -8,16 +8,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cursor::{Cursor, Way};
 use super::entry::{Entry, Part};
 use super::query::Query;
 use super::sight::{Sight, written_at};
+use crate::agency::keys::SharedRing;
 use crate::backbone::error::StartError;
 use crate::broker::record::Record;
 use crate::journal::vfs::Vfs;
-use crate::journal::{Lsn, Reader};
+use crate::journal::{Lsn, Reader, StoredRecord};
 use crate::message::time::Timestamp;
 
 /// Octets of the log, messages included, behind which a look begins no other segment: a second's work
@@ -27,6 +28,7 @@ const LOOK_BYTES: u64 = 256 << 20;
 /// A log to look into.
 pub struct Past<V: Vfs> {
     pub(super) reader: Reader<V>,
+    pub(super) ring: Arc<SharedRing>,
     /// Octets behind which a look begins no other segment.
     pub(super) piece: u64,
     /// The log's time at the beginning of segments, as far as that was looked at.
@@ -85,12 +87,18 @@ pub(super) struct Walk<'a, V: Vfs> {
 
 impl<V: Vfs> Past<V> {
     /// The log that this reader reads.
-    pub fn new(reader: Reader<V>) -> Self {
+    pub fn new(reader: Reader<V>, ring: Arc<SharedRing>) -> Self {
         Self {
             reader,
+            ring,
             piece: LOOK_BYTES,
             begins: Mutex::default(),
         }
+    }
+
+    /// A record, opened.
+    pub(super) fn entry(&self, stored: &StoredRecord) -> Result<Entry, StartError> {
+        Ok(Entry::alone(stored)?.opened(&self.ring.get()))
     }
 
     /// The log's time where a segment begins; none where nothing in it says so.
@@ -242,7 +250,7 @@ impl<V: Vfs> Walk<'_, V> {
             if stored.lsn >= range.end {
                 break;
             }
-            let entry = Entry::alone(&stored)?;
+            let entry = self.past.entry(&stored)?;
             let Some(at) = written_at(&entry.record) else {
                 continue;
             };

@@ -94,5 +94,5 @@ fn is_sent_as(id: &str, part: Part, record: &Record) -> bool {
         Record::Rejected(rejected) => &rejected.sealed,
         _ => return false,
     };
-    Confidential::open(sealed).is_some_and(|it| it.message_id == id)
+    Confidential::read(sealed).is_some_and(|it| it.message_id == id)
 }

@@ -79,7 +79,7 @@ pub(super) fn tell(part: Part, entry: &Entry) -> Value {
 }
 
 fn sent(exchange: &Exchange) -> Value {
-    let confidential = Confidential::open(&exchange.sealed);
+    let confidential = Confidential::read(&exchange.sealed);
     let receipt = confidential
         .as_ref()
         .map(|it| Receipt::of_exchange(exchange, it));
@@ -116,7 +116,7 @@ fn received(exchange: &Exchange, at: usize) -> Value {
 }
 
 fn rejected_told(rejected: &Rejected) -> Value {
-    let confidential = Confidential::open(&rejected.sealed);
+    let confidential = Confidential::read(&rejected.sealed);
     let receipt = confidential
         .as_ref()
         .map(|it| Receipt::of_rejected(rejected, it));

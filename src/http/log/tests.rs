@@ -5,7 +5,7 @@ use std::path::Path;
 use super::cursor::Cursor;
 use super::past::Walk;
 use super::{Look, Past, Query, Sight, Told, Untold};
-use crate::agency::keys::KeyCheck;
+use crate::agency::keys::{KeyCheck, RetentionClass, Ring, SharedRing};
 use crate::agency::registry::Party;
 use crate::broker::command::Command;
 use crate::broker::committer::Committer;
@@ -16,7 +16,7 @@ use crate::broker::record::{CountedRefusals, Genesis, Inquiry, LeafSecret, Recor
 use crate::journal::vfs::SimVfs;
 use crate::journal::{Config, Journal};
 use crate::message::bundle::Bundle;
-use crate::message::id::Digest;
+use crate::message::id::{Digest, ExchangeId};
 use crate::message::time::Timestamp;
 
 const BEGIN_MS: i64 = 1_000_000;
@@ -82,7 +82,11 @@ impl Log {
                     key: Digest([1; 32]),
                     vouched_by: None,
                 },
-                asked: asked.seal(),
+                id: ExchangeId([1; 16]),
+                asked: asked.seal(
+                    &ring().sealing(ExchangeId([1; 16]), at(self.ms)),
+                    RetentionClass::PRIVATE,
+                ),
                 results: 0,
             };
             Command::Govern(Ticket(self.tickets), Box::new(access))
@@ -108,8 +112,12 @@ impl Log {
     }
 
     fn past(&self) -> Past<SimVfs> {
-        Past::new(self.committer.journal().reader())
+        Past::new(self.committer.journal().reader(), SharedRing::new(ring()))
     }
+}
+
+fn ring() -> Ring {
+    Ring::new([3; 32], [4; 32])
 }
 
 fn look(query: &Query, most: usize) -> Look {

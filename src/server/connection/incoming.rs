@@ -25,6 +25,9 @@ use crate::message::id::{ExchangeId, SystemId};
 use crate::server::desk::Task;
 use crate::server::translate;
 
+/// Why a connection ends where the system gives nothing to draw ids from.
+const NO_RANDOMNESS: &str = "the system gives no random bytes";
+
 /// A system as the rulebook of a view has it.
 pub(super) struct Sender {
     pub(super) peer: Arc<Peer>,
@@ -219,7 +222,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return self.submit(origin, translate::publish(publish), sender);
         }
         self.turn.spend(publish.body.len());
-        match private(publish, origin, &sender.peer, &sender.view.rulebook) {
+        let Ok(id) = self.worker.draw() else {
+            return self.fail(NO_RANDOMNESS);
+        };
+        let ring = sender.view.keys.ring();
+        let sealing = ring.sealing(ExchangeId(id), self.backbone.now());
+        match private(
+            publish,
+            origin,
+            &sender.peer,
+            &sender.view.rulebook,
+            &sealing,
+        ) {
             Ok(private) => self.link.tell(Command::from(private)),
             Err(says) => {
                 self.intake.withdraw(place.channel);
@@ -235,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn submit(&mut self, origin: Origin, arrived: Arrived, sender: &Sender) {
         let (Ok(exchange), Ok(secret)) = (self.worker.draw(), self.worker.draw()) else {
             // Without randomness nothing can be stored: no responsibility is taken.
-            return self.fail("the system gives no random bytes");
+            return self.fail(NO_RANDOMNESS);
         };
         let bytes = arrived.bytes();
         let task = Task {
@@ -280,7 +294,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut drawn = None;
         if let Some(prefix) = requests::prefix_of_missing_name(&request) {
             let Ok(random) = self.worker.draw::<16>() else {
-                return self.fail("the system gives no random bytes");
+                return self.fail(NO_RANDOMNESS);
             };
             let random = data_encoding::BASE64URL_NOPAD.encode(&random);
             drawn = Some(format!("{prefix}{random}"));

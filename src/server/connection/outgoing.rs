@@ -158,7 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stored = stored.ok_or_else(|| NotHere(vec![first]))?;
         self.records.done(first);
         // What cannot be read has nothing more to tell.
-        Ok(stored.map_or_else(|_| told_again(None), |it| told_again(Some(&it.record))))
+        let stored = stored.ok();
+        let ring = self.backbone.view().keys.ring();
+        Ok(told_again(stored.as_ref().map(|it| &it.record), &ring))
     }
 
     fn answer(&mut self, channel: u16, answer: &Answer) {
@@ -256,7 +258,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let stored = self.records.get(asked);
         match stored.ok_or_else(|| NotHere(vec![reply, asked]))? {
-            Ok(stored) => rendered.correlate(&stored.record, &self.rights.system().unit.id),
+            Ok(stored) => {
+                let ring = self.backbone.view().keys.ring();
+                rendered.correlate(&stored.record, &self.rights.system().unit.id, &ring);
+            }
             Err(error) => {
                 tracing::warn!(journal.lsn = %asked, %error, "what is answered cannot be read back");
             }

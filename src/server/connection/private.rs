@@ -1,5 +1,6 @@
 //! A publish to a queue of the agency's own, as the core takes it. Pure.
 
+use crate::agency::keys::Sealing;
 use crate::agency::registry::Peer;
 use crate::amqp;
 use crate::broker::command::{Private, Unroutable};
@@ -19,6 +20,7 @@ pub(super) fn private(
     origin: Origin,
     peer: &Peer,
     rulebook: &Rulebook,
+    sealing: &Sealing<'_>,
 ) -> Result<Private, String> {
     speaks_for_itself(peer, &publish.properties)?;
     let copies = translate::copies(&publish.properties).map_err(|bad| bad.to_string())?;
@@ -31,7 +33,7 @@ pub(super) fn private(
     let ttl = expiration.map(|text| expires_after(text.as_str()));
     let ttl = ttl.transpose();
     let ttl = ttl.map_err(|_| "expiration is not a number of milliseconds".to_owned())?;
-    let frame = head.seal(&publish.body);
+    let frame = head.seal(sealing, &publish.body);
     Ok(Private {
         origin,
         read_over: publish.read_over,

@@ -1,7 +1,10 @@
 //! Publishes of a random life, and what must become of each.
 
+use carnet::message::id::ExchangeId;
+
 use super::measured::HALF;
 use super::*;
+use crate::ring::ring;
 
 impl Life {
     pub(super) fn publish(&mut self, kind: usize, id: usize, late: bool, turn: &mut Turn) {
@@ -318,7 +321,10 @@ fn private_frame(serial: u64, keys: &[&str]) -> Frame {
         raw_properties: &[],
     };
     let octets = if serial.is_multiple_of(3) { 900 } else { 8 };
-    head.seal(&vec![7; octets])
+    head.seal(
+        &ring().sealing(ExchangeId([0; 16]), Timestamp::default()),
+        &vec![7; octets],
+    )
 }
 
 /// A publish of customs for itself, by these keys.

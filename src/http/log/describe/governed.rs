@@ -111,7 +111,7 @@ impl Described {
 
     pub(super) fn accessed(&mut self, accessed: &Accessed) {
         self.at = Some(accessed.at);
-        let inquiry = Inquiry::open(&accessed.asked);
+        let inquiry = Inquiry::read(&accessed.asked);
         let query = inquiry.map(|it| it.query);
         let shown = query.unwrap_or("what cannot be read here").escape_debug();
         let (by, results) = (&accessed.act.by, accessed.results);
