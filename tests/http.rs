@@ -22,6 +22,8 @@ mod looked;
 mod measured;
 #[path = "http/roles.rs"]
 mod roles;
+#[path = "http/searched.rs"]
+mod searched;
 #[path = "support/strangers.rs"]
 mod strangers;
 #[path = "http/tokens.rs"]

@@ -17,7 +17,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::runs::{RunError, Runs, Segment};
+pub use super::runs::RunError;
+use super::runs::{Runs, Segment};
 use crate::agency::keys::Keys;
 use crate::broker::limits::INDEX_OPEN_ENTRIES;
 use crate::broker::record::Record;
@@ -102,7 +103,7 @@ impl<V: Vfs> Index<V> {
 
     /// The key of a case.
     pub fn of_case(&self, case: &str) -> KeyedDigest {
-        self.keys.digest("key", &[b"case", case.as_bytes()])
+        self.keys.of_identifier("case", case)
     }
 
     /// The key by which is found how the exchange at an address was narrowed.
@@ -337,7 +338,7 @@ impl<V: Vfs> Index<V> {
         match Record::decode(stored.kind, &stored.body)? {
             Record::Exchange(exchange) => {
                 tell(exchange.key);
-                exchange.keys.iter().for_each(|(_, key)| tell(*key));
+                exchange.keys.iter().for_each(|key| tell(key.digest));
                 if let Some(case) = &exchange.case {
                     tell(self.of_case(case.as_str()));
                 }
@@ -393,4 +394,4 @@ pub(super) fn start<V: Vfs>(index: Arc<Index<V>>) -> io::Result<Sender<()>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

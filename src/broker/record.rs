@@ -9,6 +9,7 @@ mod case;
 mod checkpoint;
 mod closed;
 mod draft;
+mod identifier;
 mod measure;
 mod queues;
 mod rulebook;
@@ -31,6 +32,7 @@ pub use self::access::{Accessed, Inquiry};
 pub use self::case::{CaseChange, CaseStep};
 pub use self::checkpoint::Checkpoint;
 pub use self::draft::{Act, Approval, Draft, Needs, SignedText, When};
+pub use self::identifier::{Identifier, KnownAs};
 pub use self::measure::{
     Confirmation, Confirmed, Declared, EndedBy, Expiring, Measure, MeasureEnded,
 };
@@ -192,8 +194,8 @@ pub struct Exchange {
     pub had: Vec<UnitId>,
     /// How long a repeat is recognised.
     pub window: Duration,
-    /// Correlation keys, for the index and for open orders: kind, then keyed digest.
-    pub keys: Vec<(String, KeyedDigest)>,
+    /// Its identifiers, for the index.
+    pub keys: Vec<Identifier>,
     /// When it expires in its recipients' queues.
     pub deadline: Option<Timestamp>,
     /// An order that this opens, or that this result closes.

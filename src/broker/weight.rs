@@ -229,7 +229,7 @@ fn submitted(submission: &Submission) -> (usize, usize) {
 fn ruled(exchange: &Exchange) -> usize {
     let recipients: usize = exchange.recipients.iter().map(decided).sum();
     let keys = exchange.keys.iter();
-    let keys: usize = keys.map(|(name, _)| name.len() + DIGEST_BYTES).sum();
+    let keys: usize = keys.map(|key| key.kind.len() + DIGEST_BYTES).sum();
     let subjects = match &exchange.order {
         Some(OrderChange::Opens { subjects, .. }) => subjects.len(),
         Some(OrderChange::Withdraws { .. } | OrderChange::Reports { .. }) | None => 0,

@@ -10,6 +10,7 @@ mod place;
 mod replay;
 mod rulebook;
 mod scrub;
+mod search;
 mod stats;
 mod verify;
 mod what_if;
@@ -27,6 +28,7 @@ use self::key::Keys;
 use self::place::Place;
 use self::replay::Replay;
 use self::rulebook::RulebookOf;
+use self::search::Search;
 use self::stats::Stats;
 use self::verify::Verify;
 use self::what_if::WhatIf;
@@ -49,6 +51,11 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) enum Log {
     #[command(flatten)]
     Read(Box<Read>),
+    /// What is known under an identifier, and what else you look for: of a running broker
+    #[command(
+        after_help = "Examples:\n  carnet log search --key CP618402774XA --why \"complaint 12\" --as post/m-0077\n  carnet log search --key 26XA00000000000018 --follow --why \"case 7\" --csv --as customs/o-0934\n  carnet log search --type control.order --outcome refused --since 2026-11-01 --why sample --as customs/o-0934\n  carnet log search --key CP618402774XA --grant inquiry --why \"case 7\" --as audit/a-01\n\nThe kind of an identifier need not be known. What was withheld from a unit finds nothing for its agency. Who looked, why, for what and how much was shown is written into the log before anything is shown."
+    )]
+    Search(Box<Search>),
     /// How far the log was looked through for damage while it is served, and what was found
     #[command(
         after_help = "Examples:\n  carnet log scrub\n  carnet log scrub --json\n\nThe scrub reads every full segment once a week. Exit code 4: it has found damage."
@@ -200,6 +207,7 @@ impl Log {
         match self {
             Self::Read(read) => read.run(config),
             Self::Scrub { json } => scrub::run(config, *json),
+            Self::Search(search) => search.run(config),
             Self::Verify(verify) => verify.run(),
             Self::Replay(replay) => replay.run(config),
             Self::Key(keys) => keys.run(config),

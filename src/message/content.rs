@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::facts::Facts;
-use super::id::AgencyId;
-use super::spans::Spans;
+use super::id::{AgencyId, Category};
+use super::spans::{Shown, Spans};
 
 /// How many warnings a receipt names; those beyond are left out.
 pub(crate) const WARNINGS_MAX: usize = 32;
@@ -30,6 +30,10 @@ pub struct Key {
     pub qualifier: Option<String>,
     /// Whether it is the message's own.
     pub own: bool,
+    /// The category of the element where it stands.
+    pub category: Category,
+    /// How that is shown.
+    pub shown: Shown,
 }
 
 impl fmt::Debug for Key {

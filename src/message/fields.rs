@@ -14,7 +14,7 @@ use super::identifier::{AMOUNT, Format, minor_unit};
 use super::json::{Document, Element, Kind, ScanFault, Step, pointer};
 use super::rule::{self, Rule as BrokenRule};
 use super::schema::{By, Node, Rule};
-use super::spans::{Builder, Quoted};
+use super::spans::{Builder, Quoted, Shown};
 
 /// How a token's text begins.
 const TOKEN_PREFIX: &str = "ct1~";
@@ -168,7 +168,7 @@ impl<'d> Walk<'d> {
             Rule::Fixed(category) => Some(*category),
             Rule::By(by) => Some(self.decided(by)),
         };
-        self.read(element, node);
+        self.read(element, node, category);
         self.place(element, node, category);
         if is_object {
             self.objects.pop();
@@ -189,12 +189,9 @@ impl<'d> Walk<'d> {
     fn place(&mut self, element: Element<'d>, node: &'d Node, category: Option<Category>) {
         let is_container = matches!(element.kind(), Kind::Object | Kind::Array);
         let is_empty = element.children().next().is_none();
-        if node.is_token && category == Some(Category::Reference) {
+        if is_token(node, category) {
             let kind = node.format.map_or("text", |format| format.name).to_owned();
-            let at = element.index();
-            let at = self.opened.binary_search_by_key(&at, |(index, _)| *index);
-            let opened = at.ok().and_then(|at| self.opened.get(at));
-            let quoted = opened.map(|(_, quoted)| quoted.clone());
+            let quoted = self.quoted(element).cloned();
             self.spans
                 .token(element.segment(), element.range(), kind, quoted);
             return;
@@ -244,7 +241,7 @@ impl<'d> Walk<'d> {
     }
 
     /// Holds the element to its identifier's rule, and hands it to the facts and keys that read it.
-    fn read(&mut self, element: Element<'d>, node: &'d Node) {
+    fn read(&mut self, element: Element<'d>, node: &'d Node, category: Option<Category>) {
         let text = element.text();
         for fact in &node.facts {
             let Some(gathered) = self.facts.get_mut(*fact) else {
@@ -268,6 +265,9 @@ impl<'d> Walk<'d> {
                 });
             }
         }
+        // An element without a category is a fault of its own.
+        let Some(category) = category else { return };
+        let shown = self.shown(element, node, category);
         for rule in rules() {
             let root = self.objects.first();
             let qualifier = rule
@@ -280,8 +280,29 @@ impl<'d> Walk<'d> {
                 value,
                 qualifier,
                 own: rule.own,
+                category,
+                shown,
             });
         }
+    }
+
+    fn shown(&self, element: Element<'d>, node: &Node, category: Category) -> Shown {
+        if !is_token(node, Some(category)) {
+            return Shown::Clear;
+        }
+        match self.quoted(element) {
+            Some(_) => Shown::Quoted,
+            None => Shown::Token,
+        }
+    }
+
+    /// What the sender quoted here by a token.
+    fn quoted(&self, element: Element<'d>) -> Option<&Quoted> {
+        let at = element.index();
+        let at = self.opened.binary_search_by_key(&at, |(index, _)| *index);
+        at.ok()
+            .and_then(|at| self.opened.get(at))
+            .map(|(_, quoted)| quoted)
     }
 
     /// What breaks its format's rule beyond the shape. The shape holds, where the schema asserted it.
@@ -342,6 +363,11 @@ impl<'d> Walk<'d> {
             warnings: self.warnings,
         })
     }
+}
+
+/// Whether an element is shown as a token to those who may not see references in the clear.
+fn is_token(node: &Node, category: Option<Category>) -> bool {
+    node.is_token && category == Some(Category::Reference)
 }
 
 /// The text at a pointer without `*`.

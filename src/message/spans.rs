@@ -54,6 +54,17 @@ pub enum Part {
     },
 }
 
+/// How an identifier in a message is shown to who is given its category or less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// In the clear.
+    Clear,
+    /// As a token to those who may not see references in the clear.
+    Token,
+    /// So too, and its sender quoted it by a token: he knows it by that alone.
+    Quoted,
+}
+
 /// What a token that a sender quoted stands for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Quoted {

@@ -16,7 +16,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 /// How each command is run here; `CLIENT` says where the broker is, `OFFICER` who acts there, `NEW` is a
 /// name of its own. A row without words prints nothing that a command waits for, and has a test of its own;
 /// officers' are in `tests/http`.
-const ROWS: [(&str, &[&str]); 57] = [
+const ROWS: [(&str, &[&str]); 58] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -84,6 +84,7 @@ const ROWS: [(&str, &[&str]); 57] = [
         "log tail",
         &["log tail --data dev", "log tail --all --json --data dev"],
     ),
+    ("log search", &[]),
     (
         "log scrub",
         &["log scrub --data dev", "log scrub --json --data dev"],

@@ -4,8 +4,11 @@
 use carnet::broker::format::OpenPrivate;
 use carnet::broker::ledger::Ledger;
 use carnet::broker::queue::Entry;
-use carnet::broker::record::{Confidential, Exchange, LeafSecret, Recipient, Record, SCHEMA};
-use carnet::message::id::KeyedDigest;
+use carnet::broker::record::{
+    Confidential, Exchange, Identifier, LeafSecret, Recipient, Record, SCHEMA,
+};
+use carnet::message::id::{Category, KeyedDigest};
+use carnet::message::spans::Shown;
 use proptest::prelude::*;
 
 use crate::frames::{self, KEPT, Payload, sealing};
@@ -81,7 +84,12 @@ prop_compose! {
         told in texts(),
         known in prop::collection::vec(any::<bool>(), 0..9),
     ) -> Exchange {
-        let keys = keys.into_iter().map(|name| (name, KeyedDigest(octets)));
+        let keys = keys.into_iter().map(|kind| Identifier {
+            kind,
+            digest: KeyedDigest(octets),
+            category: Category::Reference,
+            shown: Shown::Token,
+        });
         let one = values::full().recipients.remove(0);
         let recipients = known.into_iter().map(|known| Recipient { known, ..one.clone() });
         let to = told.iter().map(String::as_str).collect();

@@ -8,14 +8,15 @@ use carnet::agency::registry::{InboxMode, Party};
 use carnet::broker::ids::EntryAddress;
 use carnet::broker::record::{
     Again, Argument, Binding, CaseChange, CaseStep, Cause, Confidential, CountedRefusals, Exchange,
-    FaultTold, Genesis, LastNumbers, LeafSecret, Lost, Moved, Narrowed, OrderChange, Outcome,
-    Placed, QueueId, QueueProperties, Recipient, Record, Rejected, Released, Repeats, Settled,
-    Settling, Terms, Told, Topology, UnitEntry,
+    FaultTold, Genesis, Identifier, LastNumbers, LeafSecret, Lost, Moved, Narrowed, OrderChange,
+    Outcome, Placed, QueueId, QueueProperties, Recipient, Record, Rejected, Released, Repeats,
+    Settled, Settling, Terms, Told, Topology, UnitEntry,
 };
 use carnet::broker::register::OrderKey;
 use carnet::journal::Lsn;
 use carnet::message::bundle::Bundle;
 use carnet::message::id::{Category, Digest, ExchangeId, KeyedDigest, Mask, UnitId};
+use carnet::message::spans::Shown;
 use carnet::message::time::Timestamp;
 use carnet::policy::standing::{CaseId, Reads, StandingKey};
 use carnet::policy::words::{Onward, PolicyId};
@@ -123,6 +124,15 @@ fn agency() -> Party {
 
 fn unlisted() -> Party {
     Party::Unit(unit("police/covert"))
+}
+
+fn identifier(kind: &str, digest: KeyedDigest, shown: Shown) -> Identifier {
+    Identifier {
+        kind: kind.to_owned(),
+        digest,
+        category: Category::Reference,
+        shown,
+    }
 }
 
 fn order() -> OrderKey {
@@ -251,8 +261,8 @@ pub(crate) fn full() -> Exchange {
         had: vec![unit("environment/main")],
         window: Duration::from_mins(10),
         keys: vec![
-            ("s10".to_owned(), keyed(4)),
-            ("control-order".to_owned(), keyed(5)),
+            identifier("s10", keyed(4), Shown::Quoted),
+            identifier("control-order", keyed(5), Shown::Clear),
         ],
         deadline: Some(at(60_000)),
         order: Some(OrderChange::Opens {

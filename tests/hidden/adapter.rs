@@ -5,11 +5,14 @@
 //! a socket. The octets themselves are compared on the wire, by `tests/wire/hidden.rs`.
 
 use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use carnet::agency::keys::SharedRing;
 use carnet::agency::registry::Peer;
+use carnet::backbone::index::Index;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Ask, Command, ExchangeTraits, Private, Unroutable};
 use carnet::broker::delivery::{Made, Rendered, Shown};
@@ -21,8 +24,9 @@ use carnet::broker::payload::PrivateHead;
 use carnet::broker::queue::Volume;
 use carnet::broker::record::{LeafSecret, QueueId, QueueProperties};
 use carnet::broker::reply::Refusal;
-use carnet::http::log::{Look, Past, Query, Sight};
+use carnet::http::log::{Look, Past, Query, Sight, Sought};
 use carnet::journal::Reader;
+use carnet::journal::snapshot::Files;
 use carnet::message::envelope::expires_after;
 use carnet::message::id::{AgencyId, Digest, ExchangeId, SystemId};
 use carnet::message::time::Timestamp;
@@ -262,13 +266,23 @@ pub(crate) fn answered(answer: &Answer) -> String {
 
 /// What the auditor of an agency is told of the log, of all and by filters, page by page: a line for each
 /// page with its cursor, and one for each item.
-pub(crate) fn audited(reader: Reader<SimVfs>, agency: &AgencyId, now: Timestamp) -> Vec<String> {
-    let past = Past::new(reader, SharedRing::new(ring()));
+pub(crate) fn audited(
+    reader: Reader<SimVfs>,
+    agency: &AgencyId,
+    now: Timestamp,
+    view: &View,
+) -> Vec<String> {
+    let files = Files::index(SimVfs::new(2), Path::new("/data")).unwrap();
+    let index = Index::new(files, reader.clone(), Arc::clone(&view.keys));
+    let past = Past::new(reader, SharedRing::new(ring()), Arc::new(index));
     let mut lines = Vec::new();
     for (query, most) in looked_for() {
+        let sight = Sight::Own(agency.clone());
+        let key = query.key.as_deref();
         let mut look = Look {
             whose: agency.to_string(),
-            sight: Sight::Own(agency.clone()),
+            sought: key.map(|key| Sought::of(key, &sight, view)),
+            sight,
             query,
             cursor: None,
             from: None,
@@ -288,8 +302,17 @@ pub(crate) fn audited(reader: Reader<SimVfs>, agency: &AgencyId, now: Timestamp)
     lines
 }
 
+/// What is known under an identifier of what is hidden, and what that leads to.
+fn under(key: &str) -> Query {
+    Query {
+        key: Some(key.to_owned()),
+        follow: vec!["control-order".to_owned(), "s10".to_owned()],
+        ..Query::default()
+    }
+}
+
 /// What he looks for, and by how many a page: also for what is hidden.
-fn looked_for() -> [(Query, usize); 4] {
+fn looked_for() -> [(Query, usize); 6] {
     let received = Query {
         kind: Some("received".to_owned()),
         since: Some(morning().plus(Duration::from_millis(1))),
@@ -308,5 +331,7 @@ fn looked_for() -> [(Query, usize); 4] {
         (received, 2),
         (orders, 10),
         (one, 10),
+        (under("hidden-order"), 10),
+        (under("CO-2026-00902"), 10),
     ]
 }

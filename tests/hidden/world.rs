@@ -309,8 +309,10 @@ impl World {
     /// What the auditor of a system's agency is told of the log, as a line of the system's.
     pub(crate) fn audit(&mut self, system: &'static str) {
         let (reader, now) = (self.committer.journal().reader(), self.now);
+        let standing = self.committer.ledger().register().standing();
+        let view = self.border.view(standing);
         let client = self.client(system).1;
-        for says in adapter::audited(reader, &client.peer.agency.id, now) {
+        for says in adapter::audited(reader, &client.peer.agency.id, now, &view) {
             client.transcript.says(now, says);
         }
     }

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::broker::{Answer, Broker, owners_of_files};
 use crate::lines::lines_of;
+use crate::searched::each_finds_by_what_he_may_know;
 
 const AUDITOR: &str = "post/m-0077";
 const ITEM: &str = "messages/postal.item/examples/valid/ornaments.json";
@@ -137,6 +138,7 @@ fn an_auditor_sees_what_his_agency_sent_and_was_given_and_each_look_is_a_record(
     who_follows_is_told_what_comes(&broker);
     rulebooks_are_told_to_whom_they_bind(&broker);
     the_tree_is_signed_and_told_to_auditors(&broker);
+    each_finds_by_what_he_may_know(&broker);
     a_look_that_waits_ends_with_its_grant(&broker);
 }
 

@@ -14,10 +14,11 @@ const WATCHERS: [&str; 3] = ["post/m-0042", "post/m-0077", "customs-xa/xa-611"];
 /// Auditors of the post, and of an agency with grants.
 const AUDITORS: [&str; 2] = ["post/m-0077", "customs-xa/xa-702"];
 /// What they look for in the log: looks themselves come between.
-const LOOKS: [(&str, &str); 6] = [
+const LOOKS: [(&str, &str); 7] = [
     ("", "&kind=received&limit=1"),
     ("", "&kind=exchange&full=true"),
     ("", "&type=control.order"),
+    ("", "&key=CASE-2026-0317&follow=consignment"),
     ("", "&grant=proof&full=true&until=2020-01-01"),
     ("/rulebooks", "&limit=1"),
     ("/rulebooks/1", ""),

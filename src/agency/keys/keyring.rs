@@ -71,6 +71,18 @@ impl Keys {
         self.always.digest(label, parts)
     }
 
+    /// The digest by which a message is known that `unit` sent under this id.
+    pub fn of_message(&self, unit: &UnitId, message_id: &str) -> KeyedDigest {
+        let unit = unit.to_string();
+        self.digest("message_id", &[unit.as_bytes(), message_id.as_bytes()])
+    }
+
+    /// The digest by which an identifier is found: of its kind and value alone, whatever else tells
+    /// equal ones apart.
+    pub fn of_identifier(&self, kind: &str, value: &str) -> KeyedDigest {
+        self.digest("key", &[kind.as_bytes(), value.as_bytes()])
+    }
+
     /// Opens what was sealed for `unit` in whatever epoch.
     pub(super) fn open<const N: usize>(
         &self,

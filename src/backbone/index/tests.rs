@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::agency::keys::{Ring, SharedRing};
-use crate::broker::record::{CaseChange, CaseStep, Exchange, LeafSecret, Narrowed, SCHEMA, Terms};
+use crate::broker::record::{
+    CaseChange, CaseStep, Exchange, Identifier, LeafSecret, Narrowed, SCHEMA, Terms,
+};
 use crate::broker::run::encode;
 use crate::journal::snapshot::name_at;
 use crate::journal::vfs::{DiskVfs, SimVfs, read_whole};
 use crate::journal::{Config, Journal, Kind, Position};
-use crate::message::id::{Digest, Mask};
+use crate::message::id::{Category, Digest, Mask};
+use crate::message::spans::Shown;
 use crate::message::time::Timestamp;
 use crate::policy::words::Onward;
 
@@ -18,7 +21,7 @@ const MANY: u64 = 400;
 /// The key that many have.
 const COMMON: KeyedDigest = KeyedDigest([0x77; 16]);
 
-fn key(number: u64) -> KeyedDigest {
+pub(crate) fn key(number: u64) -> KeyedDigest {
     let digest = Digest::of(&number.to_be_bytes()).0;
     KeyedDigest(*digest.first_chunk().unwrap())
 }
@@ -29,7 +32,7 @@ fn keys() -> Keys {
 }
 
 /// An exchange of the least size, as the fixtures of the format have it.
-fn exchange() -> Box<Exchange> {
+pub(crate) fn exchange() -> Box<Exchange> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format");
     let file = folder.join(format!("schema-{SCHEMA}/record-exchange-least.bin"));
     let body = read_whole(&DiskVfs, &file, 64 << 10).unwrap().unwrap();
@@ -40,14 +43,14 @@ fn exchange() -> Box<Exchange> {
     }
 }
 
-struct Log {
-    disk: SimVfs,
-    journal: Journal<SimVfs>,
-    lsns: Vec<Lsn>,
+pub(crate) struct Log {
+    pub(crate) disk: SimVfs,
+    pub(crate) journal: Journal<SimVfs>,
+    pub(crate) lsns: Vec<Lsn>,
 }
 
 impl Log {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let disk = SimVfs::new(1);
         let config = Config {
             segment_bytes: 512 << 10,
@@ -69,7 +72,7 @@ impl Log {
         log
     }
 
-    fn push(&mut self, record: &Record) -> Lsn {
+    pub(crate) fn push(&mut self, record: &Record) -> Lsn {
         let mut body = Vec::new();
         record.encode(&LeafSecret::new([7; 32]), &mut body);
         self.journal.reserve(body.len() + 64, 0).unwrap();
@@ -84,20 +87,25 @@ impl Log {
         for _ in 0..many {
             let number = u64::try_from(self.lsns.len()).unwrap();
             exchange.key = key(number);
-            let common = (number % 7 == 0).then_some(("mrn".to_owned(), COMMON));
+            let common = (number % 7 == 0).then(|| Identifier {
+                kind: "mrn".to_owned(),
+                digest: COMMON,
+                category: Category::Reference,
+                shown: Shown::Clear,
+            });
             exchange.keys = Vec::from_iter(common);
             let lsn = self.push(&Record::Exchange(exchange.clone()));
             self.lsns.push(lsn);
         }
     }
 
-    fn index(&self) -> Index<SimVfs> {
+    pub(crate) fn index(&self) -> Index<SimVfs> {
         let files = Files::index(self.disk.clone(), Path::new("/data")).unwrap();
         Index::new(files, self.journal.reader(), Arc::new(keys()))
     }
 
     /// Where each segment begins and ends, the oldest first.
-    fn segments(&self) -> Vec<Range<Lsn>> {
+    pub(crate) fn segments(&self) -> Vec<Range<Lsn>> {
         let reader = self.journal.reader();
         let firsts = reader.segments();
         let ends = firsts.iter().skip(1).copied().chain([reader.end()]);
@@ -132,7 +140,7 @@ impl Log {
     }
 }
 
-fn keep_all(index: &Index<SimVfs>) {
+pub(crate) fn keep_all(index: &Index<SimVfs>) {
     while index.keep().unwrap() {}
 }
 

@@ -13,7 +13,7 @@ use crate::broker::format::octets;
 use crate::broker::limits::DERIVED_REPEAT_WINDOW;
 use crate::broker::payload::{Kept, PayloadHead};
 use crate::broker::record::{
-    Confidential, Exchange, OrderChange, Outcome, Recipient, Rejected, Released, Told,
+    Confidential, Exchange, Identifier, OrderChange, Outcome, Recipient, Rejected, Released, Told,
 };
 use crate::broker::register::ORDER_TYPE;
 use crate::broker::reply::Refusal;
@@ -55,7 +55,9 @@ impl Ruled {
         let answered = answered.and_then(|id| view.keys.open_delivery(&peer.unit.id, id));
         let repeats = content_key(valid, answered.as_ref(), &view.keys);
         let keys = content.keys.iter();
-        let keys: Vec<KeyedDigest> = keys.map(|key| digest_of(key, &view.keys)).collect();
+        let keys: Vec<KeyedDigest> = keys
+            .map(|key| view.keys.of_identifier(&key.name, &key.value))
+            .collect();
         let own = content.keys.iter().zip(&keys).filter(|(key, _)| key.own);
         let at = answered.as_ref().map(|it| Lsn(it.address));
         let question = Question {
@@ -228,7 +230,6 @@ impl Draft<'_> {
             peer, view, draw, ..
         } = admission;
         let (content, keys, envelope) = (valid.content(), &view.keys, valid.envelope());
-        let unit = peer.unit.id.to_string();
         let derived = admission.derives_message_id() && envelope.message_id().is_none();
         let recorded = Recorded::of(ruling, envelope.asked());
         Exchange {
@@ -248,10 +249,7 @@ impl Draft<'_> {
             frame: self.frame,
             confidential: Digest::of(sealed.sealed()),
             body_bytes: u64::try_from(valid.body().len()).unwrap_or(u64::MAX),
-            key: keys.digest(
-                "message_id",
-                &[unit.as_bytes(), confidential.message_id.as_bytes()],
-            ),
+            key: keys.of_message(&peer.unit.id, confidential.message_id),
             content: self.repeats,
             answer: (!ruling.is_released_visibly()).then(|| answer(confidential, keys)),
             again: None,
@@ -262,7 +260,12 @@ impl Draft<'_> {
                 view.repeat_window
             },
             keys: (content.keys.iter().zip(self.keys))
-                .map(|(key, digest)| (key.name.clone(), *digest))
+                .map(|(key, digest)| Identifier {
+                    kind: key.name.clone(),
+                    digest: *digest,
+                    category: key.category,
+                    shown: key.shown,
+                })
                 .collect(),
             deadline: envelope.ttl().map(|ttl| admission.now.plus(ttl)),
             order,
@@ -317,11 +320,6 @@ fn content_key(valid: &Valid, answered: Option<&Delivered>, keys: &Keys) -> Keye
 fn answer(confidential: &Confidential<'_>, keys: &Keys) -> KeyedDigest {
     let (told, warnings) = (octets(&confidential.told), octets(&confidential.warnings));
     keys.digest("answer", &[&told, &warnings])
-}
-
-/// Identifiers are found by their kind and value; what tells equal ones apart is the index's.
-fn digest_of(key: &Key, keys: &Keys) -> KeyedDigest {
-    keys.digest("key", &[key.name.as_bytes(), key.value.as_bytes()])
 }
 
 /// The decision for one unit as its record has it: number and queues are the ledger's to give.

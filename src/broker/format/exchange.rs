@@ -14,9 +14,12 @@
 
 use super::form::{Form, form, put_count, put_measured};
 use super::take::{Malformed, Take};
-use crate::broker::record::{Again, Exchange, LeafSecret, Outcome, Recipient, Released};
+use crate::broker::record::{
+    Again, Exchange, Identifier, LeafSecret, Outcome, Recipient, Released,
+};
 use crate::journal::Lsn;
-use crate::message::id::{Digest, Mask};
+use crate::message::id::{Category, Digest, KeyedDigest, Mask};
+use crate::message::spans::Shown;
 use crate::message::time::Timestamp;
 use crate::policy::standing::{Reads, StandingKey};
 use crate::policy::words::{Onward, PolicyId};
@@ -30,6 +33,13 @@ form!(Reads {
 form!(Again {
     first: Lsn,
     until: Timestamp,
+});
+
+form!(Identifier {
+    kind: String,
+    digest: KeyedDigest,
+    category: Category,
+    shown: Shown,
 });
 
 // The queues stand beside the parts.

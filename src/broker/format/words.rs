@@ -20,7 +20,7 @@ use crate::journal::Lsn;
 use crate::message::bundle::Bundle;
 use crate::message::facts::FactValue;
 use crate::message::id::{AgencyId, Category, KeyedDigest, UnitId};
-use crate::message::spans::{Part, Quoted};
+use crate::message::spans::{Part, Quoted, Shown};
 use crate::message::time::Timestamp;
 use crate::policy::change::Changes;
 use crate::policy::measures::{Level, Permits};
@@ -195,6 +195,12 @@ words!(Category {
     13 = Special,
     14 = Officer,
     15 = Narrative,
+});
+
+words!(Shown {
+    1 = Clear,
+    2 = Token,
+    3 = Quoted,
 });
 
 words!(QueueKind {

@@ -178,7 +178,7 @@ pub(super) struct Tail<'a> {
 }
 
 impl Filter {
-    fn parameters(&self) -> Parameters {
+    pub(super) fn parameters(&self) -> Parameters {
         let all = [
             ("kind", &self.kind),
             ("type", &self.message_type),
@@ -206,7 +206,7 @@ impl Sought<'_> {
 }
 
 /// The newest so many, the newest first, in as many looks as that takes.
-async fn newest(api: &Api, wanted: &Parameters, most: usize) -> Result<Found, Failed> {
+pub(super) async fn newest(api: &Api, wanted: &Parameters, most: usize) -> Result<Found, Failed> {
     let ask = async |more: Parameters| look(api, wanted.iter().chain(&more)).await;
     all_of(most, ask).await
 }
@@ -228,16 +228,22 @@ async fn all_of(
         let next = ask(vec![("limit", left), ("cursor", older)]).await?;
         all.items.extend(next.items);
         all.older = next.older;
+        all.complete_since = next.complete_since.or(all.complete_since);
     }
     Ok(all)
 }
 
 /// What a look has found, and where others go on.
 #[derive(Debug, Deserialize)]
-struct Found {
-    items: Vec<Value>,
-    older: Option<String>,
+pub(super) struct Found {
+    pub(super) items: Vec<Value>,
+    pub(super) older: Option<String>,
     newer: Option<String>,
+    /// From when on the index is complete, where it is made again.
+    pub(super) complete_since: Option<String>,
+    /// How many identifiers led to more, where they were followed.
+    pub(super) followed: Option<usize>,
+    pub(super) followed_all: Option<bool>,
 }
 
 async fn look<'p>(
@@ -249,7 +255,7 @@ async fn look<'p>(
     serde_json::from_value(found.await?).map_err(Failed::cannot_run)
 }
 
-fn print(items: &[Value], json: bool) -> Result<Reader, Failed> {
+pub(super) fn print(items: &[Value], json: bool) -> Result<Reader, Failed> {
     let text: String = items
         .iter()
         .map(|item| {
@@ -301,6 +307,9 @@ mod tests {
             items: items.iter().copied().map(Value::from).collect(),
             older: older.map(str::to_owned),
             newer: newer.map(str::to_owned),
+            complete_since: None,
+            followed: None,
+            followed_all: None,
         }
     }
 

@@ -15,7 +15,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::auth::Signed;
 use super::super::body::Asked;
-use super::super::log::{Look, Numbered, Opened, Query, Sight, Told, Untold};
+use super::super::log::{
+    CONSIGNMENT, Ending, Look, Numbered, Opened, Query, Sight, Sought, Told, Untold,
+};
 use super::super::problem::{self, BAD_CURSOR, BAD_REQUEST, FORBIDDEN, Problem};
 use super::super::site::Shared;
 use super::super::work::{Gone, Kind};
@@ -65,13 +67,22 @@ pub(super) struct LookedFor {
     /// What was sent under this id
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<String>,
+    /// What is known under this identifier, whatever its kind: the id that a sender set, or the one of a
+    /// delivery, an MRN, UCR, S10, container, permit, case, or the token that a unit has of one. What was
+    /// withheld from a unit finds nothing for its agency
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// With `key`: what is found by identifiers of these kinds in what was found, too: `consignment` for those
+    /// of one consignment, or kinds with commas between them
+    #[serde(skip_serializing_if = "Option::is_none")]
+    follow: Option<String>,
     /// Messages of this type
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     message_type: Option<String>,
     /// The exchange of this id, which is told by a grant
     #[serde(skip_serializing_if = "Option::is_none")]
     exchange: Option<String>,
-    /// With `sent` or `received`: the unit whose number that is
+    /// What this unit sent or was given; with `sent` or `received` the one message of that number
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<String>,
     /// What `unit` sent under this number of its own
@@ -80,6 +91,19 @@ pub(super) struct LookedFor {
     /// What `unit` was given under this number of its own
     #[serde(skip_serializing_if = "Option::is_none")]
     received: Option<u64>,
+    /// By a grant: what this agency sent or was given
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agency: Option<String>,
+    /// What was sent in this case, and its steps
+    #[serde(skip_serializing_if = "Option::is_none")]
+    case: Option<String>,
+    /// What came of it: `released`, `refused` or `rejected`
+    #[param(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<String>,
+    /// What this rule decided, as far as you are told by which
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
     /// Not before this time, such as `2026-11-30T08:00:00Z`
     #[param(format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +142,17 @@ pub(super) struct FoundTold {
     /// The cursor of what comes from now on; none on the way back
     #[serde(skip_serializing_if = "Option::is_none")]
     newer: Option<String>,
+    /// With `key`, while the index is made again: from when on all was looked through. What is older is not
+    /// found yet
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete_since: Option<Timestamp>,
+    /// With `follow`: how many identifiers led to more
+    #[serde(skip_serializing_if = "Option::is_none")]
+    followed: Option<usize>,
+    /// With `follow`: whether these were all
+    #[serde(skip_serializing_if = "Option::is_none")]
+    followed_all: Option<bool>,
 }
 
 /// Look into the log: what the agency sent and was given, or what a grant opens of all agencies
@@ -150,12 +185,17 @@ pub(super) async fn look(
         items,
         older,
         newer,
+        since,
+        followed,
         ..
     } = found;
     Ok(Json(FoundTold {
         items,
         older,
         newer,
+        complete_since: since,
+        followed: followed.map(|it| it.identifiers),
+        followed_all: followed.map(|it| it.all),
     }))
 }
 
@@ -204,9 +244,11 @@ pub(super) async fn record(
 }
 
 /// Looks once, on a thread that may wait for the disk.
-async fn once(shared: &Arc<Shared>, signed: &Signed, look: Look) -> Result<Told, Problem> {
+async fn once(shared: &Arc<Shared>, signed: &Signed, mut look: Look) -> Result<Told, Problem> {
     let log = Arc::clone(shared);
     let looked = move |gone: &Gone| {
+        let key = look.query.key.as_deref();
+        look.sought = key.map(|key| Sought::of(key, &look.sight, &log.backbone.view()));
         let (past, now) = (&log.past, log.backbone.settled());
         // Many that were found were decided by one, and reading it takes its time.
         let read = RefCell::new(BTreeMap::new());
@@ -272,15 +314,25 @@ impl LookedFor {
     /// Refuses to look by what a grant does not open: whether something is found would tell it.
     fn is_open_to(&self, sight: &Sight) -> Result<(), Problem> {
         let Sight::Granted(opened) = sight else {
-            return Ok(());
+            let says = "agency is looked for by a grant: without one all is your agency's";
+            return self.agency.as_ref().map_or(Ok(()), |_| Err(bad(says)));
         };
-        let by_ruling = [&self.message_type, &self.unit];
+        let by_ruling = [
+            &self.message_type,
+            &self.unit,
+            &self.agency,
+            &self.case,
+            &self.outcome,
+            &self.rule,
+        ];
         if !opened.rulings && by_ruling.into_iter().any(Option::is_some) {
-            let says = "type and unit are looked for by a grant of rulings";
+            let says =
+                "type, unit, agency, case, outcome and rule are looked for by a grant of rulings";
             return Err(Problem::new(&FORBIDDEN, says));
         }
-        if !opened.payload && self.message_id.is_some() {
-            let says = "message_id is looked for by a grant of payload: it is sealed";
+        let by_payload = [&self.message_id, &self.key];
+        if !opened.payload && by_payload.into_iter().any(Option::is_some) {
+            let says = "message_id and key are looked for by a grant of payload: they are sealed";
             return Err(Problem::new(&FORBIDDEN, says));
         }
         Ok(())
@@ -295,6 +347,10 @@ impl LookedFor {
             &self.message_id,
             &self.message_type,
             &self.grant,
+            &self.key,
+            &self.follow,
+            &self.case,
+            &self.rule,
         ];
         let texts = texts.into_iter().flatten().map(String::len);
         if let Some(long) = texts.max().filter(|length| *length > TEXT_MAX) {
@@ -311,32 +367,66 @@ impl LookedFor {
             return Err(bad(format!("wait is from 0 to {WAIT_MAX} seconds")));
         }
         self.is_of_what_there_may_be(signed, &sight)?;
-        let exchange = self.exchange.as_deref().map(str::parse).transpose();
         let grant = self.grant.as_deref().unwrap_or_default();
-        let since = time("since", self.since.as_deref())?;
-        let until = time("until", self.until.as_deref())?;
-        if since
-            .zip(until)
-            .is_some_and(|(since, until)| until <= since)
-        {
-            return Err(bad("until is not after since: no time is between them"));
-        }
         Ok(Look {
             whose: format!("{} {grant}", signed.actor.holder),
             sight,
-            query: Query {
-                kind: self.kind.clone(),
-                message_id: self.message_id.clone(),
-                message_type: self.message_type.clone(),
-                exchange: exchange.map_err(|_| bad("exchange is an id as records show it"))?,
-                number: self.number()?,
-                since,
-                until,
-            },
+            query: self.query()?,
+            sought: None,
             cursor: self.cursor.clone(),
             from: None,
             most: limit,
             full,
+        })
+    }
+
+    /// What it looks for, in words of the log.
+    fn query(&self) -> Result<Query, Problem> {
+        let since = time("since", self.since.as_deref())?;
+        let until = time("until", self.until.as_deref())?;
+        let is_over = since
+            .zip(until)
+            .is_some_and(|(since, until)| until <= since);
+        if is_over {
+            return Err(bad("until is not after since: no time is between them"));
+        }
+        let outcome = self.outcome.as_deref().map(|outcome| match outcome {
+            "released" => Ok(Ending::Released),
+            "refused" => Ok(Ending::Refused),
+            "rejected" => Ok(Ending::Rejected),
+            _ => Err(bad("outcome is released, refused or rejected")),
+        });
+        let number = self.number()?;
+        let follow = self.follow.as_deref().unwrap_or_default();
+        if !follow.is_empty() && self.key.is_none() {
+            return Err(bad("follow goes on from what was found by key"));
+        }
+        let follow = follow.split(',').filter(|kind| !kind.is_empty());
+        let kinds = follow.flat_map(|kind| match kind {
+            "consignment" => CONSIGNMENT.to_vec(),
+            kind => vec![kind],
+        });
+        Ok(Query {
+            kind: self.kind.clone(),
+            message_id: self.message_id.clone(),
+            message_type: self.message_type.clone(),
+            exchange: read(
+                self.exchange.as_deref(),
+                "exchange is an id as records show it",
+            )?,
+            unit: match number {
+                Some(_) => None,
+                None => read(self.unit.as_deref(), UNIT)?,
+            },
+            number,
+            key: self.key.clone(),
+            follow: kinds.map(str::to_owned).collect(),
+            agency: read(self.agency.as_deref(), "agency is a name, such as customs")?,
+            case: self.case.clone(),
+            ending: outcome.transpose()?,
+            rule: self.rule.clone(),
+            since,
+            until,
         })
     }
 
@@ -366,14 +456,13 @@ impl LookedFor {
 
     fn number(&self) -> Result<Option<Numbered>, Problem> {
         let number = match (self.sent, self.received) {
-            (None, None) if self.unit.is_none() => return Ok(None),
+            (None, None) => return Ok(None),
             (Some(number), None) => (true, number),
             (None, Some(number)) => (false, number),
             _ => return Err(bad("of sent and received one, with unit")),
         };
         let (sent, number) = number;
-        let unit = self.unit.as_deref().and_then(|unit| unit.parse().ok());
-        let unit = unit.ok_or_else(|| bad("unit is an address, such as customs/main"))?;
+        let unit = read(self.unit.as_deref(), UNIT)?.ok_or_else(|| bad(UNIT))?;
         Ok(Some(Numbered { unit, sent, number }))
     }
 
@@ -386,6 +475,14 @@ impl LookedFor {
             sight,
         }
     }
+}
+
+const UNIT: &str = "unit is an address, such as customs/main";
+
+/// Reads a word where there is one; `says` what it must be.
+fn read<T: std::str::FromStr>(text: Option<&str>, says: &str) -> Result<Option<T>, Problem> {
+    let read = text.map(|text| text.parse().map_err(|_| bad(says)));
+    read.transpose()
 }
 
 fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {

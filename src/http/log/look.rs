@@ -10,6 +10,7 @@ use super::granted::{InFull, Opened};
 use super::past::{Found, Past, Untold, Walk, Walked};
 use super::query::Query;
 use super::sight::Sight;
+use super::sought::Sought;
 use crate::broker::format::OpenPayload;
 use crate::broker::record::Record;
 use crate::journal::vfs::Vfs;
@@ -22,6 +23,12 @@ use crate::policy::rulebook::Rulebook;
 /// one of other items, and who reads it slowly keeps no more of it in memory.
 const PAGE_BYTES: usize = 1 << 20;
 
+/// Identifiers that lead from what was found to more, at most: a consignment has some, and what has many
+/// more is not one.
+const FOLLOWED_KEYS: usize = 64;
+/// Items that are looked at for what they lead to, at most, of those that one step found.
+const FOLLOWED_MOST: usize = 200;
+
 /// A look into the log.
 #[derive(Debug, Clone)]
 pub struct Look {
@@ -31,6 +38,8 @@ pub struct Look {
     pub sight: Sight,
     /// What he looks for.
     pub query: Query,
+    /// What the identifier in it may be.
+    pub sought: Option<Sought>,
     /// Where it goes on; none to begin with the newest.
     pub cursor: Option<String>,
     /// On the way to what is newer: up to where the log was read and nothing found.
@@ -54,6 +63,19 @@ pub struct Told {
     pub read_to: Option<Lsn>,
     /// Whether it has read as much as one look may, and another goes on.
     pub goes_on: bool,
+    /// From when on all was looked through, where the index does not reach further back yet.
+    pub since: Option<Timestamp>,
+    /// What was followed, where that was asked for.
+    pub followed: Option<Followed>,
+}
+
+/// Identifiers that led from what was found to more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Followed {
+    /// How many.
+    pub identifiers: usize,
+    /// Whether there were no more.
+    pub all: bool,
 }
 
 /// Gives a rulebook that was in force, by its digest.
@@ -79,10 +101,15 @@ impl Look {
             None => Cursor::before(newest),
             Some(cursor) => cursor.ok_or(Untold::BadCursor)?,
         };
+        if self.sought.is_some() && begun.way == Way::On {
+            return Err(Untold::BadCursor);
+        }
+        let (sought, followed) = self.followed(past, now, is_gone)?;
         let walk = Walk {
             past,
             sight: &self.sight,
             query: &self.query,
+            sought: sought.as_ref(),
             // Each answer is a look: told to those who follow the log, it would make another.
             looks: begun.way == Way::Back,
             is_gone,
@@ -91,6 +118,7 @@ impl Look {
             mut found,
             rest,
             to,
+            since,
         } = match begun.way {
             Way::Back => walk.back(begun, self.most.saturating_add(1))?,
             Way::On => walk.on(begun, self.from, Cursor::before(now).at, self.most)?,
@@ -102,7 +130,8 @@ impl Look {
         let end = Found::end(&found, begun);
         let (older, newer) = match begun.way {
             Way::Back => {
-                let newer = self.cursor.is_none().then(|| Cursor::since(now));
+                let goes_on = self.cursor.is_none() && self.sought.is_none();
+                let newer = goes_on.then(|| Cursor::since(now));
                 (if is_all { rest } else { end }, newer)
             }
             Way::On => {
@@ -117,7 +146,60 @@ impl Look {
             newer: newer.map(|cursor| cursor.written(mark)),
             read_to: to,
             goes_on: rest.is_some(),
+            since,
+            followed,
         })
+    }
+
+    /// What is looked for, and what that leads to by its identifiers of the kinds to follow, as far as one
+    /// look goes.
+    fn followed<V: Vfs>(
+        &self,
+        past: &Past<V>,
+        now: Timestamp,
+        is_gone: &dyn Fn() -> bool,
+    ) -> Result<(Option<Sought>, Option<Followed>), Untold> {
+        let kinds = &self.query.follow;
+        let Some(sought) = self.sought.clone().filter(|_| !kinds.is_empty()) else {
+            return Ok((self.sought.clone(), None));
+        };
+        let begun = sought.len();
+        let (mut all, mut newly, mut is_all) = (sought.clone(), sought, true);
+        loop {
+            let (query, mut place) = (Query::default(), Some(Cursor::before(now)));
+            let walk = Walk {
+                past,
+                sight: &self.sight,
+                query: &query,
+                sought: Some(&newly),
+                looks: false,
+                is_gone,
+            };
+            let mut next = Sought::default();
+            let mut found = 0;
+            while let Some(from) = place {
+                let walked = walk.back(from, FOLLOWED_MOST)?;
+                found += walked.found.len();
+                for found in &walked.found {
+                    let record = Entry::alone(&past.reader.record(found.lsn)?)?.record;
+                    let left = past.left(found.lsn)?;
+                    next.extend(all.further(found.part, &record, &left, kinds));
+                }
+                place = walked.rest.filter(|_| found < FOLLOWED_MOST);
+            }
+            is_all &= found < FOLLOWED_MOST && all.len() + next.len() <= begun + FOLLOWED_KEYS;
+            if next.len() == 0 || !is_all {
+                break;
+            }
+            all.extend(next.clone());
+            newly = next;
+        }
+        let identifiers = all.len() - begun;
+        let followed = Followed {
+            identifiers,
+            all: is_all,
+        };
+        Ok((Some(all), Some(followed)))
     }
 
     /// What is told of these, as far as a page takes it, and of the first in any case.

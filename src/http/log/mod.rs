@@ -9,19 +9,23 @@ mod describe;
 mod earlier;
 mod entry;
 mod granted;
+mod keyed;
 mod look;
 mod past;
 mod query;
 mod seen;
 mod sight;
+mod sought;
 
 pub(crate) use self::earlier::{About, InForce};
 pub(crate) use self::entry::{Entry, Telling};
 pub use self::granted::Opened;
-pub use self::look::{Look, Rulebooks, Told};
+pub use self::look::{Followed, Look, Rulebooks, Told};
 pub use self::past::{Past, Untold};
-pub use self::query::{Numbered, Query};
+pub use self::query::{Ending, Numbered, Query};
 pub use self::sight::Sight;
+pub(crate) use self::sought::CONSIGNMENT;
+pub use self::sought::Sought;
 
 #[cfg(test)]
 mod tests;

@@ -14,8 +14,10 @@ use super::cursor::{Cursor, Way};
 use super::entry::{Entry, Part};
 use super::query::Query;
 use super::sight::{Sight, written_at};
+use super::sought::Sought;
 use crate::agency::keys::SharedRing;
 use crate::backbone::error::StartError;
+use crate::backbone::index::{Index, RunError};
 use crate::broker::record::Record;
 use crate::journal::vfs::Vfs;
 use crate::journal::{Lsn, Reader, StoredRecord};
@@ -25,10 +27,15 @@ use crate::message::time::Timestamp;
 /// with the default segment of as many, for which others wait who look.
 const LOOK_BYTES: u64 = 256 << 20;
 
+/// Segments that a look for an identifier searches by the index, for each that it would read: none is
+/// read but for records that may have it. What there is of others' moves no end of a look.
+pub(super) const INDEXED: u64 = 64;
+
 /// A log to look into.
 pub struct Past<V: Vfs> {
     pub(super) reader: Reader<V>,
     pub(super) ring: Arc<SharedRing>,
+    pub(super) index: Arc<Index<V>>,
     /// Octets behind which a look begins no other segment.
     pub(super) piece: u64,
     /// The log's time at the beginning of segments, as far as that was looked at.
@@ -47,6 +54,12 @@ pub enum Untold {
     /// The reader has gone away.
     #[error("its reader has gone away")]
     Gone,
+}
+
+impl From<RunError> for Untold {
+    fn from(error: RunError) -> Self {
+        Self::Unread(error.to_string())
+    }
 }
 
 impl<E: Into<StartError>> From<E> for Untold {
@@ -72,6 +85,8 @@ pub(super) struct Walked {
     pub(super) rest: Option<Cursor>,
     /// On the way to what is newer: up to where nothing is left to find, where that is known.
     pub(super) to: Option<Lsn>,
+    /// From when on all was looked through, where the index does not reach further back yet.
+    pub(super) since: Option<Timestamp>,
 }
 
 /// A walk through a log for one officer.
@@ -79,18 +94,29 @@ pub(super) struct Walk<'a, V: Vfs> {
     pub(super) past: &'a Past<V>,
     pub(super) sight: &'a Sight,
     pub(super) query: &'a Query,
+    /// The identifiers that are looked for, where these are: on the way back alone.
+    pub(super) sought: Option<&'a Sought>,
     /// Whether looks into the log are told.
     pub(super) looks: bool,
     /// Whether its reader has gone away.
     pub(super) is_gone: &'a dyn Fn() -> bool,
 }
 
+/// The newest of part of the log.
+pub(super) struct Newest {
+    /// The oldest first.
+    pub(super) items: VecDeque<Found>,
+    /// Octets that count as read.
+    pub(super) octets: u64,
+}
+
 impl<V: Vfs> Past<V> {
-    /// The log that this reader reads.
-    pub fn new(reader: Reader<V>, ring: Arc<SharedRing>) -> Self {
+    /// The log that this reader reads, with its keys and its index.
+    pub fn new(reader: Reader<V>, ring: Arc<SharedRing>, index: Arc<Index<V>>) -> Self {
         Self {
             reader,
             ring,
+            index,
             piece: LOOK_BYTES,
             begins: Mutex::default(),
         }
@@ -133,14 +159,19 @@ impl<V: Vfs> Walk<'_, V> {
             let begins = self.past.begins(first, end)?;
             if begins.is_none_or(|begins| begins <= before.at) {
                 let room = most.saturating_sub(walked.found.len()).saturating_add(skip);
-                for item in self.newest(first..end, before.at, room)?.into_iter().rev() {
+                let Some(Newest { items, octets }) = self.newest(first..end, before.at, room)?
+                else {
+                    walked.since = Some(self.past.begins(end, Lsn(u64::MAX))?.unwrap_or(before.at));
+                    break;
+                };
+                for item in items.into_iter().rev() {
                     if item.at == before.at && skip > 0 {
                         skip -= 1;
                     } else if walked.found.len() < most {
                         walked.found.push(item);
                     }
                 }
-                read += end.bytes_since(first);
+                read += octets;
             }
             let is_before = |since| begins.is_some_and(|begins| begins < since);
             if walked.found.len() >= most || self.query.since.is_some_and(is_before) {
@@ -158,22 +189,27 @@ impl<V: Vfs> Walk<'_, V> {
         Ok(walked)
     }
 
-    /// The newest `most` up to a time in part of the log, the oldest first.
+    /// The newest `most` up to a time in part of the log, the oldest first; none where an identifier is
+    /// looked for that the index does not know of yet.
     fn newest(
         &self,
         range: Range<Lsn>,
         until: Timestamp,
         most: usize,
-    ) -> Result<VecDeque<Found>, Untold> {
-        let mut found = VecDeque::new();
+    ) -> Result<Option<Newest>, Untold> {
+        let octets = range.end.bytes_since(range.start);
+        if let Some(sought) = self.sought {
+            return self.keyed(range, until, most, sought);
+        }
+        let mut items = VecDeque::new();
         self.each(range, until, |item| {
-            found.push_back(item);
-            if found.len() > most {
-                found.pop_front();
+            items.push_back(item);
+            if items.len() > most {
+                items.pop_front();
             }
             true
         })?;
-        Ok(found)
+        Ok(Some(Newest { items, octets }))
     }
 
     /// The first `most` behind a place and up to a time, the oldest first; `from` where all before that
@@ -276,12 +312,12 @@ impl<V: Vfs> Walk<'_, V> {
         Ok(true)
     }
 
-    fn is_in_time(&self, at: Timestamp) -> bool {
+    pub(super) fn is_in_time(&self, at: Timestamp) -> bool {
         let Query { since, until, .. } = self.query;
         since.is_none_or(|since| since <= at) && until.is_none_or(|until| at < until)
     }
 
-    fn is(&self, part: Part, entry: &Entry) -> bool {
+    pub(super) fn is(&self, part: Part, entry: &Entry) -> bool {
         let kind = self.query.kind.as_deref();
         let is_look = matches!(entry.record, Record::Accessed(_));
         (self.looks || !is_look)

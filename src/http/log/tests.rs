@@ -1,18 +1,21 @@
 //! Looks into a log of several segments, with and without what others do.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::cursor::Cursor;
 use super::past::Walk;
 use super::{Look, Past, Query, Sight, Told, Untold};
-use crate::agency::keys::{KeyCheck, RetentionClass, Ring, SharedRing};
+use crate::agency::keys::{KeyCheck, Keys, RetentionClass, Ring, SharedRing};
 use crate::agency::registry::Party;
+use crate::backbone::index::Index;
 use crate::broker::command::Command;
 use crate::broker::committer::Committer;
 use crate::broker::event::Event;
 use crate::broker::governance::{Act, Deed, Ticket};
 use crate::broker::ledger::Ledger;
 use crate::broker::record::{CountedRefusals, Genesis, Inquiry, LeafSecret, Record};
+use crate::journal::snapshot::Files;
 use crate::journal::vfs::SimVfs;
 use crate::journal::{Config, Journal};
 use crate::message::bundle::Bundle;
@@ -112,7 +115,12 @@ impl Log {
     }
 
     fn past(&self) -> Past<SimVfs> {
-        Past::new(self.committer.journal().reader(), SharedRing::new(ring()))
+        let reader = self.committer.journal().reader();
+        let files = Files::index(SimVfs::new(2), Path::new("/data")).unwrap();
+        let ring = SharedRing::new(ring());
+        let keys = Keys::derive(Arc::clone(&ring), std::iter::empty());
+        let index = Index::new(files, reader.clone(), Arc::new(keys));
+        Past::new(reader, ring, Arc::new(index))
     }
 }
 
@@ -125,6 +133,7 @@ fn look(query: &Query, most: usize) -> Look {
         whose: "post".to_owned(),
         sight: Sight::Own("post".parse().unwrap()),
         query: query.clone(),
+        sought: None,
         cursor: None,
         from: None,
         most,
@@ -230,6 +239,7 @@ fn a_look_that_may_read_no_more_goes_on_where_a_segment_begins() {
         past: &past,
         sight: &sight,
         query: &query,
+        sought: None,
         looks: true,
         is_gone: &|| false,
     };
@@ -317,6 +327,7 @@ fn who_goes_on_is_told_each_item_once_in_its_order() {
         past: &past,
         sight: &sight,
         query: &query,
+        sought: None,
         looks: true,
         is_gone: &|| false,
     };

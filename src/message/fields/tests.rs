@@ -94,6 +94,8 @@ fn facts_and_keys_are_gathered_in_the_same_walk() {
         value: "CP618402774XA".to_owned(),
         qualifier: Some("2026-03-16".to_owned()),
         own: true,
+        category: Category::Reference,
+        shown: Shown::Token,
     };
     assert_eq!(content.keys, [key]);
     assert!(content.warnings.is_empty() && content.quotes.is_empty());
@@ -214,7 +216,11 @@ fn a_quoted_token_is_held_to_the_format_in_the_clear_and_names_its_originator() 
     };
     let content = read(&postal_item(), body.as_bytes(), &open("CP202600060XM")).unwrap();
     assert_eq!(content.quotes, [originator.clone()].into());
-    assert_eq!(content.keys.first().unwrap().value, "CP202600060XM");
+    let key = content.keys.first().unwrap();
+    assert_eq!(
+        (key.value.as_str(), key.shown),
+        ("CP202600060XM", Shown::Quoted)
+    );
     let clear = seen(&body, &content, Mask::of(Category::Reference)).unwrap();
     assert_eq!(
         clear,
