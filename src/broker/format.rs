@@ -25,7 +25,7 @@ mod take;
 mod trust;
 mod words;
 
-pub use leaf::Evidence;
+pub use leaf::{Evidence, Said};
 pub use ledger::PageName;
 pub use payload::{OpenPayload, OpenPrivate};
 pub use records::RecordError;

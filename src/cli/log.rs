@@ -7,30 +7,32 @@ mod audit;
 mod entries;
 pub(super) mod key;
 mod place;
+mod proof;
 mod replay;
 mod rulebook;
 mod scrub;
 mod search;
 mod stats;
 mod verify;
+mod wanted;
 mod what_if;
 mod why_not;
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Subcommand;
 
-use self::audit::{Auditor, Filter, Numbered, Sought, Tail};
+use self::audit::{Auditor, Filter, Tail};
 use self::entries::DevelopmentLog;
 use self::key::Keys;
-use self::place::Place;
+use self::proof::Prove;
 use self::replay::Replay;
 use self::rulebook::RulebookOf;
 use self::search::Search;
 use self::stats::Stats;
 use self::verify::Verify;
+use self::wanted::Wanted;
 use self::what_if::WhatIf;
 use self::why_not::WhyNot;
 use super::failed::Failed;
@@ -39,9 +41,8 @@ use super::runtime::on_a_runtime;
 use super::start::failed;
 use crate::backbone::error::StartError;
 use crate::config::Config;
-use crate::http::log::{About, Entry, InForce, Query};
+use crate::http::log::{About, InForce};
 use crate::journal::Lsn;
-use crate::message::id::ExchangeId;
 
 /// How often `--follow` looks for more.
 const LOOK: Duration = Duration::from_millis(200);
@@ -65,7 +66,9 @@ pub(super) enum Log {
         #[arg(long)]
         json: bool,
     },
-    /// Whether a proof shows that an entry is in a log: offline, without that log or its broker
+    /// The proof that the log has a record, for others to verify without the broker
+    Proof(Box<Prove>),
+    /// Whether a proof shows what it says: offline, without the log or its broker
     Verify(Verify),
     /// Whether every exchange comes out as recorded where it is ruled again
     Replay(Replay),
@@ -121,93 +124,13 @@ pub(super) enum Read {
     Rulebook(RulebookOf),
 }
 
-/// Which records to show.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-pub(super) struct Wanted {
-    /// Number of a piece of evidence, or @ and the address of any record
-    #[arg(value_name = "N|@LSN")]
-    record: Option<Place>,
-    /// Every exchange and rejection that a sender published under this id, whichever sender
-    #[arg(long, value_name = "ID")]
-    message_id: Option<String>,
-    /// The exchange of this id, as the records show it
-    #[arg(long, value_name = "ID")]
-    exchange: Option<ExchangeId>,
-    /// What a unit sent under this number of its own, as its receipts have it
-    #[arg(long, value_name = "UNIT/N")]
-    sent: Option<Numbered>,
-    /// What a unit was given under this number of its own, as x-carnet-sequence has it
-    #[arg(long, value_name = "UNIT/N")]
-    received: Option<Numbered>,
-}
-
-impl Wanted {
-    fn is(&self, entry: &Entry, query: &Query) -> bool {
-        match self.record {
-            Some(Place::Number(number)) => entry.number == Some(number),
-            Some(Place::At(lsn)) => entry.lsn == lsn,
-            None => query.is_of(entry),
-        }
-    }
-
-    /// What is looked for where it is not the place of a record.
-    fn query(&self) -> Query {
-        let sent = self.sent.as_ref().map(|it| it.looked_for(true));
-        let received = self.received.as_ref().map(|it| it.looked_for(false));
-        Query {
-            message_id: self.message_id.clone(),
-            exchange: self.exchange,
-            number: sent.or(received),
-            ..Query::default()
-        }
-    }
-
-    /// What an auditor wants, in words that mean his own.
-    fn sought(&self) -> Result<Sought<'_>, Failed> {
-        let found = match self {
-            Self {
-                message_id: Some(id),
-                ..
-            } => Some(Sought::MessageId(id)),
-            Self {
-                exchange: Some(id), ..
-            } => Some(Sought::Exchange(*id)),
-            Self { sent: Some(it), .. } => Some(Sought::Sent(it)),
-            Self {
-                received: Some(it), ..
-            } => Some(Sought::Received(it)),
-            Self { .. } => None,
-        };
-        found.ok_or_else(|| {
-            let says = "numbers of evidence and addresses are of a folder made by --dev; give --message-id, --sent, --received or --exchange";
-            Failed::Usage(says.to_owned())
-        })
-    }
-
-    /// Why nothing was found in a log of so many records of evidence.
-    fn absent(&self, evidence: u64, folder: &Path) -> String {
-        match self.record {
-            Some(Place::Number(number)) => {
-                format!("the log has {evidence} records of evidence, no {number}")
-            }
-            Some(Place::At(lsn)) => format!(
-                "no record begins at {lsn} in {}; `carnet log tail --all` shows addresses",
-                folder.display()
-            ),
-            None => "there is none; a recipient knows the message by another id than its sender, and by \
-                 the number in x-carnet-sequence: docs/log.md says how to look"
-                .to_owned(),
-        }
-    }
-}
-
 impl Log {
     pub(super) fn run(&self, config: &Config) -> Result<(), Failed> {
         match self {
             Self::Read(read) => read.run(config),
             Self::Scrub { json } => scrub::run(config, *json),
             Self::Search(search) => search.run(config),
+            Self::Proof(prove) => prove.run(config),
             Self::Verify(verify) => verify.run(),
             Self::Replay(replay) => replay.run(config),
             Self::Key(keys) => keys.run(config),

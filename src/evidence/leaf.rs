@@ -80,7 +80,8 @@ const VERSION: u8 = 1;
 const SALT_BYTES: usize = 16;
 
 /// What a part of a record is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum What {
     /// All of a record that has no parts.
     Whole,
@@ -127,21 +128,14 @@ pub struct Parts {
 }
 
 impl What {
-    const ALL: [Self; 4] = [Self::Whole, Self::Common, Self::Sender, Self::Recipient];
-
     /// Its number in the octets of a node.
-    pub const fn number(self) -> u8 {
+    const fn number(self) -> u8 {
         match self {
             Self::Whole => 0,
             Self::Common => 1,
             Self::Sender => 2,
             Self::Recipient => 3,
         }
-    }
-
-    /// What has this number.
-    pub fn of(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.number() == number)
     }
 }
 

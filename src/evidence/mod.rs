@@ -9,6 +9,7 @@
 //! Never here: disk, sockets, the clock, what an entry means.
 
 pub mod checkpoint;
+pub mod disclosure;
 pub mod key;
 pub mod leaf;
 pub mod note;

@@ -1,6 +1,9 @@
 //! Proofs that an entry is in a log, checked offline (<https://c2sp.org/tlog-proof>).
 
+use std::fmt;
 use std::str::FromStr;
+
+use data_encoding::BASE64;
 
 use super::note::Note;
 use super::tree::root_of;
@@ -64,7 +67,23 @@ impl FromStr for Proof {
     }
 }
 
+/// As a `.tlog-proof`.
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, path, note } = self;
+        writeln!(f, "{FORMAT}\nindex {index}")?;
+        let mut path = path.iter();
+        path.try_for_each(|hash| writeln!(f, "{}", BASE64.encode(&hash.0)))?;
+        write!(f, "\n{note}")
+    }
+}
+
 impl Proof {
+    /// An entry's path to the root of a signed checkpoint.
+    pub const fn new(index: u64, path: Vec<Digest>, note: Note) -> Self {
+        Self { index, path, note }
+    }
+
     /// The checkpoint that vouches for an entry with this hash.
     ///
     /// # Errors
@@ -99,11 +118,17 @@ mod tests {
         let text = Checkpoint { origin, head }.to_string();
         let signatures = vec![log.sign(&text, Timestamp::from_millis(0))];
         let note = Note { text, signatures };
-        let path = data_encoding::BASE64.encode(&first.0);
+        let path = BASE64.encode(&first.0);
         let trust = format!("log {}\nquorum none\n", log.verifier())
             .parse()
             .unwrap();
         (format!("{FORMAT}\nindex 1\n{path}\n\n{note}"), trust)
+    }
+
+    #[test]
+    fn a_proof_is_written_as_it_was_read() {
+        let (text, _) = proof();
+        assert_eq!(text.parse::<Proof>().unwrap().to_string(), text);
     }
 
     #[test]

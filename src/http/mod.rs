@@ -41,7 +41,12 @@ impl Site {
     /// The site over this core, for officers whose certificates stand, or whom tokens name.
     pub(crate) fn new(backbone: Arc<Embedded>, stands: Stands, vouches: Vouches) -> Self {
         let shared = Shared {
-            past: Past::new(backbone.reader(), backbone.ring(), backbone.index()),
+            past: Past::new(
+                backbone.reader(),
+                backbone.ring(),
+                backbone.index(),
+                backbone.tiles().clone(),
+            ),
             backbone,
             rates: Rates::default(),
             work: Work::default(),

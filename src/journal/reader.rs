@@ -327,6 +327,14 @@ impl<V: Vfs> Reader<V> {
         stored(lsn, &header, &bytes, self.shared.seed).ok_or(ReadError::Damaged(lsn))
     }
 
+    /// Where the batch begins that a record is in: a start for [`Self::scan`].
+    pub fn batch_of(&self, lsn: Lsn) -> Result<Lsn, ReadError> {
+        let head = self.read(lsn, FIRST_READ)?;
+        let header = RecordHeader::parse(&head);
+        let batch = header.and_then(|header| lsn.0.checked_sub(wide(header.back)));
+        batch.map(Lsn).ok_or(ReadError::Damaged(lsn))
+    }
+
     /// A record's payload frame.
     pub fn frame(&self, frame: &FrameRef) -> Result<Bytes, ReadError> {
         let bytes = self.read(frame.at, frame.length)?;

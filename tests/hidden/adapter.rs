@@ -13,6 +13,7 @@ use bytes::Bytes;
 use carnet::agency::keys::SharedRing;
 use carnet::agency::registry::Peer;
 use carnet::backbone::index::Index;
+use carnet::backbone::tiles::Tiles;
 use carnet::broker::admit::{Draw, View, admit};
 use carnet::broker::command::{Ask, Command, ExchangeTraits, Private, Unroutable};
 use carnet::broker::delivery::{Made, Rendered, Shown};
@@ -274,7 +275,9 @@ pub(crate) fn audited(
 ) -> Vec<String> {
     let files = Files::index(SimVfs::new(2), Path::new("/data")).unwrap();
     let index = Index::new(files, reader.clone(), Arc::clone(&view.keys));
-    let past = Past::new(reader, SharedRing::new(ring()), Arc::new(index));
+    // The tree's files are not looked into: no proof is asked for.
+    let tiles = Tiles::of(SimVfs::new(0), Path::new("/data"));
+    let past = Past::new(reader, SharedRing::new(ring()), Arc::new(index), tiles);
     let mut lines = Vec::new();
     for (query, most) in looked_for() {
         let sight = Sight::Own(agency.clone());
@@ -288,6 +291,7 @@ pub(crate) fn audited(
             from: None,
             most,
             full: true,
+            proved: false,
         };
         loop {
             let told = look.at(&past, now, &|_| None, &|| false).unwrap();

@@ -378,7 +378,7 @@ fn provide() {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }
 
-fn carnet(folder: &Path, words: &str) -> Output {
+pub(crate) fn carnet(folder: &Path, words: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_carnet"));
     command.current_dir(folder).args(split(words));
     command.output().unwrap()

@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::broker::{Answer, Broker, owners_of_files};
+use crate::broker::{Answer, Broker, carnet, owners_of_files};
 use crate::lines::lines_of;
 use crate::searched::each_finds_by_what_he_may_know;
 
@@ -183,6 +183,60 @@ fn the_tree_is_signed_and_told_to_auditors(broker: &Broker) {
     }
     let refused = told(broker, "post/m-0042", "/log/checkpoint");
     assert_eq!(refused.code(), "forbidden");
+    for (officer, sought, part, closed) in [
+        (AUDITOR, "--sent post/main/1", "sender", "customs/main"),
+        (
+            "customs/o-0934",
+            "--received customs/main/1",
+            "recipient",
+            "items",
+        ),
+    ] {
+        let proof = proof_of(broker, officer, sought);
+        is_proved(broker, &proof, part, closed);
+    }
+    let refused = broker.run("log proof --sent post/main/1 --why x --as customs/o-0934");
+    let refused = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        refused.contains("nothing that post/main sent as 1"),
+        "{refused}"
+    );
+}
+
+/// The proof of what an auditor looks for, once a checkpoint covers it.
+fn proof_of(broker: &Broker, officer: &str, sought: &str) -> String {
+    let words = format!("log proof {sought} --why x --as {officer} --out proof.json");
+    loop {
+        let proved = broker.run(&words);
+        if proved.status.success() {
+            return broker.read("proof.json");
+        }
+        let says = String::from_utf8_lossy(&proved.stderr);
+        assert!(says.contains("no checkpoint covers it yet"), "{says}");
+    }
+}
+
+/// It is verified without the broker, opens the common part and another one, and does not say what is closed.
+fn is_proved(broker: &Broker, proof: &str, part: &str, closed: &str) {
+    let trust = format!("log {}\nquorum none\n", broker.local("log key").trim());
+    write_text(&broker.path().join("trust.txt"), trust.as_bytes()).unwrap();
+    let verify = "log verify proof.json --policy trust.txt --json";
+    let told: Value = serde_json::from_str(&broker.local(verify)).unwrap();
+    let parts: Vec<&Value> = told["parts"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        (&parts[0]["part"], &parts[1]["part"]),
+        (&"common".into(), &part.into())
+    );
+    assert_eq!(parts.len(), 2);
+    let says = parts[1].to_string();
+    assert!(says.contains("main") && !says.contains(closed), "{says}");
+    // Each octet of it counts: a letter of base64 elsewhere.
+    let at = proof.find("\"octets\":\"").unwrap() + 14;
+    let mut other = proof.to_owned().into_bytes();
+    other[at] = if other[at] == b'B' { b'C' } else { b'B' };
+    write_text(&broker.path().join("proof.json"), &other).unwrap();
+    let refused = carnet(broker.path(), verify);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
 }
 
 /// A look of an officer that waits for something new.

@@ -110,6 +110,9 @@ impl Record {
     /// The kinds of records that are found by keys: exchange, case and narrowed.
     pub const KEYED: [u8; 3] = [Self::EXCHANGE, 9, 10];
 
+    /// The kind of [`Record::Checkpoint`].
+    pub const CHECKPOINT: u8 = 34;
+
     /// The kind of [`Record::Stopped`]: a journal that ends with it was closed cleanly.
     pub const STOPPED: u8 = 12;
 
@@ -121,6 +124,11 @@ impl Record {
     /// Whether the record is evidence: a leaf of the tree.
     pub fn is_evidence(&self) -> bool {
         is_evidence(self.number())
+    }
+
+    /// Whether records of a kind are evidence.
+    pub const fn is_evidence_kind(kind: u8) -> bool {
+        is_evidence(kind)
     }
 
     /// Appends the octets behind the record header. The secret is that of evidence which has none of its

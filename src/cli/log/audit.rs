@@ -148,6 +148,28 @@ impl Audit<'_> {
         })
     }
 
+    /// The proof of the newest of what he looks for, as JSON.
+    pub(super) fn proof(self, config: &Config, sought: Sought<'_>) -> Result<String, Failed> {
+        let mut wanted = self.says;
+        wanted.extend(sought.parameters());
+        wanted.push(("proof", "true".to_owned()));
+        let mut told = None;
+        self.officer.run(config, async |api| {
+            let mut found = newest(&api, &wanted, 1).await?;
+            let Some(mut item) = found.items.pop() else {
+                let says = format!("there is nothing {sought} that you may see");
+                return Err(Failed::Usage(says));
+            };
+            let proof = item.get_mut("proof").map(Value::take);
+            told = Some(proof.filter(|proof| !proof.is_null()).ok_or_else(|| {
+                let says = "no checkpoint covers it yet, or the grant does not open it: ask again in a second";
+                Failed::Refused(says.to_owned())
+            })?);
+            Ok(())
+        })?;
+        Ok(told.unwrap_or_default().to_string())
+    }
+
     /// What he wants to be shown, in full.
     pub(super) fn show(
         self,

@@ -115,6 +115,10 @@ pub(super) struct LookedFor {
     /// By a grant: each with the rules that decided, and with the message where the grant says so
     #[serde(skip_serializing_if = "Option::is_none")]
     full: Option<bool>,
+    /// Each with the proof that the log has it, where a checkpoint covers it by now: `null` before that, and
+    /// where a grant does not open it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<bool>,
     /// `older` or `newer` of an answer
     #[param(pattern = "^[A-Za-z0-9_-]{4,64}$")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -358,7 +362,8 @@ impl LookedFor {
             return Err(bad(says));
         }
         let full = self.full.unwrap_or_default();
-        let most = if full { FULL_MAX } else { ITEMS_MAX };
+        let proved = self.proof.unwrap_or_default();
+        let most = if full || proved { FULL_MAX } else { ITEMS_MAX };
         let limit = self.limit.unwrap_or(if full { FULL_MAX } else { ITEMS });
         if !(1..=most).contains(&limit) {
             return Err(bad(format!("limit is from 1 to {most}")));
@@ -377,6 +382,7 @@ impl LookedFor {
             from: None,
             most: limit,
             full,
+            proved,
         })
     }
 

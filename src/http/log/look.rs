@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cursor::{Cursor, Mark, Way};
 use super::entry::Entry;
@@ -48,6 +48,8 @@ pub struct Look {
     pub most: usize,
     /// Whether all of each is told that he may know: by which law, and the message.
     pub full: bool,
+    /// Whether each comes with the proof that the log has it.
+    pub proved: bool,
 }
 
 /// What was found.
@@ -93,7 +95,10 @@ impl Look {
         rulebooks: Rulebooks<'_>,
         is_gone: &dyn Fn() -> bool,
     ) -> Result<Told, Untold> {
-        let words = format!("{} {:?} {}", self.whose, self.query, self.full);
+        let words = format!(
+            "{} {:?} {} {}",
+            self.whose, self.query, self.full, self.proved
+        );
         let mark = Mark::of(&words);
         let cursor = self.cursor.as_deref().map(|text| Cursor::read(text, mark));
         let newest = self.query.until.map_or(now, |until| until.min(now));
@@ -234,7 +239,15 @@ impl Look {
             (Sight::Granted(opened), true) => Some(in_full(past, &stored, *opened, rulebooks)?),
             _ => None,
         };
-        Ok(self.sight.tell(found.part, entry, full.as_ref()))
+        let disclosed = self.sight.opens(found.part, &entry.record);
+        let mut told = self.sight.tell(found.part, entry, full.as_ref());
+        if self.proved
+            && let Some(fields) = told.as_object_mut()
+        {
+            let proof = disclosed.map(|opens| past.disclosure(&stored, opens));
+            fields.insert("proof".to_owned(), json!(proof.transpose()?.flatten()));
+        }
+        Ok(told)
     }
 }
 

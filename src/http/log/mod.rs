@@ -12,6 +12,7 @@ mod granted;
 mod keyed;
 mod look;
 mod past;
+mod proving;
 mod query;
 mod seen;
 mod sight;

@@ -18,6 +18,7 @@ use super::sought::Sought;
 use crate::agency::keys::SharedRing;
 use crate::backbone::error::StartError;
 use crate::backbone::index::{Index, RunError};
+use crate::backbone::tiles::Tiles;
 use crate::broker::record::Record;
 use crate::journal::vfs::Vfs;
 use crate::journal::{Lsn, Reader, StoredRecord};
@@ -36,6 +37,7 @@ pub struct Past<V: Vfs> {
     pub(super) reader: Reader<V>,
     pub(super) ring: Arc<SharedRing>,
     pub(super) index: Arc<Index<V>>,
+    pub(super) tiles: Tiles<V>,
     /// Octets behind which a look begins no other segment.
     pub(super) piece: u64,
     /// The log's time at the beginning of segments, as far as that was looked at.
@@ -111,12 +113,18 @@ pub(super) struct Newest {
 }
 
 impl<V: Vfs> Past<V> {
-    /// The log that this reader reads, with its keys and its index.
-    pub fn new(reader: Reader<V>, ring: Arc<SharedRing>, index: Arc<Index<V>>) -> Self {
+    /// The log that this reader reads, with the keys of what is sealed in it, its index and the files of its tree.
+    pub fn new(
+        reader: Reader<V>,
+        ring: Arc<SharedRing>,
+        index: Arc<Index<V>>,
+        tiles: Tiles<V>,
+    ) -> Self {
         Self {
             reader,
             ring,
             index,
+            tiles,
             piece: LOOK_BYTES,
             begins: Mutex::default(),
         }

@@ -10,6 +10,19 @@ use crate::broker::record::Record;
 use crate::message::id::AgencyId;
 use crate::message::time::Timestamp;
 
+/// The numbers of the parts of an exchange's leaf.
+const COMMON: usize = 0;
+const SENDER: usize = 1;
+const RECIPIENTS: usize = 2;
+
+/// The parts of a leaf that are opened.
+pub(super) enum Opens {
+    /// All that there are.
+    All,
+    /// Those with these numbers.
+    Some(Vec<usize>),
+}
+
 /// What an officer sees of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sight {
@@ -76,6 +89,22 @@ impl Sight {
             Self::Granted(_) => describe::kind(record),
         };
         name == kind
+    }
+
+    /// Which parts of a record's leaf are opened to him with this item; none where none is.
+    pub(super) fn opens(&self, part: Part, record: &Record) -> Option<Opens> {
+        let is_exchange = matches!(record, Record::Exchange(_));
+        let is_sealed = matches!(record, Record::Rejected(_) | Record::Accessed(_));
+        match (self, part) {
+            (Self::Own(_), Part::Sent) => Some(Opens::Some(vec![COMMON, SENDER])),
+            (Self::Own(_), Part::Received(at)) => Some(Opens::Some(vec![COMMON, RECIPIENTS + at])),
+            (Self::Own(_), Part::Whole) => Some(Opens::All),
+            (Self::Granted(opened), _) if !opened.rulings => {
+                is_exchange.then(|| Opens::Some(vec![COMMON]))
+            }
+            // What is sealed in a record stands in its one part.
+            (Self::Granted(opened), _) => (opened.payload || !is_sealed).then_some(Opens::All),
+        }
     }
 
     /// What is told of it.

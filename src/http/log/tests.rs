@@ -9,6 +9,7 @@ use super::{Look, Past, Query, Sight, Told, Untold};
 use crate::agency::keys::{KeyCheck, Keys, RetentionClass, Ring, SharedRing};
 use crate::agency::registry::Party;
 use crate::backbone::index::Index;
+use crate::backbone::tiles::Tiles;
 use crate::broker::command::Command;
 use crate::broker::committer::Committer;
 use crate::broker::event::Event;
@@ -26,6 +27,7 @@ const BEGIN_MS: i64 = 1_000_000;
 
 /// A log of looks, and when its next is.
 struct Log {
+    vfs: SimVfs,
     committer: Committer<SimVfs>,
     ms: i64,
     tickets: u64,
@@ -44,7 +46,8 @@ impl Log {
             journal: [7; 16],
             stopped_kind: Record::STOPPED,
         };
-        let opened = Journal::open(SimVfs::new(1), Path::new("/journal"), config);
+        let vfs = SimVfs::new(1);
+        let opened = Journal::open(vfs.clone(), Path::new("/journal"), config);
         let mut committer = Committer::new(
             opened.unwrap().0,
             Ledger::default(),
@@ -60,6 +63,7 @@ impl Log {
         };
         committer.begin(&Record::Genesis(genesis)).unwrap();
         Self {
+            vfs,
             committer,
             ms: BEGIN_MS,
             tickets: 0,
@@ -120,7 +124,8 @@ impl Log {
         let ring = SharedRing::new(ring());
         let keys = Keys::derive(Arc::clone(&ring), std::iter::empty());
         let index = Index::new(files, reader.clone(), Arc::new(keys));
-        Past::new(reader, ring, Arc::new(index))
+        let tiles = Tiles::of(self.vfs.clone(), Path::new("/data"));
+        Past::new(reader, ring, Arc::new(index), tiles)
     }
 }
 
@@ -138,6 +143,7 @@ fn look(query: &Query, most: usize) -> Look {
         from: None,
         most,
         full: false,
+        proved: false,
     }
 }
 

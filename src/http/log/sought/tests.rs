@@ -1,5 +1,6 @@
 //! Who finds what by which identifier: with several parties, and with what others have under the same.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::super::granted::Opened;
@@ -9,6 +10,7 @@ use super::super::{Look, Told};
 use super::*;
 use crate::agency::keys::{Ring, SharedRing};
 use crate::backbone::index::tests::{Log, exchange, keep_all, key};
+use crate::backbone::tiles::Tiles;
 use crate::broker::record::{Narrowed, Outcome, Recipient, Released, Terms};
 use crate::broker::run::encode;
 use crate::journal::snapshot::{Files, name_at};
@@ -22,6 +24,11 @@ const S10: u64 = 1;
 const EORI: u64 = 2;
 /// What the sender quoted by a token.
 const QUOTED: u64 = 3;
+
+/// No tree is looked into.
+fn tiles() -> Tiles<SimVfs> {
+    Tiles::of(SimVfs::new(0), Path::new("/data"))
+}
 
 fn ring() -> Arc<SharedRing> {
     SharedRing::new(Ring::new([3; 32], [4; 32]))
@@ -142,13 +149,14 @@ fn look(sight: Sight, sought: &Sought, most: usize, follow: &[&str]) -> Look {
         from: None,
         most,
         full: false,
+        proved: false,
     }
 }
 
 fn past(log: &Log) -> Past<SimVfs> {
     let index = log.index();
     keep_all(&index);
-    Past::new(log.journal.reader(), ring(), Arc::new(index))
+    Past::new(log.journal.reader(), ring(), Arc::new(index), tiles())
 }
 
 fn told(past: &Past<SimVfs>, look: &Look) -> Result<Told, Untold> {
@@ -370,7 +378,7 @@ fn a_run_that_says_what_is_not_so_is_found_out_and_made_again() {
             .unwrap();
         let index = log.index();
         keep_all(&index);
-        let lied = Past::new(log.journal.reader(), ring(), Arc::new(index));
+        let lied = Past::new(log.journal.reader(), ring(), Arc::new(index), tiles());
         assert_eq!(kinds(&lied, own("customs"), &by_value(9)), ["received"]);
         keep_all(&lied.index);
         assert_eq!(files.read(&name_at(first.start)).unwrap().unwrap(), whole);
@@ -383,7 +391,7 @@ fn while_the_index_is_made_again_a_look_says_from_when_on_it_is_complete() {
     let log = crowded(true);
     let index = log.index();
     index.keep().unwrap();
-    let past = Past::new(log.journal.reader(), ring(), Arc::new(index));
+    let past = Past::new(log.journal.reader(), ring(), Arc::new(index), tiles());
     let behind = told(&past, &look(own("customs"), &by_value(7), 1_000, &[])).unwrap();
     let since = behind.since.unwrap();
     assert!(!behind.items.is_empty() && behind.items.len() < 200);
