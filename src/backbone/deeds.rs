@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::mailbox::lock;
 use crate::agency::keys::Keys;
 use crate::broker::admit::View;
+use crate::broker::core::Outstanding;
 use crate::broker::governance::{Done, NotDone, Ticket};
 use crate::policy::rulebook::Rulebook;
 
@@ -32,6 +33,8 @@ struct Open {
     last: u64,
     /// None once the committer has ended: nothing is answered any more.
     waiting: Option<BTreeMap<Ticket, Waiting>>,
+    /// Who asked what is outstanding.
+    asked: BTreeMap<Ticket, oneshot::Sender<Vec<Outstanding>>>,
 }
 
 struct Waiting {
@@ -44,6 +47,7 @@ impl Default for Deeds {
         Self(Mutex::new(Open {
             last: 0,
             waiting: Some(BTreeMap::new()),
+            asked: BTreeMap::new(),
         }))
     }
 }
@@ -94,9 +98,31 @@ impl Deeds {
         }
     }
 
+    /// The ticket of one who asks what is outstanding; none where the committer has ended.
+    pub(super) fn ask(&self) -> Option<(Ticket, oneshot::Receiver<Vec<Outstanding>>)> {
+        let mut open = lock(&self.0);
+        open.waiting.as_ref()?;
+        open.last += 1;
+        let ticket = Ticket(open.last);
+        let (answer, answered) = oneshot::channel();
+        open.asked.insert(ticket, answer);
+        Some((ticket, answered))
+    }
+
+    /// Tells who asked what is outstanding.
+    pub(super) fn tell(&self, found: Vec<(Ticket, Vec<Outstanding>)>) {
+        for (ticket, found) in found {
+            let asked = lock(&self.0).asked.remove(&ticket);
+            // Who asked may be gone.
+            _ = asked.map(|asked| asked.send(found));
+        }
+    }
+
     /// The committer has ended: who waits is told so, and who comes.
     pub(super) fn close(&self) {
-        lock(&self.0).waiting = None;
+        let mut open = lock(&self.0);
+        open.waiting = None;
+        open.asked.clear();
     }
 }
 

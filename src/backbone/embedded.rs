@@ -517,6 +517,7 @@ impl Run {
         self.shared.inbox.give_back(&step.given_back);
         self.shared.recent.insert(step.fresh);
         self.shared.deeds.answer(step.governed);
+        self.shared.deeds.tell(step.outstanding);
         let position = self.committer.journal().position();
         let written = step.pages.into_iter();
         let written = written.map(|(queue, page)| PageWork::Write(queue, page, position));

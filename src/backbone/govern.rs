@@ -19,6 +19,8 @@ use crate::agency::keys::SharedRing;
 use crate::agency::officer::Holder;
 use crate::agency::registry::Party;
 use crate::broker::command::Command;
+use crate::broker::core::Outstanding;
+use crate::broker::event::Event;
 use crate::broker::governance::{Deed, Done, Gone, Measure, NotDone, Noted, State};
 use crate::broker::ids::EntryId;
 use crate::broker::input::{Input, Payer};
@@ -27,7 +29,7 @@ use crate::broker::record::{Activated, Record, Stored, Text};
 use crate::journal::Reader;
 use crate::journal::vfs::DiskVfs;
 use crate::message::bundle::Bundle;
-use crate::message::id::{Digest, ExchangeId};
+use crate::message::id::{AgencyId, Digest, ExchangeId};
 use crate::message::time::Timestamp;
 use crate::policy::measures::Permits;
 use crate::policy::rulebook::Rulebook;
@@ -38,6 +40,14 @@ impl Embedded {
     pub async fn govern(&self, deed: Deed) -> Result<Done, NotDone> {
         let answered = self.hand_over(deed, None)?;
         answered.await.unwrap_or(Err(NotDone::Stopped))
+    }
+
+    /// What is outstanding in the queues of an agency, as the committer has it with its next step.
+    pub async fn outstanding(&self, agency: &AgencyId) -> Result<Vec<Outstanding>, NotDone> {
+        let (ticket, answered) = self.shared.deeds.ask().ok_or(NotDone::Stopped)?;
+        let event = Event::Outstanding(ticket, agency.clone());
+        self.shared.inbox.push(&mut vec![event.into()]);
+        answered.await.map_err(|_| NotDone::Stopped)
     }
 
     /// Has something recorded that the broker noted. False where the log takes no record, which is told in

@@ -8,6 +8,7 @@
 mod ask;
 mod govern;
 mod held;
+mod outstanding;
 mod repeats;
 mod settle;
 mod submit;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use self::held::Held;
 use self::repeats::Counted;
-pub use self::turn::{Fresh, Logged, Moment, Step, Turn};
+pub use self::turn::{Fresh, Logged, Moment, Outstanding, Step, Turn};
 use super::command::Command;
 use super::dispatch::{Dispatch, FeedTraits, Left};
 use super::effect::Effect;
@@ -126,6 +127,10 @@ impl Core {
                 let done = done.into_iter().map(|page| (queue, page));
                 turn.out.done_pages.extend(done);
                 self.dispatch.look_at(queue);
+            }
+            Event::Outstanding(ticket, agency) => {
+                let found = self.outstanding(&agency);
+                turn.out.outstanding.push((ticket, found));
             }
             Event::PageWritten(queue, page) => self.ledger.page_written(queue, page),
             // The committer says when it is time.

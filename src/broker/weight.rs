@@ -115,9 +115,11 @@ impl Weight {
         let held = size_of::<Command>();
         match event {
             Event::Gone(_) | Event::Ended(_) => Self::records(ENTRY_BYTES * LEFT_TOGETHER, 0, held),
-            Event::PageLoaded(..) | Event::PageWritten(..) | Event::Tick | Event::Stop => {
-                Self::none(held)
-            }
+            Event::PageLoaded(..)
+            | Event::PageWritten(..)
+            | Event::Outstanding(..)
+            | Event::Tick
+            | Event::Stop => Self::none(held),
         }
     }
 

@@ -6,6 +6,7 @@
 mod audit;
 mod entries;
 pub(super) mod key;
+mod outstanding;
 mod place;
 mod proof;
 mod replay;
@@ -26,6 +27,7 @@ use clap::Subcommand;
 use self::audit::{Auditor, Filter, Tail};
 use self::entries::DevelopmentLog;
 use self::key::Keys;
+use self::outstanding::OutstandingOf;
 use self::proof::Prove;
 use self::replay::Replay;
 use self::rulebook::RulebookOf;
@@ -78,6 +80,8 @@ pub(super) enum Log {
     WhatIf(WhatIf),
     /// Why a unit did not get a message: the rules that would give it, and what each lacked
     WhyNot(WhyNot),
+    /// What of an agency's messages waits, and is delivered and not settled, of a running broker
+    Outstanding(OutstandingOf),
     /// How many messages came by hour, agency, type and outcome
     Stats(Stats),
 }
@@ -136,6 +140,7 @@ impl Log {
             Self::Key(keys) => keys.run(config),
             Self::WhatIf(what_if) => what_if.run(config),
             Self::WhyNot(why_not) => why_not.run(config),
+            Self::Outstanding(outstanding) => outstanding.run(config),
             Self::Stats(stats) => stats.run(config),
         }
     }

@@ -16,7 +16,7 @@ const UNWRITTEN: &str = "standard output cannot be written";
 /// How each command is run here; `CLIENT` says where the broker is, `OFFICER` who acts there, `NEW` is a
 /// name of its own. A row without words prints nothing that a command waits for, and has a test of its own;
 /// officers' are in `tests/http`.
-const ROWS: [(&str, &[&str]); 59] = [
+const ROWS: [(&str, &[&str]); 60] = [
     ("init", &["init --data NEW"]),
     ("serve", &[]),
     ("demo", &["demo"]),
@@ -105,6 +105,7 @@ const ROWS: [(&str, &[&str]); 59] = [
     ("log verify", &[]),
     ("log key", &["log key"]),
     ("log proof", &[]),
+    ("log outstanding", &[]),
     (
         "log what-if",
         &["log what-if --data dev", "log what-if --json --data dev"],

@@ -139,7 +139,31 @@ fn an_auditor_sees_what_his_agency_sent_and_was_given_and_each_look_is_a_record(
     rulebooks_are_told_to_whom_they_bind(&broker);
     the_tree_is_signed_and_told_to_auditors(&broker);
     each_finds_by_what_he_may_know(&broker);
+    what_waits_is_told_to_whom_it_is_for(&broker);
     a_look_that_waits_ends_with_its_grant(&broker);
+}
+
+fn what_waits_is_told_to_whom_it_is_for(broker: &Broker) {
+    let told = found(broker, "customs/o-0934", "outstanding");
+    let queues = told[0]["queues"].as_array().unwrap();
+    let inbox = queues.iter().find(|it| it["queue"] == "inbox").unwrap();
+    assert_eq!(
+        (&inbox["unit"], &inbox["out"]),
+        (&"customs/main".into(), &0.into())
+    );
+    assert!(
+        inbox["waiting"].as_u64() > Some(0) && inbox["since"].is_string(),
+        "{inbox}"
+    );
+    let own = |it: &Value| it["unit"].as_str().unwrap().starts_with("customs/");
+    assert!(queues.iter().all(own), "{queues:?}");
+    let looked = records(broker, "customs/o-0934", "-n 1");
+    let look = (&looked[0]["kind"], &looked[0]["results"]);
+    assert_eq!(look, (&"accessed".into(), &queues.len().into()));
+    let refused = broker.refuses("log outstanding --why x --as post/m-0042");
+    assert!(refused.contains("forbidden"), "{refused}");
+    let lines = broker.told("log outstanding --why x --as customs/o-0934");
+    assert!(lines.contains("customs/main  inbox  "), "{lines}");
 }
 
 /// What an officer gets of the log's tree.

@@ -109,6 +109,10 @@ const ROWS: &[Row] = &[
         statuses: [403, 403, 200, 403, 403, 403],
     },
     Row {
+        operation: "get /api/v1/log/outstanding",
+        statuses: [403, 403, 200, 403, 403, 403],
+    },
+    Row {
         operation: "get /api/v1/log/rulebooks",
         statuses: [403, 403, 200, 403, 403, 403],
     },

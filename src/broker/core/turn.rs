@@ -8,11 +8,12 @@ use std::time::Duration;
 use crate::agency::registry::Party;
 use crate::broker::effect::{Answer, Effect};
 use crate::broker::governance::{Done, NotDone, Ticket};
-use crate::broker::ids::{ChannelKey, ConnectionId, EntryAddress};
+use crate::broker::ids::{ChannelKey, ConnectionId, EntryAddress, EntryId};
 use crate::broker::input::Payer;
 use crate::broker::queue::Page;
 use crate::broker::record::{Cause, QueueId, Settled, Stored};
 use crate::journal::{Frame, Kind, Lsn};
+use crate::message::id::UnitId;
 use crate::message::time::Timestamp;
 
 /// What a step gives, after its sync.
@@ -22,6 +23,8 @@ pub struct Step {
     pub effects: Vec<(ConnectionId, Effect)>,
     /// What deeds have come to, in their order.
     pub governed: Vec<(Ticket, Result<Done, NotDone>)>,
+    /// What is outstanding, for those who asked.
+    pub outstanding: Vec<(Ticket, Vec<Outstanding>)>,
     /// Whether rulebook, proposals or standing changed: snapshots are to be published.
     pub view_changed: bool,
     /// Messages that this step stored, for deliveries that follow at once.
@@ -36,6 +39,21 @@ pub struct Step {
     pub stopped: bool,
     /// What the commands of this step had kept in memory, by who pays for it, in bytes.
     pub given_back: BTreeMap<Payer, usize>,
+}
+
+/// A queue in which something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outstanding {
+    /// Its unit.
+    pub unit: UnitId,
+    /// Its name.
+    pub queue: String,
+    /// Messages that wait: they are not delivered, or came back.
+    pub waiting: u64,
+    /// Messages that are delivered and not settled.
+    pub out: u64,
+    /// The record of the oldest of all.
+    pub oldest: Option<EntryId>,
 }
 
 /// A message that a step stored.

@@ -12,6 +12,7 @@ mod draft;
 mod log;
 mod me;
 mod measures;
+mod outstanding;
 mod proposals;
 mod rulebook;
 mod rulebooks;
@@ -75,6 +76,7 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(measures::statement))
         .routes(routes!(measures::confirm))
         .routes(routes!(log::look))
+        .routes(routes!(outstanding::outstanding))
         .routes(routes!(rulebooks::list))
         .routes(routes!(rulebooks::files))
 }

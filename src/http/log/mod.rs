@@ -25,6 +25,7 @@ pub use self::look::{Followed, Look, Rulebooks, Told};
 pub use self::past::{Past, Untold};
 pub use self::query::{Ending, Numbered, Query};
 pub use self::sight::Sight;
+pub(super) use self::sight::written_at;
 pub(crate) use self::sought::CONSIGNMENT;
 pub use self::sought::Sought;
 

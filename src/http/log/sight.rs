@@ -117,7 +117,7 @@ impl Sight {
 }
 
 /// When a record was written, by the log's time, which never steps back; none where it does not say so.
-pub(super) fn written_at(record: &Record) -> Option<Timestamp> {
+pub(in crate::http) fn written_at(record: &Record) -> Option<Timestamp> {
     Some(match record {
         Record::Genesis(it) => it.at,
         Record::Activated(it) => it.at,

@@ -371,7 +371,7 @@ fn a_run_that_says_what_is_not_so_is_found_out_and_made_again() {
     let past = past(&log);
     // Of another record of that segment, and of the midst of one.
     for lie in [log.lsns[3], Lsn(log.lsns[3].0 + 8)] {
-        let files = Files::index(log.disk.clone(), std::path::Path::new("/data")).unwrap();
+        let files = Files::index(log.disk.clone(), Path::new("/data")).unwrap();
         let whole = files.read(&name_at(first.start)).unwrap().unwrap();
         files
             .write(&name_at(first.start), &whole.0, &encode([(key(9), lie)]))
