@@ -143,7 +143,7 @@ impl Part<'_> {
     fn node(&self, salt: &[u8; SALT_BYTES]) -> Digest {
         let head = [self.what.number(), self.kind];
         let schema = self.schema.to_le_bytes();
-        Digest::of(&[&[0][..], salt, &head, &schema, self.octets].concat())
+        Digest::of_all(&[&[0], salt, &head, &schema, self.octets])
     }
 }
 

@@ -23,12 +23,12 @@ impl Head {
 
 /// The hash of a leaf: `SHA-256(0x00 ‖ entry)`.
 pub fn leaf_hash(entry: &[u8]) -> Digest {
-    Digest::of(&[&[0], entry].concat())
+    Digest::of_all(&[&[0], entry])
 }
 
 /// The hash of a node: `SHA-256(0x01 ‖ left ‖ right)`.
 pub(super) fn node_hash(left: Digest, right: Digest) -> Digest {
-    Digest::of(&[&[1][..], &left.0, &right.0].concat())
+    Digest::of_all(&[&[1], &left.0, &right.0])
 }
 
 /// A tree that grows by leaves: the roots of its full parts, the largest first, and nothing below them.

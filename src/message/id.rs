@@ -238,9 +238,17 @@ bytes_id!(
 impl Digest {
     /// SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        Self::of_all(&[bytes])
+    }
+
+    /// SHA-256 of parts, one behind the other.
+    pub fn of_all(parts: &[&[u8]]) -> Self {
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        for part in parts {
+            context.update(part);
+        }
         let mut out = [0; 32];
-        out.copy_from_slice(digest.as_ref());
+        out.copy_from_slice(context.finish().as_ref());
         Self(out)
     }
 }

@@ -104,6 +104,13 @@ impl Broker {
         self.memory("VmRSS:")
     }
 
+    /// Waits for the first checkpoint: until then the broker reads all of its log, which takes memory.
+    pub(crate) fn wait_for_its_tree(&self) {
+        while !self.data().join("log/checkpoint").exists() {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
     /// The most memory that was in use since [`Self::forget_peak`], in bytes.
     pub(crate) fn peak_bytes(&self) -> usize {
         self.memory("VmHWM:")

@@ -20,8 +20,9 @@ const CONSUME_NO_WAIT: u8 = 8;
 
 #[test]
 fn requests_that_want_no_answer_are_read_as_they_are_answered() {
-    const REQUESTS: usize = 200_000;
+    const REQUESTS: usize = 400_000;
     let broker = Broker::start();
+    broker.wait_for_its_tree();
     let mut post = broker.connect("post-items");
     post.declare("work", 2, &Table::new());
     let one = declare("work", PASSIVE | NO_WAIT, &Table::new());
