@@ -195,7 +195,7 @@ fn after_a_crash_at_any_call_the_tree_continues_what_was_shown() {
     let every = if std::env::var_os("CARNET_TEST_LONG").is_some() {
         1
     } else {
-        8
+        3
     };
     for call in (begun.calls()..calls).step_by(every) {
         let disk = SimVfs::new(3);
