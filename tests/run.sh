@@ -216,6 +216,7 @@ part_long() {
   # Every crash point, where the suite tries a part of them, and twenty random lives.
   CARNET_TEST_LONG=1 cargo test --locked --lib a_crash_at_any_call_of_the_keepers
   CARNET_TEST_LONG=1 cargo test --locked --test sim whatever_was -- --nocapture
+  CARNET_TEST_LONG=1 cargo test --locked --test sim after_a_crash_at_any_call_the_tree
   part_fuzz
 }
 
